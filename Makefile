@@ -1,0 +1,52 @@
+# Two commands on a fresh machine: `make run` and `make test`. The rest is for those who change Tendon.
+# Nothing but Python 3.11 and make is needed; every target makes .venv from requirements.lock when it has to.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PORT ?= 8000
+
+.PHONY: run test lint types layers sdl lock vendor migrations clean
+
+run: $(READY)
+	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon migrate
+	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/pyright
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+# Print the schema anew. A test fails when the file differs from the code.
+sdl: $(READY)
+	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
+
+# Pin every dependency again, with hashes and no index address.
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-header --upgrade -q -o requirements.lock
+
+# Write the migration that brings the tables to what models/ says.
+migrations: $(READY)
+	$(BIN)/tortoise -c models.database.MIGRATION_CONFIGURATION makemigrations
+
+# Fetch GraphiQL's files again, each checked against its pinned hash.
+vendor: $(READY)
+	$(BIN)/python -m web.vendor
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+clean:
+	rm -rf .venv .tendon
