@@ -1,0 +1,98 @@
+"""The vault seals what must never lie open in the database: AES-256-GCM, the key's id in front.
+
+A sealed value is bound to its table, row and column by associated data: moved elsewhere, it does not open.
+Layout: version (1 byte, 0x01), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with tag (16 bytes).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_VERSION: Final = 1
+_NONCE: Final = 12
+_KEY: Final = 32
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class VaultError(Exception):
+    """A key list or a sealed value that can't be used. The message holds key ids at most, never key or content."""
+
+
+class MissingKey(VaultError):
+    """The value was sealed under a key that is not in the list."""
+
+
+class Vault:
+    """Seals with the first key, opens with all. `keys` maps key id to 32 bytes, in the order of the setting."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        if not keys:
+            raise VaultError("no vault key")
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._active = next(iter(keys))
+
+    def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
+        key_id = self._active.encode()
+        head = bytes((_VERSION, len(key_id))) + key_id
+        nonce = os.urandom(_NONCE)
+        bound = head + _place(table, row, column)
+        return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
+
+    def open(self, sealed: bytes, *, table: str, row: tuple[str, ...], column: str) -> str:
+        """Raises MissingKey, or VaultError when the value was changed or belongs elsewhere."""
+        end = 2 + (sealed[1] if len(sealed) > 1 else 0)
+        if len(sealed) < end + _NONCE or sealed[0] != _VERSION:
+            raise VaultError("not a sealed value")
+        key_id = sealed[2:end].decode("ascii", "replace")
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise MissingKey(f"no vault key with the id {key_id if _KEY_ID.fullmatch(key_id) else '?'}")
+        nonce, content = sealed[end : end + _NONCE], sealed[end + _NONCE :]
+        try:
+            return cipher.decrypt(nonce, content, sealed[:end] + _place(table, row, column)).decode()
+        except InvalidTag:
+            raise VaultError("a sealed value was changed or moved") from None
+
+
+def read_keys(setting: str) -> dict[str, bytes]:
+    """Read `id:base64 of 32 bytes`, separated by white space. Raises VaultError naming the id, never the key."""
+    keys: dict[str, bytes] = {}
+    for entry in setting.split():
+        key_id, _, encoded = entry.partition(":")
+        if not encoded or not _KEY_ID.fullmatch(key_id):
+            raise VaultError("a vault key is `id:base64`, the id of letters, digits, `_` and `-`")
+        if key_id in keys:
+            raise VaultError(f"the vault key id {key_id} is listed twice")
+        keys[key_id] = _decode(key_id, encoded)
+    if not keys:
+        raise VaultError("no vault key")
+    return keys
+
+
+def new_key(key_id: str) -> str:
+    """A fresh key as the setting writes it."""
+    return f"{key_id}:{base64.b64encode(os.urandom(_KEY)).decode()}"
+
+
+def _decode(key_id: str, encoded: str) -> bytes:
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise VaultError(f"the vault key {key_id} is not base64") from None
+    if len(key) != _KEY:
+        raise VaultError(f"the vault key {key_id} has {len(key)} bytes, not {_KEY}")
+    return key
+
+
+def _place(*parts: str | tuple[str, ...]) -> bytes:
+    """An injective encoding: each part with its length in front, so that no two places read the same."""
+    flat = [part for group in parts for part in ((group,) if isinstance(group, str) else group)]
+    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in flat)
