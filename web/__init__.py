@@ -1,0 +1,62 @@
+"""The pages for people: front page, connect page and GraphiQL, as HTML, CSS and ES modules without a build step.
+
+A page is a file of `web/pages/` with what the gateway tells it put in; all else it needs it loads from `STATIC`, which
+the gateway serves under `/web/`. Nothing comes from another origin. Knows no other room.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+"""The folder that belongs under `/web/`."""
+
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy (CSP level 3) of the front page and the connect page."""
+
+# GraphiQL's dialogs and menus stop the page behind them from scrolling by one inline style sheet, always the same one.
+_SCROLL_LOCK = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
+
+GRAPHIQL_CSP = (
+    f"default-src 'none'; script-src 'self'; style-src 'self' {_SCROLL_LOCK}; img-src 'self' data:; font-src data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy of GraphiQL: its style sheet holds its fonts and pictures."""
+
+_PAGES = Path(__file__).parent / "pages"
+_CONFIG = "<!-- config -->"
+_DEV_ONLY = re.compile(r"<!-- dev -->(.*?)<!-- /dev -->", re.DOTALL)
+# What could end the script element, or a line of it (U+2028, U+2029). In JSON these can only stand inside strings.
+_UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+def index_page(config: Mapping[str, object]) -> bytes:
+    """The front page. `config` as for `connect_page`."""
+    return _page("index.html", config)
+
+
+def connect_page(config: Mapping[str, object]) -> bytes:
+    """The page on which a person connects a provider, and to which the provider sends them back.
+
+    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "redirectUri": URL of this page}`.
+    Everybody who gets the page can read it.
+    """
+    return _page("connect.html", config)
+
+
+def graphiql_page(config: Mapping[str, object]) -> bytes:
+    """GraphiQL with the three steps of a connection ready to run. `config` as for `connect_page`."""
+    return _page("graphiql.html", config)
+
+
+def _page(name: str, config: Mapping[str, object]) -> bytes:
+    page = (_PAGES / name).read_text("utf-8")
+    page = _DEV_ONLY.sub(r"\1" if config.get("dev") else "", page)
+    data = json.dumps(dict(config), ensure_ascii=False).translate(_UNSAFE)
+    return page.replace(_CONFIG, f'<script type="application/json" id="config">{data}</script>').encode()

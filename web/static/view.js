@@ -1,0 +1,85 @@
+// How providers, connections and failures look. Text only ever becomes text nodes, never markup.
+
+/** An element with attributes (`onclick` is a listener) and children. */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (attribute === "onclick") made.addEventListener("click", value);
+    else made.setAttribute(attribute, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export const hint = (...text) => element("p", { class: "hint" }, ...text);
+
+export function providerList(providers, connect) {
+  const rows = providers.toSorted((a, b) => b.available - a.available);
+  return element("ul", { class: "rows", role: "list" }, ...rows.map((provider) => providerRow(provider, connect)));
+}
+
+function providerRow(provider, connect) {
+  const title = element("div", {}, element("strong", {}, provider.name), documentation(provider));
+  const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
+  const action = provider.available
+    ? element("button", { type: "button", onclick: () => connect(provider) }, "Connect", unseen)
+    : element("span", { class: "hint" }, "Not configured here");
+  return element("li", { "data-provider": provider.slug }, title, action);
+}
+
+function documentation({ name, docs }) {
+  if (!isWeb(docs)) return "";
+  const unseen = element("span", { class: "unseen" }, ` ${name}`);
+  const link = element("a", { href: docs, rel: "noopener noreferrer" }, "About", unseen);
+  return element("div", { class: "hint" }, link);
+}
+
+export function connectionList(connections) {
+  return element("ul", { class: "rows", role: "list" }, ...connections.map(connectionRow));
+}
+
+function connectionRow({ id, providerSlug, status, createdAt, lastSyncAt }) {
+  const since = element("div", { class: "hint" }, "Since ", time(createdAt), " · last sync ", time(lastSyncAt));
+  const title = element("div", {}, element("strong", {}, providerSlug), since);
+  return element("li", { "data-connection": id }, title, badge(status));
+}
+
+/** All seven fields of the contract. */
+export function connectionDetails(connection) {
+  const rows = [
+    ["Provider", "providerSlug", connection.providerSlug],
+    ["Status", "status", badge(connection.status)],
+    ["User", "userId", connection.userId],
+    ["First connected", "createdAt", time(connection.createdAt)],
+    ["Last sync", "lastSyncAt", time(connection.lastSyncAt)],
+    ["Connection id", "id", element("code", {}, connection.id)],
+    ["Provider id", "providerId", element("code", {}, connection.providerId)],
+  ];
+  const pairs = rows.map(([term, field, value]) =>
+    element("div", {}, element("dt", {}, term), element("dd", { "data-field": field }, value)),
+  );
+  return element("dl", {}, ...pairs);
+}
+
+export function failure({ message, code, requestId }) {
+  const facts = [["Code", code], ["Request id", requestId]].filter(([, value]) => value);
+  const pairs = facts.map(([term, value]) =>
+    element("div", {}, element("dt", {}, term), element("dd", {}, element("code", {}, value))),
+  );
+  return [element("p", {}, message), ...(pairs.length ? [element("dl", {}, ...pairs)] : [])];
+}
+
+function badge(status) {
+  return element("span", { class: "badge", "data-status": status }, status);
+}
+
+function time(text) {
+  if (text === null) return "never";
+  const local = new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return element("time", { datetime: text, title: text }, local);
+}
+
+/** Whether `text` is an http or https URL: the only ones this page goes to or links. */
+export function isWeb(text) {
+  return URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol);
+}

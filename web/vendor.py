@@ -1,0 +1,75 @@
+"""Fetches GraphiQL and React again, as published, into `web/static/vendor/`: `python -m web.vendor` (needs npm).
+
+The files are committed, so that nothing is fetched when the gateway is installed or run. Each must have the digest
+pinned here. GraphiQL's bundle holds some eighty packages and two fonts more: their licences stand beside it in
+`LICENSES-BUNDLED.txt`, which is kept by hand and has to be gone through when GraphiQL changes. The pages name the
+folders with their versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+VENDOR = Path(__file__).parent / "static" / "vendor"
+
+# package-version -> {path in the package: SHA-256 of what is kept of it}
+PINNED: dict[str, dict[str, str]] = {
+    "graphiql-3.8.3": {
+        "graphiql.min.js": "47d696155a87281978a11e1c5ead4b82943836ddd013cbd216975109055a826d",
+        "graphiql.min.css": "c41c291baa1c9c5b73e0345e78521aa24bfdf7b41ab840c99e2891ad720de9e4",
+        "LICENSE": "4b18fbe55c4e8f9169cb702be138f4d858a2dad920c39857204ffdc9c1c9fdc4",
+    },
+    "react-18.3.1": {
+        "umd/react.production.min.js": "d949f1c3687aedadcedac85261865f29b17cd273997e7f6b2bfc53b2f9d4c4dd",
+        "LICENSE": "52412d7bc7ce4157ea628bbaacb8829e0a9cb3c58f57f99176126bc8cf2bfc85",
+    },
+    "react-dom-18.3.1": {
+        "umd/react-dom.production.min.js": "35f4f974f4b2bcd44da73963347f8952e341f83909e4498227d4e26b98f66f0d",
+        "LICENSE": "52412d7bc7ce4157ea628bbaacb8829e0a9cb3c58f57f99176126bc8cf2bfc85",
+    },
+}
+
+# The maps are not kept: without this comment developer tools don't ask for them.
+_SOURCE_MAP = re.compile(rb"\n(?://# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+\*/)\s*\Z")
+
+
+def main() -> None:
+    """Fetch and check every package first, and only then replace what is there."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = {folder: _fetch(folder, Path(scratch)) for folder in PINNED}
+    for folder, files in found.items():
+        (VENDOR / folder).mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (VENDOR / folder / name).write_bytes(content)
+
+
+def _fetch(folder: str, scratch: Path) -> dict[str, bytes]:
+    package, _, version = folder.rpartition("-")
+    npm = shutil.which("npm") or sys.exit("npm is needed to fetch the vendored files.")
+    command = [npm, "pack", f"{package}@{version}", "--silent", "--pack-destination", str(scratch)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- every part is pinned above
+    with tarfile.open(scratch / f"{folder}.tgz") as archive:
+        return {Path(path).name: _kept(archive, path, digest) for path, digest in PINNED[folder].items()}
+
+
+def _kept(archive: tarfile.TarFile, path: str, digest: str) -> bytes:
+    member = archive.extractfile(f"package/{path}")
+    content = _SOURCE_MAP.sub(b"\n", member.read()) if member else b""
+    if _digest(content) != digest:
+        sys.exit(f"{archive.name}: {path} is not what was pinned: sha256 {_digest(content)}")
+    return content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
