@@ -1,0 +1,77 @@
+"""The app as the provider has registered it, and how it proves itself at the token and revocation endpoints."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import unquote_plus
+
+from sandbox.parameters import Parameters
+from sandbox.refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1)."""
+
+    client_id: str
+    client_secret: str
+    redirect_uris: tuple[str, ...]
+
+
+def presented(authorization: str | None, form: Parameters) -> str:
+    """The token_endpoint_auth_method a request uses, for the log; two joined by `+` when it uses both."""
+    methods: list[str] = []
+    if authorization is not None:
+        scheme = authorization.partition(" ")[0].lower()
+        methods.append("client_secret_basic" if scheme == "basic" else scheme)
+    if form.get("client_secret") is not None:
+        methods.append("client_secret_post")
+    return "+".join(methods) or "none"
+
+
+def authenticate(client: Client | None, method: str, authorization: str | None, form: Parameters) -> Client:
+    """The client that a request proves to be, by `method` and no other. Raises Refusal, 401 invalid_client."""
+    used = presented(authorization, form)
+    if "+" in used:
+        raise Refusal("invalid_request", "more than one way of client authentication is used")
+    if client is None or used != method:
+        _refuse(method)
+    client_id, client_secret = form.get("client_id"), form.get("client_secret")
+    if method == "client_secret_basic":
+        named = client_id
+        client_id, client_secret = _basic(authorization or "", method)
+        if named not in (None, client_id):
+            _refuse(method)
+    if client_id != client.client_id:
+        _refuse(method)
+    if method != "none" and not _equal(client_secret or "", client.client_secret):
+        _refuse(method)
+    return client
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token of an `Authorization: Bearer` header (RFC 6750 2.1)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token if scheme.lower() == "bearer" and token else None
+
+
+def _basic(authorization: str, method: str) -> tuple[str, str]:
+    """Client id and secret, form-encoded before they were joined (RFC 6749 2.3.1)."""
+    try:
+        joined = base64.b64decode(authorization.partition(" ")[2], validate=True).decode("ascii")
+        client_id, _, client_secret = joined.partition(":")
+        return unquote_plus(client_id, errors="strict"), unquote_plus(client_secret, errors="strict")
+    except ValueError:
+        _refuse(method)
+
+
+def _equal(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+def _refuse(method: str) -> NoReturn:
+    challenge = 'Basic realm="sandbox"' if method == "client_secret_basic" else None
+    raise Refusal("invalid_client", "client authentication failed", status=401, challenge=challenge)

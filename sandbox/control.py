@@ -1,0 +1,155 @@
+"""The control API under `/_control/`: what a script reads of the provider and how it directs it. JSON in, JSON out.
+
+| call                 | does                                                                                          |
+|----------------------|-----------------------------------------------------------------------------------------------|
+| GET, DELETE calls    | every call so far, in order / forget them                                                     |
+| GET, DELETE faults   | {"names", "planned"} / plan nothing any more                                                  |
+| POST faults          | {"slug", "endpoint", "fault", "times": 1 (null: until cleared), "seconds"}                    |
+| GET tokens           | every token with its value, kind, state, slug, client_id, family, account, scope, expires_at  |
+| POST accepts         | {"access_token"}: {"accepts": whether the provider would take it now}                         |
+| GET, PUT settings    | by slug / {"slug" (left out: all), "decision", "scope_in_answer", "code_life", "access_life"} |
+| POST reset           | all of it as at the start                                                                     |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox import reply
+from sandbox.authorize import APPROVE, DENY
+from sandbox.calls import Calls
+from sandbox.faults import FAULTS
+from sandbox.instruction import Instruction, InstructionError
+from sandbox.ledger import Ledger, Token
+from sandbox.plan import Plan, Planned
+from sandbox.provider import Provider
+
+ENDPOINTS = ("token", "account", "authorize", "revoke")
+
+
+class Control:
+    def __init__(self, providers: Mapping[str, Provider], ledger: Ledger, calls: Calls, plan: Plan) -> None:
+        self._providers = providers
+        self._ledger = ledger
+        self._calls = calls
+        self._plan = plan
+        self._start = {slug: replace(provider.settings) for slug, provider in providers.items()}
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/calls", _told(self._list_calls)),
+            Route("/calls", _told(self._forget_calls), methods=["DELETE"]),
+            Route("/faults", _told(self._list_faults)),
+            Route("/faults", _told(self._plan_fault), methods=["POST"]),
+            Route("/faults", _told(self._forget_faults), methods=["DELETE"]),
+            Route("/tokens", _told(self._list_tokens)),
+            Route("/accepts", _told(self._accepts), methods=["POST"]),
+            Route("/settings", _told(self._list_settings)),
+            Route("/settings", _told(self._change_settings), methods=["PUT"]),
+            Route("/reset", _told(self._reset), methods=["POST"]),
+        ]
+
+    def _list_calls(self, _body: bytes) -> Any:
+        return self._calls.listing()
+
+    def _forget_calls(self, _body: bytes) -> None:
+        self._calls.clear()
+
+    def _list_faults(self, _body: bytes) -> Any:
+        return {"names": list(FAULTS), "planned": self._plan.listing()}
+
+    def _plan_fault(self, body: bytes) -> None:
+        asked = Instruction.read(body)
+        planned = Planned(
+            slug=asked.one_of("slug", self._providers),
+            endpoint=asked.one_of("endpoint", ENDPOINTS) if "endpoint" in asked else "token",
+            fault=asked.one_of("fault", FAULTS),
+            times=asked.count("times") if "times" in asked else 1,
+            seconds=asked.seconds("seconds"),
+        )
+        asked.nothing_else()
+        self._plan.add(planned)
+
+    def _forget_faults(self, _body: bytes) -> None:
+        self._plan.clear()
+
+    def _list_tokens(self, _body: bytes) -> Any:
+        return [_row(token) for token in self._ledger.tokens.values()]
+
+    def _accepts(self, body: bytes) -> Any:
+        asked = Instruction.read(body)
+        access_token = asked.text("access_token")
+        asked.nothing_else()
+        return {"accepts": self._ledger.accepts(access_token)}
+
+    def _list_settings(self, _body: bytes) -> Any:
+        return {slug: asdict(provider.settings) for slug, provider in self._providers.items()}
+
+    def _change_settings(self, body: bytes) -> Any:
+        asked = Instruction.read(body)
+        slugs = [asked.one_of("slug", self._providers)] if "slug" in asked else list(self._providers)
+        readers: dict[str, Callable[[str], Any]] = {
+            "decision": lambda name: asked.one_of(name, (APPROVE, DENY, None)),
+            "scope_in_answer": asked.flag,
+            "code_life": asked.life,
+            "access_life": asked.life,
+        }
+        changed = {name: read(name) for name, read in readers.items() if name in asked}
+        asked.nothing_else()
+        for slug in slugs:
+            self._providers[slug].settings = replace(self._providers[slug].settings, **changed)
+        return self._list_settings(body)
+
+    def _reset(self, _body: bytes) -> None:
+        self._ledger.clear()
+        self._calls.clear()
+        self._plan.clear()
+        for slug, settings in self._start.items():
+            self._providers[slug].settings = replace(settings)
+
+
+def _told(act: Callable[[bytes], Any]) -> Callable[[Request], Awaitable[Response]]:
+    """A route that answers with what `act` returns, 204 for nothing, 400 for an unclear instruction."""
+
+    async def endpoint(request: Request) -> Response:
+        if refused := _from_elsewhere(request):
+            return refused
+        try:
+            result = act(await request.body())
+        except InstructionError as unclear:
+            return reply.document({"error": "invalid_request", "error_description": str(unclear)}, 400)
+        return reply.empty() if result is None else reply.document(result)
+
+    return endpoint
+
+
+def _from_elsewhere(request: Request) -> Response | None:
+    """Refuse what a page of another site could send: a strange Origin, or a body a form can make."""
+    origin = request.headers.get("origin")
+    if origin not in (None, f"{request.url.scheme}://{request.headers.get('host')}"):
+        return reply.document({"error": "forbidden_origin"}, 403)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in ("POST", "PUT") and media_type != "application/json":
+        return reply.document({"error": "send application/json"}, 415)
+    return None
+
+
+def _row(token: Token) -> dict[str, Any]:
+    return {
+        "value": token.value,
+        "kind": token.kind,
+        "state": token.state,
+        "slug": token.family.slug,
+        "client_id": token.family.client_id,
+        "family": token.family.number,
+        "account": token.family.account,
+        "scope": list(token.scopes),
+        "expires_at": token.expires_at,
+    }

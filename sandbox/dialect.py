@@ -1,0 +1,168 @@
+"""How one provider speaks, read from its catalogue entry, and that same entry's text pointed at the sandbox.
+
+Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/revoke`; the entry `sandbox` lives at the root
+and calls its account endpoint `/userinfo`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+ROOT_SLUG = "sandbox"
+
+_CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "none")
+_URL_LINE = re.compile(r"""(?P<before>\s*(?P<key>url|refresh_url)\s*=\s*)(?P<q>["']).*?(?P=q)(?P<after>.*)""")
+_TABLE_LINE = re.compile(r"\s*\[\[?\s*(?P<table>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
+
+
+class DialectError(ValueError):
+    """A catalogue entry that can't be spoken: which key, and what is wrong with it."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"the catalogue entry's {key} {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """What says that an HTTP 200 is a success: the value `equals` at the dotted path `field` of the whole answer."""
+
+    field: str
+    equals: object
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """`token` is the kind of token that goes into the parameter of that name, None with auth `bearer`."""
+
+    method: str
+    auth: str
+    token: str | None
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer."""
+
+    slug: str
+    name: str
+    scope_separator: str
+    pkce: str
+    iss: str | None
+    auth: str
+    params: Mapping[str, str]
+    root: str | None
+    success: Success | None
+    expires: str
+    refresh: str
+    separate_refresh: bool
+    account: str | None
+    account_field: str
+    revocation: Revocation | None
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Dialect:
+        """Read a parsed catalogue file; where it is silent, the RFCs hold. Raises DialectError that names the key."""
+        authorize, token = _table(entry, "authorize"), _table(entry, "token")
+        success = token.get("success")
+        return cls(
+            slug=_required(entry, "slug"),
+            name=_required(entry, "name"),
+            scope_separator=authorize.get("scope_separator", " "),
+            pkce=_one_of(authorize, "pkce", ("S256", "none")),
+            iss=authorize.get("iss"),
+            auth=_one_of(token, "auth", _CLIENT_AUTH),
+            params=_params(token),
+            root=token.get("root"),
+            success=Success(_required(success, "field"), success.get("equals")) if success else None,
+            expires=_one_of(token, "expires", ("expires_in", "expires_at", "jwt", "never")),
+            refresh=_one_of(token, "refresh", ("rotating", "reusable", "extending", "none")),
+            separate_refresh="refresh_url" in token,
+            account=token.get("account"),
+            account_field=_required(_table(entry, "account"), "field") if "account" in entry else "id",
+            revocation=_revocation(_table(entry, "revoke")) if "revoke" in entry else None,
+        )
+
+    def scopes(self, joined: str | None) -> list[str]:
+        """The scopes in a `scope` parameter, in its order."""
+        return [scope for scope in (joined or "").split(self.scope_separator) if scope]
+
+
+def path(slug: str, endpoint: str) -> str:
+    """Where an endpoint lives below the sandbox's own address."""
+    if slug == ROOT_SLUG:
+        return "/userinfo" if endpoint == "account" else f"/{endpoint}"
+    return f"/{slug}/{endpoint}"
+
+
+def rebase(toml_text: str, base_url: str) -> str:
+    """The same catalogue file with every `url` and `refresh_url` pointed at the sandbox at `base_url`.
+
+    All else stays, comments too. Raises DialectError for an address that does not stand on a line of its own.
+    """
+    slug, base = _required(tomllib.loads(toml_text), "slug"), base_url.rstrip("/")
+    table, lines = "", list[str]()
+    for line in toml_text.split("\n"):
+        if heading := _TABLE_LINE.fullmatch(line):
+            table = heading["table"]
+        lines.append(_rebased(line, slug, base, table))
+    text = "\n".join(lines)
+    if not all(url.startswith(f"{base}/") for url in _urls(tomllib.loads(text))):
+        raise DialectError("url", "does not stand on a line of its own")
+    return text
+
+
+def _rebased(line: str, slug: str, base: str, table: str) -> str:
+    found = _URL_LINE.fullmatch(line)
+    if found is None:
+        return line
+    endpoint = "refresh" if found["key"] == "refresh_url" else table
+    return f'{found["before"]}"{base}{path(slug, endpoint)}"{found["after"]}'
+
+
+def _urls(table: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _urls(cast("dict[str, Any]", value))
+        elif key in ("url", "refresh_url"):
+            yield str(value)
+
+
+def _revocation(table: Mapping[str, Any]) -> Revocation:
+    auth = _one_of(table, "auth", (*_CLIENT_AUTH, "bearer"))
+    return Revocation(
+        method=_one_of(table, "method", ("POST", "GET", "DELETE")),
+        auth=auth,
+        token=None if auth == "bearer" else _required(table, "token"),
+        params=_params(table),
+    )
+
+
+def _table(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = entry.get(name)
+    if not isinstance(value, dict):
+        raise DialectError(name, "is missing or no table")
+    return cast("dict[str, Any]", value)
+
+
+def _params(table: Mapping[str, Any]) -> Mapping[str, str]:
+    return {key: str(value) for key, value in table.get("params", {}).items()}
+
+
+def _required(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value:
+        raise DialectError(key, "is missing or no text")
+    return value
+
+
+def _one_of(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
+    """The value, the first of the choices where the file is silent."""
+    value = table.get(key, choices[0])
+    if value not in choices:
+        raise DialectError(key, f"is none of {', '.join(choices)}")
+    return value

@@ -1,0 +1,77 @@
+"""Faults of the line: silence, slowness, connections cut before or after the work was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.exchange import Exchange
+from sandbox.faults.fault import Fault
+
+
+class Cut:
+    """Closes the connection without a byte of answer, after `seconds` of silence (None: when the client goes)."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(_gone(receive), self._seconds)
+        _transport(receive).abort()
+        # uvicorn answers 500 to an application that returns before it has noticed.
+        await _gone(receive)
+
+
+async def hang(_exchange: Exchange, seconds: float | None) -> ASGIApp:
+    return Cut(seconds)
+
+
+async def slow(exchange: Exchange, seconds: float | None) -> ASGIApp:
+    response = exchange.answer()
+    await asyncio.sleep(2 if seconds is None else seconds)
+    return response
+
+
+async def drip(_exchange: Exchange, seconds: float | None) -> ASGIApp:
+    return StreamingResponse(_drops(0.2 if seconds is None else seconds), media_type="application/json")
+
+
+async def drop(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+    return Cut(0)
+
+
+async def lost(exchange: Exchange, _seconds: float | None) -> ASGIApp:
+    exchange.answer()
+    return Cut(0)
+
+
+async def _drops(seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        yield b" "
+        await asyncio.sleep(seconds)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _transport(receive: Receive) -> Any:
+    """The server's own end of the connection.
+
+    ASGI has no word for cutting a line. uvicorn's `receive` is a method of the object that holds the transport; a
+    middleware that wraps `receive` hides it.
+    """
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("cutting the line needs uvicorn, and no middleware around receive")
+    return transport
+
+
+FAULTS: dict[str, Fault] = {"hang": hang, "slow": slow, "drip": drip, "drop": drop, "lost": lost}

@@ -1,0 +1,85 @@
+"""The answers' outer form: JSON documents, error documents and tokens as a dialect wraps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from sandbox.dialect import Dialect, Success
+from sandbox.refusal import Refusal
+
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+def document(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer that nobody may store (RFC 6749 5.1)."""
+    return Response(json.dumps(value), status, {**_HEADERS, **(headers or {})}, "application/json")
+
+
+def empty() -> Response:
+    """Success with nothing to say."""
+    return Response(None, 204, _HEADERS)
+
+
+def page(html: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(html, status, {**_HEADERS, **headers}, "text/html")
+
+
+def redirect(address: str) -> Response:
+    """A 302 to exactly this address; Starlette's own would quote it again."""
+    return Response(None, 302, {**_HEADERS, "Location": address})
+
+
+def refusal(refused: Refusal) -> Response:
+    """An error as RFC 6749 5.2 and RFC 6750 3 write it."""
+    return document(refused.document, refused.status, _challenge(refused))
+
+
+def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response:
+    """The token object where the dialect puts it; None when the tokens live on and there is only success to tell."""
+    if token is None:
+        return document(_mark(dialect.success or Success("result", "0000")))
+    answer = put({}, dialect.root, dict(token)) if dialect.root else dict(token)
+    return document({**_mark(dialect.success), **answer})
+
+
+def token_refusal(dialect: Dialect, refused: Refusal) -> Response:
+    """Where HTTP 200 is no success yet (Withings, COROS) an error is a 200 with another mark and a sentence."""
+    if dialect.success is None:
+        return refusal(refused)
+    mark = put({}, dialect.success.field, _failure_mark(dialect.success.equals, refused))
+    return document({**mark, "error": f"Invalid Params: {refused.description}"})
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Set `value` at a dotted path, making the objects on the way."""
+    *parents, last = path.split(".")
+    place = document
+    for name in parents:
+        place = place.setdefault(name, {})
+    place[last] = value
+    return document
+
+
+def account_value(account: str) -> str | int:
+    """The account's id as JSON: a number when it looks like one, since many providers number their users."""
+    return int(account) if account.isascii() and account.isdecimal() and str(int(account)) == account else account
+
+
+def _mark(success: Success | None) -> dict[str, Any]:
+    return put({}, success.field, success.equals) if success else {}
+
+
+def _failure_mark(success: object, refused: Refusal) -> object:
+    """A value of the same type that is not success: 503 is Withings' word for a bad code, 401 for a bad client."""
+    if isinstance(success, bool):
+        return not success
+    number = 401 if refused.error == "invalid_client" else 503
+    return number if isinstance(success, int) else str(number)
+
+
+def _challenge(refused: Refusal) -> dict[str, str]:
+    return {"WWW-Authenticate": refused.challenge} if refused.challenge else {}

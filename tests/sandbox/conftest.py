@@ -1,0 +1,22 @@
+"""One running sandbox for all its tests, put back to its start before each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sandbox_world import World, application, serve
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[World]:
+    # Plain HTTP on loopback: reading the machine's certificates would take longer than most tests.
+    with serve(application()) as base, httpx.Client(verify=False, trust_env=False, timeout=5) as http:
+        yield World(base, http)
+
+
+@pytest.fixture
+def world(running: World) -> World:
+    running.control("POST", "reset", {})
+    return running

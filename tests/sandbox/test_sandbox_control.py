@@ -1,0 +1,153 @@
+"""The control API: what it shows, what it takes, and whom it refuses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from sandbox_world import CHALLENGE, REDIRECT_URI, SECRET, World
+
+from sandbox.faults import FAULTS
+
+
+def test_every_call_is_logged_in_order_with_raw_values(world: World) -> None:
+    token = world.connect("sandbox")
+    world.account("sandbox", token["access_token"])
+    approved, issued, served = world.calls()
+    assert [approved["seq"], issued["seq"], served["seq"]] == [1, 2, 3]
+    assert abs(issued["time"] - time.time()) < 60
+    assert (approved["endpoint"], approved["method"], approved["outcome"]) == ("authorize", "GET", "approved")
+    assert (approved["query"]["state"], approved["query"]["redirect_uri"]) == ("the-state", REDIRECT_URI)
+    assert approved["query"]["code_challenge"] == CHALLENGE
+    assert (issued["slug"], issued["endpoint"], issued["outcome"]) == ("sandbox", "token", "issued")
+    assert (issued["grant_type"], issued["auth"]) == ("authorization_code", "client_secret_post")
+    assert (issued["code"], issued["form"]["client_secret"]) == (approved["code"], SECRET)
+    assert (served["endpoint"], served["auth"], served["outcome"]) == ("account", "bearer", "served")
+    assert served["authorization"] == f"Bearer {token['access_token']}"
+
+
+def test_the_log_can_be_forgotten(world: World) -> None:
+    world.authorize("sandbox")
+    world.control("DELETE", "calls")
+    assert world.calls() == []
+    world.authorize("sandbox")
+    assert [call["seq"] for call in world.calls()] == [1]
+
+
+def test_tokens_are_listed_with_family_account_and_state(world: World) -> None:
+    first = world.connect("sandbox", account="ann")
+    world.refresh("sandbox", first["refresh_token"])
+    world.connect("google", account="bob")
+    listed = world.control("GET", "tokens")
+    assert [(token["kind"], token["state"], token["account"]) for token in listed] == [
+        ("access_token", "live", "ann"),
+        ("refresh_token", "rotated", "ann"),
+        ("access_token", "live", "ann"),
+        ("refresh_token", "live", "ann"),
+        ("access_token", "live", "bob"),
+        ("refresh_token", "live", "bob"),
+    ]
+    assert len({token["family"] for token in listed}) == 2
+    assert listed[0].keys() == {
+        *("value", "kind", "state", "slug", "client_id"),
+        *("family", "account", "scope", "expires_at"),
+    }
+
+
+def test_accepts(world: World) -> None:
+    token = world.connect("sandbox")
+
+    def accepts(value: str) -> bool:
+        return world.control("POST", "accepts", {"access_token": value})["accepts"]
+
+    assert accepts(token["access_token"])
+    assert not accepts(token["refresh_token"])
+    assert not accepts("at_unknown")
+    world.revoke("sandbox", token["access_token"])
+    assert not accepts(token["access_token"])
+
+
+def test_settings_of_one_slug_and_of_all(world: World) -> None:
+    start = world.control("GET", "settings")
+    assert start["acme"] == {"decision": None, "scope_in_answer": True, "code_life": 60, "access_life": 3600}
+    changed = world.control("PUT", "settings", {"slug": "acme", "access_life": 5})
+    assert (changed["acme"]["access_life"], changed["strava"]["access_life"]) == (5, 3600)
+    assert changed["acme"]["code_life"] == 60
+    changed = world.control("PUT", "settings", {"decision": "deny"})
+    assert {settings["decision"] for settings in changed.values()} == {"deny"}
+
+
+def test_reset_puts_all_of_it_back(world: World) -> None:
+    code = world.approve("sandbox")["code"]
+    world.connect("sandbox")
+    world.fault("html", times=None)
+    world.control("PUT", "settings", {"access_life": 5})
+    world.control("POST", "reset", {})
+    assert (world.calls(), world.control("GET", "tokens")) == ([], [])
+    assert world.control("GET", "faults") == {"names": list(FAULTS), "planned": []}
+    assert world.control("GET", "settings")["sandbox"]["access_life"] == 3600
+    assert world.redeem("sandbox", code).json()["error"] == "invalid_grant"
+
+
+def test_planned_faults_are_shown(world: World) -> None:
+    world.fault("hang", seconds=3)
+    planned = {"slug": "sandbox", "endpoint": "token", "fault": "hang", "times": 1, "seconds": 3}
+    assert world.control("GET", "faults")["planned"] == [planned]
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "instruction", "wrong"),
+    [
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "token", "fault": "boom"}, "fault"),
+        ("POST", "faults", {"slug": "nobody", "endpoint": "token", "fault": "html"}, "slug"),
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "tokens", "fault": "html"}, "endpoint"),
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "token", "fault": "html", "times": 0}, "times"),
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "token", "fault": "html", "times": True}, "times"),
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "token", "fault": "slow", "seconds": "2"}, "seconds"),
+        ("POST", "faults", {"slug": "sandbox", "endpoint": "token", "fault": "slow", "second": 2}, "second"),
+        ("POST", "faults", [], "the body"),
+        ("PUT", "settings", {"decision": "maybe"}, "decision"),
+        ("PUT", "settings", {"scope_in_answer": 1}, "scope_in_answer"),
+        ("PUT", "settings", {"code_life": None}, "code_life"),
+        ("PUT", "settings", {"code_life": -1}, "code_life"),
+        ("PUT", "settings", {"colour": "red"}, "colour"),
+        ("POST", "accepts", {"access_token": 1}, "access_token"),
+    ],
+)
+def test_an_unclear_instruction_changes_nothing(
+    world: World, method: str, name: str, instruction: Any, wrong: str
+) -> None:
+    before = world.control("GET", "faults"), world.control("GET", "settings")
+    answer = world.http.request(method, f"{world.base}/_control/{name}", json=instruction)
+    assert answer.status_code == 400
+    assert answer.json()["error_description"].startswith(f"{wrong} ")
+    assert (world.control("GET", "faults"), world.control("GET", "settings")) == before
+
+
+def test_a_body_that_is_not_json(world: World) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert world.http.post(f"{world.base}/_control/faults", content=b"{", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(("method", "name"), [("GET", "calls"), ("DELETE", "calls"), ("POST", "reset")])
+def test_a_page_of_another_site_is_refused(world: World, origin: str, method: str, name: str) -> None:
+    world.authorize("sandbox")
+    headers = {"Origin": origin, "Content-Type": "application/json"}
+    answer = world.http.request(method, f"{world.base}/_control/{name}", headers=headers)
+    assert answer.status_code == 403
+    assert len(world.calls()) == 1
+
+
+def test_its_own_origin_is_welcome(world: World) -> None:
+    answer = world.http.get(f"{world.base}/_control/calls", headers={"Origin": world.base})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_body_that_a_form_can_send_is_refused(world: World, media_type: str) -> None:
+    world.authorize("sandbox")
+    answer = world.http.post(f"{world.base}/_control/reset", content=b"{}", headers={"Content-Type": media_type})
+    assert answer.status_code == 415
+    assert len(world.calls()) == 1

@@ -1,0 +1,105 @@
+"""Catalogue entries: read as dialects, and their text pointed at the sandbox."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
+
+from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
+
+BASE = "http://127.0.0.1:8000/sandbox"
+
+
+def read(text: str) -> Dialect:
+    return Dialect.read(tomllib.loads(text))
+
+
+def test_the_contracts_example_is_read_whole() -> None:
+    assert read(ACME) == Dialect(
+        slug="acme",
+        name="Acme Ring",
+        scope_separator=" ",
+        pkce="S256",
+        iss="https://acme.example",
+        auth="client_secret_basic",
+        params={"action": "requesttoken"},
+        root="body",
+        success=Success("status", 0),
+        expires="expires_in",
+        refresh="rotating",
+        separate_refresh=True,
+        account="user_id",
+        account_field="id",
+        revocation=Revocation("POST", "client_secret_basic", "refresh_token", {"token_type_hint": "refresh_token"}),
+    )
+
+
+def test_a_silent_entry_means_what_the_rfcs_say() -> None:
+    dialect = read('slug = "a"\nname = "A"\n[authorize]\nurl = "x"\n[token]\nurl = "y"\n')
+    assert (dialect.scope_separator, dialect.pkce, dialect.auth) == (" ", "S256", "client_secret_basic")
+    assert (dialect.expires, dialect.refresh, dialect.separate_refresh) == ("expires_in", "rotating", False)
+    assert (dialect.iss, dialect.root, dialect.success, dialect.revocation) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "named"),
+    [
+        ('name = "Acme Ring"', "", "name"),
+        ('pkce = "S256"', 'pkce = "plain"', "pkce"),
+        ('refresh = "rotating"', 'refresh = "sometimes"', "refresh"),
+        ('expires = "expires_in"', "expires = 3600", "expires"),
+        ('token = "refresh_token"', "", "token"),
+        ("[token]", "[tokens]", "token"),
+    ],
+)
+def test_what_it_can_not_speak_is_named(good: str, bad: str, named: str) -> None:
+    with pytest.raises(DialectError, match=f"'s {named} "):
+        read(ACME.replace(good, bad))
+
+
+def test_rebase_changes_the_addresses_and_nothing_else() -> None:
+    entry = tomllib.loads(rebase(ACME, BASE))
+    assert entry["authorize"].pop("url") == f"{BASE}/acme/authorize"
+    assert entry["token"].pop("url") == f"{BASE}/acme/token"
+    assert entry["token"].pop("refresh_url") == f"{BASE}/acme/refresh"
+    assert entry["account"].pop("url") == f"{BASE}/acme/account"
+    assert entry["revoke"].pop("url") == f"{BASE}/acme/revoke"
+    before = tomllib.loads(ACME)
+    for table in ("authorize", "token", "account", "revoke"):
+        del before[table]["url"]
+    del before["token"]["refresh_url"]
+    assert entry == before
+    assert "# optional, else url" in rebase(ACME, BASE)
+
+
+def test_the_sandbox_entry_lives_at_the_root() -> None:
+    entry = tomllib.loads(rebase(SANDBOX, f"{BASE}/"))
+    assert entry["authorize"]["url"] == f"{BASE}/authorize"
+    assert entry["token"]["url"] == f"{BASE}/token"
+    assert entry["account"]["url"] == f"{BASE}/userinfo"
+    assert entry["revoke"]["url"] == f"{BASE}/revoke"
+
+
+@pytest.mark.parametrize("slug", ENTRIES)
+def test_a_rebased_entry_is_the_same_dialect_and_names_no_other_host(slug: str) -> None:
+    text = rebase(ENTRIES[slug], BASE)
+    assert read(text) == read(ENTRIES[slug])
+    assert all(url.startswith(f"{BASE}/") for url in urls(tomllib.loads(text)))
+
+
+def test_line_ends_of_windows_survive() -> None:
+    assert rebase(STRAVA.replace("\n", "\r\n"), BASE) == rebase(STRAVA, BASE).replace("\n", "\r\n")
+
+
+def test_an_address_it_would_miss_is_an_error() -> None:
+    text = 'slug = "a"\nauthorize = { url = "https://a.example/authorize" }\n'
+    with pytest.raises(DialectError, match="url"):
+        rebase(text, BASE)
+
+
+def urls(table: dict[str, Any]) -> list[str]:
+    tables = [table.get(name, {}) for name in ("authorize", "token", "account", "revoke")]
+    return [inner[key] for inner in tables for key in ("url", "refresh_url") if key in inner]

@@ -1,0 +1,261 @@
+"""Every fault as a client sees it, and whether the request had its effect."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from sandbox_world import SECRET, World, application, serve
+
+from sandbox import faults
+from sandbox.faults import FAULTS
+
+
+def redeem(world: World, fault: str, **more: Any) -> httpx.Response:
+    """The answer to a good token request that meets the fault."""
+    code = world.approve("sandbox")["code"]
+    world.fault(fault, **more)
+    return world.redeem("sandbox", code)
+
+
+def last(world: World) -> tuple[str, str]:
+    call = world.calls()[-1]
+    return call["fault"], call["outcome"]
+
+
+@contextmanager
+def reading(world: World, fault: str) -> Generator[httpx.Response]:
+    world.fault(fault)
+    with world.http.stream("POST", f"{world.base}/token", data={"grant_type": "x"}) as answer:
+        yield answer
+
+
+@pytest.mark.parametrize("seconds", [None, 0.1])
+def test_hang(world: World, seconds: float | None) -> None:
+    world.fault("hang", seconds=seconds)
+    expected = httpx.ReadTimeout if seconds is None else httpx.RemoteProtocolError
+    with pytest.raises(expected):
+        world.http.post(f"{world.base}/token", data={}, timeout=0.3)
+    assert last(world) == ("hang", "hang")
+
+
+def test_slow(world: World) -> None:
+    started = time.monotonic()
+    assert "access_token" in redeem(world, "slow", seconds=0.2).json()
+    assert time.monotonic() - started >= 0.2
+    assert last(world) == ("slow", "issued")
+
+
+def test_drip(world: World) -> None:
+    with reading(world, "drip") as answer:
+        pieces = answer.iter_raw()
+        assert [len(next(pieces)) for _ in range(2)] == [1, 1]
+
+
+def test_drop_processes_nothing(world: World) -> None:
+    code = world.approve("sandbox")["code"]
+    world.fault("drop")
+    with pytest.raises(httpx.RemoteProtocolError):
+        world.redeem("sandbox", code)
+    assert last(world) == ("drop", "drop")
+    assert world.calls()[-1]["form"]["code"] == code
+    assert world.redeem("sandbox", code).status_code == 200
+
+
+def test_lost_processes_all(world: World) -> None:
+    code = world.approve("sandbox")["code"]
+    world.fault("lost")
+    with pytest.raises(httpx.RemoteProtocolError):
+        world.redeem("sandbox", code)
+    assert last(world) == ("lost", "issued")
+    assert world.states("access_token") == ["live"]
+    assert world.redeem("sandbox", code).json()["error"] == "invalid_grant"
+
+
+def test_the_line_is_cut_under_both_of_uvicorns_readers(capfd: pytest.CaptureFixture[str]) -> None:
+    for http in ("h11", "httptools"):
+        with serve(application(), http) as base, httpx.Client(verify=False, trust_env=False) as client:
+            world = World(base, client)
+            world.fault("drop")
+            with pytest.raises(httpx.RemoteProtocolError):
+                world.refresh("sandbox", "x")
+            assert world.refresh("sandbox", "x").status_code == 400
+    assert capfd.readouterr() == ("", "")
+
+
+def test_huge(world: World) -> None:
+    with reading(world, "huge") as answer:
+        size = 0
+        for piece in answer.iter_raw():
+            size += len(piece)
+            if size > 5_000_000:
+                break
+    assert size > 5_000_000
+    assert world.redeem("sandbox", world.approve("sandbox")["code"]).status_code == 200
+
+
+def test_gzip_bomb(world: World) -> None:
+    with reading(world, "gzip_bomb") as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        packed = b"".join(answer.iter_raw())
+    assert len(packed) < 2_000_000
+    with gzip.open(io.BytesIO(packed)) as whole:
+        assert whole.read(42) == b'{"token_type":"Bearer","access_token":"xxx'
+        assert whole.seek(256 * 1024 * 1024) == 256 * 1024 * 1024
+        assert whole.read().endswith(b'x"}')
+
+
+def test_deep_json(world: World) -> None:
+    with pytest.raises(RecursionError):
+        redeem(world, "deep_json").json()
+
+
+def test_big_headers(world: World) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        redeem(world, "big_headers")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "media_type"),
+    [
+        ("status_500", 500, "text/plain"),
+        ("status_503", 503, "application/json"),
+        ("status_429", 429, "application/json"),
+        ("html", 200, "text/html"),
+        ("not_json", 200, "application/json"),
+        ("empty", 200, "application/json"),
+        ("opaque_400", 400, "text/plain"),
+        ("error_200", 200, "application/json"),
+        ("invalid_client", 401, "application/json"),
+        ("invalid_grant", 400, "application/json"),
+        ("unauthorized_client", 400, "application/json"),
+        ("access_denied", 400, "application/json"),
+    ],
+)
+def test_another_answer_processes_nothing(world: World, fault: str, status: int, media_type: str) -> None:
+    answer = redeem(world, fault)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith(media_type)
+    assert "access_token" not in answer.text or fault == "not_json"
+    assert last(world) == (fault, fault)
+    assert world.states("access_token") == []
+
+
+@pytest.mark.parametrize("fault", ["invalid_client", "invalid_grant", "unauthorized_client", "access_denied"])
+def test_an_oauth_error_carries_its_code(world: World, fault: str) -> None:
+    assert redeem(world, fault).json()["error"] == fault
+    world.fault(fault, slug="withings")
+    answer = world.redeem("withings", "x")
+    assert (answer.status_code, answer.json()["status"] != 0) == (200, True)
+
+
+def test_bodies_of_other_answers(world: World) -> None:
+    assert redeem(world, "error_200").json() == {"error": "invalid_grant"}
+    assert redeem(world, "empty").content == b""
+    with pytest.raises(ValueError, match="Unterminated"):
+        redeem(world, "not_json").json()
+
+
+@pytest.mark.parametrize("fault", ["status_503", "status_429"])
+def test_retry_after(world: World, fault: str) -> None:
+    assert redeem(world, fault).headers["retry-after"] == "1"
+    assert redeem(world, fault, seconds=7).headers["retry-after"] == "7"
+
+
+def test_redirect(world: World) -> None:
+    answer = redeem(world, "redirect")
+    assert answer.status_code == 302
+    assert world.http.get(answer.url.join(answer.headers["location"])).status_code == 200
+    assert world.calls()[-1]["endpoint"] == "elsewhere"
+
+
+def test_error_echo(world: World) -> None:
+    code = world.approve("suunto")["code"]
+    world.fault("error_echo", slug="suunto")
+    answer = world.redeem("suunto", code)
+    authorization = world.authorization("suunto")["Authorization"]
+    assert answer.status_code == 400
+    for secret in (code, authorization):
+        assert secret in answer.text
+        assert secret in answer.headers.values()
+    assert SECRET in redeem(world, "error_echo").json().values()
+
+
+def test_error_code_echo(world: World) -> None:
+    code = world.approve("sandbox")["code"]
+    world.fault("error_code_echo")
+    assert world.redeem("sandbox", code).json() == {"error": code}
+
+
+@pytest.mark.parametrize(
+    ("fault", "member", "value"),
+    [
+        ("no_access_token", "access_token", None),
+        ("wrong_types", "access_token", 12345),
+        ("expires_negative", "expires_in", -3600),
+        ("expires_huge", "expires_in", 10**30),
+        ("expires_string", "expires_in", "3600"),
+        ("expires_bool", "expires_in", True),
+        ("token_type_mac", "token_type", "mac"),
+        ("no_refresh", "refresh_token", None),
+        ("narrow_scope", "scope", "sleep"),
+    ],
+)
+def test_a_bent_answer_is_right_but_for_one_member(world: World, fault: str, member: str, value: Any) -> None:
+    token = redeem(world, fault).json()
+    bent = token.pop(member, None)
+    assert (type(bent), bent) == (type(value), value)
+    assert {member, *token} == {"access_token", "token_type", "expires_in", "refresh_token", "scope"}
+    assert last(world) == (fault, "issued")
+    assert world.states("access_token") == ["live"]
+
+
+def test_an_answer_is_bent_at_its_root_and_errors_are_not(world: World) -> None:
+    code = world.approve("acme")["code"]
+    world.fault("no_access_token", slug="acme", times=2)
+    answer = world.redeem("acme", code).json()
+    assert (answer["status"], "access_token" in answer["body"], "refresh_token" in answer["body"]) == (0, False, True)
+    assert world.redeem("acme", code).json()["status"] == 503
+    world.fault("expires_negative", slug="strava")
+    assert world.redeem("strava", world.approve("strava")["code"]).json()["expires_at"] == -3600
+
+
+def test_duplicate_keys(world: World) -> None:
+    pairs = json.loads(redeem(world, "duplicate_keys").content, object_pairs_hook=list)
+    names = [name for name, _ in pairs]
+    assert names.count("access_token") == 2
+    assert redeem(world, "duplicate_keys").json()["access_token"] != "another"
+
+
+def test_a_fault_bites_as_often_as_planned_where_it_was_planned(world: World) -> None:
+    world.fault("html", times=2)
+    world.fault("status_500", endpoint="account")
+    statuses = [world.refresh("sandbox", "x").status_code for _ in range(3)]
+    assert statuses == [200, 200, 400]
+    assert [world.account("sandbox", "x").status_code for _ in range(2)] == [500, 401]
+    world.fault("html", times=None)
+    assert [world.refresh("sandbox", "x").status_code for _ in range(3)] == [200] * 3
+    world.control("DELETE", "faults")
+    assert world.refresh("sandbox", "x").status_code == 400
+
+
+def test_faults_at_the_other_doors(world: World) -> None:
+    world.fault("status_503", endpoint="authorize")
+    assert world.authorize("sandbox", decision="approve").status_code == 503
+    token = world.connect("sandbox")
+    world.fault("lost", endpoint="revoke")
+    with pytest.raises(httpx.RemoteProtocolError):
+        world.revoke("sandbox", token["access_token"])
+    assert world.states("access_token") == ["revoked"]
+
+
+def test_the_table_lists_every_fault() -> None:
+    rows = [line.split("|")[1].strip() for line in (faults.__doc__ or "").splitlines() if line.startswith("| ")]
+    assert rows[1:] == list(FAULTS)

@@ -1,0 +1,123 @@
+"""Dialects as they are spoken: where the tokens stand in the answer, how errors look, refresh, revocation."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+from sandbox_world import World
+
+
+def test_acme_wraps_its_answer_and_refreshes_elsewhere(world: World) -> None:
+    answer = world.redeem("acme", world.approve("acme", account="ann")["code"]).json()
+    assert (answer.keys(), answer["status"]) == ({"status", "body"}, 0)
+    assert (answer["body"]["user_id"], answer["body"]["expires_in"]) == ("ann", 3600)
+    refresh_token = answer["body"]["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "action": "requesttoken"}
+    wrong_door = world.http.post(f"{world.base}/acme/token", data=form, headers=world.authorization("acme"))
+    assert wrong_door.json()["status"] == 503
+    assert world.refresh("acme", refresh_token).json()["status"] == 0
+    code_at_refresh = {"grant_type": "authorization_code", "code": "x", "action": "requesttoken"}
+    answer = world.http.post(f"{world.base}/acme/refresh", data=code_at_refresh, headers=world.authorization("acme"))
+    assert (answer.status_code, answer.json()["status"]) == (200, 503)
+    assert world.calls()[-1]["outcome"] == "unsupported_grant_type"
+
+
+def test_withings_says_no_with_http_200(world: World) -> None:
+    answer = world.redeem("withings", "a-code")
+    assert (answer.status_code, answer.json()["status"]) == (200, 503)
+    assert "access_token" not in answer.text
+    assert world.redeem("withings", "a-code", client_secret="x").json()["status"] == 401
+    assert world.redeem("withings", "a-code", action=None).json()["status"] == 503
+    outcomes = [call["outcome"] for call in world.calls()]
+    assert outcomes == ["invalid_grant", "invalid_client", "invalid_request"]
+    token = world.connect("withings", account="12345")
+    assert (token["userid"], token["scope"]) == (12345, "user.info,user.metrics")
+
+
+def test_strava_nests_the_account_and_counts_in_epoch_seconds(world: World) -> None:
+    token = world.connect("strava", account="007")
+    assert token["athlete"] == {"id": "007"}
+    assert abs(token["expires_at"] - time.time() - 3600) < 60
+    assert token["expires_in"] == 3600
+    assert world.account("strava", token["access_token"]).json() == {"athlete": {"id": "007"}}
+
+
+def test_google_keeps_the_refresh_token(world: World) -> None:
+    token = world.connect("google")
+    for _ in range(2):
+        assert "refresh_token" not in world.refresh("google", token["refresh_token"]).json()
+    assert world.revoke("google", token["access_token"]).json()["error"] == "unsupported_token_type"
+    assert world.revoke("google", token["refresh_token"]).status_code == 200
+    assert set(world.states("access_token")) == {"revoked"}
+
+
+def test_coros_only_extends(world: World) -> None:
+    world.control("PUT", "settings", {"access_life": 0})
+    token = world.connect("coros", account="ann")
+    assert (token["openId"], "scope" in token) == ("ann", False)
+    assert world.account("coros", token["access_token"]).status_code == 401
+    world.control("PUT", "settings", {"access_life": 3600})
+    assert world.refresh("coros", token["refresh_token"]).json() == {"result": "0000"}
+    assert world.account("coros", token["access_token"]).status_code == 200
+    assert world.refresh("coros", token["refresh_token"]).json() == {"result": "0000"}
+    assert world.states("access_token") == ["live"]
+
+
+def test_suunto_tells_the_life_in_a_jwt_only(world: World) -> None:
+    token = world.connect("suunto", account="ann")
+    assert "expires_in" not in token
+    header, claims, signature = token["access_token"].split(".")
+    assert part(header)["alg"] != "none"
+    assert signature
+    assert (part(claims)["sub"], abs(part(claims)["exp"] - time.time() - 3600) < 60) == ("ann", True)
+    assert world.revoke("suunto", token["access_token"]).status_code == 200
+    assert world.account("suunto", token["access_token"]).status_code == 401
+
+
+def test_polar_never_expires_and_never_refreshes(world: World) -> None:
+    world.control("PUT", "settings", {"access_life": 0})
+    token = world.connect("polar")
+    assert token.keys() == {"access_token", "token_type", "scope", "x_user_id"}
+    assert world.account("polar", token["access_token"]).status_code == 200
+    assert world.refresh("polar", "rt_x").json()["error"] == "unsupported_grant_type"
+    assert world.revoke("polar", token["access_token"]).status_code == 204
+    assert world.revoke("polar", token["access_token"]).status_code == 401
+    assert world.http.post(f"{world.base}/polar/revoke").status_code == 405
+
+
+def test_revocation_wants_the_client_the_parameters_and_the_token(world: World) -> None:
+    token = world.connect("acme")
+    url, form = world.entry("acme")["revoke"]["url"], {"token": token["refresh_token"]}
+    assert world.http.post(url, data=form, headers=world.authorization("acme")).json()["error"] == "invalid_request"
+    hinted = {**form, "token_type_hint": "refresh_token"}
+    assert world.http.post(url, data=hinted).status_code == 401
+    assert world.states("refresh_token") == ["live"]
+    assert world.revoke("acme", token["refresh_token"]).status_code == 200
+    assert world.states("refresh_token") == ["revoked"]
+    assert world.revoke("acme", "rt_unknown").status_code == 200
+    assert [call["outcome"] for call in world.calls() if call["endpoint"] == "revoke"] == [
+        "invalid_request",
+        "invalid_client",
+        "revoked",
+        "unknown_token",
+    ]
+
+
+def test_a_dialect_without_revocation_has_no_such_address(world: World) -> None:
+    assert world.http.post(f"{world.base}/strava/revoke", data={"token": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize("slug", ["sandbox", "strava"])
+def test_the_scope_can_be_left_out_of_the_answer(world: World, slug: str) -> None:
+    world.control("PUT", "settings", {"slug": slug, "scope_in_answer": False})
+    assert "scope" in world.approve(slug)
+    assert "scope" not in world.connect(slug)
+    assert "scope" in world.connect("google")
+
+
+def part(encoded: str) -> dict[str, Any]:
+    return json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
