@@ -1,0 +1,146 @@
+"""The catalogue: every provider we know, read from the TOML files in `catalogue/` and in a folder of the operator's.
+
+The format is described in the contract, section 6. Beside it stands the optional table `[variables]` (name = default):
+`{name}` in a URL of the file is replaced, and the environment variable `<SLUG>_<NAME>` overrides the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from providers.credentials import Credentials, environment_name, read_credentials
+from providers.provider import Provider
+from providers.urls import Terms
+
+__all__ = ["Catalogue", "CatalogueError", "Credentials", "Provider", "read_catalogue", "read_credentials"]
+
+Catalogue = Mapping[str, Provider]
+"""Provider by slug, in the order of the slugs. Can't be changed."""
+
+BUILT_IN: Final = Path(__file__).with_name("catalogue")
+PRACTICE: Final = "sandbox"
+"""Not a provider but our own stand-in for one, on a private address: no part of a public catalogue."""
+
+
+class CatalogueError(Exception):
+    """`problems` are all that was found; each names the file and the key."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+def read_catalogue(
+    extra: Path | None = None, *, variables: Mapping[str, str] = os.environ, allow_private: bool = False
+) -> Catalogue:
+    """Our catalogue, and the files of `extra` in it: there a slug of ours replaces our entry whole.
+
+    `variables` is the environment. Outside `allow_private` URLs must be https and not lead to private addresses, and
+    the sandbox is left out. Raises CatalogueError.
+    """
+    files = {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+    if not allow_private:
+        files.pop(PRACTICE, None)
+    if extra is not None:
+        files |= _files_of(extra)
+    problems: list[str] = []
+    entries: dict[str, Provider] = {}
+    for slug in sorted(files):
+        try:
+            entries[slug] = _read(files[slug], variables, allow_private=allow_private)
+        except CatalogueError as found:
+            problems += found.problems
+    problems += _clashes(entries)
+    if problems:
+        raise CatalogueError(problems)
+    return MappingProxyType(entries)
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise CatalogueError([f"{folder}: is not a folder"])
+    return {path.stem: path for path in folder.glob("*.toml") if not path.name.startswith(".")}
+
+
+def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:
+    table = _table(path)
+    with _problems_of(path, "variables"):
+        defaults = _VARIABLES.validate_python(table.pop("variables", {}), strict=True)
+    values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
+    with _problems_of(path):
+        return Provider.model_validate(table, context=Terms(path.stem, values, allow_private))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise CatalogueError([f"{path.name}: is not UTF-8"]) from None
+    except tomllib.TOMLDecodeError as failure:
+        raise CatalogueError([f"{path.name}: is not TOML: {failure}"]) from None
+    except OSError as failure:
+        raise CatalogueError([f"{path.name}: can't be read: {failure.strerror}"]) from None
+
+
+def _variable_name(name: str) -> str:
+    # A secret must not get into a URL.
+    if name.endswith(("client_id", "client_secret")):
+        raise ValueError("has the name of a credential")
+    return name
+
+
+_VARIABLES: Final = TypeAdapter(
+    dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_variable_name)], str]
+)
+
+
+@contextmanager
+def _problems_of(path: Path, *table: str) -> Generator[None]:
+    try:
+        yield
+    except ValidationError as failure:
+        raise CatalogueError([f"{path.name}: {_told(error, table)}" for error in failure.errors()]) from None
+
+
+def _told(error: ErrorDetails, table: tuple[str, ...]) -> str:
+    """The problem in our words: `token.auth: must be one of …`."""
+    key = ".".join(str(part) for part in (*table, *error["loc"]) if part != "[key]")
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            problem = "is missing"
+        case "extra_forbidden":
+            problem = "is not a key of this format"
+        case "literal_error":
+            problem = f"must be one of {context['expected']}"
+        case "string_pattern_mismatch":
+            problem = f"must match {context['pattern']}"
+        case "value_error":
+            problem = str(context["error"])
+        case "string_type":
+            problem = "must be a string"
+        case "tuple_type":
+            problem = "must be a list"
+        case "model_type" | "dict_type" | "mapping_type":
+            problem = "must be a table"
+        case _:
+            problem = error["msg"]
+    return f"{key}: {problem}"
+
+
+def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:
+    """Slugs like `a-b` and `a_b`, which would read the same credentials."""
+    seen: dict[str, str] = {}
+    for slug in entries:
+        other = seen.setdefault(environment_name(slug, "client_id"), slug)
+        if other != slug:
+            yield f"{slug}.toml: slug: takes its credentials from the same variables as {other}.toml"

@@ -1,0 +1,85 @@
+"""What can go wrong out there.
+
+ProviderFault
+  TransportFailure      no answer came; `sent` says whether any of the request may have left
+    Unreachable         no connection could be made: refused, no such name, no trusted certificate
+    ForbiddenAddress    the name leads to an address that is never called (SSRF); nothing was connected
+  UnreadableAnswer      an answer came that can't be used
+  ErrorAnswer           the provider said no, or that it can't now (RFC 6749 5.2)
+
+The text of each is safe to log: of what the provider sent it holds only the HTTP status and a registered error code.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# RFC 6749 5.2, and those of 4.1.2.1 that token endpoints are seen to send too.
+REGISTERED: Final = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+
+_PASSING_CODES: Final = frozenset({"server_error", "temporarily_unavailable"})
+_PASSING_STATUSES: Final = frozenset({408, 425, 429, *range(500, 600)})
+
+
+class ProviderFault(Exception):
+    """The base of all: something about the provider or the way to it."""
+
+
+class TransportFailure(ProviderFault):
+    """`reason` is a fixed text. `sent` is False only when it is certain that no byte of the request has left."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        self.reason = reason
+        self.sent = sent
+        super().__init__(f"no answer: {reason} ({'the request may have left' if sent else 'nothing was sent'})")
+
+
+class Unreachable(TransportFailure):
+    def __init__(self) -> None:
+        super().__init__("no connection could be made", sent=False)
+
+
+class ForbiddenAddress(TransportFailure):
+    def __init__(self) -> None:
+        super().__init__("the address is not a public one", sent=False)
+
+
+class UnreadableAnswer(ProviderFault):
+    """`reason` is a fixed text that says what is wrong with the answer, `status` its HTTP status."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        self.reason = reason
+        self.status = status
+        super().__init__(f"unreadable answer with HTTP status {status}: {reason}")
+
+
+class ErrorAnswer(ProviderFault):
+    """`error` is one of REGISTERED, None for any other and for none at all; `status` is the HTTP status."""
+
+    def __init__(self, error: str | None, status: int) -> None:
+        self.error = error
+        self.status = status
+        super().__init__(f"error answer with HTTP status {status}: {error or 'no registered error code'}")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the provider has decided, so that the same request would be refused again.
+
+        False for 5xx, 408, 425 and 429 whatever the code, and for the codes that name an outage. When it is True, a
+        registered code says what was refused; without one take it as the code or token that was sent. Only
+        `error == "invalid_grant"` confirms that: an opaque 400 alone is no reason to give up a refresh token.
+        """
+        passing = self.status in _PASSING_STATUSES or self.error in _PASSING_CODES
+        return not passing

@@ -1,0 +1,166 @@
+"""One entry of the catalogue: a provider's endpoints, and where it differs from what the RFCs say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID, uuid5
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
+
+from providers.urls import AuthorizationEndpoint, Endpoint, Issuer, Page, Terms
+
+NAMESPACE: Final = UUID("272d50bc-cdf4-47f7-ac3b-85bd3347f668")
+"""Never to change: a provider's id is the UUIDv5 of its slug under it."""
+
+
+def provider_id(slug: str) -> UUID:
+    """The same everywhere and for ever: UUIDv5 of the slug under NAMESPACE."""
+    return uuid5(NAMESPACE, slug)
+
+
+def _scalar(value: object) -> str | int | bool:
+    if isinstance(value, str | int):
+        return value
+    raise ValueError("must be a string, a whole number or a boolean")
+
+
+def _without(*ours: str) -> AfterValidator:
+    """Extra parameters, sent as they are: none of `ours`, which the protocol fills in."""
+
+    def check(params: Mapping[str, str]) -> Mapping[str, str]:
+        for name in ours:
+            if name in params:
+                message = f"must not have {name}, which is filled in"
+                raise ValueError(message)
+        return MappingProxyType(dict(params))
+
+    return AfterValidator(check)
+
+
+def _no_params() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
+DottedPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
+Scope = Annotated[str, Field(pattern=r"^[!-~]+$", max_length=256)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Authorize(_Table):
+    """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207)."""
+
+    url: AuthorizationEndpoint
+    # Before the scopes, which are held against it.
+    scope_separator: Annotated[str, Field(min_length=1, max_length=1)] = " "
+    scopes: Annotated[tuple[Scope, ...], Field(strict=False)] = ()
+    pkce: Literal["S256", "none"] = "S256"
+    params: Annotated[
+        Mapping[str, str],
+        _without(
+            "response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"
+        ),
+    ] = Field(default_factory=_no_params)
+    iss: Issuer | None = None
+
+    @field_validator("scopes")
+    @classmethod
+    def _in_one_piece(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        separator = info.data.get("scope_separator")
+        if separator is not None and any(separator in scope for scope in scopes):
+            raise ValueError("must not have the separator in a scope")
+        return scopes
+
+
+class Success(_Table):
+    """What an answer must hold to be a success: `field`, a path in the whole answer, `equals` this value."""
+
+    field: DottedPath
+    equals: Annotated[str | int | bool, PlainValidator(_scalar)]
+
+
+class Token(_Table):
+    """The token endpoint (RFC 6749 3.2) and its answer.
+
+    `root` is the path to the object that holds the tokens, `account` the path to the provider's own user id inside
+    that object. `refresh` says what becomes of the refresh token when it is used: replaced and dead (`rotating`),
+    good for ever (`reusable`), the same with a longer life (`extending`), or there is none.
+    """
+
+    url: Endpoint
+    refresh_url: Endpoint | None = None
+    auth: ClientAuth = "client_secret_basic"
+    params: Annotated[
+        Mapping[str, str],
+        _without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"),
+    ] = Field(default_factory=_no_params)
+    root: DottedPath | None = None
+    success: Success | None = None
+    expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
+    refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
+    account: DottedPath | None = None
+
+
+class Account(_Table):
+    """Where to ask for the provider's own user id when the token answer has none. `field` is a dotted path."""
+
+    url: Endpoint
+    field: DottedPath
+
+
+class Revoke(_Table):
+    """The revocation endpoint (RFC 7009). With `bearer` the access token goes into the header."""
+
+    # Method and auth first: the others are held against them.
+    method: Literal["POST", "DELETE", "GET"] = "POST"
+    url: Endpoint
+    auth: ClientAuth | Literal["bearer"] = "client_secret_basic"
+    token: Literal["access_token", "refresh_token"] | None = Field(default=None, validate_default=True)
+    params: Annotated[Mapping[str, str], _without("token", "client_id", "client_secret")] = Field(
+        default_factory=_no_params
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _some_token(cls, token: str | None, info: ValidationInfo) -> str | None:
+        if token is None and info.data.get("auth", "bearer") != "bearer":
+            raise ValueError("is missing: only auth = 'bearer' sends a token without it")
+        return token
+
+    @field_validator("auth", "token", "params")
+    @classmethod
+    def _has_a_form(cls, value: Any, info: ValidationInfo) -> Any:
+        needs_form = value == "client_secret_post" if info.field_name == "auth" else bool(value)
+        if needs_form and info.data.get("method") == "GET":
+            raise ValueError("can't go with GET: there is no form, and no secret stands in a URL")
+        return value
+
+
+class Provider(_Table):
+    """An entry as its file says it, the variables in its URLs replaced. `notes` holds doubts about the facts."""
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    docs: Page
+    notes: str | None = None
+    authorize: Authorize
+    token: Token
+    account: Account | None = None
+    revoke: Revoke | None = None
+
+    @field_validator("slug")
+    @classmethod
+    def _as_the_file(cls, slug: str, info: ValidationInfo[Terms]) -> str:
+        if slug != info.context.slug:
+            raise ValueError("must be the name of the file without .toml")
+        return slug
+
+    @cached_property
+    def id(self) -> UUID:
+        return provider_id(self.slug)

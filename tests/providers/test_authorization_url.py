@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from provider_entries import CREDENTIALS, provider
+
+from providers.authorization import authorization_url, challenge, new_state, new_verifier
+from providers.catalogue import Credentials
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@settings(deadline=None)
+@given(client_id=TEXT, redirect_uri=TEXT, state=TEXT, code_challenge=TEXT)
+def test_every_parameter_comes_back_as_it_went(
+    client_id: str, redirect_uri: str, state: str, code_challenge: str
+) -> None:
+    entry = provider(
+        authorize="scopes = ['a:b', 'c']\nscope_separator = ';'\nparams = {prompt = 'x y&z', max_age = '0'}"
+    )
+    url = authorization_url(
+        entry, Credentials(client_id, "CANARY"), redirect_uri=redirect_uri, state=state, code_challenge=code_challenge
+    )
+    base, _, query = url.partition("?")
+    assert base == "https://acme.example/authorize"
+    assert url.isascii()
+    assert "+" not in query
+    assert "CANARY" not in url
+    assert parse_qsl(query, strict_parsing=True, keep_blank_values=True) == [
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", redirect_uri),
+        ("scope", "a:b;c"),
+        ("state", state),
+        ("code_challenge", code_challenge),
+        ("code_challenge_method", "S256"),
+        ("prompt", "x y&z"),
+        ("max_age", "0"),
+    ]
+
+
+def test_scope_and_challenge_are_left_out_where_there_are_none() -> None:
+    url = authorization_url(
+        provider(authorize="pkce = 'none'"),
+        CREDENTIALS,
+        redirect_uri="https://us.example",
+        state="s",
+        code_challenge=None,
+    )
+    assert [name for name, _ in parse_qsl(urlsplit(url).query)] == [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "state",
+    ]
+
+
+def test_no_way_around_pkce() -> None:
+    with pytest.raises(ValueError, match="code_challenge"):
+        authorization_url(provider(), CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge=None)
+
+
+@pytest.mark.parametrize(
+    ("path", "begins"),
+    [
+        ("/authorize?audience=a", "/authorize?audience=a&response_type=code&"),
+        ("/index.html#/", "/index.html#/?response_type=code&"),
+        ("/index.html?v=2#/login", "/index.html?v=2#/login?response_type=code&"),
+        ("/index.html#/login?lang=en", "/index.html#/login?lang=en&response_type=code&"),
+    ],
+)
+def test_what_the_endpoint_has_already_stays(path: str, begins: str) -> None:
+    authorize = provider().authorize.model_copy(update={"url": f"https://acme.example{path}"})
+    entry = provider().model_copy(update={"authorize": authorize})
+    url = authorization_url(entry, CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge="c")
+    assert url.startswith(f"https://acme.example{begins}")
+
+
+def test_a_verifier_and_its_challenge() -> None:
+    verifier = new_verifier()
+    assert 43 <= len(verifier) <= 128
+    assert set(verifier) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+    digest = hashlib.sha256(verifier.encode()).digest()
+    assert challenge(verifier) == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    # The example of RFC 7636, appendix B.
+    assert challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def test_states_are_fresh_long_and_alphanumeric() -> None:
+    states = {new_state() for _ in range(100)}
+    assert len(states) == 100
+    for state in states:
+        assert state.isascii()
+        assert state.isalnum()
+        assert len(state) * 4 >= 128  # each character is a hexadecimal digit at least

@@ -1,0 +1,181 @@
+"""Requests by name to addresses that were screened: what the server sees, and what is never shared."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from provider_loopback import answering, loopback
+
+from providers.addresses import is_public
+from providers.errors import ForbiddenAddress, Unreachable
+from providers.http import send
+from providers.resolution import PublicAddresses
+from providers.transport import ProviderTransport
+
+NAME = "api.acme.example"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for NAME, with its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
+    return file
+
+
+def server_tls(certificate: Path, names: list[str | None]) -> ssl.SSLContext:
+    """Notes in `names` the server name (SNI) of every handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def note(_object: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        names.append(name)
+
+    context.sni_callback = note
+    return context
+
+
+def client_to(certificate: Path, *addresses: str) -> httpx.AsyncClient:
+    """Every name leads to these addresses."""
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return addresses
+
+    tls = ssl.create_default_context(cafile=str(certificate))
+    return httpx.AsyncClient(transport=ProviderTransport(resolve, tls, https_only=True), timeout=5, trust_env=False)
+
+
+async def fetch(client: httpx.AsyncClient, host: str, port: int) -> int:
+    request = client.build_request("GET", f"https://{host}:{port}/path?query")
+    return (await send(client, request, deadline=asyncio.get_running_loop().time() + 5)).status
+
+
+async def test_the_name_stays_in_host_header_and_handshake(certificate: Path) -> None:
+    names: list[str | None] = []
+    tls = server_tls(certificate, names)
+    async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
+        assert [await fetch(client, NAME, server.port) for _ in range(2)] == [200, 200]
+    assert names == [NAME]
+    assert [asked.headers["host"] for asked in server.asked] == [f"{NAME}:{server.port}"] * 2
+    assert server.asked[0].line == "GET /path?query HTTP/1.1"
+
+
+async def test_a_connection_checked_for_one_name_never_serves_another(certificate: Path) -> None:
+    tls = server_tls(certificate, [])
+    async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
+        assert await fetch(client, NAME, server.port) == 200
+        # The same address, but the certificate isn't for this name.
+        with pytest.raises(Unreachable):
+            await fetch(client, "api.other.example", server.port)
+    assert len(server.asked) == 1
+
+
+async def test_the_next_address_is_tried(certificate: Path) -> None:
+    async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
+        async with client_to(certificate, "127.0.0.2", "127.0.0.3", "127.0.0.1") as client:
+            assert await fetch(client, NAME, server.port) == 200
+        async with client_to(certificate, "127.0.0.2", "127.0.0.3") as client:
+            with pytest.raises(Unreachable):
+                await fetch(client, NAME, server.port)
+
+
+async def test_a_host_that_hangs_leaves_the_others_their_connections(certificate: Path) -> None:
+    tls = server_tls(certificate, [])
+    hung = socket.create_server(("127.0.0.1", 0), backlog=200)
+    async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
+        waiting = [asyncio.create_task(fetch(client, NAME, hung.getsockname()[1])) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        assert await fetch(client, NAME, server.port) == 200
+        # In the middle of their handshakes: no socket may be left open.
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    hung.close()
+
+
+async def test_a_name_leads_to_public_addresses_or_nowhere() -> None:
+    resolve = PublicAddresses()
+    assert await resolve("8.8.8.8", 443) == ["8.8.8.8"]
+    for host in ("localhost", "127.1", "2130706433"):
+        with pytest.raises(ForbiddenAddress):
+            await resolve(host, 443)
+    for nowhere in ("no such name", "a..b"):
+        # Twice at once: they share the look-up.
+        for failure in await asyncio.gather(*(resolve(nowhere, 443) for _ in range(2)), return_exceptions=True):
+            assert isinstance(failure, Unreachable)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"],
+)
+def test_public_addresses(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::8.8.8.8",
+        "::ffff:10.0.0.1",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b:1::808:808",
+        "100::1",
+        "2001:0:808:808::1",
+        "2001:db8::1",
+        "2002:a00:1::1",
+        "3fff::1",
+        "fc00::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "2606:4700::1111%eth0",
+        "ff02::1",
+    ],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(ip_address(address))

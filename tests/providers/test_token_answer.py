@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import base64
+import json
+import traceback
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from provider_entries import provider
+
+from providers.answer import Answer
+from providers.errors import REGISTERED, ErrorAnswer, ProviderFault, UnreadableAnswer
+from providers.provider import Provider
+from providers.token_answer import TokenAnswer, read_token_answer
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PLAIN = provider()
+NESTED = provider(token="root = 'body'\nsuccess = {field = 'status', equals = 0}\naccount = 'user.id'")
+EPOCH = provider(token="expires = 'expires_at'\naccount = 'id'")
+JWT = provider(token="expires = 'jwt'")
+NEVER = provider(token="expires = 'never'", authorize="scope_separator = ','")
+GOOD = {"access_token": "abc", "token_type": "Bearer"}
+
+
+def read(value: object, entry: Provider = PLAIN, status: int = 200) -> TokenAnswer:
+    content = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return read_token_answer(entry, Answer(status, content, "application/json"), NOW)
+
+
+def fault(value: object, entry: Provider = PLAIN, status: int = 200) -> ProviderFault:
+    with pytest.raises(ProviderFault) as raised:
+        read(value, entry, status)
+    return raised.value
+
+
+def jwt(payload: object) -> str:
+    content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return f"e30.{base64.urlsafe_b64encode(content).decode().rstrip('=')}.c2ln"
+
+
+def test_all_that_an_answer_can_say() -> None:
+    said = GOOD | {"refresh_token": "def", "expires_in": 60, "scope": "sleep  offline sleep", "more": [1]}
+    assert read(said) == TokenAnswer("abc", "def", "Bearer", NOW + timedelta(seconds=60), ("sleep", "offline"), None)
+
+
+def test_the_least_that_an_answer_must_say() -> None:
+    assert read({"access_token": "abc"}) == TokenAnswer("abc", None, "Bearer", None, None, None)
+
+
+def test_no_token_shows_in_its_repr() -> None:
+    shown = repr(read(GOOD | {"access_token": "CANARY", "refresh_token": "CANARY", "id": "CANARY"}, EPOCH))
+    assert "CANARY" not in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"access_token": None},
+        {"access_token": ""},
+        {"access_token": 7},
+        {"access_token": ["abc"]},
+        {"access_token": "a b"},
+        {"access_token": "a\n"},
+        {"access_token": "é"},
+        {"access_token": "a" * (16 * 1024 + 1)},
+        {"refresh_token": ""},
+        {"refresh_token": False},
+        {"refresh_token": "a\r\nb"},
+        {"token_type": "mac"},
+        {"token_type": 1},
+        {"expires_in": -1},
+        {"expires_in": "3600"},
+        {"expires_in": 3600.0},
+        {"expires_in": True},
+        {"expires_in": 10**10},
+        {"expires_in": 10**300},
+        {"scope": 1},
+        {"scope": {"a": "b"}},
+        {"scope": ["a", 1]},
+        {"scope": ["a b"]},
+        {"scope": "é"},
+        {"scope": "a" * 257},
+        {"scope": " ".join(str(number) for number in range(201))},
+    ],
+)
+def test_what_is_refused(change: dict[str, Any]) -> None:
+    found = fault(GOOD | change)
+    assert isinstance(found, UnreadableAnswer)
+    assert found.status == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>abc</html>",
+        b"access_token=abc&token_type=bearer",
+        b'"abc"',
+        b"[]",
+        b"null",
+        b'{"access_token": "abc", "access_token": "def"}',
+        b'{"access_token": "abc", "expires_in": NaN}',
+        b'{"access_token": "abc"} {}',
+        b'\xef\xbb\xbf{"access_token": "abc"}',
+        b'{"access_token": "abc", "x": "\\u0000"}',
+        b'{"access_token": "abc", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"access_token": "abc", "expires_in": ' + b"9" * 10_000 + b"}",
+        "{'access_token': 'abc'}".encode("utf-16"),
+    ],
+)
+def test_what_is_no_strict_json_object(content: bytes) -> None:
+    assert isinstance(fault(content), UnreadableAnswer)
+
+
+@pytest.mark.parametrize("status", [101, 301, 302, 307, 308, 600])
+def test_what_is_neither_success_nor_error(status: int) -> None:
+    found = fault(GOOD, status=status)
+    assert isinstance(found, UnreadableAnswer)
+    assert found.status == status
+
+
+@pytest.mark.parametrize("status", [200, 400, 401])
+@pytest.mark.parametrize("error", sorted(REGISTERED))
+def test_a_registered_error_code(error: str, status: int) -> None:
+    found = fault(GOOD | {"error": error, "error_description": "CANARY"}, status=status)
+    assert isinstance(found, ErrorAnswer)
+    assert (found.error, found.status) == (error, status)
+    assert found.refused == (error not in {"server_error", "temporarily_unavailable"})
+    assert error in str(found)
+    assert "CANARY" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "CANARY"},
+        {"error": {"code": "invalid_grant"}},
+        {"error": ["invalid_grant"]},
+        {"error": ""},
+        {"errors": "CANARY"},
+        {"errors": [{"errorType": "CANARY"}, "x", {"errorType": ["invalid_grant"]}]},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_error_without_a_registered_code(body: dict[str, Any], status: int) -> None:
+    found = fault(GOOD | body, status=status)
+    assert isinstance(found, ErrorAnswer)
+    assert found.error is None
+    assert found.refused
+    assert "CANARY" not in str(found) + repr(found)
+
+
+def test_errors_as_a_list_of_types() -> None:
+    found = fault(
+        {"errors": [{"errorType": "expired_token"}, {"errorType": "invalid_grant"}], "success": False}, status=400
+    )
+    assert isinstance(found, ErrorAnswer)
+    assert found.error == "invalid_grant"
+
+
+@pytest.mark.parametrize("absent", [{"error": None}, {"errors": []}, {"errors": None}])
+def test_no_error_is_no_error(absent: dict[str, Any]) -> None:
+    assert read(GOOD | absent).access_token == "abc"
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [(400, True), (403, True), (408, False), (429, False), (500, False), (503, False)]
+)
+def test_what_a_failure_without_words_means(status: int, refused: bool) -> None:
+    found = fault(b"<html>CANARY</html>", status=status)
+    assert isinstance(found, ErrorAnswer)
+    assert (found.error, found.status, found.refused) == (None, status, refused)
+
+
+def test_a_code_under_an_outage_decides_nothing() -> None:
+    found = fault({"error": "invalid_grant"}, status=503)
+    assert isinstance(found, ErrorAnswer)
+    assert not found.refused
+
+
+def test_root_success_and_account() -> None:
+    token = GOOD | {"user": {"id": 42}}
+    assert read({"status": 0, "body": token}, NESTED).account == "42"
+    assert read({"status": 0, "body": GOOD}, NESTED).account is None
+    assert read({"status": 0, "body": GOOD | {"user": {"id": "x-1"}}}, NESTED).account == "x-1"
+
+
+@pytest.mark.parametrize("status", [503, "0", False, 0.0, None])
+def test_no_success_is_a_refusal(status: object) -> None:
+    found = fault({"status": status, "body": GOOD}, NESTED)
+    assert isinstance(found, ErrorAnswer)
+    assert (found.error, found.refused) == (None, True)
+
+
+BAD_IDS: list[object] = [1.5, True, [], {}, "", "a" * 257, "\x1b", 10**300]
+BAD_BODIES: list[object] = [None, [], "x", GOOD | {"user": "x"}, *(GOOD | {"user": {"id": bad}} for bad in BAD_IDS)]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+def test_a_body_that_is_not_as_described(body: object) -> None:
+    assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableAnswer)
+
+
+def test_an_error_beside_the_tokens_counts_inside_the_root_too() -> None:
+    assert isinstance(fault({"status": 0, "body": GOOD | {"error": "invalid_grant"}}, NESTED), ErrorAnswer)
+
+
+def test_expiry_as_a_moment() -> None:
+    assert read(GOOD | {"expires_at": 0}, EPOCH).expires_at == datetime(1970, 1, 1, tzinfo=UTC)
+    assert read(GOOD, EPOCH).expires_at is None
+    for bad in (-1, "0", 1.0, True, 10**11):
+        assert isinstance(fault(GOOD | {"expires_at": bad}, EPOCH), UnreadableAnswer)
+
+
+def test_expiry_in_a_jwt() -> None:
+    assert read({"access_token": jwt({"exp": 60})}, JWT).expires_at == datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    assert read({"access_token": jwt({})}, JWT).expires_at is None
+    for bad in (
+        "abc",
+        "a.b",
+        "a.b.c.d",
+        "e30.$$$.x",
+        "e30.e3.x",
+        jwt([]),
+        jwt(b"{}{}"),
+        jwt({"exp": "60"}),
+        jwt({"exp": -1}),
+    ):
+        assert isinstance(fault({"access_token": bad}, JWT), UnreadableAnswer)
+
+
+def test_no_expiry_at_all() -> None:
+    assert read(GOOD | {"expires_in": "soon"}, NEVER).expires_at is None
+
+
+def test_the_longest_life() -> None:
+    century = 36_525 * 24 * 60 * 60
+    assert read(GOOD | {"expires_in": century}).expires_at == NOW + timedelta(days=36_525)
+    assert isinstance(fault(GOOD | {"expires_in": century + 1}), UnreadableAnswer)
+
+
+def test_scopes_by_the_separator_of_the_provider() -> None:
+    assert read(GOOD | {"scope": "a,b, c,,"}, NEVER).scopes == ("a", "b", "c")
+    assert read(GOOD | {"scope": "a,b"}).scopes == ("a,b",)
+    assert read(GOOD | {"scope": ["a", "b"]}).scopes == ("a", "b")
+    assert read(GOOD | {"scope": ""}).scopes == ()
+
+
+# Whatever comes: a token answer or a safe fault, and no CANARY in what is shown of either.
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["CANARY", "CANARY CANARY", "invalid_grant", "Bearer", "e30.CANARY.x", jwt({"exp": 10**400})]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "exp", "errorType", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+MEMBERS = ["refresh_token", "token_type", "expires_in", "expires_at", "scope", "error", "errors", "id", "user"]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> dict[str, Any]:
+    """Token answers with a few members gone wrong, whole or in an envelope."""
+    token: dict[str, Any] = {"access_token": draw(st.just("CANARY") | JSON)}
+    token |= draw(st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3))
+    if draw(st.booleans()):
+        return token
+    return {"status": draw(st.sampled_from([0, 1, "0"])), "body": draw(st.just(token) | JSON)}
+
+
+ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER])
+STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
+
+
+@settings(deadline=None)
+@given(entry=ENTRIES, content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()), status=STATUSES)
+def test_arbitrary_bytes_are_a_safe_fault(entry: Provider, content: bytes, status: int) -> None:
+    _read_safely(entry, content + b"CANARY", status)
+    _read_safely(entry, content, status)
+
+
+@settings(deadline=None)
+@given(entry=ENTRIES, answer=answers(), status=STATUSES)
+def test_arbitrary_answers_are_read_or_a_safe_fault(entry: Provider, answer: dict[str, Any], status: int) -> None:
+    _read_safely(entry, json.dumps(answer).encode(), status)
+
+
+def _read_safely(entry: Provider, content: bytes, status: int) -> None:
+    answer = Answer(status, content, "CANARY")
+    try:
+        found = read_token_answer(entry, answer, NOW)
+    except ProviderFault as raised:
+        shown = str(raised) + repr(raised) + repr(raised.args) + "".join(traceback.format_exception(raised))
+    else:
+        assert isinstance(found.access_token, str)
+        assert found.expires_at is None or found.expires_at.tzinfo is UTC
+        # Scopes are public words and shown.
+        shown = repr(found).replace(repr(found.scopes), "")
+    assert "CANARY" not in shown + repr(answer)
