@@ -1,0 +1,83 @@
+"""Sending a user to a provider: a fresh state and verifier, remembered, and the URL to open (RFC 6749 4.1.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from models.authorization_request import AuthorizationRequest, RequestStatus
+from models.database import transaction
+from providers.authorization import authorization_url, challenge, new_state, new_verifier
+from resolvers import audit, inputs
+from resolvers.caller import WRITE, user_with_scope
+from resolvers.context import Context, Registration
+from resolvers.errors import ValidationError
+from resolvers.states import LIFE, purge, state_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Where to send the user, and the state that the provider will send back with them."""
+
+    url: str
+    state: str
+
+
+async def authorize_connection(context: Context, provider: str, redirect_uri: str) -> Authorization:
+    """Remember an authorization request for the calling user, for LIFE.
+
+    Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound and what
+    `user_with_scope` raises.
+    """
+    user = user_with_scope(context.caller, WRITE)
+    inputs.text("provider", provider, inputs.SLUG)
+    inputs.redirect_uri(redirect_uri)
+    registration = context.resources.registration(provider)
+    if not context.resources.redirects.allows(redirect_uri):
+        raise ValidationError("redirectUri is not on the allow-list of this service.")
+    state = new_state()
+    verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
+    await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
+    await purge()
+    url = authorization_url(
+        registration.provider,
+        registration.credentials,
+        redirect_uri=redirect_uri,
+        state=state,
+        code_challenge=challenge(verifier) if verifier else None,
+    )
+    return Authorization(url, state)
+
+
+async def _remember(
+    context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str | None
+) -> None:
+    now, key, scopes = datetime.now(UTC), state_hash(state), list(registration.provider.authorize.scopes)
+    async with transaction():
+        await AuthorizationRequest.create(
+            state_hash=key,
+            user_id=user,
+            provider=registration.provider.slug,
+            redirect_uri=redirect_uri,
+            registration=registration.fingerprint,
+            scopes=scopes,
+            verifier=_sealed(context, key, verifier),
+            status=RequestStatus.PENDING,
+            created_at=now,
+            expires_at=now + LIFE,
+            purge_after=now + LIFE,
+        )
+        await audit.record(
+            context,
+            audit.AUTHORIZE,
+            subject=user,
+            provider=registration.provider.slug,
+            outcome=audit.OK,
+            scopes=scopes,
+        )
+
+
+def _sealed(context: Context, key: str, verifier: str | None) -> bytes | None:
+    if verifier is None:
+        return None
+    return context.resources.vault.seal(verifier, table="authorization_request", row=(key,), column="verifier")

@@ -1,0 +1,61 @@
+"""What a resolver is given: the resources that all requests share, and the request's own caller and id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.vault import Vault
+from providers.catalogue import Catalogue, Credentials, Provider
+from resolvers.caller import Caller
+from resolvers.errors import ProviderNotFound
+from resolvers.flights import Flights
+from resolvers.redirects import RedirectAllowList
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Our client at one provider (RFC 6749 2)."""
+
+    provider: Provider
+    credentials: Credentials
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with our client id and the endpoints: a state from before such a change can't be redeemed after."""
+        parts = (self.credentials.client_id, self.provider.authorize.url, self.provider.token.url)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the process holds for all requests. `provider_timeout` is seconds for one whole exchange."""
+
+    catalogue: Catalogue
+    registrations: Mapping[str, Registration]
+    redirects: RedirectAllowList
+    vault: Vault
+    client: httpx.AsyncClient
+    provider_timeout: float
+    flights: Flights
+
+    def registration(self, slug: str) -> Registration:
+        """Our client at the provider. Raises ProviderNotFound, also when it has no credentials here."""
+        found = self.registrations.get(slug)
+        if found is None:
+            raise ProviderNotFound
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request. `caller` is None when it came without a token."""
+
+    resources: Resources
+    caller: Caller | None
+    request_id: str

@@ -1,0 +1,25 @@
+"""The providers as the public may know them."""
+
+from __future__ import annotations
+
+from providers.catalogue import Provider
+from resolvers.context import Context
+from resolvers.errors import ProviderNotFound
+
+
+def list_providers(context: Context) -> list[Provider]:
+    """All of the catalogue, by slug."""
+    return list(context.resources.catalogue.values())
+
+
+def find_provider(context: Context, slug: str) -> Provider:
+    """The catalogue's entry, available or not. Raises ProviderNotFound."""
+    found = context.resources.catalogue.get(slug)
+    if found is None:
+        raise ProviderNotFound
+    return found
+
+
+def is_available(context: Context, provider: Provider) -> bool:
+    """Whether users can connect to it here: it has credentials."""
+    return provider.slug in context.resources.registrations

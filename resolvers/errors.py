@@ -1,0 +1,127 @@
+"""Every error that a caller can see.
+
+Problem
+  ValidationError      VALIDATION_ERROR          malformed input; the message names the field
+  InvalidState         INVALID_STATE             the state can't be spent by this call
+  InvalidGrant         INVALID_GRANT             the provider refused the code
+  AccessDenied         ACCESS_DENIED             the user said no at the provider
+  ProviderNotFound     PROVIDER_NOT_FOUND        no such provider, or not configured here
+  ConnectionNotFound   CONNECTION_NOT_FOUND      no such connection, or not visible to this caller
+  Unauthenticated      UNAUTHENTICATED           no token
+  InvalidToken         INVALID_TOKEN             a token that is not, or no longer, valid
+  InsufficientScope    INSUFFICIENT_SCOPE        the token lacks a scope
+  Forbidden            FORBIDDEN                 somebody else's connections, or a user's flow without a user
+  RateLimited          RATE_LIMITED              too many requests
+  ProviderUnavailable  PROVIDER_UNAVAILABLE      time-out, network failure, 5xx or unreadable answer out there
+  ProviderMisconfigured PROVIDER_MISCONFIGURED   the provider rejects our registration
+  ServiceUnavailable   SERVICE_UNAVAILABLE       draining, overloaded, database unreachable
+  InternalError        INTERNAL_ERROR            everything else
+
+A message is written for the caller and never quotes input. What happened behind it goes to the log only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """An error of the contract: a stable `code` and a public `message`.
+
+    `extensions` is what GraphQL shows beside the message; graphql-core copies it from the exception.
+    """
+
+    code: ClassVar[str]
+    default: ClassVar[str]
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        self.message = message or self.default
+        self.retry_after = retry_after
+        super().__init__(self.message)
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        return {"code": self.code}
+
+
+class ValidationError(Problem):
+    code = "VALIDATION_ERROR"
+    default = "The request is malformed."
+
+
+class InvalidState(Problem):
+    code = "INVALID_STATE"
+    # One message for every reason, so that nothing about other people's states can be probed.
+    default = "The state is unknown, expired, already used or not yours. Start the connection again."
+
+
+class InvalidGrant(Problem):
+    code = "INVALID_GRANT"
+    default = "The provider did not accept the code. Start the connection again."
+
+
+class AccessDenied(Problem):
+    code = "ACCESS_DENIED"
+    default = "Access was not granted at the provider."
+
+
+class ProviderNotFound(Problem):
+    code = "PROVIDER_NOT_FOUND"
+    default = "There is no such provider here."
+
+
+class ConnectionNotFound(Problem):
+    code = "CONNECTION_NOT_FOUND"
+    default = "There is no such connection."
+
+
+class Unauthenticated(Problem):
+    code = "UNAUTHENTICATED"
+    default = "Send a bearer token in the Authorization header."
+
+
+class InvalidToken(Problem):
+    code = "INVALID_TOKEN"
+    default = "The bearer token is not valid."
+
+
+class InsufficientScope(Problem):
+    code = "INSUFFICIENT_SCOPE"
+    default = "The bearer token lacks a scope for this."
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"The bearer token lacks the scope {scope}.")
+
+
+class Forbidden(Problem):
+    code = "FORBIDDEN"
+    default = "This belongs to somebody else."
+
+
+class RateLimited(Problem):
+    code = "RATE_LIMITED"
+    default = "Too many requests. Try again later."
+
+
+class ProviderUnavailable(Problem):
+    code = "PROVIDER_UNAVAILABLE"
+    default = "The provider can't be reached or gave no usable answer. Start the connection again."
+
+
+class ProviderMisconfigured(Problem):
+    code = "PROVIDER_MISCONFIGURED"
+    default = "The provider rejects this service's registration with it. Its operator has to mend that."
+
+
+class ServiceUnavailable(Problem):
+    code = "SERVICE_UNAVAILABLE"
+    default = "The service can't answer just now. Try again shortly."
+
+
+class InternalError(Problem):
+    code = "INTERNAL_ERROR"
+    default = "Something went wrong on our side."
+
+
+PROBLEMS: dict[str, type[Problem]] = {problem.code: problem for problem in Problem.__subclasses__()}

@@ -1,0 +1,58 @@
+"""Work that has to reach its end, whoever stops waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Flights:
+    """The exchanges under way in this process.
+
+    A caller that hangs up must not cancel an exchange whose code is already spent, so each runs in a task of its own.
+    Who holds a claim is the database's to say; the events here only spare waiters in the same process the asking.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._landings: dict[str, asyncio.Event] = {}
+
+    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end, also when the one who awaits this is cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+        return await asyncio.shield(task)
+
+    @contextmanager
+    def under_way(self, key: str) -> Generator[None]:
+        """Marks the exchange for `key` as running here until the block ends."""
+        landing = self._landings[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._landings[key]
+            landing.set()
+
+    async def pause(self, key: str, seconds: float) -> None:
+        """Wait for the exchange for `key` when it runs here, at most `seconds`; else wait those."""
+        landing = self._landings.get(key)
+        if landing is None:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(landing.wait(), max(seconds, 1))
+
+    async def drain(self) -> None:
+        """Wait until all that is under way has ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _landed(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
+            task.exception()

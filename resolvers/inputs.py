@@ -1,0 +1,42 @@
+"""What an input has to be, beyond its type. A message names the field and never quotes the value."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from resolvers.errors import ValidationError
+from wire import uri
+
+SLUG: Final = 63
+STATE: Final = 512
+CODE: Final = 8192
+USER: Final = 255
+SCOPE: Final = 4096
+ISSUER: Final = 2048
+ERROR: Final = 256
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def text(field: str, value: str, longest: int) -> str:
+    """`value`, when there is more to it than spaces, at most `longest` characters and no control character."""
+    if not value.strip(" "):
+        raise ValidationError(f"{field} must not be empty.")
+    return optional_text(field, value, longest)
+
+
+def optional_text(field: str, value: str, longest: int) -> str:
+    """The same, and may be empty."""
+    if len(value) > longest:
+        raise ValidationError(f"{field} must have at most {longest} characters.")
+    if _UNPRINTABLE.search(value):
+        raise ValidationError(f"{field} must not hold control characters.")
+    return value
+
+
+def redirect_uri(value: str) -> str:
+    """`value`, when it is an absolute URI without a fragment (RFC 6749 3.1.2)."""
+    if not uri.is_absolute(text("redirectUri", value, uri.MAX_LENGTH)):
+        raise ValidationError("redirectUri must be an absolute URI without a fragment.")
+    return value
