@@ -1,0 +1,64 @@
+"""What leaves of an error: our own problems as they are, client mistakes without the input they quote, and a fixed
+sentence for everything else, whose detail goes to the log only."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import Any
+
+import structlog
+from graphql import GraphQLError
+
+from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
+from resolvers.failures import is_database_down
+
+log = structlog.get_logger("tendon")
+
+# Where graphql-core begins to quote what it was given.
+_QUOTES = re.compile(r",? (?:but encountered error|and found|found):? .*| value: .*", re.DOTALL)
+_LITERAL = re.compile(r"""\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+# How far down a chain of causes, and how many frames of it, the log goes.
+_LINKS = 5
+_FRAMES = 12
+_SUGGESTION = re.compile(r"\s*Did you mean .*", re.DOTALL)
+
+
+def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
+    """The problem to show for an error of the executor, logged on the way."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    if cause is None:
+        return ValidationError(without_input(error.message, suggest=suggest))
+    if isinstance(cause, Problem):
+        return cause
+    return _unexpected(cause, error.path)
+
+
+def without_input(message: str, *, suggest: bool) -> str:
+    """graphql-core's message, without the values and literals that it quotes. Names of fields and types stay."""
+    if not suggest:
+        message = _SUGGESTION.sub("", message)
+    if message.startswith("Syntax Error"):
+        return _LITERAL.sub("", message)
+    return _QUOTES.sub(".", message)
+
+
+def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:
+    if is_database_down(cause):
+        log.error("database.down", error=type(cause).__name__)
+        return ServiceUnavailable(retry_after=1)
+    log.error("fault", path=path, **described(cause))
+    return InternalError()
+
+
+def described(cause: BaseException) -> dict[str, Any]:
+    """An exception for the log: its kinds and where it came from. Not its text, which may hold what a user sent."""
+    frames = traceback.extract_tb(cause.__traceback__)
+    kinds: list[str] = []
+    link: BaseException | None = cause
+    while link is not None and len(kinds) < _LINKS:
+        kinds.append(type(link).__qualname__)
+        link = link.__cause__ or link.__context__
+    return {"error": " from ".join(kinds), "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames[-_FRAMES:]]}
