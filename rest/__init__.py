@@ -1,0 +1,2 @@
+"""The REST shim: one operation document and one row in the route table per route, the table of statuses and the
+OpenAPI document. No rule of the domain lives here; each route runs its document through the schema."""

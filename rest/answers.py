@@ -1,0 +1,47 @@
+"""Answers as bytes: the one JSON writer of both interfaces, and a problem's status, headers and REST body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from resolvers.errors import InsufficientScope, InvalidToken, Problem, RateLimited, ServiceUnavailable, Unauthenticated
+from rest.problems import STATUS, MethodNotAllowed
+
+JSON: Final = "application/json"
+# Seconds, where a problem names none.
+_RETRY_AFTER: Final = 1
+
+
+def encode(value: Any) -> bytes:
+    """Compact UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    return Response(encode(value), status, media_type=JSON)
+
+
+def problem_answer(problem: Problem) -> Response:
+    """The REST body of a problem: `{"error": code in lower case, "message": …}`."""
+    body = {"error": problem.code.lower(), "message": problem.message}
+    return Response(encode(body), STATUS[problem.code], problem_headers(problem), media_type=JSON)
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """What HTTP and RFC 6750 3 want beside the body."""
+    match problem:
+        case Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer realm="tendon"'}
+        case InvalidToken():
+            return {"WWW-Authenticate": 'Bearer realm="tendon", error="invalid_token"'}
+        case InsufficientScope():
+            return {"WWW-Authenticate": f'Bearer realm="tendon", error="insufficient_scope", scope="{problem.scope}"'}
+        case RateLimited() | ServiceUnavailable():
+            return {"Retry-After": str(problem.retry_after or _RETRY_AFTER)}
+        case MethodNotAllowed():
+            return {"Allow": problem.allow}
+        case _:
+            return {}

@@ -1,0 +1,60 @@
+"""Problems in HTTP itself, beside those of the contract, and the one table that gives each code its status."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resolvers.errors import Problem
+
+
+class NotFound(Problem):
+    code = "NOT_FOUND"
+    default = "There is nothing at this address."
+
+
+class MethodNotAllowed(Problem):
+    code = "METHOD_NOT_ALLOWED"
+    default = "This method is not allowed here."
+
+    def __init__(self, allow: str) -> None:
+        self.allow = allow
+        super().__init__(f"Allowed here: {allow}.")
+
+
+class NotAcceptable(Problem):
+    code = "NOT_ACCEPTABLE"
+    default = "Accept application/graphql-response+json or application/json."
+
+
+class PayloadTooLarge(Problem):
+    code = "PAYLOAD_TOO_LARGE"
+    default = "The body is too large."
+
+
+class UnsupportedMediaType(Problem):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    default = "Send the body as application/json in UTF-8."
+
+
+STATUS: Final = {
+    "VALIDATION_ERROR": 400,
+    "INVALID_STATE": 400,
+    "INVALID_GRANT": 400,
+    "ACCESS_DENIED": 400,
+    "UNAUTHENTICATED": 401,
+    "INVALID_TOKEN": 401,
+    "INSUFFICIENT_SCOPE": 403,
+    "FORBIDDEN": 403,
+    "PROVIDER_NOT_FOUND": 404,
+    "CONNECTION_NOT_FOUND": 404,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RATE_LIMITED": 429,
+    "PROVIDER_UNAVAILABLE": 500,
+    "PROVIDER_MISCONFIGURED": 500,
+    "INTERNAL_ERROR": 500,
+    "SERVICE_UNAVAILABLE": 503,
+}
