@@ -1,0 +1,165 @@
+"""The ASGI app: opens what all requests share, and says which address is answered by which room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from gateway import practice
+from gateway.bearer import Verifier, open_verifier, read_bearer
+from gateway.edge import Edge
+from gateway.graphql_http import GraphQLEndpoint
+from gateway.keys import open_vault
+from gateway.pages import Pages
+from gateway.settings import Settings, SettingsError
+from models.database import opened, pending_migrations
+from providers.catalogue import Catalogue, CatalogueError, read_catalogue, read_credentials
+from providers.http import open_client
+from resolvers.context import Context, Registration, Resources
+from resolvers.errors import Problem
+from resolvers.flights import Flights
+from resolvers.redirects import RedirectAllowList
+from rest.answers import answer, problem_answer
+from rest.openapi import openapi_document
+from rest.problems import MethodNotAllowed, NotFound
+from rest.shim import rest_routes
+from schema.execution import Executor
+from web import STATIC
+
+log = structlog.get_logger("tendon")
+
+
+class NotMigrated(Exception):
+    """The database lacks migrations. `tendon migrate` brings them."""
+
+
+@dataclass
+class Gateway:
+    """What the lifespan opens. A request finds it open: the server serves between start-up and shut-down only."""
+
+    settings: Settings
+    catalogue: Catalogue
+    registrations: Mapping[str, Registration]
+    redirects: RedirectAllowList
+    verifier: Verifier
+    resources: Resources = field(init=False)
+
+    async def open_context(self, request: Request) -> Context:
+        """The request's context. Raises InvalidToken, and ServiceUnavailable when nobody can say."""
+        token = read_bearer(request.headers.get("authorization"))
+        caller = None if token is None else await self.verifier.verify(token)
+        return Context(self.resources, caller, request.scope["state"]["request_id"])
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(opened(settings.database_url))
+            if await pending_migrations(database):
+                log.error("start.refused", reason="the database lacks migrations: run `tendon migrate`")
+                raise NotMigrated
+            client = open_client(allow_private=settings.private_providers, timeout=settings.provider_timeout)
+            stack.push_async_callback(client.aclose)
+            stack.push_async_callback(self.verifier.close)
+            flights = Flights()
+            stack.push_async_callback(flights.drain)
+            self.resources = Resources(
+                catalogue=self.catalogue,
+                registrations=self.registrations,
+                redirects=self.redirects,
+                vault=open_vault(settings),
+                client=client,
+                provider_timeout=settings.provider_timeout,
+                flights=flights,
+            )
+            self._tell()
+            yield
+
+    def _tell(self) -> None:
+        """What the log says first, so that nobody has to guess what this process is."""
+        log.info("started", auth=self.settings.auth, providers=sorted(self.registrations), version=version("tendon"))
+        if not self.redirects:
+            log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
+
+
+def create_app(settings: Settings, environment: Mapping[str, str], origin: str) -> ASGIApp:
+    """The whole service. `origin` is where it is served, such as http://127.0.0.1:8000.
+
+    Raises SettingsError for settings, catalogue entries or keys that can't be used.
+    """
+    redirect_uris = settings.redirect_uris.split() or practice.redirect_uris(settings, origin)
+    environment = practice.environment(settings, origin, environment)
+    gateway = _gateway(settings, environment, redirect_uris)
+    executor = Executor(explore=settings.explorer)
+    routes = [
+        *rest_routes(executor, gateway.open_context),
+        *_graphql_and_pages(settings, executor, gateway, origin),
+        *practice.routes(settings, environment, redirect_uris),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=gateway.lifespan,
+        exception_handlers={HTTPException: _http_problem},
+    )
+    paths = [route.path for route in routes if isinstance(route, Route)]
+    return Edge(app, paths, folders=[route.path for route in routes if isinstance(route, Mount)])
+
+
+def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> Gateway:
+    open_vault(settings)
+    try:
+        catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=settings.private_providers)
+        verifier = open_verifier(settings)
+    except (CatalogueError, ValueError) as fault:
+        raise SettingsError(str(fault)) from None
+    registrations = {
+        slug: Registration(entry, credentials)
+        for slug, entry in catalogue.items()
+        if (credentials := read_credentials(entry, environment)) is not None
+    }
+    return Gateway(settings, catalogue, registrations, RedirectAllowList(redirect_uris), verifier)
+
+
+def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway, origin: str) -> list[BaseRoute]:
+    pages = Pages(settings, origin)
+    graphql = GraphQLEndpoint(executor, gateway.open_context, pages.graphiql if settings.explorer else None)
+    description = openapi_document()
+
+    async def openapi(_request: Request) -> Response:
+        return answer(description)
+
+    async def index(_request: Request) -> Response:
+        return pages.index()
+
+    async def connect(_request: Request) -> Response:
+        return pages.connect()
+
+    return [
+        Route("/graphql", graphql.__call__, methods=["GET", "POST"]),
+        Route("/openapi.json", openapi),
+        Route("/connect", connect),
+        Route("/", index),
+        Mount("/web", StaticFiles(directory=STATIC)),
+    ]
+
+
+async def _http_problem(_request: Request, fault: Exception) -> Response:
+    """What Starlette's router refuses, in our own words."""
+    return problem_answer(_problem(fault))
+
+
+def _problem(fault: Exception) -> Problem:
+    if isinstance(fault, HTTPException) and fault.status_code == 405:  # noqa: PLR2004 - RFC 9110 15.5.6
+        return MethodNotAllowed((fault.headers or {}).get("Allow", ""))
+    return NotFound()

@@ -1,0 +1,112 @@
+"""Opaque tokens: the authorization server is asked about each (RFC 7662), and its answer believed for a short while."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote_plus
+
+import httpx
+import structlog
+
+from gateway.bearer.claims import Claims, caller_from_claims, check_times, lifetime
+from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
+from gateway.bearer.flights import Flights
+from gateway.bearer.header import is_token
+from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from resolvers.caller import Caller
+from resolvers.errors import InvalidToken, ServiceUnavailable
+
+MAX_ANSWER = 64 * 1024
+REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
+RETRY_AFTER = 2  # seconds
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
+
+
+class IntrospectionVerifier:
+    """Asks the introspection endpoint at `url` as the client `client_id`.
+
+    Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status
+    but 200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never remembered. `clock`
+    gives seconds since the epoch, `monotonic` those of the cache. `client` is closed with the verifier.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        timeout: float = DEADLINE,
+    ) -> None:
+        self._client = client
+        self._url = httpx.URL(url)
+        self._authorization = _basic(client_id, client_secret)
+        self._clock = clock
+        self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
+        self._verdicts = Verdicts(monotonic)
+        self._flights = Flights[Verdict | None]()
+
+    async def verify(self, token: str) -> Caller:
+        if not is_token(token):
+            raise InvalidToken
+        key = fingerprint(token)
+        verdict = self._verdicts.get(key) or await self._flights.join(key, partial(self._find_out, key, token))
+        if verdict is None:
+            raise ServiceUnavailable(retry_after=RETRY_AFTER)
+        return verdict.caller()
+
+    async def close(self) -> None:
+        await self._flights.landed()
+        await self._client.aclose()
+
+    async def _find_out(self, key: bytes, token: str) -> Verdict | None:
+        """The verdict on the token, now remembered; None when the endpoint gave no usable answer."""
+        try:
+            verdict = self._judge(await self._introspect(token))
+        except NoAnswerError as failure:
+            _log.warning("bearer.introspection_failed", reason=failure.reason)
+            return None
+        self._verdicts.keep(key, verdict)
+        return verdict
+
+    async def _introspect(self, token: str) -> Claims:
+        """RFC 7662 2.1. Nothing of the answer but `active` is known to be well-formed. Raises NoAnswerError."""
+        request = self._client.build_request(
+            "POST",
+            self._url,
+            data={"token": token, "token_type_hint": "access_token"},
+            headers={"Authorization": self._authorization},
+        )
+        answer = await self._endpoint.ask(request)
+        if not isinstance(answer.get("active"), bool):
+            raise NoAnswerError("no active")
+        return answer
+
+    def _judge(self, answer: Claims) -> Verdict:
+        now = self._clock()
+        try:
+            _check(answer, now)
+            return Verdict(caller_from_claims(answer), lifetime(answer, now, LONGEST))
+        except InvalidToken:
+            return Verdict(None, REFUSED_FOR)
+
+
+def _check(answer: Claims, now: float) -> None:
+    token_type = answer.get("token_type", "Bearer")
+    if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise InvalidToken
+    # The server's clock decides on `active`; by ours a token may look too new, but never too old.
+    check_times(answer, now, after_exp=0)
+
+
+def _basic(client_id: str, client_secret: str) -> str:
+    """HTTP Basic as OAuth has it: both parts form-encoded first (RFC 6749 2.3.1), so `:%+ é` survive."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -1,0 +1,145 @@
+"""The issuer's published keys (RFC 7517): fetched when first needed, kept a while, and again for an unknown `kid`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import httpx
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from gateway.bearer.compact import decode
+from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
+from gateway.bearer.flights import Flights
+from resolvers.errors import InvalidToken, ServiceUnavailable
+
+# Asymmetric ones only (RFC 7518 3.1, RFC 8037, RFC 9864): what issuers sign access tokens with.
+ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
+RSA_BITS = range(2048, 8192 + 1)
+
+MAX_ANSWER = 256 * 1024
+FRESH = 600.0  # seconds that fetched keys are used without asking again
+STALE = 3600.0  # seconds that they are used at most, while the endpoint fails
+PAUSE = 10.0  # seconds between two fetches while there are keys, however many unknown kids arrive
+PAUSE_WITHOUT_KEYS = 1.0  # nobody can be let in until the endpoint is back
+
+PublicKey = RSAKey | ECKey | OKPKey
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
+
+
+class Keys:
+    """The signing keys at `url`. `monotonic` gives seconds; a fetch has `timeout` seconds."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        timeout: float = DEADLINE,
+    ) -> None:
+        self._client = client
+        self._url = httpx.URL(url)
+        self._monotonic = monotonic
+        self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
+        self._flights = Flights[None]()
+        self._keys: list[PublicKey] = []
+        self._fetched = -math.inf
+        self._not_before = -math.inf
+        self._failed = False
+
+    async def find(self, kid: str | None) -> PublicKey:
+        """The key named `kid`; without one, the only key there is.
+
+        Raises InvalidToken when the issuer has no such key, ServiceUnavailable when that can't be known now.
+        """
+        if self._age() >= FRESH or self._pick(kid) is None:
+            await self._refresh()
+        key = self._pick(kid) if self._age() < STALE else None
+        if key is not None:
+            return key
+        if self._failed:
+            # The issuer may have published that key meanwhile: the token can't be called invalid.
+            raise ServiceUnavailable(retry_after=math.ceil(self._pause()))
+        raise InvalidToken
+
+    async def landed(self) -> None:
+        await self._flights.landed()
+
+    def _age(self) -> float:
+        return self._monotonic() - self._fetched
+
+    def _pause(self) -> float:
+        return PAUSE if self._age() < STALE else PAUSE_WITHOUT_KEYS
+
+    def _pick(self, kid: str | None) -> PublicKey | None:
+        if kid is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.kid == kid), None)
+
+    async def _refresh(self) -> None:
+        """Fetch the keys, or join the fetch under way, unless the last one has only just ended."""
+        if self._monotonic() >= self._not_before:
+            await self._flights.join(b"", self._fetch)
+
+    async def _fetch(self) -> None:
+        try:
+            request = self._client.build_request("GET", self._url)
+            self._keys = read_keys(await self._endpoint.ask(request))
+            self._fetched = self._monotonic()
+            self._failed = False
+        except NoAnswerError as failure:
+            self._failed = True
+            _log.warning("bearer.jwks_failed", reason=failure.reason)
+        self._not_before = self._monotonic() + self._pause()
+
+
+def read_keys(answer: dict[str, object]) -> list[PublicKey]:
+    """The keys of a JWK Set (RFC 7517 5) that can check one of ALGORITHMS. Others are passed over, as the RFC wants.
+
+    Raises NoAnswerError when it is no JWK Set.
+    """
+    members = answer.get("keys")
+    if not isinstance(members, list):
+        raise NoAnswerError("no keys")
+    jwks = [cast("dict[str, Any]", jwk) for jwk in cast("list[object]", members) if isinstance(jwk, dict)]
+    return [key for jwk in jwks if (key := _read_key(jwk)) is not None]
+
+
+def _read_key(jwk: dict[str, Any]) -> PublicKey | None:
+    if not _is_for_signatures(jwk):
+        return None
+    try:
+        match jwk.get("kty"), jwk.get("crv"):
+            case "RSA", _ if int.from_bytes(decode(jwk["n"]), "big").bit_length() in RSA_BITS:
+                return RSAKey.import_key(_members(jwk, "n", "e"))
+            case "EC", "P-256" | "P-384":
+                return ECKey.import_key(_members(jwk, "crv", "x", "y"))
+            case "OKP", "Ed25519":
+                return OKPKey.import_key(_members(jwk, "crv", "x"))
+            case _:
+                return None
+    except (JoseError, KeyError, TypeError, UnsupportedAlgorithm, ValueError):
+        return None
+
+
+def _is_for_signatures(jwk: dict[str, Any]) -> bool:
+    """RFC 7517 4.2 to 4.4: `use`, `key_ops` and `alg`, each where it is there."""
+    operations = jwk.get("key_ops", ["verify"])
+    return (
+        jwk.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in cast("list[object]", operations)
+        and ("alg" not in jwk or (isinstance(jwk["alg"], str) and jwk["alg"] in ALGORITHMS))
+    )
+
+
+def _members(jwk: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The public members alone: a private key published by mistake stays out of this process."""
+    return {name: jwk[name] for name in ("kty", "kid", "alg", *names) if name in jwk}

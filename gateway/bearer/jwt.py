@@ -1,0 +1,130 @@
+"""Signed access tokens (RFC 9068): checked with the issuer's keys, without asking anybody about the single token.
+
+Importing this imports joserfc, so the gateway does it only when TENDON_AUTH says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from joserfc.errors import JoseError
+from joserfc.jwa import JWSAlgModel
+from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
+
+from gateway.bearer.claims import LEEWAY, Claims, caller_from_claims, check_times, lifetime
+from gateway.bearer.compact import Compact, read_compact, read_object
+from gateway.bearer.endpoint import DEADLINE
+from gateway.bearer.header import is_token
+from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
+from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from resolvers.caller import Caller
+from resolvers.errors import InvalidToken
+
+_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+
+
+class JWTVerifier:
+    """Accepts the access tokens that `issuer` signed for `audience` with a key of its JWK Set at `jwks_url`.
+
+    A good token is remembered for at most LONGEST seconds, which saves its signature check. `clock` gives seconds
+    since the epoch, `monotonic` those of the caches; `timeout` is for one fetch of the keys. `client` is closed
+    with the verifier.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        jwks_url: str,
+        issuer: str,
+        audience: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        timeout: float = DEADLINE,
+    ) -> None:
+        self._client = client
+        self._keys = Keys(client, jwks_url, monotonic=monotonic, timeout=timeout)
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._verdicts = Verdicts(monotonic)
+
+    async def verify(self, token: str) -> Caller:
+        if not is_token(token):
+            raise InvalidToken
+        key = fingerprint(token)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._judge(await self._signed_claims(token))
+            self._verdicts.keep(key, verdict)
+        return verdict.caller()
+
+    async def close(self) -> None:
+        await self._keys.landed()
+        await self._client.aclose()
+
+    async def _signed_claims(self, token: str) -> Claims:
+        """What the issuer signed. Raises InvalidToken, or ServiceUnavailable when the keys can't be had."""
+        compact = read_compact(token)
+        if compact is None:
+            raise InvalidToken
+        _check_header(compact.header)
+        _check_signature(compact, await self._keys.find(compact.header.get("kid")))
+        claims = read_object(compact.segments[1])
+        if claims is None:
+            raise InvalidToken
+        return claims
+
+    def _judge(self, claims: Claims) -> Verdict:
+        """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
+        now = self._clock()
+        if claims.get("iss") != self._issuer or not _is_for(claims.get("aud"), self._audience) or "exp" not in claims:
+            raise InvalidToken
+        check_times(claims, now, after_exp=LEEWAY)
+        return Verdict(caller_from_claims(claims), lifetime(claims, now, LONGEST))
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    """RFC 8725 3.1, RFC 9068 2.1. Keys that the token brings along (`jwk`, `jku`, `x5u`, `x5c`) are not looked at."""
+    if header["alg"] not in ALGORITHMS:
+        raise InvalidToken
+    if "crit" in header:
+        # No extension is understood here, so whatever it names (RFC 7515 4.1.11), the token is not.
+        raise InvalidToken
+    if not isinstance(header.get("kid", ""), str):
+        raise InvalidToken
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.lower() not in _TYPES:
+        raise InvalidToken
+
+
+def _is_for(aud: object, audience: str) -> bool:
+    """RFC 7519 4.1.3: one string, or several of which one is us."""
+    return aud == audience or (isinstance(aud, list) and audience in aud)
+
+
+class _Registry(JWSRegistry):
+    """joserfc's algorithms without its warning about EdDSA: issuers still say so for what RFC 9864 calls Ed25519."""
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        return self.algorithms[name]
+
+
+_registry = _Registry(algorithms=ALGORITHMS)
+
+
+def _check_signature(compact: Compact, key: PublicKey) -> None:
+    """Raises InvalidToken unless `key` fits the header's `alg` and made the signature (RFC 7515 5.2)."""
+    header, payload, signature = (segment.encode("ascii") for segment in compact.segments)
+    jws = CompactSignature({"alg": compact.header["alg"]}, b"")
+    jws.segments.update(header=header, payload=payload, signature=signature)
+    try:
+        good = validate_compact(jws, key, registry=_registry)
+    except JoseError:
+        good = False
+    if not good:
+        # Outside the except, so that no error carries the token's parts along.
+        raise InvalidToken

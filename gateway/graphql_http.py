@@ -1,0 +1,111 @@
+"""GraphQL over HTTP: reads a request, runs it, and gives it the media type and status that the specification wants.
+
+POST takes application/json only, which a page on another origin can't send without a preflight; GET takes queries
+only. Batches are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
+from resolvers.errors import InternalError, Problem, ValidationError
+from rest.answers import encode, problem_headers
+from rest.problems import STATUS, MethodNotAllowed, NotAcceptable
+from rest.reading import json_object, object_of, parameters
+from rest.shim import OpenContext
+from schema.execution import Executor, Failure, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A GraphQL request (GraphQL over HTTP 5.1)."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    read_only: bool
+
+
+class GraphQLEndpoint:
+    """`/graphql`. `page` gives GraphiQL to a browser that asks for HTML, None where it is switched off."""
+
+    def __init__(self, executor: Executor, open_context: OpenContext, page: Callable[[], Response] | None) -> None:
+        self._executor = executor
+        self._open_context = open_context
+        self._page = page
+
+    async def __call__(self, request: Request) -> Response:
+        accept = request.headers.get("accept")
+        if self._page and request.method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
+            return self._page()
+        media = preferred(accept, JSON, GRAPHQL)
+        if media is None:
+            return _refusal(NotAcceptable(), JSON)
+        try:
+            asked = await _read(request)
+            context = await self._open_context(request)
+        except Problem as problem:
+            return _refusal(problem, media)
+        outcome = await self._executor.run(
+            asked.query, asked.variables, context, operation_name=asked.operation_name, read_only=asked.read_only
+        )
+        return _answer(outcome, media)
+
+
+async def _read(request: Request) -> Asked:
+    if request.method == "POST":
+        return _asked(await json_object(request), read_only=False)
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed("GET, POST")
+    given: dict[str, Any] = dict(parameters(request))
+    for name in ("variables", "extensions"):
+        if name in given:
+            given[name] = object_of(given[name].encode(), name)
+    return _asked(given, read_only=True)
+
+
+def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
+    query, variables = given.get("query"), given.get("variables")
+    operation_name = given.get("operationName")
+    if not isinstance(query, str):
+        raise ValidationError("query must be a string.")
+    if not isinstance(operation_name, str | None):
+        raise ValidationError("operationName must be a string or null.")
+    for name in ("variables", "extensions"):
+        if not isinstance(given.get(name), dict | None):
+            raise ValidationError(f"{name} must be an object or null.")
+    return Asked(query, cast("dict[str, Any] | None", variables), operation_name, read_only)
+
+
+def _answer(outcome: Outcome, media: str) -> Response:
+    body: dict[str, Any] = {}
+    if outcome.failures:
+        body["errors"] = [failure.formatted for failure in outcome.failures]
+    if outcome.executed:
+        body["data"] = outcome.data
+        return _response(body, 200, media)
+    return _refused(body, outcome.problem or InternalError(), media)
+
+
+def _refused(body: dict[str, Any], problem: Problem, media: str) -> Response:
+    """A request that was not executed. To application/json clients a bad document is a 200, as ever (6.4.1)."""
+    status = STATUS[problem.code]
+    if media == JSON and status == STATUS[ValidationError.code]:
+        status = 200
+    return _response(body, status, media, problem_headers(problem))
+
+
+def _refusal(problem: Problem, media: str) -> Response:
+    """A request that could not even be read: the status says so whatever the media type."""
+    body = {"errors": [Failure(problem).formatted]}
+    return _response(body, STATUS[problem.code], media, problem_headers(problem))
+
+
+def _response(body: dict[str, Any], status: int, media: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode(body), status, headers, media_type=f"{media}; charset=utf-8")

@@ -1,0 +1,48 @@
+"""Logs: one line an event, JSON in production, readable in dev. Only Tendon's own events go below WARNING."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final
+
+import structlog
+
+# Below WARNING they write URLs, headers and statements with their values.
+_CHATTY: Final = ("aiosqlite", "asyncio", "httpcore", "httpx", "strawberry", "tortoise", "uvicorn")
+
+
+def set_up(level: str, *, dev: bool) -> None:
+    """Everything to standard error, libraries from WARNING on, Tendon from `level` on."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if dev else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_trace, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("tendon").setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_trace(_logger: Any, _method: str, event: Any) -> Any:
+    """An exception's text may hold what a user or a provider sent; its type is enough to find the place."""
+    trace: Any = event.pop("exc_info", None)
+    if trace and trace[0] is not None:
+        event["error"] = trace[0].__qualname__
+    event.pop("exc_text", None)
+    return event

@@ -1,0 +1,46 @@
+"""Which media type an answer from `/graphql` takes (RFC 9110 12.5.1, GraphQL over HTTP 6.1)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+GRAPHQL: Final = "application/graphql-response+json"
+JSON: Final = "application/json"
+HTML: Final = "text/html"
+
+
+@lru_cache(maxsize=256)
+def preferred(accept: str | None, *offers: str) -> str | None:
+    """The offer that the caller likes best, the first of equals, None when none is acceptable."""
+    if not accept:
+        return offers[0]
+    ranges = [_range(part) for part in accept.split(",")]
+    quality = {offer: _quality(offer, ranges) for offer in offers}
+    best = max(offers, key=lambda offer: quality[offer])
+    return best if quality[best] > 0 else None
+
+
+def _range(part: str) -> tuple[str, float]:
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            return media, _number(parameter[2:])
+    return media, 1.0
+
+
+def _number(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _quality(offer: str, ranges: list[tuple[str, float]]) -> float:
+    """The most specific range that matches decides."""
+    wider = f"{offer.partition('/')[0]}/*"
+    for pattern in (offer, wider, "*/*"):
+        found = [quality for media, quality in ranges if media == pattern]
+        if found:
+            return max(found)
+    return 0.0

@@ -1,0 +1,88 @@
+"""The sandbox beside the gateway, for a laptop: mounted under `/sandbox`, with a registration made up at each start."""
+
+from __future__ import annotations
+
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from gateway.settings import Settings
+from providers.catalogue import BUILT_IN, PRACTICE
+from providers.credentials import environment_name
+
+_PATH: Final = "/sandbox"
+# As the sandbox's own entry writes its address.
+_VARIABLE: Final = "{origin}"
+
+
+def redirect_uris(settings: Settings, origin: str) -> list[str]:
+    """In dev, and with no allow-list set: our own connect page, by both names of this machine."""
+    if not settings.dev:
+        return []
+    port = origin.rpartition(":")[2]
+    return [f"{host}/connect" for host in (origin, f"http://localhost:{port}")]
+
+
+def environment(settings: Settings, origin: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, in which the mounted sandbox knows us. What the operator set stands."""
+    if not settings.with_sandbox:
+        return given
+    made_up = {
+        "SANDBOX_ORIGIN": origin + _PATH,
+        "SANDBOX_CLIENT_ID": "tendon",
+        "SANDBOX_CLIENT_SECRET": secrets.token_urlsafe(24),
+    }
+    return made_up | dict(given)
+
+
+def routes(settings: Settings, environment: Mapping[str, str], redirects: list[str]) -> list[BaseRoute]:
+    """The sandbox's own addresses, where it is switched on."""
+    if not settings.with_sandbox:
+        return []
+    # Imported here: production never loads it.
+    from sandbox.app import Client, create_app  # noqa: PLC0415
+    from sandbox.dialect import Dialect  # noqa: PLC0415
+
+    entry = (
+        (BUILT_IN / f"{PRACTICE}.toml").read_text(encoding="utf-8").replace(_VARIABLE, environment["SANDBOX_ORIGIN"])
+    )
+    client = Client(environment["SANDBOX_CLIENT_ID"], environment["SANDBOX_CLIENT_SECRET"], tuple(redirects))
+    return [Mount(_PATH, create_app([Dialect.read(tomllib.loads(entry))], {PRACTICE: client}))]
+
+
+def standalone(given: Mapping[str, str], origin: str, redirects: list[str], catalogue: Path | None) -> ASGIApp:
+    """The sandbox alone, in the dialect of every entry of the catalogue and of TENDON_CATALOGUE.
+
+    Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `catalogue`, the
+    entries are written there with their addresses replaced by the sandbox's.
+    """
+    from sandbox.app import Client, create_app  # noqa: PLC0415
+    from sandbox.dialect import Dialect, rebase  # noqa: PLC0415
+
+    texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(given).items()}
+    dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
+    clients = {
+        slug: Client(
+            given.get(environment_name(slug, "client_id"), "tendon"),
+            given.get(environment_name(slug, "client_secret"), "sandbox"),
+            tuple(redirects or ["http://127.0.0.1:8000/connect"]),
+        )
+        for slug in texts
+    }
+    if catalogue is not None:
+        catalogue.mkdir(parents=True, exist_ok=True)
+        for slug, text in texts.items():
+            (catalogue / f"{slug}.toml").write_text(text, encoding="utf-8")
+    return create_app(dialects, clients)
+
+
+def _entries(given: Mapping[str, str]) -> dict[str, str]:
+    folders = [BUILT_IN]
+    if given.get("TENDON_CATALOGUE"):
+        folders.append(Path(given["TENDON_CATALOGUE"]))
+    return {path.stem: path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("*.toml"))}

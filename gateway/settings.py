@@ -1,0 +1,147 @@
+"""The settings of README's table, from the environment and `.env`, each checked with a message that names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.database import configuration
+from models.vault import VaultError, read_keys
+from resolvers.redirects import RedirectAllowList
+
+DOTENV: Final = ".env"
+_HOME: Final = Path(".tendon")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class SettingsError(Exception):
+    """One line per setting that is wrong, without its value."""
+
+
+class DatabaseSettings(BaseSettings):
+    """All that a migration needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TENDON_", env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    database_url: str = f"sqlite://{_HOME}/tendon.db"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        configuration(url)
+        return url
+
+
+class Settings(DatabaseSettings):
+    """What the operator decides. Every field is the environment variable TENDON_<NAME>."""
+
+    auth: Literal["dev", "introspection", "jwt", "introspection+jwt"]
+    introspection_url: str | None = None
+    introspection_client_id: str | None = None
+    introspection_client_secret: SecretStr | None = None
+    jwks_url: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    redirect_uris: str = ""
+    catalogue: Path | None = None
+    vault_keys: SecretStr | None = None
+    allow_private_providers: bool | None = None
+    provider_timeout: float = 10
+    explore: bool | None = None
+    sandbox: bool | None = None
+
+    @field_validator("redirect_uris")
+    @classmethod
+    def _redirects(cls, uris: str) -> str:
+        RedirectAllowList(uris.split())
+        return uris
+
+    @field_validator("vault_keys")
+    @classmethod
+    def _keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            _read_keys(keys.get_secret_value())
+        return keys
+
+    @field_validator("catalogue")
+    @classmethod
+    def _folder(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError("is not a folder")
+        return folder
+
+    @field_validator("provider_timeout")
+    @classmethod
+    def _seconds(cls, seconds: float) -> float:
+        if not 0 < seconds <= 60:  # noqa: PLR2004 - said in the message
+            raise ValueError("must be more than 0 and at most 60 seconds")
+        return seconds
+
+    @property
+    def dev(self) -> bool:
+        return self.auth == "dev"
+
+    @property
+    def private_providers(self) -> bool:
+        return self.dev if self.allow_private_providers is None else self.allow_private_providers
+
+    @property
+    def explorer(self) -> bool:
+        """GraphiQL, introspection and suggestions."""
+        return self.dev if self.explore is None else self.explore
+
+    @property
+    def with_sandbox(self) -> bool:
+        return self.dev if self.sandbox is None else self.sandbox
+
+
+def read_settings() -> Settings:
+    """Raises SettingsError with a line for each setting that is missing or wrong."""
+    settings = _read(Settings)
+    if settings.with_sandbox and not settings.dev:
+        raise SettingsError("TENDON_SANDBOX: the sandbox runs with TENDON_AUTH=dev only")
+    return settings
+
+
+def read_database_settings() -> DatabaseSettings:
+    """The same for what a migration needs."""
+    return _read(DatabaseSettings)
+
+
+def read_environment() -> dict[str, str]:
+    """The environment over `.env`: where providers' credentials and catalogue variables come from."""
+    from_file = {name: value for name, value in dotenv_values(DOTENV).items() if value is not None}
+    return from_file | dict(os.environ)
+
+
+def _read(kind: type[S]) -> S:
+    try:
+        return kind()
+    except ValidationError as fault:
+        raise SettingsError(
+            "\n".join(_line(error["loc"], error["type"], error["msg"]) for error in fault.errors())
+        ) from None
+
+
+def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = f"TENDON_{'_'.join(str(part) for part in place)}".upper()
+    if kind == "missing":
+        return f"{name}: must be set: dev, introspection, jwt or introspection+jwt"
+    return f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _read_keys(keys: str) -> None:
+    try:
+        read_keys(keys)
+    except VaultError as fault:
+        raise ValueError(str(fault)) from None
