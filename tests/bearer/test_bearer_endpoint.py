@@ -1,0 +1,79 @@
+"""How the authorization server is asked: what a deadline may cost, and what the client never does by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from authorization_server import AuthorizationServer, Reply, Request, answer
+
+from gateway.bearer import open_client
+from gateway.bearer.endpoint import AT_ONCE, Endpoint, NoAnswerError
+
+
+async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None:
+    """Deadlines that fall into any moment of a call, closing included, leave the pool as it was."""
+    async with open_client() as client:
+        request = client.build_request("GET", server.url("/"))
+
+        async def hurried(seconds: float) -> None:
+            with pytest.raises(NoAnswerError):
+                await Endpoint(client, limit=1000, seconds=seconds).ask(request)
+
+        server.always(Reply(b"x" * 2000))
+        for number in range(50):
+            await asyncio.gather(*(hurried((number + part / AT_ONCE) * 0.0004) for part in range(AT_ONCE)))
+        server.requests.clear()
+        held = asyncio.Event()
+
+        def answer_when_all_are_here(_: Request) -> Reply:
+            if len(server.requests) == 2 * AT_ONCE:
+                held.set()
+            return answer({}, held=held)
+
+        # As many as the pool has connections: with one lost, the last would never come.
+        server.reply = answer_when_all_are_here
+        patient = [Endpoint(client, limit=1000, seconds=2) for _ in range(2)]
+        assert await asyncio.gather(*(each.ask(request) for each in patient * AT_ONCE)) == [{}] * 2 * AT_ONCE
+
+
+async def test_few_at_once(server: AuthorizationServer) -> None:
+    """Callers beyond AT_ONCE wait for their turn, within their own deadline, and get it."""
+    held = asyncio.Event()
+    server.always(answer({}, held=held))
+    async with open_client() as client:
+        endpoint = Endpoint(client, limit=1000, seconds=2)
+        request = client.build_request("GET", server.url("/"))
+        calls = [asyncio.create_task(endpoint.ask(request)) for _ in range(30)]
+        await asyncio.sleep(0.1)
+        assert len(server.requests) == AT_ONCE
+        held.set()
+        assert await asyncio.gather(*calls) == [{}] * 30
+
+
+async def test_the_environment_has_no_say(server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    server.always(answer({}))
+    async with open_client() as client:
+        endpoint = Endpoint(client, limit=1000, seconds=2)
+        assert await endpoint.ask(client.build_request("GET", server.url("/"))) == {}
+    assert server.requests[0].headers["accept-encoding"] == "identity"
+
+
+async def test_cookies_are_not_kept(server: AuthorizationServer) -> None:
+    server.always(Reply(headers={"Set-Cookie": "route=1; Path=/"}))
+    async with open_client() as client:
+        for _ in range(2):
+            await Endpoint(client, limit=1000, seconds=2).ask(client.build_request("GET", server.url("/")))
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+async def test_a_closed_client_is_no_answer(server: AuthorizationServer, client: httpx.AsyncClient) -> None:
+    request = client.build_request("GET", server.url("/"))
+    closed = open_client()
+    await closed.aclose()
+    with pytest.raises(NoAnswerError):
+        await Endpoint(closed, limit=1000, seconds=2).ask(request)
+    assert server.requests == []

@@ -1,0 +1,269 @@
+"""The issuer's keys: when they are fetched, how rarely, and what holds while they can't be (O19)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import httpx
+import pytest
+from authorization_server import BAD_REPLIES, AuthorizationServer, answer
+from cryptography.hazmat.primitives.asymmetric import ec
+from standing_clock import Clock
+from token_issuer import AUDIENCE, ISSUER, Signer, base64url, ecdsa, eddsa, rs256
+
+from gateway.bearer import open_client
+from gateway.bearer.jwt import JWTVerifier
+from resolvers.caller import Caller
+from resolvers.errors import InvalidToken, ServiceUnavailable
+
+FIRST = ecdsa("first")
+SECOND = ecdsa("second")
+
+Open = Callable[..., JWTVerifier]
+
+
+@pytest.fixture
+def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> Open:
+    _publish(server, FIRST)
+
+    def open_one(timeout: float = 3.0) -> JWTVerifier:
+        times = {"clock": clock, "monotonic": clock.monotonic}
+        return JWTVerifier(client, server.url("/jwks"), ISSUER, AUDIENCE, **times, timeout=timeout)
+
+    return open_one
+
+
+def _publish(server: AuthorizationServer, *signers: Signer) -> None:
+    server.always(answer({"keys": [signer.jwk for signer in signers]}))
+
+
+def _fresh(signer: Signer, clock: Clock, **header: object) -> str:
+    """A token that no verdict is remembered about and that is good at this time."""
+    fresh = {"jti": str(time.perf_counter_ns()), "iat": clock.wall, "exp": clock.wall + 60}
+    return signer.token(dict(header), fresh)
+
+
+async def _user(verifier: JWTVerifier, token: str) -> str | None:
+    return (await verifier.verify(token)).user
+
+
+async def test_fetched_when_first_needed_and_kept_10_minutes(
+    server: AuthorizationServer, opened: Open, clock: Clock
+) -> None:
+    verifier = opened()
+    assert server.requests == []
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    [request] = server.requests
+    assert (request.method, request.path, request.body) == ("GET", "/jwks", b"")
+    assert "authorization" not in request.headers
+    clock.advance(599)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    assert len(server.requests) == 1
+    clock.advance(1)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"crit": ["x"]}, {"typ": "dpop+jwt"}, {"kid": None}, {"kid": 1}])
+async def test_hopeless_tokens_fetch_nothing(
+    server: AuthorizationServer, opened: Open, header: dict[str, object]
+) -> None:
+    for token in (FIRST.token(header), "opaque", "a.b.c"):
+        with pytest.raises(InvalidToken):
+            await opened().verify(token)
+    assert server.requests == []
+
+
+async def test_50_at_once_are_one_fetch(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    callers = await asyncio.gather(*(verifier.verify(_fresh(FIRST, clock)) for _ in range(50)))
+    assert {caller.user for caller in callers} == {"alice"}
+    assert len(server.requests) == 1
+
+
+async def test_flood_of_unknown_kids(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    clock.advance(60)
+    tokens = [_fresh(FIRST, clock, kid=f"unknown-{number}") for number in range(200)]
+    at_once = await asyncio.gather(*(verifier.verify(token) for token in tokens[:100]), return_exceptions=True)
+    assert all(isinstance(each, InvalidToken) for each in at_once)
+    for token in tokens[100:]:
+        with pytest.raises(InvalidToken):
+            await verifier.verify(token)
+    assert len(server.requests) == 2
+    clock.advance(10)
+    for token in tokens:
+        with pytest.raises(InvalidToken):
+            await verifier.verify(token)
+    assert len(server.requests) == 3
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+
+
+async def test_flood_before_any_key(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    tokens = [_fresh(FIRST, clock, kid=f"unknown-{number}") for number in range(200)]
+    outcomes = await asyncio.gather(*(verifier.verify(token) for token in tokens), return_exceptions=True)
+    assert all(isinstance(each, InvalidToken) for each in outcomes)
+    assert len(server.requests) == 1
+
+
+async def test_rotation(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    clock.advance(10)
+    _publish(server, FIRST, SECOND)
+    assert await _user(verifier, _fresh(SECOND, clock)) == "alice"
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    assert len(server.requests) == 2
+    _publish(server, SECOND)
+    clock.advance(600)
+    with pytest.raises(InvalidToken):
+        await verifier.verify(_fresh(FIRST, clock))
+    assert await _user(verifier, _fresh(SECOND, clock)) == "alice"
+
+
+async def test_another_key_under_the_same_kid(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    with pytest.raises(InvalidToken):
+        await verifier.verify(_fresh(SECOND, clock, kid="first"))
+
+
+async def test_known_keys_outlive_the_endpoint_by_an_hour(
+    server: AuthorizationServer, opened: Open, clock: Clock, log: list[MutableMapping[str, Any]]
+) -> None:
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    await server.stop()
+    clock.advance(600)
+    for _ in range(20):
+        assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    assert [event["event"] for event in log] == ["bearer.jwks_failed"]
+    with pytest.raises(ServiceUnavailable) as raised:
+        await verifier.verify(_fresh(SECOND, clock))
+    assert raised.value.retry_after == 10
+    clock.advance(2999)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    clock.advance(1)
+    with pytest.raises(ServiceUnavailable):
+        await verifier.verify(_fresh(FIRST, clock))
+    await server.start_again()
+    clock.advance(10)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    with pytest.raises(InvalidToken):
+        await verifier.verify(_fresh(SECOND, clock))
+
+
+@pytest.mark.parametrize("name", [*BAD_REPLIES, "no keys"])
+async def test_bad_answers_are_no_verdict(
+    server: AuthorizationServer, opened: Open, clock: Clock, name: str, log: list[MutableMapping[str, Any]]
+) -> None:
+    server.always(BAD_REPLIES.get(name, answer({"keys": {"first": FIRST.jwk}})))
+    verifier = opened(timeout=0.3)
+    began = time.monotonic()
+    for _ in range(5):
+        with pytest.raises(ServiceUnavailable) as raised:
+            await verifier.verify(_fresh(FIRST, clock))
+        assert raised.value.retry_after == 1
+    assert time.monotonic() - began < 1.3
+    assert [(event["event"], event["log_level"]) for event in log] == [("bearer.jwks_failed", "warning")]
+    assert {request.path for request in server.requests} == {"/jwks"}
+    _publish(server, FIRST)
+    clock.advance(1)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+
+
+async def test_a_bad_answer_does_not_replace_the_keys(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    server.always(answer({"keys": None}))
+    clock.advance(600)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    assert len(server.requests) == 2
+
+
+async def test_an_empty_set_revokes_all(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    _publish(server)
+    clock.advance(600)
+    with pytest.raises(InvalidToken):
+        await verifier.verify(_fresh(FIRST, clock))
+
+
+async def test_a_caller_who_leaves_does_not_end_the_fetch(
+    server: AuthorizationServer, opened: Open, clock: Clock
+) -> None:
+    held = asyncio.Event()
+    server.always(answer({"keys": [FIRST.jwk]}, held=held))
+    verifier = opened()
+    first, *others = [asyncio.create_task(verifier.verify(_fresh(FIRST, clock))) for _ in range(5)]
+    await server.asked.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    held.set()
+    assert {caller.user for caller in await asyncio.gather(*others)} == {"alice"}
+    assert len(server.requests) == 1
+
+
+async def test_unusable_keys_are_passed_over(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    weak = rs256("weak", 1024)
+    ed = eddsa("ed")
+    unusable: list[object] = [
+        weak.jwk,
+        None,
+        "key",
+        [],
+        {},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "post-quantum"},
+        {**FIRST.jwk, "kty": None},
+        {**FIRST.jwk, "crv": "P-521"},
+        {**FIRST.jwk, "crv": ["P-256"]},
+        {**FIRST.jwk, "x": base64url(bytes(32))},
+        {**FIRST.jwk, "x": 5},
+        {**FIRST.jwk, "x": "é"},
+        {**FIRST.jwk, "y": ""},
+        {**FIRST.jwk, "kid": ["first"]},
+        {"kty": "EC", "crv": "P-256", "kid": "first"},
+        {**ed.jwk, "x": "AA", "kid": "short"},
+        {**ed.jwk, "crv": "X25519", "kid": "x25519"},
+        {**rs256("sha-512").jwk, "alg": "RS512"},
+        ecdsa("p521", ec.SECP521R1()).jwk,
+        {"kty": "RSA", "e": "AQAB", "kid": "nothing"},
+        {"kty": "RSA", "n": 5, "e": "AQAB", "kid": "number"},
+        {"kty": "RSA", "n": base64url(b"\xff" * 256), "e": "AA", "kid": "exponent"},
+        {"kty": "RSA", "n": base64url(b"\xff" * 2048), "e": "AQAB", "kid": "enormous"},
+    ]
+    server.always(answer({"keys": [*unusable, FIRST.jwk]}))
+    verifier = opened()
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    for signer, kid in ((weak, "weak"), (ed, "x25519"), (ed, "short")):
+        with pytest.raises(InvalidToken):
+            await verifier.verify(_fresh(signer, clock, kid=kid))
+    # It is the only one, so that a token need not even name it.
+    assert await _user(verifier, _fresh(FIRST, clock, kid=...)) == "alice"
+
+
+async def test_private_halves_are_not_even_read(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    server.always(answer({"keys": [{**FIRST.jwk, "d": "not a number"}]}))
+    assert await _user(opened(), _fresh(FIRST, clock)) == "alice"
+
+
+async def test_closing_waits_for_the_fetch_under_way(server: AuthorizationServer) -> None:
+    held = asyncio.Event()
+    server.always(answer({"keys": [FIRST.jwk]}, held=held))
+    client = open_client()
+    verifier = JWTVerifier(client, server.url("/jwks"), ISSUER, AUDIENCE)
+    now = time.time()
+    call = asyncio.create_task(verifier.verify(FIRST.token(claims={"iat": now, "exp": now + 60})))
+    await server.asked.wait()
+    closing = asyncio.create_task(verifier.close())
+    held.set()
+    await closing
+    assert isinstance(await call, Caller)
+    assert client.is_closed

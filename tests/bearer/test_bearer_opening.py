@@ -1,0 +1,175 @@
+"""From settings to a verifier, and the verifier that takes both kinds of token."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+from authorization_server import AuthorizationServer, Reply, Request, answer
+from pydantic import SecretStr
+from token_issuer import AUDIENCE, ISSUER, ecdsa
+
+from gateway.bearer import BearerSettings, open_verifier
+from resolvers.caller import READ, Caller
+from resolvers.errors import InvalidToken, ServiceUnavailable
+
+SIGNER = ecdsa("key")
+
+
+@dataclass(frozen=True)
+class Settings:
+    auth: str | None = None
+    introspection_url: str | None = "https://id.example/introspect"
+    introspection_client_id: str | None = "tendon"
+    introspection_client_secret: str | SecretStr | None = "s3cret"
+    jwks_url: str | None = "https://id.example/jwks"
+    issuer: str | None = ISSUER
+    audience: str | None = AUDIENCE
+
+
+INTROSPECTION = ("introspection_url", "introspection_client_id", "introspection_client_secret")
+JWT = ("jwks_url", "issuer", "audience")
+NEEDED = {"introspection": INTROSPECTION, "jwt": JWT, "introspection+jwt": INTROSPECTION + JWT}
+
+
+@pytest.mark.parametrize(("auth", "name"), [(auth, name) for auth, names in NEEDED.items() for name in names])
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_missing_settings_are_named(auth: str, name: str, nothing: str | None) -> None:
+    settings = replace(Settings(auth=auth), **{name: nothing})
+    with pytest.raises(ValueError, match=f"^TENDON_{name.upper()} is missing"):
+        open_verifier(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["id.example", "ftp://id.example/x", "https://a:b@id.example/x", "https://id.example/#x"]
+)
+@pytest.mark.parametrize(("auth", "name"), [("introspection", "introspection_url"), ("jwt", "jwks_url")])
+def test_urls_are_urls(auth: str, name: str, url: str) -> None:
+    settings = replace(Settings(auth=auth), **{name: url})
+    with pytest.raises(ValueError, match=f"^TENDON_{name.upper()} must") as raised:
+        open_verifier(settings)
+    assert url not in str(raised.value)
+
+
+@pytest.mark.parametrize("auth", [None, "", "none", "DEV", "jwt+introspection"])
+def test_no_such_way(auth: str | None) -> None:
+    with pytest.raises(ValueError, match="TENDON_AUTH must be"):
+        open_verifier(Settings(auth=auth))
+
+
+async def test_dev_needs_nothing_and_takes_nothing_else() -> None:
+    nothing: dict[str, None] = dict.fromkeys(INTROSPECTION + JWT)
+    verifier = open_verifier(replace(Settings(auth="dev"), **nothing))
+    assert (await verifier.verify("dev:alice")).user == "alice"
+    with pytest.raises(InvalidToken):
+        await verifier.verify(SIGNER.token())
+
+
+@pytest.mark.parametrize("auth", NEEDED)
+async def test_dev_tokens_open_nothing_elsewhere(server: AuthorizationServer, auth: str) -> None:
+    server.reply = _authority
+    verifier = open_verifier(_at(server, auth))
+    with pytest.raises(InvalidToken):
+        await verifier.verify("dev:alice")
+    await verifier.close()
+
+
+@pytest.mark.parametrize("secret", ["s3cret", SecretStr("s3cret")])
+async def test_introspection(server: AuthorizationServer, secret: str | SecretStr) -> None:
+    server.reply = _authority
+    verifier = open_verifier(replace(_at(server, "introspection"), introspection_client_secret=secret))
+    assert await verifier.verify("opaque") == Caller("ida", "app", frozenset({READ}))
+    assert server.requests[0].basic == ("tendon", "s3cret")
+    await verifier.close()
+
+
+async def test_jwt(server: AuthorizationServer) -> None:
+    server.reply = _authority
+    verifier = open_verifier(_at(server, "jwt"))
+    assert (await verifier.verify(_token())).user == "alice"
+    with pytest.raises(InvalidToken):
+        await verifier.verify("opaque")
+    assert [request.path for request in server.requests] == ["/jwks"]
+    await verifier.close()
+
+
+def test_opened_before_there_is_a_loop() -> None:
+    """As the command line does it: the settings are read first, the server starts later."""
+    verifier = open_verifier(replace(Settings(auth="introspection"), introspection_url="http://127.0.0.1:9/x"))
+
+    async def serve() -> None:
+        outcomes = await asyncio.gather(*(verifier.verify(f"t{n}") for n in range(20)), return_exceptions=True)
+        assert {type(each) for each in outcomes} == {ServiceUnavailable}
+        await verifier.close()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(serve())
+    finally:
+        loop.close()
+
+
+async def test_each_token_goes_its_way(server: AuthorizationServer) -> None:
+    server.reply = _authority
+    verifier = open_verifier(_at(server, "introspection+jwt"))
+    assert (await verifier.verify(_token())).user == "alice"
+    assert [request.path for request in server.requests] == ["/jwks"]
+    _, claims, signature = _token().split(".")
+    lookalikes = ["opaque", "a.b.c", "lph_at_a.b.c", f"e30.{claims}.{signature}", f"{_token()}.x", f"{_token()}.x.y"]
+    for number, opaque in enumerate(lookalikes, start=2):
+        assert (await verifier.verify(opaque)).user == "ida"
+        assert server.requests[-1].form["token"] == [opaque]
+        assert len(server.requests) == number
+    await verifier.close()
+
+
+async def test_a_refused_jwt_is_not_tried_the_other_way(server: AuthorizationServer) -> None:
+    server.reply = _authority
+    verifier = open_verifier(_at(server, "introspection+jwt"))
+    for refused in (ecdsa("key").token(), SIGNER.token({"alg": "none"}), SIGNER.token({"alg": "HS256"})):
+        with pytest.raises(InvalidToken):
+            await verifier.verify(refused)
+    assert {request.path for request in server.requests} == {"/jwks"}
+    await verifier.close()
+
+
+async def test_one_way_down_leaves_the_other(server: AuthorizationServer) -> None:
+    server.reply = lambda request: Reply(status=500) if request.path == "/introspect" else _authority(request)
+    verifier = open_verifier(_at(server, "introspection+jwt"))
+    with pytest.raises(ServiceUnavailable):
+        await verifier.verify("opaque")
+    assert (await verifier.verify(_token())).user == "alice"
+    await verifier.close()
+
+
+def test_joserfc_is_imported_for_jwt_only() -> None:
+    program = (
+        "import sys; from types import SimpleNamespace as S; from gateway.bearer import open_verifier;"
+        "open_verifier(S(auth='introspection', introspection_url='https://id.example', introspection_client_id='a',"
+        "introspection_client_secret='b')); print('joserfc' in sys.modules)"
+    )
+    environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "False\n"
+
+
+def _at(server: AuthorizationServer, auth: str) -> Settings:
+    return Settings(auth=auth, introspection_url=server.url("/introspect"), jwks_url=server.url("/jwks"))
+
+
+def _authority(request: Request) -> Reply:
+    if request.path == "/jwks":
+        return answer({"keys": [SIGNER.jwk]})
+    active = request.form["token"] != ["dev:alice"]
+    return answer({"active": active, "sub": "ida", "client_id": "app", "scope": READ})
+
+
+def _token() -> str:
+    return SIGNER.token(claims={"iat": time.time(), "exp": time.time() + 60})
+
+
+_: BearerSettings = Settings()

@@ -1,0 +1,135 @@
+"""What all tests stand on: a sandbox and a gateway as processes of their own, and both interfaces to it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from providers.catalogue import BUILT_IN
+from tests.interfaces import GraphQL, Interface, Rest
+from tests.processes import Process, free_port, tendon
+from tests.sandbox_control import Sandbox
+
+REDIRECT_URI = "https://app.example/oauth/callback"
+SLUGS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
+# Every character that a form or a header could stumble over (RFC 6749 2.3.1).
+SECRET = "s3cr:t%+ /&=é"
+
+
+def credentials() -> dict[str, str]:
+    names = {slug: slug.upper().replace("-", "_") for slug in SLUGS}
+    ids = {f"{name}_CLIENT_ID": f"client-{slug}" for slug, name in names.items()}
+    return ids | {f"{name}_CLIENT_SECRET": SECRET for name in names.values()}
+
+
+@pytest.fixture(scope="session")
+async def client() -> AsyncGenerator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(trust_env=False, timeout=30, limits=limits) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(folder / "catalogue")]
+    process = Process("sandbox", *arguments, folder=folder, settings=credentials())
+    yield process
+    process.stop()
+
+
+_UNREACHABLE = """
+slug = "unreachable"
+name = "Nobody there"
+docs = "https://unreachable.example/docs"
+[authorize]
+url = "http://127.0.0.1:1/authorize"
+pkce = "none"
+[token]
+url = "http://127.0.0.1:1/token"
+auth = "client_secret_post"
+"""
+
+
+@pytest.fixture(scope="session")
+def settings(sandbox_process: Process) -> dict[str, str]:
+    """A gateway's settings: every provider of the catalogue is the sandbox in that provider's dialect, and there is
+    one more, `unreachable`, where nobody listens."""
+    catalogue = sandbox_process.folder / "catalogue"
+    (catalogue / "unreachable.toml").write_text(_UNREACHABLE, encoding="utf-8")
+    return credentials() | {
+        "UNREACHABLE_CLIENT_ID": "client-unreachable",
+        "UNREACHABLE_CLIENT_SECRET": SECRET,
+        "TENDON_AUTH": "dev",
+        "TENDON_SANDBOX": "0",
+        "TENDON_CATALOGUE": str(catalogue),
+        "TENDON_REDIRECT_URIS": f"{REDIRECT_URI} http://127.0.0.1:*/done",
+        "TENDON_PROVIDER_TIMEOUT": "2",
+        "TENDON_LOG_LEVEL": "DEBUG",
+    }
+
+
+def start_gateway(folder: Path, settings: dict[str, str]) -> Process:
+    """A migrated gateway with a database of its own in `folder`."""
+    migrated = tendon("migrate", cwd=folder, settings=settings)
+    assert migrated.returncode == 0, migrated.stderr
+    return Process("serve", folder=folder, settings=settings, port=free_port())
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
+    process = start_gateway(tmp_path_factory.mktemp("gateway"), settings)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def sandbox(client: httpx.AsyncClient, sandbox_process: Process) -> Sandbox:
+    return Sandbox(client, sandbox_process.origin)
+
+
+@pytest.fixture(params=[Rest, GraphQL], ids=["rest", "graphql"])
+def api(request: pytest.FixtureRequest, client: httpx.AsyncClient, gateway: Process) -> Interface:
+    return request.param(client, gateway.origin)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user whom no other test knows."""
+
+    id: str
+
+    @property
+    def token(self) -> str:
+        return f"dev:{self.id}"
+
+
+@pytest.fixture
+def someone() -> Person:
+    return Person(f"user-{uuid4().hex}")
+
+
+@pytest.fixture
+def another() -> Person:
+    return Person(f"user-{uuid4().hex}")
+
+
+async def begin(
+    api: Interface, sandbox: Sandbox, person: Person, slug: str = "sandbox", **decision: str
+) -> dict[str, Any]:
+    """Authorize and let the user decide at the provider. Returns the members of the callback that is due."""
+    answer = await api.authorize(person.token, provider=slug, redirectUri=REDIRECT_URI)
+    back = await sandbox.approve(answer.data["url"], **decision)
+    known = {name: back[name] for name in ("code", "state", "iss", "scope", "error") if name in back}
+    return {"provider": slug, "redirectUri": REDIRECT_URI, "code": "", **known}
+
+
+def catalogue_entry(slug: str) -> dict[str, Any]:
+    return tomllib.loads((BUILT_IN / f"{slug}.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,219 @@
+"""One exchange per code, one connection per user and provider, and nobody finishes another's flow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import Person, begin, start_gateway
+from tests.interfaces import GraphQL, Interface, Rest, bearer
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+
+async def test_the_same_callback_again_gives_the_same_connection(
+    api: Interface, sandbox: Sandbox, someone: Person
+) -> None:
+    callback = await begin(api, sandbox, someone)
+    first = await api.complete(someone.token, **callback)
+    for _ in range(3):
+        assert (await api.complete(someone.token, **callback)).payload == first.payload
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_fifty_at_once_exchange_once(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(api, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    interfaces = [Rest(api._client, api.origin), GraphQL(api._client, api.origin)]
+    answers = await asyncio.gather(
+        *(interfaces[number % 2].complete(someone.token, **callback) for number in range(50))
+    )
+    assert len({answer.payload for answer in answers}) == 1
+    assert answers[0].connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_a_hang_up_does_not_cancel_the_exchange(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(api, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.6)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(api.complete(someone.token, **callback), 0.2)
+    assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_another_code_on_a_spent_state(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(api, sandbox, someone)
+    await api.complete(someone.token, **callback)
+    answer = await api.complete(someone.token, **callback | {"code": "another"})
+    assert (answer.code, await sandbox.exchanges("another")) == ("INVALID_STATE", [])
+
+
+async def test_only_the_initiator_finishes(api: Interface, sandbox: Sandbox, someone: Person, another: Person) -> None:
+    callback = await begin(api, sandbox, someone)
+    assert (await api.complete(another.token, **callback)).code == "INVALID_STATE"
+    assert await sandbox.exchanges(callback["code"]) == []
+    assert (await api.complete(someone.token, **callback)).code is None
+    assert (await api.complete(another.token, **callback)).code == "INVALID_STATE"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider": "oura"},
+        {"redirectUri": "https://app.example/oauth/callback/"},
+        {"redirectUri": "https://app.example.evil.example/oauth/callback"},
+        {"redirectUri": "http://127.0.0.1:9/done"},
+        {"state": "0" * 40},
+    ],
+    ids=["provider", "slash", "host", "other", "state"],
+)
+async def test_a_state_is_bound(api: Interface, sandbox: Sandbox, someone: Person, change: dict[str, str]) -> None:
+    callback = await begin(api, sandbox, someone)
+    answer = await api.complete(someone.token, **callback | change)
+    assert answer.code == "INVALID_STATE"
+    assert await sandbox.exchanges(callback["code"]) == []
+    assert (await api.complete(someone.token, **callback)).code is None
+
+
+async def test_a_state_expires(api: Interface, sandbox: Sandbox, someone: Person, gateway: Process) -> None:
+    callback = await begin(api, sandbox, someone)
+    _let_time_pass(gateway, someone)
+    assert (await api.complete(someone.token, **callback)).code == "INVALID_STATE"
+    assert await sandbox.exchanges(callback["code"]) == []
+
+
+async def test_what_is_past_remembering_is_purged(
+    api: Interface, sandbox: Sandbox, someone: Person, another: Person, gateway: Process
+) -> None:
+    await begin(api, sandbox, someone)
+    _let_time_pass(gateway, someone)
+    await begin(api, sandbox, another)
+    with _database(gateway) as database:
+        assert database.execute(
+            "SELECT count(*) FROM authorization_request WHERE user_id = ?", [someone.id]
+        ).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("iss", [None, "", "https://evil.example", "HTTP://127.0.0.1"])
+async def test_a_wrong_issuer_spends_nothing(
+    api: Interface, sandbox: Sandbox, someone: Person, iss: str | None
+) -> None:
+    callback = await begin(api, sandbox, someone)
+    assert callback["iss"] == sandbox.origin
+    assert (await api.complete(someone.token, **callback | {"iss": iss})).code == "VALIDATION_ERROR"
+    assert await sandbox.exchanges(callback["code"]) == []
+    assert (await api.complete(someone.token, **callback)).code is None
+
+
+async def test_a_no_at_the_provider_ends_the_request(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(api, sandbox, someone, decision="deny")
+    assert callback["error"] == "access_denied"
+    for _ in range(2):
+        answer = await api.complete(someone.token, **callback)
+        assert (answer.code, answer.status) == ("ACCESS_DENIED", 400 if isinstance(api, Rest) else 200)
+    afterwards = await api.complete(someone.token, **callback | {"error": None, "code": "late"})
+    assert (afterwards.code, await sandbox.exchanges("late")) == ("INVALID_STATE", [])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("server_error", "PROVIDER_UNAVAILABLE"),
+        ("temporarily_unavailable", "PROVIDER_UNAVAILABLE"),
+        ("unauthorized_client", "PROVIDER_MISCONFIGURED"),
+        ("invalid_scope", "PROVIDER_MISCONFIGURED"),
+        ("user_went_home", "ACCESS_DENIED"),
+    ],
+)
+async def test_what_a_redirect_error_means(
+    api: Interface, sandbox: Sandbox, someone: Person, error: str, code: str
+) -> None:
+    callback = await begin(api, sandbox, someone, decision="deny")
+    answer = await api.complete(someone.token, **callback | {"error": error})
+    assert answer.code == code
+    assert error not in (answer.message or "")
+
+
+async def test_a_registration_that_changed_is_not_redeemed(
+    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+) -> None:
+
+    gateway = start_gateway(tmp_path, settings)
+    callback = await begin(Rest(client, gateway.origin), sandbox, someone, "oura")
+    gateway.stop()
+    moved = Process("serve", folder=tmp_path, settings=settings | {"OURA_CLIENT_ID": "another"})
+    answer = await Rest(client, moved.origin).complete(someone.token, **callback)
+    moved.stop()
+    assert (answer.code, await sandbox.exchanges(callback["code"])) == ("INVALID_STATE", [])
+
+
+async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
+    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+) -> None:
+
+    gateway = start_gateway(tmp_path, settings)
+    callback = await begin(Rest(client, gateway.origin), sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=1.5)
+    task = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
+    await asyncio.sleep(0.5)
+    gateway.kill()
+    with contextlib.suppress(httpx.HTTPError):
+        await task
+    with _database(gateway) as database:
+        assert database.execute("SELECT status FROM authorization_request").fetchall() == [("exchanging",)]
+        database.execute("UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00'")
+    gateway.start()
+    for _ in range(2):
+        answer = await Rest(client, gateway.origin).complete(someone.token, **callback)
+        assert answer.code == "PROVIDER_UNAVAILABLE"
+    gateway.stop()
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_a_stop_lets_the_exchange_finish(
+    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+) -> None:
+
+    gateway = start_gateway(tmp_path, settings)
+    callback = await begin(Rest(client, gateway.origin), sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=1)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(Rest(client, gateway.origin).complete(someone.token, **callback), 0.3)
+    assert await asyncio.to_thread(gateway.stop) == 0
+    with _database(gateway) as database:
+        assert database.execute("SELECT status FROM connection").fetchall() == [("connected",)]
+
+
+async def test_a_browser_callback_with_the_raw_body(
+    api: Interface, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
+) -> None:
+    """Members that nobody knows are ignored by REST, as the published schema is open; GraphQL refuses them."""
+    callback = await begin(api, sandbox, someone) | {"session_state": "x"}
+    response = await client.post(
+        f"{api.origin}/v1/connections/callback",
+        content=json.dumps(callback),
+        headers=bearer(someone.token) | {"Content-Type": "application/json; charset=UTF-8"},
+    )
+    assert response.status_code == 201
+    assert (await GraphQL(client, api.origin).complete(someone.token, **callback)).code == "VALIDATION_ERROR"
+
+
+def _database(gateway: Process) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(
+        sqlite3.connect(gateway.folder / ".tendon" / "tendon.db", isolation_level=None, timeout=10)
+    )
+
+
+def _let_time_pass(gateway: Process, person: Person) -> None:
+    with _database(gateway) as database:
+        database.execute(
+            "UPDATE authorization_request SET expires_at = ?, purge_after = ? WHERE user_id = ?",
+            ["2020-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00", person.id],
+        )

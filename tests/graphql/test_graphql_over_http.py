@@ -1,0 +1,200 @@
+"""GraphQL over HTTP: media types, methods, statuses, and nothing that a page on another origin could send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Person
+from tests.interfaces import bearer
+from tests.processes import Process
+
+GRAPHQL = "application/graphql-response+json"
+JSON = "application/json"
+TYPENAME = '{"query": "{ __typename }"}'
+
+
+@pytest.fixture
+def url(gateway: Process) -> str:
+    return f"{gateway.origin}/graphql"
+
+
+async def post(client: httpx.AsyncClient, url: str, body: Any, **headers: str) -> httpx.Response:
+    content = body if isinstance(body, str | bytes) else json.dumps(body)
+    sent = {"Content-Type": JSON} | {name.replace("_", "-"): value for name, value in headers.items()}
+    return await client.post(url, content=content, headers=sent)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (JSON, JSON),
+        (GRAPHQL, GRAPHQL),
+        (f"{GRAPHQL}, {JSON};q=0.9", GRAPHQL),
+        (f"{JSON};q=0.5, {GRAPHQL};q=0.4", JSON),
+        ("text/html, */*;q=0.1", JSON),
+    ],
+)
+async def test_the_media_type_is_negotiated(client: httpx.AsyncClient, url: str, accept: str, media: str) -> None:
+    response = await post(client, url, TYPENAME, accept=accept)
+    assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+    assert response.headers["content-type"] == f"{media}; charset=utf-8"
+
+
+async def test_nothing_acceptable(client: httpx.AsyncClient, url: str) -> None:
+    assert (await post(client, url, TYPENAME, accept="text/plain")).status_code == 406
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{", "{ nothing }", "query($id: ID!) { connection(id: $id) { id } }"],
+    ids=["syntax", "field", "variable"],
+)
+async def test_a_request_error(client: httpx.AsyncClient, url: str, document: str, someone: Person) -> None:
+    authorization = f"Bearer {someone.token}"
+    modern = await post(client, url, {"query": document}, accept=GRAPHQL, authorization=authorization)
+    assert modern.status_code == 400
+    assert modern.json().keys() == {"errors"}
+    legacy = await post(client, url, {"query": document}, accept=JSON, authorization=authorization)
+    assert (legacy.status_code, legacy.json()) == (200, modern.json())
+    assert modern.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        '[{"query": "{ __typename }"}]',
+        '"text"',
+        '{"query": "{ __typename }", "query": "{ __typename }"}',
+        '{"query": 1}',
+        '{"query": ["{ __typename }"]}',
+        "{}",
+        '{"query": "{ __typename }", "variables": []}',
+        '{"query": "{ __typename }", "operationName": 1}',
+        '{"query": "{ __typename }", "extensions": "x"}',
+        '{"query": "{ __typename }", "variables": {"a": NaN}}',
+        '{"query": "{ __typename }", "variables": {"a": "\\u0000"}}',
+        '{"query": "{ __typename }", "variables": {"a": "\\ud800"}}',
+        b"\xff\xfe",
+        b"\xef\xbb\xbf" + TYPENAME.encode(),
+        "[" * 5000,
+    ],
+)
+async def test_a_body_that_is_no_request(client: httpx.AsyncClient, url: str, body: str | bytes) -> None:
+    for accept in (GRAPHQL, JSON):
+        response = await post(client, url, body, accept=accept)
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=latin-1",
+        "",
+    ],
+)
+async def test_only_json_is_read(client: httpx.AsyncClient, url: str, media: str) -> None:
+    response = await client.post(url, content=TYPENAME, headers={"Content-Type": media})
+    assert response.status_code == 415
+
+
+async def test_a_body_has_a_bound(client: httpx.AsyncClient, url: str) -> None:
+    def body(size: int) -> str:
+        return TYPENAME + " " * (size - len(TYPENAME))
+
+    assert (await post(client, url, body(64 * 1024))).status_code == 200
+    assert (await post(client, url, body(64 * 1024 + 1))).status_code == 413
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        for _ in range(65):
+            yield b" " * 1024
+
+    assert (await client.post(url, content=chunks(), headers={"Content-Type": JSON})).status_code == 413
+
+
+async def test_queries_by_get(client: httpx.AsyncClient, url: str) -> None:
+    query = "query One($slug: String!) { provider(slug: $slug) { slug } } query Two { __typename }"
+    params = {"query": query, "variables": '{"slug": "oura"}', "operationName": "One"}
+    response = await client.get(url, params=params)
+    assert response.json() == {"data": {"provider": {"slug": "oura"}}}
+    assert (await client.get(url, params={"query": "{ __typename }", "variables": "x"})).status_code == 400
+    assert (await client.get(f"{url}?query={{a}}&query={{b}}")).status_code == 400
+
+
+async def test_no_mutation_by_get(client: httpx.AsyncClient, url: str, someone: Person) -> None:
+    mutation = (
+        'mutation { authorizeConnection(input: {provider: "oura", redirectUri: "https://app.example/"}) { state } }'
+    )
+    for accept in (JSON, GRAPHQL):
+        response = await client.get(url, params={"query": mutation}, headers=bearer(someone.token) | {"Accept": accept})
+        assert response.status_code == 405
+
+
+async def test_other_methods(client: httpx.AsyncClient, url: str) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        response = await client.request(method, url)
+        assert response.status_code == 405
+        assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+
+
+async def test_an_unknown_operation_name_is_not_repeated(client: httpx.AsyncClient, url: str) -> None:
+    response = await post(client, url, {"query": "query A { __typename }", "operationName": "CANARY"}, accept=GRAPHQL)
+    assert response.status_code == 400
+    assert "CANARY" not in response.text
+
+
+async def test_a_bad_token_is_a_401_whatever_is_asked(client: httpx.AsyncClient, url: str) -> None:
+    for accept in (JSON, GRAPHQL):
+        response = await post(client, url, TYPENAME, accept=accept, authorization="Bearer nonsense")
+        assert response.status_code == 401
+        assert 'error="invalid_token"' in response.headers["www-authenticate"]
+        assert response.json()["errors"][0]["extensions"] == {"code": "INVALID_TOKEN"}
+
+
+async def test_without_a_token_only_the_public_is_open(client: httpx.AsyncClient, url: str) -> None:
+    public = await post(client, url, {"query": '{ providers { slug available } provider(slug: "oura") { name } }'})
+    assert public.status_code == 200
+    assert public.json()["data"]["provider"] == {"name": "Oura"}
+    for document in (
+        "{ connections(userId: 1) { id } }",
+        "query($x: Int!) { ...F } fragment F on Query { connection(id: $x) { id } }",
+    ):
+        closed = await post(client, url, {"query": document})
+        if closed.status_code == 200:
+            # The second is not valid, which is said first.
+            assert closed.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+            continue
+        assert closed.status_code == 401
+        assert closed.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_one_failed_field_leaves_the_others(client: httpx.AsyncClient, url: str, someone: Person) -> None:
+    query = '{ provider(slug: "nobody") { slug } connections(userId: "%s") { id } }' % someone.id
+    response = await post(client, url, {"query": query}, accept=GRAPHQL, authorization=f"Bearer {someone.token}")
+    assert response.status_code == 200
+    assert response.json()["data"] == {"provider": None, "connections": []}
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["PROVIDER_NOT_FOUND"]
+    assert response.json()["errors"][0]["path"] == ["provider"]
+
+
+async def test_no_websocket(client: httpx.AsyncClient, url: str) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    assert (await client.get(url, headers=upgrade)).status_code == 400

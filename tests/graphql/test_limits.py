@@ -1,0 +1,130 @@
+"""Limits refuse at one more, before any resolver runs, at a cost that is linear in the document."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+from graphql import get_introspection_query, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schema.limits import ALIASES, DEPTH, DIRECTIVES, FIELDS, ROOT_FIELDS, TOKENS, excess_of
+from tests.conftest import Person
+from tests.interfaces import bearer
+from tests.processes import Process
+
+
+def aliases(count: int) -> str:
+    return "{ providers { %s } }" % " ".join(f"a{number}: slug" for number in range(count))
+
+
+def root_fields(count: int) -> str:
+    return "{ %s }" % " ".join(f'provider{number}: provider(slug: "oura") {{ slug }}' for number in range(count))
+
+
+def directives(count: int) -> str:
+    return "{ providers { %s } }" % " ".join("slug @skip(if: false)" for _ in range(count))
+
+
+def tokens(count: int) -> str:
+    """Spread and fragment are nine tokens for one field; `{ providers {` and `} }` are five."""
+    fragments, fields = divmod(count - 5, 9)
+    spreads = " ".join(f"...F{number}" for number in range(fragments))
+    definitions = " ".join(f"fragment F{number} on Provider {{ slug }}" for number in range(fragments))
+    return f"{{ providers {{ {spreads} {'slug ' * fields} }} }} {definitions}"
+
+
+def fields(count: int) -> str:
+    return "{ providers { " + "slug " * (count - 1) + "} }"
+
+
+def completions(count: int) -> str:
+    member = 'provider: "oura", code: "c", state: "s", redirectUri: "https://app.example/"'
+    return "mutation { %s }" % " ".join(
+        f"c{number}: completeConnection(input: {{{member}}}) {{ connection {{ id }} }}" for number in range(count)
+    )
+
+
+def fragments(count: int) -> str:
+    chain = " ".join(
+        f"fragment F{number} on Provider {{ ...F{number + 1} ...F{number + 1} }}" for number in range(count)
+    )
+    return f"{{ providers {{ ...F0 }} }} {chain} fragment F{count} on Provider {{ slug }}"
+
+
+@pytest.mark.parametrize(
+    ("fits", "exceeds"),
+    [
+        (aliases(ALIASES), aliases(ALIASES + 1)),
+        (root_fields(ROOT_FIELDS), root_fields(ROOT_FIELDS + 1)),
+        (directives(DIRECTIVES), directives(DIRECTIVES + 1)),
+        (tokens(TOKENS), tokens(TOKENS + 1)),
+        (fields(FIELDS), fields(FIELDS + 1)),
+        (completions(1), completions(2)),
+    ],
+    ids=["aliases", "root fields", "directives", "tokens", "fields", "one completion"],
+)
+async def test_one_more_is_refused(
+    client: httpx.AsyncClient, gateway: Process, someone: Person, fits: str, exceeds: str
+) -> None:
+    async def codes(document: str) -> set[str]:
+        response = await client.post(
+            f"{gateway.origin}/graphql", json={"query": document}, headers=bearer(someone.token)
+        )
+        assert "data" in response.json() or document == exceeds
+        return {error["extensions"]["code"] for error in response.json().get("errors", [])}
+
+    assert "VALIDATION_ERROR" not in await codes(fits)
+    assert await codes(exceeds) == {"VALIDATION_ERROR"}
+
+
+def test_depth() -> None:
+    def nested(levels: int) -> str:
+        return "{ " + "a { " * (levels - 1) + "b" + " }" * levels
+
+    assert excess_of(parse(nested(DEPTH))) is None
+    assert excess_of(parse(nested(DEPTH + 1))) == f"The operation is deeper than {DEPTH} levels."
+
+
+async def test_fragments_that_reference_fragments_cost_nothing(client: httpx.AsyncClient, gateway: Process) -> None:
+    began = time.process_time()
+    assert excess_of(parse(fragments(60))) == f"The operation selects more than {FIELDS} fields."
+    assert time.process_time() - began < 0.1
+    response = await client.post(f"{gateway.origin}/graphql", json={"query": fragments(60)})
+    assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+    assert response.elapsed.total_seconds() < 1
+
+
+async def test_a_cycle_of_fragments_is_refused(client: httpx.AsyncClient, gateway: Process) -> None:
+    query = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A providers { slug } }"
+    response = await client.post(f"{gateway.origin}/graphql", json={"query": query})
+    assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+
+
+async def test_the_editors_introspection_fits(client: httpx.AsyncClient, gateway: Process) -> None:
+    query = get_introspection_query(specified_by_url=True, input_value_deprecation=True)
+    response = await client.post(f"{gateway.origin}/graphql", json={"query": query})
+    assert "errors" not in response.json()
+    deeper = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
+    assert "errors" in (await client.post(f"{gateway.origin}/graphql", json={"query": deeper})).json()
+
+
+selection = st.recursive(
+    st.sampled_from(["slug", "a: slug", "...F", "slug @skip(if: true)"]),
+    lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda parts: f"x {{ {' '.join(parts)} }}"),
+    max_leaves=40,
+)
+
+
+@given(roots=st.lists(selection, min_size=1, max_size=6), fragment=selection)
+def test_weights_are_those_of_the_expanded_document(roots: list[str], fragment: str) -> None:
+    """The memoised walk says the same of a document as of the one with its fragment written out."""
+    fragment = fragment.replace("...F", "y")
+    document = f"{{ {' '.join(roots)} }}"
+    expanded = document.replace("...F", f"... {{ {fragment} }}")
+    spread = f"{document} fragment F on Query {{ {fragment} }}"
+    found, wanted = excess_of(parse(spread)), excess_of(parse(expanded))
+    if wanted != f"The document has more than {DIRECTIVES} directives.":
+        assert found == wanted

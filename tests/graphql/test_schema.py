@@ -1,0 +1,91 @@
+"""The schema as a reviewed file, the operations of REST against it, and caches that are really hit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import parse, validate
+from strawberry.extensions.parser_cache import _get_parse_cache
+from strawberry.extensions.validation_cache import _get_validate_cache
+
+from providers.catalogue import read_catalogue
+from resolvers.context import Context, Resources
+from rest.routes import ROUTES, RestRoute
+from schema.admission import CACHED_DOCUMENTS
+from schema.execution import Executor
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_sdl_is_the_printed_schema() -> None:
+    assert (ROOT / "schema.graphql").read_text(encoding="utf-8") == Executor(explore=True).sdl, "run `make sdl`"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+def test_every_operation_of_rest_is_valid(route: RestRoute) -> None:
+    assert validate(Executor(explore=False).graphql, parse(route.document)) == []
+
+
+def test_no_operation_is_left_over() -> None:
+    files = {path.stem for path in (ROOT / "rest" / "operations").iterdir()}
+    assert files == {route.operation for route in ROUTES}
+
+
+def _context() -> Context:
+    """Just what the public fields look at: the catalogue."""
+    nothing: Any = None
+    resources = Resources(
+        catalogue=read_catalogue(),
+        registrations={},
+        redirects=nothing,
+        vault=nothing,
+        client=nothing,
+        provider_timeout=1,
+        flights=nothing,
+    )
+    return Context(resources, caller=None, request_id="test")
+
+
+async def test_a_document_is_parsed_and_validated_once() -> None:
+    executor = Executor(explore=False)
+    parses, validations = _get_parse_cache(CACHED_DOCUMENTS), _get_validate_cache(CACHED_DOCUMENTS)
+    document = "query OnlyHere { providers { slug } }"
+    before = parses.cache_info(), validations.cache_info()
+    for _ in range(5):
+        assert (await executor.run(document, None, _context())).problem is None
+    after = parses.cache_info(), validations.cache_info()
+    assert [now.misses - then.misses for now, then in zip(after, before, strict=True)] == [1, 1]
+    assert [now.hits - then.hits for now, then in zip(after, before, strict=True)] == [4, 4]
+
+
+async def test_the_caches_are_bounded() -> None:
+    executor = Executor(explore=False)
+    for number in range(CACHED_DOCUMENTS * 2):
+        await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context())
+    for cache in (_get_parse_cache(CACHED_DOCUMENTS), _get_validate_cache(CACHED_DOCUMENTS)):
+        assert cache.cache_info().currsize == CACHED_DOCUMENTS
+
+
+async def _complaint(executor: Executor, document: str, context: Context) -> tuple[str, str]:
+    problem = (await executor.run(document, None, context)).problem
+    assert problem is not None
+    return problem.code, problem.message
+
+
+async def test_production_keeps_the_schema_to_itself() -> None:
+    closed, misspelt = Executor(explore=False), "{ provide { slug } }"
+    for document in ("{ __schema { types { name } } }", '{ __type(name: "Query") { name } }', misspelt):
+        code, message = await _complaint(closed, document, _context())
+        assert code == "VALIDATION_ERROR"
+        assert "Did you mean" not in message
+    assert "Did you mean" in (await _complaint(Executor(explore=True), misspelt, _context()))[1]
+
+
+async def test_a_fault_is_masked() -> None:
+    """Without resources a resolver fails as only a bug can."""
+    nothing: Any = None
+    broken = Context(nothing, caller=None, request_id="test")
+    shown = await _complaint(Executor(explore=True), "{ providers { slug } }", broken)
+    assert shown == ("INTERNAL_ERROR", "Something went wrong on our side.")

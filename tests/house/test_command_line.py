@@ -1,0 +1,80 @@
+"""The command `tendon`: what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SLUGS, credentials
+from tests.processes import tendon
+
+KEY = "k1:" + "A" * 43 + "="
+JWT = {"TENDON_JWKS_URL": "https://id.example/jwks", "TENDON_ISSUER": "https://id.example", "TENDON_AUDIENCE": "tendon"}
+CANARY = "canary-7f3a"
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "said"),
+    [
+        ({}, [], "TENDON_AUTH: must be set"),
+        ({"TENDON_AUTH": CANARY}, [], "TENDON_AUTH: "),
+        ({"TENDON_AUTH": "dev"}, ["--host", "0.0.0.0"], "TENDON_AUTH: dev lets anybody in"),
+        ({"TENDON_AUTH": "dev"}, ["--host", "192.0.2.1"], "TENDON_AUTH: dev lets anybody in"),
+        ({"TENDON_AUTH": "jwt", **JWT}, [], "TENDON_VAULT_KEYS: must be set"),
+        ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": f"k1:{CANARY}"}, [], "TENDON_VAULT_KEYS: the vault key k1"),
+        ({"TENDON_AUTH": "jwt", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_JWKS_URL"),
+        ({"TENDON_AUTH": "introspection", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_INTROSPECTION_URL"),
+        ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": KEY, "TENDON_SANDBOX": "1"}, [], "TENDON_SANDBOX: "),
+        ({"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": f"mysql://{CANARY}"}, [], "TENDON_DATABASE_URL: must be sqlite"),
+        ({"TENDON_AUTH": "dev", "TENDON_CATALOGUE": f"/{CANARY}"}, [], "TENDON_CATALOGUE: is not a folder"),
+        ({"TENDON_AUTH": "dev", "TENDON_PROVIDER_TIMEOUT": "0"}, [], "TENDON_PROVIDER_TIMEOUT: must be more than 0"),
+    ],
+)
+def test_what_serve_refuses(tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str) -> None:
+    run = tendon("serve", *arguments, cwd=tmp_path, settings=settings)
+    assert run.returncode == 2
+    assert run.stderr.startswith("tendon can't start:\n")
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert CANARY not in run.stderr
+
+
+def test_a_database_without_its_migrations(tmp_path: Path) -> None:
+    run = tendon("serve", "--port", "1024", cwd=tmp_path, settings={"TENDON_AUTH": "dev"})
+    assert run.returncode == 3
+    assert "run `tendon migrate`" in run.stderr
+    assert "Tendon is up" not in run.stdout
+
+
+def test_migrate_twice(tmp_path: Path) -> None:
+    first = tendon("migrate", cwd=tmp_path, settings={})
+    second = tendon("migrate", cwd=tmp_path, settings={})
+    assert (first.returncode, first.stdout) == (0, "applied 0001_initial\n")
+    assert (second.returncode, second.stdout) == (0, "nothing to apply\n")
+
+
+def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text('slug = "acme"\nname = "Acme"\n[token]\nauth = "magic"\n', encoding="utf-8")
+    run = tendon("providers", cwd=tmp_path, settings={"TENDON_AUTH": "dev", "TENDON_CATALOGUE": str(tmp_path)})
+    assert run.returncode == 2
+    for place in ("acme.toml: docs", "acme.toml: authorize", "acme.toml: token.auth", "acme.toml: token.url"):
+        assert place in run.stderr
+
+
+def test_the_table_of_providers(tmp_path: Path) -> None:
+    run = tendon("providers", cwd=tmp_path, settings={"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "y"})
+    assert run.returncode == 0
+    rows = {line.split()[0]: line for line in run.stdout.splitlines()[1:]}
+    assert sorted(rows) == SLUGS
+    assert re.search(r"^oura +Oura +yes ", rows["oura"])
+    assert re.search(r"^strava +Strava +no .*read,activity:read_all", rows["strava"])
+
+
+def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
+    names = credentials() | {"TENDON_AUTH": "dev"}
+    (tmp_path / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in names.items()), encoding="utf-8")
+    run = tendon("providers", cwd=tmp_path, settings={})
+    assert all(" yes " in line for line in run.stdout.splitlines()[1:])
+    assert tendon("migrate", cwd=tmp_path, settings={}).returncode == 0

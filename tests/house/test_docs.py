@@ -1,0 +1,101 @@
+"""Docs that are checked: a setting, an error or a provider without its line fails, and README's walk-through runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.settings import Settings
+from models.database import configuration
+from providers.catalogue import BUILT_IN, read_catalogue
+from rest.problems import STATUS
+from tests.conftest import SLUGS, start_gateway
+from tests.processes import Process
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    assert f"`TENDON_{name.upper()}`" in table
+
+
+def test_the_readme_has_no_setting_that_is_not_there() -> None:
+    named = set(re.findall(r"TENDON_([A-Z_]+)", README))
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_every_error_is_in_the_table() -> None:
+    rows = dict(
+        re.findall(
+            r"^\| `([A-Z_]+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
+    assert {code: int(status) for code, status in rows.items()} == STATUS
+
+
+def test_the_examples_of_the_catalogue_read(tmp_path: Path) -> None:
+    for number, document in enumerate((README, (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8"))):
+        example = re.search(r"```toml\n(.*?)```", document, re.DOTALL)
+        assert example
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "acme.toml").write_text(example[1], encoding="utf-8")
+        assert read_catalogue(folder, variables={})["acme"].name == "Acme Ring"
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_provider_has_a_recorded_answer(slug: str) -> None:
+    entry = tomllib.loads((BUILT_IN / f"{slug}.toml").read_text(encoding="utf-8"))
+    assert entry["docs"].startswith("http")
+    json.loads((ROOT / "tests" / "providers" / "answers" / f"{slug}.json").read_text(encoding="utf-8"))
+
+
+def test_the_database_of_the_readme_opens() -> None:
+    default = re.search(r"`TENDON_DATABASE_URL` \|.*\| `(.+?)` \|", README)
+    assert default
+    assert configuration(default[1])
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Process:
+    return start_gateway(tmp_path, {"TENDON_AUTH": "dev"})
+
+
+def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
+    section = README.partition("## A connection in a minute")[2].partition("\n## ")[0]
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    script = script.replace("http://127.0.0.1:8000", laptop.origin)
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    laptop.stop()
+    assert run.returncode == 0, run.stderr
+    authorized, back, rest = run.stdout.split("\n", 2)
+    assert json.loads(authorized).keys() == {"url", "state"}
+    assert "code=" in back
+    printed, answers = json.JSONDecoder(), list[Any]()
+    while rest:
+        answer, end = printed.raw_decode(rest)
+        answers.append(answer)
+        rest = rest[end:]
+    by_rest, by_graphql, listed = answers
+    assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
+    assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
+    assert listed == {"connections": [by_rest["connection"]]}
+
+
+def test_what_serve_prints_works_as_printed(laptop: Process) -> None:
+    call = re.search(r"curl -s .*?\}'", laptop.said, re.DOTALL)
+    assert call
+    run = subprocess.run(["bash", "-c", call[0]], capture_output=True, text=True, timeout=30, check=False)
+    laptop.stop()
+    assert json.loads(run.stdout).keys() == {"url", "state"}

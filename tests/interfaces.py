@@ -1,0 +1,104 @@
+"""One test body, two interfaces: what a REST caller and a GraphQL client do, behind the same methods."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from rest.routes import ROUTES
+
+DOCUMENTS = {route.operation: route.document for route in ROUTES}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the code of the contract or None, its message, and the payload as bytes and read."""
+
+    status: int
+    code: str | None
+    message: str | None
+    payload: bytes
+    headers: httpx.Headers
+
+    @property
+    def data(self) -> Any:
+        assert self.code is None, f"{self.code}: {self.message}"
+        return json.loads(self.payload)
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        return self.data["connection"]
+
+
+class Interface(ABC):
+    name: str
+
+    def __init__(self, client: httpx.AsyncClient, origin: str) -> None:
+        self._client = client
+        self.origin = origin
+
+    async def authorize(self, token: str | None, **members: Any) -> Answer:
+        return await self._mutation(token, "AuthorizeConnection", "/v1/connections/authorize", members)
+
+    async def complete(self, token: str | None, **members: Any) -> Answer:
+        return await self._mutation(token, "CompleteConnection", "/v1/connections/callback", members)
+
+    @abstractmethod
+    async def connections(self, token: str | None, **variables: Any) -> Answer: ...
+
+    @abstractmethod
+    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer: ...
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+class Rest(Interface):
+    name = "rest"
+
+    async def connections(self, token: str | None, **variables: Any) -> Answer:
+        url = f"{self.origin}/v1/connections"
+        return _rest_answer(await self._client.get(url, params=variables, headers=bearer(token)))
+
+    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer:
+        return _rest_answer(await self._client.post(self.origin + path, json=members, headers=bearer(token)))
+
+
+class GraphQL(Interface):
+    name = "graphql"
+
+    async def connections(self, token: str | None, **variables: Any) -> Answer:
+        return await self._run(token, "ListConnections", variables, b'{"data":', b"}")
+
+    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer:
+        field = operation[0].lower() + operation[1:]
+        return await self._run(token, operation, {"input": members}, b'{"data":{"%s":' % field.encode(), b"}}")
+
+    async def _run(
+        self, token: str | None, operation: str, variables: dict[str, Any], before: bytes, after: bytes
+    ) -> Answer:
+        response = await self._client.post(
+            f"{self.origin}/graphql",
+            json={"query": DOCUMENTS[operation], "variables": variables},
+            headers=bearer(token) | {"Accept": "application/graphql-response+json"},
+        )
+        body = response.json()
+        if "errors" in body:
+            error = body["errors"][0]
+            return Answer(response.status_code, error["extensions"]["code"], error["message"], b"", response.headers)
+        assert response.content.startswith(before)
+        payload = response.content.removeprefix(before).removesuffix(after)
+        return Answer(response.status_code, None, None, payload, response.headers)
+
+
+def _rest_answer(response: httpx.Response) -> Answer:
+    if response.is_success:
+        return Answer(response.status_code, None, None, response.content, response.headers)
+    body = response.json()
+    assert body.keys() == {"error", "message"}
+    return Answer(response.status_code, body["error"].upper(), body["message"], b"", response.headers)

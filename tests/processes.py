@@ -1,0 +1,87 @@
+"""Tendon as an operator runs it: real processes on loopback ports, with real database files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+TENDON = Path(sys.executable).with_name("tendon")
+_STARTING = 30
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without any settings of a developer, and with these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TENDON_", "SANDBOX_"))}
+    return inherited | settings
+
+
+def tendon(*arguments: str, cwd: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of Tendon to its end."""
+    return subprocess.run(
+        [TENDON, *arguments],
+        cwd=cwd,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Process:
+    """A command of Tendon that serves on `port` until it is stopped. All it says goes to the file `log`."""
+
+    def __init__(self, command: str, *arguments: str, folder: Path, settings: Mapping[str, str], port: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = port or free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"{command}.log"
+        self._command = [str(TENDON), command, "--port", str(self.port), *arguments]
+        self._settings = dict(settings)
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self.folder, env=environment(**self._settings), stdout=log, stderr=log
+            )
+        self._wait()
+
+    def kill(self) -> None:
+        """As a crash does it."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """As an operator does it. Returns the exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=40)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def _wait(self) -> None:
+        end = time.monotonic() + _STARTING
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"{self._command} ended:\n{self.said}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"{self._command} does not listen:\n{self.said}")

@@ -1,0 +1,63 @@
+"""The OpenAPI document is kept true: it has the schema's members, and the running service keeps to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+
+from resolvers.errors import PROBLEMS
+from rest.openapi import openapi_document
+from rest.problems import STATUS
+from schema.execution import Executor
+from tests.processes import Process
+
+DOCUMENT = openapi_document()
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+description = schemathesis.openapi.from_dict(DOCUMENT)
+# JSON Schema has no way to say it of members that it does not name: no string holds a NUL character.
+description.config.generation.update(allow_x00=False)
+
+
+async def test_it_is_served(client: httpx.AsyncClient, gateway: Process) -> None:
+    response = await client.get(f"{gateway.origin}/openapi.json")
+    assert response.json() == DOCUMENT
+
+
+@pytest.fixture(scope="module")
+def origin(gateway: Process) -> str:
+    return gateway.origin
+
+
+@description.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+def test_the_service_keeps_to_it(case: Case[Any], origin: str) -> None:
+    case.call_and_validate(base_url=origin, headers={"Authorization": "Bearer dev:schemathesis"})
+
+
+@pytest.mark.parametrize("name", ["AuthorizeConnectionInput", "CompleteConnectionInput"])
+def test_inputs_have_the_schemas_members(name: str) -> None:
+    kind = Executor(explore=False).graphql.type_map[name]
+    assert isinstance(kind, GraphQLInputObjectType)
+    assert SCHEMAS[name]["properties"].keys() == kind.fields.keys()
+    required = [member for member, field in kind.fields.items() if isinstance(field.type, GraphQLNonNull)]
+    assert SCHEMAS[name]["required"] == required
+
+
+def test_a_connection_is_the_first_seven_fields_of_the_schemas() -> None:
+    kind = Executor(explore=False).graphql.type_map["Connection"]
+    assert isinstance(kind, GraphQLObjectType)
+    assert list(SCHEMAS["Connection"]["properties"]) == list(kind.fields)[:7]
+    assert SCHEMAS["Connection"]["required"] == list(kind.fields)[:7]
+
+
+def test_every_problem_has_a_status_and_is_in_the_document() -> None:
+    assert PROBLEMS.keys() <= STATUS.keys()
+    assert SCHEMAS["Error"]["properties"]["error"]["enum"] == [code.lower() for code in STATUS]
+    assert all(re.fullmatch(r"[A-Z_]+", code) for code in STATUS)

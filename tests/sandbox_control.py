@@ -1,0 +1,51 @@
+"""Directing the sandbox, and reading its log: what the provider saw is the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+class Sandbox:
+    """`origin` is where it runs. Its log and faults are shared, so tests look at their own code's calls only."""
+
+    def __init__(self, client: httpx.AsyncClient, origin: str) -> None:
+        self._client = client
+        self.origin = origin
+
+    async def exchanges(self, code: str) -> list[dict[str, Any]]:
+        """The token requests for `code`, in order."""
+        return [call for call in await self._calls() if call["endpoint"] == "token" and call["code"] == code]
+
+    async def calls(self, slug: str, endpoint: str) -> list[dict[str, Any]]:
+        return [call for call in await self._calls() if call["slug"] == slug and call["endpoint"] == endpoint]
+
+    async def fault(self, slug: str, name: str, *, endpoint: str = "token", seconds: float | None = None) -> None:
+        """The next request to the endpoint meets the fault."""
+        plan: dict[str, Any] = {"slug": slug, "endpoint": endpoint, "fault": name}
+        await self._tell("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
+
+    async def settings(self, slug: str, **changes: Any) -> None:
+        await self._tell("PUT", "settings", {"slug": slug, **changes})
+
+    async def accepts(self, access_token: str) -> bool:
+        response = await self._tell("POST", "accepts", {"access_token": access_token})
+        return bool(response.json()["accepts"])
+
+    async def tokens(self) -> list[dict[str, Any]]:
+        return (await self._client.get(f"{self.origin}/_control/tokens")).json()
+
+    async def approve(self, url: str, decision: str = "approve", **more: str) -> dict[str, str]:
+        """Be the user at the provider: what the redirect carries back."""
+        response = await self._client.get(url, params={**httpx.URL(url).params, "decision": decision, **more})
+        assert response.status_code == 302, response.text
+        return dict(httpx.URL(response.headers["location"]).params)
+
+    async def _calls(self) -> list[dict[str, Any]]:
+        return (await self._client.get(f"{self.origin}/_control/calls")).json()
+
+    async def _tell(self, method: str, what: str, order: dict[str, Any]) -> httpx.Response:
+        response = await self._client.request(method, f"{self.origin}/_control/{what}", json=order)
+        assert response.is_success, response.text
+        return response
