@@ -23,6 +23,9 @@ class RedirectAllowList:
         for entry in entries:
             self._add(entry)
 
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._loopback)
+
     def allows(self, redirect_uri: str) -> bool:
         return redirect_uri in self._exact or any(pattern.fullmatch(redirect_uri) for pattern in self._loopback)
 
