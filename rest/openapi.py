@@ -9,8 +9,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, Final
 
+from resolvers import inputs
 from rest.problems import STATUS
 from rest.routes import ROUTES
+from wire import uri
 
 Schema = dict[str, Any]
 
@@ -24,7 +26,12 @@ _NOT_BLANK: Final = r"^[^\u0000-\u001F\u007F]*[^\u0000-\u0020\u007F][^\u0000-\u0
 _PRINTABLE: Final = r"^[^\u0000-\u001F\u007F]*$"
 _TEXT: Final = {"type": "string", "pattern": _NOT_BLANK}
 # An absolute URI (RFC 3986 4.3): without a fragment, and http and https with a host.
-_URI: Final = {"type": "string", "format": "uri", "pattern": r"^[A-Za-z][A-Za-z0-9+.\-]*:[^#]+$", "maxLength": 2048}
+_URI: Final = {
+    "type": "string",
+    "format": "uri",
+    "pattern": r"^[A-Za-z][A-Za-z0-9+.\-]*:[^#]+$",
+    "maxLength": uri.MAX_LENGTH,
+}
 _MOMENT: Final = {"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}
 
 _CONNECTION: Final[Schema] = {
@@ -52,19 +59,19 @@ def _optional(longest: int, description: str) -> Schema:
 
 _SCHEMAS: Final[Schema] = {
     "Connection": _CONNECTION | {"required": list(_CONNECTION["properties"]), "additionalProperties": False},
-    "AuthorizeConnectionInput": _record({"provider": {**_TEXT, "maxLength": 63}, "redirectUri": _URI}),
+    "AuthorizeConnectionInput": _record({"provider": {**_TEXT, "maxLength": inputs.SLUG}, "redirectUri": _URI}),
     "Authorization": _record({"url": {"type": "string", "format": "uri"}, "state": _TEXT}, additionalProperties=False),
     "CompleteConnectionInput": _record(
         {
-            "provider": {**_TEXT, "maxLength": 63},
-            "code": {"type": "string", "pattern": _PRINTABLE, "maxLength": 8192},
-            "state": {**_TEXT, "maxLength": 512},
+            "provider": {**_TEXT, "maxLength": inputs.SLUG},
+            "code": {"type": "string", "pattern": _PRINTABLE, "maxLength": inputs.CODE},
+            "state": {**_TEXT, "maxLength": inputs.STATE},
             "redirectUri": _URI,
         },
         {
-            "iss": _optional(2048, "The issuer (RFC 9207), where the redirect had it."),
-            "scope": _optional(4096, "The granted scope, where the redirect had it."),
-            "error": _optional(256, "The error that the redirect had in place of a code: ends the request."),
+            "iss": _optional(inputs.ISSUER, "The issuer (RFC 9207), where the redirect had it."),
+            "scope": _optional(inputs.SCOPE, "The granted scope, where the redirect had it."),
+            "error": _optional(inputs.ERROR, "The error that the redirect had in place of a code: ends the request."),
         },
         # An empty code goes with an error only.
         anyOf=[
@@ -96,7 +103,7 @@ _FAILURES: Final = {
 }
 _PARAMETERS: Final[Schema] = {
     "ListConnections": [
-        {"name": "userId", "in": "query", "required": True, "schema": {**_TEXT, "maxLength": 255}},
+        {"name": "userId", "in": "query", "required": True, "schema": {**_TEXT, "maxLength": inputs.USER}},
     ],
 }
 

@@ -71,6 +71,10 @@ class Process:
         return self._process.wait(timeout=40)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
 
