@@ -1,0 +1,208 @@
+"""The connect page in a real browser: from a provider's button through its consent page and back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
+
+from tests.browser.visit import Visit
+from tests.conftest import Person
+from tests.interfaces import Rest
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+
+@pytest.fixture
+def url(gateway: Process) -> str:
+    return f"{gateway.origin}/connect"
+
+
+@pytest.fixture
+def rest(client: httpx.AsyncClient, gateway: Process) -> Rest:
+    return Rest(client, gateway.origin)
+
+
+def outcome(page: Page, title: str) -> Locator:
+    return page.get_by_role("region", name=title, exact=True)
+
+
+def connect_button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Connect Sandbox", exact=True)
+
+
+async def ask_for_consent(page: Page, url: str, person: Person) -> None:
+    """From the page to the provider's."""
+    await page.goto(url)
+    await page.get_by_label("Bearer token").fill(person.token)
+    await connect_button(page).click()
+    await expect(page.get_by_role("heading", name="Allow access to your Sandbox account?")).to_be_visible()
+
+
+async def decide(page: Page, decision: str) -> None:
+    await page.get_by_role("button", name=decision, exact=True).click()
+
+
+async def shown_fields(page: Page) -> dict[str, str | None]:
+    """The connection as the page shows it, moments by their machine-readable form."""
+    shown: dict[str, str | None] = {}
+    for place in await outcome(page, "Connected").locator("[data-field]").all():
+        moment = place.locator("time")
+        text = await (moment.get_attribute("datetime") if await moment.count() else place.inner_text())
+        shown[await place.get_attribute("data-field") or ""] = None if text == "never" else text
+    return shown
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_approving_connects(visit: Visit, rest: Rest, sandbox: Sandbox, someone: Person, host: str) -> None:
+    page, url = visit.page, f"{rest.origin}/connect".replace("127.0.0.1", host)
+    await ask_for_consent(page, url, someone)
+    await decide(page, "Approve")
+    await expect(outcome(page, "Connected")).to_be_visible()
+    assert page.url == url
+    stored = (await rest.connections(someone.token, userId=someone.id)).data["connections"]
+    assert [await shown_fields(page)] == stored
+    sent = {"provider": "sandbox", "redirectUri": url, **visit.callback}
+    assert visit.asked("completeConnection") == [{"input": sent}]
+    assert len(await sandbox.exchanges(visit.callback["code"])) == 1
+
+
+async def test_a_reload_sends_nothing_again(visit: Visit, url: str, someone: Person) -> None:
+    page = visit.page
+    await ask_for_consent(page, url, someone)
+    await decide(page, "Approve")
+    connection = await outcome(page, "Connected").locator("[data-field=id]").inner_text()
+    await page.reload()
+    row = page.get_by_role("region", name="Your connections").locator(f'[data-connection="{connection}"]')
+    await expect(row).to_contain_text("connected")
+    await expect(outcome(page, "Connected")).to_be_hidden()
+    assert len(visit.asked("completeConnection")) == 1
+
+
+async def test_denying_is_told(visit: Visit, url: str, someone: Person) -> None:
+    page = visit.page
+    await ask_for_consent(page, url, someone)
+    await decide(page, "Deny")
+    refusal = outcome(page, "Not connected")
+    await expect(refusal).to_contain_text("Access was not granted at the provider.")
+    await expect(refusal.get_by_text("ACCESS_DENIED", exact=True)).to_be_visible()
+    await expect(refusal.get_by_role("button")).to_have_count(0)
+    assert page.url == url
+    assert [variables["input"]["error"] for variables in visit.asked("completeConnection")] == ["access_denied"]
+
+
+async def test_another_state_sends_nothing_and_spoils_nothing(visit: Visit, url: str, someone: Person) -> None:
+    page = visit.page
+    await ask_for_consent(page, url, someone)
+    consent = page.url
+    await page.goto(f"{url}?code=forged&state=forged")
+    await expect(outcome(page, "Not started here")).to_contain_text("Nothing was sent.")
+    assert page.url == url
+    assert visit.asked("completeConnection") == []
+    await page.goto(consent)
+    await decide(page, "Approve")
+    await expect(outcome(page, "Connected")).to_be_visible()
+
+
+async def test_a_lost_answer_is_asked_for_again(visit: Visit, url: str, sandbox: Sandbox, someone: Person) -> None:
+    page = visit.page
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await ask_for_consent(page, url, someone)
+    await page.route("**/graphql", lose, times=1)
+    await decide(page, "Approve")
+    await outcome(page, "Not connected").get_by_role("button", name="Try again").click()
+    await expect(outcome(page, "Connected")).to_be_visible()
+    assert len(visit.asked("completeConnection")) == 2
+    assert len(await sandbox.exchanges(visit.callback["code"])) == 1
+    assert [text.rpartition(" ")[2] for text in visit.complaints] == ["net::ERR_FAILED"]
+    visit.complaints.clear()
+
+
+async def test_only_a_provider_that_is_configured_can_be_chosen(
+    visit: Visit, gateway: Process, url: str, client: httpx.AsyncClient
+) -> None:
+    await visit.page.goto(url)
+    providers = visit.page.get_by_role("region", name="Providers")
+    await expect(connect_button(visit.page)).to_be_visible()
+    answer = await client.post(f"{gateway.origin}/graphql", json={"query": "{ providers { slug available } }"})
+    available = {provider["slug"]: provider["available"] for provider in answer.json()["data"]["providers"]}
+    assert set(available.values()) == {True, False}
+    for slug, can_be_chosen in available.items():
+        row = providers.locator(f'[data-provider="{slug}"]')
+        await expect(row.get_by_role("button")).to_have_count(int(can_be_chosen))
+        await expect(row.get_by_text("Not configured here")).to_have_count(int(not can_be_chosen))
+
+
+async def test_the_keyboard_is_enough(visit: Visit, url: str, someone: Person) -> None:
+    page, keyboard = visit.page, visit.page.keyboard
+    await page.goto(url)
+    await expect(connect_button(page)).to_be_visible()
+    await visit.tab_to(page.get_by_label("Bearer token"))
+    await keyboard.type(someone.token)
+    await visit.tab_to(connect_button(page))
+    await expect(connect_button(page)).to_have_css("outline-style", "solid")
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Allow access to your Sandbox account?")).to_be_visible()
+    await visit.tab_to(page.get_by_role("button", name="Approve"))
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Connected", exact=True)).to_be_focused()
+    await expect(outcome(page, "Connected").locator("[data-field=userId]")).to_have_text(someone.id)
+
+
+async def test_what_happens_is_announced(visit: Visit, url: str, someone: Person) -> None:
+    """In a live region that was there before its text: else it may not be read out."""
+    page, answered = visit.page, asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    await page.goto(url)
+    await page.get_by_label("Bearer token").fill(someone.token)
+    status = page.get_by_role("status")
+    await expect(status).to_be_empty()
+    await page.route("**/graphql", wait)
+    await connect_button(page).click()
+    await expect(status).to_have_text("Asking the way to Sandbox …")
+    await connect_button(page).click()
+    answered.set()
+    await expect(page.get_by_role("heading", name="Allow access to your Sandbox account?")).to_be_visible()
+    assert len(visit.asked("authorizeConnection")) == 1
+
+
+async def test_a_missing_token_is_announced(visit: Visit, url: str) -> None:
+    page = visit.page
+    await page.goto(url)
+    await page.get_by_label("Bearer token").fill(" ")
+    await connect_button(page).click()
+    await expect(page.get_by_role("alert")).to_have_text("Enter a bearer token first.")
+    await expect(page.get_by_label("Bearer token")).to_be_focused()
+    assert visit.asked("authorizeConnection") == []
+
+
+async def test_the_token_stays_in_its_tab(visit: Visit, url: str, someone: Person) -> None:
+    await ask_for_consent(visit.page, url, someone)
+    await decide(visit.page, "Approve")
+    await expect(outcome(visit.page, "Connected")).to_be_visible()
+    assert await visit.page.context.storage_state() == {"cookies": [], "origins": []}
+    other = await visit.page.context.new_page()
+    await other.goto(url)
+    await expect(other.get_by_label("Bearer token")).to_have_value("dev:alice")
+
+
+async def test_a_code_that_was_asked_for_elsewhere_is_shown_to_be_copied(
+    visit: Visit, url: str, rest: Rest, someone: Person
+) -> None:
+    """Whoever began with GraphiQL or curl comes back here too."""
+    begun = (await rest.authorize(someone.token, provider="sandbox", redirectUri=url)).data
+    await visit.page.goto(begun["url"])
+    await decide(visit.page, "Approve")
+    variables = outcome(visit.page, "Not started here").locator("pre")
+    await expect(variables).to_contain_text(begun["state"])
+    assert visit.asked("completeConnection") == []
