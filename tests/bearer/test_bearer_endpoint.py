@@ -40,13 +40,20 @@ async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None
 
 async def test_few_at_once(server: AuthorizationServer) -> None:
     """Callers beyond AT_ONCE wait for their turn, within their own deadline, and get it."""
-    held = asyncio.Event()
-    server.always(answer({}, held=held))
+    held, full = asyncio.Event(), asyncio.Event()
+
+    def hold(_: Request) -> Reply:
+        if len(server.requests) == AT_ONCE:
+            full.set()
+        return answer({}, held=held)
+
+    server.reply = hold
     async with open_client() as client:
-        endpoint = Endpoint(client, limit=1000, seconds=2)
+        endpoint = Endpoint(client, limit=1000, seconds=5)
         request = client.build_request("GET", server.url("/"))
         calls = [asyncio.create_task(endpoint.ask(request)) for _ in range(30)]
-        await asyncio.sleep(0.1)
+        await full.wait()
+        await asyncio.sleep(0.05)  # for the ninth, if it came
         assert len(server.requests) == AT_ONCE
         held.set()
         assert await asyncio.gather(*calls) == [{}] * 30

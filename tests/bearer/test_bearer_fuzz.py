@@ -10,7 +10,7 @@ from itertools import count
 import httpx
 import pytest_asyncio
 from authorization_server import AuthorizationServer, Reply, Request, answer
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from token_issuer import AUDIENCE, CLAIMS, ISSUER, NOW, compact, ecdsa, segment
 
@@ -77,7 +77,7 @@ async def _outcome(verifier: Verifier, token: str) -> Caller | None:
     return caller
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(token=TOKENS)
 async def test_any_token(running: Running, token: str) -> None:
     running.server.reply = _echo
@@ -96,7 +96,7 @@ def test_any_header(header: str | None) -> None:
     assert token is None or (token.isascii() and token.isprintable() and " " not in token)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(reply=st.dictionaries(MEMBER, VALUES), active=st.booleans())
 async def test_any_introspection_answer(running: Running, reply: dict[str, object], active: bool) -> None:
     whole = {"active": True, **reply} if active else reply
@@ -107,14 +107,14 @@ async def test_any_introspection_answer(running: Running, reply: dict[str, objec
         assert caller.user == (None if whole.get("sub") == caller.client_id else whole.get("sub"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(reply=st.binary() | JSON.map(lambda value: segment(value).encode()))
 async def test_any_introspection_body(running: Running, reply: bytes) -> None:
     running.server.always(Reply(reply))
     assert await _outcome(running.introspection, f"token-{next(_numbers)}") is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(header=st.dictionaries(PARAMETER, VALUES), claims=st.dictionaries(CLAIM, VALUES))
 async def test_anything_that_the_issuer_signs(
     running: Running, header: dict[str, object], claims: dict[str, object]
@@ -128,7 +128,7 @@ async def test_anything_that_the_issuer_signs(
         assert "crit" not in whole_header
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(header=st.dictionaries(PARAMETER, VALUES), signature=st.binary(max_size=80))
 async def test_anything_that_nobody_signed(running: Running, header: dict[str, object], signature: bytes) -> None:
     running.server.always(answer({"keys": [SIGNER.jwk]}))
@@ -136,7 +136,7 @@ async def test_anything_that_nobody_signed(running: Running, header: dict[str, o
         assert await _outcome(running.jwt, compact(whole, CLAIMS, lambda _: signature)) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(keys=st.lists(st.dictionaries(st.sampled_from(["kty", "crv", "x", "n", "e", "kid", "alg", "use"]), VALUES)))
 async def test_any_published_keys(running: Running, keys: list[dict[str, object]]) -> None:
     running.server.always(answer({"keys": [{**SIGNER.jwk, **key} for key in keys]}))

@@ -163,13 +163,13 @@ async def test_bad_answers_are_no_verdict(
     server: AuthorizationServer, opened: Open, clock: Clock, name: str, log: list[MutableMapping[str, Any]]
 ) -> None:
     server.always(BAD_REPLIES.get(name, answer({"keys": {"first": FIRST.jwk}})))
-    verifier = opened(timeout=0.3)
+    verifier = opened(timeout=0.5)
     began = time.monotonic()
     for _ in range(5):
         with pytest.raises(ServiceUnavailable) as raised:
             await verifier.verify(_fresh(FIRST, clock))
         assert raised.value.retry_after == 1
-    assert time.monotonic() - began < 1.3
+    assert time.monotonic() - began < 1.5
     assert [(event["event"], event["log_level"]) for event in log] == [("bearer.jwks_failed", "warning")]
     assert {request.path for request in server.requests} == {"/jwks"}
     _publish(server, FIRST)
