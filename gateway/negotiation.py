@@ -31,7 +31,8 @@ def _range(part: str) -> tuple[str, float]:
 
 def _number(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), 1.0)
+        # In this order NaN becomes 0.
+        return min(max(0.0, float(text)), 1.0)
     except ValueError:
         return 0.0
 

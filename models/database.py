@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,8 +25,8 @@ _APPS: Final[dict[str, Any]] = {
 # How long one process waits for another's write lock on the same SQLite file, in milliseconds.
 _BUSY_TIMEOUT: Final = 5000
 
-# What a database raises that can't be reached, is locked or is closing.
-DATABASE_DOWN: Final = (DBConnectionError, OperationalError)
+# What a database raises that can't be reached, is locked, full or closing. A commit's error comes as SQLite's own.
+DATABASE_DOWN: Final = (DBConnectionError, OperationalError, sqlite3.OperationalError)
 
 
 class UnsupportedDatabase(ValueError):
@@ -35,7 +36,7 @@ class UnsupportedDatabase(ValueError):
 def configuration(url: str) -> dict[str, Any]:
     """Tortoise's configuration for `sqlite://PATH`. Raises UnsupportedDatabase."""
     path = url.removeprefix("sqlite://")
-    if path == url or not path:
+    if path == url or path in ("", ":memory:"):
         raise UnsupportedDatabase("must be sqlite://PATH")
     credentials = {"file_path": path, "busy_timeout": _BUSY_TIMEOUT}
     return {
@@ -53,6 +54,8 @@ async def opened(url: str) -> AsyncGenerator[TortoiseContext]:
     # Without the fallback, tasks that the server starts outside this block would not see the database.
     async with database:
         await database.init(settings, use_tz=True, _enable_global_fallback=True)
+        # Tortoise connects on first use, and a first use that fails or is cancelled keeps the lock for ever. Not here.
+        await database.db("default").execute_script("SELECT 1")
         yield database
 
 

@@ -35,11 +35,13 @@ class Flights:
         try:
             yield
         finally:
-            del self._landings[key]
+            # A claim that was given back may be held by another already, who marks the same key.
+            if self._landings.get(key) is landing:
+                del self._landings[key]
             landing.set()
 
     async def pause(self, key: str, seconds: float) -> None:
-        """Wait for the exchange for `key` when it runs here, at most `seconds`; else wait those."""
+        """Wait for the exchange for `key` when it runs here, at most `seconds` but up to 1 in any case; else `seconds`."""
         landing = self._landings.get(key)
         if landing is None:
             await asyncio.sleep(seconds)
@@ -49,7 +51,9 @@ class Flights:
 
     async def drain(self) -> None:
         """Wait until all that is under way has ended."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            # Unlike gather, this leaves them alone when it is cancelled itself.
+            await asyncio.wait(self._tasks)
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

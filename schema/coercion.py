@@ -26,6 +26,7 @@ _KINDS: Final = {
 
 # graphql-core leaves the types inside lists and non-nulls open, so they are Any here.
 _type_from_ast: Callable[[GraphQLSchema, TypeNode], Any] = cast("Any", utilities).type_from_ast
+_coerce: Callable[[Any, Any], Any] = cast("Any", utilities).coerce_input_value
 
 
 def complaints(
@@ -60,7 +61,7 @@ def _complaints(declared: Any, value: Any, name: str) -> Iterator[str]:
     elif isinstance(kind, GraphQLInputObjectType):
         yield from _members(kind, value, name)
     elif not _is_of(kind, value):
-        yield f"{name} must be {_KINDS.get(kind.name, f'a valid {kind.name}')}."
+        yield f"{name} must be {_KINDS.get(str(kind), f'a valid {kind}')}."
 
 
 def _nullable(kind: Any) -> Any:
@@ -83,6 +84,6 @@ def _members(kind: GraphQLInputObjectType, value: Any, name: str) -> Iterator[st
 
 def _is_of(kind: Any, value: Any) -> bool:
     try:
-        return kind.coerce_input_value(value) is not Undefined
-    except Exception:  # noqa: BLE001 - a scalar says no by raising whatever it likes
+        return _coerce(value, kind) is not Undefined
+    except Exception:  # noqa: BLE001 - a scalar says no by raising whatever it likes, and so does what is no input type
         return False

@@ -17,7 +17,10 @@ log = structlog.get_logger("tendon")
 
 # Where graphql-core begins to quote what it was given.
 _QUOTES = re.compile(r",? (?:but encountered error|and found|found):? .*| value: .*", re.DOTALL)
-_LITERAL = re.compile(r"""\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+# After a suggestion it begins anew.
+_FOUND = re.compile(r"(?<=\?) Found: .*", re.DOTALL)
+# A token stands as it was sent, quotes and all, so only the last quote can be its end. What was expected is our own.
+_LITERAL = re.compile(r"(?<!Expected) '.*'", re.DOTALL)
 # How far down a chain of causes, and how many frames of it, the log goes.
 _LINKS = 5
 _FRAMES = 12
@@ -42,7 +45,7 @@ def without_input(message: str, *, suggest: bool) -> str:
         message = _SUGGESTION.sub("", message)
     if message.startswith("Syntax Error"):
         return _LITERAL.sub("", message)
-    return _QUOTES.sub(".", message)
+    return _QUOTES.sub(".", _FOUND.sub("", message))
 
 
 def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:

@@ -3,6 +3,7 @@ an allow-list that compares exactly needs the text as it stands."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 _PCHAR = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})"
@@ -44,4 +45,15 @@ def _match(text: str) -> re.Match[str] | None:
         return None
     if found["scheme"].lower() in ("http", "https") and not found["host"]:
         return None
-    return found
+    return found if _is_host(found["host"] or "") else None
+
+
+def _is_host(host: str) -> bool:
+    """Whether what stands in brackets, where there are any, is an IPv6 address."""
+    if not host.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True
