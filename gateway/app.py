@@ -23,8 +23,8 @@ from gateway.graphql_http import GraphQLEndpoint
 from gateway.keys import open_vault
 from gateway.pages import Pages
 from gateway.settings import Settings, SettingsError
-from models.database import opened, pending_migrations
-from providers.catalogue import Catalogue, CatalogueError, read_catalogue, read_credentials
+from models.database import opened
+from providers.catalogue import PRACTICE, Catalogue, CatalogueError, read_catalogue, read_credentials
 from providers.http import open_client
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import Problem
@@ -38,10 +38,6 @@ from schema.execution import Executor
 from web import STATIC
 
 log = structlog.get_logger("tendon")
-
-
-class NotMigrated(Exception):
-    """The database lacks migrations. `tendon migrate` brings them."""
 
 
 @dataclass
@@ -65,10 +61,7 @@ class Gateway:
     async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         settings = self.settings
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(opened(settings.database_url))
-            if await pending_migrations(database):
-                log.error("start.refused", reason="the database lacks migrations: run `tendon migrate`")
-                raise NotMigrated
+            await stack.enter_async_context(opened(settings.database_url))
             client = open_client(allow_private=settings.private_providers, timeout=settings.provider_timeout)
             stack.push_async_callback(client.aclose)
             stack.push_async_callback(self.verifier.close)
@@ -128,7 +121,8 @@ def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: 
         for slug, entry in catalogue.items()
         if (credentials := read_credentials(entry, environment)) is not None
     }
-    return Gateway(settings, catalogue, registrations, RedirectAllowList(redirect_uris), verifier)
+    known = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE or slug in registrations}
+    return Gateway(settings, known, registrations, RedirectAllowList(redirect_uris), verifier)
 
 
 def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway, origin: str) -> list[BaseRoute]:

@@ -30,6 +30,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve REST, GraphQL and the pages."""
     # Imported here, as below: the other commands then start fast.
     from gateway.app import create_app  # noqa: PLC0415
+    from gateway.check import check_database  # noqa: PLC0415
     from gateway.server import run  # noqa: PLC0415
 
     try:
@@ -38,6 +39,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         logs.set_up(settings.log_level, dev=settings.dev)
         origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         app = create_app(settings, read_environment(), origin)
+        asyncio.run(check_database(settings.database_url))
     except SettingsError as fault:
         _refuse(fault)
     run(app, host, port, greeting=greeting(origin) if settings.dev else None)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from models.database import configuration
 from models.vault import VaultError, read_keys
@@ -18,19 +17,17 @@ DOTENV: Final = ".env"
 _HOME: Final = Path(".tendon")
 
 
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", bound=BaseModel)
 
 
 class SettingsError(Exception):
     """One line per setting that is wrong, without its value."""
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(BaseModel):
     """All that a migration needs to know."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TENDON_", env_file=DOTENV, extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     database_url: str = f"sqlite://{_HOME}/tendon.db"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -119,18 +116,20 @@ def read_database_settings() -> DatabaseSettings:
 
 
 def read_environment() -> dict[str, str]:
-    """The environment over `.env`: where providers' credentials and catalogue variables come from."""
-    from_file = {name: value for name, value in dotenv_values(DOTENV).items() if value is not None}
+    """The environment over `.env`, where nothing is expanded: a secret may hold `${`."""
+    from_file = {name: value for name, value in dotenv_values(DOTENV, interpolate=False).items() if value is not None}
     return from_file | dict(os.environ)
 
 
 def _read(kind: type[S]) -> S:
+    """An empty setting counts as one that is not set."""
+    environment = read_environment()
+    given = {name: value for name in kind.model_fields if (value := environment.get(f"TENDON_{name.upper()}"))}
     try:
-        return kind()
+        return kind.model_validate(given)
     except ValidationError as fault:
-        raise SettingsError(
-            "\n".join(_line(error["loc"], error["type"], error["msg"]) for error in fault.errors())
-        ) from None
+        lines = [_line(error["loc"], error["type"], error["msg"]) for error in fault.errors()]
+        raise SettingsError("\n".join(lines)) from None
 
 
 def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:

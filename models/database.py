@@ -106,6 +106,8 @@ def _executor(database: TortoiseContext) -> MigrationExecutor:
 def _prepare_folder(settings: dict[str, Any]) -> None:
     path = Path(settings["connections"]["default"]["credentials"]["file_path"])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError
     # Created here so that health data is never readable for other users of the machine, whatever the umask.
     path.touch(mode=0o600)
 

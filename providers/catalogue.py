@@ -1,12 +1,13 @@
 """The catalogue: every provider we know, read from the TOML files in `catalogue/` and in a folder of the operator's.
 
-The format is described in the contract, section 6. Beside it stands the optional table `[variables]` (name = default):
+The format is described in `docs/catalogue.md`. Beside it stands the optional table `[variables]` (name = default):
 `{name}` in a URL of the file is replaced, and the environment variable `<SLUG>_<NAME>` overrides the default.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -98,6 +99,9 @@ def _variable_name(name: str) -> str:
     return name
 
 
+# Where pydantic puts its own names between ours: `[key]`, `literal['…']`.
+_INTERNAL: Final = re.compile(r"[\[']")
+
 _VARIABLES: Final = TypeAdapter(
     dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_variable_name)], str]
 )
@@ -113,7 +117,7 @@ def _problems_of(path: Path, *table: str) -> Generator[None]:
 
 def _told(error: ErrorDetails, table: tuple[str, ...]) -> str:
     """The problem in our words: `token.auth: must be one of …`."""
-    key = ".".join(str(part) for part in (*table, *error["loc"]) if part != "[key]")
+    key = ".".join(str(part) for part in (*table, *error["loc"]) if not _INTERNAL.search(str(part)))
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":

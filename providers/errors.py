@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# RFC 6749 5.2, and those of 4.1.2.1 that token endpoints are seen to send too.
+# RFC 6749 5.2, those of 4.1.2.1 that token endpoints are seen to send too, and the one that several have for a redirect
+# URI they don't know, where the RFC has none.
 REGISTERED: Final = frozenset(
     {
         "access_denied",
@@ -22,6 +23,7 @@ REGISTERED: Final = frozenset(
         "invalid_grant",
         "invalid_request",
         "invalid_scope",
+        "redirect_uri_mismatch",
         "server_error",
         "temporarily_unavailable",
         "unauthorized_client",

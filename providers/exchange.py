@@ -7,7 +7,7 @@ import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -71,13 +71,18 @@ def _form_request(
     secret = credentials.client_secret or ""
     match auth:
         case "client_secret_basic":
-            pair = f"{quote_plus(credentials.client_id)}:{quote_plus(secret)}"
+            pair = f"{_encoded(credentials.client_id)}:{_encoded(secret)}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"
         case "client_secret_post":
             ours = {"client_id": credentials.client_id, "client_secret": secret}
         case "none":
             ours = {"client_id": credentials.client_id}
     return client.build_request("POST", url, content=urlencode({**form, **ours}).encode("ascii"), headers=headers)
+
+
+def _encoded(text: str) -> str:
+    """Form-encoded (RFC 6749 2.3.1), a space as `%20`: servers that should read `+` don't all do so."""
+    return quote(text, safe="")
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request, deadline: float) -> Answer:

@@ -23,9 +23,7 @@ from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, Pro
 from resolvers.states import REMEMBERED, state_hash
 
 # What the writing after the exchange may take on top of the provider's time-out.
-_WRITING: Final = timedelta(seconds=10)
-# Said when the provider could not even be connected to: the code is unspent.
-TRY_AGAIN: Final = "The provider can't be reached. Send the same callback again shortly."
+_WRITING: Final = timedelta(seconds=5)
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 
@@ -79,6 +77,11 @@ async def release(attempt: Attempt) -> None:
     await _held(attempt).update(status=RequestStatus.PENDING, owner=None, lease_until=None)
 
 
+def unspent() -> ProviderUnavailable:
+    """Said when the provider could not even be connected to: the same callback may be sent again."""
+    return ProviderUnavailable("The provider can't be reached. Send the same callback again shortly.", retry_after=5)
+
+
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
     """End the request. Repeated callbacks hear the same code."""
     async with transaction():
@@ -124,7 +127,7 @@ async def _settled(request: AuthorizationRequest) -> Connection:
         raise ended
     if request.status == RequestStatus.PENDING:
         # The attempt that held it could not reach the provider and gave it back.
-        raise ProviderUnavailable(TRY_AGAIN)
+        raise unspent()
     connection = await Connection.get_or_none(id=request.connection_id, user_id=request.user_id)
     if connection is None:
         raise InvalidState

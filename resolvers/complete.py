@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import structlog
 
@@ -23,12 +23,16 @@ from models.connection import Connection
 from models.vault import VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code, find_account
+from providers.provider import Provider
 from providers.token_answer import TokenAnswer
 from resolvers import claims, inputs, refusals, renewal
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.claims import Attempt
 from resolvers.context import Context
-from resolvers.errors import InternalError, Problem, ProviderUnavailable, ServiceUnavailable, ValidationError
+from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
+
+# Seconds that the user is kept waiting for the provider's name for them.
+_ACCOUNT: Final = 3.0
 
 log = structlog.get_logger("tendon")
 
@@ -64,7 +68,7 @@ async def complete_connection(context: Context, callback: Callback) -> Connectio
     user = user_with_scope(context.caller, WRITE)
     _check(callback)
     registration = context.resources.registration(callback.provider)
-    _check_issuer(registration.provider.authorize.iss, callback.iss)
+    _check_issuer(registration.provider, callback.iss)
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
     return await context.resources.flights.see_through(_redeem(context, attempt, callback))
 
@@ -82,9 +86,12 @@ def _check(callback: Callback) -> None:
     inputs.optional_text("scope", callback.scope or "", inputs.SCOPE)
 
 
-def _check_issuer(expected: str | None, iss: str | None) -> None:
+def _check_issuer(provider: Provider, iss: str | None) -> None:
     """RFC 9207 2.4: by exact comparison, before anything is spent, so that a mix-up reaches no token endpoint."""
+    expected = provider.authorize.iss
     if expected is not None and iss != expected:
+        # A mix-up, a front end that leaves it out, or a catalogue that has it wrong: then it happens to everybody.
+        log.warning("issuer.refused", provider=provider.slug, given=iss is not None)
         raise ValidationError("iss must be the issuer that this provider sends.")
 
 
@@ -107,6 +114,7 @@ async def _exchange_and_store(
     context: Context, attempt: Attempt, request: AuthorizationRequest, callback: Callback
 ) -> Connection:
     if callback.error:
+        log.warning("authorization.refused", provider=request.provider, error=refusals.known(callback.error))
         await _give_up(context, attempt, refusals.of_redirect(callback.error))
     verifier = await _open_verifier(context, attempt, request)
     answer = await _exchange(context, attempt, callback, verifier)
@@ -140,7 +148,7 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     """A request that never left can be made again; any other may have spent the code."""
     if isinstance(fault, TransportFailure) and not fault.sent:
         await claims.release(attempt)
-        raise ProviderUnavailable(claims.TRY_AGAIN) from None
+        raise claims.unspent() from None
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
@@ -149,8 +157,9 @@ async def _with_account(context: Context, attempt: Attempt, answer: TokenAnswer,
     if answer.account is not None:
         return answer
     provider = attempt.registration.provider
+    soon = min(deadline, asyncio.get_running_loop().time() + _ACCOUNT)
     try:
-        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=soon)
     except ProviderFault as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
         return answer

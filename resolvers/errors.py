@@ -28,7 +28,8 @@ from typing import ClassVar
 class Problem(Exception):
     """An error of the contract: a stable `code` and a public `message`.
 
-    `extensions` is what GraphQL shows beside the message; graphql-core copies it from the exception.
+    `retry_after` is in seconds, where sending the same again is worth it. `extensions` is what GraphQL shows beside the
+    message; graphql-core copies it from the exception.
     """
 
     code: ClassVar[str]
@@ -40,8 +41,10 @@ class Problem(Exception):
         super().__init__(self.message)
 
     @property
-    def extensions(self) -> dict[str, str]:
-        return {"code": self.code}
+    def extensions(self) -> dict[str, str | int]:
+        if self.retry_after is None:
+            return {"code": self.code}
+        return {"code": self.code, "retryAfter": self.retry_after}
 
 
 class ValidationError(Problem):
@@ -103,6 +106,9 @@ class RateLimited(Problem):
     code = "RATE_LIMITED"
     default = "Too many requests. Try again later."
 
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message, retry_after=retry_after)
+
 
 class ProviderUnavailable(Problem):
     code = "PROVIDER_UNAVAILABLE"
@@ -117,6 +123,9 @@ class ProviderMisconfigured(Problem):
 class ServiceUnavailable(Problem):
     code = "SERVICE_UNAVAILABLE"
     default = "The service can't answer just now. Try again shortly."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class InternalError(Problem):

@@ -41,7 +41,7 @@ class Flights:
             landing.set()
 
     async def pause(self, key: str, seconds: float) -> None:
-        """Wait for the exchange for `key` when it runs here, at most `seconds` but up to 1 in any case; else `seconds`."""
+        """Wait until the exchange for `key` ends, if it runs here, for at most a second; else wait `seconds`."""
         landing = self._landings.get(key)
         if landing is None:
             await asyncio.sleep(seconds)

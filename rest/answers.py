@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from resolvers.errors import InsufficientScope, InvalidToken, Problem, RateLimited, ServiceUnavailable, Unauthenticated
+from resolvers.errors import InsufficientScope, InvalidToken, Problem, Unauthenticated
 from rest.problems import STATUS, MethodNotAllowed
 
 JSON: Final = "application/json"
-# Seconds, where a problem names none.
-_RETRY_AFTER: Final = 1
 
 
 def encode(value: Any) -> bytes:
@@ -39,9 +37,9 @@ def problem_headers(problem: Problem) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="tendon", error="invalid_token"'}
         case InsufficientScope():
             return {"WWW-Authenticate": f'Bearer realm="tendon", error="insufficient_scope", scope="{problem.scope}"'}
-        case RateLimited() | ServiceUnavailable():
-            return {"Retry-After": str(problem.retry_after or _RETRY_AFTER)}
         case MethodNotAllowed():
             return {"Allow": problem.allow}
+        case Problem(retry_after=int(seconds)):
+            return {"Retry-After": str(seconds)}
         case _:
             return {}

@@ -51,7 +51,7 @@ def without_input(message: str, *, suggest: bool) -> str:
 def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:
     if is_database_down(cause):
         log.error("database.down", error=type(cause).__name__)
-        return ServiceUnavailable(retry_after=1)
+        return ServiceUnavailable()
     log.error("fault", path=path, **described(cause))
     return InternalError()
 

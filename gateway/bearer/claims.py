@@ -21,12 +21,20 @@ def caller_from_claims(claims: Claims) -> Caller:
 
     The user is `sub`. A token without `sub`, or whose `sub` is its own client (`client_id`, else `azp`), was issued
     by the client credentials grant (RFC 9068 2.2 and 5) and has no user: a service. A `sub` that is there but is
-    not 1 to 255 characters without controls is InvalidToken, never a service; so is such a `client_id`.
+    not 1 to 255 characters without controls is InvalidToken, never a service; so is such a `client_id`, and a token
+    that names neither user nor client.
     """
     sub = _name(claims, "sub")
     client_id = _name(claims, "client_id") or _name(claims, "azp")
+    if sub is None and client_id is None:
+        raise InvalidToken
     user = None if sub == client_id else sub
     return Caller(user=user, client_id=client_id, scopes=_scopes(claims))
+
+
+def is_for(aud: object, audience: str) -> bool:
+    """RFC 7519 4.1.3: one string, or several of which one is us."""
+    return aud == audience or (isinstance(aud, list) and audience in aud)
 
 
 def check_times(claims: Claims, now: float, *, after_exp: float) -> None:

@@ -6,12 +6,12 @@ import base64
 import time
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 import httpx
 import structlog
 
-from gateway.bearer.claims import Claims, caller_from_claims, check_times, lifetime
+from gateway.bearer.claims import Claims, caller_from_claims, check_times, is_for, lifetime
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.flights import Flights
 from gateway.bearer.header import is_token
@@ -31,7 +31,8 @@ class IntrospectionVerifier:
 
     Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status
     but 200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never remembered. `clock`
-    gives seconds since the epoch, `monotonic` those of the cache. `client` is closed with the verifier.
+    gives seconds since the epoch, `monotonic` those of the cache. `client` is closed with the verifier. With
+    `audience`, a token that is for others only is refused.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class IntrospectionVerifier:
         client_id: str,
         client_secret: str,
         *,
+        audience: str | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         timeout: float = DEADLINE,
@@ -48,6 +50,7 @@ class IntrospectionVerifier:
         self._client = client
         self._url = httpx.URL(url)
         self._authorization = _basic(client_id, client_secret)
+        self._audience = audience
         self._clock = clock
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
         self._verdicts = Verdicts(monotonic)
@@ -92,21 +95,25 @@ class IntrospectionVerifier:
     def _judge(self, answer: Claims) -> Verdict:
         now = self._clock()
         try:
-            _check(answer, now)
+            self._check(answer, now)
             return Verdict(caller_from_claims(answer), lifetime(answer, now, LONGEST))
         except InvalidToken:
             return Verdict(None, REFUSED_FOR)
 
-
-def _check(answer: Claims, now: float) -> None:
-    token_type = answer.get("token_type", "Bearer")
-    if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
-        raise InvalidToken
-    # The server's clock decides on `active`; by ours a token may look too new, but never too old.
-    check_times(answer, now, after_exp=0)
+    def _check(self, answer: Claims, now: float) -> None:
+        token_type = answer.get("token_type", "Bearer")
+        if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
+            raise InvalidToken
+        if "sub" not in answer:
+            # Left out, it would make a service of a user whose server doesn't tell (RFC 7662 2.2 leaves it open).
+            raise InvalidToken
+        if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
+            raise InvalidToken
+        # The server's clock decides on `active`; by ours a token may look too new, but never too old.
+        check_times(answer, now, after_exp=0)
 
 
 def _basic(client_id: str, client_secret: str) -> str:
-    """HTTP Basic as OAuth has it: both parts form-encoded first (RFC 6749 2.3.1), so `:%+ é` survive."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    """HTTP Basic as OAuth has it: both parts form-encoded first (RFC 6749 2.3.1), a space as `%20`, which all read."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
-from gateway.bearer.claims import LEEWAY, Claims, caller_from_claims, check_times, lifetime
+from gateway.bearer.claims import LEEWAY, Claims, caller_from_claims, check_times, is_for, lifetime
 from gateway.bearer.compact import Compact, read_compact, read_object
 from gateway.bearer.endpoint import DEADLINE
 from gateway.bearer.header import is_token
@@ -81,7 +81,7 @@ class JWTVerifier:
     def _judge(self, claims: Claims) -> Verdict:
         """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
         now = self._clock()
-        if claims.get("iss") != self._issuer or not _is_for(claims.get("aud"), self._audience) or "exp" not in claims:
+        if claims.get("iss") != self._issuer or not is_for(claims.get("aud"), self._audience) or "exp" not in claims:
             raise InvalidToken
         check_times(claims, now, after_exp=LEEWAY)
         return Verdict(caller_from_claims(claims), lifetime(claims, now, LONGEST))
@@ -99,11 +99,6 @@ def _check_header(header: dict[str, Any]) -> None:
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
         raise InvalidToken
-
-
-def _is_for(aud: object, audience: str) -> bool:
-    """RFC 7519 4.1.3: one string, or several of which one is us."""
-    return aud == audience or (isinstance(aud, list) and audience in aud)
 
 
 class _Registry(JWSRegistry):

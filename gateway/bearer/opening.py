@@ -58,7 +58,7 @@ def _introspection(settings: BearerSettings) -> Verifier:
     url = _url("TENDON_INTROSPECTION_URL", settings.introspection_url)
     client_id = _text("TENDON_INTROSPECTION_CLIENT_ID", settings.introspection_client_id)
     client_secret = _text("TENDON_INTROSPECTION_CLIENT_SECRET", settings.introspection_client_secret)
-    return IntrospectionVerifier(open_client(), url, client_id, client_secret)
+    return IntrospectionVerifier(open_client(), url, client_id, client_secret, audience=settings.audience or None)
 
 
 def _jwt(settings: BearerSettings) -> Verifier:

@@ -35,12 +35,27 @@ Open = Callable[..., IntrospectionVerifier]
 
 @pytest.fixture
 def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> Open:
-    def open_one(timeout: float = 3.0, name: str = "tendon", secret: str = "s3cret") -> IntrospectionVerifier:
+    def open_one(
+        timeout: float = 3.0, name: str = "tendon", secret: str = "s3cret", audience: str | None = None
+    ) -> IntrospectionVerifier:
         url = server.url("/introspect")
         times = {"clock": clock, "monotonic": clock.monotonic}
-        return IntrospectionVerifier(client, url, name, secret, **times, timeout=timeout)
+        return IntrospectionVerifier(client, url, name, secret, audience=audience, **times, timeout=timeout)
 
     return open_one
+
+
+@pytest.mark.parametrize("aud", [..., "https://tendon.example", ["https://else.example", "https://tendon.example"]])
+async def test_an_audience_that_is_ours(server: AuthorizationServer, opened: Open, aud: object) -> None:
+    server.always(answer(_changed({"aud": aud})))
+    assert await opened(audience="https://tendon.example").verify(TOKEN) == ALICE
+
+
+@pytest.mark.parametrize("aud", ["https://else.example", [], ["https://tendon.example/"], None, 1])
+async def test_an_audience_that_is_not_ours(server: AuthorizationServer, opened: Open, aud: object) -> None:
+    server.always(answer(_changed({"aud": aud})))
+    with pytest.raises(InvalidToken):
+        await opened(audience="https://tendon.example").verify(TOKEN)
 
 
 async def test_asks_as_rfc_7662_has_it(server: AuthorizationServer, opened: Open) -> None:
@@ -74,7 +89,6 @@ async def test_odd_credentials_survive(server: AuthorizationServer, opened: Open
         ({"scope": ...}, Caller("alice", "app", frozenset())),
         ({"scope": f" {READ}  x"}, Caller("alice", "app", frozenset({READ, "x"}))),
         ({"client_id": ...}, Caller("alice", None, ALICE.scopes)),
-        ({"sub": ...}, Caller(None, "app", ALICE.scopes)),
         ({"sub": "app"}, Caller(None, "app", ALICE.scopes)),
     ],
 )
@@ -86,6 +100,7 @@ async def test_active(server: AuthorizationServer, opened: Open, changes: dict[s
 @pytest.mark.parametrize(
     "changes",
     [
+        {"sub": ...},
         {"active": False},
         {"exp": NOW},
         {"exp": NOW - 1},

@@ -150,7 +150,7 @@ def test_joserfc_is_imported_for_jwt_only() -> None:
     program = (
         "import sys; from types import SimpleNamespace as S; from gateway.bearer import open_verifier;"
         "open_verifier(S(auth='introspection', introspection_url='https://id.example', introspection_client_id='a',"
-        "introspection_client_secret='b')); print('joserfc' in sys.modules)"
+        "introspection_client_secret='b',audience=None)); print('joserfc' in sys.modules)"
     )
     environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)

@@ -43,9 +43,17 @@ def test_what_serve_refuses(tmp_path: Path, settings: dict[str, str], arguments:
 
 def test_a_database_without_its_migrations(tmp_path: Path) -> None:
     run = tendon("serve", "--port", "1024", cwd=tmp_path, settings={"TENDON_AUTH": "dev"})
-    assert run.returncode == 3
-    assert "run `tendon migrate`" in run.stderr
-    assert "Tendon is up" not in run.stdout
+    assert run.returncode == 2
+    assert run.stderr == "tendon can't start:\nthe database lacks 0001_initial: run `tendon migrate`\n"
+
+
+def test_a_database_that_can_not_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder.db").mkdir()
+    settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "sqlite://folder.db"}
+    run = tendon("serve", cwd=tmp_path, settings=settings)
+    assert run.returncode == 2
+    assert "TENDON_DATABASE_URL: the database can't be opened" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_migrate_twice(tmp_path: Path) -> None:
@@ -73,7 +81,7 @@ def test_the_table_of_providers(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
-    names = credentials() | {"TENDON_AUTH": "dev"}
+    names = credentials() | {"TENDON_AUTH": "dev", "OURA_CLIENT_SECRET": "${HOME}"}
     (tmp_path / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in names.items()), encoding="utf-8")
     run = tendon("providers", cwd=tmp_path, settings={})
     assert all(" yes " in line for line in run.stdout.splitlines()[1:])

@@ -78,8 +78,8 @@ async function complete(input) {
   }
 }
 
-function retry({ code }, input) {
-  if (!AGAIN.includes(code)) return [];
+function retry({ code, retryAfter }, input) {
+  if (retryAfter === null && !AGAIN.includes(code)) return [];
   const again = async () => {
     if (busy || !keepToken()) return;
     await complete(input);

@@ -1,11 +1,15 @@
 // One GraphQL operation sent to the gateway, and what may come back.
 
-/** An answer without data: `message` for the person, `code` of the contract or our own, `requestId` or null. */
+/**
+ * An answer without data: `message` for the person, `code` of the contract or our own, `requestId` or null;
+ * `retryAfter` is in seconds where sending the same again is worth it, else null.
+ */
 export class Refusal extends Error {
-  constructor(message, code, requestId = null) {
+  constructor(message, code, requestId = null, retryAfter = null) {
     super(message);
     this.code = code;
     this.requestId = requestId;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -16,7 +20,8 @@ export function gateway(url, tokenOf) {
     const requestId = answer.headers.get("x-request-id");
     const { data, errors } = await read(answer, requestId);
     if (errors?.length) {
-      throw new Refusal(errors[0].message, errors[0].extensions?.code ?? `HTTP ${answer.status}`, requestId);
+      const { code = `HTTP ${answer.status}`, retryAfter = null } = errors[0].extensions ?? {};
+      throw new Refusal(errors[0].message, code, requestId, retryAfter);
     }
     return data;
   };
