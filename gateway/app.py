@@ -27,7 +27,7 @@ from models.database import opened
 from providers.catalogue import PRACTICE, Catalogue, CatalogueError, read_catalogue, read_credentials
 from providers.http import open_client
 from resolvers.context import Context, Registration, Resources
-from resolvers.errors import Problem
+from resolvers.errors import InternalError, InvalidToken, Problem
 from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 from rest.answers import answer, problem_answer
@@ -53,7 +53,7 @@ class Gateway:
 
     async def open_context(self, request: Request) -> Context:
         """The request's context. Raises InvalidToken, and ServiceUnavailable when nobody can say."""
-        token = read_bearer(request.headers.get("authorization"))
+        token = read_bearer(_only(request.headers.getlist("authorization")))
         caller = None if token is None else await self.verifier.verify(token)
         return Context(self.resources, caller, request.scope["state"]["request_id"])
 
@@ -82,6 +82,9 @@ class Gateway:
     def _tell(self) -> None:
         """What the log says first, so that nobody has to guess what this process is."""
         log.info("started", auth=self.settings.auth, providers=sorted(self.registrations), version=version("tendon"))
+        for name in ("introspection_url", "jwks_url"):
+            if (getattr(self.settings, name) or "").startswith("http:") and not self.settings.dev:
+                log.warning("plain.http", setting=f"TENDON_{name.upper()}", reason="tokens or keys travel readable")
         if not self.redirects:
             log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
 
@@ -103,8 +106,10 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     app = Starlette(
         routes=routes,
         lifespan=gateway.lifespan,
-        exception_handlers={HTTPException: _http_problem},
+        exception_handlers={HTTPException: _http_problem, Exception: _fault},
     )
+    # A redirect would be built from the Host header, and clients would send code and state there.
+    app.router.redirect_slashes = False
     paths = [route.path for route in routes if isinstance(route, Route)]
     return Edge(app, paths, folders=[route.path for route in routes if isinstance(route, Mount)])
 
@@ -146,6 +151,18 @@ def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway,
         Route("/", index),
         Mount("/web", StaticFiles(directory=STATIC)),
     ]
+
+
+def _only(values: list[str]) -> str | None:
+    """The one value of a header. Of two, a proxy before us may have checked the other."""
+    if len(values) > 1:
+        raise InvalidToken
+    return values[0] if values else None
+
+
+async def _fault(_request: Request, _fault: Exception) -> Response:
+    """The answer to what nobody foresaw. The edge logs it."""
+    return problem_answer(InternalError())
 
 
 async def _http_problem(_request: Request, fault: Exception) -> Response:

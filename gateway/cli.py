@@ -48,14 +48,14 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from models.database import migrate as run  # noqa: PLC0415
+    from gateway.check import migrate_database  # noqa: PLC0415
 
     try:
         settings = read_database_settings()
+        logs.set_up(settings.log_level, dev=True)
+        applied = asyncio.run(migrate_database(settings.database_url))
     except SettingsError as fault:
         _refuse(fault)
-    logs.set_up(settings.log_level, dev=True)
-    applied = asyncio.run(run(settings.database_url))
     typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
 
 
@@ -83,6 +83,10 @@ def sandbox(
     from gateway.practice import standalone  # noqa: PLC0415
     from gateway.server import run  # noqa: PLC0415
 
+    if not _is_loopback(host):
+        _refuse(
+            SettingsError("--host: the sandbox tells everybody everything, so it serves on a loopback address only")
+        )
     origin = f"http://{host}:{port}"
     logs.set_up("INFO", dev=True)
     app = standalone(read_environment(), origin, redirect_uri or [], write_catalogue)

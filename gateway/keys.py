@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +27,14 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def _dev_keys() -> str:
+    """Linked into place when it is whole, so that of two first starts both read the same key."""
     _DEV_KEYS.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        made = os.open(_DEV_KEYS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _DEV_KEYS.read_text(encoding="ascii")
-    with os.fdopen(made, "w", encoding="ascii") as file:
-        file.write(new_key("dev"))
+    if not _DEV_KEYS.exists():
+        handle, name = tempfile.mkstemp(dir=_DEV_KEYS.parent)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(new_key("dev"))
+        with suppress(FileExistsError):
+            os.link(name, _DEV_KEYS)
+        Path(name).unlink()
+    _DEV_KEYS.chmod(0o600)
     return _DEV_KEYS.read_text(encoding="ascii")

@@ -10,11 +10,19 @@ JSON: Final = "application/json"
 HTML: Final = "text/html"
 
 
-@lru_cache(maxsize=256)
+# Characters. Browsers need some hundred.
+_LONGEST: Final = 2048
+
+
 def preferred(accept: str | None, *offers: str) -> str | None:
     """The offer that the caller likes best, the first of equals, None when none is acceptable."""
     if not accept:
         return offers[0]
+    return _preferred(accept, offers) if len(accept) <= _LONGEST else None
+
+
+@lru_cache(maxsize=64)
+def _preferred(accept: str, offers: tuple[str, ...]) -> str | None:
     ranges = [_range(part) for part in accept.split(",")]
     quality = {offer: _quality(offer, ranges) for offer in offers}
     best = max(offers, key=lambda offer: quality[offer])

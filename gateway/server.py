@@ -11,6 +11,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.protocol import BoundedProtocol
+
 # Seconds that requests in flight get to finish when the service is told to stop.
 _GRACE: Final = 30
 
@@ -38,6 +40,7 @@ def run(app: ASGIApp, host: str, port: int, greeting: str | None = None) -> None
         app,
         host=host,
         port=port,
+        http=BoundedProtocol,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -36,6 +36,8 @@ class Vault:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys:
             raise VaultError("no vault key")
+        if any(len(key) != _KEY for key in keys.values()):
+            raise VaultError(f"a vault key does not have {_KEY} bytes")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._active = next(iter(keys))
 

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import httpcore
 import httpx
@@ -90,7 +90,7 @@ class _Host:
         self._free.release()
         if connection is None:
             return
-        if connection.is_idle() and not connection.is_closed():
+        if connection.is_idle() and not connection.is_closed() and not _has_more(connection):
             self._idle.append(connection)
         else:
             await connection.aclose()
@@ -110,6 +110,13 @@ class _Host:
         return httpcore.AsyncHTTPConnection(
             self._origin, self._tls, keepalive_expiry=_IDLE_SECONDS, network_backend=self._network
         )
+
+
+def _has_more(connection: httpcore.AsyncHTTPConnection) -> bool:
+    """Whether bytes came after the answer's end. On the next request they would pass for its answer: one user's tokens
+    for another. Only h11's state tells, since they are read already."""
+    protocol: Any = connection
+    return bool(protocol._connection._h11_state.trailing_data[0])  # noqa: SLF001
 
 
 class _Body(httpx.AsyncByteStream):

@@ -9,7 +9,6 @@ from models.authorization_request import AuthorizationRequest, RequestStatus
 from models.database import transaction
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
-from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import ValidationError
 from resolvers.states import LIFE, purge, state_hash
@@ -27,13 +26,14 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     """Remember an authorization request for the calling user, for LIFE.
 
     Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound and what
-    `user_with_scope` raises.
+    `acting_user` raises.
     """
-    user = user_with_scope(context.caller, WRITE)
+    user = await audit.acting_user(context, audit.AUTHORIZE, provider)
     inputs.text("provider", provider, inputs.SLUG)
     inputs.redirect_uri(redirect_uri)
     registration = context.resources.registration(provider)
     if not context.resources.redirects.allows(redirect_uri):
+        await audit.record(context, audit.AUTHORIZE, subject=user, provider=provider, outcome=ValidationError.code)
         raise ValidationError("redirectUri is not on the allow-list of this service.")
     state = new_state()
     verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
+from tortoise.expressions import F
 from tortoise.queryset import QuerySet
 
 from models.authorization_request import AuthorizationRequest, RequestStatus
@@ -74,7 +75,7 @@ async def claim(context: Context, attempt: Attempt) -> AuthorizationRequest | No
 
 async def release(attempt: Attempt) -> None:
     """Give the claim back: nothing was sent, the code is as good as before."""
-    await _held(attempt).update(status=RequestStatus.PENDING, owner=None, lease_until=None)
+    await _held(attempt).update(status=RequestStatus.PENDING, owner=None, lease_until=None, purge_after=F("expires_at"))
 
 
 def unspent() -> ProviderUnavailable:
@@ -115,7 +116,7 @@ async def outcome_of_another(context: Context, attempt: Attempt) -> Connection:
         if request.status != RequestStatus.EXCHANGING:
             return await _settled(request)
         if request.lease_until is None or request.lease_until <= datetime.now(UTC):
-            await _abandon(request)
+            await _abandon(context, attempt, request)
             continue
         await context.resources.flights.pause(attempt.key, pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
@@ -126,6 +127,8 @@ async def _settled(request: AuthorizationRequest) -> Connection:
         ended = PROBLEMS.get(request.error or "", InternalError)
         raise ended
     if request.status == RequestStatus.PENDING:
+        if request.expires_at <= datetime.now(UTC):
+            raise InvalidState
         # The attempt that held it could not reach the provider and gave it back.
         raise unspent()
     connection = await Connection.get_or_none(id=request.connection_id, user_id=request.user_id)
@@ -134,11 +137,14 @@ async def _settled(request: AuthorizationRequest) -> Connection:
     return connection
 
 
-async def _abandon(request: AuthorizationRequest) -> None:
-    """Its holder died. Conditional on the lease just seen, so that only one who sees it does it."""
-    await AuthorizationRequest.filter(
-        state_hash=request.state_hash, status=RequestStatus.EXCHANGING, owner=request.owner
-    ).update(status=RequestStatus.FAILED, error=ProviderUnavailable.code, verifier=None)
+async def _abandon(context: Context, attempt: Attempt, request: AuthorizationRequest) -> None:
+    """Its holder died. Conditional on the lease just seen, so that one of those who see it does it."""
+    async with transaction():
+        abandoned = await AuthorizationRequest.filter(
+            state_hash=request.state_hash, status=RequestStatus.EXCHANGING, owner=request.owner
+        ).update(status=RequestStatus.FAILED, error=ProviderUnavailable.code, verifier=None)
+        if abandoned:
+            await _record(context, attempt, ProviderUnavailable.code)
 
 
 def _held(attempt: Attempt) -> QuerySet[AuthorizationRequest]:

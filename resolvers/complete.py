@@ -4,7 +4,8 @@
 2. Claim the authorization request with one conditional UPDATE (`claims.py`). Who doesn't win it gets the result of
    the one who did.
 3. Exchange the code. No transaction is open meanwhile.
-4. Seal the tokens and write connection, request and audit row in one transaction (`renewal.py`).
+4. Seal the tokens and write connection, request and audit row in one transaction (`renewal.py`). What can be known only
+   by asking again, the provider's own id of the user, comes after.
 
 From the claim on it runs to its end, also when the caller hangs up.
 """
@@ -12,7 +13,6 @@ From the claim on it runs to its end, also when the caller hangs up.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -25,8 +25,7 @@ from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code, find_account
 from providers.provider import Provider
 from providers.token_answer import TokenAnswer
-from resolvers import claims, inputs, refusals, renewal
-from resolvers.caller import WRITE, user_with_scope
+from resolvers import audit, claims, inputs, refusals, renewal
 from resolvers.claims import Attempt
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
@@ -63,12 +62,12 @@ async def complete_connection(context: Context, callback: Callback) -> Connectio
     """The connection that this callback makes, or made before.
 
     Raises ValidationError, ProviderNotFound, InvalidState, InvalidGrant, AccessDenied, ProviderUnavailable,
-    ProviderMisconfigured, ServiceUnavailable and what `user_with_scope` raises.
+    ProviderMisconfigured, ServiceUnavailable and what `acting_user` raises.
     """
-    user = user_with_scope(context.caller, WRITE)
+    user = await audit.acting_user(context, audit.COMPLETE, callback.provider)
     _check(callback)
     registration = context.resources.registration(callback.provider)
-    _check_issuer(registration.provider, callback.iss)
+    await _check_issuer(context, registration.provider, callback.iss, user)
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
     return await context.resources.flights.see_through(_redeem(context, attempt, callback))
 
@@ -86,12 +85,14 @@ def _check(callback: Callback) -> None:
     inputs.optional_text("scope", callback.scope or "", inputs.SCOPE)
 
 
-def _check_issuer(provider: Provider, iss: str | None) -> None:
+async def _check_issuer(context: Context, provider: Provider, iss: str | None, user: str) -> None:
     """RFC 9207 2.4: by exact comparison, before anything is spent, so that a mix-up reaches no token endpoint."""
     expected = provider.authorize.iss
     if expected is not None and iss != expected:
         # A mix-up, a front end that leaves it out, or a catalogue that has it wrong: then it happens to everybody.
         log.warning("issuer.refused", provider=provider.slug, given=iss is not None)
+        outcome = ValidationError.code
+        await audit.record(context, audit.COMPLETE, subject=user, provider=provider.slug, outcome=outcome)
         raise ValidationError("iss must be the issuer that this provider sends.")
 
 
@@ -121,6 +122,7 @@ async def _exchange_and_store(
     separator = attempt.registration.provider.authorize.scope_separator
     granted = renewal.granted_scopes(request, answer, callback.scope, separator)
     connection = await renewal.renew(context, attempt, request, answer, granted)
+    await _name_account(context, attempt.registration.provider, answer, connection)
     log.info("connection.completed", provider=connection.provider, connection_id=str(connection.id))
     return connection
 
@@ -129,7 +131,7 @@ async def _exchange(context: Context, attempt: Attempt, callback: Callback, veri
     registration, resources = attempt.registration, context.resources
     deadline = asyncio.get_running_loop().time() + resources.provider_timeout
     try:
-        answer = await exchange_code(
+        return await exchange_code(
             resources.client,
             registration.provider,
             registration.credentials,
@@ -141,7 +143,6 @@ async def _exchange(context: Context, attempt: Attempt, callback: Callback, veri
     except ProviderFault as fault:
         log.warning("exchange.failed", provider=registration.provider.slug, fault=str(fault))
         await _after_fault(context, attempt, fault)
-    return await _with_account(context, attempt, answer, deadline)
 
 
 async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault) -> NoReturn:
@@ -152,18 +153,18 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
-async def _with_account(context: Context, attempt: Attempt, answer: TokenAnswer, deadline: float) -> TokenAnswer:
-    """The provider's own user id, asked for where the token answer has none. Good to have, never worth the tokens."""
-    if answer.account is not None:
-        return answer
-    provider = attempt.registration.provider
-    soon = min(deadline, asyncio.get_running_loop().time() + _ACCOUNT)
+async def _name_account(context: Context, provider: Provider, answer: TokenAnswer, connection: Connection) -> None:
+    """Ask for the provider's own user id where the token answer has none. The tokens are stored by now: this is good to
+    have and never worth them."""
+    if answer.account is not None or provider.account is None:
+        return
+    deadline = asyncio.get_running_loop().time() + _ACCOUNT
     try:
-        account = await find_account(context.resources.client, provider, answer.access_token, deadline=soon)
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
     except ProviderFault as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
-        return answer
-    return dataclasses.replace(answer, account=account)
+        return
+    await renewal.name_account(connection, account)
 
 
 async def _open_verifier(context: Context, attempt: Attempt, request: AuthorizationRequest) -> str | None:

@@ -50,6 +50,12 @@ async def renew(
     return connection
 
 
+async def name_account(connection: Connection, account: str | None) -> None:
+    """Add the provider's own id of the user, unless the connection was renewed meanwhile."""
+    await Connection.filter(id=connection.id, updated_at=connection.updated_at).update(account=account)
+    connection.account = account
+
+
 def granted_scopes(
     request: AuthorizationRequest, answer: TokenAnswer, redirect: str | None, separator: str
 ) -> list[str]:

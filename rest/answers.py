@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from resolvers.errors import InsufficientScope, InvalidToken, Problem, Unauthenticated
 from rest.problems import STATUS, MethodNotAllowed
+from schema.execution import NotByGet
 
 JSON: Final = "application/json"
 
@@ -37,7 +38,7 @@ def problem_headers(problem: Problem) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="tendon", error="invalid_token"'}
         case InsufficientScope():
             return {"WWW-Authenticate": f'Bearer realm="tendon", error="insufficient_scope", scope="{problem.scope}"'}
-        case MethodNotAllowed():
+        case MethodNotAllowed() | NotByGet():
             return {"Allow": problem.allow}
         case Problem(retry_after=int(seconds)):
             return {"Retry-After": str(seconds)}

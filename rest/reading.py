@@ -12,7 +12,8 @@ from rest.problems import PayloadTooLarge, UnsupportedMediaType
 from wire import strict_json
 
 BODY_LIMIT: Final = 64 * 1024
-_JSON_IN_UTF8 = re.compile(r'\s*application/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*', re.IGNORECASE)
+# Each run of blanks can stand in one place only, so that no header makes the matching slow.
+_JSON_IN_UTF8 = re.compile(r'application/json[ \t]*(?:;[ \t]*charset=(?:utf-?8|"utf-?8")[ \t]*)?;?', re.IGNORECASE)
 
 
 async def json_object(request: Request) -> dict[str, Any]:

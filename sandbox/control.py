@@ -30,6 +30,9 @@ from sandbox.ledger import Ledger, Token
 from sandbox.plan import Plan, Planned
 from sandbox.provider import Provider
 
+# A page could give this machine a name of its own (DNS rebinding); what is told here is for its owner only.
+_OUR_NAMES = ("127.0.0.1", "localhost", "::1")
+
 ENDPOINTS = ("token", "account", "authorize", "revoke")
 
 
@@ -131,7 +134,10 @@ def _told(act: Callable[[bytes], Any]) -> Callable[[Request], Awaitable[Response
 
 
 def _from_elsewhere(request: Request) -> Response | None:
-    """Refuse what a page of another site could send: a strange Origin, or a body a form can make."""
+    """Refuse what a page of another site could send: by another name for this machine, with a strange Origin, or with
+    a body that a form can make."""
+    if request.url.hostname not in _OUR_NAMES:
+        return reply.document({"error": "forbidden_host"}, 403)
     origin = request.headers.get("origin")
     if origin not in (None, f"{request.url.scheme}://{request.headers.get('host')}"):
         return reply.document({"error": "forbidden_origin"}, 403)

@@ -13,6 +13,7 @@ from sandbox.client import presented
 from sandbox.parameters import Parameters
 from sandbox.provider import Provider
 
+_LONGEST_BODY = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -33,12 +34,20 @@ class Exchange:
         return self.respond(self)
 
 
+async def _body(request: Request) -> bytes:
+    """All that a form of OAuth could need, and no more is kept: the log holds it."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk[: _LONGEST_BODY - len(body)]
+    return bytes(body)
+
+
 async def open_exchange(
     provider: Provider, endpoint: str, request: Request, respond: Callable[[Exchange], Response]
 ) -> Exchange:
     """Read the whole request and log it before anything is decided."""
     is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
-    body = await request.body()
+    body = await _body(request)
     query = Parameters.read(request.scope["query_string"])
     form = Parameters.read(body) if is_form else Parameters()
     authorization = request.headers.get("authorization")

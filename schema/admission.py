@@ -16,13 +16,14 @@ from graphql import (
     InlineFragmentNode,
     MaxIntrospectionDepthRule,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
     SelectionSetNode,
     get_operation_ast,
     specified_rules,
 )
 from strawberry.extensions import SchemaExtension
 
-from resolvers.errors import Unauthenticated
+from resolvers.errors import Problem, Unauthenticated, ValidationError
 from schema.limits import TOKENS, LimitsRule
 from schema.queries import PUBLIC_FIELDS
 
@@ -47,17 +48,30 @@ class Admission(SchemaExtension):
     def on_execute(self) -> Iterator[None]:
         running = self.execution_context
         document = running.graphql_document
-        nobody = running.context.caller is None and document is not None
-        if nobody and not is_public(document, running.operation_name):
-            missing = Unauthenticated()
-            running.result = ExecutionResult(data=None, errors=[GraphQLError(str(missing), original_error=missing)])
+        refusal = None if document is None else self._refusal(document)
+        if refusal is not None:
+            running.result = ExecutionResult(data=None, errors=[GraphQLError(str(refusal), original_error=refusal)])
         yield
+
+    def _refusal(self, document: DocumentNode) -> Problem | None:
+        running = self.execution_context
+        named = running._provided_operation_name  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no other way
+        if named is None and _operations(document) > 1:
+            # strawberry would run the first (GraphQL 6.1 wants this refused).
+            return ValidationError("operationName must name one of the document's operations.")
+        if running.context.caller is None and not is_public(document, running.operation_name):
+            return Unauthenticated()
+        return None
 
 
 class OpenAdmission(Admission):
     """The same, with introspection."""
 
     rules = OPEN_RULES
+
+
+def _operations(document: DocumentNode) -> int:
+    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions)
 
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)

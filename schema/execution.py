@@ -41,6 +41,7 @@ class NotByGet(Problem):
 
     code = "METHOD_NOT_ALLOWED"
     default = "Send mutations by POST."
+    allow = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,9 @@ class Executor:
             return _refused(_not_allowed(refusal))
         if not result.errors:
             return Outcome(result.data)
-        return self._failed(result, document, variables or {}, operation_name)
+        outcome = self._failed(result, document, variables or {}, operation_name)
+        _tell(outcome)
+        return outcome
 
     def _failed(
         self, result: ExecutionResult, document: str, variables: Mapping[str, Any], operation_name: str | None
@@ -155,9 +158,7 @@ class Executor:
         return list(complaints(self.graphql, operation, variables)) if operation else []
 
     def _failure(self, error: GraphQLError) -> Failure:
-        problem = problem_of(error, suggest=self._explore)
-        log.info("problem", code=problem.code)
-        return Failure(problem, error)
+        return Failure(problem_of(error, suggest=self._explore), error)
 
 
 class _Schema(strawberry.Schema):
@@ -166,7 +167,7 @@ class _Schema(strawberry.Schema):
 
 
 def _is_about_variables(error: GraphQLError) -> bool:
-    return error.message.startswith("Variable ")
+    return error.message.startswith("Variable ") and " has invalid " in error.message
 
 
 def _not_allowed(refusal: InvalidOperationTypeError) -> Problem:
@@ -174,5 +175,11 @@ def _not_allowed(refusal: InvalidOperationTypeError) -> Problem:
 
 
 def _refused(problem: Problem) -> Outcome:
-    log.info("problem", code=problem.code)
-    return Outcome(None, [Failure(problem)], executed=False)
+    outcome = Outcome(None, [Failure(problem)], executed=False)
+    _tell(outcome)
+    return outcome
+
+
+def _tell(outcome: Outcome) -> None:
+    """One line, whatever the document: its source and its names are the caller's text."""
+    log.info("problem", code=outcome.problem and outcome.problem.code, errors=len(outcome.failures))

@@ -24,7 +24,7 @@ _LITERAL = re.compile(r"(?<!Expected) '.*'", re.DOTALL)
 # How far down a chain of causes, and how many frames of it, the log goes.
 _LINKS = 5
 _FRAMES = 12
-_SUGGESTION = re.compile(r"\s*Did you mean .*", re.DOTALL)
+_SUGGESTION = re.compile(r" Did you mean .*", re.DOTALL)
 
 
 def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:

@@ -6,11 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
+from graphql import GraphQLError
 
 
 def timestamp(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(value: Any) -> datetime:
+    """Raises GraphQLError, so that it counts as the client's mistake."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise GraphQLError("DateTime must be written as RFC 3339 does.") from None
 
 
 SCALARS: dict[object, Any] = {
@@ -19,6 +28,6 @@ SCALARS: dict[object, Any] = {
         description="A moment as RFC 3339 writes it, in UTC with milliseconds: `2026-11-23T12:00:00.000Z`.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=timestamp,
-        parse_value=datetime.fromisoformat,
+        parse_value=_moment,
     )
 }

@@ -104,8 +104,9 @@ class IntrospectionVerifier:
         token_type = answer.get("token_type", "Bearer")
         if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
             raise InvalidToken
-        if "sub" not in answer:
-            # Left out, it would make a service of a user whose server doesn't tell (RFC 7662 2.2 leaves it open).
+        if "sub" not in answer or answer["sub"] == answer.get("client_id"):
+            # Opaque tokens are users'; a service is told by a signed token only. The members are optional here (RFC
+            # 7662 2.2), and a client that may choose its own id could take a user's (RFC 9068 5).
             raise InvalidToken
         if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
             raise InvalidToken

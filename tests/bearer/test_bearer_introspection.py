@@ -89,7 +89,6 @@ async def test_odd_credentials_survive(server: AuthorizationServer, opened: Open
         ({"scope": ...}, Caller("alice", "app", frozenset())),
         ({"scope": f" {READ}  x"}, Caller("alice", "app", frozenset({READ, "x"}))),
         ({"client_id": ...}, Caller("alice", None, ALICE.scopes)),
-        ({"sub": "app"}, Caller(None, "app", ALICE.scopes)),
     ],
 )
 async def test_active(server: AuthorizationServer, opened: Open, changes: dict[str, object], caller: Caller) -> None:
@@ -101,6 +100,7 @@ async def test_active(server: AuthorizationServer, opened: Open, changes: dict[s
     "changes",
     [
         {"sub": ...},
+        {"sub": "app"},
         {"active": False},
         {"exp": NOW},
         {"exp": NOW - 1},

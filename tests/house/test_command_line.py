@@ -47,12 +47,15 @@ def test_a_database_without_its_migrations(tmp_path: Path) -> None:
     assert run.stderr == "tendon can't start:\nthe database lacks 0001_initial: run `tendon migrate`\n"
 
 
-def test_a_database_that_can_not_be_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("name", ["folder.db", "text.db"])
+def test_a_database_that_can_not_be_used(tmp_path: Path, command: str, name: str) -> None:
     (tmp_path / "folder.db").mkdir()
-    settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "sqlite://folder.db"}
-    run = tendon("serve", cwd=tmp_path, settings=settings)
+    (tmp_path / "text.db").write_text("no database at all, only text\n" * 100, encoding="utf-8")
+    settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": f"sqlite://{name}"}
+    run = tendon(command, cwd=tmp_path, settings=settings)
     assert run.returncode == 2
-    assert "TENDON_DATABASE_URL: the database can't be opened" in run.stderr
+    assert "TENDON_DATABASE_URL: the database can't be used" in run.stderr
     assert "Traceback" not in run.stderr
 
 

@@ -441,3 +441,18 @@ async def test_plain_http_is_never_spoken_outside() -> None:
         with pytest.raises(ForbiddenAddress):
             await exchange(client, provider(origin=server.origin))
     assert server.connections == 0
+
+
+async def test_what_follows_an_answer_is_not_the_next_ones(client: httpx.AsyncClient) -> None:
+    """Otherwise one user's tokens would pass for another's."""
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        def whole(body: str) -> bytes:
+            return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+        writer.write(whole(asked.line.split()[1]) + whole("left over"))
+
+    async with loopback(respond) as server:
+        for user in ("/a", "/b", "/c"):
+            assert (await fetch(client, server.origin + user)).content == user.encode()
+        assert server.connections == 3

@@ -1,0 +1,164 @@
+"""What a hostile caller sends costs next to nothing, gets a clear error, and steers nobody anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, suppress
+
+import httpx
+import pytest
+
+from gateway.protocol import HEAD_LIMIT
+from tests.conftest import REDIRECT_URI, Person, begin, start_gateway
+from tests.interfaces import Interface, Rest, bearer
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+JSON = {"Content-Type": "application/json"}
+BLANKS = " " * 30_000
+
+
+@pytest.fixture(params=["dev", "closed"])
+def graphql(request: pytest.FixtureRequest, gateway: Process, closed: Process) -> str:
+    return f"{(gateway if request.param == 'dev' else closed).origin}/graphql"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
+    """A gateway that keeps its schema to itself, as in production."""
+    process = start_gateway(tmp_path_factory.mktemp("closed"), settings | {"TENDON_EXPLORE": "0"})
+    yield process
+    process.stop()
+
+
+async def test_blanks_in_a_header(client: httpx.AsyncClient, gateway: Process) -> None:
+    for path in ("/graphql", "/v1/connections/callback"):
+        headers = {"Content-Type": f"application/json{BLANKS}x"}
+        response = await client.post(gateway.origin + path, content="{}", headers=headers)
+        assert response.status_code == 415
+        assert response.elapsed.total_seconds() < 0.5
+
+
+DOCUMENTS = {
+    "blanks in a literal": f'{{ provider(slug: ["{BLANKS * 2}"]) {{ slug }} }}',
+    "a long name in many errors": f"query Q{'Q' * 58_000} {{ provider(slug: [{'$a ' * 450}]) {{ slug }} }}",
+    "an unreached fragment": "{ __typename } fragment F on Connection { %s }" % ("provider { slug } " * 240),
+    "a pairwise comparison": '{ connections(userId: "x") { %s } }' % ("provider { slug } " * 240),
+    "an unreached fragment that is wide": "{ __typename } fragment F on Provider { %s }" % ("slug " * 900),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_a_document_that_would_cost(client: httpx.AsyncClient, graphql: str, name: str) -> None:
+    response = await client.post(graphql, json={"query": DOCUMENTS[name]})
+    assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+    assert response.elapsed.total_seconds() < 1
+    assert len(response.content) < 100_000
+
+
+async def test_a_default_that_is_no_moment_is_the_clients_mistake(client: httpx.AsyncClient, graphql: str) -> None:
+    response = await client.post(graphql, json={"query": 'query($x: DateTime = "CANARY") { __typename }'})
+    assert {error["extensions"]["code"] for error in response.json()["errors"]} == {"VALIDATION_ERROR"}
+    assert "CANARY" not in response.text
+
+
+async def test_which_of_several_operations_is_said(client: httpx.AsyncClient, graphql: str) -> None:
+    both = "query A { __typename } mutation B { __typename }"
+    response = await client.post(graphql, json={"query": both})
+    assert response.json()["errors"][0]["message"] == "operationName must name one of the document's operations."
+    assert (await client.post(graphql, json={"query": both, "operationName": "A"})).json()["data"]
+
+
+async def test_the_host_header_sends_nobody_away(client: httpx.AsyncClient, gateway: Process) -> None:
+    for path in ("/graphql/", "/v1/connections/callback/", "/connect/", "//connect"):
+        for method in ("GET", "POST"):
+            response = await client.request(
+                method, gateway.origin + path, headers={"Host": "evil.example", **JSON}, content="{}"
+            )
+            assert response.status_code == 404
+            assert "location" not in response.headers
+
+
+async def test_two_tokens_are_none(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+    headers = [("Authorization", "Bearer dev:mallory"), ("Authorization", f"Bearer {someone.token}")]
+    response = await client.get(f"{gateway.origin}/v1/connections?userId={someone.id}", headers=headers)
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_token")
+
+
+async def test_a_head_without_end(gateway: Process) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
+    for _ in range(HEAD_LIMIT // 1024 + 2):
+        writer.write(b"a" * 1024)
+        await writer.drain()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 431")
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+def test_many_short_requests_on_one_connection_are_no_long_head(gateway: Process) -> None:
+    line = http.client.HTTPConnection("127.0.0.1", gateway.port)
+    line.connect()
+    socket = line.sock
+    for _ in range(60):
+        line.request("GET", "/nothing", headers={"X-Pad": "a" * 2000})
+        answer = line.getresponse()
+        assert (answer.status, answer.read()[:8]) == (404, b'{"error"')
+    assert line.sock is socket
+    line.close()
+
+
+def outcomes(gateway: Process, person: Person) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(gateway.folder / ".tendon" / "tendon.db", timeout=10)) as database:
+        return database.execute(
+            "SELECT action, outcome FROM audit_event WHERE subject = ? ORDER BY id", [person.id]
+        ).fetchall()
+
+
+async def test_deeds_and_denials_leave_a_row(
+    api: Interface, sandbox: Sandbox, someone: Person, another: Person, gateway: Process
+) -> None:
+    callback = await begin(api, sandbox, someone)
+    await api.complete(another.token, **callback)
+    await api.complete(someone.token, **callback | {"iss": "https://evil.example"})
+    await api.complete(someone.token, **callback)
+    await api.authorize(someone.token, provider="sandbox", redirectUri="https://evil.example/")
+    assert outcomes(gateway, another) == [("complete", "INVALID_STATE")]
+    assert outcomes(gateway, someone) == [
+        ("authorize", "ok"),
+        ("complete", "VALIDATION_ERROR"),
+        ("complete", "ok"),
+        ("authorize", "VALIDATION_ERROR"),
+    ]
+
+
+async def test_a_state_that_was_given_back_expires_all_the_same(
+    client: httpx.AsyncClient, gateway: Process, someone: Person
+) -> None:
+    api = Rest(client, gateway.origin)
+    members = {"provider": "unreachable", "redirectUri": REDIRECT_URI}
+    state = (await api.authorize(someone.token, **members)).data["state"]
+    unspent = await api.complete(someone.token, **members, code="c", state=state)
+    assert (unspent.code, unspent.headers["retry-after"]) == ("PROVIDER_UNAVAILABLE", "5")
+    with closing(sqlite3.connect(gateway.folder / ".tendon" / "tendon.db", timeout=10)) as database, database:
+        database.execute(
+            "UPDATE authorization_request SET expires_at = '2020-01-01 00:00:00+00:00' WHERE user_id = ?", [someone.id]
+        )
+    assert (await api.complete(someone.token, **members, code="c", state=state)).code == "INVALID_STATE"
+
+
+async def test_a_retry_is_told_to_graphql_too(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+    api = Rest(client, gateway.origin)
+    members = {"provider": "unreachable", "redirectUri": REDIRECT_URI}
+    state = (await api.authorize(someone.token, **members)).data["state"]
+    mutation = "mutation($i: CompleteConnectionInput!) { completeConnection(input: $i) { connection { id } } }"
+    body = {"query": mutation, "variables": {"i": {**members, "code": "c", "state": state}}}
+    response = await client.post(
+        f"{gateway.origin}/graphql", content=json.dumps(body), headers=JSON | bearer(someone.token)
+    )
+    assert response.json()["errors"][0]["extensions"] == {"code": "PROVIDER_UNAVAILABLE", "retryAfter": 5}
