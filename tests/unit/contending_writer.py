@@ -1,0 +1,68 @@
+"""One of several processes that write to the same database file: authorize, claim and store, as the service does it.
+
+Arguments: the database's URL, a name, how many connections to make. Says `ready` and begins with the next line it is
+sent. Users are shared with the other processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+from uuid import uuid4
+
+from models.database import opened
+from models.vault import Vault
+from providers.catalogue import Credentials, read_catalogue
+from providers.token_answer import TokenAnswer
+from resolvers import claims, renewal
+from resolvers.authorize import authorize_connection
+from resolvers.caller import WRITE, Caller
+from resolvers.context import Context, Registration, Resources
+from resolvers.flights import Flights
+from resolvers.redirects import RedirectAllowList
+
+REDIRECT_URI = "https://app.example/cb"
+USERS = 5
+
+
+def resources() -> Resources:
+    catalogue = read_catalogue()
+    nobody: Any = None
+    return Resources(
+        catalogue=catalogue,
+        registrations={"fitbit": Registration(catalogue["fitbit"], Credentials("client", "secret"))},
+        redirects=RedirectAllowList([REDIRECT_URI]),
+        vault=Vault({"key": bytes(32)}),
+        client=nobody,
+        provider_timeout=30,
+        flights=Flights(),
+    )
+
+
+async def connect(shared: Resources, user: str, token: str) -> None:
+    context = Context(shared, Caller(user, "app", frozenset({WRITE})), uuid4().hex)
+    authorization = await authorize_connection(context, "fitbit", REDIRECT_URI)
+    attempt = claims.Attempt.of(user, shared.registration("fitbit"), REDIRECT_URI, authorization.state, "code:x")
+    request = await claims.claim(context, attempt)
+    assert request is not None
+    answer = TokenAnswer(token, token, "Bearer", None, None, None)
+    connection = await renewal.renew(context, attempt, request, answer, request.scopes)
+    assert connection.user_id == user
+
+
+async def main(url: str, name: str, rounds: int) -> None:
+    shared = resources()
+    async with opened(url):
+        await asyncio.to_thread(_wait_for_the_others)
+        for number in range(rounds):
+            await connect(shared, f"user-{number % USERS}", f"{name}-{number}")
+
+
+def _wait_for_the_others() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
