@@ -84,10 +84,10 @@ def unspent() -> ProviderUnavailable:
 
 
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
-    """End the request. Repeated callbacks hear the same code."""
+    """End the request, if it is still ours. Repeated callbacks hear the same code."""
     async with transaction():
-        await _held(attempt).update(status=RequestStatus.FAILED, error=problem.code, verifier=None)
-        await _record(context, attempt, problem.code)
+        if await _held(attempt).update(status=RequestStatus.FAILED, error=problem.code, verifier=None):
+            await _record(context, attempt, problem.code)
 
 
 async def finish(attempt: Attempt, connection_id: UUID) -> None:

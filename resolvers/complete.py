@@ -20,6 +20,7 @@ import structlog
 
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
+from models.database import DATABASE_DOWN
 from models.vault import VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code, find_account
@@ -32,6 +33,8 @@ from resolvers.errors import InternalError, Problem, ServiceUnavailable, Validat
 
 # Seconds that the user is kept waiting for the provider's name for them.
 _ACCOUNT: Final = 3.0
+# Seconds between the tries to store what was received.
+_PAUSES: Final = (0.1, 0.5, 1.0)
 
 log = structlog.get_logger("tendon")
 
@@ -121,7 +124,7 @@ async def _exchange_and_store(
     answer = await _exchange(context, attempt, callback, verifier)
     separator = attempt.registration.provider.authorize.scope_separator
     granted = renewal.granted_scopes(request, answer, callback.scope, separator)
-    connection = await renewal.renew(context, attempt, request, answer, granted)
+    connection = await _store(context, attempt, request, answer, granted)
     await _name_account(context, attempt.registration.provider, answer, connection)
     log.info("connection.completed", provider=connection.provider, connection_id=str(connection.id))
     return connection
@@ -153,6 +156,19 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
+async def _store(
+    context: Context, attempt: Attempt, request: AuthorizationRequest, answer: TokenAnswer, granted: list[str]
+) -> Connection:
+    """The code is spent, so a database that is away for a moment is worth a few tries."""
+    for pause in _PAUSES:
+        try:
+            return await renewal.renew(context, attempt, request, answer, granted)
+        except DATABASE_DOWN as fault:
+            log.warning("store.failed", error=type(fault).__name__)
+            await asyncio.sleep(pause)
+    return await renewal.renew(context, attempt, request, answer, granted)
+
+
 async def _name_account(context: Context, provider: Provider, answer: TokenAnswer, connection: Connection) -> None:
     """Ask for the provider's own user id where the token answer has none. The tokens are stored by now: this is good to
     have and never worth them."""
@@ -161,10 +177,11 @@ async def _name_account(context: Context, provider: Provider, answer: TokenAnswe
     deadline = asyncio.get_running_loop().time() + _ACCOUNT
     try:
         account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        await renewal.name_account(connection, account)
     except ProviderFault as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
-        return
-    await renewal.name_account(connection, account)
+    except DATABASE_DOWN as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=type(fault).__name__)
 
 
 async def _open_verifier(context: Context, attempt: Attempt, request: AuthorizationRequest) -> str | None:

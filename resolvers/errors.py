@@ -130,7 +130,7 @@ class ServiceUnavailable(Problem):
 
 class InternalError(Problem):
     code = "INTERNAL_ERROR"
-    default = "Something went wrong on our side."
+    default = "Something went wrong on our side. Start again, and report the request id if it stays."
 
 
 PROBLEMS: dict[str, type[Problem]] = {problem.code: problem for problem in Problem.__subclasses__()}

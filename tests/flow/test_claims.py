@@ -191,6 +191,40 @@ async def test_a_stop_lets_the_exchange_finish(
         assert database.execute("SELECT status FROM connection").fetchall() == [("connected",)]
 
 
+async def test_a_database_that_stumbles_after_the_exchange(
+    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process
+) -> None:
+    """The code is spent by then, so what was received is stored as soon as it can be."""
+    callback = await begin(api, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    already = gateway.said.count("store.failed")
+    waiting = asyncio.create_task(api.complete(someone.token, **callback))
+    await asyncio.sleep(0.2)
+    with _database(gateway) as database:
+        database.execute("ALTER TABLE connection RENAME TO elsewhere")
+        async with asyncio.timeout(10):
+            while gateway.said.count("store.failed") == already:  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+        database.execute("ALTER TABLE elsewhere RENAME TO connection")
+    assert (await waiting).connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_a_database_that_is_away_before_the_exchange(
+    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process
+) -> None:
+    callback = await begin(api, sandbox, someone)
+    with _database(gateway) as database:
+        database.execute("ALTER TABLE authorization_request RENAME TO elsewhere")
+        answer = await api.complete(someone.token, **callback)
+        database.execute("ALTER TABLE elsewhere RENAME TO authorization_request")
+    assert answer.code == "SERVICE_UNAVAILABLE"
+    if isinstance(api, Rest):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert await sandbox.exchanges(callback["code"]) == []
+    assert (await api.complete(someone.token, **callback)).code is None
+
+
 async def test_a_browser_callback_with_the_raw_body(
     api: Interface, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
 ) -> None:

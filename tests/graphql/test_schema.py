@@ -12,6 +12,7 @@ from strawberry.extensions.validation_cache import _get_validate_cache
 
 from providers.catalogue import read_catalogue
 from resolvers.context import Context, Resources
+from resolvers.errors import InternalError
 from rest.routes import ROUTES, RestRoute
 from schema.admission import CACHED_DOCUMENTS
 from schema.execution import Executor
@@ -88,4 +89,4 @@ async def test_a_fault_is_masked() -> None:
     nothing: Any = None
     broken = Context(nothing, caller=None, request_id="test")
     shown = await _complaint(Executor(explore=True), "{ providers { slug } }", broken)
-    assert shown == ("INTERNAL_ERROR", "Something went wrong on our side.")
+    assert shown == (InternalError.code, InternalError.default)
