@@ -24,6 +24,7 @@ from gateway.keys import open_vault
 from gateway.pages import Pages
 from gateway.settings import Settings, SettingsError
 from models.database import opened
+from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue, CatalogueError, read_catalogue, read_credentials
 from providers.http import open_client
 from resolvers.context import Context, Registration, Resources
@@ -49,6 +50,7 @@ class Gateway:
     registrations: Mapping[str, Registration]
     redirects: RedirectAllowList
     verifier: Verifier
+    vault: Vault
     resources: Resources = field(init=False)
 
     async def open_context(self, request: Request) -> Context:
@@ -71,7 +73,7 @@ class Gateway:
                 catalogue=self.catalogue,
                 registrations=self.registrations,
                 redirects=self.redirects,
-                vault=open_vault(settings),
+                vault=self.vault,
                 client=client,
                 provider_timeout=settings.provider_timeout,
                 flights=flights,
@@ -100,7 +102,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     executor = Executor(explore=settings.explorer)
     routes = [
         *rest_routes(executor, gateway.open_context),
-        *_graphql_and_pages(settings, executor, gateway, origin),
+        *_graphql_and_pages(settings, executor, gateway),
         *practice.routes(settings, environment, redirect_uris),
     ]
     app = Starlette(
@@ -115,7 +117,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
 
 
 def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> Gateway:
-    open_vault(settings)
+    vault = open_vault(settings)
     try:
         catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=settings.private_providers)
         verifier = open_verifier(settings)
@@ -127,11 +129,11 @@ def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: 
         if (credentials := read_credentials(entry, environment)) is not None
     }
     known = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE or slug in registrations}
-    return Gateway(settings, known, registrations, RedirectAllowList(redirect_uris), verifier)
+    return Gateway(settings, known, registrations, RedirectAllowList(redirect_uris), verifier, vault)
 
 
-def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway, origin: str) -> list[BaseRoute]:
-    pages = Pages(settings, origin)
+def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway) -> list[BaseRoute]:
+    pages = Pages(settings)
     graphql = GraphQLEndpoint(executor, gateway.open_context, pages.graphiql if settings.explorer else None)
     description = openapi_document()
 

@@ -13,12 +13,11 @@ from web import GRAPHIQL_CSP, PAGE_CSP, connect_page, graphiql_page, index_page
 class Pages:
     """Rendered once: a page differs by settings, never by request."""
 
-    def __init__(self, settings: Settings, origin: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         config = {
             "graphqlUrl": "/graphql",
             "token": "dev:alice" if settings.dev else None,
             "dev": settings.dev,
-            "redirectUri": f"{origin}/connect",
         }
         self.index = _page(index_page(config), PAGE_CSP)
         self.connect = _page(connect_page(config), PAGE_CSP)

@@ -44,7 +44,7 @@ def index_page(config: Mapping[str, object]) -> bytes:
 def connect_page(config: Mapping[str, object]) -> bytes:
     """The page on which a person connects a provider, and to which the provider sends them back.
 
-    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "redirectUri": URL of this page}`.
+    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool}`.
     Everybody who gets the page can read it.
     """
     return _page("connect.html", config)

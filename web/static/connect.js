@@ -28,8 +28,8 @@ const response = tab.takeAuthorizationResponse();
 
 const part = (id) => document.getElementById(id);
 const config = JSON.parse(part("config").textContent);
-// In dev the page has both names of this machine, and sessionStorage belongs to one of them.
-const redirectUri = config.dev ? location.origin + location.pathname : config.redirectUri;
+// Under whatever name the page was opened: sessionStorage belongs to that one.
+const redirectUri = location.origin + location.pathname;
 const field = part("token");
 const ask = gateway(config.graphqlUrl, () => field.value);
 let busy = false;

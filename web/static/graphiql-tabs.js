@@ -61,7 +61,7 @@ query Connections {
 }
 `;
 
-export function firstTabs({ token, redirectUri }) {
+export function firstTabs({ token }, redirectUri) {
   const userId = /^dev:(.+)$/.exec(token ?? "")?.[1] ?? "your user id";
   const start = { provider: "sandbox", redirectUri };
   const finish = { provider: "sandbox", code: "…", state: "…", redirectUri };

@@ -6,7 +6,7 @@ import { firstTabs } from "./graphiql-tabs.js";
 const { React, ReactDOM, GraphiQL } = globalThis;
 const config = JSON.parse(document.getElementById("config").textContent);
 
-const tabs = firstTabs(config);
+const tabs = firstTabs(config, `${location.origin}/connect`);
 const headers = JSON.stringify({ Authorization: `Bearer ${config.token ?? ""}` }, null, 2);
 const fetcher = GraphiQL.createFetcher({
   url: config.graphqlUrl,
