@@ -12,14 +12,17 @@ _REFUSAL: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: 
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Hangs up on a head that does not end. What is left of the last read may exceed the limit by one read."""
+    """Hangs up on a head that does not end. Counts the reads that a head fills, so it may be long by one more."""
 
     _head = 0
     _in_head = True
+    _ended = False
 
     def data_received(self, data: bytes) -> None:
+        self._ended = False
         super().data_received(data)
-        if not self._in_head:
+        if not self._in_head or self._ended:
+            # A read in which a message ended is that message's.
             return
         self._head += len(data)
         if self._head > HEAD_LIMIT and not self.transport.is_closing():
@@ -31,5 +34,5 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._head, self._in_head = 0, True
+        self._head, self._in_head, self._ended = 0, True, True
         super().on_message_complete()
