@@ -113,6 +113,18 @@ def test_many_short_requests_on_one_connection_are_no_long_head(gateway: Process
     line.close()
 
 
+async def test_a_large_body_in_one_piece_is_no_long_head(gateway: Process) -> None:
+    body = b'{"query": "{ __typename }"}'.ljust(64 * 1024)
+    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(10):
+        writer.write(head % len(body) + body)
+        answer = await reader.readuntil(b'{"data":{"__typename":"Query"}}')
+        assert answer.startswith(b"HTTP/1.1 200")
+    writer.close()
+    await writer.wait_closed()
+
+
 def outcomes(gateway: Process, person: Person) -> list[tuple[str, str]]:
     with closing(sqlite3.connect(gateway.folder / ".tendon" / "tendon.db", timeout=10)) as database:
         return database.execute(
