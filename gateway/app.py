@@ -55,8 +55,12 @@ class Gateway:
 
     async def open_context(self, request: Request) -> Context:
         """The request's context. Raises InvalidToken, and ServiceUnavailable when nobody can say."""
-        token = read_bearer(_only(request.headers.getlist("authorization")))
-        caller = None if token is None else await self.verifier.verify(token)
+        try:
+            token = read_bearer(_only(request.headers.getlist("authorization")))
+            caller = None if token is None else await self.verifier.verify(token)
+        except InvalidToken as refusal:
+            log.info("bearer.refused", reason=refusal.reason)
+            raise
         return Context(self.resources, caller, request.scope["state"]["request_id"])
 
     @asynccontextmanager
@@ -84,9 +88,10 @@ class Gateway:
     def _tell(self) -> None:
         """What the log says first, so that nobody has to guess what this process is."""
         log.info("started", auth=self.settings.auth, providers=sorted(self.registrations), version=version("tendon"))
-        for name in ("introspection_url", "jwks_url"):
-            if (getattr(self.settings, name) or "").startswith("http:") and not self.settings.dev:
-                log.warning("plain.http", setting=f"TENDON_{name.upper()}", reason="tokens or keys travel readable")
+        asked = {"introspection": self.settings.introspection_url, "jwt": self.settings.jwks_url}
+        for way, url in asked.items():
+            if way in self.settings.auth and (url or "").startswith("http:"):
+                log.warning("plain.http", way=way, reason="tokens or keys travel readable")
         if not self.redirects:
             log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
 
@@ -158,7 +163,7 @@ def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway)
 def _only(values: list[str]) -> str | None:
     """The one value of a header. Of two, a proxy before us may have checked the other."""
     if len(values) > 1:
-        raise InvalidToken
+        raise InvalidToken("two Authorization headers")
     return values[0] if values else None
 
 
@@ -174,5 +179,6 @@ async def _http_problem(_request: Request, fault: Exception) -> Response:
 
 def _problem(fault: Exception) -> Problem:
     if isinstance(fault, HTTPException) and fault.status_code == 405:  # noqa: PLR2004 - RFC 9110 15.5.6
-        return MethodNotAllowed((fault.headers or {}).get("Allow", ""))
+        allowed = (fault.headers or {}).get("Allow", "")
+        return MethodNotAllowed(", ".join(sorted(allowed.split(", "))))
     return NotFound()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from gateway.settings import SettingsError
 from models.database import DATABASE_DOWN, migrate, opened, pending_migrations
+from resolvers.failures import database_error
 
 
 async def check_database(url: str) -> None:
@@ -30,4 +31,4 @@ def _told() -> Generator[None]:
     try:
         yield
     except (*DATABASE_DOWN, sqlite3.DatabaseError, OSError) as fault:
-        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({type(fault).__name__})") from None
+        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({database_error(fault)})") from None

@@ -11,8 +11,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resolvers.errors import InternalError
+from resolvers.failures import described
 from rest.answers import problem_answer
-from schema.masking import described
 
 log = structlog.get_logger("tendon")
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.answers import encode, problem_headers
-from rest.problems import STATUS, MethodNotAllowed, NotAcceptable
+from rest.problems import STATUS, NotAcceptable
 from rest.reading import json_object, object_of, parameters
 from rest.shim import OpenContext
 from schema.execution import Executor, Failure, Outcome
@@ -61,8 +61,6 @@ class GraphQLEndpoint:
 async def _read(request: Request) -> Asked:
     if request.method == "POST":
         return _asked(await json_object(request), read_only=False)
-    if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed("GET, POST")
     given: dict[str, Any] = dict(parameters(request))
     for name in ("variables", "extensions"):
         if name in given:

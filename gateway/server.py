@@ -8,10 +8,13 @@ import sys
 from types import FrameType
 from typing import Final
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.protocol import BoundedProtocol
+
+log = structlog.get_logger("tendon")
 
 # Seconds that requests in flight get to finish when the service is told to stop.
 _GRACE: Final = 30
@@ -26,8 +29,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self._greeting:
+        if not self.started:
+            return
+        log.info("listening", host=self.config.host, port=self.config.port)
+        if self._greeting:
             print(self._greeting, flush=True)  # noqa: T201 - for the person at the terminal
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("stopping")
+        await super().shutdown(sockets)
+        log.info("stopped")
 
 
 def _ended(_signal: int, _frame: FrameType | None) -> None:

@@ -61,7 +61,7 @@ class Vault:
         try:
             return cipher.decrypt(nonce, content, sealed[:end] + _place(table, row, column)).decode()
         except InvalidTag:
-            raise VaultError("a sealed value was changed or moved") from None
+            raise VaultError("a sealed value was changed or moved, or its key id stands for another key now") from None
 
 
 def read_keys(setting: str) -> dict[str, bytes]:

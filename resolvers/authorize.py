@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
+
 from models.authorization_request import AuthorizationRequest, RequestStatus
 from models.database import transaction
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
@@ -12,6 +14,8 @@ from resolvers import audit, inputs
 from resolvers.context import Context, Registration
 from resolvers.errors import ValidationError
 from resolvers.states import LIFE, purge, state_hash
+
+log = structlog.get_logger("tendon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     inputs.redirect_uri(redirect_uri)
     registration = context.resources.registration(provider)
     if not context.resources.redirects.allows(redirect_uri):
+        log.info("redirect.refused", provider=provider)
         await audit.record(context, audit.AUTHORIZE, subject=user, provider=provider, outcome=ValidationError.code)
         raise ValidationError("redirectUri is not on the allow-list of this service.")
     state = new_state()

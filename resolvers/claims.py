@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
+import structlog
 from tortoise.expressions import F
 from tortoise.queryset import QuerySet
 
@@ -22,6 +23,8 @@ from resolvers import audit
 from resolvers.context import Context, Registration
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ProviderUnavailable
 from resolvers.states import REMEMBERED, state_hash
+
+log = structlog.get_logger("tendon")
 
 # What the writing after the exchange may take on top of the provider's time-out.
 _WRITING: Final = timedelta(seconds=5)
@@ -111,15 +114,28 @@ async def outcome_of_another(context: Context, attempt: Attempt) -> Connection:
     while True:
         request = await AuthorizationRequest.filter(**attempt.binding).first()
         if request is None or request.code_hash != attempt.answer_hash:
+            log.info("state.refused", provider=attempt.registration.provider.slug, reason=await _why(attempt, request))
             await _record(context, attempt, InvalidState.code)
             raise InvalidState
         if request.status != RequestStatus.EXCHANGING:
+            log.info("callback.repeated", provider=request.provider, status=request.status, error=request.error)
             return await _settled(request)
         if request.lease_until is None or request.lease_until <= datetime.now(UTC):
             await _abandon(context, attempt, request)
             continue
         await context.resources.flights.pause(attempt.key, pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _why(attempt: Attempt, bound: AuthorizationRequest | None) -> str:
+    """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
+    if bound is not None:
+        return "another code" if bound.code_hash else "expired"
+    request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
+    if request is None:
+        return "unknown"
+    differing = [name for name, value in attempt.binding.items() if getattr(request, name) != value]
+    return f"another {differing[0]}" if differing else "unknown"
 
 
 async def _settled(request: AuthorizationRequest) -> Connection:

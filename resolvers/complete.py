@@ -30,6 +30,7 @@ from resolvers import audit, claims, inputs, refusals, renewal
 from resolvers.claims import Attempt
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
+from resolvers.failures import database_error
 
 # Seconds that the user is kept waiting for the provider's name for them.
 _ACCOUNT: Final = 3.0
@@ -164,7 +165,7 @@ async def _store(
         try:
             return await renewal.renew(context, attempt, request, answer, granted)
         except DATABASE_DOWN as fault:
-            log.warning("store.failed", error=type(fault).__name__)
+            log.warning("store.failed", error=database_error(fault))
             await asyncio.sleep(pause)
     return await renewal.renew(context, attempt, request, answer, granted)
 
@@ -181,7 +182,7 @@ async def _name_account(context: Context, provider: Provider, answer: TokenAnswe
     except ProviderFault as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
     except DATABASE_DOWN as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=type(fault).__name__)
+        log.warning("account.unknown", provider=provider.slug, fault=database_error(fault))
 
 
 async def _open_verifier(context: Context, attempt: Attempt, request: AuthorizationRequest) -> str | None:

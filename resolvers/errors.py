@@ -87,6 +87,11 @@ class InvalidToken(Problem):
     code = "INVALID_TOKEN"
     default = "The bearer token is not valid."
 
+    def __init__(self, reason: str = "malformed") -> None:
+        """`reason` is a fixed text for the log. The caller is told no more than that the token is not valid."""
+        self.reason = reason
+        super().__init__()
+
 
 class InsufficientScope(Problem):
     code = "INSUFFICIENT_SCOPE"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from resolvers.errors import InsufficientScope, InvalidToken, Problem, Unauthenticated
 from rest.problems import STATUS, MethodNotAllowed
-from schema.execution import NotByGet
+from schema.execution import QueriesOnly
 
 JSON: Final = "application/json"
 
@@ -29,7 +29,7 @@ def problem_answer(problem: Problem) -> Response:
     return Response(encode(body), STATUS[problem.code], problem_headers(problem), media_type=JSON)
 
 
-def problem_headers(problem: Problem) -> dict[str, str]:
+def problem_headers(problem: Problem) -> dict[str, str]:  # noqa: PLR0911 - one for each kind
     """What HTTP and RFC 6750 3 want beside the body."""
     match problem:
         case Unauthenticated():
@@ -38,7 +38,9 @@ def problem_headers(problem: Problem) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="tendon", error="invalid_token"'}
         case InsufficientScope():
             return {"WWW-Authenticate": f'Bearer realm="tendon", error="insufficient_scope", scope="{problem.scope}"'}
-        case MethodNotAllowed() | NotByGet():
+        case QueriesOnly():
+            return {"Allow": "POST"}
+        case MethodNotAllowed():
             return {"Allow": problem.allow}
         case Problem(retry_after=int(seconds)):
             return {"Retry-After": str(seconds)}

@@ -36,12 +36,11 @@ _QUERIES = frozenset({OperationType.QUERY})
 _QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
-class NotByGet(Problem):
-    """A mutation came by GET (GraphQL over HTTP 4.2)."""
+class QueriesOnly(Problem):
+    """A mutation where only queries may run: a safe request must change nothing (GraphQL over HTTP 4.2)."""
 
     code = "METHOD_NOT_ALLOWED"
     default = "Send mutations by POST."
-    allow = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,9 @@ def _is_about_variables(error: GraphQLError) -> bool:
 
 
 def _not_allowed(refusal: InvalidOperationTypeError) -> Problem:
-    return NotByGet() if refusal.operation_type is OperationType.MUTATION else ValidationError("No subscriptions here.")
+    return (
+        QueriesOnly() if refusal.operation_type is OperationType.MUTATION else ValidationError("No subscriptions here.")
+    )
 
 
 def _refused(problem: Problem) -> Outcome:

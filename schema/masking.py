@@ -4,14 +4,13 @@ sentence for everything else, whose detail goes to the log only."""
 from __future__ import annotations
 
 import re
-import traceback
 from typing import Any
 
 import structlog
 from graphql import GraphQLError
 
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
-from resolvers.failures import is_database_down
+from resolvers.failures import database_error, described, is_database_down
 
 log = structlog.get_logger("tendon")
 
@@ -21,9 +20,6 @@ _QUOTES = re.compile(r",? (?:but encountered error|and found|found):? .*| value:
 _FOUND = re.compile(r"(?<=\?) Found: .*", re.DOTALL)
 # A token stands as it was sent, quotes and all, so only the last quote can be its end. What was expected is our own.
 _LITERAL = re.compile(r"(?<!Expected) '.*'", re.DOTALL)
-# How far down a chain of causes, and how many frames of it, the log goes.
-_LINKS = 5
-_FRAMES = 12
 _SUGGESTION = re.compile(r" Did you mean .*", re.DOTALL)
 
 
@@ -50,18 +46,7 @@ def without_input(message: str, *, suggest: bool) -> str:
 
 def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:
     if is_database_down(cause):
-        log.error("database.down", error=type(cause).__name__)
+        log.error("database.down", error=database_error(cause))
         return ServiceUnavailable()
     log.error("fault", path=path, **described(cause))
     return InternalError()
-
-
-def described(cause: BaseException) -> dict[str, Any]:
-    """An exception for the log: its kinds and where it came from. Not its text, which may hold what a user sent."""
-    frames = traceback.extract_tb(cause.__traceback__)
-    kinds: list[str] = []
-    link: BaseException | None = cause
-    while link is not None and len(kinds) < _LINKS:
-        kinds.append(type(link).__qualname__)
-        link = link.__cause__ or link.__context__
-    return {"error": " from ".join(kinds), "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames[-_FRAMES:]]}

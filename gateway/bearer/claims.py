@@ -27,7 +27,7 @@ def caller_from_claims(claims: Claims) -> Caller:
     sub = _name(claims, "sub")
     client_id = _name(claims, "client_id") or _name(claims, "azp")
     if sub is None and client_id is None:
-        raise InvalidToken
+        raise InvalidToken("neither user nor client")
     user = None if sub == client_id else sub
     return Caller(user=user, client_id=client_id, scopes=_scopes(claims))
 
@@ -44,9 +44,9 @@ def check_times(claims: Claims, now: float, *, after_exp: float) -> None:
     """
     exp, nbf, iat = (_numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
     if exp is not None and exp <= now - after_exp:
-        raise InvalidToken
+        raise InvalidToken("expired")
     if any(begin is not None and begin > now + LEEWAY for begin in (nbf, iat)):
-        raise InvalidToken
+        raise InvalidToken("not valid yet")
 
 
 def lifetime(claims: Claims, now: float, longest: float) -> float:
@@ -63,7 +63,7 @@ def _name(claims: Claims, claim: str) -> str | None:
         return None
     value = claims[claim]
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        raise InvalidToken
+        raise InvalidToken("claims")
     return value
 
 
@@ -76,7 +76,7 @@ def _scopes(claims: Claims) -> frozenset[str]:
         items = text.split(" ") if isinstance(text, str) else [text]
     scopes = [item for item in items if isinstance(item, str)]
     if len(scopes) != len(items):
-        raise InvalidToken
+        raise InvalidToken("claims")
     return frozenset(scopes) - {""}
 
 
@@ -85,5 +85,5 @@ def _numeric_date(claims: Claims, claim: str) -> int | float | None:
         return None
     value = claims[claim]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken
+        raise InvalidToken("claims")
     return value

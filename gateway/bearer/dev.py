@@ -16,7 +16,7 @@ class DevVerifier:
     async def verify(self, token: str) -> Caller:
         found = _TOKEN.fullmatch(token)
         if found is None:
-            raise InvalidToken
+            raise InvalidToken("no dev token")
         return Caller(user=found["user"], client_id="dev", scopes=frozenset({READ, WRITE}))
 
     async def close(self) -> None:

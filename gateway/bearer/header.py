@@ -22,7 +22,7 @@ def read_bearer(header: str | None) -> str | None:
     scheme, _, rest = header.partition(" ")
     token = rest.strip(" ")
     if scheme.lower() != "bearer" or not is_token(token):
-        raise InvalidToken
+        raise InvalidToken("no bearer token")
     return token
 
 

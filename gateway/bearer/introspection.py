@@ -97,19 +97,19 @@ class IntrospectionVerifier:
         try:
             self._check(answer, now)
             return Verdict(caller_from_claims(answer), lifetime(answer, now, LONGEST))
-        except InvalidToken:
-            return Verdict(None, REFUSED_FOR)
+        except InvalidToken as refusal:
+            return Verdict(None, REFUSED_FOR, refusal.reason)
 
     def _check(self, answer: Claims, now: float) -> None:
         token_type = answer.get("token_type", "Bearer")
         if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
-            raise InvalidToken
+            raise InvalidToken("inactive")
         if "sub" not in answer or answer["sub"] == answer.get("client_id"):
             # Opaque tokens are users'; a service is told by a signed token only. The members are optional here (RFC
             # 7662 2.2), and a client that may choose its own id could take a user's (RFC 9068 5).
-            raise InvalidToken
+            raise InvalidToken("no user")
         if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
-            raise InvalidToken
+            raise InvalidToken("audience")
         # The server's clock decides on `active`; by ours a token may look too new, but never too old.
         check_times(answer, now, after_exp=0)
 

@@ -67,7 +67,7 @@ class Keys:
         if self._failed:
             # The issuer may have published that key meanwhile: the token can't be called invalid.
             raise ServiceUnavailable(retry_after=math.ceil(self._pause()))
-        raise InvalidToken
+        raise InvalidToken("unknown key")
 
     async def landed(self) -> None:
         await self._flights.landed()

@@ -70,19 +70,19 @@ class JWTVerifier:
         """What the issuer signed. Raises InvalidToken, or ServiceUnavailable when the keys can't be had."""
         compact = read_compact(token)
         if compact is None:
-            raise InvalidToken
+            raise InvalidToken("no JWT")
         _check_header(compact.header)
         _check_signature(compact, await self._keys.find(compact.header.get("kid")))
         claims = read_object(compact.segments[1])
         if claims is None:
-            raise InvalidToken
+            raise InvalidToken("claims")
         return claims
 
     def _judge(self, claims: Claims) -> Verdict:
         """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
         now = self._clock()
         if claims.get("iss") != self._issuer or not is_for(claims.get("aud"), self._audience) or "exp" not in claims:
-            raise InvalidToken
+            raise InvalidToken("issuer, audience or no exp")
         check_times(claims, now, after_exp=LEEWAY)
         return Verdict(caller_from_claims(claims), lifetime(claims, now, LONGEST))
 
@@ -90,15 +90,15 @@ class JWTVerifier:
 def _check_header(header: dict[str, Any]) -> None:
     """RFC 8725 3.1, RFC 9068 2.1. Keys that the token brings along (`jwk`, `jku`, `x5u`, `x5c`) are not looked at."""
     if header["alg"] not in ALGORITHMS:
-        raise InvalidToken
+        raise InvalidToken("algorithm")
     if "crit" in header:
         # No extension is understood here, so whatever it names (RFC 7515 4.1.11), the token is not.
-        raise InvalidToken
+        raise InvalidToken("crit")
     if not isinstance(header.get("kid", ""), str):
-        raise InvalidToken
+        raise InvalidToken("kid")
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
-        raise InvalidToken
+        raise InvalidToken("typ")
 
 
 class _Registry(JWSRegistry):
@@ -122,4 +122,4 @@ def _check_signature(compact: Compact, key: PublicKey) -> None:
         good = False
     if not good:
         # Outside the except, so that no error carries the token's parts along.
-        raise InvalidToken
+        raise InvalidToken("signature")

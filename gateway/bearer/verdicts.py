@@ -17,15 +17,17 @@ LONGEST = 30.0  # seconds that a good token is believed without asking again
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The token's caller, or None when it is not valid; `seconds` is how long that may be believed."""
+    """The token's caller, or None when it is not valid; `seconds` is how long that may be believed, `reason` why
+    it is not valid."""
 
     found: Caller | None
     seconds: float
+    reason: str = ""
 
     def caller(self) -> Caller:
         """The caller. Raises InvalidToken when there is none."""
         if self.found is None:
-            raise InvalidToken
+            raise InvalidToken(self.reason)
         return self.found
 
 
