@@ -101,7 +101,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
 
     Raises SettingsError for settings, catalogue entries or keys that can't be used.
     """
-    redirect_uris = settings.redirect_uris.split() or practice.redirect_uris(settings, origin)
+    redirect_uris = settings.redirect_uris.split() + practice.redirect_uris(settings, origin)
     environment = practice.environment(settings, origin, environment)
     gateway = _gateway(settings, environment, redirect_uris)
     executor = Executor(explore=settings.explorer)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gateway import logs
-from gateway.greeting import greeting
+from gateway.greeting import greeting, sandbox_greeting
 from gateway.settings import Settings, SettingsError, read_database_settings, read_environment, read_settings
 
 main = typer.Typer(
@@ -37,7 +37,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         settings = read_settings()
         _check_host(settings, host)
         logs.set_up(settings.log_level, dev=settings.dev)
-        origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        origin = _origin(host, port)
         app = create_app(settings, read_environment(), origin)
         asyncio.run(check_database(settings.database_url))
     except SettingsError as fault:
@@ -87,10 +87,17 @@ def sandbox(
         _refuse(
             SettingsError("--host: the sandbox tells everybody everything, so it serves on a loopback address only")
         )
-    origin = f"http://{host}:{port}"
+    origin = _origin(host, port)
     logs.set_up("INFO", dev=True)
-    app = standalone(read_environment(), origin, redirect_uri or [], write_catalogue)
-    run(app, host, port, greeting=f"\n  The sandbox is up at {origin}.\n")
+    try:
+        app = standalone(read_environment(), origin, redirect_uri or [], write_catalogue)
+    except SettingsError as fault:
+        _refuse(fault)
+    run(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))
+
+
+def _origin(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _check_host(settings: Settings, host: str) -> None:

@@ -11,17 +11,18 @@ from typing import Final
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from gateway.settings import Settings
-from providers.catalogue import BUILT_IN, PRACTICE
+from gateway.settings import Settings, SettingsError
+from providers.catalogue import BUILT_IN, PRACTICE, CatalogueError, read_catalogue
 from providers.credentials import environment_name
 
 _PATH: Final = "/sandbox"
 # As the sandbox's own entry writes its address.
 _VARIABLE: Final = "{origin}"
+_USUAL_REDIRECTS: Final = ("http://127.0.0.1:8000/connect", "http://localhost:8000/connect")
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
-    """In dev, and with no allow-list set: our own connect page, by both names of this machine."""
+    """In dev our own connect page, by both names of this machine."""
     if not settings.dev:
         return []
     port = origin.rpartition(":")[2]
@@ -55,34 +56,46 @@ def routes(settings: Settings, environment: Mapping[str, str], redirects: list[s
     return [Mount(_PATH, create_app([Dialect.read(tomllib.loads(entry))], {PRACTICE: client}))]
 
 
-def standalone(given: Mapping[str, str], origin: str, redirects: list[str], catalogue: Path | None) -> ASGIApp:
+def standalone(given: Mapping[str, str], origin: str, redirects: list[str], written: Path | None) -> ASGIApp:
     """The sandbox alone, in the dialect of every entry of the catalogue and of TENDON_CATALOGUE.
 
-    Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `catalogue`, the
-    entries are written there with their addresses replaced by the sandbox's.
+    Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `written`, the
+    entries are written into that folder with their addresses replaced by the sandbox's. Raises SettingsError.
     """
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect, rebase  # noqa: PLC0415
 
-    texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(given).items()}
+    texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(given, written).items()}
     dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
     clients = {
         slug: Client(
             given.get(environment_name(slug, "client_id"), "tendon"),
             given.get(environment_name(slug, "client_secret"), "sandbox"),
-            tuple(redirects or ["http://127.0.0.1:8000/connect"]),
+            tuple(redirects or _USUAL_REDIRECTS),
         )
         for slug in texts
     }
-    if catalogue is not None:
-        catalogue.mkdir(parents=True, exist_ok=True)
+    if written is not None:
+        written.mkdir(parents=True, exist_ok=True)
         for slug, text in texts.items():
-            (catalogue / f"{slug}.toml").write_text(text, encoding="utf-8")
+            (written / f"{slug}.toml").write_text(text, encoding="utf-8")
     return create_app(dialects, clients)
 
 
-def _entries(given: Mapping[str, str]) -> dict[str, str]:
-    folders = [BUILT_IN]
-    if given.get("TENDON_CATALOGUE"):
-        folders.append(Path(given["TENDON_CATALOGUE"]))
-    return {path.stem: path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("*.toml"))}
+def _entries(given: Mapping[str, str], written: Path | None) -> dict[str, str]:
+    """The text of each entry, once all are known to be good."""
+    extra = Path(given["TENDON_CATALOGUE"]) if given.get("TENDON_CATALOGUE") else None
+    if extra is not None and not extra.is_dir():
+        raise SettingsError("TENDON_CATALOGUE: is not a folder")
+    if extra is not None and written is not None and extra.resolve() == written.resolve():
+        raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
+    try:
+        known = read_catalogue(extra, variables=given, allow_private=True)
+    except CatalogueError as fault:
+        raise SettingsError(str(fault)) from None
+    return {slug: _file(slug, extra).read_text(encoding="utf-8") for slug in known}
+
+
+def _file(slug: str, extra: Path | None) -> Path:
+    theirs = extra / f"{slug}.toml" if extra is not None else None
+    return theirs if theirs is not None and theirs.exists() else BUILT_IN / f"{slug}.toml"

@@ -58,7 +58,7 @@ def _redirect_uri(exchange: Exchange) -> str:
     if client is None or query.get("client_id") != client.client_id:
         raise Refusal("invalid_client", "No app with this client_id is registered here.")
     redirect_uri = query.get("redirect_uri")
-    if redirect_uri is None or redirect_uri not in client.redirect_uris:
+    if redirect_uri is None or not client.registered(redirect_uri):
         raise Refusal("invalid_redirect_uri", "The app did not register this redirect_uri, character by character.")
     return redirect_uri
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass
 from typing import NoReturn
@@ -11,14 +12,21 @@ from urllib.parse import unquote_plus
 from sandbox.parameters import Parameters
 from sandbox.refusal import Refusal
 
+_LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}(?=/|$)")
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1)."""
+    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1), but for `:*` behind a
+    loopback address, which is any port (RFC 8252 7.3)."""
 
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
+
+    def registered(self, redirect_uri: str) -> bool:
+        anywhere = _LOOPBACK_PORT.sub(r"\1:*", redirect_uri)
+        return redirect_uri in self.redirect_uris or anywhere in self.redirect_uris
 
 
 def presented(authorization: str | None, form: Parameters) -> str:

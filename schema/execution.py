@@ -170,9 +170,9 @@ def _is_about_variables(error: GraphQLError) -> bool:
 
 
 def _not_allowed(refusal: InvalidOperationTypeError) -> Problem:
-    return (
-        QueriesOnly() if refusal.operation_type is OperationType.MUTATION else ValidationError("No subscriptions here.")
-    )
+    if refusal.operation_type is OperationType.MUTATION:
+        return QueriesOnly()
+    return ValidationError("There are no subscriptions here.")
 
 
 def _refused(problem: Problem) -> Outcome:

@@ -174,3 +174,18 @@ async def test_a_retry_is_told_to_graphql_too(client: httpx.AsyncClient, gateway
         f"{gateway.origin}/graphql", content=json.dumps(body), headers=JSON | bearer(someone.token)
     )
     assert response.json()["errors"][0]["extensions"] == {"code": "PROVIDER_UNAVAILABLE", "retryAfter": 5}
+
+
+async def test_the_log_says_what_callers_are_not_told(
+    client: httpx.AsyncClient, gateway: Process, sandbox: Sandbox, someone: Person, another: Person
+) -> None:
+    api = Rest(client, gateway.origin)
+    callback = await begin(api, sandbox, someone)
+    said = {
+        (await api.complete(another.token, **callback)).headers["x-request-id"]: "another user_id",
+        (await api.complete(someone.token, **callback | {"state": "0" * 40})).headers["x-request-id"]: "unknown",
+        (await api.connections("nonsense", userId="x")).headers["x-request-id"]: "no dev token",
+    }
+    for request_id, reason in said.items():
+        lines = [line for line in gateway.said.splitlines() if request_id in line]
+        assert any(f"reason='{reason}'" in line or f"reason={reason} " in line for line in lines), lines

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.conftest import SLUGS, credentials
+from tests.conftest import SLUGS, credentials, start_gateway
 from tests.processes import tendon
 
 KEY = "k1:" + "A" * 43 + "="
@@ -89,3 +90,35 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     run = tendon("providers", cwd=tmp_path, settings={})
     assert all(" yes " in line for line in run.stdout.splitlines()[1:])
     assert tendon("migrate", cwd=tmp_path, settings={}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "said"),
+    [
+        ("missing", [], "TENDON_CATALOGUE: is not a folder"),
+        ("broken", [], "acme.toml"),
+        ("good", ["--write-catalogue", "good"], "--write-catalogue: would overwrite"),
+        ("good", ["--host", "0.0.0.0"], "--host: the sandbox"),
+    ],
+)
+def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[str], said: str) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "acme.toml").write_text("slug = ", encoding="utf-8")
+    run = tendon("sandbox", *arguments, cwd=tmp_path, settings={"TENDON_CATALOGUE": folder})
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_an_allow_list_in_dev_takes_nothing_away(tmp_path: Path) -> None:
+    """The connect page goes on working, and the sandbox knows every port that the list allows."""
+    settings = {"TENDON_AUTH": "dev", "TENDON_REDIRECT_URIS": "http://127.0.0.1:*/app"}
+    gateway = start_gateway(tmp_path, settings)
+    for redirect_uri in (f"{gateway.origin}/connect", "http://127.0.0.1:54321/app"):
+        members = {"provider": "sandbox", "redirectUri": redirect_uri}
+        headers = {"Authorization": "Bearer dev:alice"}
+        begun = httpx.post(f"{gateway.origin}/v1/connections/authorize", json=members, headers=headers)
+        approved = httpx.get(begun.json()["url"] + "&decision=approve")
+        assert approved.headers["location"].startswith(f"{redirect_uri}?")
+    assert gateway.stop() == 0

@@ -7,7 +7,6 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -79,15 +78,10 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
     )
     laptop.stop()
     assert run.returncode == 0, run.stderr
-    authorized, back, rest = run.stdout.split("\n", 2)
+    authorized, back, *answers = run.stdout.splitlines()
     assert json.loads(authorized).keys() == {"url", "state"}
     assert "code=" in back
-    printed, answers = json.JSONDecoder(), list[Any]()
-    while rest:
-        answer, end = printed.raw_decode(rest)
-        answers.append(answer)
-        rest = rest[end:]
-    by_rest, by_graphql, listed = answers
+    by_rest, by_graphql, listed = map(json.loads, answers)
     assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
     assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
     assert listed == {"connections": [by_rest["connection"]]}

@@ -32,6 +32,8 @@ const config = JSON.parse(part("config").textContent);
 const redirectUri = location.origin + location.pathname;
 const field = part("token");
 const ask = gateway(config.graphqlUrl, () => field.value);
+// The providers are public: a token that is wrong must not hide them.
+const askAsAnybody = gateway(config.graphqlUrl, () => "");
 let busy = false;
 
 part("token-form").addEventListener("submit", (event) => {
@@ -118,7 +120,7 @@ function keepToken() {
 async function refresh() {
   await Promise.all([
     fill("providers", async () => {
-      const { providers } = await ask(PROVIDERS);
+      const { providers } = await askAsAnybody(PROVIDERS);
       return providers.length ? providerList(providers, start) : hint("There are none.");
     }),
     fill("connections", async () => {

@@ -21,8 +21,9 @@ mutation Authorize($input: AuthorizeConnectionInput!) {
 
 const COMPLETE = `# Step 2 of 3: trade the code for a connection
 #
-# Put the code and the state into "Variables"
-# and run this soon: they live for minutes only.
+# Put what the redirect brought into "Variables",
+# the issuer (iss) too where there is one, and run
+# this soon: a code lives for minutes only.
 # Running it twice gives the same connection.
 
 mutation Complete($input: CompleteConnectionInput!) {
@@ -64,7 +65,7 @@ query Connections {
 export function firstTabs({ token }, redirectUri) {
   const userId = /^dev:(.+)$/.exec(token ?? "")?.[1] ?? "your user id";
   const start = { provider: "sandbox", redirectUri };
-  const finish = { provider: "sandbox", code: "…", state: "…", redirectUri };
+  const finish = { provider: "sandbox", code: "…", state: "…", iss: "…", redirectUri };
   return [
     { query: AUTHORIZE, variables: JSON.stringify({ input: start }, null, 2) },
     { query: COMPLETE, variables: JSON.stringify({ input: finish }, null, 2) },
