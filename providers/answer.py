@@ -19,11 +19,10 @@ _FAILURE: Final = range(400, 600)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer whole: the decoded body and the Content-Type as it came."""
+    """An HTTP answer whole, its body decoded. What it calls itself is not looked at: it is JSON or unreadable."""
 
     status: int
     content: bytes = field(repr=False)
-    content_type: str | None = field(repr=False)
 
     @property
     def succeeded(self) -> bool:

@@ -83,7 +83,7 @@ async def _receive(client: httpx.AsyncClient, request: httpx.Request, cap: int) 
         body = _Body(response, cap)
         async for part in response.aiter_raw():
             body.add(part)
-        return Answer(response.status_code, body.whole(), response.headers.get("content-type"))
+        return Answer(response.status_code, body.whole())
     finally:
         await response.aclose()
 

@@ -220,7 +220,7 @@ async def test_a_body_up_to_the_cap_is_read(client: httpx.AsyncClient) -> None:
     body = b"x" * CAP
     async with loopback(answering(body, headers=("Content-Type: text/plain",))) as server:
         answer = await fetch(client, server.origin)
-    assert (answer.status, answer.content, answer.content_type) == (200, body, "text/plain")
+    assert (answer.status, answer.content) == (200, body)
     assert "xxx" not in repr(answer)
 
 

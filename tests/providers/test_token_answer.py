@@ -27,7 +27,7 @@ GOOD = {"access_token": "abc", "token_type": "Bearer"}
 
 def read(value: object, entry: Provider = PLAIN, status: int = 200) -> TokenAnswer:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return read_token_answer(entry, Answer(status, content, "application/json"), NOW)
+    return read_token_answer(entry, Answer(status, content), NOW)
 
 
 def fault(value: object, entry: Provider = PLAIN, status: int = 200) -> ProviderFault:
@@ -294,7 +294,7 @@ def test_arbitrary_answers_are_read_or_a_safe_fault(entry: Provider, answer: dic
 
 
 def _read_safely(entry: Provider, content: bytes, status: int) -> None:
-    answer = Answer(status, content, "CANARY")
+    answer = Answer(status, content)
     try:
         found = read_token_answer(entry, answer, NOW)
     except ProviderFault as raised:
