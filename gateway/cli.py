@@ -12,7 +12,14 @@ import typer
 
 from gateway import logs
 from gateway.greeting import greeting, sandbox_greeting
-from gateway.settings import Settings, SettingsError, read_database_settings, read_environment, read_settings
+from gateway.settings import (
+    Settings,
+    SettingsError,
+    read_catalogue_settings,
+    read_database_settings,
+    read_environment,
+    read_settings,
+)
 
 main = typer.Typer(
     add_completion=False,
@@ -65,7 +72,7 @@ def providers() -> None:
     from gateway.listing import listing  # noqa: PLC0415
 
     try:
-        typer.echo(listing(read_environment()))
+        typer.echo(listing(read_catalogue_settings(), read_environment()))
     except SettingsError as fault:
         _refuse(fault)
 
@@ -90,7 +97,8 @@ def sandbox(
     origin = _origin(host, port)
     logs.set_up("INFO", dev=True)
     try:
-        app = standalone(read_environment(), origin, redirect_uri or [], write_catalogue)
+        extra = read_catalogue_settings().catalogue
+        app = standalone(extra, read_environment(), origin, redirect_uri or [], write_catalogue)
     except SettingsError as fault:
         _refuse(fault)
     run(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from gateway.settings import SettingsError
+from gateway.settings import CatalogueSettings, SettingsError
 from providers.catalogue import CatalogueError, read_catalogue, read_credentials
 
 _HEAD = ("slug", "name", "configured", "pkce", "client auth", "refresh", "scopes", "docs")
 
 
-def listing(environment: Mapping[str, str]) -> str:
+def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
     """One line a provider. Raises SettingsError when the catalogue can't be read."""
-    extra = environment.get("TENDON_CATALOGUE")
+    private = settings.private_providers
     try:
-        private = _allows_private(environment)
-        catalogue = read_catalogue(Path(extra) if extra else None, variables=environment, allow_private=private)
+        catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=private)
     except CatalogueError as fault:
         raise SettingsError(str(fault)) from None
     rows = [
@@ -33,11 +31,6 @@ def listing(environment: Mapping[str, str]) -> str:
         for entry in catalogue.values()
     ]
     return _table([_HEAD, *rows])
-
-
-def _allows_private(environment: Mapping[str, str]) -> bool:
-    """As `serve` would decide; where nothing says how it will run, as on a laptop."""
-    return environment.get("TENDON_AUTH", "dev") == "dev" or environment.get("TENDON_ALLOW_PRIVATE_PROVIDERS") == "1"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

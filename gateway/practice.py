@@ -56,8 +56,10 @@ def routes(settings: Settings, environment: Mapping[str, str], redirects: list[s
     return [Mount(_PATH, create_app([Dialect.read(tomllib.loads(entry))], {PRACTICE: client}))]
 
 
-def standalone(given: Mapping[str, str], origin: str, redirects: list[str], written: Path | None) -> ASGIApp:
-    """The sandbox alone, in the dialect of every entry of the catalogue and of TENDON_CATALOGUE.
+def standalone(
+    extra: Path | None, given: Mapping[str, str], origin: str, redirects: list[str], written: Path | None
+) -> ASGIApp:
+    """The sandbox alone, in the dialect of every entry of the catalogue and of the operator's folder `extra`.
 
     Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `written`, the
     entries are written into that folder with their addresses replaced by the sandbox's. Raises SettingsError.
@@ -65,7 +67,9 @@ def standalone(given: Mapping[str, str], origin: str, redirects: list[str], writ
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect, rebase  # noqa: PLC0415
 
-    texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(given, written).items()}
+    if extra is not None and written is not None and extra.resolve() == written.resolve():
+        raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
+    texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(extra, given).items()}
     dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
     clients = {
         slug: Client(
@@ -82,13 +86,8 @@ def standalone(given: Mapping[str, str], origin: str, redirects: list[str], writ
     return create_app(dialects, clients)
 
 
-def _entries(given: Mapping[str, str], written: Path | None) -> dict[str, str]:
+def _entries(extra: Path | None, given: Mapping[str, str]) -> dict[str, str]:
     """The text of each entry, once all are known to be good."""
-    extra = Path(given["TENDON_CATALOGUE"]) if given.get("TENDON_CATALOGUE") else None
-    if extra is not None and not extra.is_dir():
-        raise SettingsError("TENDON_CATALOGUE: is not a folder")
-    if extra is not None and written is not None and extra.resolve() == written.resolve():
-        raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
     try:
         known = read_catalogue(extra, variables=given, allow_private=True)
     except CatalogueError as fault:

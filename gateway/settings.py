@@ -17,6 +17,8 @@ DOTENV: Final = ".env"
 _HOME: Final = Path(".tendon")
 
 
+Auth = Literal["dev", "introspection", "jwt", "introspection+jwt"]
+
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -39,10 +41,35 @@ class DatabaseSettings(BaseModel):
         return url
 
 
-class Settings(DatabaseSettings):
+class CatalogueSettings(BaseModel):
+    """All that reading the catalogue takes. Where nothing says how Tendon will run, it is as on a laptop."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    auth: Auth = "dev"
+    catalogue: Path | None = None
+    allow_private_providers: bool | None = None
+
+    @field_validator("catalogue")
+    @classmethod
+    def _folder(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError("is not a folder")
+        return folder
+
+    @property
+    def dev(self) -> bool:
+        return self.auth == "dev"
+
+    @property
+    def private_providers(self) -> bool:
+        return self.dev if self.allow_private_providers is None else self.allow_private_providers
+
+
+class Settings(DatabaseSettings, CatalogueSettings):
     """What the operator decides. Every field is the environment variable TENDON_<NAME>."""
 
-    auth: Literal["dev", "introspection", "jwt", "introspection+jwt"]
+    auth: Auth  # pyright: ignore[reportGeneralTypeIssues] - here it has to be said
     introspection_url: str | None = None
     introspection_client_id: str | None = None
     introspection_client_secret: SecretStr | None = None
@@ -50,9 +77,7 @@ class Settings(DatabaseSettings):
     issuer: str | None = None
     audience: str | None = None
     redirect_uris: str = ""
-    catalogue: Path | None = None
     vault_keys: SecretStr | None = None
-    allow_private_providers: bool | None = None
     provider_timeout: float = 10
     explore: bool | None = None
     sandbox: bool | None = None
@@ -70,27 +95,12 @@ class Settings(DatabaseSettings):
             _read_keys(keys.get_secret_value())
         return keys
 
-    @field_validator("catalogue")
-    @classmethod
-    def _folder(cls, folder: Path | None) -> Path | None:
-        if folder is not None and not folder.is_dir():
-            raise ValueError("is not a folder")
-        return folder
-
     @field_validator("provider_timeout")
     @classmethod
     def _seconds(cls, seconds: float) -> float:
         if not 0 < seconds <= 60:  # noqa: PLR2004 - said in the message
             raise ValueError("must be more than 0 and at most 60 seconds")
         return seconds
-
-    @property
-    def dev(self) -> bool:
-        return self.auth == "dev"
-
-    @property
-    def private_providers(self) -> bool:
-        return self.dev if self.allow_private_providers is None else self.allow_private_providers
 
     @property
     def explorer(self) -> bool:
@@ -113,6 +123,11 @@ def read_settings() -> Settings:
 def read_database_settings() -> DatabaseSettings:
     """The same for what a migration needs."""
     return _read(DatabaseSettings)
+
+
+def read_catalogue_settings() -> CatalogueSettings:
+    """The same for what the catalogue needs."""
+    return _read(CatalogueSettings)
 
 
 def read_environment() -> dict[str, str]:

@@ -21,6 +21,16 @@ _DESCRIPTION: Final = (
     "(RFC 8259) in UTF-8 of at most 64 KiB: no duplicate keys, no NUL characters, no lone surrogates."
 )
 
+_REQUEST_ID: Final = {
+    "description": "Stands in the log, too.",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
+_RETRY_AFTER: Final = {
+    "description": "Seconds. With it, sending the same again is worth it.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 # No control characters, and something beside spaces. ECMA 262 as JSON Schema wants it.
 _NOT_BLANK: Final = r"^[^\u0000-\u001F\u007F]*[^\u0000-\u0020\u007F][^\u0000-\u001F\u007F]*$"
 _PRINTABLE: Final = r"^[^\u0000-\u001F\u007F]*$"
@@ -147,8 +157,10 @@ def _operation(name: str, status: int) -> Schema:
 
 def _failure(status: int) -> Schema:
     codes = ", ".join(f"`{code.lower()}`" for code, its in STATUS.items() if its == status)
-    return _response(codes, {"$ref": "#/components/schemas/Error"})
+    more = {"Retry-After": _RETRY_AFTER} if status in (429, 500, 503) else {}
+    return _response(codes, {"$ref": "#/components/schemas/Error"}, more)
 
 
-def _response(description: str, schema: Schema) -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _response(description: str, schema: Schema, headers: Schema | None = None) -> Schema:
+    content = {"application/json": {"schema": schema}}
+    return {"description": description, "headers": {"X-Request-Id": _REQUEST_ID} | (headers or {}), "content": content}

@@ -75,6 +75,11 @@ def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
         assert place in run.stderr
 
 
+def test_a_catalogue_folder_that_is_not_there(tmp_path: Path) -> None:
+    run = tendon("providers", cwd=tmp_path, settings={"TENDON_CATALOGUE": "missing"})
+    assert (run.returncode, run.stderr) == (2, "tendon can't start:\nTENDON_CATALOGUE: is not a folder\n")
+
+
 def test_the_table_of_providers(tmp_path: Path) -> None:
     run = tendon("providers", cwd=tmp_path, settings={"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "y"})
     assert run.returncode == 0
