@@ -2,8 +2,12 @@
 
 ProviderFault
   TransportFailure      no answer came; `sent` says whether any of the request may have left
+    TimedOut            none came in time, from the look-up of the name to the last byte
     Unreachable         no connection could be made: refused, no such name, no trusted certificate
     ForbiddenAddress    the name leads to an address that is never called (SSRF); nothing was connected
+    HeldBack            the provider was not asked on purpose (`turnstile.py`)
+      Busy              too many exchanges with it are under way
+      CircuitOpen       it has not answered in time lately; `retry_after` says when it may be asked again
   UnreadableAnswer      an answer came that can't be used
   ErrorAnswer           the provider said no, or that it can't now (RFC 6749 5.2)
 
@@ -48,6 +52,11 @@ class TransportFailure(ProviderFault):
         super().__init__(f"no answer: {reason} ({'the request may have left' if sent else 'nothing was sent'})")
 
 
+class TimedOut(TransportFailure):
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("it took too long", sent=sent)
+
+
 class Unreachable(TransportFailure):
     def __init__(self) -> None:
         super().__init__("no connection could be made", sent=False)
@@ -56,6 +65,24 @@ class Unreachable(TransportFailure):
 class ForbiddenAddress(TransportFailure):
     def __init__(self) -> None:
         super().__init__("the address is not a public one", sent=False)
+
+
+class HeldBack(TransportFailure):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, sent=False)
+
+
+class Busy(HeldBack):
+    def __init__(self) -> None:
+        super().__init__("too many exchanges are under way")
+
+
+class CircuitOpen(HeldBack):
+    """`retry_after` is whole seconds, 1 or more."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__("the provider has not answered in time lately")
 
 
 class UnreadableAnswer(ProviderFault):

@@ -11,14 +11,17 @@ import httpcore
 import httpx
 
 from providers.answer import Answer
-from providers.errors import ProviderFault, TransportFailure, Unreachable, UnreadableAnswer
+from providers.errors import ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
 from providers.resolution import PublicAddresses, as_written
 from providers.transport import ProviderTransport
 
-__all__ = ["Answer", "open_client", "send"]
+__all__ = ["Answer", "open_client", "send", "send_patiently"]
 
 CAP: Final = 256 * 1024
 """Bytes of an answer's body, before and after decompression."""
+
+_PAUSE: Final = 0.2
+"""Seconds before a refused connection is tried again: a provider that restarts a process is back by then."""
 
 # OSError, because httpcore lets failures of TLS in mid-stream through as they are.
 _BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError, OSError)
@@ -60,11 +63,22 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, *, deadline: f
     except ProviderFault:
         raise
     except (TimeoutError, httpcore.TimeoutException):
-        raise TransportFailure("it took too long", sent=departure.begun) from None
+        raise TimedOut(sent=departure.begun) from None
     except httpcore.ConnectError:
         raise Unreachable from None
     except _BROKEN:
         raise TransportFailure("the connection broke or did not speak HTTP", sent=departure.begun) from None
+
+
+async def send_patiently(client: httpx.AsyncClient, request: httpx.Request, *, deadline: float) -> Answer:
+    """`send`, and once more after a refused connection, for nothing had left; never after anything else."""
+    try:
+        return await send(client, request, deadline=deadline)
+    except Unreachable:
+        if asyncio.get_running_loop().time() + _PAUSE >= deadline:
+            raise
+    await asyncio.sleep(_PAUSE)
+    return await send(client, request, deadline=deadline)
 
 
 class _Departure:

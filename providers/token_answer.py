@@ -42,7 +42,7 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
     names, and what isn't strict JSON is refused under any.
     """
     if answer.failed:
-        raise ErrorAnswer(_error_of_failure(answer.content), answer.status)
+        raise ErrorAnswer(error_of_failure(answer.content), answer.status)
     with reading(answer):
         whole = read_object(answer.content)
         token = _token_object(provider, whole, answer.status)
@@ -80,7 +80,8 @@ def _refuse_error(whole: dict[str, object], status: int) -> None:
         raise ErrorAnswer(_error_code(whole), status)
 
 
-def _error_of_failure(content: bytes) -> str | None:
+def error_of_failure(content: bytes) -> str | None:
+    """The registered error code in the body of a 4xx or 5xx; None when there is no such."""
     try:
         return _error_code(read_object(content))
     except UnfitError:

@@ -15,12 +15,15 @@ from typing import Any, Final, cast
 import httpcore
 import httpx
 
-from providers.errors import ForbiddenAddress
-from providers.network import Network
+from providers.errors import ForbiddenAddress, UnreadableAnswer
+from providers.network import Network, Stream
 from providers.resolution import Resolve
 
 MAX_CONNECTIONS: Final = 64
 """To one host, by one process. Who comes then waits for one to be free."""
+
+MAX_FIELDS: Final = 100
+"""Header fields of an answer. h11 sets no limit to them."""
 
 # Servers keep theirs longer as a rule, so that few requests meet a connection that is just being closed.
 _IDLE_SECONDS: Final = 15
@@ -79,6 +82,7 @@ class _Host:
         try:
             connection = await self._connection()
             response = await connection.handle_async_request(request)
+            _check_head(response)
         except BaseException:
             await self.take_back(connection)
             raise
@@ -110,6 +114,13 @@ class _Host:
         return httpcore.AsyncHTTPConnection(
             self._origin, self._tls, keepalive_expiry=_IDLE_SECONDS, network_backend=self._network
         )
+
+
+def _check_head(response: httpcore.Response) -> None:
+    if len(response.headers) > MAX_FIELDS:
+        raise UnreadableAnswer("the head has too many fields", response.status)
+    stream: Stream = cast("Any", response).extensions["network_stream"]
+    stream.head_is_over()
 
 
 def _has_more(connection: httpcore.AsyncHTTPConnection) -> bool:

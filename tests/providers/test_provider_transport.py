@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from provider_loopback import answering, loopback
+from provider_loopback import Asked, answering, loopback
 
 from providers.addresses import is_public
 from providers.errors import ForbiddenAddress, Unreachable
@@ -121,6 +121,18 @@ async def test_a_host_that_hangs_leaves_the_others_their_connections(certificate
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     hung.close()
+
+
+async def test_what_follows_an_answer_under_tls_is_not_the_next_ones(certificate: Path) -> None:
+    """In a record of its own, which nobody has read yet when the answer is whole."""
+
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        for status in (200, 418):
+            writer.write(b"HTTP/1.1 %d\r\nContent-Length: 0\r\n\r\n" % status)
+
+    tls = server_tls(certificate, [])
+    async with loopback(respond, tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
+        assert [await fetch(client, NAME, server.port) for _ in range(5)] == [200] * 5
 
 
 async def test_a_name_leads_to_public_addresses_or_nowhere() -> None:

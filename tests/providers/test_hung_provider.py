@@ -1,0 +1,115 @@
+"""One provider accepts every connection and never answers: the others notice nothing, and it is asked less and less."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+from provider_entries import CREDENTIALS, provider
+from provider_loopback import Asked, Loopback, answering, loopback
+
+from providers.circuit import TIME_OUTS
+from providers.errors import Busy, CircuitOpen, TimedOut
+from providers.exchange import exchange_code
+from providers.http import open_client
+from providers.turnstile import LIMIT, Turnstiles
+
+TOKENS = b'{"access_token": "abc", "expires_in": 60}'
+TIMEOUT = 2.0
+
+
+class World:
+    """Two providers and one client, as a process has them."""
+
+    def __init__(self, client: httpx.AsyncClient, hung: Loopback, well: Loopback) -> None:
+        self.client = client
+        self.servers = {"hung": hung, "well": well}
+        self.full = asyncio.Event()
+        self.awake = asyncio.Event()
+        self.turnstiles = Turnstiles()
+        self.timeout = TIMEOUT
+
+    async def exchange(self, slug: str) -> float:
+        """The seconds that it took."""
+        began = time.monotonic()
+        async with self.turnstiles.of(slug).enter(0.5):
+            deadline = asyncio.get_running_loop().time() + self.timeout
+            await exchange_code(
+                self.client,
+                provider(origin=self.servers[slug].origin),
+                CREDENTIALS,
+                code="code",
+                redirect_uri="https://us.example/done",
+                code_verifier=None,
+                deadline=deadline,
+            )
+        return time.monotonic() - began
+
+    async def median_of_the_other(self) -> float:
+        return statistics.median([await self.exchange("well") for _ in range(50)])
+
+    async def outcomes(self, count: int) -> Counter[type]:
+        tasks = (self.exchange("hung") for _ in range(count))
+        return Counter(type(outcome) for outcome in await asyncio.gather(*tasks, return_exceptions=True))
+
+
+@pytest.fixture
+async def world() -> AsyncGenerator[World]:
+    async def hang(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if len(hung.asked) == LIMIT:
+            world.full.set()
+        if not world.awake.is_set():
+            await asyncio.Event().wait()
+        await answering(TOKENS)(asked, writer)
+
+    async with (
+        loopback(hang) as hung,
+        loopback(answering(TOKENS)) as well,
+        open_client(allow_private=True, timeout=TIMEOUT) as client,
+    ):
+        world = World(client, hung, well)
+        yield world
+
+
+async def test_a_hung_provider_slows_no_other(world: World) -> None:
+    before = await world.median_of_the_other()
+    asking = asyncio.create_task(world.outcomes(200))
+    await world.full.wait()
+    during = await world.median_of_the_other()
+    assert not asking.done()
+    assert during < max(2 * before, 0.02)
+    # Those that found a place waited in vain, the others were told soon.
+    assert await asking == {TimedOut: LIMIT, Busy: 200 - LIMIT}
+    assert len(world.servers["hung"].asked) == LIMIT
+    # By now nobody waits any more.
+    began = time.monotonic()
+    assert await world.outcomes(200) == {CircuitOpen: 200}
+    assert time.monotonic() - began < 0.5
+    assert len(world.servers["hung"].asked) == LIMIT
+    assert await world.median_of_the_other() < max(2 * before, 0.02)
+
+
+async def test_it_is_probed_and_comes_back_by_itself(world: World) -> None:
+    world.timeout = 0.5
+    assert await world.outcomes(TIME_OUTS) == {TimedOut: TIME_OUTS}
+    assert await world.outcomes(1) == {CircuitOpen: 1}
+    hung = world.servers["hung"]
+    outcomes: Counter[type] = Counter()
+    while len(hung.asked) == TIME_OUTS:
+        await asyncio.sleep(0.02)
+        # Many at once, and one of them goes.
+        outcomes = await world.outcomes(20)
+    assert outcomes == {TimedOut: 1, CircuitOpen: 19}
+    assert len(hung.asked) == TIME_OUTS + 1
+    world.awake.set()
+    outcomes = await world.outcomes(1)
+    while outcomes == {CircuitOpen: 1}:
+        await asyncio.sleep(0.02)
+        outcomes = await world.outcomes(1)
+    assert outcomes == {float: 1}
+    assert await world.outcomes(40) == {float: 40}

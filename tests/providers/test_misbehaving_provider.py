@@ -1,0 +1,276 @@
+"""Answers that are too much, too slow or never begin: each ends in time, and is read only so far."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+import time
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+from provider_loopback import Asked, Respond, answering, loopback
+
+from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
+from providers.http import CAP, Answer, open_client, send
+from providers.network import MAX_BODY, MAX_HEAD
+from providers.resolution import PublicAddresses
+from providers.transport import MAX_FIELDS, ProviderTransport
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+async def client() -> AsyncGenerator[httpx.AsyncClient]:
+    async with open_client(allow_private=True, timeout=20) as client:
+        yield client
+
+
+async def fetch(client: httpx.AsyncClient, respond: Respond, *, seconds: float = 20) -> Answer:
+    async with loopback(respond) as server:
+        request = client.build_request("GET", server.origin)
+        return await send(client, request, deadline=asyncio.get_running_loop().time() + seconds)
+
+
+def saying(answer: bytes) -> Respond:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    return respond
+
+
+def repeating(start: bytes, piece: bytes, *, pause: float = 0) -> Respond:
+    """`start`, then `piece` for as long as the client listens."""
+
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(start)
+        while not writer.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return respond
+
+
+def head_of(size: int) -> bytes:
+    filler = size - len(OK) - len(b"X: \r\n\r\n")
+    return OK + b"X: " + b"x" * filler + b"\r\n\r\n"
+
+
+# Heads
+
+
+async def test_a_head_up_to_the_cap_is_read(client: httpx.AsyncClient) -> None:
+    assert (await fetch(client, saying(head_of(MAX_HEAD) + b"{}"))).content == b"{}"
+
+
+@pytest.mark.parametrize("size", [MAX_HEAD + 1, 4 * MAX_HEAD])
+async def test_a_head_beyond_the_cap_is_not(client: httpx.AsyncClient, size: int) -> None:
+    with pytest.raises(TransportFailure, match="the answer is too large") as raised:
+        await fetch(client, saying(head_of(size) + b"{}"))
+    assert raised.value.sent
+
+
+async def test_fields_up_to_the_cap_are_read(client: httpx.AsyncClient) -> None:
+    fields = b"X: x\r\n" * (MAX_FIELDS - 1)
+    assert (await fetch(client, saying(OK + fields + b"\r\n{}"))).content == b"{}"
+
+
+async def test_more_fields_are_not(client: httpx.AsyncClient) -> None:
+    fields = b"X: x\r\n" * MAX_FIELDS
+    with pytest.raises(UnreadableAnswer, match="too many fields"):
+        await fetch(client, saying(OK + fields + b"\r\n{}"))
+
+
+async def test_some_interim_answers_are_passed_over(client: httpx.AsyncClient) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" * 3
+    assert (await fetch(client, saying(interim + OK + b"\r\n{}"))).content == b"{}"
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        repeating(b"", b"HTTP/1.1 103 Early Hints\r\nX: x\r\n\r\n"),
+        repeating(b"HTTP/1.1 200 OK\r\n", b"X: x\r\n" * 100),
+        repeating(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1000),
+    ],
+    ids=["100s", "103s", "fields", "one field"],
+)
+async def test_a_head_without_end_ends_at_the_cap(client: httpx.AsyncClient, respond: Respond) -> None:
+    with pytest.raises(TransportFailure, match="the answer is too large"):
+        await fetch(client, respond)
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.01),
+        repeating(b"HTTP/1.1 200 OK\r\nX: ", b"x", pause=0.01),
+        repeating(CHUNKED, b"1\r\n \r\n", pause=0.01),
+        repeating(CHUNKED + b"0\r\n", b"X: x\r\n", pause=0.01),
+    ],
+    ids=["interim answers", "head", "chunks", "trailers"],
+)
+async def test_drops_without_end_end_at_the_deadline(client: httpx.AsyncClient, respond: Respond) -> None:
+    began = time.monotonic()
+    with pytest.raises(TimedOut) as raised:
+        await fetch(client, respond, seconds=0.2)
+    assert raised.value.sent
+    assert time.monotonic() - began < 1.2
+
+
+async def test_a_switch_of_protocols_is_no_answer(client: httpx.AsyncClient) -> None:
+    with pytest.raises(TransportFailure, match="did not speak HTTP"):
+        await fetch(client, saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"))
+
+
+# Bodies
+
+
+async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: httpx.AsyncClient) -> None:
+    chunk = b"40\r\n" + b"x" * 64 + b"\r\n"
+    answer = await fetch(client, saying(CHUNKED + chunk * (CAP // 64) + b"0\r\n\r\n"))
+    assert len(answer.content) == CAP
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        repeating(CHUNKED, b"1\r\nx\r\n" * 1000),
+        repeating(CHUNKED, b"1;" + b"x" * 9000 + b"\r\nx\r\n"),
+        repeating(CHUNKED + b"100;", b"x" * 1000),
+        repeating(CHUNKED + b"0\r\n", b"X: x\r\n" * 1000),
+    ],
+    ids=["tiny chunks", "chunk extensions", "one extension", "trailers"],
+)
+async def test_what_travels_beside_the_body_has_a_cap(client: httpx.AsyncClient, respond: Respond) -> None:
+    with pytest.raises(TransportFailure):
+        await fetch(client, respond)
+
+
+async def test_compressed_drops_end_at_the_deadline(client: httpx.AsyncClient) -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"{}")[:12]
+    with pytest.raises(TimedOut):
+        await fetch(client, repeating(start, b"", pause=0.01), seconds=0.2)
+
+
+async def test_others_have_their_turn_while_much_is_parsed(client: httpx.AsyncClient) -> None:
+    """One that sends as many and as small parts as it may: nobody waits for the end of that."""
+    many = saying(CHUNKED + b"1\r\nx\r\n" * (MAX_BODY // 6 - 10) + b"0\r\n\r\n")
+    turns = 0
+    flooded = asyncio.create_task(fetch(client, many))
+    while not flooded.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len((await flooded).content) == MAX_BODY // 6 - 10
+    assert turns > MAX_BODY // 8192
+
+
+@pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 200 << 10])
+async def test_what_follows_a_large_answer_is_not_the_next_ones(client: httpx.AsyncClient, size: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    body = b"x" * (size - len(head % size))
+    follower = OK + b"\r\n{}"
+    async with loopback(saying(head % len(body) + body + follower)) as server:
+        for _ in range(3):
+            request = client.build_request("GET", server.origin)
+            answer = await send(client, request, deadline=asyncio.get_running_loop().time() + 20)
+            assert answer.content == body
+
+
+# Names
+
+
+class NameServer:
+    """Answers from `zone`, and never for the names that it doesn't have, until it is released."""
+
+    def __init__(self, zone: dict[str, list[str]]) -> None:
+        self.zone = zone
+        self.asked: list[str] = []
+        self.released = threading.Event()
+
+    def look_up(self, host: str, _port: int) -> list[str]:
+        self.asked.append(host)
+        if host not in self.zone:
+            self.released.wait()
+            raise OSError("no answer")
+        return self.zone[host]
+
+
+async def test_a_name_server_that_hangs_holds_one_thread_a_name() -> None:
+    server = NameServer({"well.example": ["8.8.8.8"]})
+    resolve = PublicAddresses(server.look_up)
+    threads = threading.active_count()
+    # More names than the loop has threads for its own look-ups.
+    names = [f"hung{number}.example" for number in range(20)]
+    waiting = [asyncio.create_task(resolve(name, 443)) for name in names for _ in range(10)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(resolve("well.example", 443), 10) == ["8.8.8.8"]
+    assert sorted(server.asked) == sorted([*names, "well.example"])
+    assert threading.active_count() <= threads + len(names) + 1
+    # Whoever has no more time goes; who comes next waits for the look-up that is under way.
+    for task in waiting[10:]:
+        task.cancel()
+    late = asyncio.create_task(resolve(names[0], 443))
+    await asyncio.sleep(0)
+    server.released.set()
+    outcomes = await asyncio.gather(*waiting[:10], late, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unreachable] * 11
+    assert len(server.asked) == len(names) + 1
+
+
+@pytest.mark.parametrize("addresses", [[], ["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["8.8.8.8", "::1"]])
+async def test_one_private_address_of_a_name_is_enough(addresses: list[str]) -> None:
+    resolve = PublicAddresses(NameServer({"mixed.example": addresses}).look_up)
+    with pytest.raises(ForbiddenAddress):
+        await resolve("mixed.example", 443)
+
+
+async def test_each_connection_is_screened_anew() -> None:
+    """A name that leads elsewhere the second time (DNS rebinding)."""
+    server = NameServer({"rebound.example": ["8.8.8.8"]})
+    resolve = PublicAddresses(server.look_up)
+    assert await resolve("rebound.example", 443) == ["8.8.8.8"]
+    server.zone["rebound.example"] = ["127.0.0.1"]
+    with pytest.raises(ForbiddenAddress):
+        await resolve("rebound.example", 443)
+
+
+async def test_a_look_up_that_failed_is_made_again() -> None:
+    server = NameServer({})
+    server.released.set()
+    resolve = PublicAddresses(server.look_up)
+    with pytest.raises(Unreachable):
+        await resolve("later.example", 443)
+    server.zone["later.example"] = ["8.8.8.8"]
+    assert await resolve("later.example", 443) == ["8.8.8.8"]
+
+
+async def test_a_name_that_is_not_found_in_time_has_sent_nothing() -> None:
+    """Through the whole client: the deadline holds from the name on."""
+    server = NameServer({})
+    async with hanging_by_name(server) as client:
+        request = client.build_request("GET", "https://hung.example/")
+        with pytest.raises(TimedOut) as raised:
+            await send(client, request, deadline=asyncio.get_running_loop().time() + 0.1)
+    server.released.set()
+    assert not raised.value.sent
+
+
+def hanging_by_name(server: NameServer) -> httpx.AsyncClient:
+    transport = ProviderTransport(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
+    return httpx.AsyncClient(transport=transport, trust_env=False)
+
+
+async def test_an_answer_is_whole_in_one_piece_or_many(client: httpx.AsyncClient) -> None:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        for byte in OK + b"\r\n{}":
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    assert (await fetch(client, respond)).content == b"{}"
+    assert (await fetch(client, answering(b"{}"))).content == b"{}"

@@ -1,0 +1,192 @@
+"""Tokens that are given back: each entry of the catalogue to the sandbox, and what can go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import httpx
+import pytest
+from provider_entries import CREDENTIALS, provider
+from provider_loopback import Asked, Respond, answering, loopback
+
+from providers.authorization import authorization_url, challenge, new_state, new_verifier
+from providers.catalogue import Credentials, Provider, read_catalogue
+from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
+from providers.exchange import exchange_code
+from providers.http import open_client
+from providers.revocation import revoke
+from providers.token_answer import TokenAnswer
+from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
+ANSWER = TokenAnswer("CANARY-access", "CANARY-refresh", "Bearer", None, None, None)
+
+
+@pytest.fixture
+async def ours() -> AsyncGenerator[httpx.AsyncClient]:
+    async with open_client(allow_private=True, timeout=5) as client:
+        yield client
+
+
+def soon(seconds: float = 5) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def entry(origin: str, *lines: str) -> Provider:
+    return provider(origin=origin, tables="\n".join(["[revoke]", f"url = '{origin}/revoke'", *lines]))
+
+
+# The catalogue's entries, at the sandbox
+
+
+def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
+    catalogue = read_catalogue(process.folder / "catalogue", variables={}, allow_private=True)
+    return catalogue[slug], Credentials(f"client-{slug}", SECRET)
+
+
+async def connected(
+    client: httpx.AsyncClient, sandbox: Sandbox, entry: Provider, credentials: Credentials
+) -> TokenAnswer:
+    verifier = new_verifier() if entry.authorize.pkce == "S256" else None
+    url = authorization_url(
+        entry,
+        credentials,
+        redirect_uri=REDIRECT_URI,
+        state=new_state(),
+        code_challenge=challenge(verifier) if verifier else None,
+    )
+    code = (await sandbox.approve(url))["code"]
+    return await exchange_code(
+        client, entry, credentials, code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier, deadline=soon()
+    )
+
+
+@pytest.mark.parametrize("slug", REVOKING)
+async def test_the_sandbox_takes_the_tokens_no_more(
+    ours: httpx.AsyncClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+) -> None:
+    entry, credentials = of_sandbox(sandbox_process, slug)
+    answer = await connected(ours, sandbox, entry, credentials)
+    assert await sandbox.accepts(answer.access_token)
+    assert await revoke(ours, entry, credentials, answer, deadline=soon())
+    assert not await sandbox.accepts(answer.access_token)
+    assert (await sandbox.calls(slug, "revoke"))[-1]["outcome"] == "revoked"
+
+
+@pytest.mark.parametrize("slug", sorted({*SLUGS} - {*REVOKING}))
+async def test_an_entry_without_revocation_asks_nobody(
+    ours: httpx.AsyncClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+) -> None:
+    entry, credentials = of_sandbox(sandbox_process, slug)
+    answer = await connected(ours, sandbox, entry, credentials)
+    assert not await revoke(ours, entry, credentials, answer, deadline=soon())
+    assert await sandbox.accepts(answer.access_token)
+
+
+# What is sent
+
+
+async def sent(client: httpx.AsyncClient, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
+    async with loopback(answering(b"")) as server:
+        assert await revoke(client, entry(server.origin, *lines), credentials, ANSWER, deadline=soon())
+    (asked,) = server.asked
+    assert "CANARY" not in asked.line
+    assert "secret" not in asked.line
+    return asked
+
+
+@pytest.mark.parametrize(("token", "value"), [("access_token", "CANARY-access"), ("refresh_token", "CANARY-refresh")])
+async def test_the_token_that_is_wanted_is_in_the_form(ours: httpx.AsyncClient, token: str, value: str) -> None:
+    asked = await sent(ours, f"token = '{token}'", f"params = {{ token_type_hint = '{token}' }}")
+    assert asked.line == "POST /revoke HTTP/1.1"
+    assert asked.form == {"token": [value], "token_type_hint": [token]}
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"client:secret"
+
+
+async def test_with_client_secret_post_all_is_in_the_form(ours: httpx.AsyncClient) -> None:
+    asked = await sent(ours, "auth = 'client_secret_post'", "token = 'refresh_token'", "method = 'DELETE'")
+    assert asked.line == "DELETE /revoke HTTP/1.1"
+    assert asked.form == {"token": ["CANARY-refresh"], "client_id": ["client"], "client_secret": ["secret"]}
+    assert "authorization" not in asked.headers
+
+
+async def test_a_public_client_only_says_its_name(ours: httpx.AsyncClient) -> None:
+    asked = await sent(ours, "auth = 'none'", "token = 'access_token'", credentials=Credentials("client", None))
+    assert asked.form == {"token": ["CANARY-access"], "client_id": ["client"]}
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+async def test_a_bearer_is_in_the_header_alone(ours: httpx.AsyncClient, method: str) -> None:
+    asked = await sent(ours, "auth = 'bearer'", f"method = '{method}'")
+    assert asked.line == f"{method} /revoke HTTP/1.1"
+    assert asked.headers["authorization"] == "Bearer CANARY-access"
+    assert asked.body == b""
+    assert "content-type" not in asked.headers
+
+
+async def test_a_bearer_may_have_a_form_besides(ours: httpx.AsyncClient) -> None:
+    asked = await sent(ours, "auth = 'bearer'", "token = 'refresh_token'", "params = { all = 'yes' }")
+    assert asked.headers["authorization"] == "Bearer CANARY-access"
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert asked.form == {"all": ["yes"], "token": ["CANARY-refresh"]}
+
+
+async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: httpx.AsyncClient) -> None:
+    answer = replace(ANSWER, refresh_token=None)
+    async with loopback(answering(b"")) as server:
+        wanting = entry(server.origin, "token = 'refresh_token'")
+        assert not await revoke(ours, wanting, CREDENTIALS, answer, deadline=soon())
+    assert server.connections == 0
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
+async def test_a_success_needs_no_body(ours: httpx.AsyncClient, status: str) -> None:
+    async with loopback(answering(b"", status=status)) as server:
+        wanting = entry(server.origin, "token = 'access_token'")
+        assert await revoke(ours, wanting, CREDENTIALS, ANSWER, deadline=soon())
+
+
+async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("respond", "fault", "text"),
+    [
+        (answering(b'{"error": "invalid_client"}', status="401 No"), ErrorAnswer, "401: invalid_client"),
+        (answering(b'{"error": "CANARY"}', status="400 No"), ErrorAnswer, "400: no registered error code"),
+        (answering(b"CANARY", status="503 Busy"), ErrorAnswer, "503: no registered error code"),
+        (answering(b"", status="302 Found", headers=("Location: /other",)), UnreadableAnswer, "neither"),
+        (silence, TimedOut, "too long"),
+        (hang_up, TransportFailure, "broke"),
+    ],
+    ids=["401", "400", "503", "redirect", "silence", "hang up"],
+)
+async def test_anything_else_is_a_fault(
+    ours: httpx.AsyncClient, respond: Respond, fault: type[ProviderFault], text: str
+) -> None:
+    async with loopback(respond) as server:
+        wanting = entry(server.origin, "token = 'access_token'")
+        with pytest.raises(fault, match=text) as raised:
+            await revoke(ours, wanting, CREDENTIALS, ANSWER, deadline=soon(0.5))
+    assert len(server.asked) == 1
+    assert "CANARY" not in str(raised.value)
+
+
+async def test_nobody_there_is_a_fault(ours: httpx.AsyncClient) -> None:
+    with pytest.raises(Unreachable):
+        await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, ANSWER, deadline=soon())
