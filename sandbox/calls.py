@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -44,5 +45,6 @@ class Calls:
     def clear(self) -> None:
         self._calls.clear()
 
-    def listing(self) -> list[dict[str, Any]]:
-        return [asdict(call) for call in self._calls]
+    def listing(self, wanted: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
+        """In order, those whose fields have the wanted values."""
+        return [asdict(call) for call in self._calls if all(getattr(call, name) == wanted[name] for name in wanted)]

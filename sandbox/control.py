@@ -2,7 +2,7 @@
 
 | call                 | does                                                                                          |
 |----------------------|-----------------------------------------------------------------------------------------------|
-| GET, DELETE calls    | every call so far, in order / forget them                                                     |
+| GET, DELETE calls    | every call so far, in order, or with ?slug=, ?endpoint=, ?code= those / forget them           |
 | GET, DELETE faults   | {"names", "planned"} / plan nothing any more                                                  |
 | POST faults          | {"slug", "endpoint", "fault", "times": 1 (null: until cleared), "seconds"}                    |
 | GET tokens           | every token with its value, kind, state, slug, client_id, family, account, scope, expires_at  |
@@ -47,7 +47,7 @@ class Control:
     @property
     def routes(self) -> list[Route]:
         return [
-            Route("/calls", _told(self._list_calls)),
+            Route("/calls", _told(self._list_calls, _query)),
             Route("/calls", _told(self._forget_calls), methods=["DELETE"]),
             Route("/faults", _told(self._list_faults)),
             Route("/faults", _told(self._plan_fault), methods=["POST"]),
@@ -59,8 +59,10 @@ class Control:
             Route("/reset", _told(self._reset), methods=["POST"]),
         ]
 
-    def _list_calls(self, _body: bytes) -> Any:
-        return self._calls.listing()
+    def _list_calls(self, wanted: Mapping[str, str]) -> Any:
+        if unknown := wanted.keys() - {"slug", "endpoint", "code"}:
+            raise InstructionError(min(unknown), "is nothing that calls are listed by")
+        return self._calls.listing(wanted)
 
     def _forget_calls(self, _body: bytes) -> None:
         self._calls.clear()
@@ -118,14 +120,24 @@ class Control:
             self._providers[slug].settings = replace(settings)
 
 
-def _told(act: Callable[[bytes], Any]) -> Callable[[Request], Awaitable[Response]]:
-    """A route that answers with what `act` returns, 204 for nothing, 400 for an unclear instruction."""
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+async def _query(request: Request) -> Mapping[str, str]:
+    return request.query_params
+
+
+def _told(
+    act: Callable[[Any], Any], read: Callable[[Request], Awaitable[Any]] = _body
+) -> Callable[[Request], Awaitable[Response]]:
+    """A route that answers with what `act` makes of what is read, 204 for nothing, 400 for an unclear instruction."""
 
     async def endpoint(request: Request) -> Response:
         if refused := _from_elsewhere(request):
             return refused
         try:
-            result = act(await request.body())
+            result = act(await read(request))
         except InstructionError as unclear:
             return reply.document({"error": "invalid_request", "error_description": str(unclear)}, 400)
         return reply.empty() if result is None else reply.document(result)

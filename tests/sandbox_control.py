@@ -16,10 +16,10 @@ class Sandbox:
 
     async def exchanges(self, code: str) -> list[dict[str, Any]]:
         """The token requests for `code`, in order."""
-        return [call for call in await self._calls() if call["endpoint"] == "token" and call["code"] == code]
+        return await self._calls(endpoint="token", code=code)
 
     async def calls(self, slug: str, endpoint: str) -> list[dict[str, Any]]:
-        return [call for call in await self._calls() if call["slug"] == slug and call["endpoint"] == endpoint]
+        return await self._calls(slug=slug, endpoint=endpoint)
 
     async def fault(self, slug: str, name: str, *, endpoint: str = "token", seconds: float | None = None) -> None:
         """The next request to the endpoint meets the fault."""
@@ -42,8 +42,8 @@ class Sandbox:
         assert response.status_code == 302, response.text
         return dict(httpx.URL(response.headers["location"]).params)
 
-    async def _calls(self) -> list[dict[str, Any]]:
-        return (await self._client.get(f"{self.origin}/_control/calls")).json()
+    async def _calls(self, **wanted: str) -> list[dict[str, Any]]:
+        return (await self._client.get(f"{self.origin}/_control/calls", params=wanted)).json()
 
     async def _tell(self, method: str, what: str, order: dict[str, Any]) -> httpx.Response:
         response = await self._client.request(method, f"{self.origin}/_control/{what}", json=order)

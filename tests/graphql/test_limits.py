@@ -89,9 +89,13 @@ def test_depth() -> None:
 
 
 async def test_fragments_that_reference_fragments_cost_nothing(client: httpx.AsyncClient, gateway: Process) -> None:
-    began = time.process_time()
-    assert excess_of(parse(fragments(60))) == f"The document selects more than {FIELDS} fields at once."
-    assert time.process_time() - began < 0.1
+    taken: list[float] = []
+    # The best of some: other threads of this process, and the collection of its garbage, count in.
+    for _ in range(5):
+        began = time.process_time()
+        assert excess_of(parse(fragments(60))) == f"The document selects more than {FIELDS} fields at once."
+        taken.append(time.process_time() - began)
+    assert min(taken) < 0.1
     response = await client.post(f"{gateway.origin}/graphql", json={"query": fragments(60)})
     assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
     assert response.elapsed.total_seconds() < 1
@@ -111,10 +115,9 @@ async def test_the_editors_introspection_fits(client: httpx.AsyncClient, gateway
     assert "errors" in (await client.post(f"{gateway.origin}/graphql", json={"query": deeper})).json()
 
 
-selection = st.recursive(
-    st.sampled_from(["slug", "a: slug", "...F", "slug @skip(if: true)"]),
-    lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda parts: f"x {{ {' '.join(parts)} }}"),
-    max_leaves=40,
+leaf = st.sampled_from(["slug", "a: slug", "...F", "slug @skip(if: true)"])
+selection: st.SearchStrategy[str] = st.deferred(
+    lambda: leaf | st.lists(selection, min_size=1, max_size=4).map(lambda parts: f"x {{ {' '.join(parts)} }}")
 )
 
 

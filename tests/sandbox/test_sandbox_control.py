@@ -27,6 +27,21 @@ def test_every_call_is_logged_in_order_with_raw_values(world: World) -> None:
     assert served["authorization"] == f"Bearer {token['access_token']}"
 
 
+def test_calls_are_listed_by_what_they_were(world: World) -> None:
+    token = world.connect("sandbox")
+    world.account("sandbox", token["access_token"])
+    code = world.calls()[1]["code"]
+    for wanted, endpoints in (
+        ({"endpoint": "account"}, ["account"]),
+        ({"code": code}, ["authorize", "token"]),
+        ({"code": code, "endpoint": "token", "slug": "sandbox"}, ["token"]),
+        ({"slug": "oura"}, []),
+    ):
+        found = world.http.get(f"{world.base}/_control/calls", params=wanted).json()
+        assert [call["endpoint"] for call in found] == endpoints
+    assert world.http.get(f"{world.base}/_control/calls?form=x").status_code == 400
+
+
 def test_the_log_can_be_forgotten(world: World) -> None:
     world.authorize("sandbox")
     world.control("DELETE", "calls")
