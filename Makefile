@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations clean
+.PHONY: run test lint types layers sdl lock vendor migrations torture clean
 
 run: $(READY)
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon migrate
@@ -14,6 +14,15 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# The long torture run, on one engine after the other. ENGINES, KILLS and SEED say how: `make torture ENGINES=sqlite KILLS=20`.
+ENGINES ?= sqlite postgres
+KILLS ?= 200
+SEED ?=
+torture: $(READY)
+	for engine in $(ENGINES); do \
+		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
+	done
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -36,7 +45,7 @@ lock: $(READY)
 
 # Write the migration that brings the tables to what models/ says.
 migrations: $(READY)
-	$(BIN)/tortoise -c models.database.MIGRATION_CONFIGURATION makemigrations
+	$(BIN)/tortoise -c models.migrating.CONFIGURATION makemigrations
 
 # Fetch GraphiQL's files again, each checked against its pinned hash.
 vendor: $(READY)

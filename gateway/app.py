@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -14,13 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from gateway import practice
 from gateway.bearer import Verifier, open_verifier, read_bearer
 from gateway.edge import Edge
 from gateway.graphql_http import GraphQLEndpoint
+from gateway.health import Health
 from gateway.keys import open_vault
+from gateway.overload.admission import Admission, away_in, places
+from gateway.overload.rate import Rate
 from gateway.pages import Pages
 from gateway.settings import Settings, SettingsError
 from models.database import opened
@@ -51,28 +54,34 @@ class Gateway:
     redirects: RedirectAllowList
     verifier: Verifier
     vault: Vault
+    health: Health
+    rate: Rate
+    flights: Flights = field(default_factory=Flights)
     resources: Resources = field(init=False)
 
     async def open_context(self, request: Request) -> Context:
         """The request's context. Raises InvalidToken, and ServiceUnavailable when nobody can say."""
         try:
             token = read_bearer(_only(request.headers.getlist("authorization")))
-            caller = None if token is None else await self.verifier.verify(token)
+            with away_in(request.scope)():
+                caller = None if token is None else await self.verifier.verify(token)
         except InvalidToken as refusal:
             log.info("bearer.refused", reason=refusal.reason)
             raise
-        return Context(self.resources, caller, request.scope["state"]["request_id"])
+        self.rate.spend(caller)
+        request_id = request.scope["state"]["request_id"]
+        return Context(self.resources, caller, request_id, away_in(request.scope), partial(self.rate.spend, caller))
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         settings = self.settings
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(opened(settings.database_url))
+            database = await stack.enter_async_context(opened(settings.database_url, settings.database_limits))
+            await stack.enter_async_context(self.health.watching(database))
             client = open_client(allow_private=settings.private_providers, timeout=settings.provider_timeout)
             stack.push_async_callback(client.aclose)
             stack.push_async_callback(self.verifier.close)
-            flights = Flights()
-            stack.push_async_callback(flights.drain)
+            stack.push_async_callback(self.flights.drain)
             self.resources = Resources(
                 catalogue=self.catalogue,
                 registrations=self.registrations,
@@ -80,7 +89,7 @@ class Gateway:
                 vault=self.vault,
                 client=client,
                 provider_timeout=settings.provider_timeout,
-                flights=flights,
+                flights=self.flights,
             )
             self._tell()
             yield
@@ -96,19 +105,21 @@ class Gateway:
             log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
 
 
-def create_app(settings: Settings, environment: Mapping[str, str], origin: str) -> ASGIApp:
+def create_app(settings: Settings, environment: Mapping[str, str], origin: str) -> Edge:
     """The whole service. `origin` is where it is served, such as http://127.0.0.1:8000.
 
-    Raises SettingsError for settings, catalogue entries or keys that can't be used.
+    It has no thread, event loop or connection before its lifespan begins, so processes that are forked can share it
+    and agree on what is made up here. Raises SettingsError for settings, catalogue entries or keys that can't be used.
     """
     redirect_uris = settings.redirect_uris.split() + practice.redirect_uris(settings, origin)
     environment = practice.environment(settings, origin, environment)
     gateway = _gateway(settings, environment, redirect_uris)
     executor = Executor(explore=settings.explorer)
+    guests = practice.routes(settings, environment, redirect_uris)
     routes = [
         *rest_routes(executor, gateway.open_context),
         *_graphql_and_pages(settings, executor, gateway),
-        *practice.routes(settings, environment, redirect_uris),
+        *guests,
     ]
     app = Starlette(
         routes=routes,
@@ -117,8 +128,15 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     )
     # A redirect would be built from the Host header, and clients would send code and state there.
     app.router.redirect_slashes = False
-    paths = [route.path for route in routes if isinstance(route, Route)]
-    return Edge(app, paths, folders=[route.path for route in routes if isinstance(route, Mount)])
+    folders = [route.path for route in routes if isinstance(route, Mount)]
+    return Edge(
+        Admission(app, places(settings.concurrency), free=[f"{folder}/" for folder in folders]),
+        gateway.health,
+        paths=[route.path for route in routes if isinstance(route, Route)],
+        folders=folders,
+        guests=[route.path for route in guests if isinstance(route, Mount)],
+        landed=gateway.flights.drain,
+    )
 
 
 def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> Gateway:
@@ -134,7 +152,8 @@ def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: 
         if (credentials := read_credentials(entry, environment)) is not None
     }
     known = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE or slug in registrations}
-    return Gateway(settings, known, registrations, RedirectAllowList(redirect_uris), verifier, vault)
+    allowed = RedirectAllowList(redirect_uris)
+    return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate)
 
 
 def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway) -> list[BaseRoute]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import structlog
+
 from gateway.settings import SettingsError
-from models.database import DATABASE_DOWN, migrate, opened, pending_migrations
-from resolvers.failures import database_error
+from models.database import DatabaseDown, Limits, alive, opened
+from models.migrating import migrate, pending_migrations
+
+log = structlog.get_logger("tendon")
 
 
-async def check_database(url: str) -> None:
-    """Raises SettingsError when the database can't be opened or lacks migrations."""
+async def check_database(url: str, limits: Limits) -> None:
+    """Raises SettingsError for a file that can't be used, and for a database that lacks migrations.
+
+    A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
+    """
     with _told():
-        async with opened(url) as database:
-            pending = await pending_migrations(database)
+        try:
+            pending = await _pending(url, limits)
+        except DatabaseDown as fault:
+            if url.startswith("sqlite:"):
+                raise
+            log.warning("database.away", reason=fault.reason)
+            return
     if pending:
         raise SettingsError(f"the database lacks {', '.join(pending)}: run `tendon migrate`")
 
@@ -26,9 +37,17 @@ async def migrate_database(url: str) -> list[str]:
         return await migrate(url)
 
 
+async def _pending(url: str, limits: Limits) -> list[str]:
+    async with opened(url, limits) as database:
+        await alive(database)
+        return await pending_migrations(database)
+
+
 @contextmanager
 def _told() -> Generator[None]:
     try:
         yield
-    except (*DATABASE_DOWN, sqlite3.DatabaseError, OSError) as fault:
-        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({database_error(fault)})") from None
+    except DatabaseDown as fault:
+        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({fault.reason})") from None
+    except OSError as fault:
+        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({type(fault).__name__})") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -30,26 +32,34 @@ main = typer.Typer(
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="How many processes share the address.")]
 
 
 @main.command()
-def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Serve REST, GraphQL and the pages."""
+    _end_when_told()
     # Imported here, as below: the other commands then start fast.
     from gateway.app import create_app  # noqa: PLC0415
     from gateway.check import check_database  # noqa: PLC0415
     from gateway.server import run  # noqa: PLC0415
+    from gateway.supervisor import supervise  # noqa: PLC0415
 
     try:
         settings = read_settings()
         _check_host(settings, host)
+        _check_workers(settings, workers)
         logs.set_up(settings.log_level, dev=settings.dev)
         origin = _origin(host, port)
         app = create_app(settings, read_environment(), origin)
-        asyncio.run(check_database(settings.database_url))
+        asyncio.run(check_database(settings.database_url, settings.database_limits))
     except SettingsError as fault:
         _refuse(fault)
-    run(app, host, port, greeting=greeting(origin) if settings.dev else None)
+    welcome = greeting(origin) if settings.with_sandbox else None
+    if workers == 1:
+        run(app, host, port, drain=app.drain, greeting=welcome)
+    else:
+        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome)
 
 
 @main.command()
@@ -87,6 +97,7 @@ def sandbox(
     ] = None,
 ) -> None:
     """Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."""
+    _end_when_told()
     from gateway.practice import standalone  # noqa: PLC0415
     from gateway.server import run  # noqa: PLC0415
 
@@ -111,6 +122,24 @@ def _origin(host: str, port: int) -> str:
 def _check_host(settings: Settings, host: str) -> None:
     if settings.dev and not _is_loopback(host):
         raise SettingsError("TENDON_AUTH: dev lets anybody in, so it serves on a loopback address only")
+
+
+def _check_workers(settings: Settings, workers: int) -> None:
+    if workers > 1 and settings.with_sandbox:
+        raise SettingsError(
+            "--workers: the sandbox lives in one process only: set TENDON_SANDBOX=0, and run `tendon sandbox` beside"
+        )
+
+
+def _end_when_told() -> None:
+    """A stop that was asked for is no failure, also while nothing is served yet. Without a handler the first process of
+    a container would not even hear of it."""
+
+    def end(*_: object) -> NoReturn:
+        os._exit(0)
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, end)
 
 
 def _is_loopback(host: str) -> bool:

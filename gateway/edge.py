@@ -1,8 +1,11 @@
-"""The edge: what every answer carries, a request id for every request, one log line for each, and a last resort."""
+"""The edge: what every answer carries, a request id for every request, one log line for each, a last resort, and a
+process's end: what had begun is finished, what comes new is turned away."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
@@ -10,9 +13,12 @@ from uuid import uuid4
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from resolvers.errors import InternalError
+from gateway.health import Health
+from gateway.refusals import refusal
+from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.failures import described
 from rest.answers import problem_answer
+from rest.reading import BODY_LIMIT
 
 log = structlog.get_logger("tendon")
 
@@ -22,25 +28,46 @@ _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
 ]
 _OURS: Final = {name for name, _ in _HEADERS}
+_CLOSE: Final = (b"connection", b"close")
+# Seconds that a caller who is turned away gets to send the rest of the body.
+_REST: Final = 1.0
 
 
 class Edge:
-    """Wraps the whole app. The request id is made here, never taken from the caller, and stands in `scope["state"]`."""
+    """Wraps the whole app. The request id is made here, never taken from the caller, and stands in `scope["state"]`.
 
-    def __init__(self, app: ASGIApp, paths: Collection[str], folders: Collection[str]) -> None:
+    `folders` are the mounted paths, `guests` those of them that belong to the outside world and are not ours to turn
+    away. `landed` returns when the work is done whose caller went away.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        health: Health,
+        *,
+        paths: Collection[str],
+        folders: Collection[str],
+        guests: Collection[str],
+        landed: Callable[[], Awaitable[None]],
+    ) -> None:
         self._app = app
-        self._paths = frozenset(paths)
+        self._health = health
+        self._paths = frozenset((*paths, *health.paths))
         self._folders = tuple(f"{folder}/" for folder in folders)
+        self._guests = tuple(f"{folder}/" for folder in guests)
+        self._landed = landed
+        self._in_flight = 0
+        self._last_left = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
-        structlog.contextvars.clear_contextvars()
+        exchange = _Exchange(scope, send, self._health)
+        # Nothing else is bound for one request only. What is bound for the whole process stays.
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
-            await self._app(scope, receive, exchange.send)
+            await self._answer(scope, receive, exchange.send)
         except Exception as fault:  # noqa: BLE001 - the last resort
             log.error("fault", **described(fault))  # noqa: TRY400 - never the text
             if exchange.status is None:
@@ -48,10 +75,40 @@ class Edge:
         finally:
             self._note(exchange, scope)
 
+    async def drain(self) -> None:
+        """Turn away what comes from now on. Returns when what had begun before has ended."""
+        self._health.draining = True
+        if self._in_flight:
+            await self._last_left.wait()
+        await self._landed()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in self._health.paths:
+            await self._health(scope, receive, send)
+        elif scope["path"].startswith(self._guests):
+            await self._app(scope, receive, send)
+        elif self._health.draining:
+            await _turn_away(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._in_flight += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight and self._health.draining:
+                self._last_left.set()
+
     def _note(self, exchange: _Exchange, scope: Scope) -> None:
-        """The access log. A query may hold a code, so it is left out."""
+        """The access log. A query may hold a code, so it is left out. Probes come all the time, and of what admission
+        turns away there is one line for many: a flood must not flood the log."""
+        if "deaf" in scope["state"]:
+            return
         path = self._shown(scope["path"])
-        log.info("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
+        write = log.debug if path in self._health.paths else log.info
+        write("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
 
     def _shown(self, path: str) -> str:
         """A path of ours, or `?`: what a caller made up is no line of our log."""
@@ -63,10 +120,11 @@ class Edge:
 class _Exchange:
     """One request and what was answered."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, health: Health) -> None:
         self.request_id = uuid4().hex
         self.status: int | None = None
         self._send = send
+        self._health = health
         self._began = perf_counter()
         scope.setdefault("state", {})["request_id"] = self.request_id
 
@@ -74,9 +132,27 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[Any] = [pair for pair in message.get("headers", ()) if pair[0] not in _OURS]
-            message["headers"] = [*headers, *_HEADERS, (b"x-request-id", self.request_id.encode())]
+            headers += [*_HEADERS, (b"x-request-id", self.request_id.encode())]
+            message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
 
     @property
     def milliseconds(self) -> float:
         return round((perf_counter() - self._began) * 1000, 1)
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes in the body first: to hang up on one that is still coming may cost the caller the answer (RFC 9112 9.6)."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REST):
+            await _take_in(receive)
+    await refusal(ServiceUnavailable(), scope)(scope, receive, send)
+
+
+async def _take_in(receive: Receive) -> None:
+    size = 0
+    while size <= BODY_LIMIT:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return

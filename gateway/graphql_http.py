@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
+from gateway.refusals import graphql_refusal
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.answers import encode, problem_headers
 from rest.problems import STATUS, NotAcceptable
 from rest.reading import json_object, object_of, parameters
 from rest.shim import OpenContext
-from schema.execution import Executor, Failure, Outcome
+from schema.execution import Executor, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class GraphQLEndpoint:
             return self._page()
         media = preferred(accept, JSON, GRAPHQL)
         if media is None:
-            return _refusal(NotAcceptable(), JSON)
+            return graphql_refusal(NotAcceptable(), JSON)
         try:
             asked = await _read(request)
             context = await self._open_context(request)
         except Problem as problem:
-            return _refusal(problem, media)
+            return graphql_refusal(problem, media)
         outcome = await self._executor.run(
             asked.query, asked.variables, context, operation_name=asked.operation_name, read_only=asked.read_only
         )
@@ -97,12 +98,6 @@ def _refused(body: dict[str, Any], problem: Problem, media: str) -> Response:
     if media == JSON and status == STATUS[ValidationError.code]:
         status = 200
     return _response(body, status, media, problem_headers(problem))
-
-
-def _refusal(problem: Problem, media: str) -> Response:
-    """A request that could not even be read: the status says so whatever the media type."""
-    body = {"errors": [Failure(problem).formatted]}
-    return _response(body, STATUS[problem.code], media, problem_headers(problem))
 
 
 def _response(body: dict[str, Any], status: int, media: str, headers: dict[str, str] | None = None) -> Response:

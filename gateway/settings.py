@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from models.database import configuration
+from gateway.overload.rate import Rate, read_rate
+from models.engine import Limits, configuration
 from models.vault import VaultError, read_keys
 from resolvers.redirects import RedirectAllowList
 
@@ -31,13 +32,14 @@ class DatabaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    database_url: str = f"sqlite://{_HOME}/tendon.db"
+    # It may hold a password.
+    database_url: str = Field(f"sqlite://{_HOME}/tendon.db", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("database_url")
     @classmethod
     def _database(cls, url: str) -> str:
-        configuration(url)
+        configuration(url, Limits())
         return url
 
 
@@ -79,8 +81,12 @@ class Settings(DatabaseSettings, CatalogueSettings):
     redirect_uris: str = ""
     vault_keys: SecretStr | None = None
     provider_timeout: float = 10
+    database_pool: int = 10
+    database_timeout: float = 5
     explore: bool | None = None
     sandbox: bool | None = None
+    concurrency: int = 32
+    rate_limit: str | None = None
 
     @field_validator("redirect_uris")
     @classmethod
@@ -95,12 +101,42 @@ class Settings(DatabaseSettings, CatalogueSettings):
             _read_keys(keys.get_secret_value())
         return keys
 
-    @field_validator("provider_timeout")
+    @field_validator("database_pool")
+    @classmethod
+    def _connections(cls, connections: int) -> int:
+        if not 1 <= connections <= 1000:  # noqa: PLR2004 - said in the message
+            raise ValueError("must be from 1 to 1000 connections")
+        return connections
+
+    @field_validator("provider_timeout", "database_timeout")
     @classmethod
     def _seconds(cls, seconds: float) -> float:
         if not 0 < seconds <= 60:  # noqa: PLR2004 - said in the message
             raise ValueError("must be more than 0 and at most 60 seconds")
         return seconds
+
+    @property
+    def database_limits(self) -> Limits:
+        return Limits(self.database_pool, self.database_timeout)
+
+    @field_validator("concurrency")
+    @classmethod
+    def _concurrency(cls, working: int) -> int:
+        if not 1 <= working <= 1000:  # noqa: PLR2004 - said in the message
+            raise ValueError("must be from 1 to 1000 requests")
+        return working
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, rate: str | None) -> str | None:
+        if rate is not None:
+            read_rate(rate)
+        return rate
+
+    @property
+    def rate(self) -> Rate:
+        """Each caller's. In dev there is none unless it is set."""
+        return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
 
     @property
     def explorer(self) -> bool:

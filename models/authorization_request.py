@@ -20,9 +20,10 @@ class RequestStatus(StrEnum):
 class AuthorizationRequest(Model):
     """One row per state. The state itself is never stored, only its SHA-256; so is the code that claimed it.
 
-    `registration` pins our client and the provider's endpoints as they were when the user left. `owner` and
-    `lease_until` say which attempt holds the claim and from when on it counts as dead. `error` is the contract's
-    code of a failed request, so that a repeated callback hears the same. The row may be purged after `purge_after`.
+    `registration` pins our client and the provider's endpoints as they were when the user left. `owner` is
+    the attempt that holds or held the claim, and from `lease_until` on it counts as dead. `error` is the contract's
+    code of a failed request, so that a repeated callback hears the same. After `purge_after` a claim is to be ended and
+    any other row may go. All moments are of the database's clock.
     """
 
     state_hash = fields.CharField(max_length=64, primary_key=True)

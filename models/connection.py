@@ -20,7 +20,8 @@ class ConnectionStatus(StrEnum):
 class Connection(Model):
     """One row per (user, provider): connecting again renews it. `account` is the provider's own id of the user.
 
-    Tokens are sealed for `seal_row` of this row and their column; see `vault.py`.
+    Tokens are sealed for `seal_row` of this row and their column; see `vault.py`. `version` counts how
+    often they came, `granted_at` is when they did, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -34,6 +35,8 @@ class Connection(Model):
     refresh_token = fields.BinaryField(null=True)
     expires_at = fields.DatetimeField(null=True)
     last_sync_at = fields.DatetimeField(null=True)
+    version = fields.IntField(db_default=1)
+    granted_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 

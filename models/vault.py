@@ -41,6 +41,11 @@ class Vault:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._active = next(iter(keys))
 
+    @property
+    def active(self) -> str:
+        """The id of the key that seals."""
+        return self._active
+
     def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
         key_id = self._active.encode()
         head = bytes((_VERSION, len(key_id))) + key_id

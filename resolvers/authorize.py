@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
-from models.authorization_request import AuthorizationRequest, RequestStatus
 from models.database import transaction
+from models.statement import Statement
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
 from resolvers.context import Context, Registration
 from resolvers.errors import ValidationError
-from resolvers.states import LIFE, purge, state_hash
+from resolvers.states import LIFE, clear_away, state_hash
 
 log = structlog.get_logger("tendon")
+
+_REMEMBER: Final = Statement(
+    """
+    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
+        status, created_at, expires_at, purge_after)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', now(), after($8), after($8))""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     state = new_state()
     verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
     await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
-    await purge()
+    await clear_away(context)
     url = authorization_url(
         registration.provider,
         registration.credentials,
@@ -57,26 +65,24 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
 async def _remember(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str | None
 ) -> None:
-    now, key, scopes = datetime.now(UTC), state_hash(state), list(registration.provider.authorize.scopes)
+    key, scopes, slug = state_hash(state), list(registration.provider.authorize.scopes), registration.provider.slug
+    sealed = _sealed(context, key, verifier)
     async with transaction():
-        await AuthorizationRequest.create(
-            state_hash=key,
-            user_id=user,
-            provider=registration.provider.slug,
-            redirect_uri=redirect_uri,
-            registration=registration.fingerprint,
-            scopes=scopes,
-            verifier=_sealed(context, key, verifier),
-            status=RequestStatus.PENDING,
-            created_at=now,
-            expires_at=now + LIFE,
-            purge_after=now + LIFE,
+        await _REMEMBER.rows(
+            key,
+            user,
+            slug,
+            redirect_uri,
+            registration.fingerprint,
+            json.dumps(scopes),
+            sealed,
+            LIFE.total_seconds(),
         )
         await audit.record(
             context,
             audit.AUTHORIZE,
             subject=user,
-            provider=registration.provider.slug,
+            provider=slug,
             outcome=audit.OK,
             scopes=scopes,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.vault import Vault
 from providers.catalogue import Catalogue, Credentials, Provider
+from providers.turnstile import Turnstiles
 from resolvers.caller import Caller
 from resolvers.errors import ProviderNotFound
 from resolvers.flights import Flights
@@ -43,6 +45,7 @@ class Resources:
     client: httpx.AsyncClient
     provider_timeout: float
     flights: Flights
+    turnstiles: Turnstiles = field(default_factory=Turnstiles)
 
     def registration(self, slug: str) -> Registration:
         """Our client at the provider. Raises ProviderNotFound, also when it has no credentials here."""
@@ -52,10 +55,20 @@ class Resources:
         return found
 
 
+def _unlimited(_operations: int) -> None:
+    """Nothing is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request. `caller` is None when it came without a token."""
+    """One request. `caller` is None when it came without a token.
+
+    `with context.away():` surrounds what waits for somebody else, so that others may work meanwhile. `spend` counts
+    operations of the caller beyond the first. It raises RateLimited.
+    """
 
     resources: Resources
     caller: Caller | None
     request_id: str
+    away: Callable[[], AbstractContextManager[None]] = nullcontext
+    spend: Callable[[int], None] = _unlimited

@@ -1,26 +1,20 @@
-"""What unexpected exceptions are, for callers and for the log: the database being away, or a fault of ours."""
+"""An unexpected exception, as the log may show it."""
 
 from __future__ import annotations
 
 import traceback
 from typing import Any, Final
 
-from models.database import DATABASE_DOWN
+from models.database import DatabaseDown
 
 # How far down a chain of causes, and how many frames of it, the log goes.
 _LINKS: Final = 5
 _FRAMES: Final = 12
 
 
-def is_database_down(cause: BaseException) -> bool:
-    """By exact type: the ORM's subclasses of these are faults of ours, such as a broken constraint."""
-    return type(cause) in DATABASE_DOWN
-
-
-def database_error(cause: BaseException) -> str:
-    """The kind, and SQLite's own name for what is wrong, such as SQLITE_BUSY or SQLITE_FULL."""
-    inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else cause
-    return f"{type(cause).__name__} {getattr(inner, 'sqlite_errorname', '')}".strip()
+def outage(cause: BaseException) -> str | None:
+    """What is wrong with the database, for the log; None when it is something else."""
+    return cause.reason if isinstance(cause, DatabaseDown) else None
 
 
 def described(cause: BaseException) -> dict[str, Any]:

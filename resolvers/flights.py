@@ -19,6 +19,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._chores: set[asyncio.Task[Any]] = set()
         self._landings: dict[str, asyncio.Event] = {}
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
@@ -27,6 +28,12 @@ class Flights:
         self._tasks.add(task)
         task.add_done_callback(self._landed)
         return await asyncio.shield(task)
+
+    def meanwhile(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` beside everything else. Nobody waits for it, and the end of the process cuts it short."""
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._landed)
 
     @contextmanager
     def under_way(self, key: str) -> Generator[None]:
@@ -50,13 +57,18 @@ class Flights:
             await asyncio.wait_for(landing.wait(), max(seconds, 1))
 
     async def drain(self) -> None:
-        """Wait until all that is under way has ended."""
+        """Wait until all that is under way has ended, and give up the rest."""
         while self._tasks:
             # Unlike gather, this leaves them alone when it is cancelled itself.
             await asyncio.wait(self._tasks)
+        for chore in self._chores:
+            chore.cancel()
+        if self._chores:
+            await asyncio.wait(self._chores)
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._chores.discard(task)
         if not task.cancelled():
             # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
             task.exception()

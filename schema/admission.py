@@ -23,8 +23,9 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from resolvers.errors import Problem, Unauthenticated, ValidationError
-from schema.limits import TOKENS, LimitsRule
+from resolvers.context import Context
+from resolvers.errors import Problem, RateLimited, Unauthenticated, ValidationError
+from schema.limits import TOKENS, LimitsRule, root_fields
 from schema.queries import PUBLIC_FIELDS
 
 # Built once: validation is cached by the identity of the rules, too.
@@ -61,13 +62,24 @@ class Admission(SchemaExtension):
             return ValidationError("operationName must name one of the document's operations.")
         if running.context.caller is None and not is_public(document, running.operation_name):
             return Unauthenticated()
-        return None
+        return _over_the_rate(running.context, document, running.operation_name)
 
 
 class OpenAdmission(Admission):
     """The same, with introspection."""
 
     rules = OPEN_RULES
+
+
+def _over_the_rate(context: Context, document: DocumentNode, operation_name: str | None) -> Problem | None:
+    """Each root field is an operation. The first was counted when the request came."""
+    more = root_fields(document, operation_name) - 1
+    try:
+        if more > 0:
+            context.spend(more)
+    except RateLimited as refusal:
+        return refusal
+    return None
 
 
 def _operations(document: DocumentNode) -> int:

@@ -10,7 +10,7 @@ import structlog
 from graphql import GraphQLError
 
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
-from resolvers.failures import database_error, described, is_database_down
+from resolvers.failures import described, outage
 
 log = structlog.get_logger("tendon")
 
@@ -45,8 +45,8 @@ def without_input(message: str, *, suggest: bool) -> str:
 
 
 def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:
-    if is_database_down(cause):
-        log.error("database.down", error=database_error(cause))
+    if reason := outage(cause):
+        log.error("database.down", error=reason)
         return ServiceUnavailable()
     log.error("fault", path=path, **described(cause))
     return InternalError()

@@ -11,9 +11,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from providers.catalogue import BUILT_IN
+from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile
 from tests.interfaces import GraphQL, Interface, Rest
+from tests.postgres import PostgresServer, programs
 from tests.processes import Process, free_port, tendon
 from tests.sandbox_control import Sandbox
 
@@ -76,16 +79,47 @@ def settings(sandbox_process: Process) -> dict[str, str]:
     }
 
 
-def start_gateway(folder: Path, settings: dict[str, str]) -> Process:
-    """A migrated gateway with a database of its own in `folder`."""
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    server = PostgresServer(programs())
+    yield server
+    server.remove()
+
+
+async def new_database(request: pytest.FixtureRequest, folder: Path, engine: str) -> Database:
+    if engine == "sqlite":
+        return SqliteFile(folder / "tendon.db")
+    return PostgresDatabase(await request.getfixturevalue("postgres").create())
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+async def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The one that the shared gateway uses."""
+    return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
+
+
+@pytest.fixture(params=ENGINES)
+async def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """One that no other test uses."""
+    # The ORM keeps statements by connection and table: of another engine, where one process uses two.
+    EXECUTOR_CACHE.clear()
+    return await new_database(request, tmp_path, request.param)
+
+
+def start_gateway(folder: Path, settings: dict[str, str], database: Database | None = None) -> Process:
+    """A gateway on the database, which is migrated first; without one on an SQLite file in `folder`."""
+    if database:
+        settings = settings | {"TENDON_DATABASE_URL": database.url}
     migrated = tendon("migrate", cwd=folder, settings=settings)
     assert migrated.returncode == 0, migrated.stderr
     return Process("serve", folder=folder, settings=settings, port=free_port())
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
-    process = start_gateway(tmp_path_factory.mktemp("gateway"), settings)
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str], shared_database: Database
+) -> Generator[Process]:
+    process = start_gateway(tmp_path_factory.mktemp("gateway"), settings, shared_database)
     yield process
     process.stop()
 

@@ -41,9 +41,19 @@ def tendon(*arguments: str, cwd: Path, settings: Mapping[str, str]) -> subproces
 
 
 class Process:
-    """A command of Tendon that serves on `port` until it is stopped. All it says goes to the file `log`."""
+    """A command of Tendon that serves on `port` until it is stopped. All it says goes to the file `log`.
 
-    def __init__(self, command: str, *arguments: str, folder: Path, settings: Mapping[str, str], port: int = 0) -> None:
+    It is `awaited` until it listens."""
+
+    def __init__(
+        self,
+        command: str,
+        *arguments: str,
+        folder: Path,
+        settings: Mapping[str, str],
+        port: int = 0,
+        awaited: bool = True,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port or free_port()
@@ -51,14 +61,15 @@ class Process:
         self.log = folder / f"{command}.log"
         self._command = [str(TENDON), command, "--port", str(self.port), *arguments]
         self._settings = dict(settings)
-        self.start()
+        self.start(awaited=awaited)
 
-    def start(self) -> None:
+    def start(self, *, awaited: bool = True) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, cwd=self.folder, env=environment(**self._settings), stdout=log, stderr=log
             )
-        self._wait()
+        if awaited:
+            self._wait()
 
     def kill(self) -> None:
         """As a crash does it."""
@@ -67,7 +78,14 @@ class Process:
 
     def stop(self) -> int:
         """As an operator does it. Returns the exit status."""
-        self._process.send_signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
+        return self.wait()
+
+    def tell(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Returns the exit status."""
         return self._process.wait(timeout=40)
 
     @property

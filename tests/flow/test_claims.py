@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sqlite3
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.conftest import Person, begin, start_gateway
+from tests.databases import Database
 from tests.interfaces import GraphQL, Interface, Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
@@ -82,23 +82,21 @@ async def test_a_state_is_bound(api: Interface, sandbox: Sandbox, someone: Perso
     assert (await api.complete(someone.token, **callback)).code is None
 
 
-async def test_a_state_expires(api: Interface, sandbox: Sandbox, someone: Person, gateway: Process) -> None:
+async def test_a_state_expires(api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database) -> None:
     callback = await begin(api, sandbox, someone)
-    _let_time_pass(gateway, someone)
+    await _let_time_pass(shared_database, someone)
     assert (await api.complete(someone.token, **callback)).code == "INVALID_STATE"
     assert await sandbox.exchanges(callback["code"]) == []
 
 
 async def test_what_is_past_remembering_is_purged(
-    api: Interface, sandbox: Sandbox, someone: Person, another: Person, gateway: Process
+    api: Interface, sandbox: Sandbox, someone: Person, another: Person, shared_database: Database
 ) -> None:
     await begin(api, sandbox, someone)
-    _let_time_pass(gateway, someone)
+    await _let_time_pass(shared_database, someone)
     await begin(api, sandbox, another)
-    with _database(gateway) as database:
-        assert database.execute(
-            "SELECT count(*) FROM authorization_request WHERE user_id = ?", [someone.id]
-        ).fetchone() == (0,)
+    left = "SELECT count(*) FROM authorization_request WHERE user_id = $1"
+    assert await shared_database.value(left, someone.id) == 0
 
 
 @pytest.mark.parametrize("iss", [None, "", "https://evil.example", "HTTP://127.0.0.1"])
@@ -142,23 +140,31 @@ async def test_what_a_redirect_error_means(
 
 
 async def test_a_registration_that_changed_is_not_redeemed(
-    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+    sandbox: Sandbox,
+    someone: Person,
+    client: httpx.AsyncClient,
+    settings: dict[str, str],
+    tmp_path: Path,
+    own_database: Database,
 ) -> None:
-
-    gateway = start_gateway(tmp_path, settings)
+    gateway = start_gateway(tmp_path, settings, own_database)
     callback = await begin(Rest(client, gateway.origin), sandbox, someone, "oura")
     gateway.stop()
-    moved = Process("serve", folder=tmp_path, settings=settings | {"OURA_CLIENT_ID": "another"})
+    moved = start_gateway(tmp_path, settings | {"OURA_CLIENT_ID": "another"}, own_database)
     answer = await Rest(client, moved.origin).complete(someone.token, **callback)
     moved.stop()
     assert (answer.code, await sandbox.exchanges(callback["code"])) == ("INVALID_STATE", [])
 
 
 async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
-    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+    sandbox: Sandbox,
+    someone: Person,
+    client: httpx.AsyncClient,
+    settings: dict[str, str],
+    tmp_path: Path,
+    own_database: Database,
 ) -> None:
-
-    gateway = start_gateway(tmp_path, settings)
+    gateway = start_gateway(tmp_path, settings, own_database)
     callback = await begin(Rest(client, gateway.origin), sandbox, someone)
     await sandbox.fault("sandbox", "slow", seconds=1.5)
     task = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
@@ -166,9 +172,8 @@ async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
     gateway.kill()
     with contextlib.suppress(httpx.HTTPError):
         await task
-    with _database(gateway) as database:
-        assert database.execute("SELECT status FROM authorization_request").fetchall() == [("exchanging",)]
-        database.execute("UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00'")
+    assert await own_database.fetch("SELECT status FROM authorization_request") == [("exchanging",)]
+    await own_database.fetch("UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00'")
     gateway.start()
     for _ in range(2):
         answer = await Rest(client, gateway.origin).complete(someone.token, **callback)
@@ -178,21 +183,24 @@ async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
 
 
 async def test_a_stop_lets_the_exchange_finish(
-    sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str], tmp_path: Path
+    sandbox: Sandbox,
+    someone: Person,
+    client: httpx.AsyncClient,
+    settings: dict[str, str],
+    tmp_path: Path,
+    own_database: Database,
 ) -> None:
-
-    gateway = start_gateway(tmp_path, settings)
+    gateway = start_gateway(tmp_path, settings, own_database)
     callback = await begin(Rest(client, gateway.origin), sandbox, someone)
     await sandbox.fault("sandbox", "slow", seconds=1)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(Rest(client, gateway.origin).complete(someone.token, **callback), 0.3)
     assert await asyncio.to_thread(gateway.stop) == 0
-    with _database(gateway) as database:
-        assert database.execute("SELECT status FROM connection").fetchall() == [("connected",)]
+    assert await own_database.fetch("SELECT status FROM connection") == [("connected",)]
 
 
 async def test_a_database_that_stumbles_after_the_exchange(
-    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process
+    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process, shared_database: Database
 ) -> None:
     """The code is spent by then, so what was received is stored as soon as it can be."""
     callback = await begin(api, sandbox, someone)
@@ -200,24 +208,22 @@ async def test_a_database_that_stumbles_after_the_exchange(
     already = gateway.said.count("store.failed")
     waiting = asyncio.create_task(api.complete(someone.token, **callback))
     await asyncio.sleep(0.2)
-    with _database(gateway) as database:
-        database.execute("ALTER TABLE connection RENAME TO elsewhere")
-        async with asyncio.timeout(10):
-            while gateway.said.count("store.failed") == already:  # noqa: ASYNC110 - another process writes it
-                await asyncio.sleep(0.02)
-        database.execute("ALTER TABLE elsewhere RENAME TO connection")
+    await shared_database.fetch("ALTER TABLE connection RENAME TO elsewhere")
+    async with asyncio.timeout(10):
+        while gateway.said.count("store.failed") == already:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.02)
+    await shared_database.fetch("ALTER TABLE elsewhere RENAME TO connection")
     assert (await waiting).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
 async def test_a_database_that_is_away_before_the_exchange(
-    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process
+    api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database
 ) -> None:
     callback = await begin(api, sandbox, someone)
-    with _database(gateway) as database:
-        database.execute("ALTER TABLE authorization_request RENAME TO elsewhere")
-        answer = await api.complete(someone.token, **callback)
-        database.execute("ALTER TABLE elsewhere RENAME TO authorization_request")
+    await shared_database.fetch("ALTER TABLE authorization_request RENAME TO elsewhere")
+    answer = await api.complete(someone.token, **callback)
+    await shared_database.fetch("ALTER TABLE elsewhere RENAME TO authorization_request")
     assert answer.code == "SERVICE_UNAVAILABLE"
     if isinstance(api, Rest):
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
@@ -239,15 +245,8 @@ async def test_a_browser_callback_with_the_raw_body(
     assert (await GraphQL(client, api.origin).complete(someone.token, **callback)).code == "VALIDATION_ERROR"
 
 
-def _database(gateway: Process) -> contextlib.closing[sqlite3.Connection]:
-    return contextlib.closing(
-        sqlite3.connect(gateway.folder / ".tendon" / "tendon.db", isolation_level=None, timeout=10)
+async def _let_time_pass(database: Database, person: Person) -> None:
+    past = "'2020-01-01 00:00:00+00:00'"
+    await database.fetch(
+        f"UPDATE authorization_request SET expires_at = {past}, purge_after = {past} WHERE user_id = $1", person.id
     )
-
-
-def _let_time_pass(gateway: Process, person: Person) -> None:
-    with _database(gateway) as database:
-        database.execute(
-            "UPDATE authorization_request SET expires_at = ?, purge_after = ? WHERE user_id = ?",
-            ["2020-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00", person.id],
-        )

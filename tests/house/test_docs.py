@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from models.database import configuration
+from models.engine import Limits, configuration
 from providers.catalogue import BUILT_IN, read_catalogue
 from rest.problems import STATUS
 from tests.conftest import SLUGS, start_gateway
@@ -61,7 +61,7 @@ def test_every_provider_has_a_recorded_answer(slug: str) -> None:
 def test_the_database_of_the_readme_opens() -> None:
     default = re.search(r"`TENDON_DATABASE_URL` \|.*\| `(.+?)` \|", README)
     assert default
-    assert configuration(default[1])
+    assert configuration(default[1], Limits())
 
 
 @pytest.fixture

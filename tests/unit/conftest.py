@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from models.database import migrate, opened
+from models.database import opened
+from models.migrating import migrate
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,11 @@ from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue
 from providers.token_answer import TokenAnswer
 from resolvers import claims, renewal
+from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
 from resolvers.caller import WRITE, Caller
 from resolvers.context import Context, Registration, Resources
+from resolvers.exchanging import Received
 from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 
@@ -43,11 +45,11 @@ def resources() -> Resources:
 async def connect(shared: Resources, user: str, token: str) -> None:
     context = Context(shared, Caller(user, "app", frozenset({WRITE})), uuid4().hex)
     authorization = await authorize_connection(context, "fitbit", REDIRECT_URI)
-    attempt = claims.Attempt.of(user, shared.registration("fitbit"), REDIRECT_URI, authorization.state, "code:x")
-    request = await claims.claim(context, attempt)
-    assert request is not None
+    attempt = Attempt.of(user, shared.registration("fitbit"), REDIRECT_URI, authorization.state, "code:x")
+    claim = await claims.claim(context, attempt)
+    assert claim is not None
     answer = TokenAnswer(token, token, "Bearer", None, None, None)
-    connection = await renewal.renew(context, attempt, request, answer, request.scopes)
+    connection = await renewal.renew(context, attempt, Received(claim, answer, claim.now), claim.request.scopes)
     assert connection.user_id == user
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +17,13 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 
 from models.audit_event import AuditEvent
 from models.connection import Connection, ConnectionStatus
-from models.database import UnsupportedDatabase, configuration, migrate, opened, pending_migrations
+from models.database import APPS, DatabaseDown, UnsupportedDatabase, opened
+from models.engine import Limits, configuration
+from models.migrating import migrate, pending_migrations
+from tests.conftest import new_database
+from tests.databases import Database
+from tests.processes import tendon
+from tests.tables import tables
 
 NEWEST = sorted(path.stem for path in (Path(__file__).parents[2] / "models" / "migrations").glob("[0-9]*.py"))
 
@@ -29,6 +34,9 @@ def open_umask() -> Iterator[None]:
     before = os.umask(0)
     yield
     os.umask(before)
+
+
+USUAL = Limits()
 
 
 @pytest.mark.parametrize(
@@ -44,19 +52,46 @@ def open_umask() -> Iterator[None]:
         " sqlite://tendon.db",
         "file:tendon.db",
         "tendon.db",
-        "postgres://user:CANARY@database.example/tendon",
         "mysql://user:CANARY@database.example/tendon",
+        "postgres:/CANARY",
+        "postgres://",
+        "postgres://user:CANARY@database.example",
+        "postgres://user:CANARY@database.example/",
+        "postgres://user:CANARY@/tendon",
+        "postgres://:CANARY@database.example/tendon",
+        "postgres://user:CANARY@database.example:port/tendon",
+        "postgres://user:CANARY@database.example:99999/tendon",
+        "postgres://user:CANARY@database.example/a/b",
+        "postgres://user:CANARY@[database.example/tendon",
+        "postgres://user:CANARY@database.example/tendon#x",
+        "postgres://user:CANARY@database.example/tendon?password=CANARY",
+        "postgres://user:CANARY@database.example/tendon?sslmode=CANARY",
     ],
 )
 def test_other_urls(url: str) -> None:
     with pytest.raises(UnsupportedDatabase) as raised:
-        configuration(url)
-    assert str(raised.value) == "must be sqlite://PATH"
+        configuration(url, USUAL)
+    assert str(raised.value).startswith("m")
+    assert "CANARY" not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["tendon.db", ".tendon/tendon.db", "/var/lib/tendon.db", "a b?c=d&e#f%20.db"])
 def test_a_path_is_taken_as_it_stands(path: str) -> None:
-    assert configuration(f"sqlite://{path}")["connections"]["default"]["credentials"]["file_path"] == path
+    assert configuration(f"sqlite://{path}", USUAL)["credentials"]["file_path"] == path
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("postgres://me@db.example/tendon", ("me", None, "db.example", 5432, "tendon", None)),
+        ("postgresql://me:p%40ss%2F@db.example:6/t%20n", ("me", "p@ss/", "db.example", 6, "t n", None)),
+        ("postgres://me@/tendon?host=/run/postgresql", ("me", None, "/run/postgresql", 5432, "tendon", None)),
+        ("postgres://me@[::1]/tendon?sslmode=require", ("me", None, "::1", 5432, "tendon", "require")),
+    ],
+)
+def test_a_servers_url(url: str, meant: tuple[str | int | None, ...]) -> None:
+    found = configuration(url, USUAL)["credentials"]
+    assert tuple(found[name] for name in ("user", "password", "host", "port", "database", "ssl")) == meant
 
 
 async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> None:
@@ -74,7 +109,7 @@ async def test_what_can_not_be_opened_says_so_at_once(tmp_path: Path) -> None:
     """And is not in the way of what is opened next."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("this is no database, and it is longer than a header of one\n" * 20)
-    for name, fault in (("folder", IsADirectoryError), ("text", sqlite3.DatabaseError)):
+    for name, fault in (("folder", IsADirectoryError), ("text", DatabaseDown)):
         with pytest.raises(fault):
             await _open(f"sqlite://{tmp_path}/{name}")
     await migrate(f"sqlite://{tmp_path}/tendon.db")
@@ -85,8 +120,8 @@ async def _open(url: str) -> None:
         pass
 
 
-async def test_migrating_once_is_enough(tmp_path: Path) -> None:
-    url = f"sqlite://{tmp_path}/tendon.db"
+async def test_migrating_once_is_enough(own_database: Database) -> None:
+    url = own_database.url
     async with opened(url) as database:
         assert await pending_migrations(database) == NEWEST
     assert await migrate(url) == NEWEST
@@ -95,37 +130,49 @@ async def test_migrating_once_is_enough(tmp_path: Path) -> None:
         assert await pending_migrations(database) == []
 
 
+def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp_path: Path) -> None:
+    settings = {"TENDON_DATABASE_URL": own_database.url}
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(tendon, "migrate", cwd=tmp_path, settings=settings) for _ in range(4)]
+    said = sorted(run.result().stdout for run in runs)
+    assert [run.result().returncode for run in runs] == [0] * 4
+    assert said == [f"applied {', '.join(NEWEST)}\n", *["nothing to apply\n"] * 3]
+
+
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     """What `make migrations` would write: nothing."""
-    url = f"sqlite://{tmp_path}/tendon.db"
-    async with opened(url) as database:
+    async with opened(f"sqlite://{tmp_path}/tendon.db") as database:
         assert database.apps is not None
-        changes = await MigrationAutodetector(database.apps, configuration(url)["apps"]).changes()
+        changes = await MigrationAutodetector(database.apps, APPS).changes()
     assert [change.operations for change in changes] == []
 
 
-async def test_migrated_tables_are_those_of_the_models(tmp_path: Path) -> None:
+async def test_migrated_tables_are_those_of_the_models(
+    own_database: Database, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Column by column and index by index, as the database itself has them."""
-    await migrate(f"sqlite://{tmp_path}/migrated.db")
-    async with opened(f"sqlite://{tmp_path}/generated.db") as database:
+    await migrate(own_database.url)
+    (tmp_path / "generated").mkdir()
+    fresh = await new_database(request, tmp_path / "generated", own_database.engine)
+    async with opened(fresh.url) as database:
         await database.generate_schemas()
-    migrated, generated = _shape(tmp_path / "migrated.db"), _shape(tmp_path / "generated.db")
+    migrated, generated = await tables(own_database), await tables(fresh)
     assert migrated.keys() - generated.keys() == {"tortoise_migrations"}
     assert {table: migrated[table] for table in generated} == generated
 
 
-async def test_indexes_are_really_there(tmp_path: Path) -> None:
-    await migrate(f"sqlite://{tmp_path}/tendon.db")
-    shape = _shape(tmp_path / "tendon.db")
-    assert (True, ("user_id", "provider")) in shape["connection"][1]
-    assert (False, ("purge_after",)) in shape["authorization_request"][1]
-    assert (True, ("state_hash",)) in shape["authorization_request"][1]
-    assert (False, ("subject", "at")) in shape["audit_event"][1]
+async def test_indexes_are_really_there(own_database: Database) -> None:
+    await migrate(own_database.url)
+    found = await tables(own_database)
+    assert (True, ("user_id", "provider")) in found["connection"].indexes
+    assert (False, ("purge_after",)) in found["authorization_request"].indexes
+    assert (True, ("state_hash",)) in found["authorization_request"].indexes
+    assert (False, ("subject", "at")) in found["audit_event"].indexes
 
 
-async def test_one_connection_for_user_and_provider(tmp_path: Path) -> None:
-    await migrate(f"sqlite://{tmp_path}/tendon.db")
-    async with opened(f"sqlite://{tmp_path}/tendon.db"):
+async def test_one_connection_for_user_and_provider(own_database: Database) -> None:
+    await migrate(own_database.url)
+    async with opened(own_database.url):
         await connect("alice", "oura")
         await connect("alice", "fitbit")
         await connect("bob", "oura")
@@ -139,29 +186,6 @@ async def test_settings_of_the_connection(tmp_path: Path) -> None:
         for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 2}.items():
             found = await database.db("default").execute_query_dict(f"PRAGMA {pragma}")
             assert list(found[0].values()) == [value], pragma
-
-
-Shape = tuple[list[tuple[str, str, int, int]], set[tuple[bool, tuple[str, ...]]]]
-
-
-def _shape(path: Path) -> dict[str, Shape]:
-    """Each table's columns (name, type, not null, part of the key) and indexes (unique, columns)."""
-    with closing(sqlite3.connect(path)) as database:
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        return {name: (_columns(database, name), _indexes(database, name)) for (name,) in names.fetchall()}
-
-
-def _columns(database: sqlite3.Connection, table: str) -> list[tuple[str, str, int, int]]:
-    rows = database.execute('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', [table])
-    return rows.fetchall()
-
-
-def _indexes(database: sqlite3.Connection, table: str) -> set[tuple[bool, tuple[str, ...]]]:
-    indexes = database.execute('SELECT name, "unique" FROM pragma_index_list(?)', [table]).fetchall()
-    return {
-        (bool(unique), tuple(column for (column,) in database.execute("SELECT name FROM pragma_index_info(?)", [name])))
-        for name, unique in indexes
-    }
 
 
 async def note(name: str) -> None:

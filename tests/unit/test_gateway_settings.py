@@ -99,9 +99,15 @@ def test_what_is_empty_is_not_set(read: Read) -> None:
     [
         ("AUTH", "CANARY", "dev"),
         ("AUTH", "DEV", "dev"),
-        ("DATABASE_URL", "CANARY", "must be sqlite://PATH"),
-        ("DATABASE_URL", "sqlite://", "must be sqlite://PATH"),
-        ("DATABASE_URL", "postgres://tendon:CANARY@database.example/tendon", "must be sqlite://PATH"),
+        ("DATABASE_URL", "CANARY", "must be sqlite://PATH or postgres://user@host/database"),
+        ("DATABASE_URL", "sqlite://", "must be sqlite://PATH, with the path of a file"),
+        (
+            "DATABASE_URL",
+            "postgres://tendon:CANARY@database.example",
+            "must name user, host and database: postgres://user@host/database",
+        ),
+        ("DATABASE_POOL", "0", "must be from 1 to 1000 connections"),
+        ("DATABASE_TIMEOUT", "0", "must be more than 0 and at most 60 seconds"),
         ("REDIRECT_URIS", "/CANARY", "entry 1 is not an absolute URI"),
         (
             "REDIRECT_URIS",
@@ -189,7 +195,7 @@ def test_the_environment_goes_before_the_file(read: Read, tmp_path: Path) -> Non
 
 
 def test_secrets_do_not_print_themselves(read: Read) -> None:
-    settings = read(PRODUCTION | INTROSPECTION)
+    settings = read(PRODUCTION | INTROSPECTION | {"DATABASE_URL": "postgres://tendon:CANARY@database.example/tendon"})
     assert "CANARY" not in f"{settings!r} {settings}"
     assert KEY.partition(":")[2] not in f"{settings!r} {settings}"
 
@@ -197,16 +203,16 @@ def test_secrets_do_not_print_themselves(read: Read) -> None:
 def test_a_command_that_can_not_start_says_why(tmp_path: Path) -> None:
     wrong = {
         "TENDON_AUTH": "dev",
-        "TENDON_DATABASE_URL": "postgres://tendon:CANARY@database.example/tendon",
+        "TENDON_DATABASE_URL": "postgres://tendon:CANARY@database.example/",
         "TENDON_REDIRECT_URIS": "https://CANARY/#",
         "TENDON_VAULT_KEYS": "main:CANARY",
     }
     for command, lines in (
-        ("migrate", ["TENDON_DATABASE_URL: must be sqlite://PATH"]),
+        ("migrate", ["TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database"]),
         (
             "serve",
             [
-                "TENDON_DATABASE_URL: must be sqlite://PATH",
+                "TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database",
                 "TENDON_REDIRECT_URIS: entry 1 is not an absolute URI without a fragment",
                 "TENDON_VAULT_KEYS: the vault key main is not base64",
             ],

@@ -1,0 +1,140 @@
+"""Health, for what runs this process: `/livez` says that it answers, `/readyz` that it can do its work.
+
+Neither asks for a token, and neither says more than words: what is wrong in detail is in the log, once per change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from tortoise.context import TortoiseContext
+
+from models.database import alive
+from models.migrating import pending_migrations
+from models.vault import Vault
+from models.vault_key import unusable_keys
+from resolvers.failures import described, outage
+from rest.answers import answer, problem_answer
+from rest.problems import MethodNotAllowed
+
+log = structlog.get_logger("tendon")
+
+LIVE: Final = "/livez"
+READY: Final = "/readyz"
+
+# Seconds that a look at the database counts for, and that one may take.
+_FRESH: Final = 1.0
+_PATIENCE: Final = 2.0
+
+# A Response may be sent any number of times: it holds nothing of a request.
+_ALIVE: Final = answer({"status": "ok"})
+_GOOD: Final = answer({"status": "ready"})
+_WRONG_METHOD: Final = problem_answer(MethodNotAllowed("GET, HEAD"))
+
+
+class Health:
+    """Of one process. `draining` is set when it was told to stop."""
+
+    paths: Final = (LIVE, READY)
+
+    def __init__(self, vault: Vault) -> None:
+        self.draining = False
+        self._vault = vault
+        self._database: TortoiseContext | None = None
+        self._at_head = False
+        self._reasons: Sequence[str] = ("database",)
+        self._looked_at = -_FRESH
+        self._look: asyncio.Task[None] | None = None
+        self._told: tuple[Sequence[str], Any] = ((), None)
+
+    @asynccontextmanager
+    async def watching(self, database: TortoiseContext) -> AsyncGenerator[None]:
+        """The database to look at, for as long as the block runs. The first look is taken now: it notes the key that
+        seals, and the log says whether this process is ready also where nobody probes."""
+        self._database = database
+        self._begin()
+        try:
+            yield
+        finally:
+            if self._look:
+                self._look.cancel()
+                await asyncio.wait({self._look})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request to one of `paths`."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await _WRONG_METHOD(scope, receive, send)
+        elif scope["path"] == LIVE:
+            await _ALIVE(scope, receive, send)
+        else:
+            reasons = await self.reasons()
+            await (_unready(reasons) if reasons else _GOOD)(scope, receive, send)
+
+    async def reasons(self) -> Sequence[str]:
+        """Why this process should be sent no requests: of `draining`, `database`, `migrations` and `keys`.
+
+        Probes share one look at the database, which is taken at most once a second and given up after two.
+        """
+        if self.draining:
+            return ("draining",)
+        if self._look is None and monotonic() - self._looked_at >= _FRESH:
+            self._begin()
+        if self._look:
+            # A probe that hangs up must not end the look for the others.
+            await asyncio.shield(self._look)
+        return self._reasons
+
+    def _begin(self) -> None:
+        self._look = asyncio.create_task(self._see())
+
+    async def _see(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reasons, detail = await self._seen()
+        except Exception as fault:  # noqa: BLE001 - a probe is always answered
+            reasons, detail = ("database",), _why(fault)
+        finally:
+            self._look, self._looked_at = None, monotonic()
+        self._reasons = reasons
+        self._tell(reasons, detail)
+
+    async def _seen(self) -> tuple[Sequence[str], dict[str, Any]]:
+        """What is wrong, and more of it for the log. Raises what the database raises."""
+        if self._database is None:
+            return ("database",), {"error": "not opened yet"}
+        if not self._at_head:
+            await alive(self._database)
+            if pending := await pending_migrations(self._database):
+                return ("migrations",), {"pending": pending}
+            self._at_head = True
+        keys = await unusable_keys(self._vault)
+        return (("keys",), {"keys": keys}) if keys else ((), {})
+
+    def _tell(self, reasons: Sequence[str], detail: dict[str, Any]) -> None:
+        if (reasons, detail) == self._told:
+            return
+        self._told = (reasons, detail)
+        if reasons:
+            log.warning("unready", reasons=list(reasons), **detail)
+        else:
+            log.info("ready")
+
+
+def _why(fault: Exception) -> dict[str, Any]:
+    if isinstance(fault, TimeoutError):
+        return {"error": f"no answer within {_PATIENCE} seconds"}
+    reason = outage(fault)
+    return {"error": reason} if reason else described(fault)
+
+
+def _unready(reasons: Sequence[str]) -> Response:
+    response = answer({"status": "unready", "reasons": list(reasons)}, 503)
+    response.headers["Retry-After"] = "1"
+    return response

@@ -1,0 +1,102 @@
+"""How many operations one caller may ask for, counted in this process: of N processes each allows as many.
+
+The generic cell rate algorithm (ITU-T I.371, A.1): a bucket that holds a count and fills up evenly, kept as one number
+a caller, the moment at which it is full again. The library `limits` was tried and left: in memory it walks over all
+callers it knows after every hit, which at 100,000 of them and 500 hits a second takes a whole core.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from resolvers.caller import Caller
+from resolvers.errors import RateLimited
+
+log = structlog.get_logger("tendon")
+
+# Callers to remember. One takes about 200 bytes.
+REMEMBERED: Final = 50_000
+_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
+_NOTATION: Final = re.compile(rf"([1-9][0-9]{{0,6}})/({'|'.join(_SECONDS)})")
+
+
+class Rate:
+    """`count` operations every `seconds`, and as many at once by whoever was quiet that long."""
+
+    def __init__(
+        self, count: int, seconds: float, *, remembered: int = REMEMBERED, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._count = count
+        self._interval = seconds / count
+        self._whole = seconds
+        self._remembered = remembered
+        self._clock = clock
+        self._full_again: OrderedDict[str, float] = OrderedDict()
+
+    def spend(self, caller: Caller | None, operations: int = 1) -> None:
+        """Count operations of a caller. Raises RateLimited, which costs the caller nothing further.
+
+        Those without a caller count for nobody: they are Admission's business and a proxy's.
+        """
+        if caller is None:
+            return
+        seconds = self.wait(_name(caller), operations)
+        if seconds:
+            log.info("caller.limited", seconds=seconds)
+            raise RateLimited(retry_after=seconds)
+
+    def wait(self, name: str, operations: int = 1) -> int:
+        """0 when the operations are allowed, which counts them; else the seconds after which they will be.
+
+        More at once than the bucket holds count as a full one, or they would never be allowed.
+        """
+        now = self._clock()
+        full_again = max(self._full_again.get(name, now), now) + min(operations, self._count) * self._interval
+        excess = full_again - now - self._whole
+        # A billionth is for sums of floats.
+        if excess > 1e-9 * self._whole:
+            return math.ceil(excess)
+        self._full_again[name] = full_again
+        self._full_again.move_to_end(name)
+        self._forget(now)
+        return 0
+
+    def _forget(self, now: float) -> None:
+        """Those whose bucket is full again, as they come to the front, and the quietest where there are too many."""
+        names = self._full_again
+        for _ in range(2):
+            oldest = next(iter(names), None)
+            if oldest is not None and (names[oldest] <= now or len(names) > self._remembered):
+                del names[oldest]
+
+
+class Unlimited(Rate):
+    """Everybody may ask for anything."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1)
+
+    def spend(self, caller: Caller | None, operations: int = 1) -> None:
+        """Nothing is counted."""
+
+
+def read_rate(text: str) -> Rate:
+    """`100/second`, `6000/minute`, `100000/hour` or `off`. Raises ValueError, which quotes nothing."""
+    if text == "off":
+        return Unlimited()
+    found = _NOTATION.fullmatch(text.replace(" ", ""))
+    if found is None:
+        raise ValueError("must be off or a rate such as 100/second, 6000/minute or 100000/hour")
+    return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+def _name(caller: Caller) -> str:
+    """A user and an app may have the same name."""
+    return f"app {caller.client_id}" if caller.user is None else f"user {caller.user}"

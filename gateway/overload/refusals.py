@@ -1,0 +1,39 @@
+"""What those are told who are turned away, in the form of the interface they came by. Made once, because it is sent
+when there is no time for anything."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+from uuid import uuid4
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from gateway.negotiation import GRAPHQL, JSON
+from gateway.refusals import GRAPHQL_PATH, graphql_refusal, media_of
+from resolvers.errors import ServiceUnavailable
+from rest.answers import problem_answer
+
+_FULL: Final = ServiceUnavailable("Too much is going on here just now. Try again shortly.")
+_REST: Final = problem_answer(_FULL)
+_BY_MEDIA: Final = {media: graphql_refusal(_FULL, media) for media in (JSON, GRAPHQL)}
+
+
+def refusal(scope: Scope) -> Response:
+    """503 with Retry-After, for a request."""
+    media = media_of(scope)
+    return _REST if media is None else _BY_MEDIA[media]
+
+
+def early_refusal(head: bytes) -> bytes:
+    """The same as bytes, for a connection that is one too many. `head` is what came of its first request."""
+    target = head.split(b" ", 2)[1:2]
+    graphql = bool(target) and target[0].partition(b"?")[0] == GRAPHQL_PATH.encode()
+    answer = _BY_MEDIA[GRAPHQL if GRAPHQL.encode() in head.lower() else JSON] if graphql else _REST
+    status = HTTPStatus(answer.status_code)
+    lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
+    lines += [b"%s: %s" % pair for pair in answer.raw_headers]
+    lines += [b"cache-control: no-store", b"referrer-policy: no-referrer", b"x-content-type-options: nosniff"]
+    lines += [b"x-request-id: " + uuid4().hex.encode(), b"connection: close"]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body)

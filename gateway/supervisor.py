@@ -1,0 +1,204 @@
+"""Several workers on one address, forked by a parent that looks after them and serves nothing itself.
+
+uvicorn has a supervisor, too. It spawns, so that each worker would import and build everything anew and make up its own
+secrets; it takes an import string and its own Server only; and its workers outlive a parent that is killed, and keep
+the port.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, NoReturn
+
+import structlog
+from starlette.types import ASGIApp
+
+from gateway.address import Address
+from gateway.server import CANT_START, GRACE, Drain, Server, configuration
+from resolvers.failures import described
+
+log = structlog.get_logger("tendon")
+
+# Seconds. The parent looks after its workers that often,
+_TICK: Final = 0.1
+# takes one that ended before this for one that can't serve,
+_SETTLED: Final = 10.0
+# and lets this pass, doubled with each of them in a row, before the next.
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 30.0
+# So many in a row without a worker that ever served are enough, beside one for each place.
+_TRIES: Final = 4
+# Threads that were told to end, such as a closed database's, have that long before the first fork.
+_JOIN: Final = 5.0
+# A worker ends by itself when its grace is over.
+_KILL_AFTER: Final = GRACE + 5
+
+
+def supervise(app: ASGIApp, host: str, port: int, *, workers: int, drain: Drain, greeting: str | None = None) -> None:
+    """Serve with `workers` processes until told to stop. Exits with status 3 when nothing can be served.
+
+    Call it without an event loop, and without a thread that goes on.
+    """
+    _join_threads()
+    try:
+        address = Address(host, port)
+    except OSError as fault:
+        log.error("listening.failed", host=host, port=port, error=fault.strerror)  # noqa: TRY400
+        sys.exit(CANT_START)
+
+    def serve(listeners: list[socket.socket], lifeline: int, announce: Callable[[], None]) -> None:
+        Server(configuration(app, host, port, drain), drain, announce, lifeline).run(listeners)
+
+    sys.exit(_Parent(serve, address, workers, greeting).run())
+
+
+class _Parent:
+    """Two pipes join it with its workers. Of `lifeline` only the parent holds the writing end: closed on purpose or by
+    the parent's death, it tells every worker to drain, and can't be missed as a signal can while a worker starts.
+    Into `word` a worker writes a byte when it serves."""
+
+    def __init__(
+        self,
+        serve: Callable[[list[socket.socket], int, Callable[[], None]], None],
+        address: Address,
+        places: int,
+        greeting: str | None,
+    ) -> None:
+        self._serve = serve
+        self._address = address
+        self._places = places
+        self._greeting = greeting
+        self._lifeline, self._held = os.pipe()
+        self._word, self._saying = os.pipe()
+        os.set_blocking(self._word, False)
+        self._workers: dict[int, float] = {}
+        self._signals = 0
+        self._served = False
+        self._early = 0
+        self._not_before = 0.0
+
+    def run(self) -> int:
+        """Returns the exit status: 0 after a drain, 1 when workers had to be killed, 3 when none ever served."""
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(wanted, self._note_signal)
+        while not self._signals:
+            self._reap()
+            if self._hopeless:
+                log.error("workers.failed", tries=self._early)
+                return self._drain() or CANT_START
+            self._fill()
+            self._listen()
+            time.sleep(_TICK)
+        return self._drain()
+
+    def _note_signal(self, *_: object) -> None:
+        self._signals += 1
+
+    @property
+    def _hopeless(self) -> bool:
+        return not self._served and self._early >= self._places + _TRIES
+
+    def _fill(self) -> None:
+        while len(self._workers) < self._places and time.monotonic() >= self._not_before:
+            try:
+                pid = self._fork()
+            except OSError as fault:
+                # The machine is short of something. The workers that are there go on.
+                log.error("worker.not.started", error=fault.strerror)  # noqa: TRY400 - never the text
+                self._rest(0)
+                return
+            self._workers[pid] = time.monotonic()
+            log.info("worker.started", pid=pid)
+
+    def _fork(self) -> int:
+        """Returns in the parent only. Raises OSError."""
+        listeners = self._address.sockets()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._work(listeners)
+            return pid
+        finally:
+            self._address.forget(listeners)
+
+    def _reap(self) -> None:
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            # As the first process of a container the parent is given the orphans of others, too.
+            if (began := self._workers.pop(pid, None)) is not None:
+                log.info("worker.ended", pid=pid, status=os.waitstatus_to_exitcode(status))
+                self._rest(time.monotonic() - began)
+
+    def _rest(self, lived: float) -> None:
+        """After a worker that hardly lived, a pause: what ends each of them at once must not keep the machine busy."""
+        self._early = self._early + 1 if lived < _SETTLED else 0
+        pause = min(_FIRST_PAUSE * 2.0 ** min(self._early - 1, 20), _LONGEST_PAUSE) if self._early else 0
+        self._not_before = time.monotonic() + pause
+
+    def _listen(self) -> None:
+        with suppress(BlockingIOError):
+            if not os.read(self._word, 64) or self._served:
+                return
+            self._served = True
+            if self._greeting:
+                print(self._greeting, flush=True)  # noqa: T201 - for the person at the terminal
+
+    def _drain(self) -> int:
+        """A second signal, or workers that outlive their grace: they are killed."""
+        os.close(self._held)
+        self._address.leave()
+        deadline = time.monotonic() + _KILL_AFTER
+        killed = False
+        while self._workers:
+            if self._signals > 1 or time.monotonic() >= deadline:
+                killed = True
+                self._kill()
+            self._reap()
+            time.sleep(_TICK / 5)
+        return 1 if killed else 0
+
+    def _kill(self) -> None:
+        for pid in self._workers:
+            os.kill(pid, signal.SIGKILL)
+
+    def _work(self, listeners: list[socket.socket]) -> NoReturn:
+        """The life of a worker. It never returns into what the parent was doing."""
+        status = 1
+        try:
+            # The parent's own ends, and its handlers, are no business of the worker.
+            os.close(self._held)
+            os.close(self._word)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            structlog.contextvars.bind_contextvars(worker=os.getpid())
+            self._serve(listeners, self._lifeline, lambda: _say(self._saying))
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        except BaseException as fault:  # noqa: BLE001 - whatever it is, it ends this process only
+            log.error("worker.failed", **described(fault))  # noqa: TRY400 - never the text
+        finally:
+            os._exit(status)
+
+
+def _join_threads() -> None:
+    """A lock that another thread holds while this one forks is never released in the worker."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(_JOIN)
+    if threading.active_count() > 1:
+        raise RuntimeError("a process with several threads can't be forked safely")
+
+
+def _say(word: int) -> None:
+    with suppress(OSError):
+        os.write(word, b"!")

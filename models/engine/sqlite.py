@@ -1,0 +1,119 @@
+"""SQLite through aiosqlite: one file, and one connection for all tasks of a process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+from tortoise.connection import get_connections
+
+from models.engine.down import DatabaseDown, told
+
+
+def judge(fault: BaseException) -> DatabaseDown | None:
+    """A broken constraint or a wrong statement of ours is no outage. `DatabaseError` itself is a file that is none."""
+    if isinstance(fault, sqlite3.OperationalError) or type(fault) is sqlite3.DatabaseError:
+        return DatabaseDown(getattr(fault, "sqlite_errorname", type(fault).__name__))
+    return None
+
+
+class _Held(ConnectionWrapper[Any]):
+    """The connection, for one statement."""
+
+    async def __aenter__(self) -> Any:
+        await self._lock.acquire()
+        try:
+            with told(judge):
+                await self.ensure_connection()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        if fault is not None and (down := judge(fault)):
+            raise down from fault
+
+
+class Client(SqliteClient):
+    def acquire_connection(self) -> ConnectionWrapper[Any]:
+        return _Held(self._lock, self)
+
+    def _in_transaction(self) -> TransactionContext:
+        return _Context(self)
+
+
+class _Transaction(SqliteTransactionWrapper):
+    def acquire_connection(self) -> ConnectionWrapper[Any]:
+        return _Held(self._lock, self)
+
+    async def begin(self) -> None:
+        """Takes the write lock at once: SQLite can't turn a reader into a writer when another has written meanwhile."""
+        with told(judge):
+            await self._connection.execute("BEGIN IMMEDIATE")
+
+    async def commit(self) -> None:
+        try:
+            with told(judge):
+                await self._connection.commit()
+        except DatabaseDown:
+            # On a full disk the transaction is still open.
+            await self.rollback()
+            raise
+
+    async def rollback(self) -> None:
+        """Nothing is lost when it fails: the file is rolled back when it is opened next."""
+        with suppress(sqlite3.Error):
+            await self._connection.rollback()
+
+
+class _Context(TransactionContext):
+    """A transaction that takes the connection for itself. The ORM's own keeps it for ever when cancelled in BEGIN.
+
+    A cancelled statement is run by aiosqlite's thread all the same, so what is asked of it next comes after.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._name = client.connection_name
+
+    async def __aenter__(self) -> Any:
+        await self._client._lock.acquire()  # noqa: SLF001
+        try:
+            if self._client._connection is None:  # noqa: SLF001
+                with told(judge):
+                    await self._client.create_connection(with_db=True)
+        except BaseException:
+            self._client._lock.release()  # noqa: SLF001
+            raise
+        self._transaction = _Transaction(self._client)
+        self._token = get_connections().set(self._name, self._transaction)
+        try:
+            await self._transaction.begin()
+        except BaseException:
+            await self._end(self._transaction.rollback)
+            raise
+        return self._transaction
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end(self._transaction.commit if kind is None else self._transaction.rollback)
+
+    async def _end(self, how: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await how()
+        finally:
+            get_connections().reset(self._token)
+            self._client._lock.release()  # noqa: SLF001
+
+
+client_class = Client

@@ -1,0 +1,37 @@
+"""The provider's own id of the user, asked for where the token answer has none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from models.connection import Connection
+from models.database import DatabaseDown
+from providers.errors import ProviderFault
+from providers.exchange import find_account
+from providers.provider import Provider
+from providers.token_answer import TokenAnswer
+from resolvers import renewal
+from resolvers.context import Context
+
+# Seconds that the user is kept waiting for it.
+_PATIENCE: Final = 3.0
+
+log = structlog.get_logger("tendon")
+
+
+async def name_account(context: Context, provider: Provider, answer: TokenAnswer, connection: Connection) -> None:
+    """The tokens are stored by now: this is good to have and never worth them."""
+    if answer.account is not None or provider.account is None:
+        return
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    try:
+        with context.away():
+            account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        await renewal.name_account(connection, account)
+    except ProviderFault as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+    except DatabaseDown as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=fault.reason)

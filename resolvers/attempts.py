@@ -1,0 +1,63 @@
+"""One callback's attempt to redeem a state, and what it holds once it has the claim."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from models.authorization_request import AuthorizationRequest
+from models.statement import loaded
+from resolvers.context import Registration
+from resolvers.states import state_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One callback's wish to redeem a state. `answer_hash` is of what the provider sent: a code, or a refusal."""
+
+    user: str
+    registration: Registration
+    redirect_uri: str
+    key: str
+    answer_hash: str
+    owner: str
+
+    @classmethod
+    def of(cls, user: str, registration: Registration, redirect_uri: str, state: str, answer: str) -> Attempt:
+        digest = hashlib.sha256(answer.encode()).hexdigest()
+        return cls(user, registration, redirect_uri, state_hash(state), digest, uuid4().hex)
+
+    @property
+    def binding(self) -> tuple[str, str, str, str, str]:
+        """A callback that differs in any of it is told INVALID_STATE."""
+        registration = self.registration
+        return self.key, self.user, registration.provider.slug, self.redirect_uri, registration.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that is ours alone to exchange, and the version of the connection that it will renew, 0 for none.
+
+    `claimed_at` is of the database's clock, `since` the same moment of the running loop's.
+    """
+
+    request: AuthorizationRequest
+    version: int
+    claimed_at: datetime
+    since: float
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Claim:
+        request, claimed_at = loaded(AuthorizationRequest, row), row["claimed_at"]
+        if isinstance(claimed_at, str):
+            claimed_at = datetime.fromisoformat(claimed_at)
+        return cls(request, row["version"] or 0, claimed_at, asyncio.get_running_loop().time())
+
+    @property
+    def now(self) -> datetime:
+        """By the database's clock, without asking it."""
+        return self.claimed_at + timedelta(seconds=asyncio.get_running_loop().time() - self.since)

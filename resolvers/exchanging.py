@@ -1,0 +1,132 @@
+"""Claiming a request and asking the provider for its tokens, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NoReturn
+
+import structlog
+
+from models.authorization_request import AuthorizationRequest
+from models.vault import VaultError
+from providers.errors import ProviderFault, TransportFailure
+from providers.exchange import exchange_code
+from providers.token_answer import TokenAnswer
+from providers.turnstile import Permit
+from resolvers import claims, outcomes, refusals
+from resolvers.attempts import Attempt, Claim
+from resolvers.callback import Callback
+from resolvers.context import Context
+from resolvers.errors import InternalError, Problem, ServiceUnavailable
+
+# Seconds to wait for a place among those who ask a provider.
+_PLACE: Final = 0.5
+
+log = structlog.get_logger("tendon")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the provider gave for a claim, and when, by the database's clock."""
+
+    claim: Claim
+    answer: TokenAnswer
+    granted_at: datetime
+
+
+async def claim_and_exchange(
+    context: Context, attempt: Attempt, callback: Callback, hold: AsyncExitStack
+) -> Received | None:
+    """None when another attempt has the claim. What is claimed is held until `hold` is closed.
+
+    Waits for a place at the provider first: who can't ask it now claims nothing. Raises HeldBack then, and the problem
+    that the provider's answer is.
+    """
+    async with _permitted(context, attempt) as permit:
+        claim = await claims.claim(context, attempt)
+        if claim is None:
+            permit.leave_unused()
+            return None
+        await hold.enter_async_context(_holding(context, attempt))
+        answer = await _ask(context, attempt, claim.request, callback, permit)
+        return Received(claim, answer, claim.now)
+
+
+@asynccontextmanager
+async def _permitted(context: Context, attempt: Attempt) -> AsyncGenerator[Permit]:
+    turnstile = context.resources.turnstiles.of(attempt.registration.provider.slug)
+    async with AsyncExitStack() as stack:
+        with context.away():
+            permit = await stack.enter_async_context(turnstile.enter(_PLACE))
+        yield permit
+
+
+@asynccontextmanager
+async def _holding(context: Context, attempt: Attempt) -> AsyncGenerator[None]:
+    """While this attempt has the claim. After what nobody foresaw the code may be spent, so the request ends then:
+    waiters should not have to sit out the lease."""
+    with context.resources.flights.under_way(attempt.key):
+        try:
+            yield
+        except Problem:
+            raise
+        except Exception:
+            await claims.fail(context, attempt, InternalError())
+            raise
+
+
+async def _ask(
+    context: Context, attempt: Attempt, request: AuthorizationRequest, callback: Callback, permit: Permit
+) -> TokenAnswer:
+    """The tokens for the callback's code. No transaction is open meanwhile."""
+    if callback.error:
+        permit.leave_unused()
+        log.warning("authorization.refused", provider=request.provider, error=refusals.known(callback.error))
+        await _give_up(context, attempt, refusals.of_redirect(callback.error))
+    verifier = await _open_verifier(context, attempt, request)
+    registration, resources = attempt.registration, context.resources
+    try:
+        with context.away():
+            return await exchange_code(
+                resources.client,
+                registration.provider,
+                registration.credentials,
+                code=callback.code,
+                redirect_uri=callback.redirect_uri,
+                code_verifier=verifier,
+                deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
+            )
+    except ProviderFault as fault:
+        permit.note(fault)
+        log.warning("exchange.failed", provider=registration.provider.slug, fault=str(fault))
+        await _after_fault(context, attempt, fault)
+
+
+async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault) -> NoReturn:
+    """A request that never left can be made again; any other may have spent the code."""
+    if isinstance(fault, TransportFailure) and not fault.sent:
+        await claims.release(context, attempt)
+        raise outcomes.unspent() from None
+    await _give_up(context, attempt, refusals.of_exchange(fault))
+
+
+async def _open_verifier(context: Context, attempt: Attempt, request: AuthorizationRequest) -> str | None:
+    if request.verifier is None:
+        return None
+    try:
+        return context.resources.vault.open(
+            request.verifier, table="authorization_request", row=(attempt.key,), column="verifier"
+        )
+    except VaultError as fault:
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id says it all
+        await claims.release(context, attempt)
+        raise ServiceUnavailable from None
+
+
+async def _give_up(context: Context, attempt: Attempt, problem: Problem) -> NoReturn:
+    await claims.fail(context, attempt, problem)
+    raise problem

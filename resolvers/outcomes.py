@@ -1,0 +1,122 @@
+"""What a callback gets that did not win the claim: the result of the one that did, for the same code only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from models.authorization_request import AuthorizationRequest, RequestStatus
+from models.connection import Connection
+from models.statement import Statement, loaded
+from providers.errors import CircuitOpen, HeldBack
+from resolvers import audit
+from resolvers.attempts import Attempt
+from resolvers.claims import BOUND
+from resolvers.context import Context
+from resolvers.errors import PROBLEMS, InternalError, InvalidState, ProviderUnavailable, ServiceUnavailable
+from resolvers.states import abandon
+
+log = structlog.get_logger("tendon")
+
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.5
+
+_LOOK: Final = Statement(
+    """
+    SELECT *, expires_at <= now() AS expired, lease_until <= now() AS over
+    FROM authorization_request WHERE {bound}""",
+    bound=BOUND,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A request as it was just now. `over` says that its holder's lease is."""
+
+    request: AuthorizationRequest
+    expired: bool
+    over: bool
+
+
+def unspent(retry_after: int = 5) -> ProviderUnavailable:
+    """Said when the provider was not asked: the same callback may be sent again, after so many seconds."""
+    return ProviderUnavailable(
+        "The provider can't be reached. Send the same callback again shortly.", retry_after=retry_after
+    )
+
+
+async def of_another(context: Context, attempt: Attempt) -> Connection:
+    """Waits for the one who holds the claim, for as long as its lease at most.
+
+    Raises InvalidState, or the problem that ended the request.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        seen = await _look(attempt)
+        if seen is None or seen.request.code_hash != attempt.answer_hash:
+            await _refuse(context, attempt, seen)
+        elif seen.request.status != RequestStatus.EXCHANGING:
+            return await _settled(seen)
+        elif seen.over:
+            await abandon(context, attempt.key)
+        else:
+            with context.away():
+                await context.resources.flights.pause(attempt.key, pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> Connection:
+    """While the provider is not to be asked: what is settled or under way is answered as ever, and the rest may be sent
+    again later. Nothing is spent."""
+    seen = await _look(attempt)
+    if seen is None or seen.expired or seen.request.status != RequestStatus.PENDING:
+        return await of_another(context, attempt)
+    log.info("exchange.held.back", provider=attempt.registration.provider.slug, fault=str(held))
+    if isinstance(held, CircuitOpen):
+        raise unspent(held.retry_after)
+    raise ServiceUnavailable("Too many are connecting to this provider just now. Send the same callback again shortly.")
+
+
+async def _look(attempt: Attempt) -> _Seen | None:
+    row = await _LOOK.row(*attempt.binding)
+    if row is None:
+        return None
+    return _Seen(loaded(AuthorizationRequest, row), bool(row["expired"]), bool(row["over"]))
+
+
+async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> None:
+    """Raises InvalidState."""
+    provider = attempt.registration.provider.slug
+    log.info("state.refused", provider=provider, reason=await _why(attempt, seen))
+    await audit.record(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=InvalidState.code)
+    raise InvalidState
+
+
+async def _why(attempt: Attempt, seen: _Seen | None) -> str:
+    """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
+    if seen is not None:
+        return "another code" if seen.request.code_hash else "expired"
+    request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
+    if request is None:
+        return "unknown"
+    bound = (request.state_hash, request.user_id, request.provider, request.redirect_uri, request.registration)
+    names = ("state", "user_id", "provider", "redirect_uri", "registration")
+    different = [name for name, ours, theirs in zip(names, attempt.binding, bound, strict=True) if ours != theirs]
+    return f"another {different[0]}" if different else "unknown"
+
+
+async def _settled(seen: _Seen) -> Connection:
+    request = seen.request
+    log.info("callback.repeated", provider=request.provider, status=request.status, error=request.error)
+    if request.status == RequestStatus.FAILED:
+        ended = PROBLEMS.get(request.error or "", InternalError)
+        raise ended
+    if request.status == RequestStatus.PENDING:
+        # The attempt that held it could not reach the provider and gave it back.
+        raise InvalidState if seen.expired else unspent()
+    connection = await Connection.get_or_none(id=request.connection_id, user_id=request.user_id)
+    if connection is None:
+        raise InvalidState
+    return connection

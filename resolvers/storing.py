@@ -1,0 +1,111 @@
+"""Keeping what a provider gave: the code is spent, so a database that is away is worth waiting for. What can't be kept
+is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import structlog
+
+from models.connection import Connection
+from models.database import DatabaseDown
+from providers.errors import ProviderFault
+from providers.revocation import revoke
+from providers.token_answer import TokenAnswer
+from resolvers import claims
+from resolvers.attempts import Attempt
+from resolvers.claims import lease
+from resolvers.context import Context
+from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
+from resolvers.exchanging import Received
+from resolvers.failures import outage
+from resolvers.renewal import renew
+
+log = structlog.get_logger("tendon")
+
+# Seconds between the tries to store.
+_PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
+# Seconds that the storing ends before the lease does, which began a little earlier than we heard of it.
+_MARGIN: Final = 0.5
+# Seconds for a provider to take tokens back. Nobody waits for it.
+_REVOKING: Final = 10.0
+
+
+async def store(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> Connection:
+    """The stored connection, with the granted scopes. Tries again for as long as the lease lets it.
+
+    When it can't be stored the tokens are revoked, as far as the provider lets us. Raises ServiceUnavailable then, and
+    what `finish` raises.
+    """
+    tries = _Tries(context, attempt, partial(renew, context, attempt, received, scopes))
+    try:
+        return await tries.until(received.claim.since + lease(context) - _MARGIN)
+    except BaseException as fault:
+        surrender = partial(_surrender, context, attempt, received.answer)
+        if tries.in_doubt or not isinstance(fault, Problem):
+            # A COMMIT may have been done, or be on its way still.
+            claims.insist(context, attempt, partial(_surrender_unless_stored, context, attempt, surrender))
+        else:
+            context.resources.flights.meanwhile(surrender())
+        raise
+
+
+class _Tries:
+    """To write what was received. `in_doubt` says that one of them may have done it, though nobody heard so."""
+
+    def __init__(self, context: Context, attempt: Attempt, write: Callable[[], Awaitable[Connection]]) -> None:
+        self.in_doubt = False
+        self._context = context
+        self._attempt = attempt
+        self._write = write
+        self._failed = 0
+
+    async def until(self, deadline: float) -> Connection:
+        """`deadline` is a time of the running loop."""
+        provider = self._attempt.registration.provider.slug
+        while True:
+            stored = await self._try(deadline, provider)
+            if stored is not None:
+                return stored
+            pause = _PAUSES[min(self._failed, len(_PAUSES)) - 1]
+            if asyncio.get_running_loop().time() + pause >= deadline:
+                log.error("store.given.up", provider=provider, tries=self._failed)
+                raise ServiceUnavailable("The connection could not be stored. Start it again.")
+            with self._context.away():
+                await asyncio.sleep(pause)
+
+    async def _try(self, deadline: float, provider: str) -> Connection | None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                found = await claims.finished(self._attempt) if self._failed else None
+                return found or await self._write()
+        except (DatabaseDown, TimeoutError) as fault:
+            self._failed += 1
+            self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt
+            log.warning("store.failed", provider=provider, error=outage(fault) or type(fault).__name__)
+            return None
+
+
+async def _surrender_unless_stored(
+    context: Context, attempt: Attempt, surrender: Callable[[], Awaitable[None]]
+) -> None:
+    if await claims.end(context, attempt, ProviderUnavailable()):
+        await surrender()
+
+
+async def _surrender(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
+    """The tokens stand nowhere, and nobody should be able to use them."""
+    registration = attempt.registration
+    slug = registration.provider.slug
+    deadline = asyncio.get_running_loop().time() + _REVOKING
+    try:
+        done = await revoke(
+            context.resources.client, registration.provider, registration.credentials, answer, deadline=deadline
+        )
+    except ProviderFault as fault:
+        log.warning("surrender.failed", provider=slug, fault=str(fault))
+    else:
+        log.warning("surrender.done" if done else "surrender.impossible", provider=slug)

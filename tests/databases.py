@@ -1,0 +1,59 @@
+"""The databases that everything is tested on, looked at from outside of Tendon."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+ENGINES = ["sqlite", "postgres"]
+
+
+class Database(ABC):
+    """One database of the engine, empty until it is migrated. `url` is what TENDON_DATABASE_URL takes."""
+
+    engine: str
+    url: str
+
+    @abstractmethod
+    async def fetch(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        """Run one statement, with `$1` and so on for values, and have its rows."""
+
+    async def value(self, statement: str, *values: Any) -> Any:
+        rows = await self.fetch(statement, *values)
+        return rows[0][0] if rows else None
+
+
+class SqliteFile(Database):
+    engine = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"sqlite://{path}"
+
+    async def fetch(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        return await asyncio.to_thread(self._fetch, statement.replace("$", "?"), values)
+
+    def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as session:
+            return session.execute(statement, values).fetchall()
+
+
+class PostgresDatabase(Database):
+    engine = "postgres"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def fetch(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        session = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await session.fetch(statement, *values)]
+        finally:
+            await session.close()

@@ -1,0 +1,199 @@
+"""A database that goes away: before the exchange nothing is spent, after it what was received is kept or given back,
+and an answer that got lost on the line is no reason to do anything twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.conftest import Person, begin, start_gateway
+from tests.databases import Database, PostgresDatabase, SqliteFile
+from tests.interfaces import Answer, Interface, Rest
+from tests.postgres import PostgresServer
+from tests.processes import Process
+from tests.proxy import Proxy
+from tests.sandbox_control import Sandbox
+
+PATIENCE = 20
+RETRIED = "SERVICE_UNAVAILABLE"
+
+
+class Line:
+    """A gateway whose PostgreSQL is at the other end of a line that the test holds."""
+
+    def __init__(self, proxy: Proxy, database: PostgresDatabase, process: Process, client: httpx.AsyncClient) -> None:
+        self.proxy = proxy
+        self.database = database
+        self.process = process
+        self.api: Interface = Rest(client, process.origin)
+
+
+@pytest.fixture
+async def line(
+    postgres: PostgresServer, settings: dict[str, str], tmp_path: Path, client: httpx.AsyncClient
+) -> AsyncGenerator[Line]:
+    database = PostgresDatabase(await postgres.create())
+    proxy = Proxy(postgres.port)
+    await proxy.open()
+    through = PostgresDatabase(postgres.url(urlsplit(database.url).path.removeprefix("/"), proxy.port))
+    hasty = settings | {"TENDON_DATABASE_TIMEOUT": "1"}
+    process = await asyncio.to_thread(start_gateway, tmp_path, hasty, through)
+    yield Line(proxy, database, process, client)
+    await asyncio.to_thread(process.stop)
+    await proxy.close()
+
+
+async def test_away_before_the_exchange(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(line.api, sandbox, someone)
+    await line.proxy.refuse()
+    line.proxy.cut()
+    answer = await line.api.complete(someone.token, **callback)
+    assert (answer.code, answer.status, answer.headers["retry-after"]) == (RETRIED, 503, "1")
+    assert await sandbox.exchanges(callback["code"]) == []
+    await line.proxy.open()
+    assert (await line.api.complete(someone.token, **callback)).connection["status"] == "connected"
+
+
+async def test_a_database_that_says_nothing(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(line.api, sandbox, someone)
+    line.proxy.stall()
+    async with asyncio.timeout(10):
+        answer = await line.api.complete(someone.token, **callback)
+    assert (answer.code, await sandbox.exchanges(callback["code"])) == (RETRIED, [])
+    line.proxy.cut()
+    line.proxy.flow()
+    assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
+
+
+async def test_a_claim_whose_answer_got_lost(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    """It was made, by an attempt that will never use it: so it is given back, and the state is as good as before."""
+    callback = await begin(line.api, sandbox, someone)
+    line.proxy.cut_replies(hashlib.sha256(f"code:{callback['code']}".encode()).hexdigest().encode(), 1)
+    assert (await line.api.complete(someone.token, **callback)).code == RETRIED
+    assert line.proxy.sprung
+    assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_a_commit_whose_answer_got_lost(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    """The connection is there, and it is this caller's."""
+    callback = await begin(line.api, sandbox, someone)
+    line.proxy.cut_replies(b"COMMIT", 1)
+    answer = await line.api.complete(someone.token, **callback)
+    assert line.proxy.sprung
+    assert answer.connection["status"] == "connected"
+    assert (await line.api.complete(someone.token, **callback)).payload == answer.payload
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert await line.database.value("SELECT count(*) FROM audit_event WHERE action = 'complete'") == 1
+
+
+async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    """The caller is told to start again, but the connection is there, so its tokens are not taken back."""
+    callback = await begin(line.api, sandbox, someone)
+    revoked = len(await sandbox.calls("sandbox", "revoke"))
+    line.proxy.stall_at_reply(b"COMMIT")
+    async with asyncio.timeout(PATIENCE):
+        assert (await line.api.complete(someone.token, **callback)).code == RETRIED
+    line.proxy.cut()
+    line.proxy.flow()
+    assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
+    async with asyncio.timeout(PATIENCE):
+        while "claim.closed" not in line.process.said:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.02)
+    assert len(await sandbox.calls("sandbox", "revoke")) == revoked
+
+
+async def test_a_commit_that_did_not_happen(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(line.api, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
+    await _until_called(sandbox, callback)
+    await line.proxy.refuse()
+    line.proxy.cut()
+    await asyncio.sleep(1)
+    await line.proxy.open()
+    assert (await waiting).connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_connections_that_all_break_at_once(line: Line, sandbox: Sandbox, someone: Person) -> None:
+    """Whoever comes next is served: what broke is not in the pool any more."""
+    for _ in range(3):
+        await asyncio.gather(*(line.api.connections(someone.token, userId=someone.id) for _ in range(10)))
+        line.proxy.cut()
+        await asyncio.sleep(0.1)
+        assert (await line.api.connections(someone.token, userId=someone.id)).code is None
+
+
+@pytest.fixture
+def hasty_gateway(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[Process]:
+    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "1", "TENDON_DATABASE_TIMEOUT": "0.5"}
+    process = start_gateway(tmp_path, hasty, own_database)
+    yield process
+    process.stop()
+
+
+async def test_away_after_the_exchange_for_too_long(
+    hasty_gateway: Process, own_database: Database, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
+) -> None:
+    """Never a success that isn't stored: the user starts again, and the tokens are given back."""
+    api = Rest(client, hasty_gateway.origin)
+    callback = await begin(api, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    waiting = asyncio.create_task(api.complete(someone.token, **callback))
+    await _until_called(sandbox, callback)
+    async with _locked(own_database):
+        async with asyncio.timeout(PATIENCE):
+            answer = await waiting
+        assert (answer.code, answer.message) == (RETRIED, "The connection could not be stored. Start it again.")
+    await _until_surrendered(hasty_gateway)
+    assert await own_database.fetch("SELECT * FROM connection") == []
+    again = await api.complete(someone.token, **callback)
+    assert (again.code, len(await sandbox.exchanges(callback["code"]))) == ("PROVIDER_UNAVAILABLE", 1)
+    assert (await sandbox.calls("sandbox", "revoke"))[-1]["outcome"] == "revoked"
+    assert (await api.complete(someone.token, **await begin(api, sandbox, someone))).connection["status"] == "connected"
+
+
+@asynccontextmanager
+async def _locked(database: Database) -> AsyncGenerator[None]:
+    """Nobody can write meanwhile."""
+    if isinstance(database, SqliteFile):
+        with closing(sqlite3.connect(database.path, isolation_level=None)) as outside:
+            outside.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        await database.fetch("ALTER TABLE connection RENAME TO elsewhere")
+        try:
+            yield
+        finally:
+            await database.fetch("ALTER TABLE elsewhere RENAME TO connection")
+
+
+async def _insist(api: Interface, person: Person, callback: dict[str, str]) -> Answer:
+    """As a client does that is told when to come again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            answer = await api.complete(person.token, **callback)
+            if answer.code is None or "retry-after" not in answer.headers:
+                return answer
+            await asyncio.sleep(0.2)
+
+
+async def _until_called(sandbox: Sandbox, callback: dict[str, str]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
+            await asyncio.sleep(0.02)
+
+
+async def _until_surrendered(gateway: Process) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while "surrender.done" not in gateway.said:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.02)

@@ -1,0 +1,142 @@
+"""Several processes on one database: one of them exchanges, all answer alike, and none is missed when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+
+from tests.conftest import Person, begin, start_gateway
+from tests.databases import Database
+from tests.interfaces import Answer, GraphQL, Interface, Rest
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+PATIENCE = 30
+# Of the lease, in seconds: the provider's time-out and five for writing.
+LEASE = 1 + 5
+
+
+@pytest.fixture
+def pair(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[list[Process]]:
+    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "1"}
+    # One key for both, as an operator gives it.
+    first = start_gateway(tmp_path, hasty, own_database)
+    second = Process("serve", folder=tmp_path, settings=hasty | {"TENDON_DATABASE_URL": own_database.url})
+    yield [first, second]
+    for process in (first, second):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
+        process.stop()
+
+
+def interfaces(client: httpx.AsyncClient, processes: list[Process]) -> list[Interface]:
+    return [kind(client, process.origin) for process in processes for kind in (Rest, GraphQL)]
+
+
+async def test_fifty_at_once_over_two_processes(
+    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+) -> None:
+    doors = interfaces(client, pair)
+    callback = await begin(doors[0], sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.4)
+    answers = await asyncio.gather(*(doors[number % 4].complete(someone.token, **callback) for number in range(50)))
+    assert {answer.payload for answer in answers} == {answers[0].payload}
+    assert answers[0].connection["status"] == "connected"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert await own_database.value("SELECT count(*) FROM connection") == 1
+    assert await own_database.fetch("SELECT action, outcome FROM audit_event ORDER BY id") == [
+        ("authorize", "ok"),
+        ("complete", "ok"),
+    ]
+
+
+async def test_a_refusal_is_the_same_everywhere(
+    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
+) -> None:
+    doors = interfaces(client, pair)
+    never_given = f"never-given-{someone.id}"
+    callback = await begin(doors[0], sandbox, someone) | {"code": never_given}
+    answers = await asyncio.gather(*(door.complete(someone.token, **callback) for door in doors * 5))
+    assert {(answer.code, answer.message) for answer in answers} == {(answers[0].code, answers[0].message)}
+    assert (answers[0].code, len(await sandbox.exchanges(never_given))) == ("INVALID_GRANT", 1)
+
+
+async def test_a_holder_that_is_killed(
+    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+) -> None:
+    """Those who wait at another process hear at the end of its lease, and whoever comes later at once."""
+    holder, other = (Rest(client, process.origin) for process in pair)
+    callback = await begin(holder, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.9)
+    lost = asyncio.create_task(_hung_up(holder, someone, callback))
+    await _until_called(sandbox, callback)
+    began = monotonic()
+    waiting = asyncio.create_task(other.complete(someone.token, **callback))
+    pair[0].kill()
+    await lost
+    assert (await waiting).code == "PROVIDER_UNAVAILABLE"
+    assert monotonic() - began < LEASE + 5
+    began = monotonic()
+    again = await other.complete(someone.token, **callback)
+    assert (again.code, "retry-after" in again.headers) == ("PROVIDER_UNAVAILABLE", False)
+    assert monotonic() - began < 1
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert await own_database.fetch("SELECT status FROM authorization_request") == [("failed",)]
+    assert (await other.complete(someone.token, **await begin(other, sandbox, someone))).connection
+    pair[0].start()
+
+
+async def test_a_holder_that_stands_still_for_longer_than_its_lease(
+    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+) -> None:
+    """Others have told the user to start again by then, so what it received is worth nothing and given back."""
+    holder, other = (Rest(client, process.origin) for process in pair)
+    callback = await begin(holder, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    late = asyncio.create_task(holder.complete(someone.token, **callback))
+    await _until_called(sandbox, callback)
+    os.kill(pair[0].pid, signal.SIGSTOP)
+    assert (await other.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"
+    os.kill(pair[0].pid, signal.SIGCONT)
+    async with asyncio.timeout(PATIENCE):
+        assert (await late).code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
+    assert await own_database.fetch("SELECT * FROM connection") == []
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_claims_of_the_dead_are_ended_though_nobody_asks(
+    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+) -> None:
+    holder, other = (Rest(client, process.origin) for process in pair)
+    callback = await begin(holder, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.9)
+    lost = asyncio.create_task(_hung_up(holder, someone, callback))
+    await _until_called(sandbox, callback)
+    pair[0].kill()
+    await lost
+    past = "'2020-01-01 00:00:00+00:00'"
+    await own_database.fetch(f"UPDATE authorization_request SET lease_until = {past}, purge_after = {past}")
+    await begin(other, sandbox, someone)
+    statuses = "SELECT status FROM authorization_request ORDER BY created_at"
+    assert await own_database.fetch(statuses) == [("failed",), ("pending",)]
+    pair[0].start()
+
+
+async def _hung_up(api: Interface, person: Person, callback: dict[str, str]) -> Answer | None:
+    with suppress(httpx.HTTPError):
+        return await api.complete(person.token, **callback)
+    return None
+
+
+async def _until_called(sandbox: Sandbox, callback: dict[str, str]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
+            await asyncio.sleep(0.02)

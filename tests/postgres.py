@@ -1,0 +1,119 @@
+"""A PostgreSQL server of the tests' own, in a scratch folder on a loopback port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.processes import free_port
+
+# Debian puts them where no PATH leads.
+_DEBIAN = "/usr/lib/postgresql"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "300",
+    # The machine does not crash in a test; the server may, and keeps what it committed all the same.
+    "fsync": "off",
+    "full_page_writes": "off",
+}
+
+
+def programs() -> Path:
+    """The folder with PostgreSQL's programs. Skips the test where there are none, and fails it in CI."""
+    found = binaries()
+    if found is None:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse("PostgreSQL's server is not installed here: nothing is tested on it")
+    return found
+
+
+def binaries() -> Path | None:
+    """The folder with initdb and postgres, of the newest version there is."""
+    found = shutil.which("initdb")
+    debian = sorted(Path(_DEBIAN).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if debian:
+        return debian[-1].parent
+    return Path(found).parent if found else None
+
+
+class PostgresServer:
+    """Started at once; to be stopped with `remove`. Refuses to run as root, so root starts it as another user."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self._user = _somebody() if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="tendon-postgres-"))
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self.port = free_port()
+        self._run("initdb", "-D", "data", "-U", "tendon", "--auth=trust", "--no-sync", "--encoding=UTF8")
+        self.start()
+
+    def start(self) -> None:
+        settings = [f"-c {name}={value}" for name, value in _SETTINGS.items()]
+        options = " ".join([f"-p {self.port}", f"-k {self.folder}", *settings])
+        self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "log", "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`fast` as an operator does it, `immediate` as a crash does."""
+        self._run("pg_ctl", "-D", "data", "-w", "-m", mode, "stop")
+
+    def remove(self) -> None:
+        self.signal(signal.SIGCONT)
+        self.stop("immediate")
+        shutil.rmtree(self.folder)
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the server and all its processes."""
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False)
+        for pid in (self.pid, *map(int, children.stdout.split())):
+            # One that serves a connection may end meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def url(self, database: str, port: int | None = None) -> str:
+        """`port` is that of something in between."""
+        return f"postgres://tendon@127.0.0.1:{port or self.port}/{database}"
+
+    async def create(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"tendon_{uuid4().hex}"
+        session = await asyncpg.connect(self.url("postgres"))
+        try:
+            await session.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await session.close()
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._programs / program, *arguments],
+            cwd=self.folder,
+            user=self._user,
+            # A server that inherits a pipe keeps it open.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            log = self.folder / "log"
+            raise RuntimeError(f"{program} failed:\n{log.read_text() if log.exists() else ''}")
+
+
+def _somebody() -> str:
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)

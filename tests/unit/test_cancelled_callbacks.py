@@ -1,0 +1,143 @@
+"""The whole way of a callback, cancelled wherever it waits: no connection, lock or claim is left behind, the code is
+exchanged once at most, and sent again the callback gets the connection or a final answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from suspended import run_and_cancel
+from test_transactions import assert_usable
+
+from models.connection import Connection
+from models.database import opened
+from models.migrating import migrate
+from models.vault import Vault
+from providers.catalogue import read_catalogue, read_credentials
+from providers.http import open_client
+from resolvers.attempts import Attempt
+from resolvers.authorize import authorize_connection
+from resolvers.caller import WRITE, Caller
+from resolvers.complete import Callback, _redeem, complete_connection
+from resolvers.context import Context, Registration, Resources
+from resolvers.errors import Problem
+from resolvers.flights import Flights
+from resolvers.redirects import RedirectAllowList
+from tests.conftest import REDIRECT_URI
+from tests.databases import Database
+from tests.sandbox_control import Sandbox
+
+PATIENCE = 20
+
+
+class World:
+    """The resolvers as the gateway runs them, without HTTP around them."""
+
+    def __init__(self, resources: Resources, sandbox: Sandbox, database: Database) -> None:
+        self.resources = resources
+        self.sandbox = sandbox
+        self.database = database
+
+    def context(self, user: str) -> Context:
+        return Context(self.resources, Caller(user, "app", frozenset({WRITE})), "test")
+
+    async def begin(self, user: str) -> Callback:
+        authorization = await authorize_connection(self.context(user), "sandbox", REDIRECT_URI)
+        back = await self.sandbox.approve(authorization.url)
+        return Callback("sandbox", back["code"], back["state"], REDIRECT_URI, back["iss"])
+
+    async def complete(self, user: str, callback: Callback) -> Connection:
+        async with asyncio.timeout(PATIENCE):
+            return await complete_connection(self.context(user), callback)
+
+    async def landed(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.resources.flights.drain()
+
+
+@pytest.fixture
+async def world(own_database: Database, sandbox: Sandbox, settings: dict[str, str]) -> AsyncGenerator[World]:
+    await migrate(own_database.url)
+    catalogue = read_catalogue(Path(settings["TENDON_CATALOGUE"]), variables=settings, allow_private=True)
+    credentials = read_credentials(catalogue["sandbox"], settings)
+    assert credentials is not None
+    client = open_client(allow_private=True, timeout=5)
+    resources = Resources(
+        catalogue=catalogue,
+        registrations={"sandbox": Registration(catalogue["sandbox"], credentials)},
+        redirects=RedirectAllowList([REDIRECT_URI]),
+        vault=Vault({"key": bytes(32)}),
+        client=client,
+        provider_timeout=5,
+        flights=Flights(),
+    )
+    async with opened(own_database.url):
+        yield World(resources, sandbox, own_database)
+    await client.aclose()
+
+
+async def test_a_caller_who_leaves_wherever_it_waits(world: World) -> None:
+    """The exchange goes on without them, and their next callback finds its result."""
+    for place in count(1):
+        user = f"leaving-{place}"
+        callback = await world.begin(user)
+        ended, suspensions = await run_and_cancel(_nothing(world.complete(user, callback)), place)
+        await world.landed()
+        assert (await world.complete(user, callback)).status == "connected"
+        assert len(await world.sandbox.exchanges(callback.code)) == 1
+        await assert_usable(world.database.url)
+        if ended and suspensions < place:
+            break
+
+
+async def test_a_process_that_ends_wherever_the_exchange_waits(world: World) -> None:
+    """Nothing is shielded from that. A claim that stays behind ends with its lease, and the user starts again."""
+    outcomes: list[str] = []
+    for place in count(1):
+        user = f"ending-{place}"
+        callback = await world.begin(user)
+        attempt = _attempt(world, user, callback)
+        ended, suspensions = await run_and_cancel(_nothing(_redeem(world.context(user), attempt, callback)), place)
+        await world.landed()
+        await assert_usable(world.database.url)
+        await world.database.fetch(END_OF_LEASES)
+        outcomes.append(await _outcome(world, user, callback))
+        assert outcomes[-1] == await _outcome(world, user, callback)
+        assert len(await world.sandbox.exchanges(callback.code)) <= 1
+        if ended and suspensions < place:
+            break
+    assert set(outcomes) == {"connected", "PROVIDER_UNAVAILABLE"}
+    assert outcomes[-1] == "connected"
+
+
+END_OF_LEASES = "UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00' WHERE status = 'exchanging'"
+
+
+def _attempt(world: World, user: str, callback: Callback) -> Attempt:
+    registration = world.resources.registration(callback.provider)
+    return Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
+
+
+async def _outcome(world: World, user: str, callback: Callback) -> str:
+    try:
+        return (await world.complete(user, callback)).status
+    except Problem as problem:
+        return problem.code
+
+
+async def _nothing(work: Coroutine[Any, Any, Any]) -> None:
+    await work
+
+
+async def test_authorize_cancelled_wherever_it_waits(world: World) -> None:
+    for place in count(1):
+        user = f"asking-{place}"
+        work = authorize_connection(world.context(user), "sandbox", REDIRECT_URI)
+        ended, suspensions = await run_and_cancel(_nothing(work), place)
+        await assert_usable(world.database.url)
+        if ended and suspensions < place:
+            break
