@@ -1,0 +1,126 @@
+"""What can be seen of a serving process from outside: its workers, its events, its answers, and that it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+from tests.processes import Process
+
+PATIENCE = 30
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+    """Waits for it. `condition` may look or ask."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = condition()
+        if found if isinstance(found, bool) else await found:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not within {PATIENCE} seconds: {what}")
+
+
+def events(process: Process, event: str) -> list[str]:
+    """The lines of the log that tell of it."""
+    return re.findall(rf"^\S+ \[\w+ *\] {re.escape(event)}(?: .*)?$", process.said, re.MULTILINE)
+
+
+def workers(process: Process) -> list[int]:
+    """Every worker that was ever started, in order."""
+    return [int(re.findall(r"pid=(\d+)", line)[0]) for line in events(process, "worker.started")]
+
+
+async def serving(process: Process, count: int) -> None:
+    """Waits until so many processes have begun to listen."""
+    await until(lambda: len(events(process, "listening")) >= count, f"{count} listening")
+
+
+async def draining(process: Process, count: int) -> None:
+    await until(lambda: len(events(process, "draining")) >= count, f"{count} draining")
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, whether or not anybody has asked how."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return found.stdout.strip()[:1] in ("", "Z")
+
+
+def refuses(port: int) -> bool:
+    """Nobody listens there."""
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=5)
+    except httpx.ConnectError:
+        return True
+    except httpx.TransportError:
+        return False
+    return False
+
+
+async def get(origin: str, path: str) -> httpx.Response:
+    """On a connection of its own, without a token."""
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+        return await client.get(origin + path)
+
+
+async def readiness(origin: str) -> tuple[int, list[str]]:
+    response = await get(origin, "/readyz")
+    return response.status_code, response.json().get("reasons", [])
+
+
+async def becomes(origin: str, *reasons: str) -> None:
+    """Waits until readiness says so, no reason meaning ready."""
+    expected = (503 if reasons else 200, list(reasons))
+
+    async def is_so() -> bool:
+        with suppress(httpx.TransportError):
+            return await readiness(origin) == expected
+        return False
+
+    await until(is_so, f"readiness {expected}")
+
+
+class Line:
+    """A bare connection, on which a test decides what is sent when."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def to(cls, process: Process) -> Line:
+        return cls(*await asyncio.open_connection("127.0.0.1", process.port))
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode()
+        status, *lines = head.rstrip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        return int(status.split()[1]), headers, await self._reader.readexactly(int(headers["content-length"]))
+
+    async def ended(self) -> bool:
+        """Waits for the other side to hang up."""
+        with suppress(ConnectionResetError):
+            return await asyncio.wait_for(self._reader.read(), PATIENCE) == b""
+        return True
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+
+def request(method: str, path: str, body: bytes = b"", **headers: Any) -> bytes:
+    named = {"Host": "tendon", "Content-Type": "application/json", "Content-Length": len(body), **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body

@@ -1,0 +1,163 @@
+"""`/livez` and `/readyz`: what they say while the database, its migrations and the keys are well, and while not."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from gateway.health import Health
+from models.database import opened
+from models.vault import Vault, read_keys
+from tests.conftest import Person
+from tests.databases import Database, PostgresDatabase
+from tests.postgres import PostgresServer, programs
+from tests.processes import tendon
+from tests.serving.conftest import KEY, Exchange, Serve
+from tests.serving.serving import becomes, events, get, readiness, until
+
+# The same id, other bytes.
+ANOTHER = KEY.replace("AAA", "BBB", 1)
+NEWER = "k2:" + "C" * 43 + "="
+
+
+async def test_a_service_that_is_well(serve: Serve, client: httpx.AsyncClient) -> None:
+    process = serve()
+    await becomes(process.origin)
+    for path, body in (("/livez", {"status": "ok"}), ("/readyz", {"status": "ready"})):
+        found = await client.get(process.origin + path)
+        assert (found.status_code, found.json()) == (200, body)
+        assert (found.headers["content-type"], found.headers["cache-control"]) == ("application/json", "no-store")
+        looked = await client.head(process.origin + path)
+        assert (looked.status_code, looked.content) == (200, b"")
+        assert looked.headers["content-length"] == found.headers["content-length"]
+        wrong = await client.post(process.origin + path, json={})
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+    assert len(events(process, "ready")) == 1
+    # Below the level that is usual, since they come all the time.
+    lines = events(process, "request")
+    assert len(lines) >= 6
+    assert all("[debug" in line and ("path=/livez" in line or "path=/readyz" in line) for line in lines)
+
+
+async def test_a_table_that_is_gone_and_comes_back(serve: Serve, tmp_path: Path) -> None:
+    process = serve()
+    await becomes(process.origin)
+    _run(tmp_path, "ALTER TABLE vault_key RENAME TO elsewhere")
+    await becomes(process.origin, "database")
+    response = await get(process.origin, "/readyz")
+    assert response.headers["retry-after"] == "1"
+    assert response.json() == {"status": "unready", "reasons": ["database"]}
+    assert (await get(process.origin, "/livez")).status_code == 200
+    _run(tmp_path, "ALTER TABLE elsewhere RENAME TO vault_key")
+    await becomes(process.origin)
+    assert (len(events(process, "unready")), len(events(process, "ready"))) == (1, 2)
+
+
+async def test_a_key_that_is_another_under_the_same_id(serve: Serve) -> None:
+    await _sealed_under(serve, KEY)
+    process = serve(TENDON_VAULT_KEYS=ANOTHER)
+    await becomes(process.origin, "keys")
+    assert (await get(process.origin, "/livez")).status_code == 200
+    assert "keys=['k1']" in events(process, "unready")[0]
+    assert "BBB" not in process.said
+
+
+async def test_a_key_that_is_missing(serve: Serve, exchange: Exchange, someone: Person, tmp_path: Path) -> None:
+    await _sealed_under(serve, KEY)
+    process = serve(TENDON_VAULT_KEYS=NEWER)
+    await becomes(process.origin, "keys")
+    assert "keys=['k1']" in events(process, "unready")[0]
+    # What the known key sealed goes on working.
+    assert await (await exchange(process, someone, 0.1)) == "connected"
+    assert process.stop() == 0
+
+    process = serve(TENDON_VAULT_KEYS=f"{NEWER} {KEY}")
+    await becomes(process.origin)
+    assert _run(tmp_path, "SELECT key_id FROM vault_key ORDER BY key_id") == [("k1",), ("k2",)]
+
+
+async def _sealed_under(serve: Serve, keys: str) -> None:
+    process = serve(TENDON_VAULT_KEYS=keys)
+    await becomes(process.origin)
+    assert process.stop() == 0
+
+
+def _run(folder: Path, statement: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(folder / "tendon.db", timeout=10)) as database:
+        rows = database.execute(statement).fetchall()
+        database.commit()
+        return rows
+
+
+async def test_migrations_are_waited_for(tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/tendon.db"
+    health = Health(Vault(read_keys(KEY)))
+    async with opened(url) as database, health.watching(database):
+        assert await health.reasons() == ("migrations",)
+        migrated = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": url})
+        assert migrated.returncode == 0, migrated.stderr
+        await asyncio.sleep(1.1)
+        assert await health.reasons() == ()
+
+
+@pytest.fixture
+def server() -> Generator[PostgresServer]:
+    """One that a test may stop."""
+    server = PostgresServer(programs())
+    yield server
+    server.remove()
+
+
+async def test_a_database_server_that_comes_late_and_goes(serve: Serve, server: PostgresServer, tmp_path: Path) -> None:
+    database = PostgresDatabase(await server.create())
+    server.stop()
+    process = serve(2, database=database)
+    assert events(process, "database.away")
+    await becomes(process.origin, "database")
+    assert (await get(process.origin, "/livez")).status_code == 200
+    server.start()
+    await becomes(process.origin, "migrations")
+    migrated = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": database.url})
+    assert migrated.returncode == 0, migrated.stderr
+    await becomes(process.origin)
+    server.stop("immediate")
+    await becomes(process.origin, "database")
+    server.start()
+    await becomes(process.origin)
+    assert process.stop() == 0
+
+
+async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer, tmp_path: Path) -> None:
+    """It takes the question and never answers. Probes share one question, and give it up together."""
+    database = PostgresDatabase(await postgres.create())
+    assert tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": database.url}).returncode == 0
+    process = serve(database=database)
+    await becomes(process.origin)
+    session = await asyncpg.connect(database.url)
+    async with session.transaction():
+        await session.execute("LOCK TABLE vault_key IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(1.1)
+        began = time.monotonic()
+        probes = [asyncio.create_task(readiness(process.origin)) for _ in range(20)]
+        await until(lambda: _waiting(database, 1), "a question")
+        assert (await get(process.origin, "/livez")).status_code == 200
+        assert await _waiting(database, 1)
+        assert await asyncio.gather(*probes) == [(503, ["database"])] * 20
+        assert time.monotonic() - began < 10
+    await session.close()
+    await becomes(process.origin)
+    assert len(events(process, "unready")) == 1
+
+
+async def _waiting(database: Database, number: int) -> bool:
+    """So many questions wait for a lock."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return await database.value(asked) == number
