@@ -1,0 +1,95 @@
+"""A small app behind our own protocol on a loopback port, and a client that sends bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.protocol import BoundedProtocol
+from tests.processes import free_port
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, protocol: type[BoundedProtocol] = BoundedProtocol) -> AsyncGenerator[int]:
+    """The port where the app is served until the block ends."""
+    port = free_port()
+    config = uvicorn.Config(
+        app, port=port, http=protocol, log_config=None, ws="none", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    # As uvicorn's own `serve` does it, but for the signals, which are the test run's.
+    serving = asyncio.create_task(server._serve())
+    await until(lambda: server.started)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what it waits for happens in other people's code
+            await asyncio.sleep(0.005)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+async def exchange(port: int, *parts: bytes) -> bytes:
+    """Send the parts, a moment apart, and read until the other side hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.02)
+        return await _rest(reader.read())
+    finally:
+        writer.close()
+
+
+async def at_once(port: int, requests: Sequence[bytes]) -> list[Answer]:
+    """Each on a connection of its own, all of them open before the first byte is sent."""
+    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in requests]
+    for (_, writer), request in zip(lines, requests, strict=True):
+        writer.write(request)
+    answers = [_answer(await _rest(reader.read())) for reader, _ in lines]
+    for _, writer in lines:
+        writer.close()
+    return answers
+
+
+def _answer(received: bytes) -> Answer:
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return Answer(int(first.split()[1]), headers, json.loads(body))
+
+
+async def _rest(reading: Awaitable[bytes]) -> bytes:
+    async with asyncio.timeout(20):
+        try:
+            return await reading
+        except ConnectionResetError:
+            return b""
+
+
+def get(path: str, *lines: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: test", *lines, "", ""]).encode()
+
+
+def post(path: str, value: object, *lines: str) -> bytes:
+    body = json.dumps(value).encode()
+    head = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, *lines, "", ""]).encode() + body

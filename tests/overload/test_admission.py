@@ -1,0 +1,191 @@
+"""Admission in front of an app of our own, over real connections: who gets in, and what becomes of everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from loopback_app import exchange, get, served, until
+from starlette.types import Receive, Scope, Send
+
+from gateway.overload.admission import Admission, away_in
+from gateway.overload.places import Places
+from rest.answers import answer
+from rest.reading import BODY_LIMIT
+
+GRAPHQL = "application/graphql-response+json"
+
+
+class App:
+    """Answers what it got. `/held` waits for the door; `/away` gives up its place meanwhile."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.door = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.ran.append(scope["path"])
+        if scope["path"] == "/held":
+            await self.door.wait()
+        if scope["path"] == "/away":
+            with away_in(scope)():
+                await self.door.wait()
+        await answer({"body": (await _read(receive)).decode()})(scope, receive, send)
+
+
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message: Any = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+@pytest.fixture
+async def app() -> App:
+    return App()
+
+
+@pytest.fixture
+async def port(app: App) -> AsyncGenerator[int]:
+    """One place, a queue of two, half a second of patience."""
+    async with served(Admission(app, Places(1, 3, 2, 0.5), free=("/livez",))) as port:
+        yield port
+        app.door.set()
+
+
+async def test_what_there_is_no_place_for(client: httpx.AsyncClient, app: App, port: int) -> None:
+    """The queue has room for two: two wait in vain, one is sent away at once. Health is answered meanwhile."""
+    origin = f"http://127.0.0.1:{port}"
+    held = asyncio.create_task(client.get(f"{origin}/held"))
+    await until(lambda: app.ran == ["/held"])
+    refused = await asyncio.gather(*(client.get(f"{origin}/v1/connections") for _ in range(3)))
+    for response in refused:
+        assert response.status_code == 503
+        assert response.json().keys() == {"error", "message"}
+        assert response.json()["error"] == "service_unavailable"
+        assert response.headers["retry-after"] == "1"
+    assert (await client.get(f"{origin}/livez")).status_code == 200
+    assert app.ran == ["/held", "/livez"]
+    app.door.set()
+    assert (await held).status_code == 200
+    assert (await client.get(f"{origin}/v1/connections")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"), [(GRAPHQL, GRAPHQL), ("application/json", "application/json"), ("text/x", "application/json")]
+)
+async def test_graphql_hears_it_in_its_own_form(
+    client: httpx.AsyncClient, app: App, port: int, accept: str, media: str
+) -> None:
+    held = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/held"))
+    await until(lambda: bool(app.ran))
+    response = await client.post(
+        f"http://127.0.0.1:{port}/graphql", json={"query": "{providers{slug}}"}, headers={"Accept": accept}
+    )
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert response.headers["content-type"] == f"{media}; charset=utf-8"
+    assert [error["extensions"] for error in response.json()["errors"]] == [
+        {"code": "SERVICE_UNAVAILABLE", "retryAfter": 1}
+    ]
+    app.door.set()
+    await held
+
+
+async def test_who_left_the_queue_is_not_run(client: httpx.AsyncClient, app: App, port: int) -> None:
+    held = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/held"))
+    await until(lambda: bool(app.ran))
+    _, leaving = await asyncio.open_connection("127.0.0.1", port)
+    leaving.write(get("/left"))
+    await leaving.drain()
+    await asyncio.sleep(0.1)
+    leaving.close()
+    await leaving.wait_closed()
+    staying = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/stayed"))
+    await asyncio.sleep(0.05)
+    app.door.set()
+    assert (await staying).status_code == 200
+    assert (await held).status_code == 200
+    assert app.ran == ["/held", "/stayed"]
+
+
+async def test_who_waits_for_somebody_else_holds_up_nobody(client: httpx.AsyncClient, app: App, port: int) -> None:
+    """Two of the three in the house are away; the one place is free for the third. A fourth finds the house full."""
+    origin = f"http://127.0.0.1:{port}"
+    away = [asyncio.create_task(client.get(f"{origin}/away")) for _ in range(2)]
+    await until(lambda: app.ran == ["/away"] * 2)
+    assert (await client.get(f"{origin}/quick")).status_code == 200
+    away.append(asyncio.create_task(client.get(f"{origin}/away")))
+    await until(lambda: app.ran.count("/away") == 3)
+    assert (await client.get(f"{origin}/quick")).status_code == 503
+    app.door.set()
+    assert [(await task).status_code for task in away] == [200] * 3
+
+
+async def test_a_slow_body_holds_up_nobody(client: httpx.AsyncClient, app: App, port: int) -> None:
+    slow = []
+    for _ in range(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab")
+        slow.append((reader, writer))
+    await asyncio.sleep(0.1)
+    assert (await client.get(f"http://127.0.0.1:{port}/quick")).status_code == 200
+    assert app.ran == ["/quick"]
+    reader, writer = slow[0]
+    writer.write(b"cd")
+    assert (await reader.readuntil(b'{"body":"abcd"}')).startswith(b"HTTP/1.1 200")
+    for _, writer in slow:
+        writer.close()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text("ab{}\n", min_size=1, max_size=2000), max_size=5))
+async def test_a_body_arrives_as_it_was_sent(port: int, parts: list[str]) -> None:
+    chunks = [b"%x\r\n%s\r\n" % (len(part), part.encode()) for part in parts]
+    head = b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = await exchange(port, head, *chunks, b"0\r\n\r\n")
+    assert json.loads(whole.partition(b"\r\n\r\n")[2]) == {"body": "".join(parts)}
+
+
+async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
+    """A hundred connections that ignore Retry-After get a thousand refusals a second together, not several, and
+    health is answered in between."""
+    async with served(Admission(app, Places(1, 1, 0, 1), free=("/livez",))) as port:
+        _, holding = await asyncio.open_connection("127.0.0.1", port)
+        holding.write(get("/held"))
+        await until(lambda: bool(app.ran))
+        lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        began, refused = time.monotonic(), 0
+
+        async def hammer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal refused
+            while time.monotonic() - began < 1:
+                writer.write(get("/"))
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+                refused += head.startswith(b"HTTP/1.1 503 ")
+
+        await asyncio.gather(*(hammer(*line) for line in lines))
+        assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
+        # A thousand a second, and the last of each connection.
+        assert 100 <= refused < 1000 * (time.monotonic() - began) + 200
+        for _, writer in (*lines, (None, holding)):
+            writer.close()
+        app.door.set()
+
+
+async def test_a_body_that_is_too_long_is_not_kept(port: int) -> None:
+    body = b"x" * 200_000
+    whole = await exchange(
+        port,
+        b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
+    )
+    assert BODY_LIMIT < len(json.loads(whole.partition(b"\r\n\r\n")[2])["body"]) <= 200_000

@@ -1,0 +1,189 @@
+"""The whole gateway under more load than it can carry: everybody is told something useful, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from loopback_app import Answer, at_once, get, post, until
+
+from tests.conftest import Person, begin, start_gateway
+from tests.interfaces import DOCUMENTS, GraphQL, Interface, Rest
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+# Enough to fill two places and the queue, and then some.
+FLOOD = 500
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
+    """A gateway that works at two requests at once."""
+    limits = {"TENDON_CONCURRENCY": "2", "TENDON_RATE_LIMIT": "20/minute", "TENDON_LOG_LEVEL": "INFO"}
+    process = start_gateway(tmp_path_factory.mktemp("narrow"), settings | limits)
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture(scope="module")
+async def crowd() -> AsyncGenerator[httpx.AsyncClient]:
+    """Connections enough for everybody at once."""
+    limits = httpx.Limits(max_connections=2 * FLOOD)
+    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
+        yield client
+
+
+@pytest.fixture(params=[Rest, GraphQL], ids=["rest", "graphql"])
+def api(request: pytest.FixtureRequest, crowd: httpx.AsyncClient, narrow: Process) -> Interface:
+    return request.param(crowd, narrow.origin)
+
+
+def people(count: int) -> list[Person]:
+    return [Person(f"user-{uuid4().hex}") for _ in range(count)]
+
+
+async def due(api: Interface, sandbox: Sandbox, person: Person) -> tuple[Person, dict[str, Any]]:
+    return person, await begin(api, sandbox, person)
+
+
+def memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def list_request(api: Interface, person: Person) -> bytes:
+    if api.name == "rest":
+        return get(f"/v1/connections?userId={person.id}", *lines(person))
+    query = {"query": DOCUMENTS["ListConnections"], "variables": {"userId": person.id}}
+    return post("/graphql", query, *lines(person))
+
+
+def callback_request(api: Interface, person: Person, callback: dict[str, Any]) -> bytes:
+    if api.name == "rest":
+        return post("/v1/connections/callback", callback, *lines(person))
+    query = {"query": DOCUMENTS["CompleteConnection"], "variables": {"input": callback}}
+    return post("/graphql", query, *lines(person))
+
+
+def lines(person: Person) -> list[str]:
+    return [f"Authorization: Bearer {person.token}", "Connection: close"]
+
+
+def refused(answer: Answer) -> bool:
+    """Whether it was, and then with all that is due."""
+    if answer.status != 503:
+        assert answer.status in (200, 201)
+        assert "errors" not in answer.body
+        return False
+    assert answer.headers["retry-after"] == "1"
+    assert len(answer.headers["x-request-id"]) == 32
+    if "errors" in answer.body:
+        assert answer.body["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+    else:
+        assert answer.body["error"] == "service_unavailable"
+    return True
+
+
+async def test_a_flood(api: Interface, sandbox: Sandbox, narrow: Process, crowd: httpx.AsyncClient) -> None:
+    """Callbacks in a crowd of lists. Each is answered; a refused one works when it is sent again, and its state was not
+    spent, which the provider's log says too."""
+    callbacks = [await due(api, sandbox, person) for person in people(20)]
+    # The first of a flood are sent away first, when the queue is full.
+    requests = [callback_request(api, person, callback) for person, callback in callbacks]
+    requests += [list_request(api, person) for person in people(FLOOD)]
+    health = asyncio.create_task(crowd.get(f"{narrow.origin}/livez"))
+    turned_away = [refused(answer) for answer in await at_once(narrow.port, requests)]
+    assert (await health).status_code == 200
+    assert any(turned_away[: len(callbacks)])
+    assert not all(turned_away)
+    for (person, callback), was_refused in zip(callbacks, turned_away, strict=False):
+        assert len(await sandbox.exchanges(callback["code"])) == (not was_refused)
+        again = await api.complete(person.token, **callback)
+        assert again.connection["userId"] == person.id
+        assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_one_line_for_many_refusals(narrow: Process) -> None:
+    """Of what was turned away before."""
+    await until(lambda: "overloaded" in narrow.said)
+    assert 1 <= narrow.said.count("overloaded") < 20
+    assert "status=503" not in narrow.said
+
+
+async def test_memory_stays_flat(api: Interface, narrow: Process) -> None:
+    async def flood() -> float:
+        await at_once(narrow.port, [list_request(api, person) for person in people(FLOOD)])
+        return memory_mb(narrow.pid)
+
+    await flood()
+    before = await flood()
+    assert max([await flood() for _ in range(4)]) - before < 20
+
+
+async def test_equal_callbacks_wait_for_one_result(api: Interface, sandbox: Sandbox) -> None:
+    """More of them than there are places, at a provider that takes longer than anybody stays in the queue."""
+    person, callback = await due(api, sandbox, people(1)[0])
+    await sandbox.fault("sandbox", "slow", seconds=1.5)
+    # No more than the rate allows.
+    answers = await asyncio.gather(*(api.complete(person.token, **callback) for _ in range(15)))
+    assert Counter(answer.status for answer in answers) in ({201: 15}, {200: 15})
+    assert len({answer.connection["id"] for answer in answers}) == 1
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_a_slow_provider_leaves_room(api: Interface, sandbox: Sandbox) -> None:
+    """Twelve callbacks wait for a provider; two places are enough for everybody else."""
+    callbacks = [await due(api, sandbox, person) for person in people(12)]
+    for _ in callbacks:
+        await sandbox.fault("sandbox", "slow", seconds=1.5)
+    waiting = [asyncio.create_task(api.complete(person.token, **callback)) for person, callback in callbacks]
+    async with asyncio.timeout(20):
+        for _, callback in callbacks:
+            while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
+                await asyncio.sleep(0.02)
+    person = people(1)[0]
+    assert (await api.connections(person.token, userId=person.id)).data == {"connections": []}
+    assert not any(task.done() for task in waiting)
+    assert [(await task).code for task in waiting] == [None] * 12
+
+
+async def test_a_caller_who_asks_for_too_much(api: Interface, narrow: Process) -> None:
+    """20 a minute. Others are not concerned, and the log says nothing of who it was."""
+    person, other = people(2)
+    answers = [await api.connections(person.token, userId=person.id) for _ in range(22)]
+    assert [answer.code for answer in answers[:20]] == [None] * 20
+    for answer in answers[21:]:
+        assert (answer.status, answer.code) == (429, "RATE_LIMITED")
+        assert 1 <= int(answer.headers["retry-after"]) <= 3
+    assert (await api.connections(other.token, userId=other.id)).code is None
+    assert "caller.limited" in narrow.said
+    assert person.id not in narrow.said
+
+
+async def test_a_limited_callback_is_not_spent(api: Interface, sandbox: Sandbox) -> None:
+    person, callback = await due(api, sandbox, people(1)[0])
+    while (await api.connections(person.token, userId=person.id)).code is None:
+        pass
+    refused = await api.complete(person.token, **callback)
+    assert refused.code == "RATE_LIMITED"
+    assert not await sandbox.exchanges(callback["code"])
+    await asyncio.sleep(int(refused.headers["retry-after"]))
+    assert (await api.complete(person.token, **callback)).connection["userId"] == person.id
+
+
+async def test_each_root_field_counts(crowd: httpx.AsyncClient, narrow: Process) -> None:
+    """Five fields a request are five operations, so 20 a minute are four such requests."""
+    person = people(1)[0]
+    fields = " ".join(f'f{number}: connections(userId: "{person.id}") {{ id }}' for number in range(5))
+    headers = {"Authorization": f"Bearer {person.token}", "Accept": "application/graphql-response+json"}
+    query = {"query": f"{{ {fields} }}"}
+    answers = [await crowd.post(f"{narrow.origin}/graphql", json=query, headers=headers) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert answers[-1].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert int(answers[-1].headers["retry-after"]) >= 1

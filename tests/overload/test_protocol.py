@@ -1,0 +1,141 @@
+"""What comes before a request exists: too many connections, heads and bodies that take too long, unread answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator
+
+import pytest
+from loopback_app import exchange, get, served, until
+from starlette.types import Receive, Scope, Send
+
+from gateway.protocol import PIPELINED, BoundedProtocol
+from rest.answers import answer
+
+
+class Hasty(BoundedProtocol):
+    connections_allowed = 4
+    head_seconds = 0.3
+    body_seconds = 0.6
+    answer_seconds = 0.5
+
+
+class App:
+    def __init__(self) -> None:
+        self.ran = 0
+        self.ended = 0
+        self.door = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.ran += 1
+        if scope["path"] == "/held":
+            await self.door.wait()
+        if scope["path"] == "/post":
+            while (await receive()).get("more_body"):
+                pass
+        size = 20_000_000 if scope["path"] == "/large" else 1
+        await answer("x" * size)(scope, receive, send)
+        self.ended += 1
+
+
+@pytest.fixture
+async def app() -> App:
+    return App()
+
+
+@pytest.fixture
+async def port(app: App) -> AsyncGenerator[int]:
+    async with served(app, Hasty) as port:
+        yield port
+        app.door.set()
+
+
+POST = b"POST /post HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[b""], [b"\r\n"], [b"GET / HT"], [b"GET / HTTP/1.1\r\nHost: test\r\n"], [POST], [POST, b"12345"]],
+    ids=["nothing", "a blank line", "half a line", "half a head", "no body", "half a body"],
+)
+async def test_what_takes_too_long(app: App, port: int, parts: list[bytes]) -> None:
+    began = time.monotonic()
+    told = await exchange(port, *parts)
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began >= 0.25
+
+
+async def test_a_slow_head_after_a_request(port: int) -> None:
+    told = await exchange(port, get("/"), b"GET / HTTP/1.1\r\n")
+    assert [told.count(status) for status in (b"HTTP/1.1 200 ", b"HTTP/1.1 408 ")] == [1, 1]
+
+
+async def test_an_answer_that_takes_long_is_not_cut(app: App, port: int) -> None:
+    """Only what is read has a time, also when a stray line comes while the answer is made."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(get("/held"))
+    await until(lambda: app.ran == 1)
+    writer.write(b"\r\n")
+    await asyncio.sleep(0.8)
+    app.door.set()
+    assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(get("/large"))
+    await until(lambda: app.ended == 1)
+    writer.close()
+
+
+async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port: int) -> None:
+    told = await exchange(port, get("/held"), get("/") * 5000)
+    # What was sent and never read may make the other side drop the refusal with it.
+    assert told == b"" or told.startswith(b"HTTP/1.1 400 ")
+    assert app.ran == 1
+
+
+async def test_a_few_requests_at_once_are_answered_in_order(app: App, port: int) -> None:
+    told = await exchange(port, get("/") * PIPELINED + get("/", "Connection: close"))
+    assert told.count(b"HTTP/1.1 200 ") == PIPELINED + 1
+
+
+async def test_one_connection_too_many(app: App, port: int) -> None:
+    """It is told so in the form of its interface, and health is still answered."""
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    for _, writer in held:
+        writer.write(get("/held"))
+    await until(lambda: app.ran == 4)
+    head, _, body = (await exchange(port, get("/v1/connections"))).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nretry-after: 1\r\n" in head.lower()
+    assert json.loads(body)["error"] == "service_unavailable"
+    accept = "Accept: application/graphql-response+json"
+    head, _, body = (await exchange(port, get("/graphql?query=x", accept))).partition(b"\r\n\r\n")
+    assert b"application/graphql-response+json" in head
+    assert json.loads(body)["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+    assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
+    app.door.set()
+    for reader, writer in held:
+        assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+async def test_far_too_many_connections(port: int) -> None:
+    """Beyond those that can be told, connections are dropped, and there is room again when they have gone."""
+    many = [await asyncio.open_connection("127.0.0.1", port) for _ in range(150)]
+    dropped = 0
+    for reader, _ in many:
+        try:
+            dropped += await asyncio.wait_for(reader.read(), 20) == b""
+        except ConnectionResetError:
+            dropped += 1
+    assert dropped >= 40
+    for _, writer in many:
+        writer.close()
+    async with asyncio.timeout(20):
+        while not (await exchange(port, get("/", "Connection: close"))).startswith(b"HTTP/1.1 200 "):
+            pass

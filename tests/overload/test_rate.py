@@ -1,0 +1,132 @@
+"""The rate limit: a bucket for each caller, exact over any stretch of time, in bounded memory."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.overload.rate import Rate, read_rate
+from resolvers.caller import Caller
+from resolvers.errors import RateLimited
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+ALICE = Caller("alice", "app", frozenset())
+
+
+def test_so_many_at_once_and_then_evenly() -> None:
+    clock = Clock()
+    rate = Rate(10, 1, clock=clock)
+    assert [rate.wait("alice") for _ in range(11)] == [0] * 10 + [1]
+    clock.now += 0.1
+    assert [rate.wait("alice") for _ in range(2)] == [0, 1]
+    assert rate.wait("bob") == 0
+
+
+def test_the_wait_is_as_long_as_it_says() -> None:
+    clock = Clock()
+    rate = Rate(2, 60, clock=clock)
+    assert [rate.wait("alice") for _ in range(3)] == [0, 0, 30]
+    clock.now += 29
+    assert rate.wait("alice") == 1
+    clock.now += 1
+    assert rate.wait("alice") == 0
+
+
+def test_what_is_refused_costs_nothing() -> None:
+    clock = Clock()
+    rate = Rate(1, 1, clock=clock)
+    assert [bool(rate.wait("alice")) for _ in range(1000)] == [False] + [True] * 999
+    clock.now += 1
+    assert rate.wait("alice") == 0
+
+
+def test_more_than_a_full_bucket_can_be_asked_for() -> None:
+    clock = Clock()
+    rate = Rate(3, 1, clock=clock)
+    assert rate.wait("alice", 5) == 0
+    assert rate.wait("alice") == 1
+
+
+Steps = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 5)), max_size=60)
+
+
+@given(st.integers(1, 20), st.sampled_from([1, 60]), Steps)
+def test_as_an_exact_bucket_does_it(count: int, seconds: int, steps: list[tuple[int, int]]) -> None:
+    """Against a bucket in exact fractions. Moments are binary fractions, which floats hold exactly."""
+    clock = Clock()
+    clock.now = 0.0
+    rate = Rate(count, seconds, clock=clock)
+    level, moment = Fraction(count), Fraction(0)
+    for gap, operations in steps:
+        clock.now += gap / 1024
+        now = Fraction(clock.now)
+        level = min(level + (now - moment) * count / seconds, Fraction(count))
+        moment = now
+        cost = min(operations, count)
+        missing = (cost - level) * seconds / count
+        waiting = rate.wait("alice", operations)
+        # Right at the edge a float may fall on either side.
+        assert abs(missing) < 1e-6 or (waiting == 0) == (missing <= 0)
+        if waiting == 0:
+            level -= cost
+        else:
+            assert waiting - 1 < missing + Fraction(1, 10**6)
+            assert missing < waiting + Fraction(1, 10**6)
+
+
+def test_callers_are_forgotten() -> None:
+    clock = Clock()
+    rate = Rate(10, 1, remembered=100, clock=clock)
+    for number in range(1000):
+        rate.wait(f"caller {number}")
+    assert len(rate._full_again) == 100
+    for _ in range(100):
+        clock.now += 1
+        rate.wait("alice")
+    assert len(rate._full_again) == 1
+
+
+def test_a_user_and_an_app_of_the_same_name_are_two() -> None:
+    rate = Rate(1, 3600)
+    rate.spend(Caller("x", "app", frozenset()))
+    rate.spend(Caller(None, "x", frozenset()))
+    for caller in (Caller("x", "another app", frozenset()), Caller(None, "x", frozenset())):
+        with pytest.raises(RateLimited) as refusal:
+            rate.spend(caller)
+        assert refusal.value.retry_after == 3600
+
+
+def test_who_has_no_token_is_not_counted() -> None:
+    rate = Rate(1, 3600)
+    for _ in range(10):
+        rate.spend(None)
+    rate.spend(ALICE)
+
+
+def test_off() -> None:
+    rate = read_rate("off")
+    for _ in range(10_000):
+        rate.spend(ALICE)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5/second", 1), ("5/minute", 12), ("5 / hour", 720)])
+def test_the_notation(text: str, seconds: int) -> None:
+    rate = read_rate(text)
+    assert [rate.wait("alice") for _ in range(6)] == [0] * 5 + [seconds]
+
+
+@pytest.mark.parametrize("text", ["", "0/second", "-1/second", "5", "5/day", "1.5/second", "99999999/second", "on"])
+def test_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be off or a rate such as"):
+        read_rate(text)
