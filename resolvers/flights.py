@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+# Seconds that work which nobody waits for gets at the end.
+_MOMENT: Final = 2.0
 
 
 class Flights:
@@ -30,7 +33,7 @@ class Flights:
         return await asyncio.shield(task)
 
     def meanwhile(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run `work` beside everything else. Nobody waits for it, and the end of the process cuts it short."""
+        """Run `work` beside everything else. Nobody waits for it, and the end of the process may cut it short."""
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._landed)
@@ -57,10 +60,12 @@ class Flights:
             await asyncio.wait_for(landing.wait(), max(seconds, 1))
 
     async def drain(self) -> None:
-        """Wait until all that is under way has ended, and give up the rest."""
+        """Wait until all that is under way has ended, and a moment for the rest."""
         while self._tasks:
             # Unlike gather, this leaves them alone when it is cancelled itself.
             await asyncio.wait(self._tasks)
+        if self._chores:
+            await asyncio.wait(self._chores, timeout=_MOMENT)
         for chore in self._chores:
             chore.cancel()
         if self._chores:

@@ -222,3 +222,17 @@ async def test_one_lands_while_another_has_begun_for_the_same_key() -> None:
     async with asyncio.timeout(PATIENCE):
         await pausing
     assert flights._landings == {}
+
+
+async def test_what_nobody_waits_for_is_given_a_moment_at_the_end() -> None:
+    flights, quick, endless = Flights(), Work(), Work()
+    flights.meanwhile(quick.run())
+    flights.meanwhile(endless.run())
+    await quick.begun.wait()
+    quick.leave.set()
+    began = monotonic()
+    async with asyncio.timeout(PATIENCE):
+        await flights.drain()
+    assert monotonic() - began < PATIENCE / 2 + 1
+    assert (quick.ended, endless.cancelled) == (True, True)
+    assert not flights._chores
