@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from models.audit_event import AuditEvent
+from models.statement import Statement
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context
 from resolvers.errors import Forbidden, InsufficientScope
@@ -15,22 +16,28 @@ OK: Final = "ok"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
 
+_RECORD: Final = Statement(
+    """
+    INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+)
+
 
 async def record(
     context: Context, action: str, *, subject: str | None, provider: str, outcome: str, scopes: Sequence[str] = ()
 ) -> None:
     """One row: the actor is the context's caller, `outcome` is OK or a code of the error table."""
     caller = context.caller
-    await AuditEvent.create(
-        at=datetime.now(UTC),
-        user_id=caller.user if caller else None,
-        client_id=caller.client_id if caller else None,
-        subject=subject,
-        action=action,
-        provider=provider,
-        scopes=list(scopes),
-        outcome=outcome,
-        request_id=context.request_id,
+    await _RECORD.rows(
+        datetime.now(UTC),
+        caller.user if caller else None,
+        caller.client_id if caller else None,
+        subject,
+        action,
+        provider,
+        json.dumps(list(scopes)),
+        outcome,
+        context.request_id,
     )
 
 

@@ -81,25 +81,38 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
 
 
 async def release(context: Context, attempt: Attempt) -> None:
-    """Give the claim back: nothing was sent, the code is as good as before."""
-    await _now_or_later(context, attempt, partial(_release, attempt))
+    """Give the claim back, now or later: nothing was sent, the code is as good as before."""
+    try:
+        await _release(attempt)
+    except DatabaseDown:
+        insist(context, attempt, partial(_release, attempt))
 
 
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
-    """End the request, if it is still ours. Repeated callbacks hear the same code."""
-    await _now_or_later(context, attempt, partial(end, context, attempt, problem))
+    """End the request. Only what is written is final: everybody who repeats the callback hears the same code.
+
+    Raises DatabaseDown, and writes it as soon as it can then; and ProviderUnavailable when the lease was lost, and
+    others were told that already.
+    """
+    write = partial(end, context, attempt, problem)
+    try:
+        if not await write():
+            raise ProviderUnavailable
+    except DatabaseDown:
+        insist(context, attempt, write)
+        raise
 
 
 async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
-    """End the request, unless this attempt has finished it. False when it has. Raises DatabaseDown.
+    """Whether it was still this attempt's to end. Raises DatabaseDown.
 
     A COMMIT of ours that is still on its way comes before or is undone: both want the row.
     """
     async with transaction():
-        if await _end(attempt, "failed", error=problem.code):
+        ours = await _end(attempt, "failed", error=problem.code)
+        if ours:
             await _record(context, attempt, problem.code)
-            return True
-    return await finished(attempt) is None
+    return ours
 
 
 def insist(context: Context, attempt: Attempt, write: Callable[[], Awaitable[object]]) -> None:
@@ -109,14 +122,6 @@ def insist(context: Context, attempt: Attempt, write: Callable[[], Awaitable[obj
 
 async def _release(attempt: Attempt) -> None:
     await _RELEASE.rows(attempt.key, attempt.owner)
-
-
-async def _now_or_later(context: Context, attempt: Attempt, write: Callable[[], Awaitable[object]]) -> None:
-    """While the database is away the caller hears what happened all the same."""
-    try:
-        await write()
-    except DatabaseDown:
-        insist(context, attempt, write)
 
 
 async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]]) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from models.connection import Connection
+from models.statement import Statement, loaded
 from resolvers import inputs
 from resolvers.caller import READ, may_act_for, with_scope
 from resolvers.context import Context
 from resolvers.errors import ConnectionNotFound, Forbidden
+
+_OF_USER: Final = Statement("SELECT * FROM connection WHERE user_id = $1 ORDER BY created_at, id")
+_BY_ID: Final = Statement("SELECT * FROM connection WHERE id = $1")
 
 
 async def list_connections(context: Context, user_id: str) -> list[Connection]:
@@ -17,16 +22,22 @@ async def list_connections(context: Context, user_id: str) -> list[Connection]:
     inputs.text("userId", user_id, inputs.USER)
     if not may_act_for(caller, user_id):
         raise Forbidden
-    return await Connection.filter(user_id=user_id).order_by("created_at", "id")
+    return [loaded(Connection, row) for row in await _OF_USER.rows(user_id)]
 
 
 async def find_connection(context: Context, connection_id: str) -> Connection:
     """The connection with this id. Raises ConnectionNotFound, also for somebody else's and for what is no id."""
     caller = with_scope(context.caller, READ)
-    connection = await Connection.get_or_none(id=_uuid(connection_id))
+    connection = await connection_by_id(_uuid(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
         raise ConnectionNotFound
     return connection
+
+
+async def connection_by_id(connection_id: UUID) -> Connection | None:
+    """Whoever's it is."""
+    row = await _BY_ID.row(connection_id)
+    return loaded(Connection, row) if row else None
 
 
 def _uuid(text: str) -> UUID:

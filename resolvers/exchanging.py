@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import structlog
 
 from models.authorization_request import AuthorizationRequest
+from models.database import DatabaseDown
 from models.vault import VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code
@@ -72,10 +73,11 @@ async def _holding(context: Context, attempt: Attempt) -> AsyncGenerator[None]:
     with context.resources.flights.under_way(attempt.key):
         try:
             yield
-        except Problem:
+        except (Problem, DatabaseDown):
             raise
         except Exception:
-            await claims.fail(context, attempt, InternalError())
+            with suppress(DatabaseDown, Problem):
+                await claims.fail(context, attempt, InternalError())
             raise
 
 

@@ -14,6 +14,7 @@ from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
 from resolvers.attempts import Attempt
 from resolvers.claims import BOUND
+from resolvers.connections import connection_by_id
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, ProviderUnavailable, ServiceUnavailable
 from resolvers.states import abandon
@@ -116,7 +117,7 @@ async def _settled(seen: _Seen) -> Connection:
     if request.status == RequestStatus.PENDING:
         # The attempt that held it could not reach the provider and gave it back.
         raise InvalidState if seen.expired else unspent()
-    connection = await Connection.get_or_none(id=request.connection_id, user_id=request.user_id)
-    if connection is None:
+    connection = request.connection_id and await connection_by_id(request.connection_id)
+    if not connection or connection.user_id != request.user_id:
         raise InvalidState
     return connection

@@ -92,7 +92,7 @@ class _Tries:
 async def _surrender_unless_stored(
     context: Context, attempt: Attempt, surrender: Callable[[], Awaitable[None]]
 ) -> None:
-    if await claims.end(context, attempt, ProviderUnavailable()):
+    if await claims.end(context, attempt, ProviderUnavailable()) or await claims.finished(attempt) is None:
         await surrender()
 
 

@@ -26,7 +26,7 @@ def rest_routes(executor: Executor, open_context: OpenContext) -> list[Route]:
 def _endpoint(
     row: RestRoute, executor: Executor, open_context: OpenContext
 ) -> Callable[[Request], Awaitable[Response]]:
-    document = row.document
+    document = executor.read(row.document)
     members = executor.members(document)
 
     async def endpoint(request: Request) -> Response:

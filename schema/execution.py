@@ -4,36 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 import strawberry
 import structlog
 from graphql import (
+    ExecutionResult,
     GraphQLError,
     GraphQLSchema,
-    get_operation_ast,
+    OperationType,
+    execute,  # pyright: ignore[reportUnknownVariableType] - of its many options some have no type
 )
-from graphql import parse as parse_document
-from strawberry.exceptions import MissingQueryError
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionContext, ExecutionResult
-from strawberry.types.graphql import OperationType
 
 from resolvers.context import Context
-from resolvers.errors import Problem, ValidationError
-from schema.admission import CACHED_DOCUMENTS, Admission, OpenAdmission
+from resolvers.errors import Problem, RateLimited, Unauthenticated, ValidationError
 from schema.coercion import complaints, members
+from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.scalars import SCALARS
 
 log = structlog.get_logger("tendon")
-
-_QUERIES = frozenset({OperationType.QUERY})
-_QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class QueriesOnly(Problem):
@@ -79,100 +73,126 @@ class Executor:
 
     def __init__(self, *, explore: bool) -> None:
         self._explore = explore
-        self._schema = _Schema(
-            Query,
-            Mutation,
-            config=StrawberryConfig(scalar_map=SCALARS),
-            extensions=[
-                OpenAdmission if explore else Admission,
-                lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-                lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-            ],
-        )
+        self._schema = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS))
+        self._documents = Documents(self.graphql, explore=explore)
 
     @property
     def graphql(self) -> GraphQLSchema:
-        """The schema as graphql-core knows it, for validating documents of our own."""
+        """The schema as graphql-core knows it."""
         return self._schema._schema  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - strawberry has no other way
 
     @property
     def sdl(self) -> str:
         return self._schema.as_str() + "\n"
 
-    def members(self, document: str) -> frozenset[str]:
+    def read(self, text: str) -> Document:
+        """A document of our own, to be run any number of times."""
+        return self._documents.read(text)
+
+    def members(self, document: Document) -> frozenset[str]:
         """See `coercion.members`."""
-        operation = get_operation_ast(parse_document(document))
-        return members(self.graphql, operation) if operation else frozenset()
+        operation = document.operation(None)
+        return members(self.graphql, operation.node) if operation else frozenset()
 
     async def run(
         self,
-        document: str,
+        document: Document | str,
         variables: Mapping[str, Any] | None,
         context: Context,
         *,
         operation_name: str | None = None,
         read_only: bool = False,
     ) -> Outcome:
-        """Run one operation. Never raises for what a caller did, or for what went wrong within."""
-        try:
-            result = await self._schema.execute(
-                document,
-                variable_values=dict(variables or {}),
-                context_value=context,
-                operation_name=operation_name,
-                allowed_operation_types=_QUERIES if read_only else _QUERIES_AND_MUTATIONS,
-            )
-        except MissingQueryError:
-            return _refused(ValidationError("query must not be empty."))
-        except CannotGetOperationTypeError:
-            return _refused(ValidationError("operationName must name an operation of the document."))
-        except InvalidOperationTypeError as refusal:
-            return _refused(_not_allowed(refusal))
+        """Run one operation. Never raises for what a caller did, or for what went wrong within.
+
+        Strawberry's own way of running is left out: its extensions cost more than all of the service's work.
+        """
+        if isinstance(document, str):
+            if not document:
+                return _refused(ValidationError("query must not be empty."))
+            document = self._documents.ready(document)
+        operation = document.operation(operation_name)
+        refusal = _refusal(document, operation, operation_name, context, read_only=read_only)
+        if refusal is not None:
+            return _refused(refusal)
+        if document.ast is None or operation is None or document.errors:
+            return self._told(Outcome(None, [self._failure(error) for error in document.errors], executed=False))
+        result = execute(
+            self.graphql,
+            document.ast,
+            context_value=context,
+            variable_values=dict(variables or {}),
+            operation_name=operation_name,
+        )
+        if isawaitable(result):
+            result = await result
+        return self._outcome(result, operation, variables or {})
+
+    def _outcome(self, result: Any, operation: Operation, variables: Mapping[str, Any]) -> Outcome:
+        if not isinstance(result, ExecutionResult):
+            return _refused(ValidationError("Incremental delivery is not supported here."))
         if not result.errors:
             return Outcome(result.data)
-        outcome = self._failed(result, document, variables or {}, operation_name)
-        _tell(outcome)
-        return outcome
-
-    def _failed(
-        self, result: ExecutionResult, document: str, variables: Mapping[str, Any], operation_name: str | None
-    ) -> Outcome:
-        errors = result.errors or []
-        if result.data is not None or any(error.path for error in errors):
-            return Outcome(result.data, [self._failure(error) for error in errors])
-        return self._refusal(errors, document, variables, operation_name)
-
-    def _refusal(
-        self, errors: list[GraphQLError], document: str, variables: Mapping[str, Any], operation_name: str | None
-    ) -> Outcome:
-        failures = [self._failure(error) for error in errors]
-        if all(_is_about_variables(error) for error in errors):
-            failures = [
-                Failure(ValidationError(sentence)) for sentence in self._complaints(document, variables, operation_name)
-            ] or failures
-        return Outcome(None, failures, executed=False)
-
-    def _complaints(self, document: str, variables: Mapping[str, Any], operation_name: str | None) -> list[str]:
-        operation = get_operation_ast(parse_document(document, no_location=True), operation_name)
-        return list(complaints(self.graphql, operation, variables)) if operation else []
+        failures = [self._failure(error) for error in result.errors]
+        if result.data is not None or any(error.path for error in result.errors):
+            return self._told(Outcome(result.data, failures))
+        if all(_is_about_variables(error) for error in result.errors):
+            sentences = complaints(self.graphql, operation.node, variables)
+            failures = [Failure(ValidationError(sentence)) for sentence in sentences] or failures
+        return self._told(Outcome(None, failures, executed=False))
 
     def _failure(self, error: GraphQLError) -> Failure:
         return Failure(problem_of(error, suggest=self._explore), error)
 
+    @staticmethod
+    def _told(outcome: Outcome) -> Outcome:
+        _tell(outcome)
+        return outcome
 
-class _Schema(strawberry.Schema):
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Silent: strawberry would log every client mistake as an error, with the source of the query."""
+
+def _refusal(
+    document: Document, operation: Operation | None, name: str | None, context: Context, *, read_only: bool
+) -> Problem | None:
+    """What stops an operation before anything of it runs, or is coerced: what is wrong with the variables of a request
+    is for callers only. None also where the document's errors say it."""
+    if document.ast is None:
+        return None
+    if operation is None:
+        return _unnamed(document, name)
+    if wrong := _wrong_kind(operation, read_only=read_only):
+        return wrong
+    if document.errors:
+        return None
+    if context.caller is None and not operation.public:
+        return Unauthenticated()
+    return _over_the_rate(context, operation)
+
+
+def _unnamed(document: Document, name: str | None) -> Problem | None:
+    if name is not None or not document.operations:
+        return ValidationError("operationName must name an operation of the document.")
+    return None if document.errors else ValidationError("operationName must name one of the document's operations.")
+
+
+def _wrong_kind(operation: Operation, *, read_only: bool) -> Problem | None:
+    if operation.kind is OperationType.SUBSCRIPTION:
+        return ValidationError("There are no subscriptions here.")
+    return QueriesOnly() if read_only and operation.kind is OperationType.MUTATION else None
+
+
+def _over_the_rate(context: Context, operation: Operation) -> Problem | None:
+    """Each root field is an operation. The first was counted when the request came."""
+    if operation.roots <= 1:
+        return None
+    try:
+        context.spend(operation.roots - 1)
+    except RateLimited as refusal:
+        return refusal
+    return None
 
 
 def _is_about_variables(error: GraphQLError) -> bool:
     return error.message.startswith("Variable ") and " has invalid " in error.message
-
-
-def _not_allowed(refusal: InvalidOperationTypeError) -> Problem:
-    if refusal.operation_type is OperationType.MUTATION:
-        return QueriesOnly()
-    return ValidationError("There are no subscriptions here.")
 
 
 def _refused(problem: Problem) -> Outcome:

@@ -21,7 +21,6 @@ from graphql import (
     SelectionSetNode,
     ValidationRule,
     Visitor,
-    get_operation_ast,
     visit,
 )
 from graphql.validation.validate import ValidationAbortedError
@@ -107,12 +106,6 @@ class Scale:
             fragment = self._fragments.get(name)
             self._known[name] = self.weigh(fragment.selection_set if fragment else None)
         return self._known[name]
-
-
-def root_fields(document: DocumentNode, operation_name: str | None) -> int:
-    """How many fields the operation asks for at its root, once its fragments are expanded."""
-    operation = get_operation_ast(document, operation_name)
-    return Scale(document).weigh(operation.selection_set).root if operation else 0
 
 
 class LimitsRule(ValidationRule):

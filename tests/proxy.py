@@ -90,7 +90,7 @@ class Proxy:
             link.cut()
 
     async def _requests(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             while chunk := await reader.read(_CHUNK):
                 await self._flowing.wait()
                 if self._trapped and self._trap is not None and self._trap in chunk:
@@ -99,6 +99,9 @@ class Proxy:
                 writer.write(chunk)
                 await writer.drain()
             writer.write_eof()
+        except OSError:
+            # Whoever asked is gone, as the other end hears from a real line.
+            link.cut()
 
     async def _replies(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

@@ -100,6 +100,10 @@ def _bounds(seconds: float | None) -> dict[str, Any]:
             "statement_timeout": milliseconds,
             # A process that stands still must not keep others from the rows it has locked.
             "idle_in_transaction_session_timeout": milliseconds,
+            # Nor one whose machine or line is gone: the server would wait for it for hours.
+            "tcp_keepalives_idle": "5",
+            "tcp_keepalives_interval": "2",
+            "tcp_keepalives_count": "3",
         },
     }
 

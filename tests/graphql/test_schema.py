@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 from graphql import parse, validate
-from strawberry.extensions.parser_cache import _get_parse_cache
-from strawberry.extensions.validation_cache import _get_validate_cache
 
 from providers.catalogue import read_catalogue
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError
 from rest.routes import ROUTES, RestRoute
-from schema.admission import CACHED_DOCUMENTS
+from schema.documents import CACHED
 from schema.execution import Executor
 
 ROOT = Path(__file__).parents[2]
@@ -51,22 +49,24 @@ def _context() -> Context:
 
 async def test_a_document_is_parsed_and_validated_once() -> None:
     executor = Executor(explore=False)
-    parses, validations = _get_parse_cache(CACHED_DOCUMENTS), _get_validate_cache(CACHED_DOCUMENTS)
-    document = "query OnlyHere { providers { slug } }"
-    before = parses.cache_info(), validations.cache_info()
+    known = executor._documents.ready
     for _ in range(5):
-        assert (await executor.run(document, None, _context())).problem is None
-    after = parses.cache_info(), validations.cache_info()
-    assert [now.misses - then.misses for now, then in zip(after, before, strict=True)] == [1, 1]
-    assert [now.hits - then.hits for now, then in zip(after, before, strict=True)] == [4, 4]
+        assert (await executor.run("query OnlyHere { providers { slug } }", None, _context())).problem is None
+    assert (known.cache_info().misses, known.cache_info().hits) == (1, 4)
 
 
-async def test_the_caches_are_bounded() -> None:
+async def test_a_document_of_ours_is_never_forgotten() -> None:
     executor = Executor(explore=False)
-    for number in range(CACHED_DOCUMENTS * 2):
+    ours = executor.read("query OnlyHere { providers { slug } }")
+    assert (await executor.run(ours, None, _context())).problem is None
+    assert executor._documents.ready.cache_info().currsize == 0
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    executor = Executor(explore=False)
+    for number in range(CACHED * 2):
         await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context())
-    for cache in (_get_parse_cache(CACHED_DOCUMENTS), _get_validate_cache(CACHED_DOCUMENTS)):
-        assert cache.cache_info().currsize == CACHED_DOCUMENTS
+    assert executor._documents.ready.cache_info().currsize == CACHED
 
 
 async def _complaint(executor: Executor, document: str, context: Context) -> tuple[str, str]:

@@ -32,9 +32,17 @@ async def test_settings_of_the_servers_connection(server: PostgresServer) -> Non
             "idle_in_transaction_session_timeout": "1500ms",
             "application_name": "tendon",
             "synchronous_commit": "on",
+            "tcp_keepalives_idle": "5",
         }.items():
             found = await client_of(database).execute_query_dict(f"SHOW {name}")
             assert found == [{name: value}]
+
+
+async def test_a_servers_socket(server: PostgresServer) -> None:
+    name = (await server.create()).rpartition("/")[2]
+    # The port is a part of the socket's name.
+    async with opened(f"postgres://tendon@:{server.port}/{name}?host={server.folder}") as database:
+        await alive(database)
 
 
 async def test_a_server_that_is_away_is_found_again(server: PostgresServer) -> None:
