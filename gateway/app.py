@@ -27,6 +27,7 @@ from gateway.overload.rate import Rate
 from gateway.pages import Pages
 from gateway.settings import Settings, SettingsError
 from models.database import opened
+from models.engine import named
 from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue, CatalogueError, read_catalogue, read_credentials
 from providers.http import open_client
@@ -96,7 +97,16 @@ class Gateway:
 
     def _tell(self) -> None:
         """What the log says first, so that nobody has to guess what this process is."""
-        log.info("started", auth=self.settings.auth, providers=sorted(self.registrations), version=version("tendon"))
+        url = self.settings.database_url
+        log.info(
+            "started",
+            auth=self.settings.auth,
+            database=named(url),
+            providers=sorted(self.registrations),
+            version=version("tendon"),
+        )
+        if not self.settings.dev and "database_url" not in self.settings.model_fields_set:
+            log.warning("database.default", reason="TENDON_DATABASE_URL is not set")
         asked = {"introspection": self.settings.introspection_url, "jwt": self.settings.jwks_url}
         for way, url in asked.items():
             if way in self.settings.auth and (url or "").startswith("http:"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 import structlog
 
@@ -12,6 +13,9 @@ from models.database import DatabaseDown, Limits, alive, opened
 from models.migrating import migrate, pending_migrations
 
 log = structlog.get_logger("tendon")
+
+# What no waiting mends.
+_OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError")
 
 
 async def check_database(url: str, limits: Limits) -> None:
@@ -23,7 +27,7 @@ async def check_database(url: str, limits: Limits) -> None:
         try:
             pending = await _pending(url, limits)
         except DatabaseDown as fault:
-            if url.startswith("sqlite:"):
+            if url.startswith("sqlite:") or fault.reason.startswith(_OURS):
                 raise
             log.warning("database.away", reason=fault.reason)
             return
@@ -48,6 +52,7 @@ def _told() -> Generator[None]:
     try:
         yield
     except DatabaseDown as fault:
-        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({fault.reason})") from None
+        hint = ": this role may not do that; docs/operating.md has the rights" if "42501" in fault.reason else ""
+        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({fault.reason}){hint}") from None
     except OSError as fault:
         raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({type(fault).__name__})") from None

@@ -95,6 +95,8 @@ class Health:
         self._look = asyncio.create_task(self._see())
 
     async def _see(self) -> None:
+        # What it finds concerns the process and not the probe that happened to come.
+        structlog.contextvars.unbind_contextvars("request_id")
         try:
             async with asyncio.timeout(_PATIENCE):
                 reasons, detail = await self._seen()

@@ -108,7 +108,14 @@ class Settings(DatabaseSettings, CatalogueSettings):
             raise ValueError("must be from 1 to 1000 connections")
         return connections
 
-    @field_validator("provider_timeout", "database_timeout")
+    @field_validator("database_timeout")
+    @classmethod
+    def _waiting(cls, seconds: float) -> float:
+        if not 0.1 <= seconds <= 60:  # noqa: PLR2004 - said in the message
+            raise ValueError("must be from 0.1 to 60 seconds")
+        return seconds
+
+    @field_validator("provider_timeout")
     @classmethod
     def _seconds(cls, seconds: float) -> float:
         if not 0 < seconds <= 60:  # noqa: PLR2004 - said in the message

@@ -25,7 +25,8 @@ _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 class Statement:
     """One statement for both dialects, as PostgreSQL has it: `$1` and so on for values, `now()` for this moment.
 
-    In addition `after($1)` is the moment so many seconds from now, and `{name}` a part given by that name.
+    In addition `after($1)` is the moment so many seconds from now, and `{name}` a part given by that name. SQLite has
+    one writer at a time, so there the locking of rows is left out.
     """
 
     def __init__(self, text: str, **parts: str) -> None:
@@ -55,7 +56,7 @@ def _for_postgres(text: str) -> str:
 
 
 def _for_sqlite(text: str) -> str:
-    text = text.replace("now()", f"{_MOMENT})")
+    text = text.replace("now()", f"{_MOMENT})").replace(" FOR UPDATE SKIP LOCKED", "")
     text = re.sub(r"after\((\$\d+)\)", rf"{_MOMENT}, \1 || ' seconds')", text)
     return re.sub(r"\$(\d+)", r"?\1", text)
 

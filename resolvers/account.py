@@ -12,9 +12,9 @@ from models.database import DatabaseDown
 from providers.errors import ProviderFault
 from providers.exchange import find_account
 from providers.provider import Provider
-from providers.token_answer import TokenAnswer
 from resolvers import renewal
 from resolvers.context import Context
+from resolvers.exchanging import Received
 
 # Seconds that the user is kept waiting for it.
 _PATIENCE: Final = 3.0
@@ -22,9 +22,11 @@ _PATIENCE: Final = 3.0
 log = structlog.get_logger("tendon")
 
 
-async def name_account(context: Context, provider: Provider, answer: TokenAnswer, connection: Connection) -> None:
+async def name_account(context: Context, provider: Provider, received: Received, connection: Connection) -> None:
     """The tokens are stored by now: this is good to have and never worth them."""
-    if answer.account is not None or provider.account is None:
+    answer = received.answer
+    if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
+        # Known, not to be known, or the tokens there are newer ones, maybe of another account.
         return
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     try:

@@ -6,13 +6,18 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from models.authorization_request import AuthorizationRequest
 from models.statement import loaded
 from resolvers.context import Registration
 from resolvers.states import state_hash
+
+BINDING: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
+"""All that a state is bound to, as the table names it; `Attempt.binding` has the values in this order."""
+
+BOUND: Final = " AND ".join(f"{name} = ${place}" for place, name in enumerate(BINDING, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The database's clock, read between two moments of the running loop's, which is wrong by what lies between."""
+
+    moment: datetime
+    before: float
+    since: float
+
+    @classmethod
+    def of(cls, moment: datetime | str, before: float) -> Reading:
+        """`before` is the loop's time when it was asked for; SQLite gives a text."""
+        read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return cls(read, before, asyncio.get_running_loop().time())
+
+    @property
+    def error(self) -> float:
+        return self.since - self.before
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A request that is ours alone to exchange, and the version of the connection that it will renew, 0 for none.
 
@@ -51,11 +75,8 @@ class Claim:
     since: float
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> Claim:
-        request, claimed_at = loaded(AuthorizationRequest, row), row["claimed_at"]
-        if isinstance(claimed_at, str):
-            claimed_at = datetime.fromisoformat(claimed_at)
-        return cls(request, row["version"] or 0, claimed_at, asyncio.get_running_loop().time())
+    def of(cls, row: dict[str, Any], reading: Reading) -> Claim:
+        return cls(loaded(AuthorizationRequest, row), row["version"] or 0, reading.moment, reading.since)
 
     @property
     def now(self) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -21,7 +22,7 @@ from models.connection import Connection
 from models.database import DatabaseDown, transaction
 from models.statement import Statement
 from resolvers import audit
-from resolvers.attempts import Attempt, Claim
+from resolvers.attempts import BOUND, Attempt, Claim, Reading
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable
 from resolvers.states import LIFE, REMEMBERED
@@ -31,11 +32,11 @@ log = structlog.get_logger("tendon")
 WRITING: Final = timedelta(seconds=5)
 """What the writing after the exchange may take on top of the provider's time-out. Both together are the lease."""
 
+# Seconds that the database's clock may be off, and so many tries to do better.
+_INEXACT: Final = 0.05
+_READINGS: Final = 3
 # Seconds between the tries to end a claim while the database is away.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
-
-BOUND: Final = "state_hash = $1 AND user_id = $2 AND provider = $3 AND redirect_uri = $4 AND registration = $5"
-"""All that a state is bound to; `Attempt.binding` has the values."""
 
 _CLAIM: Final = Statement(
     """
@@ -46,12 +47,13 @@ _CLAIM: Final = Statement(
         (SELECT version FROM connection AS c WHERE c.user_id = $2 AND c.provider = $3) AS version""",
     bound=BOUND,
 )
+_CLOCK: Final = Statement("SELECT now() AS moment")
 _HELD: Final = "state_hash = $1 AND owner = $2 AND status = 'exchanging'"
 _RELEASE: Final = Statement(
     """
     UPDATE authorization_request
     SET status = 'pending', owner = NULL, lease_until = NULL, purge_after = expires_at
-    WHERE {held}""",
+    WHERE {held} RETURNING status""",
     held=_HELD,
 )
 _END: Final = Statement(
@@ -71,13 +73,28 @@ def lease(context: Context) -> float:
 
 async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None when it is not to be had. Raises DatabaseDown."""
+    before = asyncio.get_running_loop().time()
     try:
         row = await _CLAIM.row(*attempt.binding, attempt.answer_hash, attempt.owner, lease(context))
     except DatabaseDown as fault:
         if fault.in_doubt:
-            insist(context, attempt, partial(_release, attempt))
+            # It may be on its way still, and come after a release that finds nothing.
+            insist(context, attempt, partial(_release, attempt), until_done=lease(context))
         raise
-    return Claim.of(row) if row else None
+    return Claim.of(row, await _exact(Reading.of(row["claimed_at"], before))) if row else None
+
+
+async def _exact(reading: Reading) -> Reading:
+    """What was held up on its way is read again, or tokens would seem older than they are."""
+    for _ in range(_READINGS):
+        if reading.error < _INEXACT:
+            break
+        before = asyncio.get_running_loop().time()
+        with suppress(DatabaseDown):
+            row = await _CLOCK.row()
+            again = Reading.of(row["moment"], before) if row else reading
+            reading = min(reading, again, key=lambda one: one.error)
+    return reading
 
 
 async def release(context: Context, attempt: Attempt) -> None:
@@ -115,27 +132,31 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     return ours
 
 
-def insist(context: Context, attempt: Attempt, write: Callable[[], Awaitable[object]]) -> None:
-    """Do it beside everything else, as soon as the database is there again."""
-    context.resources.flights.meanwhile(_insist(attempt, write))
+def insist(
+    context: Context, attempt: Attempt, write: Callable[[], Awaitable[object]], *, until_done: float = 0
+) -> None:
+    """Do it beside everything else, as soon as the database is there again, and for `until_done` seconds until it says
+    that it did something."""
+    context.resources.flights.meanwhile(_insist(attempt, write, until_done))
 
 
-async def _release(attempt: Attempt) -> None:
-    await _RELEASE.rows(attempt.key, attempt.owner)
+async def _release(attempt: Attempt) -> bool:
+    return await _RELEASE.row(attempt.key, attempt.owner) is not None
 
 
-async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]]) -> None:
+async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
     """While the state could still be used: after that nobody asks any more."""
     loop, provider = asyncio.get_running_loop(), attempt.registration.provider.slug
-    last, tries = loop.time() + LIFE.total_seconds(), 0
-    while loop.time() < last:
+    began, tries = loop.time(), 0
+    while loop.time() < began + LIFE.total_seconds():
         await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
         tries += 1
         try:
-            await write()
+            done = await write()
         except DatabaseDown as fault:
             log.debug("claim.open", provider=provider, error=fault.reason)
-        else:
+            continue
+        if done or loop.time() >= began + until_done:
             log.info("claim.closed", provider=provider, tries=tries)
             return
 

@@ -71,6 +71,6 @@ async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> Con
         provider = attempt.registration.provider
         scopes = granted_scopes(received, callback.scope, provider.authorize.scope_separator)
         connection = await store(context, attempt, received, scopes)
-        await name_account(context, provider, received.answer, connection)
+        await name_account(context, provider, received, connection)
         log.info("connection.completed", provider=connection.provider, connection_id=str(connection.id))
         return connection

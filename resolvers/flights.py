@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
+
+import structlog
+
+from resolvers.failures import described
+
+log = structlog.get_logger("tendon")
 
 T = TypeVar("T")
 
@@ -24,6 +31,7 @@ class Flights:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
         self._landings: dict[str, asyncio.Event] = {}
+        self._waiting: Counter[str] = Counter()
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end, also when the one who awaits this is cancelled."""
@@ -50,8 +58,21 @@ class Flights:
                 del self._landings[key]
             landing.set()
 
+    def waiting(self, key: str) -> int:
+        """How many wait for the exchange for `key`, here."""
+        return self._waiting[key]
+
     async def pause(self, key: str, seconds: float) -> None:
         """Wait until the exchange for `key` ends, if it runs here, for at most a second; else wait `seconds`."""
+        self._waiting[key] += 1
+        try:
+            await self._pause(key, seconds)
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    async def _pause(self, key: str, seconds: float) -> None:
         landing = self._landings.get(key)
         if landing is None:
             await asyncio.sleep(seconds)
@@ -73,7 +94,8 @@ class Flights:
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None and task in self._chores:
+            log.error("fault", **described(fault))
         self._chores.discard(task)
-        if not task.cancelled():
-            # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
-            task.exception()

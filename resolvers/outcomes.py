@@ -12,8 +12,7 @@ from models.connection import Connection
 from models.statement import Statement, loaded
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
-from resolvers.attempts import Attempt
-from resolvers.claims import BOUND
+from resolvers.attempts import BINDING, BOUND, Attempt
 from resolvers.connections import connection_by_id
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, ProviderUnavailable, ServiceUnavailable
@@ -23,6 +22,8 @@ log = structlog.get_logger("tendon")
 
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
+# So many may wait for one exchange in a process: a caller who repeats and repeats must not fill the house.
+_WAITERS: Final = 100
 
 _LOOK: Final = Statement(
     """
@@ -63,6 +64,8 @@ async def of_another(context: Context, attempt: Attempt) -> Connection:
         elif seen.over:
             await abandon(context, attempt.key)
         else:
+            if context.resources.flights.waiting(attempt.key) >= _WAITERS:
+                raise ServiceUnavailable
             with context.away():
                 await context.resources.flights.pause(attempt.key, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -102,9 +105,8 @@ async def _why(attempt: Attempt, seen: _Seen | None) -> str:
     request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
     if request is None:
         return "unknown"
-    bound = (request.state_hash, request.user_id, request.provider, request.redirect_uri, request.registration)
-    names = ("state", "user_id", "provider", "redirect_uri", "registration")
-    different = [name for name, ours, theirs in zip(names, attempt.binding, bound, strict=True) if ours != theirs]
+    bound = zip(BINDING, attempt.binding, strict=True)
+    different = [name for name, value in bound if getattr(request, name) != value]
     return f"another {different[0]}" if different else "unknown"
 
 

@@ -66,7 +66,7 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
 
 async def name_account(connection: Connection, account: str | None) -> None:
     """Add the provider's own id of the user, unless the connection was renewed meanwhile."""
-    await Connection.filter(id=connection.id, updated_at=connection.updated_at).update(account=account)
+    await Connection.filter(id=connection.id, version=connection.version).update(account=account)
     connection.account = account
 
 

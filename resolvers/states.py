@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -29,8 +30,9 @@ _PAST: Final = Statement(
 )
 _PURGE: Final = Statement(
     """
-    DELETE FROM authorization_request
-    WHERE state_hash = $1 AND status <> 'exchanging' AND purge_after < now()""",
+    DELETE FROM authorization_request WHERE state_hash IN (
+        SELECT state_hash FROM authorization_request WHERE purge_after < now() AND status <> 'exchanging'
+        LIMIT $1 FOR UPDATE SKIP LOCKED)""",
 )
 _ABANDON: Final = Statement(
     """
@@ -49,11 +51,12 @@ def state_hash(state: str) -> str:
 async def clear_away(context: Context) -> None:
     """Delete some of the requests that are past remembering, and end some whose holder died."""
     try:
-        for row in await _PAST.rows(_PURGED_AT_ONCE):
+        past = await _PAST.rows(_PURGED_AT_ONCE)
+        for row in past:
             if row["status"] == "exchanging":
                 await abandon(context, row["state_hash"])
-            else:
-                await _PURGE.rows(row["state_hash"])
+        if past:
+            await _PURGE.rows(_PURGED_AT_ONCE)
     except DatabaseDown as fault:
         # Whoever asked has what they came for. The next one clears away more.
         log.warning("purge.failed", error=fault.reason)
@@ -65,8 +68,9 @@ async def abandon(context: Context, key: str) -> None:
         row = await _ABANDON.row(key, ProviderUnavailable.code, REMEMBERED.total_seconds())
         if row:
             log.warning("claim.abandoned", provider=row["provider"])
+            # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
             await audit.record(
-                context,
+                replace(context, caller=None),
                 audit.COMPLETE,
                 subject=row["user_id"],
                 provider=row["provider"],

@@ -80,8 +80,13 @@ class _Tries:
     async def _try(self, deadline: float, provider: str) -> Connection | None:
         try:
             async with asyncio.timeout_at(deadline):
-                found = await claims.finished(self._attempt) if self._failed else None
-                return found or await self._write()
+                return await self._write()
+        except ProviderUnavailable:
+            # The lease is lost, or a COMMIT of ours went through that nobody told us of.
+            found = await claims.finished(self._attempt) if self._failed else None
+            if found is None:
+                raise
+            return found
         except (DatabaseDown, TimeoutError) as fault:
             self._failed += 1
             self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt

@@ -69,7 +69,7 @@ class Endpoint:
         response = await self._client.send(request, stream=True)
         try:
             if response.status_code != HTTPStatus.OK:
-                raise NoAnswerError(str(response.status_code))
+                raise NoAnswerError(f"status {response.status_code}")
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk

@@ -4,8 +4,8 @@ Each client raises DatabaseDown for whatever its driver raises when the database
 that a cancelled task can't leave open.
 """
 
-from models.engine.configuration import UnsupportedDatabase, configuration
+from models.engine.configuration import UnsupportedDatabase, configuration, named
 from models.engine.down import DatabaseDown
 from models.engine.limits import Limits
 
-__all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "configuration"]
+__all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "configuration", "named"]

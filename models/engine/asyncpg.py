@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Final
 
 import asyncpg
-from asyncpg.exceptions import InternalClientError
+import structlog
+from asyncpg.exceptions import ClientConfigurationError, InternalClientError, InvalidCachedStatementError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import ConnectionWrapper, PoolConnectionWrapper, TransactionContext
 from tortoise.connection import get_connections
@@ -16,12 +17,16 @@ from tortoise.connection import get_connections
 from models.engine.down import DatabaseDown, told
 from models.engine.limits import Limits
 
+log = structlog.get_logger("tendon")
+
 # Classes and codes of SQLSTATE: connection, authorization, catalogue, resources, operator, system; a standby, a
-# transaction the server ended, a lock not to be had, a table that is not there.
+# transaction the server ended, a lock not to be had, a right that is missing, a table that is not there.
 _DOWN_CLASSES: Final = frozenset({"08", "28", "3D", "53", "57", "58"})
-_DOWN_CODES: Final = frozenset({"25006", "25P03", "40001", "40P01", "42P01", "55P03"})
+_DOWN_CODES: Final = frozenset({"25006", "25P03", "40001", "40P01", "42501", "42703", "42P01", "55P03"})
 # A server that is going down, or a connection that is gone, may have done what it was asked before.
 _DOUBTFUL_CLASSES: Final = frozenset({"08", "57", "58"})
+# By its time-out, a statement was undone.
+_CANCELLED: Final = "57014"
 
 _BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 
@@ -31,8 +36,11 @@ def judge(fault: BaseException) -> DatabaseDown | None:
     name = type(fault).__name__
     if isinstance(fault, asyncpg.PostgresError):
         code = str(fault.sqlstate)
-        down = code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
-        return DatabaseDown(f"{name} {code}", in_doubt=code[:2] in _DOUBTFUL_CLASSES) if down else None
+        # A plan from before a migration: asyncpg has forgotten it by now.
+        stale = isinstance(fault, InvalidCachedStatementError)
+        down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
+        in_doubt = code[:2] in _DOUBTFUL_CLASSES and code != _CANCELLED
+        return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
     # The last is what a connection says that the server ended between two statements.
     if isinstance(fault, OSError | asyncpg.InterfaceError | InternalClientError) and not isinstance(fault, ValueError):
         return DatabaseDown(name, in_doubt=True)
@@ -40,9 +48,19 @@ def judge(fault: BaseException) -> DatabaseDown | None:
 
 
 def _without_doubt(fault: BaseException) -> DatabaseDown | None:
-    """Nothing was asked for yet."""
+    """Nothing was asked for yet, and whatever keeps us from a connection is an outage."""
+    if isinstance(fault, asyncpg.PostgresError):
+        return DatabaseDown(f"{type(fault).__name__} {fault.sqlstate}")
+    if isinstance(fault, ClientConfigurationError):
+        return DatabaseDown("ClientConfigurationError: sslmode needs a certificate that is not there")
     down = judge(fault)
     return down and DatabaseDown(down.reason)
+
+
+def _breaks(fault: BaseException | None) -> bool:
+    """Whether it leaves a connection that answers no more: it would only be waited for."""
+    down = fault if isinstance(fault, DatabaseDown) else fault and judge(fault)
+    return bool(down and down.in_doubt)
 
 
 class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
@@ -76,12 +94,12 @@ class Client(AsyncpgDBClient):
             return await self._pool.acquire(timeout=self.seconds)
 
     async def give_back(self, connection: Any, fault: BaseException | None) -> None:
-        """To be used again, rolled back if need be. After a fault that looks like an outage it is closed instead."""
+        """To be used again, rolled back if need be. One that is broken is closed instead."""
         if self._pool is None:
             return
         # What goes wrong here concerns the connection only, and closed it.
         with suppress(*_BROKEN):
-            if isinstance(fault, DatabaseDown) or (fault is not None and judge(fault)):
+            if _breaks(fault):
                 connection.terminate()
             else:
                 await self._pool.release(connection, timeout=self.seconds)
@@ -149,13 +167,13 @@ class _Context(TransactionContext):
 
     async def __aenter__(self) -> Any:
         self._connection = await self._client.take()
-        # asyncpg's own rolls back what is left open, and says nothing of it only when used as a context.
-        self._transaction = self._connection.transaction()
         wrapper = _Transaction(self._client)
         wrapper._connection = self._connection  # noqa: SLF001
         self._token = get_connections().set(self._client.connection_name, wrapper)
         try:
             with told(judge):
+                # asyncpg's own rolls back what is left open, and says nothing of it only when used as a context.
+                self._transaction = self._connection.transaction()
                 await self._transaction.__aenter__()
         except BaseException as fault:
             await self._leave(fault)
@@ -169,7 +187,7 @@ class _Context(TransactionContext):
             if fault is None:
                 with told(judge):
                     await self._transaction.__aexit__(None, None, None)
-            else:
+            elif not _breaks(fault):
                 # Whatever failed before matters more than that the connection is broken, too.
                 with suppress(*_BROKEN):
                     await self._transaction.__aexit__(kind, fault, trace)
@@ -188,11 +206,13 @@ class _Context(TransactionContext):
 async def locked(credentials: dict[str, Any], number: int) -> AsyncGenerator[None]:
     """An advisory lock for as long as the block runs. It goes with the session that holds it. Raises DatabaseDown."""
     named = {name: value for name, value in credentials.items() if name != "limits"}
-    with told(judge):
+    with told(_without_doubt):
         session = await asyncpg.connect(**named, timeout=30)
     try:
         with told(judge):
-            await session.execute("SELECT pg_advisory_lock($1)", number)
+            if not await session.fetchval("SELECT pg_try_advisory_lock($1)", number):
+                log.info("migrate.waiting")
+                await session.execute("SELECT pg_advisory_lock($1)", number)
         yield
     finally:
         session.terminate()

@@ -27,6 +27,14 @@ def configuration(url: str, limits: Limits) -> dict[str, Any]:
     raise UnsupportedDatabase("must be sqlite://PATH or postgres://user@host/database")
 
 
+def named(url: str) -> str:
+    """The database without user and password, for the log."""
+    if url.startswith("sqlite://"):
+        return f"sqlite {url.removeprefix('sqlite://')}"
+    server = _postgres(url, Limits())
+    return f"postgres {server['host']}:{server['port']}/{server['database']}"
+
+
 def _sqlite(url: str, limits: Limits) -> dict[str, Any]:
     path = url.removeprefix("sqlite://")
     if path in ("", ":memory:"):
@@ -61,5 +69,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise UnsupportedDatabase("must be a URL: postgres://user@host:port/database") from None
+        raise UnsupportedDatabase(
+            "must be a URL: postgres://user:password@host:port/database, with / ? # % @ : in a password percent-encoded"
+        ) from None
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,11 +23,23 @@ def judge(fault: BaseException) -> DatabaseDown | None:
     return None
 
 
+async def _acquire(lock: asyncio.Lock, client: Any) -> None:
+    """Tasks of a process wait for its one connection as long as the connection waits for other processes."""
+    if not lock.locked():
+        await lock.acquire()
+        return
+    try:
+        async with asyncio.timeout(getattr(client, "_parent", client).pragmas["busy_timeout"] / 1000):
+            await lock.acquire()
+    except TimeoutError:
+        raise DatabaseDown("SQLITE_BUSY") from None
+
+
 class _Held(ConnectionWrapper[Any]):
     """The connection, for one statement."""
 
     async def __aenter__(self) -> Any:
-        await self._lock.acquire()
+        await _acquire(self._lock, self.client)
         try:
             with told(judge):
                 await self.ensure_connection()
@@ -86,7 +99,7 @@ class _Context(TransactionContext):
         self._name = client.connection_name
 
     async def __aenter__(self) -> Any:
-        await self._client._lock.acquire()  # noqa: SLF001
+        await _acquire(self._client._lock, self._client)  # noqa: SLF001
         try:
             if self._client._connection is None:  # noqa: SLF001
                 with told(judge):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database, PostgresDatabase, SqliteFile
 from tests.interfaces import Answer, Interface, Rest
@@ -49,6 +50,14 @@ async def line(
     yield Line(proxy, database, process, client)
     await asyncio.to_thread(process.stop)
     await proxy.close()
+
+
+@pytest.fixture
+def hasty_gateway(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[Process]:
+    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "1", "TENDON_DATABASE_TIMEOUT": "0.5"}
+    process = start_gateway(tmp_path, hasty, own_database)
+    yield process
+    process.stop()
 
 
 async def test_away_before_the_exchange(line: Line, sandbox: Sandbox, someone: Person) -> None:
@@ -111,6 +120,68 @@ async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbo
     assert len(await sandbox.calls("sandbox", "revoke")) == revoked
 
 
+async def test_a_commit_that_is_still_at_work_when_its_line_breaks(
+    line: Line, sandbox: Sandbox, someone: Person
+) -> None:
+    """The next try waits for it, and finds it done."""
+    await line.database.fetch(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.7); RETURN NULL; END'"
+    )
+    await line.database.fetch(
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON connection DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    callback = await begin(line.api, sandbox, someone)
+    line.proxy.stall_at_reply(b"COMMIT")
+    waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
+    async with asyncio.timeout(PATIENCE):
+        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
+            await asyncio.sleep(0.01)
+    line.proxy.flow()
+    line.proxy.cut()
+    answer = await waiting
+    assert answer.connection["status"] == "connected"
+    assert (await line.api.complete(someone.token, **callback)).payload == answer.payload
+
+
+async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
+    line: Line, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str]
+) -> None:
+    """Its process must not take the time of the claim for that of the answer: another flow ran from begin to end."""
+    direct = settings | {"TENDON_DATABASE_URL": line.database.url}
+    other = await asyncio.to_thread(Process, "serve", folder=line.process.folder, settings=direct)
+    slow, quick = [await begin(line.api, sandbox, someone) for _ in range(2)]
+    line.proxy.stall_at_reply(hashlib.sha256(f"code:{slow['code']}".encode()).hexdigest().encode())
+    waiting = asyncio.create_task(line.api.complete(someone.token, **slow))
+    async with asyncio.timeout(PATIENCE):
+        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
+            await asyncio.sleep(0.01)
+    assert (await Rest(client, other.origin).complete(someone.token, **quick)).connection
+    line.proxy.flow()
+    assert (await waiting).connection
+    await asyncio.to_thread(other.stop)
+    vault = Vault(read_keys((line.process.folder / ".tendon" / "vault.keys").read_text()))
+    sealed = await line.database.value("SELECT access_token FROM connection")
+    stored = vault.open(sealed, table="connection", row=(someone.id, "sandbox"), column="access_token")
+    issued = [token["value"] for token in await sandbox.tokens() if token["kind"] == "access_token"]
+    assert stored == issued[-1]
+
+
+async def test_a_migration_while_it_serves(
+    hasty_gateway: Process, own_database: Database, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
+) -> None:
+    """What the server planned before no longer fits; nobody notices."""
+    api = Rest(client, hasty_gateway.origin)
+    for number in range(2):
+        first = await begin(api, sandbox, someone)
+        assert (await api.complete(someone.token, **first)).code is None
+        for table in ("authorization_request", "connection", "audit_event"):
+            await own_database.fetch(f"ALTER TABLE {table} ADD COLUMN later_{number} integer")
+    second = await begin(api, sandbox, someone)
+    assert (await api.complete(someone.token, **second)).connection["status"] == "connected"
+    assert (await api.complete(someone.token, **second)).connection["status"] == "connected"
+
+
 async def test_a_commit_that_did_not_happen(line: Line, sandbox: Sandbox, someone: Person) -> None:
     callback = await begin(line.api, sandbox, someone)
     await sandbox.fault("sandbox", "slow", seconds=0.5)
@@ -131,14 +202,6 @@ async def test_connections_that_all_break_at_once(line: Line, sandbox: Sandbox, 
         line.proxy.cut()
         await asyncio.sleep(0.1)
         assert (await line.api.connections(someone.token, userId=someone.id)).code is None
-
-
-@pytest.fixture
-def hasty_gateway(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[Process]:
-    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "1", "TENDON_DATABASE_TIMEOUT": "0.5"}
-    process = start_gateway(tmp_path, hasty, own_database)
-    yield process
-    process.stop()
 
 
 async def test_away_after_the_exchange_for_too_long(
