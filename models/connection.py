@@ -21,7 +21,7 @@ class Connection(Model):
     """One row per (user, provider): connecting again renews it. `account` is the provider's own id of the user.
 
     Tokens are sealed for `seal_row` of this row and their column; see `vault.py`. `version` counts how
-    often they came, `granted_at` is when they did, by the database's clock.
+    often they came, `granted_at` is when they were asked for, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)

@@ -19,10 +19,14 @@ _FAILURE: Final = range(400, 600)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer whole, its body decoded. What it calls itself is not looked at: it is JSON or unreadable."""
+    """An HTTP answer whole, its body decoded. What it calls itself is not looked at: it is JSON or unreadable.
+
+    `sent_at` is when its request began to leave, a time of the running loop.
+    """
 
     status: int
     content: bytes = field(repr=False)
+    sent_at: float = field(default=0.0, compare=False)
 
     @property
     def succeeded(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -36,7 +37,8 @@ async def exchange_code(
     # Before sending: a token never lives longer than we think.
     now = datetime.now(UTC)
     request = form_request(client, provider.token.url, form, credentials, provider.token.auth)
-    return read_token_answer(provider, await send_patiently(client, request, deadline=deadline), now)
+    answer = await send_patiently(client, request, deadline=deadline)
+    return replace(read_token_answer(provider, answer, now), sent_at=answer.sent_at)
 
 
 async def find_account(client: httpx.AsyncClient, provider: Provider, access_token: str, deadline: float) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
+from dataclasses import replace
 from typing import Final
 
 import httpcore
@@ -59,7 +60,7 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, *, deadline: f
     request.extensions = {**request.extensions, "trace": departure.note}
     try:
         async with asyncio.timeout_at(deadline):
-            return await _receive(client, request, cap)
+            return replace(await _receive(client, request, cap), sent_at=departure.at)
     except ProviderFault:
         raise
     except (TimeoutError, httpcore.TimeoutException):
@@ -85,10 +86,11 @@ class _Departure:
     """Whether a request has begun to leave: told by httpcore before its first byte is written, on each connection."""
 
     begun = False
+    at = 0.0
 
     async def note(self, event: str, _info: object) -> None:
         if event.endswith("send_request_headers.started"):
-            self.begun = True
+            self.begun, self.at = True, asyncio.get_running_loop().time()
 
 
 async def _receive(client: httpx.AsyncClient, request: httpx.Request, cap: int) -> Answer:

@@ -24,7 +24,7 @@ class TokenAnswer:
     """`expires_at` is UTC; None means that nothing was said or that the token doesn't expire.
 
     `scopes` is None when the answer has none: then what was asked for is granted (RFC 6749 5.1). `account` is the
-    provider's own id of the user.
+    provider's own id of the user. `sent_at` is when it was asked for, a time of the running loop.
     """
 
     access_token: str = field(repr=False)
@@ -33,6 +33,7 @@ class TokenAnswer:
     expires_at: datetime | None
     scopes: tuple[str, ...] | None
     account: str | None = field(repr=False)
+    sent_at: float = field(default=0.0, compare=False)
 
 
 def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> TokenAnswer:

@@ -78,7 +78,6 @@ class Claim:
     def of(cls, row: dict[str, Any], reading: Reading) -> Claim:
         return cls(loaded(AuthorizationRequest, row), row["version"] or 0, reading.moment, reading.since)
 
-    @property
-    def now(self) -> datetime:
-        """By the database's clock, without asking it."""
-        return self.claimed_at + timedelta(seconds=asyncio.get_running_loop().time() - self.since)
+    def at(self, time: float) -> datetime:
+        """What the database's clock said at this time of the running loop."""
+        return self.claimed_at + timedelta(seconds=time - self.since)

@@ -32,7 +32,8 @@ log = structlog.get_logger("tendon")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What the provider gave for a claim, and when, by the database's clock."""
+    """What the provider gave for a claim, and when it was asked, by the database's clock: that is as near to the issuing
+    as can be known, since an answer may be held up for longer than a request."""
 
     claim: Claim
     answer: TokenAnswer
@@ -54,7 +55,7 @@ async def claim_and_exchange(
             return None
         await hold.enter_async_context(_holding(context, attempt))
         answer = await _ask(context, attempt, claim.request, callback, permit)
-        return Received(claim, answer, claim.now)
+        return Received(claim, answer, claim.at(answer.sent_at))
 
 
 @asynccontextmanager

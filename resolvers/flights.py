@@ -40,9 +40,15 @@ class Flights:
         task.add_done_callback(self._landed)
         return await asyncio.shield(task)
 
+    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run `work` to its end, though nobody waits for it. It has to be bounded: the end of the process waits."""
+        task = asyncio.create_task(_noted(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+
     def meanwhile(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run `work` beside everything else. Nobody waits for it, and the end of the process may cut it short."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(_noted(work))
         self._chores.add(task)
         task.add_done_callback(self._landed)
 
@@ -94,8 +100,15 @@ class Flights:
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
-        fault = None if task.cancelled() else task.exception()
-        if fault is not None and task in self._chores:
-            log.error("fault", **described(fault))
         self._chores.discard(task)
+        if not task.cancelled():
+            # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
+            task.exception()
+
+
+async def _noted(work: Coroutine[Any, Any, Any]) -> None:
+    """Nobody hears what it raises, but the log."""
+    try:
+        await work
+    except Exception as fault:  # noqa: BLE001 - whatever it is
+        log.error("fault", **described(fault))  # noqa: TRY400 - never the text

@@ -23,7 +23,7 @@ log = structlog.get_logger("tendon")
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 # So many may wait for one exchange in a process: a caller who repeats and repeats must not fill the house.
-_WAITERS: Final = 100
+_WAITERS: Final = 64
 
 _LOOK: Final = Statement(
     """

@@ -49,7 +49,7 @@ async def store(context: Context, attempt: Attempt, received: Received, scopes: 
             # A COMMIT may have been done, or be on its way still.
             claims.insist(context, attempt, partial(_surrender_unless_stored, context, attempt, surrender))
         else:
-            context.resources.flights.meanwhile(surrender())
+            context.resources.flights.begin(surrender())
         raise
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
 from tests.interfaces import GraphQL, Interface, Rest, bearer
@@ -46,6 +47,25 @@ async def test_a_hang_up_does_not_cancel_the_exchange(api: Interface, sandbox: S
         await asyncio.wait_for(api.complete(someone.token, **callback), 0.2)
     assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
+
+
+async def test_of_two_flows_that_overlap_the_newer_tokens_stay(
+    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process, shared_database: Database
+) -> None:
+    """The first one's are issued first, and come last."""
+    first, second = [await begin(api, sandbox, someone) for _ in range(2)]
+    await sandbox.fault("sandbox", "slow", seconds=0.8)
+    slow = asyncio.create_task(api.complete(someone.token, **first))
+    async with asyncio.timeout(10):
+        while not await sandbox.exchanges(first["code"]):  # noqa: ASYNC110 - another process is called
+            await asyncio.sleep(0.02)
+    quick = await api.complete(someone.token, **second)
+    assert (await slow).payload == quick.payload
+    vault = Vault(read_keys((gateway.folder / ".tendon" / "vault.keys").read_text()))
+    sealed = await shared_database.value("SELECT access_token FROM connection WHERE user_id = $1", someone.id)
+    stored = vault.open(sealed, table="connection", row=(someone.id, "sandbox"), column="access_token")
+    issued = [token["value"] for token in await sandbox.tokens() if token["kind"] == "access_token"]
+    assert issued.index(stored) == len(issued) - 1
 
 
 async def test_another_code_on_a_spent_state(api: Interface, sandbox: Sandbox, someone: Person) -> None:

@@ -49,7 +49,9 @@ async def connect(shared: Resources, user: str, token: str) -> None:
     claim = await claims.claim(context, attempt)
     assert claim is not None
     answer = TokenAnswer(token, token, "Bearer", None, None, None)
-    connection = await renewal.renew(context, attempt, Received(claim, answer, claim.now), claim.request.scopes)
+    connection = await renewal.renew(
+        context, attempt, Received(claim, answer, claim.at(claim.since)), claim.request.scopes
+    )
     assert connection.user_id == user
 
 
