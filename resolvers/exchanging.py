@@ -32,8 +32,8 @@ log = structlog.get_logger("tendon")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What the provider gave for a claim, and when it was asked, by the database's clock: that is as near to the issuing
-    as can be known, since an answer may be held up for longer than a request."""
+    """What the provider gave for a claim, and when it was asked, by the database's clock: as near to the issuing as can
+    be known, since an answer may be held up for longer than a request."""
 
     claim: Claim
     answer: TokenAnswer
