@@ -56,10 +56,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
     except SettingsError as fault:
         _refuse(fault)
     welcome = greeting(origin) if settings.with_sandbox else None
+    # Longer than an exchange, with its body (3), the writing (5) and what has to be revoked (10).
+    grace = max(30, settings.provider_timeout + 20)
     if workers == 1:
-        run(app, host, port, drain=app.drain, greeting=welcome)
+        run(app, host, port, drain=app.drain, greeting=welcome, grace=grace)
     else:
-        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome)
+        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace)
 
 
 @main.command()

@@ -4,20 +4,17 @@ the requests that wait on one connection, and the time that anything may take.""
 from __future__ import annotations
 
 import asyncio
-import resource
-from functools import cache
-from typing import ClassVar, Final
+from collections import deque
+from typing import Any, ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.overload.files import SPARE, connections_allowed
 
 # Bytes that a request line and headers may have taken without coming to their end.
 HEAD_LIMIT: Final = 64 * 1024
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
-# Connections that are heard when there are too many, so that they can be told, and so that health can be asked for.
-_SPARE: Final = 100
-# Files that the process needs besides: the database, providers, logs.
-_OTHER_FILES: Final = 200
 _HEALTH: Final = (b"GET /livez ", b"GET /readyz ")
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -47,11 +44,16 @@ class BoundedProtocol(HttpToolsProtocol):
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # The first is being answered, the others wait. `cycle` is the last of them.
+        self._unanswered: deque[RequestResponseCycle] = deque()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        excess = len(self.connections) - min(self.connections_allowed, _files_allow())
+        excess = len(self.connections) - min(self.connections_allowed, connections_allowed())
         self._crowded = excess > 0
-        if excess > _SPARE:
+        if excess > SPARE:
             transport.abort()
         else:
             self._expect(self.head_seconds)
@@ -88,17 +90,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._expect(None)
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
         self._head, self._in_head, self._begun, self._ended = 0, True, False, True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        deaf: float = self._unanswered.popleft().scope.get("state", {}).get("deaf", 0)
+        if deaf and self._unanswered:
+            # What waits has been heard already, so that there is no other way to hear less.
+            self.transport.close()
         super().on_response_complete()
-        deaf = self.cycle.scope.get("state", {}).get("deaf")
         if deaf and not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(deaf, self.flow.resume_reading)
+
+    def refuse_unfinished(self) -> None:
+        """Answer 503 to a request whose body has not come to its end, and hang up."""
+        arriving = self._begun and not self._in_head and len(self._unanswered) == 1
+        if arriving and not self.cycle.response_started:
+            self._hang_up(_stopping(self.cycle.scope))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -122,12 +134,11 @@ class BoundedProtocol(HttpToolsProtocol):
             # It is us who does not read on.
             self._expect(self.body_seconds)
         elif self._begun or not self._answering:
-            self._hang_up(b"" if self._answering and self.cycle.response_started else _TOO_SLOW)
+            self._hang_up(b"" if self._answering and self._unanswered[0].response_started else _TOO_SLOW)
 
     @property
     def _answering(self) -> bool:
-        """Typed by uvicorn as always there, which a request is not."""
-        return bool(self.cycle) and not self.cycle.response_complete
+        return bool(self._unanswered)
 
     def _hang_up(self, saying: bytes) -> None:
         if not self.transport.is_closing():
@@ -142,10 +153,7 @@ def _too_many(head: bytes) -> bytes:
     return early_refusal(head)
 
 
-@cache
-def _files_allow() -> int:
-    """Connections that the limit on open files leaves room for, once it is as high as the system lets us set it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(hard - _OTHER_FILES - _SPARE, hard // 2) if hard != resource.RLIM_INFINITY else 1_000_000
+def _stopping(scope: Any) -> bytes:
+    from gateway.overload.refusals import late_refusal  # noqa: PLC0415 - as above
+
+    return late_refusal(scope)

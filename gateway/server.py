@@ -4,6 +4,8 @@ everything that had begun is finished."""
 from __future__ import annotations
 
 import asyncio
+import errno
+import math
 import os
 import socket
 import sys
@@ -15,17 +17,23 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.address import Address
+from gateway.overload.files import raise_file_limit
 from gateway.protocol import BoundedProtocol
 
 log = structlog.get_logger("tendon")
 
-# Seconds that a process gets to finish what is in flight when it is told to stop.
-GRACE: Final = 30
+# Seconds that a process gets to finish what is in flight when it is told to stop, unless more is said.
+GRACE: Final = 30.0
 # Seconds that it goes on answering with 503, so that a balancer learns of it before connections are refused.
 _LINGER: Final = 0.5
 # Seconds that callers get to read the last bytes of their answers.
 _FLUSH: Final = 3
-# What uvicorn too exits with.
+# Seconds that the bodies of requests that had begun get to arrive. Nothing was done for those yet.
+_ARRIVING: Final = 3
+# Exit statuses: something in flight was cut off;
+CUT_OFF: Final = 1
+# what uvicorn too exits with.
 CANT_START: Final = 3
 
 Drain = Callable[[], Awaitable[None]]
@@ -35,16 +43,23 @@ class Server(uvicorn.Server):
     """Drains when it is told to stop: the listener stays open, and the app says by `drain` when all has ended.
 
     `announce` is called when it really listens. `lifeline` is for a worker: the reading end of a pipe, told by its end
-    of file that the one who looks after the workers wants them to stop, or is gone.
+    of file that the one who looks after the workers wants them to stop, or is gone. What is not finished within `grace`
+    seconds is cut off, and the exit status is 1.
     """
 
     def __init__(
-        self, config: uvicorn.Config, drain: Drain | None, announce: Callable[[], None], lifeline: int | None = None
+        self,
+        config: uvicorn.Config,
+        drain: Drain | None,
+        announce: Callable[[], None],
+        lifeline: int | None = None,
+        grace: float = GRACE,
     ) -> None:
         super().__init__(config)
         self._drain = drain
         self._announce = announce
         self._lifeline = lifeline
+        self._grace = grace
         self._told = False
         self._draining: asyncio.Task[None] | None = None
 
@@ -52,11 +67,17 @@ class Server(uvicorn.Server):
         """The first signal drains, the second ends. A worker drains whatever comes: a terminal and a unit manager
         signal every process of the service, so that it hears of one stop twice."""
         if self._told and self._lifeline is None:
-            os._exit(1)
+            os._exit(CUT_OFF)
         self._stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+            _check_listening(sockets or [])
+        except OSError as fault:
+            _tell_failure(self.config.host, self.config.port, fault)
+            await self.lifespan.shutdown()
+            self.started, self.should_exit = False, True
         if not self.started:
             return
         if self._lifeline is not None:
@@ -87,31 +108,75 @@ class Server(uvicorn.Server):
 
     async def _finish(self, drain: Drain) -> None:
         log.info("draining")
-        asyncio.get_running_loop().call_later(GRACE, _cut_off)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._grace, _cut_off, self._grace)
+        loop.call_later(_ARRIVING, self._refuse_unfinished)
         await asyncio.gather(drain(), asyncio.sleep(_LINGER))
 
+    def _refuse_unfinished(self) -> None:
+        connections: list[object] = list(self.server_state.connections)
+        for connection in connections:
+            if isinstance(connection, BoundedProtocol):
+                connection.refuse_unfinished()
 
-def _cut_off() -> None:
+
+def _cut_off(seconds: float) -> None:
     """What is still in flight is left as by a crash, which callers and the database can bear. Its answers would say
     less."""
-    log.warning("cut.off", seconds=GRACE)
-    os._exit(0)
+    log.warning("cut.off", seconds=seconds)
+    os._exit(CUT_OFF)
 
 
-def run(app: ASGIApp, host: str, port: int, *, drain: Drain | None = None, greeting: str | None = None) -> None:
-    """Serve in this process until told to stop. Exits with status 3 when the app or the address can't be opened."""
+def run(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    drain: Drain | None = None,
+    greeting: str | None = None,
+    grace: float = GRACE,
+) -> None:
+    """Serve in this process until told to stop, and then for `grace` seconds at most, which should be longer than what
+    may be in flight takes.
+
+    Exits with status 1 when that was not enough and something was cut off, or when told to stop twice, and with 3 when
+    the app or the address can't be opened.
+    """
 
     def announce() -> None:
         if greeting:
             print(greeting, flush=True)  # noqa: T201 - for the person at the terminal
 
-    server = Server(configuration(app, host, port, drain), drain, announce)
-    server.run()
+    raise_file_limit()
+    address = open_address(host, port, shared=False)
+    server = Server(configuration(app, host, port, drain, grace), drain, announce, grace=grace)
+    server.run(address.sockets())
     if not server.started:
         sys.exit(CANT_START)
 
 
-def configuration(app: ASGIApp, host: str, port: int, drain: Drain | None) -> uvicorn.Config:
+def open_address(host: str, port: int, *, shared: bool) -> Address:
+    """Exits with status 3 when it can't be had."""
+    try:
+        return Address(host, port, shared=shared)
+    except OSError as fault:
+        _tell_failure(host, port, fault)
+        sys.exit(CANT_START)
+
+
+def _check_listening(listeners: list[socket.socket]) -> None:
+    """Raises OSError when somebody else bound the same address at the same moment and listened first. uvloop keeps that
+    to itself, and nobody would ever be answered."""
+    for listener in listeners:
+        if listener.fileno() < 0 or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _tell_failure(host: str, port: int, fault: OSError) -> None:
+    log.error("listening.failed", host=host, port=port, error=fault.strerror)
+
+
+def configuration(app: ASGIApp, host: str, port: int, drain: Drain | None, grace: float = GRACE) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
@@ -123,5 +188,5 @@ def configuration(app: ASGIApp, host: str, port: int, drain: Drain | None) -> uv
         proxy_headers=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=_FLUSH if drain else GRACE,
+        timeout_graceful_shutdown=_FLUSH if drain else math.ceil(grace),
     )

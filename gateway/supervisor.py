@@ -21,7 +21,8 @@ import structlog
 from starlette.types import ASGIApp
 
 from gateway.address import Address
-from gateway.server import CANT_START, GRACE, Drain, Server, configuration
+from gateway.overload.files import raise_file_limit
+from gateway.server import CANT_START, CUT_OFF, GRACE, Drain, Server, configuration, open_address
 from resolvers.failures import described
 
 log = structlog.get_logger("tendon")
@@ -37,26 +38,38 @@ _LONGEST_PAUSE: Final = 30.0
 _TRIES: Final = 4
 # Threads that were told to end, such as a closed database's, have that long before the first fork.
 _JOIN: Final = 5.0
-# A worker ends by itself when its grace is over.
-_KILL_AFTER: Final = GRACE + 5
+# A worker ends by itself when its grace is over. Seconds after which it is taken for one that can't.
+_BEYOND: Final = 5.0
+# Endings of a worker that lose nothing: it served to the end, or did not serve yet.
+_HARMLESS: Final = (0, CANT_START, -signal.SIGTERM)
 
 
-def supervise(app: ASGIApp, host: str, port: int, *, workers: int, drain: Drain, greeting: str | None = None) -> None:
-    """Serve with `workers` processes until told to stop. Exits with status 3 when nothing can be served.
+def supervise(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    workers: int,
+    drain: Drain,
+    greeting: str | None = None,
+    grace: float = GRACE,
+) -> None:
+    """Serve with `workers` processes until told to stop, and then for `grace` seconds at most. Exits with status 1 when
+    something was cut off, because that was not enough or a second signal came, and with 3 when nothing can be served.
 
     Call it without an event loop, and without a thread that goes on.
     """
     _join_threads()
-    try:
-        address = Address(host, port)
-    except OSError as fault:
-        log.error("listening.failed", host=host, port=port, error=fault.strerror)  # noqa: TRY400
-        sys.exit(CANT_START)
+    raise_file_limit()
+    address = open_address(host, port, shared=True)
 
     def serve(listeners: list[socket.socket], lifeline: int, announce: Callable[[], None]) -> None:
-        Server(configuration(app, host, port, drain), drain, announce, lifeline).run(listeners)
+        server = Server(configuration(app, host, port, drain, grace), drain, announce, lifeline, grace)
+        server.run(listeners)
+        if not server.started:
+            sys.exit(CANT_START)
 
-    sys.exit(_Parent(serve, address, workers, greeting).run())
+    sys.exit(_Parent(serve, address, workers, greeting, kill_after=grace + _BEYOND).run())
 
 
 class _Parent:
@@ -70,29 +83,36 @@ class _Parent:
         address: Address,
         places: int,
         greeting: str | None,
+        *,
+        kill_after: float,
     ) -> None:
         self._serve = serve
         self._address = address
         self._places = places
         self._greeting = greeting
+        self._kill_after = kill_after
         self._lifeline, self._held = os.pipe()
         self._word, self._saying = os.pipe()
         os.set_blocking(self._word, False)
         self._workers: dict[int, float] = {}
         self._signals = 0
         self._served = False
+        self._cut_off = False
         self._early = 0
         self._not_before = 0.0
 
     def run(self) -> int:
-        """Returns the exit status: 0 after a drain, 1 when workers had to be killed, 3 when none ever served."""
+        """Returns the exit status: 0 after a drain, 1 when something was cut off, 3 when none ever served."""
+        # Ignored, as it may be inherited, the kernel would keep from us how workers end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for wanted in (signal.SIGINT, signal.SIGTERM):
             signal.signal(wanted, self._note_signal)
         while not self._signals:
             self._reap()
             if self._hopeless:
                 log.error("workers.failed", tries=self._early)
-                return self._drain() or CANT_START
+                self._drain()
+                return CANT_START
             self._fill()
             self._listen()
             time.sleep(_TICK)
@@ -135,7 +155,9 @@ class _Parent:
                 return
             # As the first process of a container the parent is given the orphans of others, too.
             if (began := self._workers.pop(pid, None)) is not None:
-                log.info("worker.ended", pid=pid, status=os.waitstatus_to_exitcode(status))
+                ending = os.waitstatus_to_exitcode(status)
+                (log.warning if ending else log.info)("worker.ended", pid=pid, status=ending)
+                self._cut_off |= ending not in _HARMLESS
                 self._rest(time.monotonic() - began)
 
     def _rest(self, lived: float) -> None:
@@ -156,15 +178,15 @@ class _Parent:
         """A second signal, or workers that outlive their grace: they are killed."""
         os.close(self._held)
         self._address.leave()
-        deadline = time.monotonic() + _KILL_AFTER
-        killed = False
+        # What died before is replaced and told of already.
+        self._cut_off = False
+        deadline = time.monotonic() + self._kill_after
         while self._workers:
             if self._signals > 1 or time.monotonic() >= deadline:
-                killed = True
                 self._kill()
             self._reap()
             time.sleep(_TICK / 5)
-        return 1 if killed else 0
+        return CUT_OFF if self._cut_off else 0
 
     def _kill(self) -> None:
         for pid in self._workers:

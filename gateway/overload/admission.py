@@ -81,7 +81,9 @@ class Admission:
             return True
         try:
             while not body.whole and body.size <= BODY_LIMIT:
-                self._arriving += await body.read()
+                # In two steps: `+=` with an await on its right loses what others added meanwhile.
+                size = await body.read()
+                self._arriving += size
                 if self._arriving > ARRIVING:
                     raise _TooMuch
         finally:

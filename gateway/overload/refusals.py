@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from gateway.negotiation import GRAPHQL, JSON
 from gateway.refusals import GRAPHQL_PATH, graphql_refusal, media_of
+from gateway.refusals import refusal as refusal_of
 from resolvers.errors import ServiceUnavailable
 from rest.answers import problem_answer
 
@@ -30,7 +31,15 @@ def early_refusal(head: bytes) -> bytes:
     """The same as bytes, for a connection that is one too many. `head` is what came of its first request."""
     target = head.split(b" ", 2)[1:2]
     graphql = bool(target) and target[0].partition(b"?")[0] == GRAPHQL_PATH.encode()
-    answer = _BY_MEDIA[GRAPHQL if GRAPHQL.encode() in head.lower() else JSON] if graphql else _REST
+    return _written(_BY_MEDIA[GRAPHQL if GRAPHQL.encode() in head.lower() else JSON] if graphql else _REST)
+
+
+def late_refusal(scope: Scope) -> bytes:
+    """503 as bytes, for a request that is still arriving when the process has to end."""
+    return _written(refusal_of(ServiceUnavailable(), scope))
+
+
+def _written(answer: Response) -> bytes:
     status = HTTPStatus(answer.status_code)
     lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
     lines += [b"%s: %s" % pair for pair in answer.raw_headers]

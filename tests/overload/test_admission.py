@@ -154,6 +154,17 @@ async def test_a_body_arrives_as_it_was_sent(port: int, parts: list[str]) -> Non
     assert json.loads(whole.partition(b"\r\n\r\n")[2]) == {"body": "".join(parts)}
 
 
+async def test_who_asks_for_more_before_a_refusal_came_is_hung_up_on(app: App) -> None:
+    async with served(Admission(app, Places(1, 1, 0, 1))) as port:
+        _, holding = await asyncio.open_connection("127.0.0.1", port)
+        holding.write(get("/held"))
+        await until(lambda: bool(app.ran))
+        assert (await exchange(port, get("/") * 5)).count(b"HTTP/1.1 503 ") == 1
+        assert app.ran == ["/held"]
+        app.door.set()
+        holding.close()
+
+
 async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
     """A hundred connections that ignore Retry-After get a thousand refusals a second together, not several, and
     health is answered in between."""

@@ -129,16 +129,3 @@ def test_the_mounted_sandbox_has_one_process(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (2, "")
     assert "TENDON_SANDBOX=0" in run.stderr
     assert not (tmp_path / ".tendon").exists()
-
-
-def test_an_address_that_is_taken(serve: Serve, tmp_path: Path, settings: dict[str, str]) -> None:
-    taken = serve()
-    run = tendon(
-        *("serve", "--workers", "2", "--port", str(taken.port)),
-        cwd=tmp_path,
-        settings=settings | {"TENDON_DATABASE_URL": f"sqlite://{tmp_path}/tendon.db"},
-    )
-    assert run.returncode == 3
-    assert "Address already in use" in run.stderr
-    assert "worker.started" not in run.stderr
-    assert taken.stop() == 0

@@ -1,0 +1,92 @@
+"""Bodies on their way: many at once, in pieces, some that never end, and no more of them than there is memory for."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+
+import pytest
+from loopback_app import served, until
+from starlette.types import Receive, Scope, Send
+
+from gateway.overload.admission import ARRIVING, Admission
+from gateway.overload.places import Places
+from rest.answers import answer
+
+SIZE = 60_000
+# So many are there at once, before the last byte of each.
+FIT = ARRIVING // (SIZE - 1)
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer({})(scope, receive, send)
+
+
+@pytest.fixture
+async def admission() -> Admission:
+    return Admission(app, Places(500, 500, 500, 10))
+
+
+@pytest.fixture
+async def port(admission: Admission) -> AsyncGenerator[int]:
+    async with served(admission) as port:
+        yield port
+
+
+class Sender:
+    """One connection with one request."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size: int) -> None:
+        self._reader, self._writer = reader, writer
+        self.send(b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size)
+
+    @classmethod
+    async def to(cls, port: int, size: int = SIZE) -> Sender:
+        return cls(*await asyncio.open_connection("127.0.0.1", port), size)
+
+    def send(self, piece: bytes) -> None:
+        self._writer.write(piece)
+
+    async def status(self) -> int:
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 20)
+        self.leave()
+        return int(head.split()[1])
+
+    def leave(self) -> None:
+        self._writer.close()
+
+
+async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: Admission, port: int) -> None:
+    async def whole(drawn: random.Random) -> int | None:
+        pieces = [bytes(drawn.randrange(1, 3000)) for _ in range(10)]
+        sender = await Sender.to(port, sum(map(len, pieces)))
+        for piece in pieces:
+            await asyncio.sleep(drawn.random() / 100)
+            if drawn.random() < 0.05:
+                sender.leave()
+                return None
+            sender.send(piece)
+        return await sender.status()
+
+    statuses = await asyncio.gather(*(whole(random.Random(seed)) for seed in range(200)))
+    assert {None, 200} == set(statuses)
+    await until(lambda: admission._arriving == 0)
+
+
+async def test_more_than_there_is_memory_for(admission: Admission, port: int) -> None:
+    """Whoever is too many is refused at once; the others are not disturbed, and then there is room again."""
+    senders = [await Sender.to(port) for _ in range(FIT + 20)]
+    statuses = [asyncio.create_task(sender.status()) for sender in senders]
+    for sender in senders:
+        sender.send(bytes(SIZE - 1))
+    await until(lambda: admission._arriving == (SIZE - 1) * sum(not status.done() for status in statuses))
+    refused = [status.done() for status in statuses]
+    assert 20 <= sum(refused) < FIT / 2
+    for sender in senders:
+        sender.send(b"x")
+    assert [await status for status in statuses] == [503 if no else 200 for no in refused]
+    assert admission._arriving == 0
+    again = await Sender.to(port)
+    again.send(bytes(SIZE))
+    assert await again.status() == 200

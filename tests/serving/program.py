@@ -1,0 +1,73 @@
+"""Programs that serve an app of their own as `tendon serve` does, for what no setting brings about."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes import environment
+
+# `opening` runs in the lifespan, `before` before everything; the drain never ends where `endless` is true.
+_PROGRAM = """
+import asyncio, resource, signal, socket
+from gateway import logs
+from gateway.server import run
+from gateway.supervisor import supervise
+
+port, workers, grace, endless = {port}, {workers}, {grace}, {endless}
+{before}
+
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    {opening}
+    while True:
+        await send({{"type": (await receive())["type"] + ".complete"}})
+
+async def drain():
+    if endless:
+        await asyncio.Event().wait()
+
+logs.set_up("INFO", dev=True)
+if workers == 1:
+    run(app, "127.0.0.1", port, drain=drain, grace=grace)
+else:
+    supervise(app, "127.0.0.1", port, workers=workers, drain=drain, grace=grace)
+"""
+
+
+class Program:
+    """Started at once. What it says goes to a file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        workers: int = 1,
+        *,
+        grace: float = 30,
+        endless: bool = False,
+        before: str = "",
+        opening: str = "pass",
+    ) -> None:
+        self._log = folder / "program.log"
+        text = _PROGRAM.format(port=port, workers=workers, grace=grace, endless=endless, before=before, opening=opening)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", text], cwd=folder, env=environment(), stdout=log, stderr=log
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def tell(self) -> None:
+        self._process.terminate()
+
+    def wait(self) -> int:
+        """Returns the exit status."""
+        try:
+            return self._process.wait(timeout=60)
+        finally:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,53 @@
+"""How long the end may take: what does not finish is cut off, and who sends slowly does not decide."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Person
+from tests.interfaces import bearer
+from tests.processes import free_port
+from tests.serving.conftest import Serve
+from tests.serving.program import Program
+from tests.serving.serving import Line, get, request, until
+
+ONE_OR_SEVERAL = pytest.mark.parametrize("workers", [1, 2], ids=["one", "workers"])
+
+
+@ONE_OR_SEVERAL
+@pytest.mark.parametrize(("endless", "status"), [(False, 0), (True, 1)])
+async def test_the_exit_status_tells_whether_something_was_cut_off(
+    tmp_path: Path, workers: int, endless: bool, status: int
+) -> None:
+    program = Program(tmp_path, free_port(), workers, grace=1.5, endless=endless)
+    await until(lambda: program.said.count(" listening ") == workers, "listening")
+    program.tell()
+    assert await asyncio.to_thread(program.wait) == status
+    assert program.said.count("cut.off") == (workers if endless else 0)
+
+
+@ONE_OR_SEVERAL
+@pytest.mark.parametrize("path", ["/v1/connections/callback", "/graphql"])
+async def test_a_slow_body_does_not_hold_up_the_end(serve: Serve, someone: Person, path: str, workers: int) -> None:
+    """It began before the stop, and could take half a minute."""
+    process = serve(workers)
+    line = await Line.to(process)
+    await line.send(request("POST", path, b"{}" + b" " * 30_000, **bearer(someone.token))[:-10])
+    assert (await get(process.origin, "/livez")).status_code == 200
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    process.tell(signal.SIGTERM)
+    status, headers, body = await line.answer()
+    # Who comes after the stop is turned away sooner, and a body alone may take half a minute.
+    assert 2 < time.monotonic() - began < 20
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    assert ("errors" in json.loads(body)) == (path == "/graphql")
+    assert await line.ended()
+    assert process.wait() == 0
+    await line.close()
