@@ -1,0 +1,101 @@
+"""`make bench`: Tendon as it is shipped, the floor and the peers at the same work, with the same statements and the
+same durability, in interleaved rounds.
+
+    .venv/bin/python -m benchmarks [--rounds 5] [--seconds 4] [--engines sqlite postgres] [--peers apollo …] [--quick]
+
+Contenders run on one core, everything else on the others. A run with one wrong answer, row or call is no run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmarks.chart import draw
+from benchmarks.databases import Engine, open_engine
+from benchmarks.installing import BENCH, missing, prepare
+from benchmarks.plan import Plan, read_plan
+from benchmarks.report import Report, surroundings
+from benchmarks.rounds import Body, Contest, Sample
+from benchmarks.stage import Provider, Stage, WrongAnswer
+
+_BEGAN = time.monotonic()
+
+
+@dataclass
+class Found:
+    """What was measured so far. `engines` says how each runs."""
+
+    samples: list[Sample] = field(default_factory=list[Sample])
+    bodies: list[Body] = field(default_factory=list[Body])
+    engines: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def say(what: str) -> None:
+    """Progress: on a terminal one line that changes, else a line each."""
+    minutes, seconds = divmod(int(time.monotonic() - _BEGAN), 60)
+    end, start = ("", "\r\x1b[K") if sys.stderr.isatty() else ("\n", "")
+    print(f"{start}{minutes:3}:{seconds:02} {what}", end=end, file=sys.stderr, flush=True)
+
+
+def ready(plan: Plan) -> Plan:
+    """The plan with those who can run here."""
+    why = {need: missing(need, say) for need in sorted({one.needs for one in plan.contenders})}
+    for need, reason in why.items():
+        if reason:
+            say(f"without the {need} peers: {reason}\n")
+    able = tuple(one for one in plan.contenders if why[one.needs] is None)
+    return replace(plan, contenders=able)
+
+
+def run(plan: Plan) -> Report:
+    """Raises WrongAnswer."""
+    folder = BENCH / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    before, found = os.getloadavg(), Found()
+    for name in plan.engines:
+        with ExitStack() as stack:
+            engine = open_engine(name, folder)
+            if engine is None:
+                say(f"without {name}: its server is not installed\n")
+                continue
+            stack.callback(engine.close)
+            _contest(plan, engine, folder, found)
+    shutil.rmtree(folder)
+    return Report(found.samples, found.bodies, surroundings(plan, found.engines, before))
+
+
+def _contest(plan: Plan, engine: Engine, folder: Path, found: Found) -> None:
+    provider = Provider(folder / engine.name)
+    try:
+        stage = Stage(engine, provider, folder)
+        samples, bodies = Contest(plan, stage, lambda what: say(f"{engine.name}: {what}")).run()
+    finally:
+        provider.close()
+    found.samples += samples
+    found.bodies += bodies
+    found.engines[engine.name] = f"{engine.version}; {engine.durability}"
+
+
+def main() -> None:
+    prepare()
+    plan = ready(read_plan())
+    try:
+        made = run(plan)
+    except WrongAnswer as fault:
+        sys.exit(f"\nno run: {fault}")
+    say("done\n")
+    plan.results.write_text(made.as_json())
+    plan.chart.write_text(draw(made))
+    print(made.as_text())
+    print(f"\n{plan.results} has every number, {plan.chart} the chart.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Who is measured: Tendon as it is shipped, the floor, and what one would build in its place."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.installing import NODE, NODE_MODULES, PYTHON
+from benchmarks.workload import GRAPHQL, REST
+from tests.processes import TENDON
+
+OPERATIONS = ("callback", "authorize", "list")
+
+_NODE_PEERS = Path(__file__).parent / "peers" / "node"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`command` has `{port}` where the port goes. `ready` is what answers 200 once it can work."""
+
+    name: str
+    title: str
+    needs: str
+    command: tuple[str, ...]
+    interfaces: tuple[str, ...] = (REST,)
+    operations: tuple[str, ...] = OPERATIONS
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    ready: str = "/readyz"
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One row of a table: a contender, asked one thing by one interface."""
+
+    operation: str
+    contender: str
+    interface: str
+
+
+def _uvicorn(python: str, app: str) -> tuple[str, ...]:
+    usual = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
+    return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *usual, "--log-level", "warning")
+
+
+def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str) -> Contender:
+    settings = {"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production", "EXCHANGE": exchange.get("by", "request")}
+    ready = "/graphql?query=%7B__typename%7D" if GRAPHQL in interfaces else "/readyz"
+    operations = ("callback",) if exchange.get("by") == "fetch" else OPERATIONS
+    command = (NODE, str(_NODE_PEERS / program))
+    return Contender(name, title, "node", command, interfaces, operations, settings, ready)
+
+
+CONTENDERS = (
+    Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor")),
+    Contender("tendon", "Tendon", "", (str(TENDON), "serve", "--port", "{port}"), (REST, GRAPHQL)),
+    _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST),
+    _node("fastify-fetch", "Fastify, fetch", "fastify.js", REST, by="fetch"),
+    _node("apollo", "Apollo Server, undici.request", "apollo.js", GRAPHQL),
+    _node("yoga", "GraphQL Yoga, undici.request", "yoga.js", GRAPHQL),
+    Contender(
+        "fastapi-core",
+        "FastAPI, SQLAlchemy Core, Authlib; same statements",
+        "python",
+        _uvicorn(str(PYTHON), "fastapi_core"),
+    ),
+    Contender(
+        "fastapi-docs",
+        "FastAPI, SQLAlchemy ORM, Authlib; as documented",
+        "python",
+        _uvicorn(str(PYTHON), "fastapi_docs"),
+    ),
+)
+BY_NAME = {contender.name: contender for contender in CONTENDERS}
+
+
+def entries(contender: Contender, operations: tuple[str, ...]) -> list[Entry]:
+    return [
+        Entry(operation, contender.name, interface)
+        for operation in operations
+        if operation in contender.operations
+        for interface in contender.interfaces
+    ]
+
+
+def title(entry: Entry) -> str:
+    """Tendon has two interfaces, the others one."""
+    contender = BY_NAME[entry.contender]
+    named = {REST: "REST", GRAPHQL: "GraphQL"}[entry.interface]
+    return f"{contender.title}, {named}" if len(contender.interfaces) > 1 else contender.title

@@ -1,0 +1,163 @@
+"""The databases: on each engine one that `tendon migrate` made, and for every contender a copy of it of its own.
+
+SQLite runs with WAL and synchronous = FULL, PostgreSQL with fsync, full_page_writes and synchronous_commit on: what is
+answered with a 201 outlasts a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+
+from benchmarks import proc
+from benchmarks.proc import Cpu
+from tests.postgres import PostgresServer, binaries
+
+Record = tuple[Any, ...]
+
+# The driver has no types.
+_connect = cast("Any", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType]
+
+
+class Database(ABC):
+    """`url` is what TENDON_DATABASE_URL takes, `place` what a driver takes."""
+
+    url: str
+    place: str
+
+    @abstractmethod
+    def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
+        """Many rows at once, and then let the engine come to rest."""
+
+    @abstractmethod
+    def rows(self, statement: str) -> list[Record]: ...
+
+
+class Engine(ABC):
+    name: str
+    version: str
+    durability: str
+
+    @abstractmethod
+    def create(self, name: str, template: Database | None = None) -> Database: ...
+
+    @abstractmethod
+    def cpu(self) -> Cpu:
+        """Of the engine's own processes, if it has any."""
+
+    def close(self) -> None:  # noqa: B027 - SQLite has nothing to end
+        """End what was started."""
+
+
+class Sqlite(Engine):
+    name = "sqlite"
+    version = sqlite3.sqlite_version
+    durability = "WAL, synchronous = FULL"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def create(self, name: str, template: Database | None = None) -> Database:
+        path = self._folder / f"{name}.db"
+        if template:
+            shutil.copyfile(template.place, path)
+        return SqliteFile(path)
+
+    def cpu(self) -> Cpu:
+        return {}
+
+
+class SqliteFile(Database):
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite://{path}"
+        self.place = str(path)
+
+    def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
+        values = ", ".join("?" * len(columns))
+        with closing(sqlite3.connect(self.place, timeout=30)) as session:
+            session.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})", map(_texts, records))
+            session.commit()
+            session.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def rows(self, statement: str) -> list[Record]:
+        with closing(sqlite3.connect(self.place, timeout=30)) as session:
+            return session.execute(statement).fetchall()
+
+
+def _texts(record: Record) -> Record:
+    return tuple(str(value) if isinstance(value, datetime | UUID) else value for value in record)
+
+
+class _Server(PostgresServer):
+    """As the tests start it, but with a disk that is waited for."""
+
+    def start(self) -> None:
+        named = ("listen_addresses=127.0.0.1", "max_connections=300", "fsync=on", "synchronous_commit=on")
+        options = " ".join([f"-p {self.port}", f"-k {self.folder}", *(f"-c {setting}" for setting in named)])
+        self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "log", "-o", options, "start")
+
+
+class Postgres(Engine):
+    name = "postgres"
+    durability = "fsync, full_page_writes and synchronous_commit on"
+
+    def __init__(self, programs: Path) -> None:
+        self._server = _Server(programs)
+        self.version = str(self._session("SHOW server_version")[0][0])
+
+    def create(self, name: str, template: Database | None = None) -> Database:
+        copied = f' TEMPLATE "{template.place.rsplit("/", 1)[1]}"' if template else ""
+        self._session(f'CREATE DATABASE "{name}"{copied}')
+        return PostgresDatabase(self._server.url(name))
+
+    def cpu(self) -> Cpu:
+        return proc.cpu(self._server.pid)
+
+    def close(self) -> None:
+        self._server.remove()
+
+    def _session(self, statement: str) -> list[Record]:
+        return PostgresDatabase(self._server.url("postgres")).rows(statement)
+
+
+class PostgresDatabase(Database):
+    def __init__(self, url: str) -> None:
+        self.url = self.place = url
+
+    def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
+        async def copy() -> None:
+            session = await _connect(self.url)
+            await session.copy_records_to_table(table, columns=columns, records=records)
+            await session.execute(f"VACUUM ANALYZE {table}")
+            await session.execute("CHECKPOINT")
+            await session.close()
+
+        asyncio.run(copy())
+
+    def rows(self, statement: str) -> list[Record]:
+        async def fetch() -> list[Record]:
+            session = await _connect(self.url)
+            found = [tuple(row) for row in await session.fetch(statement)]
+            await session.close()
+            return found
+
+        return asyncio.run(fetch())
+
+
+def open_engine(name: str, folder: Path) -> Engine | None:
+    """None when PostgreSQL's server is not installed."""
+    if name == "sqlite":
+        return Sqlite(folder / "sqlite")
+    programs = binaries()
+    return Postgres(programs) if programs else None

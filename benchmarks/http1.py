@@ -1,0 +1,40 @@
+"""Enough of HTTP/1.1 for the provider's side and the generator's: messages with a Content-Length, kept alive."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    head: bytes
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        """Of an answer."""
+        return int(self.head[9:12])
+
+
+class Reader:
+    """Takes bytes as they come and gives whole messages."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Message | None:
+        """The message, when it is whole. There is at most one on its way."""
+        self._rest += data
+        head, end, body = self._rest.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = _LENGTH.search(head)
+        if len(body) < (int(length[1]) if length else 0):
+            return None
+        self._rest = b""
+        return Message(head, body)

@@ -1,0 +1,84 @@
+"""The peers' packages: an environment and a node_modules of their own under .bench/, made from pinned versions.
+
+Nothing of it is a dependency of Tendon.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BENCH = ROOT / ".bench"
+PYTHON = BENCH / "venv" / "bin" / "python"
+NODE = shutil.which("node") or "node"
+NODE_MODULES = BENCH / "node" / "node_modules"
+
+_PEERS = Path(__file__).parent / "peers"
+_REQUIREMENTS = _PEERS / "requirements.txt"
+_PACKAGE = _PEERS / "node" / "package.json"
+
+
+def prepare() -> None:
+    """The folder hides itself from git."""
+    BENCH.mkdir(exist_ok=True)
+    (BENCH / ".gitignore").write_text("*\n")
+
+
+def missing(need: str, say: Callable[[str], None]) -> str | None:
+    """Why a contender that needs `python` or `node` can't run here; None when it can. Installs what it has to."""
+    if need == "node" and not (shutil.which("node") and shutil.which("npm")):
+        return "Node is not installed"
+    install = {"": _nothing, "python": _python, "node": _node}[need]
+    try:
+        install(say)
+    except OSError as fault:
+        return f"the packages can't be installed: {fault}"
+    return None
+
+
+def _nothing(_say: Callable[[str], None]) -> None:
+    """Tendon's own environment is enough."""
+
+
+def _python(say: Callable[[str], None]) -> None:
+    with _Stamp(BENCH / "venv", _REQUIREMENTS) as fresh:
+        if not fresh:
+            say("installing the Python peers' packages")
+            _run(sys.executable, "-m", "venv", "--clear", str(BENCH / "venv"))
+            _run(str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(_REQUIREMENTS))
+
+
+def _node(say: Callable[[str], None]) -> None:
+    with _Stamp(BENCH / "node", _PACKAGE) as fresh:
+        if not fresh:
+            say("installing the Node peers' packages, a minute or two")
+            shutil.copy(_PACKAGE, BENCH / "node")
+            quiet = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
+            _run("npm", "install", *quiet, cwd=BENCH / "node")
+
+
+class _Stamp:
+    """Whether a folder was made from this very file. Leaving the block without an error says that it is now."""
+
+    def __init__(self, folder: Path, made_from: Path) -> None:
+        self._stamp = folder / ".made-from"
+        self._digest = hashlib.sha256(made_from.read_bytes()).hexdigest()
+
+    def __enter__(self) -> bool:
+        self._stamp.parent.mkdir(parents=True, exist_ok=True)
+        return self._stamp.exists() and self._stamp.read_text() == self._digest
+
+    def __exit__(self, kind: object, _fault: object, _trace: object) -> None:
+        if kind is None:
+            self._stamp.write_text(self._digest)
+
+
+def _run(*command: str, cwd: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr[-1000:])

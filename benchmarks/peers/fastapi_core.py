@@ -1,0 +1,126 @@
+"""FastAPI, SQLAlchemy Core and Authlib with Tendon's own statements: the least that this stack can do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI, HTTPException
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from benchmarks.peers import fastapi_shapes as shapes
+from benchmarks.peers.fastapi_tables import SQLITE, engine
+from benchmarks.peers.sealing import seal, unseal
+from benchmarks.peers.work import WORK
+
+database = engine()
+single = database.execution_options(isolation_level="AUTOCOMMIT")
+client = shapes.oauth_client(limits=httpx.Limits(max_connections=64, max_keepalive_connections=64))
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+    async with database.connect() as opened:
+        await opened.exec_driver_sql("SELECT 1")
+    yield
+    await database.dispose()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/readyz")
+async def ready() -> dict[str, str]:
+    return {}
+
+
+async def run(connection: AsyncConnection, name: str, *values: Any) -> Any:
+    return await connection.exec_driver_sql(WORK.statements[name], values)
+
+
+def moment(value: datetime) -> Any:
+    return value.isoformat(" ", "microseconds") if SQLITE else value
+
+
+@app.post("/v1/connections/callback", status_code=201)
+async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.CallbackOut:
+    key, owner = hashlib.sha256(body.state.encode()).hexdigest(), uuid4().hex
+    code = hashlib.sha256(body.code.encode()).hexdigest()
+    binding = (key, user, body.provider, body.redirect_uri, WORK.registration)
+    async with single.connect() as connection:
+        claim = (await run(connection, "claim", *binding, code, owner, 15.0)).first()
+    if claim is None:
+        raise HTTPException(400, "invalid_state")
+    verifier = unseal(claim.verifier, "authorization_request", key, "verifier")
+    tokens = await client.fetch_token(
+        WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
+    )
+    async with database.begin() as connection:
+        row = (await run(connection, "upsert", *_values(user, claim, tokens))).one()
+        (await run(connection, "finish", key, owner, row.id, 604800.0)).one()
+        await run(connection, "audit", *_audit(user, "complete"))
+    return shapes.CallbackOut(connection=shown(user, WORK.slug, row))
+
+
+def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
+    now = datetime.now(UTC)
+    return (
+        str(uuid4()),
+        user,
+        WORK.slug,
+        moment(now),
+        claim.scopes if SQLITE else json.dumps(claim.scopes),
+        json.dumps(tokens["scope"].split()),
+        seal(tokens["access_token"], "connection", user, WORK.slug, "access_token"),
+        seal(tokens["refresh_token"], "connection", user, WORK.slug, "refresh_token"),
+        moment(now + timedelta(seconds=tokens["expires_in"])),
+        claim.claimed_at,
+        claim.version or 0,
+    )
+
+
+@app.post("/v1/connections/authorize")
+async def authorize(body: shapes.AuthorizeIn, user: shapes.User) -> shapes.AuthorizeOut:
+    state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
+    key = hashlib.sha256(state.encode()).hexdigest()
+    sealed, scopes = seal(verifier, "authorization_request", key, "verifier"), json.dumps(WORK.scopes)
+    values = (key, user, body.provider, body.redirect_uri, WORK.registration, scopes, sealed, 600.0)
+    async with database.begin() as connection:
+        await run(connection, "remember", *values)
+        await run(connection, "audit", *_audit(user, "authorize"))
+    async with single.connect() as connection:
+        await run(connection, "past", 20)
+    url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)
+    return shapes.AuthorizeOut(url=url, state=state)
+
+
+@app.get("/v1/connections")
+async def connections(userId: str, user: shapes.User) -> shapes.ListOut:  # noqa: N803 - the query's name
+    if userId != user:
+        raise HTTPException(403)
+    async with single.connect() as connection:
+        rows = (await run(connection, "list", user)).all()
+    return shapes.ListOut(connections=[shown(user, row.provider, row) for row in rows])
+
+
+def _audit(user: str, action: str) -> tuple[Any, ...]:
+    return moment(datetime.now(UTC)), user, action, WORK.slug, json.dumps(WORK.scopes), uuid4().hex
+
+
+def shown(user: str, slug: str, row: Any) -> shapes.ConnectionOut:
+    return shapes.ConnectionOut(
+        id=str(row.id),
+        user_id=user,
+        provider_id=WORK.provider_ids[slug],
+        provider_slug=slug,
+        status=row.status,
+        last_sync_at=row.last_sync_at,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,133 @@
+"""The floor: the same work with as little as Python can do it, on bare ASGI. It checks, limits and logs nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from benchmarks.peers.floor_client import exchange
+from benchmarks.peers.floor_database import Postgres, Sqlite, Write, opened
+from benchmarks.peers.sealing import seal, unseal
+from benchmarks.peers.work import WORK
+
+_BEARERS = {f"Bearer {token}".encode(): user for token, user in WORK.users.items()}
+_SCOPES = json.dumps(WORK.scopes)
+_AUTHORIZE = (
+    f"{WORK.authorize_url}?response_type=code&client_id={quote(WORK.client_id)}"
+    f"&redirect_uri={quote(WORK.redirect_uri, safe='')}&scope={quote(' '.join(WORK.scopes))}"
+)
+
+_database: Sqlite | Postgres
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    if scope["path"] == "/readyz":
+        await _answer(send, 200, "{}")
+        return
+    user = next((_BEARERS.get(value) for name, value in scope["headers"] if name == b"authorization"), None)
+    if user is None:
+        await _answer(send, 401, "{}")
+    elif scope["method"] == "GET":
+        await _answer(send, 200, await _list(scope["query_string"].decode().removeprefix("userId=")))
+    elif scope["path"] == "/v1/connections/callback":
+        await _answer(send, 201, await _callback(user, await _body(receive)))
+    else:
+        await _answer(send, 200, await _authorize(user, await _body(receive)))
+
+
+async def _callback(user: str, sent: dict[str, str]) -> str:
+    key, owner = hashlib.sha256(sent["state"].encode()).hexdigest(), uuid4().hex
+    code = hashlib.sha256(sent["code"].encode()).hexdigest()
+    binding = (key, user, sent["provider"], sent["redirectUri"], WORK.registration)
+    sealed, scopes, claimed_at, version = (await _database.rows("claim", *binding, code, owner, 15.0))[0]
+    verifier = unseal(sealed, "authorization_request", key, "verifier")
+    answer = json.loads(await exchange(sent["code"], verifier))
+    now, made = datetime.now(UTC), str(uuid4())
+    tokens = [seal(answer[name], "connection", user, WORK.slug, name) for name in ("access_token", "refresh_token")]
+    until = _database.moment(now + timedelta(seconds=answer["expires_in"]))
+    granted, moment = json.dumps(answer["scope"].split()), _database.moment(now)
+    values = (made, user, WORK.slug, moment, scopes, granted, *tokens, until, claimed_at, version or 0)
+    finish: Write = ("finish", lambda connection: (key, owner, connection[0], 604800.0))
+    stored = await _store(("upsert", values), finish, _audit(user, "complete"))
+    return f'{{"connection":{_shown(user, WORK.slug, stored)}}}'
+
+
+async def _store(*writes: Write) -> Sequence[Any]:
+    """The connection as it stands: id, status, moment of the last sync, moment of creation."""
+    connection, request, _ = await _database.all_or_nothing(*writes)
+    assert request
+    return connection
+
+
+async def _authorize(user: str, sent: dict[str, str]) -> str:
+    state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
+    key = hashlib.sha256(state.encode()).hexdigest()
+    sealed = seal(verifier, "authorization_request", key, "verifier")
+    remember = (key, user, sent["provider"], sent["redirectUri"], WORK.registration, _SCOPES, sealed, 600.0)
+    await _database.all_or_nothing(("remember", remember), _audit(user, "authorize"))
+    await _database.rows("past", 20)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    url = f"{_AUTHORIZE}&state={state}&code_challenge={challenge}&code_challenge_method=S256"
+    return f'{{"url":"{url}","state":"{state}"}}'
+
+
+async def _list(user: str) -> str:
+    rows = await _database.rows("list", user)
+    shown = [_shown(user, slug, (made, *rest)) for made, _, slug, *rest in rows]
+    return f'{{"connections":[{",".join(shown)}]}}'
+
+
+def _shown(user: str, slug: str, row: Sequence[Any]) -> str:
+    made, status, last_sync_at, created_at = row
+    return (
+        f'{{"id":"{made}","userId":"{user}","providerId":"{WORK.provider_ids[slug]}","providerSlug":"{slug}",'
+        f'"status":"{status}","lastSyncAt":{_moment(last_sync_at)},"createdAt":{_moment(created_at)}}}'
+    )
+
+
+def _moment(value: Any) -> str:
+    if value is None:
+        return "null"
+    text = value if isinstance(value, str) else value.isoformat(" ", "milliseconds")
+    return f'"{text[:10]}T{text[11:23]}Z"'
+
+
+def _audit(user: str, action: str) -> Write:
+    at = _database.moment(datetime.now(UTC))
+    return "audit", (at, user, action, WORK.slug, _SCOPES, uuid4().hex)
+
+
+async def _body(receive: Any) -> dict[str, str]:
+    message = await receive()
+    body = message["body"]
+    while message.get("more_body"):
+        message = await receive()
+        body += message["body"]
+    return json.loads(body)
+
+
+async def _answer(send: Any, status: int, body: str) -> None:
+    data = body.encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": data})
+
+
+async def _live(receive: Any, send: Any) -> None:
+    global _database  # noqa: PLW0603 - bare ASGI has no other place
+    await receive()
+    _database = await opened()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,59 @@
+"""How long, how often, who, on what: the knobs of `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.contenders import CONTENDERS, OPERATIONS, Contender
+from benchmarks.installing import BENCH, ROOT
+
+ENGINES = ("sqlite", "postgres")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`seconds` are those of one closed loop with 32 in flight, `warm` those before anything is measured, `rate` the
+    requests a second of the open loop that is the same for everybody."""
+
+    rounds: int
+    seconds: float
+    warm: float
+    rate: float
+    engines: tuple[str, ...]
+    contenders: tuple[Contender, ...]
+    operations: tuple[str, ...]
+    results: Path
+    chart: Path
+    quick: bool
+
+
+def read_plan(arguments: list[str] | None = None) -> Plan:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--warm", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--peers", nargs="*", choices=[one.name for one in CONTENDERS], help="tendon and floor beside")
+    parser.add_argument("--operations", nargs="*", choices=OPERATIONS, default=OPERATIONS)
+    parser.add_argument("--quick", action="store_true", help="one short round: proves that it works, measures nothing")
+    given = parser.parse_args(arguments)
+    return _plan(given)
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    wanted = None if given.peers is None else {"floor", "tendon", *given.peers}
+    return Plan(
+        rounds=1 if given.quick else given.rounds,
+        seconds=0.5 if given.quick else given.seconds,
+        warm=0.5 if given.quick else given.warm,
+        rate=given.rate,
+        engines=tuple(given.engines),
+        contenders=tuple(one for one in CONTENDERS if wanted is None or one.name in wanted),
+        operations=tuple(given.operations),
+        results=BENCH / ("quick.json" if given.quick else "results.json"),
+        chart=BENCH / "quick.svg" if given.quick else ROOT / "docs" / "benchmark.svg",
+        quick=given.quick,
+    )

@@ -1,0 +1,142 @@
+"""The rounds: in each of them every contender is measured once, in another order, so that whatever else the machine
+does falls on all of them. Ratios are taken within a round."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import proc
+from benchmarks.contenders import Entry, entries
+from benchmarks.plan import Plan
+from benchmarks.stage import Runner, Stage
+from benchmarks.verify import verify
+
+WIDTH = 32
+
+# Callbacks that are made ready for a second of which nobody knows yet how many there will be.
+_GUESS = 4000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`cpu` is microseconds of the contender's processes a request, `engine_cpu` those of the database server's."""
+
+    engine: str
+    round: int
+    operation: str
+    contender: str
+    interface: str
+    load: str
+    cpu: float
+    engine_cpu: float
+    rate: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """Of a contender: seconds and CPU seconds to its first 200, one for each start; MB at rest and after all work."""
+
+    engine: str
+    contender: str
+    starts: list[float]
+    start_cpu: list[float]
+    idle: float
+    loaded: float
+
+
+class Contest:
+    """All contenders on one engine."""
+
+    def __init__(self, plan: Plan, stage: Stage, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._say = say
+        self._runners = {one.name: Runner(one, stage) for one in plan.contenders}
+        self._entries = [entry for one in plan.contenders for entry in entries(one, plan.operations)]
+        self._rates: dict[Entry, float] = {}
+        self._bodies: dict[str, dict[str, Any]] = {}
+
+    def run(self) -> tuple[list[Sample], list[Body]]:
+        """Raises WrongAnswer."""
+        self._start()
+        try:
+            self._warm()
+            samples = [sample for number in range(self._plan.rounds) for sample in self._round(number)]
+            self._note_memory("loaded")
+            for runner in self._runners.values():
+                verify(runner)
+        finally:
+            for runner in self._runners.values():
+                runner.stop()
+        return samples, [Body(self._stage.engine.name, name, **found) for name, found in self._bodies.items()]
+
+    def _start(self) -> None:
+        """Everybody starts as often as there are rounds, in turn, and stays after the last time."""
+        for number in range(self._plan.rounds):
+            for name, runner in self._runners.items():
+                self._say(f"start {number + 1} of {self._plan.rounds}: {name}")
+                if number:
+                    runner.stop()
+                body = self._bodies.setdefault(name, {"starts": [], "start_cpu": []})
+                body["starts"].append(runner.start())
+                body["start_cpu"].append(proc.spent({}, proc.cpu(runner.pid)))
+        self._note_memory("idle")
+
+    def _note_memory(self, when: str) -> None:
+        for name, runner in self._runners.items():
+            self._bodies[name][when] = proc.memory_mb(runner.pid)
+
+    def _warm(self) -> None:
+        """The whole time for what is most work, a third for the rest: Node's compiler takes its time."""
+        for entry in self._entries:
+            seconds = self._plan.warm / (1 if entry.operation == "callback" else 3)
+            self._say(f"warming up {entry.contender}, {entry.operation} by {entry.interface}")
+            self._rates[entry] = _GUESS
+            self._measure(-1, entry, "32", seconds, width=WIDTH)
+
+    def _round(self, number: int) -> Iterator[Sample]:
+        order = random.Random(number).sample(self._entries, len(self._entries))
+        for place, entry in enumerate(order):
+            done = f"round {number + 1} of {self._plan.rounds}, {place + 1} of {len(order)}"
+            self._say(f"{done}: {entry.contender}, {entry.operation} by {entry.interface}")
+            yield self._measure(number, entry, "32", self._plan.seconds, width=WIDTH)
+            if entry.operation == "callback":
+                yield from self._latencies(number, entry)
+
+    def _latencies(self, number: int, entry: Entry) -> Iterator[Sample]:
+        seconds, half = self._plan.seconds / 2, self._rates[entry] / 2
+        yield self._measure(number, entry, "1", seconds, width=1)
+        yield self._measure(number, entry, "fixed", seconds, rate=self._plan.rate)
+        yield self._measure(number, entry, "half", seconds, rate=half)
+
+    def _measure(self, number: int, entry: Entry, load: str, seconds: float, **how: Any) -> Sample:
+        runner = self._runners[entry.contender]
+        if entry.operation == "callback":
+            runner.seed(int((how.get("rate") or self._rates[entry] * 1.6) * seconds) + 200)
+        before = proc.cpu(runner.pid), self._stage.engine.cpu()
+        result = runner.load(entry.operation, entry.interface, seconds, **how)
+        after = proc.cpu(runner.pid), self._stage.engine.cpu()
+        cpu, engine_cpu = (
+            proc.spent(*looks) / max(result.answered, 1) * 1e6 for looks in zip(before, after, strict=True)
+        )
+        rate = result.answered / result.seconds
+        if load == "32":
+            self._rates[entry] = rate
+        return Sample(
+            engine=self._stage.engine.name,
+            round=number,
+            operation=entry.operation,
+            contender=entry.contender,
+            interface=entry.interface,
+            load=load,
+            cpu=cpu,
+            engine_cpu=engine_cpu,
+            rate=rate,
+            p50=result.p50,
+            p99=result.p99,
+        )

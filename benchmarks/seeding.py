@@ -1,0 +1,64 @@
+"""Rows that are there before anybody asks: authorization requests that wait for their callback, connections to list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import uuid6
+
+from benchmarks import workload
+from benchmarks.databases import Database, Record
+from models.connection import seal_row
+from models.vault import Vault
+from resolvers.states import state_hash
+
+_THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+# No request runs out or is cleared away while it is measured.
+_LATER: Final = datetime(2099, 1, 1, tzinfo=UTC)
+_SCOPES: Final = json.dumps(list(workload.SCOPES))
+
+_REQUEST: Final = (
+    *("state_hash", "user_id", "provider", "redirect_uri", "registration", "scopes", "verifier", "status"),
+    *("created_at", "expires_at", "purge_after"),
+)
+_CONNECTION: Final = (
+    *("id", "user_id", "provider", "status", "requested_scopes", "granted_scopes", "access_token", "refresh_token"),
+    *("version", "last_sync_at", "created_at", "updated_at"),
+)
+
+
+def listed_slugs() -> list[str]:
+    return [f"p{number:03}" for number in range(workload.LISTED)]
+
+
+def seed_requests(database: Database, vault: Vault, registration: str, first: int, last: int) -> None:
+    """Those with the numbers from `first` up to `last`."""
+    database.insert("authorization_request", _REQUEST, _requests(vault, registration, first, last))
+
+
+def seed_lists(database: Database, vault: Vault) -> None:
+    """For every reader one connection to each of the listed providers."""
+    database.insert("connection", _CONNECTION, _connections(vault))
+
+
+def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterator[Record]:
+    for number in range(first, last):
+        key = state_hash(workload.state(number))
+        sealed = vault.seal(workload.verifier(number), table="authorization_request", row=(key,), column="verifier")
+        bound = (key, workload.user(number), workload.SLUG, workload.REDIRECT_URI, registration)
+        yield (*bound, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
+
+
+def _connections(vault: Vault) -> Iterator[Record]:
+    for number in range(workload.READERS):
+        user = workload.reader(number)
+        for at, slug in enumerate(listed_slugs()):
+            tokens = [
+                vault.seal(workload.access_token(at), table="connection", row=seal_row(user, slug), column=column)
+                for column in ("access_token", "refresh_token")
+            ]
+            made = _THEN + timedelta(minutes=at)
+            yield (uuid6.uuid7(), user, slug, "connected", _SCOPES, _SCOPES, *tokens, 1, made, made, made)

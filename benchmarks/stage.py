@@ -1,0 +1,235 @@
+"""Where contenders stand: the provider, an engine with its template, and each contender's process with a database of
+its own."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import proc, workload
+from benchmarks.contenders import Contender
+from benchmarks.databases import Database, Engine
+from benchmarks.installing import ROOT
+from benchmarks.load import Job, Result
+from benchmarks.seeding import listed_slugs, seed_lists, seed_requests
+from benchmarks.statements import statements
+from models.vault import Vault
+from providers.catalogue import read_catalogue, read_credentials
+from providers.provider import provider_id
+from resolvers.context import Registration
+from tests.processes import environment, free_port, tendon
+
+POOL = 10
+"""Connections to PostgreSQL, as Tendon's default is."""
+
+_KEY_ID = "bench"
+_PATIENCE = 60.0
+
+
+class WrongAnswer(Exception):
+    """Somebody did other work than they should, so nothing that was measured means anything."""
+
+
+class Provider:
+    """The token endpoint's process, and what Tendon's catalogue says of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        with proc.pinned(proc.OTHERS):
+            command = [sys.executable, "-m", "benchmarks.provider_stub", str(self.port)]
+            self._process = subprocess.Popen(command, cwd=ROOT)
+        self.key = os.urandom(32)
+        self.vault = Vault({_KEY_ID: self.key})
+        self.settings = self._write(folder / "catalogue")
+        known = read_catalogue(folder / "catalogue", variables=self.settings, allow_private=True)[workload.SLUG]
+        credentials = read_credentials(known, self.settings)
+        assert credentials
+        self.registration = Registration(known, credentials).fingerprint
+        self.origin = f"http://127.0.0.1:{self.port}"
+        _until(lambda: self.exchanged() == 0, "the provider")
+
+    def exchanged(self) -> int:
+        """How many codes it gave tokens for."""
+        return int(_get(self.port, "/")[1])
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _write(self, catalogue: Path) -> dict[str, str]:
+        """The catalogue's file. Returns the settings of a gateway that has this provider."""
+        catalogue.mkdir(parents=True, exist_ok=True)
+        origin, scopes = f"http://127.0.0.1:{self.port}", json.dumps(list(workload.SCOPES))
+        (catalogue / f"{workload.SLUG}.toml").write_text(
+            f'slug = "{workload.SLUG}"\nname = "Bench"\ndocs = "https://bench.example/docs"\n'
+            f'[authorize]\nurl = "{origin}/authorize"\nscopes = {scopes}\n[token]\nurl = "{origin}/token"\n'
+        )
+        return {
+            "TENDON_AUTH": "dev",
+            "TENDON_SANDBOX": "0",
+            "TENDON_CATALOGUE": str(catalogue),
+            "TENDON_REDIRECT_URIS": workload.REDIRECT_URI,
+            "TENDON_VAULT_KEYS": f"{_KEY_ID}:{base64.b64encode(self.key).decode()}",
+            "BENCH_CLIENT_ID": workload.CLIENT_ID,
+            "BENCH_CLIENT_SECRET": workload.CLIENT_SECRET,
+        }
+
+
+class Stage:
+    """One engine. `template` is migrated and has what is listed."""
+
+    def __init__(self, engine: Engine, provider: Provider, folder: Path) -> None:
+        self.engine = engine
+        self.provider = provider
+        self.folder = folder / engine.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._template = engine.create("template")
+        settings = provider.settings | {"TENDON_DATABASE_URL": self._template.url}
+        migrated = tendon("migrate", cwd=self.folder, settings=settings)
+        if migrated.returncode:
+            raise RuntimeError(migrated.stderr)
+        seed_lists(self._template, provider.vault)
+
+    def database(self, name: str) -> Database:
+        return self.engine.create(name, self._template)
+
+    def work(self, database: Database) -> dict[str, Any]:
+        """For a peer: see `peers/work.py`."""
+        origin, slugs = self.provider.origin, [workload.SLUG, *listed_slugs()]
+        return {
+            "engine": self.engine.name,
+            "database": database.place,
+            "pool": POOL,
+            "slug": workload.SLUG,
+            "provider_id": str(provider_id(workload.SLUG)),
+            "authorize_url": f"{origin}/authorize",
+            "token_url": f"{origin}/token",
+            "client_id": workload.CLIENT_ID,
+            "client_secret": workload.CLIENT_SECRET,
+            "redirect_uri": workload.REDIRECT_URI,
+            "registration": self.provider.registration,
+            "scopes": list(workload.SCOPES),
+            "key_id": _KEY_ID,
+            "key": self.provider.key.hex(),
+            "users": {f"dev:{name}": name for name in workload.everybody()},
+            "provider_ids": {slug: str(provider_id(slug)) for slug in slugs},
+            "statements": statements(self.engine.name),
+        }
+
+
+class Runner:
+    """A contender on a stage. `completed` and `authorized` are what it said it did."""
+
+    def __init__(self, contender: Contender, stage: Stage) -> None:
+        self.contender = contender
+        self.stage = stage
+        self.database = stage.database(contender.name)
+        self.completed = self.authorized = self.exchanged = 0
+        self._due = self._seeded = 0
+        self._settings = self._set_up()
+        self._log = stage.folder / f"{contender.name}.log"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> float:
+        """Seconds until its first 200."""
+        self.port = free_port()
+        command = [part.replace("{port}", str(self.port)) for part in self.contender.command]
+        settings = self._settings | {"PORT": str(self.port)}
+        began = time.perf_counter()
+        with proc.pinned(proc.SERVER), self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=log, stderr=log)
+        _until(self._ready, self.contender.name, self._log, self._process)
+        return time.perf_counter() - began
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+    def load(self, operation: str, interface: str, seconds: float, **how: Any) -> Result:
+        """Let it work. `how` are members of Job. Raises WrongAnswer."""
+        first, last = (self._due, self._seeded) if operation == "callback" else (0, 1 << 30)
+        job = Job(self.port, operation, interface, first, last, seconds, **how)
+        before = self.stage.provider.exchanged()
+        result = _loaded(job)
+        self.exchanged += self.stage.provider.exchanged() - before
+        if result.wrong:
+            said = self._log.read_text(errors="replace")[-2000:]
+            raise WrongAnswer(f"{self.contender.name}, {job}: {result.wrong} wrong, {result.shown}\n{said}")
+        self._note(operation, result)
+        return result
+
+    def seed(self, count: int) -> None:
+        """Have so many callbacks due, at least."""
+        last = self._due + count
+        if last > self._seeded:
+            provider = self.stage.provider
+            seed_requests(self.database, provider.vault, provider.registration, self._seeded, last)
+            self._seeded = last
+
+    def _note(self, operation: str, result: Result) -> None:
+        if operation == "callback":
+            self._due = result.next
+            self.completed += result.answered
+        elif operation == "authorize":
+            self.authorized += result.answered
+
+    def _set_up(self) -> dict[str, str]:
+        if self.contender.name == "tendon":
+            return self.stage.provider.settings | {"TENDON_DATABASE_URL": self.database.url}
+        path = self.stage.folder / f"{self.contender.name}.json"
+        path.write_text(json.dumps(self.stage.work(self.database)))
+        return self.contender.settings | {"BENCH_WORK": str(path)}
+
+    def _ready(self) -> bool:
+        return _get(self.port, self.contender.ready)[0] == http.HTTPStatus.OK
+
+
+def _loaded(job: Job) -> Result:
+    """From a process of its own, so that what the generator costs is no part of anything."""
+    with proc.pinned(proc.OTHERS):
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.load"],
+            cwd=ROOT,
+            input=json.dumps(asdict(job)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise WrongAnswer(f"the generator ended with {done.returncode}: {done.stderr}")
+    members: Mapping[str, Any] = json.loads(done.stdout)
+    return Result(**members)
+
+
+def _get(port: int, path: str) -> tuple[int, bytes]:
+    """Status 0 while nobody listens."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        line.request("GET", path)
+        answer = line.getresponse()
+        return answer.status, answer.read()
+    except OSError:
+        return 0, b"-1"
+    finally:
+        line.close()
+
+
+def _until(ready: Any, who: str, log: Path | None = None, process: subprocess.Popen[bytes] | None = None) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not ready():
+        if time.monotonic() > end or (process is not None and process.poll() is not None):
+            said = log.read_text(errors="replace")[-2000:] if log else ""
+            raise RuntimeError(f"{who} does not start:\n{said}")
+        time.sleep(0.003)
