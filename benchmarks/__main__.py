@@ -9,7 +9,6 @@ Contenders run on one core, everything else on the others. A run with one wrong 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.chart import draw
 from benchmarks.databases import Engine, open_engine
-from benchmarks.installing import BENCH, missing, prepare
+from benchmarks.installing import missing, prepare, scratch
 from benchmarks.plan import Plan, read_plan
 from benchmarks.report import Report, surroundings
 from benchmarks.rounds import Body, Contest, Sample
@@ -55,19 +54,16 @@ def ready(plan: Plan) -> Plan:
 
 def run(plan: Plan) -> Report:
     """Raises WrongAnswer."""
-    folder = BENCH / "run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     before, found = os.getloadavg(), Found()
     for name in plan.engines:
         with ExitStack() as stack:
+            folder = scratch(stack)
             engine = open_engine(name, folder)
             if engine is None:
                 say(f"without {name}: its server is not installed\n")
                 continue
             stack.callback(engine.close)
             _contest(plan, engine, folder, found)
-    shutil.rmtree(folder)
     return Report(found.samples, found.bodies, surroundings(plan, found.engines, before))
 
 

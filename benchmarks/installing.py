@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / ".bench"
@@ -27,6 +29,11 @@ def prepare() -> None:
     """The folder hides itself from git."""
     BENCH.mkdir(exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")
+
+
+def scratch(stack: ExitStack) -> Path:
+    """A folder for one run, on the disk that everything else is on."""
+    return Path(stack.enter_context(TemporaryDirectory(prefix="run-", dir=BENCH, ignore_cleanup_errors=True)))
 
 
 def missing(need: str, say: Callable[[str], None]) -> str | None:

@@ -9,14 +9,13 @@ Exits with 1 when a ratio is over its bound.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from contextlib import ExitStack
 
 from benchmarks import proc
 from benchmarks.contenders import BY_NAME
 from benchmarks.databases import Sqlite
-from benchmarks.installing import BENCH, prepare
+from benchmarks.installing import prepare, scratch
 from benchmarks.stage import Provider, Runner, Stage
 from benchmarks.verify import verify
 from benchmarks.workload import REST
@@ -59,9 +58,8 @@ def _cost(runner: Runner, operation: str, seconds: float) -> float:
 def ratios(rounds: int) -> dict[str, float]:
     """By operation."""
     prepare()
-    folder = BENCH / "regression"
-    shutil.rmtree(folder, ignore_errors=True)
     with ExitStack() as stack:
+        folder = scratch(stack)
         provider = Provider(folder)
         stack.callback(provider.close)
         stage = Stage(Sqlite(folder), provider, folder)
@@ -72,7 +70,6 @@ def ratios(rounds: int) -> dict[str, float]:
         found = {operation: ratio(rounds, tendon, floor, operation) for operation in BOUNDS}
         for runner in (tendon, floor):
             verify(runner)
-    shutil.rmtree(folder)
     return found
 
 

@@ -257,7 +257,7 @@ async def test_50_at_once_share_a_failure_but_no_exception(
     assert all(isinstance(each, ServiceUnavailable) for each in outcomes)
     assert len({id(each) for each in outcomes}) == 50
     assert len(server.requests) == 1
-    assert [event["reason"] for event in log] == ["500"]
+    assert [event["reason"] for event in log] == ["status 500"]
 
 
 async def test_a_caller_who_leaves_does_not_end_the_call(server: AuthorizationServer, opened: Open) -> None:
