@@ -143,6 +143,8 @@ class Load:
     def _next(self, line: Line, due: float) -> None:
         if due < self._end and self.result.next < self.job.last:
             self._under_way += 1
+            # It may be set: a connection was waited for, and meanwhile nothing was under way.
+            self._ended.clear()
             line.send(self.result.next, due)
             self.result.next += 1
 
