@@ -126,7 +126,8 @@ async def test_one_connection_too_many(app: App, port: int) -> None:
 
 async def test_far_too_many_connections(port: int) -> None:
     """Beyond those that can be told, connections are dropped, and there is room again when they have gone."""
-    many = [await asyncio.open_connection("127.0.0.1", port) for _ in range(150)]
+    # At once: the first ones must not be let go for their silence while the last ones come.
+    many = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(150)))
     dropped = 0
     for reader, _ in many:
         try:
