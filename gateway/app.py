@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway import practice
 from gateway.bearer import Verifier, open_verifier, read_bearer
+from gateway.dispatch import Dispatch
 from gateway.edge import Edge
 from gateway.graphql_http import GraphQLEndpoint
 from gateway.health import Health
@@ -126,11 +127,8 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     gateway = _gateway(settings, environment, redirect_uris)
     executor = Executor(explore=settings.explorer)
     guests = practice.routes(settings, environment, redirect_uris)
-    routes = [
-        *rest_routes(executor, gateway.open_context),
-        *_graphql_and_pages(settings, executor, gateway),
-        *guests,
-    ]
+    interfaces = _interfaces(settings, executor, gateway)
+    routes = [*interfaces, *_pages(settings), *guests]
     app = Starlette(
         routes=routes,
         lifespan=gateway.lifespan,
@@ -140,7 +138,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     app.router.redirect_slashes = False
     folders = [route.path for route in routes if isinstance(route, Mount)]
     return Edge(
-        Admission(app, places(settings.concurrency), free=[f"{folder}/" for folder in folders]),
+        Admission(Dispatch(interfaces, app), places(settings.concurrency), free=[f"{folder}/" for folder in folders]),
         gateway.health,
         paths=[route.path for route in routes if isinstance(route, Route)],
         folders=folders,
@@ -166,9 +164,14 @@ def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: 
     return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate)
 
 
-def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway) -> list[BaseRoute]:
+def _interfaces(settings: Settings, executor: Executor, gateway: Gateway) -> list[Route]:
+    page = Pages(settings).graphiql if settings.explorer else None
+    graphql = GraphQLEndpoint(executor, gateway.open_context, page)
+    return [*rest_routes(executor, gateway.open_context), Route("/graphql", graphql, methods=["GET", "POST"])]
+
+
+def _pages(settings: Settings) -> list[BaseRoute]:
     pages = Pages(settings)
-    graphql = GraphQLEndpoint(executor, gateway.open_context, pages.graphiql if settings.explorer else None)
     description = openapi_document()
 
     async def openapi(_request: Request) -> Response:
@@ -181,7 +184,6 @@ def _graphql_and_pages(settings: Settings, executor: Executor, gateway: Gateway)
         return pages.connect()
 
     return [
-        Route("/graphql", graphql.__call__, methods=["GET", "POST"]),
         Route("/openapi.json", openapi),
         Route("/connect", connect),
         Route("/", index),

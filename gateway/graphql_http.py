@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
 from gateway.refusals import graphql_refusal
@@ -34,14 +35,18 @@ class Asked:
 
 
 class GraphQLEndpoint:
-    """`/graphql`. `page` gives GraphiQL to a browser that asks for HTML, None where it is switched off."""
+    """`/graphql`, an ASGI app. `page` gives GraphiQL to a browser that asks for HTML, None where it is switched off."""
 
     def __init__(self, executor: Executor, open_context: OpenContext, page: Callable[[], Response] | None) -> None:
         self._executor = executor
         self._open_context = open_context
         self._page = page
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = await self._answered(Request(scope, receive))
+        await answered(scope, receive, send)
+
+    async def _answered(self, request: Request) -> Response:
         accept = request.headers.get("accept")
         if self._page and request.method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
             return self._page()

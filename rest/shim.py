@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem
@@ -20,27 +20,31 @@ OpenContext = Callable[[Request], Awaitable[Context]]
 
 def rest_routes(executor: Executor, open_context: OpenContext) -> list[Route]:
     """Every row of the route table, ready to mount."""
-    return [Route(row.path, _endpoint(row, executor, open_context), methods=[row.method]) for row in ROUTES]
+    return [Route(row.path, RestEndpoint(row, executor, open_context), methods=[row.method]) for row in ROUTES]
 
 
-def _endpoint(
-    row: RestRoute, executor: Executor, open_context: OpenContext
-) -> Callable[[Request], Awaitable[Response]]:
-    document = executor.read(row.document)
-    members = executor.members(document)
+class RestEndpoint:
+    """One row of the table as an ASGI app."""
 
-    async def endpoint(request: Request) -> Response:
+    def __init__(self, row: RestRoute, executor: Executor, open_context: OpenContext) -> None:
+        self._row = row
+        self._executor = executor
+        self._open_context = open_context
+        self._document = executor.read(row.document)
+        self._members = executor.members(self._document)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = await self._answer(Request(scope, receive))
+        await answered(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        row = self._row
         try:
-            context = await open_context(request)
-            outcome = await executor.run(document, await row.variables(request, members), context)
+            context = await self._open_context(request)
+            variables = await row.variables(request, self._members)
+            outcome = await self._executor.run(self._document, variables, context)
         except Problem as problem:
             return problem_answer(problem)
         if outcome.problem or outcome.data is None:
             return problem_answer(outcome.problem or InternalError())
-        return answer(_body(row, outcome.data), row.status)
-
-    return endpoint
-
-
-def _body(row: RestRoute, data: dict[str, Any]) -> Any:
-    return data if row.member is None else data[row.member]
+        return answer(outcome.data if row.member is None else outcome.data[row.member], row.status)
