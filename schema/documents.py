@@ -27,6 +27,7 @@ from graphql import (
 )
 
 from schema.limits import TOKENS, LimitsRule, Scale
+from schema.plans import Plan, Plans
 from schema.queries import PUBLIC_FIELDS
 
 OPEN_RULES: Final = (LimitsRule, *specified_rules, MaxIntrospectionDepthRule)
@@ -39,11 +40,12 @@ CACHED: Final = 100
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What is known of an operation before it runs. `public` says that all at its root is open to everybody, `roots`
-    counts the fields there, once fragments are expanded."""
+    counts the fields there, once fragments are expanded. Without a `plan` graphql-core's executor runs it."""
 
     node: OperationDefinitionNode
     public: bool
     roots: int
+    plan: Plan | None
 
     @property
     def kind(self) -> OperationType:
@@ -70,6 +72,7 @@ class Documents:
 
     def __init__(self, schema: GraphQLSchema, *, explore: bool) -> None:
         self._schema = schema
+        self._plans = Plans(schema)
         self._rules: Sequence[type[ASTValidationRule]] = OPEN_RULES if explore else CLOSED_RULES
         self.ready = lru_cache(maxsize=CACHED)(self.read)
 
@@ -80,19 +83,19 @@ class Documents:
         except GraphQLError as fault:
             return Document(None, [fault])
         errors = validate(self._schema, ast, self._rules)
-        return Document(ast, errors, _operations(ast, valid=not errors))
+        return Document(ast, errors, self._operations(ast, valid=not errors))
 
-
-def _operations(ast: DocumentNode, *, valid: bool) -> dict[str | None, Operation]:
-    """Only a valid document is safe to be looked through: others may have cycles."""
-    scale = Scale(ast) if valid else None
-    found: dict[str | None, Operation] = {}
-    for node in ast.definitions:
-        if isinstance(node, OperationDefinitionNode):
-            public = valid and is_public(ast, node)
-            roots = scale.weigh(node.selection_set).root if scale else 0
-            found[node.name.value if node.name else None] = Operation(node, public, roots)
-    return found
+    def _operations(self, ast: DocumentNode, *, valid: bool) -> dict[str | None, Operation]:
+        """Only a valid document is safe to be looked through: others may have cycles."""
+        scale = Scale(ast) if valid else None
+        found: dict[str | None, Operation] = {}
+        for node in ast.definitions:
+            if isinstance(node, OperationDefinitionNode):
+                public = valid and is_public(ast, node)
+                roots = scale.weigh(node.selection_set).root if scale else 0
+                plan = self._plans.plan(ast, node) if valid else None
+                found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
+        return found
 
 
 def is_public(ast: DocumentNode, operation: OperationDefinitionNode) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import (
+    DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
@@ -117,16 +118,20 @@ class Executor:
             return _refused(refusal)
         if document.ast is None or operation is None or document.errors:
             return self._told(Outcome(None, [self._failure(error) for error in document.errors], executed=False))
-        result = execute(
-            self.graphql,
-            document.ast,
-            context_value=context,
-            variable_values=dict(variables or {}),
-            operation_name=operation_name,
-        )
-        if isawaitable(result):
-            result = await result
-        return self._outcome(result, operation, variables or {})
+        variables = variables or {}
+        prepared = operation.plan and operation.plan.prepared(variables)
+        if operation.plan is None or prepared is None:
+            result = await self._executed(document.ast, operation_name, variables, context)
+        else:
+            result = await operation.plan.run(prepared, context)
+        return self._outcome(result, operation, variables)
+
+    async def _executed(
+        self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
+    ) -> Any:
+        """By graphql-core, which covers everything."""
+        result = execute(self.graphql, ast, context_value=context, variable_values=dict(variables), operation_name=name)
+        return await result if isawaitable(result) else result
 
     def _outcome(self, result: Any, operation: Operation, variables: Mapping[str, Any]) -> Outcome:
         if not isinstance(result, ExecutionResult):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
 
 import strawberry
 
@@ -15,9 +17,25 @@ from resolvers.authorize import Authorization
 from resolvers.complete import Callback
 from resolvers.context import Context
 
-Info = strawberry.Info[Context, None]
+if TYPE_CHECKING:
+
+    class Info(Protocol):
+        """What resolvers may know of a request. A compiled plan has no more to give (`plans/fields.py`)."""
+
+        @property
+        def context(self) -> Context: ...
+
+else:
+    # Strawberry knows the parameter by its own type.
+    Info = strawberry.Info[Context, None]
 
 strawberry.enum(ConnectionStatus, description="Where a connection stands.", graphql_name_from="value")
+
+
+@lru_cache(maxsize=256)
+def _provider_id(slug: str) -> strawberry.ID:
+    """Making it costs as much as all else of a connection."""
+    return strawberry.ID(str(provider_id(slug)))
 
 
 @strawberry.type(description="A health-data provider that people can connect to.")
@@ -87,7 +105,7 @@ class Connection:
             row=row,
             id=strawberry.ID(str(row.id)),
             user_id=strawberry.ID(row.user_id),
-            provider_id=strawberry.ID(str(provider_id(row.provider))),
+            provider_id=_provider_id(row.provider),
             provider_slug=row.provider,
             status=ConnectionStatus(row.status),
             last_sync_at=row.last_sync_at,

@@ -1,0 +1,17 @@
+"""A world for each test, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from plan_world import World, open_world
+
+from tests.databases import Database
+from tests.sandbox_control import Sandbox
+
+
+@pytest.fixture
+async def world(own_database: Database, sandbox: Sandbox, settings: dict[str, str]) -> AsyncGenerator[World]:
+    async with open_world(own_database.url, sandbox, settings) as opened:
+        yield opened

@@ -1,0 +1,110 @@
+"""The schema's executor with all that a gateway gives it, without HTTP around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from both_ways import planned, told
+
+from models.database import Limits, opened
+from models.migrating import migrate
+from models.vault import Vault
+from providers.catalogue import Credentials, read_catalogue, read_credentials
+from providers.http import open_client
+from resolvers.authorize import authorize_connection
+from resolvers.caller import READ, WRITE, Caller
+from resolvers.context import Context, Registration, Resources
+from resolvers.errors import RateLimited
+from resolvers.flights import Flights
+from resolvers.redirects import RedirectAllowList
+from rest.routes import ROUTES
+from tests.conftest import REDIRECT_URI
+from tests.sandbox_control import Sandbox
+
+DOCUMENTS = {route.operation: route.document for route in ROUTES}
+COMPLETE, AUTHORIZE = DOCUMENTS["CompleteConnection"], DOCUMENTS["AuthorizeConnection"]
+LIST = DOCUMENTS["ListConnections"]
+_USUAL = Limits()
+BOTH = frozenset({READ, WRITE})
+
+
+def _refused(_operations: int) -> None:
+    raise RateLimited(retry_after=7)
+
+
+@dataclass(frozen=True)
+class World:
+    resources: Resources
+    sandbox: Sandbox
+
+    def who(self, user: str | None, *, scopes: frozenset[str] = BOTH) -> Context:
+        return Context(self.resources, Caller(user, "app", scopes), "test")
+
+    def nobody(self) -> Context:
+        return Context(self.resources, None, "test")
+
+    def hasty(self, user: str) -> Context:
+        """One more operation is one too many."""
+        return replace(self.who(user), spend=_refused)
+
+    def rejected(self, user: str) -> Context:
+        """The sandbox does not know this client's secret."""
+        known = self.resources.registrations["sandbox"]
+        wrong = replace(known, credentials=Credentials(known.credentials.client_id, "wrong"))
+        return replace(self.who(user), resources=replace(self.resources, registrations={"sandbox": wrong}))
+
+    def broken(self, user: str) -> Context:
+        """Without resources a resolver fails as only a bug can."""
+        nothing: Any = None
+        return replace(self.who(user), resources=nothing)
+
+    def half_broken(self, user: str) -> Context:
+        """Nobody can say which providers are available."""
+        nothing: Any = None
+        return replace(self.who(user), resources=replace(self.resources, registrations=nothing))
+
+    async def begin(self, context: Context, slug: str = "sandbox", **decision: str) -> dict[str, str]:
+        """Authorize, and let the user decide at the provider: the members of the callback that is due."""
+        authorization = await authorize_connection(context, slug, REDIRECT_URI)
+        members = {"provider": slug, "redirectUri": REDIRECT_URI, "code": "", "state": authorization.state}
+        if slug == "unreachable":
+            return members | {"code": uuid4().hex}
+        back = await self.sandbox.approve(authorization.url, **decision)
+        return members | {name: back[name] for name in ("code", "state", "iss", "scope", "error") if name in back}
+
+
+@asynccontextmanager
+async def open_world(
+    url: str, sandbox: Sandbox, settings: dict[str, str], limits: Limits = _USUAL
+) -> AsyncGenerator[World]:
+    await migrate(url)
+    catalogue = read_catalogue(Path(settings["TENDON_CATALOGUE"]), variables=settings, allow_private=True)
+    client = open_client(allow_private=True, timeout=5)
+    resources = Resources(
+        catalogue=catalogue,
+        registrations={
+            slug: Registration(entry, credentials)
+            for slug, entry in catalogue.items()
+            if (credentials := read_credentials(entry, settings)) is not None
+        },
+        redirects=RedirectAllowList([REDIRECT_URI]),
+        vault=Vault({"key": bytes(32)}),
+        client=client,
+        provider_timeout=5,
+        flights=Flights(),
+    )
+    async with opened(url, limits):
+        yield World(resources, sandbox)
+    await client.aclose()
+
+
+async def connected(world: World, user: str, slug: str = "sandbox") -> dict[str, str]:
+    """The callback that made a connection."""
+    callback = await world.begin(world.who(user), slug)
+    assert (await told(planned(COMPLETE), {"input": callback}, world.who(user))).codes == []
+    return callback

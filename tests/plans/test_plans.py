@@ -1,0 +1,70 @@
+"""Which operations have plans, and which are left to graphql-core's executor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from both_ways import EXECUTOR, planned, taken
+from graphql import get_introspection_query
+from plan_world import DOCUMENTS
+
+from schema.execution import Executor
+
+INPUT = {"provider": "oura", "code": "c", "state": "s", "redirectUri": "https://app.example/cb"}
+VARIABLES: dict[str, dict[str, Any]] = {
+    "CompleteConnection": {"input": INPUT | {"iss": "i", "scope": None}},
+    "AuthorizeConnection": {"input": {"provider": "oura", "redirectUri": "https://app.example/cb"}},
+    "ListConnections": {"userId": "alice"},
+}
+
+
+@pytest.mark.parametrize("operation", DOCUMENTS)
+def test_what_rest_runs_has_plans(operation: str) -> None:
+    assert taken(DOCUMENTS[operation], VARIABLES[operation])
+
+
+def test_texts_from_outside_have_plans_from_the_first() -> None:
+    ready = Executor(explore=False)._documents.ready
+    assert ready(DOCUMENTS["ListConnections"]).operations["ListConnections"].plan is not None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        get_introspection_query(),
+        '{ __type(name: "Query") { name } }',
+        "query($without: Boolean!) { providers { slug @skip(if: $without) } }",
+        "query($with: Boolean!) { providers { slug ...F @include(if: $with) } } fragment F on Provider { name }",
+    ],
+)
+def test_what_plans_do_not_cover(document: str) -> None:
+    assert planned(document).errors == []
+    assert not taken(document, {"without": False, "with": True})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ __typename }",
+        "{ providers { slug @skip(if: true) name @include(if: true) ... @skip(if: false) { id } } }",
+        "{ providers { ...F ... on Provider { slug } } } fragment F on Provider { slug its: name }",
+        '{ provider(slug: "oura") { slug } provider(slug: "oura") { name } }',
+        'mutation { authorizeConnection(input: {provider: "x", redirectUri: "y"}) { __typename } __typename }',
+        'query($slug: String = "oura") { provider(slug: $slug) { slug } }',
+    ],
+)
+def test_what_plans_cover(document: str) -> None:
+    assert planned(document).errors == []
+    assert taken(document, None)
+
+
+def test_documents_that_are_not_valid_have_none() -> None:
+    document = EXECUTOR.read("{ nothing }")
+    assert [operation.plan for operation in document.operations.values()] == [None]
+
+
+@pytest.mark.parametrize("doubtful", [None, {}, "x", [INPUT], INPUT | {"code": 5}, INPUT | {"a": "b"}, {"code": "c"}])
+def test_doubtful_variables_are_left_to_the_executor(doubtful: Any) -> None:
+    assert not taken(DOCUMENTS["CompleteConnection"], {"input": doubtful})
+    assert not taken(DOCUMENTS["CompleteConnection"], {})
