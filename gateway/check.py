@@ -1,4 +1,4 @@
-"""The database at the command line: looked at before anything is served, and migrated, with errors a person can use."""
+"""The database at the command line: looked at before anything is served, with errors a person can use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, alive, opened
-from models.migrating import migrate, pending_migrations
+from models.pending import pending_migrations
 
 log = structlog.get_logger("tendon")
 
@@ -23,7 +23,7 @@ async def check_database(url: str, limits: Limits) -> None:
 
     A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
     """
-    with _told():
+    with told():
         try:
             pending = await _pending(url, limits)
         except DatabaseDown as fault:
@@ -35,12 +35,6 @@ async def check_database(url: str, limits: Limits) -> None:
         raise SettingsError(f"the database lacks {', '.join(pending)}: run `tendon migrate`")
 
 
-async def migrate_database(url: str) -> list[str]:
-    """The names of the migrations applied. Raises SettingsError when the database can't be opened."""
-    with _told():
-        return await migrate(url)
-
-
 async def _pending(url: str, limits: Limits) -> list[str]:
     async with opened(url, limits) as database:
         await alive(database)
@@ -48,7 +42,8 @@ async def _pending(url: str, limits: Limits) -> list[str]:
 
 
 @contextmanager
-def _told() -> Generator[None]:
+def told() -> Generator[None]:
+    """Raises SettingsError in place of what says that the database can't be used."""
     try:
         yield
     except DatabaseDown as fault:

@@ -1,136 +1,95 @@
-"""The command `tendon`: serve, migrate, sandbox, providers."""
+"""The command `tendon`: serve, migrate, sandbox, providers.
+
+Here is how it is asked. What a command does, with all that this needs, is in the module of its name in `commands/`,
+which is imported when it was asked for: none waits for what another needs.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
+import argparse
+import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Final, NoReturn
 
-import typer
-
-from gateway import logs
-from gateway.greeting import greeting, sandbox_greeting
-from gateway.settings import (
-    Settings,
-    SettingsError,
-    read_catalogue_settings,
-    read_database_settings,
-    read_environment,
-    read_settings,
-)
-
-main = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help="Connects people to their health-data providers.",
-)
-
-Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
-Workers = Annotated[int, typer.Option(min=1, max=256, help="How many processes share the address.")]
+# The exit status of what a person at the terminal stopped.
+_INTERRUPTED: Final = 130
+# And of a command line, or of settings, that can't be used.
+_UNUSABLE: Final = 2
 
 
-@main.command()
-def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
-    """Serve REST, GraphQL and the pages."""
-    _end_when_told()
-    # Imported here, as below: the other commands then start fast.
-    from gateway.app import create_app  # noqa: PLC0415
-    from gateway.check import check_database  # noqa: PLC0415
-    from gateway.server import run  # noqa: PLC0415
-    from gateway.supervisor import supervise  # noqa: PLC0415
-
+def main() -> None:
+    """Do what the command line says. Exits with status 2 when that can't be done."""
+    parser = _parser()
+    options = vars(parser.parse_args())
+    command = options.pop("command")
+    if command is None:
+        parser.print_help()
+        sys.exit(_UNUSABLE)
+    if "port" in options:
+        _end_when_told()
+    # What is imported stays: to look through all of it for garbage, over and over, is an eighth of the start. What
+    # serves for long switches it on again.
+    gc.disable()
     try:
-        settings = read_settings()
-        _check_host(settings, host)
-        _check_workers(settings, workers)
-        logs.set_up(settings.log_level, dev=settings.dev)
-        origin = _origin(host, port)
-        app = create_app(settings, read_environment(), origin)
-        asyncio.run(check_database(settings.database_url, settings.database_limits))
-    except SettingsError as fault:
-        _refuse(fault)
-    welcome = greeting(origin) if settings.with_sandbox else None
-    # Longer than an exchange, with its body (3), the writing (5) and what has to be revoked (10).
-    grace = max(30, settings.provider_timeout + 20)
-    if workers == 1:
-        run(app, host, port, drain=app.drain, greeting=welcome, grace=grace)
-    else:
-        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace)
+        import_module(f"gateway.commands.{command}").run(**options)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
-@main.command()
-def migrate() -> None:
-    """Bring the database to the newest schema."""
-    from gateway.check import migrate_database  # noqa: PLC0415
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tendon", description="Connects people to their health-data providers.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
 
-    try:
-        settings = read_database_settings()
-        logs.set_up(settings.log_level, dev=True)
-        applied = asyncio.run(migrate_database(settings.database_url))
-    except SettingsError as fault:
-        _refuse(fault)
-    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
+    def add(name: str, does: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=does, description=does, allow_abbrev=False)
 
-
-@main.command()
-def providers() -> None:
-    """Print the catalogue: what each provider wants, and whether it is configured here."""
-    from gateway.listing import listing  # noqa: PLC0415
-
-    try:
-        typer.echo(listing(read_catalogue_settings(), read_environment()))
-    except SettingsError as fault:
-        _refuse(fault)
-
-
-@main.command()
-def sandbox(
-    host: Host = "127.0.0.1",
-    port: Port = 9000,
-    redirect_uri: Annotated[list[str] | None, typer.Option(help="A redirect URI to accept; may be repeated.")] = None,
-    write_catalogue: Annotated[
-        Path | None, typer.Option(help="Write the catalogue there, every entry pointed at this sandbox.")
-    ] = None,
-) -> None:
-    """Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."""
-    _end_when_told()
-    from gateway.practice import standalone  # noqa: PLC0415
-    from gateway.server import run  # noqa: PLC0415
-
-    if not _is_loopback(host):
-        _refuse(
-            SettingsError("--host: the sandbox tells everybody everything, so it serves on a loopback address only")
-        )
-    origin = _origin(host, port)
-    logs.set_up("INFO", dev=True)
-    try:
-        extra = read_catalogue_settings().catalogue
-        app = standalone(extra, read_environment(), origin, redirect_uri or [], write_catalogue)
-    except SettingsError as fault:
-        _refuse(fault)
-    run(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))
+    serve = add("serve", "Serve REST, GraphQL and the pages.")
+    _add_address(serve, port=8000)
+    _add_number(serve, "--workers", 1, most=256, means="How many processes share the address.")
+    add("migrate", "Bring the database to the newest schema.")
+    add("providers", "Print the catalogue: what each provider wants, and whether it is configured here.")
+    sandbox = add(
+        "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
+    )
+    _add_address(sandbox, port=9000)
+    sandbox.add_argument(
+        "--redirect-uri", action="append", metavar="URI", help="A redirect URI to accept; may be repeated."
+    )
+    sandbox.add_argument(
+        "--write-catalogue",
+        type=Path,
+        metavar="PATH",
+        help="Write the catalogue there, every entry pointed at this sandbox.",
+    )
+    return parser
 
 
-def _origin(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="HOST", help="The address to listen on. Default: %(default)s."
+    )
+    _add_number(parser, "--port", port, most=65535, means="The port to listen on.")
 
 
-def _check_host(settings: Settings, host: str) -> None:
-    if settings.dev and not _is_loopback(host):
-        raise SettingsError("TENDON_AUTH: dev lets anybody in, so it serves on a loopback address only")
+def _add_number(parser: argparse.ArgumentParser, option: str, usual: int, *, most: int, means: str) -> None:
+    help_text = f"{means} From 1 to {most}, default: %(default)s."
+    parser.add_argument(option, type=_up_to(most), default=usual, metavar="NUMBER", help=help_text)
 
 
-def _check_workers(settings: Settings, workers: int) -> None:
-    if workers > 1 and settings.with_sandbox:
-        raise SettingsError(
-            "--workers: the sandbox lives in one process only: set TENDON_SANDBOX=0, and run `tendon sandbox` beside"
-        )
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _end_when_told() -> None:
@@ -142,15 +101,3 @@ def _end_when_told() -> None:
 
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, end)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _refuse(fault: SettingsError) -> NoReturn:
-    typer.echo(f"tendon can't start:\n{fault}", err=True)
-    sys.exit(2)

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from tortoise.context import TortoiseContext
 
 from models.database import alive
-from models.migrating import pending_migrations
+from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import unusable_keys
 from resolvers.failures import described, outage

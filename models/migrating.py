@@ -13,10 +13,9 @@ from typing import Any, Final
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APPS, DatabaseDown, client_of, opened
+from models.database import APPS, client_of, opened
 from models.engine import Limits, configuration
 
-_NO_TABLE: Final = ("42P01", "SQLITE_ERROR")
 # PostgreSQL's number of our lock: "tendon" in ASCII.
 _LOCK: Final = int.from_bytes(b"tendon")
 # Building an index on a large table takes its time.
@@ -43,17 +42,6 @@ async def migrate(url: str) -> list[str]:
     async with opened(url, _PATIENT) as database, _alone(configuration(url, _PATIENT)["credentials"]):
         await _executor(database).migrate(direction="forward", progress=note)
     return applied
-
-
-async def pending_migrations(database: TortoiseContext) -> list[str]:
-    """The names of the migrations that the open database still lacks. Raises DatabaseDown."""
-    try:
-        await client_of(database).execute_script("SELECT 1 FROM tortoise_migrations LIMIT 1")
-    except DatabaseDown as fault:
-        # Without that table none was applied. The ORM takes any failure for that.
-        if not fault.reason.endswith(_NO_TABLE):
-            raise
-    return [step.migration.name for step in await _executor(database).plan()]
 
 
 def _executor(database: TortoiseContext) -> MigrationExecutor:

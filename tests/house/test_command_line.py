@@ -21,26 +21,60 @@ MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").gl
     ("settings", "arguments", "said"),
     [
         ({}, [], "TENDON_AUTH: must be set"),
-        ({"TENDON_AUTH": CANARY}, [], "TENDON_AUTH: "),
         ({"TENDON_AUTH": "dev"}, ["--host", "0.0.0.0"], "TENDON_AUTH: dev lets anybody in"),
         ({"TENDON_AUTH": "dev"}, ["--host", "192.0.2.1"], "TENDON_AUTH: dev lets anybody in"),
         ({"TENDON_AUTH": "jwt", **JWT}, [], "TENDON_VAULT_KEYS: must be set"),
         ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": f"k1:{CANARY}"}, [], "TENDON_VAULT_KEYS: the vault key k1"),
         ({"TENDON_AUTH": "jwt", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_JWKS_URL"),
-        ({"TENDON_AUTH": "introspection", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_INTROSPECTION_URL"),
         ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": KEY, "TENDON_SANDBOX": "1"}, [], "TENDON_SANDBOX: "),
-        ({"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": f"mysql://{CANARY}"}, [], "TENDON_DATABASE_URL: must be sqlite"),
-        ({"TENDON_AUTH": "dev", "TENDON_CATALOGUE": f"/{CANARY}"}, [], "TENDON_CATALOGUE: is not a folder"),
-        ({"TENDON_AUTH": "dev", "TENDON_PROVIDER_TIMEOUT": "0"}, [], "TENDON_PROVIDER_TIMEOUT: must be more than 0"),
     ],
 )
 def test_what_serve_refuses(tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str) -> None:
+    """One for each step of the start; tests/unit/test_gateway_settings.py has every setting that can be wrong."""
     run = tendon("serve", *arguments, cwd=tmp_path, settings=settings)
     assert run.returncode == 2
     assert run.stderr.startswith("tendon can't start:\n")
     assert said in run.stderr
     assert "Traceback" not in run.stderr
     assert CANARY not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "bogus"),
+        (["serve", "--port", "0"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--port", "65536"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--port", "1.0"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--workers", "257"], "--workers: must be a whole number from 1 to 256"),
+        # A shortened option could mean another one tomorrow.
+        (["serve", "--por", "8000"], "--por"),
+        (["migrate", "--port", "8000"], "--port"),
+    ],
+)
+def test_a_command_line_that_can_not_be_understood(tmp_path: Path, arguments: list[str], said: str) -> None:
+    run = tendon(*arguments, cwd=tmp_path, settings={})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_help_names_every_command_and_option(tmp_path: Path) -> None:
+    without = tendon(cwd=tmp_path, settings={})
+    asked = tendon("--help", cwd=tmp_path, settings={})
+    assert (without.returncode, asked.returncode) == (2, 0)
+    assert without.stdout == asked.stdout
+    options = {
+        "serve": ["--host", "--port", "--workers"],
+        "migrate": [],
+        "providers": [],
+        "sandbox": ["--host", "--port", "--redirect-uri", "--write-catalogue"],
+    }
+    for command, its in options.items():
+        assert re.search(rf"^ +{command}\b", asked.stdout, re.MULTILINE)
+        helped = tendon(command, "--help", cwd=tmp_path, settings={})
+        assert helped.returncode == 0
+        assert set(re.findall(r"^ +(?:-h, )?(--[a-z-]+)", helped.stdout, re.MULTILINE)) == {"--help", *its}
 
 
 def test_a_database_without_its_migrations(tmp_path: Path) -> None:

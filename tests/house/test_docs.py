@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,11 @@ def test_the_database_of_the_readme_opens() -> None:
     assert configuration(default[1], Limits())
 
 
-@pytest.fixture
-def laptop(tmp_path: Path) -> Process:
-    return start_gateway(tmp_path, {"TENDON_AUTH": "dev"})
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
+    process = start_gateway(tmp_path_factory.mktemp("laptop"), {"TENDON_AUTH": "dev"})
+    yield process
+    process.kill()
 
 
 def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
@@ -76,7 +79,6 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
     run = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, check=False
     )
-    laptop.stop()
     assert run.returncode == 0, run.stderr
     authorized, back, *answers = run.stdout.splitlines()
     assert json.loads(authorized).keys() == {"url", "state"}
@@ -91,5 +93,4 @@ def test_what_serve_prints_works_as_printed(laptop: Process) -> None:
     call = re.search(r"curl -s .*?\}'", laptop.said, re.DOTALL)
     assert call
     run = subprocess.run(["bash", "-c", call[0]], capture_output=True, text=True, timeout=30, check=False)
-    laptop.stop()
     assert json.loads(run.stdout).keys() == {"url", "state"}

@@ -19,7 +19,8 @@ from models.audit_event import AuditEvent
 from models.connection import Connection, ConnectionStatus
 from models.database import APPS, DatabaseDown, UnsupportedDatabase, opened
 from models.engine import Limits, configuration
-from models.migrating import migrate, pending_migrations
+from models.migrating import migrate
+from models.pending import pending_migrations
 from tests.conftest import new_database
 from tests.databases import Database
 from tests.processes import tendon

@@ -1,0 +1,20 @@
+"""`tendon migrate`: the database, brought to the newest schema."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway import logs
+from gateway.check import told
+from gateway.commands.refusing import refusing
+from gateway.settings import read_database_settings
+from models.migrating import migrate
+
+
+def run() -> None:
+    with refusing():
+        settings = read_database_settings()
+        logs.set_up(settings.log_level, dev=True)
+        with told():
+            applied = asyncio.run(migrate(settings.database_url))
+    print(f"applied {', '.join(applied)}" if applied else "nothing to apply")  # noqa: T201 - its answer

@@ -1,0 +1,12 @@
+"""`tendon providers`: the catalogue as a table."""
+
+from __future__ import annotations
+
+from gateway.commands.refusing import refusing
+from gateway.listing import listing
+from gateway.settings import read_catalogue_settings, read_environment
+
+
+def run() -> None:
+    with refusing():
+        print(listing(read_catalogue_settings(), read_environment()))  # noqa: T201 - its answer

@@ -1,0 +1,49 @@
+"""`tendon serve`: REST, GraphQL and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from gateway import logs
+from gateway.app import create_app
+from gateway.check import check_database
+from gateway.commands.origin import is_loopback, origin_of
+from gateway.commands.refusing import refusing
+from gateway.greeting import greeting
+from gateway.server import run as serve
+from gateway.settings import Settings, SettingsError, read_environment, read_settings
+from gateway.supervisor import supervise
+
+
+def run(*, host: str, port: int, workers: int) -> None:
+    with refusing():
+        settings = read_settings()
+        _check_host(settings, host)
+        _check_workers(settings, workers)
+        logs.set_up(settings.log_level, dev=settings.dev)
+        origin = origin_of(host, port)
+        app = create_app(settings, read_environment(), origin)
+        asyncio.run(check_database(settings.database_url, settings.database_limits))
+    welcome = greeting(origin) if settings.with_sandbox else None
+    # Longer than an exchange, with its body (3), the writing (5) and what has to be revoked (10).
+    grace = max(30, settings.provider_timeout + 20)
+    # What is there now stays, and is passed over from here on, so that workers go on sharing its memory.
+    gc.freeze()
+    gc.enable()
+    if workers == 1:
+        serve(app, host, port, drain=app.drain, greeting=welcome, grace=grace)
+    else:
+        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace)
+
+
+def _check_host(settings: Settings, host: str) -> None:
+    if settings.dev and not is_loopback(host):
+        raise SettingsError("TENDON_AUTH: dev lets anybody in, so it serves on a loopback address only")
+
+
+def _check_workers(settings: Settings, workers: int) -> None:
+    if workers > 1 and settings.with_sandbox:
+        raise SettingsError(
+            "--workers: the sandbox lives in one process only: set TENDON_SANDBOX=0, and run `tendon sandbox` beside"
+        )

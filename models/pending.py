@@ -1,0 +1,32 @@
+"""Which migrations a database still lacks. It takes no more than their names, so what migrates is not loaded for it."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Any, Final
+
+from tortoise.context import TortoiseContext
+
+from models import migrations
+from models.database import DatabaseDown, client_of
+
+_NO_TABLE: Final = ("42P01", "SQLITE_ERROR")
+_NAMES: Final = sorted(module.name for module in pkgutil.iter_modules(migrations.__path__))
+
+
+async def pending_migrations(database: TortoiseContext) -> list[str]:
+    """The names of the migrations that the open database still lacks, in their order. Raises DatabaseDown."""
+    applied = await _applied(database)
+    return [name for name in _NAMES if name not in applied]
+
+
+async def _applied(database: TortoiseContext) -> set[str]:
+    client: Any = client_of(database)
+    try:
+        rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
+    except DatabaseDown as fault:
+        # Without that table none was applied.
+        if not fault.reason.endswith(_NO_TABLE):
+            raise
+        return set()
+    return {row["name"] for row in rows}
