@@ -13,7 +13,7 @@ run: $(READY)
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 # The long torture run, on one engine after the other. ENGINES, KILLS and SEED say how: `make torture ENGINES=sqlite KILLS=20`.
 ENGINES ?= sqlite postgres

@@ -1,4 +1,8 @@
-"""What all tests stand on: a sandbox and a gateway as processes of their own, and both interfaces to it."""
+"""What all tests stand on: a sandbox and a gateway as processes of their own, and both interfaces to it.
+
+A test chooses: `gateway` and `api` are there on each engine in turn, for all that is stored and read. `any_gateway` and
+`any_api` are on one, for what is decided before the database is asked: how a request is read, refused and answered.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +98,7 @@ async def new_database(request: pytest.FixtureRequest, folder: Path, engine: str
 
 @pytest.fixture(scope="session", params=ENGINES)
 async def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """The one that the shared gateway uses."""
+    """The one that `gateway` uses."""
     return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
 
 
@@ -119,9 +123,18 @@ def start_gateway(folder: Path, settings: dict[str, str], database: Database | N
 def gateway(
     tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str], shared_database: Database
 ) -> Generator[Process]:
+    """On each engine in turn."""
     process = start_gateway(tmp_path_factory.mktemp("gateway"), settings, shared_database)
     yield process
-    process.stop()
+    process.kill()
+
+
+@pytest.fixture(scope="session")
+def any_gateway(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
+    """On one engine, for what does not depend on it."""
+    process = start_gateway(tmp_path_factory.mktemp("gateway"), settings)
+    yield process
+    process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +143,20 @@ def sandbox(client: httpx.AsyncClient, sandbox_process: Process) -> Sandbox:
 
 
 @pytest.fixture(params=[Rest, GraphQL], ids=["rest", "graphql"])
-def api(request: pytest.FixtureRequest, client: httpx.AsyncClient, gateway: Process) -> Interface:
-    return request.param(client, gateway.origin)
+def interface(request: pytest.FixtureRequest) -> type[Interface]:
+    return request.param
+
+
+@pytest.fixture
+def api(interface: type[Interface], client: httpx.AsyncClient, gateway: Process) -> Interface:
+    """Both interfaces, on each engine."""
+    return interface(client, gateway.origin)
+
+
+@pytest.fixture
+def any_api(interface: type[Interface], client: httpx.AsyncClient, any_gateway: Process) -> Interface:
+    """Both interfaces, on one engine."""
+    return interface(client, any_gateway.origin)
 
 
 @dataclass(frozen=True)

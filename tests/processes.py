@@ -8,17 +8,34 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
+from random import Random
 
 TENDON = Path(sys.executable).with_name("tendon")
 _STARTING = 30
 
 
+def _ports() -> Iterator[int]:
+    """Below those that the system gives to connections that go out, and none that another worker of the run has."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + worker % 10 * 2_000
+    # Another run on this machine has another order.
+    return cycle(Random().sample(range(first, first + 2_000), 2_000))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that nobody has now, and that is given to nobody else before long."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(**settings: str) -> dict[str, str]:

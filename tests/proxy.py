@@ -31,6 +31,8 @@ class Proxy:
         self._links: set[_Link] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._replying = asyncio.Event()
+        self._replying.set()
         self._trap: bytes | None = None
         self._trapped = 0
         self._stalling = False
@@ -51,9 +53,14 @@ class Proxy:
         """Nothing comes through any more, in either direction, until `flow`."""
         self._flowing.clear()
 
+    def hold_replies(self) -> None:
+        """Requests come through, and no reply to them until `flow`."""
+        self._replying.clear()
+
     def flow(self) -> None:
         self._trapped = 0
         self._flowing.set()
+        self._replying.set()
 
     def cut_replies(self, to: bytes, times: int) -> None:
         """Pass on the next `times` requests that contain `to`, and cut each connection when the reply comes."""
@@ -111,6 +118,7 @@ class Proxy:
                 if link.doomed:
                     link.doomed = False
                     self.stall()
+                await self._replying.wait()
                 await self._flowing.wait()
                 writer.write(chunk)
                 await writer.drain()

@@ -53,7 +53,7 @@ async def browser(chromium: str) -> AsyncGenerator[Browser]:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
     process = start_gateway(tmp_path_factory.mktemp("laptop"), {"TENDON_AUTH": "dev"})
     yield process
-    process.stop()
+    process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ BLANKS = " " * 30_000
 
 
 @pytest.fixture(params=["dev", "closed"])
-def graphql(request: pytest.FixtureRequest, gateway: Process, closed: Process) -> str:
-    return f"{(gateway if request.param == 'dev' else closed).origin}/graphql"
+def graphql(request: pytest.FixtureRequest, any_gateway: Process, closed: Process) -> str:
+    return f"{(any_gateway if request.param == 'dev' else closed).origin}/graphql"
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def closed(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -
     """A gateway that keeps its schema to itself, as in production."""
     process = start_gateway(tmp_path_factory.mktemp("closed"), settings | {"TENDON_EXPLORE": "0"})
     yield process
-    process.stop()
+    process.kill()
 
 
-async def test_blanks_in_a_header(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_blanks_in_a_header(client: httpx.AsyncClient, any_gateway: Process) -> None:
     for path in ("/graphql", "/v1/connections/callback"):
         headers = {"Content-Type": f"application/json{BLANKS}x"}
-        response = await client.post(gateway.origin + path, content="{}", headers=headers)
+        response = await client.post(any_gateway.origin + path, content="{}", headers=headers)
         assert response.status_code == 415
         assert response.elapsed.total_seconds() < 0.5
 
@@ -73,24 +73,24 @@ async def test_which_of_several_operations_is_said(client: httpx.AsyncClient, gr
     assert (await client.post(graphql, json={"query": both, "operationName": "A"})).json()["data"]
 
 
-async def test_the_host_header_sends_nobody_away(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_the_host_header_sends_nobody_away(client: httpx.AsyncClient, any_gateway: Process) -> None:
     for path in ("/graphql/", "/v1/connections/callback/", "/connect/", "//connect"):
         for method in ("GET", "POST"):
             response = await client.request(
-                method, gateway.origin + path, headers={"Host": "evil.example", **JSON}, content="{}"
+                method, any_gateway.origin + path, headers={"Host": "evil.example", **JSON}, content="{}"
             )
             assert response.status_code == 404
             assert "location" not in response.headers
 
 
-async def test_two_tokens_are_none(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+async def test_two_tokens_are_none(client: httpx.AsyncClient, any_gateway: Process, someone: Person) -> None:
     headers = [("Authorization", "Bearer dev:mallory"), ("Authorization", f"Bearer {someone.token}")]
-    response = await client.get(f"{gateway.origin}/v1/connections?userId={someone.id}", headers=headers)
+    response = await client.get(f"{any_gateway.origin}/v1/connections?userId={someone.id}", headers=headers)
     assert (response.status_code, response.json()["error"]) == (401, "invalid_token")
 
 
-async def test_a_head_without_end(gateway: Process) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+async def test_a_head_without_end(any_gateway: Process) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", any_gateway.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
     # Not a byte more than it takes: what the server has not read when it hangs up may cost us its answer.
     for _ in range(HEAD_LIMIT // 1024):
@@ -102,8 +102,8 @@ async def test_a_head_without_end(gateway: Process) -> None:
         await writer.wait_closed()
 
 
-def test_many_short_requests_on_one_connection_are_no_long_head(gateway: Process) -> None:
-    line = http.client.HTTPConnection("127.0.0.1", gateway.port)
+def test_many_short_requests_on_one_connection_are_no_long_head(any_gateway: Process) -> None:
+    line = http.client.HTTPConnection("127.0.0.1", any_gateway.port)
     line.connect()
     socket = line.sock
     for _ in range(60):
@@ -114,10 +114,10 @@ def test_many_short_requests_on_one_connection_are_no_long_head(gateway: Process
     line.close()
 
 
-async def test_a_large_body_in_one_piece_is_no_long_head(gateway: Process) -> None:
+async def test_a_large_body_in_one_piece_is_no_long_head(any_gateway: Process) -> None:
     body = b'{"query": "{ __typename }"}'.ljust(64 * 1024)
     head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", any_gateway.port)
     for _ in range(10):
         writer.write(head % len(body) + body)
         answer = await reader.readuntil(b'{"data":{"__typename":"Query"}}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -37,8 +38,10 @@ def test_the_search_finds_what_it_looks_for() -> None:
 
 
 @pytest.fixture
-def watched(tmp_path: Path, settings: dict[str, str]) -> Process:
-    return start_gateway(tmp_path, settings)
+def watched(tmp_path: Path, settings: dict[str, str]) -> Generator[Process]:
+    process = start_gateway(tmp_path, settings)
+    yield process
+    process.kill()
 
 
 async def test_no_canary_in_logs_answers_or_database(
@@ -130,6 +133,6 @@ async def test_the_stored_tokens_are_the_providers_and_sealed(
 
 
 def test_files_are_for_their_owner_only(watched: Process) -> None:
-    watched.stop()
+    watched.kill()
     for name in (".tendon", ".tendon/tendon.db", ".tendon/vault.keys"):
         assert (watched.folder / name).stat().st_mode & 0o077 == 0, name

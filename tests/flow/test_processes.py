@@ -8,8 +8,10 @@ import re
 import signal
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ from tests.sandbox_control import Sandbox
 PATIENCE = 30
 # Of the lease, in seconds: the provider's time-out and five for writing.
 LEASE = 2 + 5
+PAST = "'2020-01-01 00:00:00+00:00'"
 
 
 @pytest.fixture
@@ -32,10 +35,28 @@ def pair(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Ge
     first = start_gateway(tmp_path, hasty, own_database)
     second = Process("serve", folder=tmp_path, settings=hasty | {"TENDON_DATABASE_URL": own_database.url})
     yield [first, second]
-    for process in (first, second):
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGCONT)
-        process.stop()
+    first.kill()
+    second.kill()
+
+
+@dataclass(frozen=True)
+class Midway:
+    """A callback in the middle of its exchange at the process that is its `holder`. `answer` is the caller's."""
+
+    holder: Interface
+    other: Interface
+    callback: dict[str, Any]
+    answer: asyncio.Task[Answer | None]
+
+
+@pytest.fixture
+async def midway(pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient) -> Midway:
+    holder, other = (Rest(client, process.origin) for process in pair)
+    callback = await begin(holder, sandbox, someone)
+    await sandbox.fault("sandbox", "slow", seconds=0.9)
+    answer = asyncio.create_task(_hung_up(holder, someone, callback))
+    await _until_called(sandbox, callback)
+    return Midway(holder, other, callback, answer)
 
 
 def interfaces(client: httpx.AsyncClient, processes: list[Process]) -> list[Interface]:
@@ -71,69 +92,53 @@ async def test_a_refusal_is_the_same_everywhere(
 
 
 async def test_a_holder_that_is_killed(
-    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+    pair: list[Process], midway: Midway, sandbox: Sandbox, someone: Person, own_database: Database
 ) -> None:
     """Those who wait at another process hear at the end of its lease, and whoever comes later at once."""
-    holder, other = (Rest(client, process.origin) for process in pair)
-    callback = await begin(holder, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.9)
-    lost = asyncio.create_task(_hung_up(holder, someone, callback))
-    await _until_called(sandbox, callback)
-    began = monotonic()
-    waiting = asyncio.create_task(other.complete(someone.token, **callback))
+    waiting = asyncio.create_task(midway.other.complete(someone.token, **midway.callback))
     pair[0].kill()
-    await lost
+    await midway.answer
+    until = await own_database.value("SELECT lease_until FROM authorization_request")
+    assert 0 < (datetime.fromisoformat(str(until)) - datetime.now(UTC)).total_seconds() < LEASE
+    assert not waiting.done()
+    await own_database.fetch(f"UPDATE authorization_request SET lease_until = {PAST}")
     assert (await waiting).code == "PROVIDER_UNAVAILABLE"
-    assert monotonic() - began < LEASE + 5
-    began = monotonic()
-    again = await other.complete(someone.token, **callback)
+    again = await midway.other.complete(someone.token, **midway.callback)
     assert (again.code, "retry-after" in again.headers) == ("PROVIDER_UNAVAILABLE", False)
-    assert monotonic() - began < 1
-    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert len(await sandbox.exchanges(midway.callback["code"])) == 1
     assert await own_database.fetch("SELECT status FROM authorization_request") == [("failed",)]
-    assert (await other.complete(someone.token, **await begin(other, sandbox, someone))).connection
-    pair[0].start()
+    assert (await midway.other.complete(someone.token, **await begin(midway.other, sandbox, someone))).connection
 
 
 async def test_a_holder_that_stands_still_for_longer_than_its_lease(
-    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+    pair: list[Process], midway: Midway, sandbox: Sandbox, someone: Person, own_database: Database
 ) -> None:
     """Others have told the user to start again by then, so what it received is worth nothing and given back."""
-    holder, other = (Rest(client, process.origin) for process in pair)
-    callback = await begin(holder, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.5)
-    late = asyncio.create_task(holder.complete(someone.token, **callback))
-    await _until_called(sandbox, callback)
     os.kill(pair[0].pid, signal.SIGSTOP)
-    assert (await other.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"
+    assert (await midway.other.complete(someone.token, **midway.callback)).code == "PROVIDER_UNAVAILABLE"
     os.kill(pair[0].pid, signal.SIGCONT)
     async with asyncio.timeout(PATIENCE):
-        assert (await late).code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
+        told = await midway.answer
+        assert told
+        assert told.code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
         while not re.search(r"surrender.done|exchange.failed", pair[0].said):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     assert await own_database.fetch("SELECT * FROM connection") == []
-    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert len(await sandbox.exchanges(midway.callback["code"])) == 1
 
 
 async def test_claims_of_the_dead_are_ended_though_nobody_asks(
-    pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, own_database: Database
+    pair: list[Process], midway: Midway, sandbox: Sandbox, someone: Person, own_database: Database
 ) -> None:
-    holder, other = (Rest(client, process.origin) for process in pair)
-    callback = await begin(holder, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.9)
-    lost = asyncio.create_task(_hung_up(holder, someone, callback))
-    await _until_called(sandbox, callback)
     pair[0].kill()
-    await lost
-    past = "'2020-01-01 00:00:00+00:00'"
-    await own_database.fetch(f"UPDATE authorization_request SET lease_until = {past}, purge_after = {past}")
-    await begin(other, sandbox, someone)
+    await midway.answer
+    await own_database.fetch(f"UPDATE authorization_request SET lease_until = {PAST}, purge_after = {PAST}")
+    await begin(midway.other, sandbox, someone)
     statuses = "SELECT status FROM authorization_request ORDER BY created_at"
     assert await own_database.fetch(statuses) == [("failed",), ("pending",)]
     # Whoever came across it had no part in it.
     actors = "SELECT user_id, subject FROM audit_event WHERE outcome = 'PROVIDER_UNAVAILABLE'"
     assert await own_database.fetch(actors) == [(None, someone.id)]
-    pair[0].start()
 
 
 async def _hung_up(api: Interface, person: Person, callback: dict[str, str]) -> Answer | None:

@@ -47,33 +47,44 @@ class Answer:
     body: Any
 
 
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def lines(port: int, count: int) -> AsyncGenerator[list[Line]]:
+    """So many connections, made at once and closed at the end of the block, whatever becomes of it."""
+    making = (asyncio.open_connection("127.0.0.1", port) for _ in range(count))
+    made = await asyncio.gather(*making, return_exceptions=True)
+    opened = [line for line in made if not isinstance(line, BaseException)]
+    try:
+        assert len(opened) == count, made
+        yield opened
+    finally:
+        for _, writer in opened:
+            writer.close()
+
+
 async def exchange(port: int, *parts: bytes) -> bytes:
     """Send the parts, a moment apart, and read until the other side hangs up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
+    async with lines(port, 1) as [(reader, writer)]:
         for part in parts:
             writer.write(part)
             await asyncio.sleep(0.02)
         return await _rest(reader.read())
-    finally:
-        writer.close()
 
 
 async def at_once(port: int, requests: Sequence[bytes]) -> list[Answer]:
     """Each on a connection of its own, all of them open before the first byte is sent."""
-    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in requests]
-    for (_, writer), request in zip(lines, requests, strict=True):
-        writer.write(request)
-    answers = [_answer(await _rest(reader.read())) for reader, _ in lines]
-    for _, writer in lines:
-        writer.close()
-    return answers
+    async with lines(port, len(requests)) as opened:
+        for (_, writer), request in zip(opened, requests, strict=True):
+            writer.write(request)
+        return [_answer(await _rest(reader.read())) for reader, _ in opened]
 
 
 def _answer(received: bytes) -> Answer:
     head, _, body = received.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
+    first, *fields = head.decode("latin-1").split("\r\n")
+    headers = dict(field.lower().split(": ", 1) for field in fields)
     return Answer(int(first.split()[1]), headers, json.loads(body))
 
 

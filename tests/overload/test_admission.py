@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback_app import exchange, get, served, until
+from loopback_app import exchange, get, lines, served, until
 from starlette.types import Receive, Scope, Send
 
 from gateway.overload.admission import Admission, away_in
@@ -102,12 +102,12 @@ async def test_graphql_hears_it_in_its_own_form(
 async def test_who_left_the_queue_is_not_run(client: httpx.AsyncClient, app: App, port: int) -> None:
     held = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/held"))
     await until(lambda: bool(app.ran))
-    _, leaving = await asyncio.open_connection("127.0.0.1", port)
-    leaving.write(get("/left"))
-    await leaving.drain()
-    await asyncio.sleep(0.1)
-    leaving.close()
-    await leaving.wait_closed()
+    async with lines(port, 1) as [(_, leaving)]:
+        leaving.write(get("/left"))
+        await leaving.drain()
+        await asyncio.sleep(0.1)
+        leaving.close()
+        await leaving.wait_closed()
     staying = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/stayed"))
     await asyncio.sleep(0.05)
     app.door.set()
@@ -130,19 +130,15 @@ async def test_who_waits_for_somebody_else_holds_up_nobody(client: httpx.AsyncCl
 
 
 async def test_a_slow_body_holds_up_nobody(client: httpx.AsyncClient, app: App, port: int) -> None:
-    slow = []
-    for _ in range(10):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab")
-        slow.append((reader, writer))
-    await asyncio.sleep(0.1)
-    assert (await client.get(f"http://127.0.0.1:{port}/quick")).status_code == 200
-    assert app.ran == ["/quick"]
-    reader, writer = slow[0]
-    writer.write(b"cd")
-    assert (await reader.readuntil(b'{"body":"abcd"}')).startswith(b"HTTP/1.1 200")
-    for _, writer in slow:
-        writer.close()
+    async with lines(port, 10) as slow:
+        for _, writer in slow:
+            writer.write(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab")
+        await asyncio.sleep(0.1)
+        assert (await client.get(f"http://127.0.0.1:{port}/quick")).status_code == 200
+        assert app.ran == ["/quick"]
+        reader, writer = slow[0]
+        writer.write(b"cd")
+        assert (await reader.readuntil(b'{"body":"abcd"}')).startswith(b"HTTP/1.1 200")
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,24 +151,21 @@ async def test_a_body_arrives_as_it_was_sent(port: int, parts: list[str]) -> Non
 
 
 async def test_who_asks_for_more_before_a_refusal_came_is_hung_up_on(app: App) -> None:
-    async with served(Admission(app, Places(1, 1, 0, 1))) as port:
-        _, holding = await asyncio.open_connection("127.0.0.1", port)
+    async with served(Admission(app, Places(1, 1, 0, 1))) as port, lines(port, 1) as [(_, holding)]:
         holding.write(get("/held"))
         await until(lambda: bool(app.ran))
         assert (await exchange(port, get("/") * 5)).count(b"HTTP/1.1 503 ") == 1
         assert app.ran == ["/held"]
         app.door.set()
-        holding.close()
 
 
 async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
     """A hundred connections that ignore Retry-After get a thousand refusals a second together, not several, and
     health is answered in between."""
-    async with served(Admission(app, Places(1, 1, 0, 1), free=("/livez",))) as port:
-        _, holding = await asyncio.open_connection("127.0.0.1", port)
+    async with served(Admission(app, Places(1, 1, 0, 1), free=("/livez",))) as port, lines(port, 101) as opened:
+        (_, holding), *others = opened
         holding.write(get("/held"))
         await until(lambda: bool(app.ran))
-        lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         began, refused = time.monotonic(), 0
 
         async def hammer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -183,12 +176,10 @@ async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
                 await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
                 refused += head.startswith(b"HTTP/1.1 503 ")
 
-        await asyncio.gather(*(hammer(*line) for line in lines))
+        await asyncio.gather(*(hammer(*line) for line in others))
         assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
         # A thousand a second, and the last of each connection.
         assert 100 <= refused < 1000 * (time.monotonic() - began) + 200
-        for _, writer in (*lines, (None, holding)):
-            writer.close()
         app.door.set()
 
 

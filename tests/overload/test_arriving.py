@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 from loopback_app import served, until
@@ -41,10 +41,6 @@ class Sender:
         self._reader, self._writer = reader, writer
         self.send(b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size)
 
-    @classmethod
-    async def to(cls, port: int, size: int = SIZE) -> Sender:
-        return cls(*await asyncio.open_connection("127.0.0.1", port), size)
-
     def send(self, piece: bytes) -> None:
         self._writer.write(piece)
 
@@ -57,10 +53,27 @@ class Sender:
         self._writer.close()
 
 
-async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: Admission, port: int) -> None:
+SenderOf = Callable[[int], Awaitable[Sender]]
+
+
+@pytest.fixture
+async def sender_of(port: int) -> AsyncGenerator[SenderOf]:
+    """Connects, to send a body of so many bytes. All that it connected leave in the end."""
+    senders: list[Sender] = []
+
+    async def connect(size: int) -> Sender:
+        senders.append(Sender(*await asyncio.open_connection("127.0.0.1", port), size))
+        return senders[-1]
+
+    yield connect
+    for sender in senders:
+        sender.leave()
+
+
+async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: Admission, sender_of: SenderOf) -> None:
     async def whole(drawn: random.Random) -> int | None:
         pieces = [bytes(drawn.randrange(1, 3000)) for _ in range(10)]
-        sender = await Sender.to(port, sum(map(len, pieces)))
+        sender = await sender_of(sum(map(len, pieces)))
         for piece in pieces:
             await asyncio.sleep(drawn.random() / 100)
             if drawn.random() < 0.05:
@@ -74,9 +87,9 @@ async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: 
     await until(lambda: admission._arriving == 0)
 
 
-async def test_more_than_there_is_memory_for(admission: Admission, port: int) -> None:
+async def test_more_than_there_is_memory_for(admission: Admission, sender_of: SenderOf) -> None:
     """Whoever is too many is refused at once; the others are not disturbed, and then there is room again."""
-    senders = [await Sender.to(port) for _ in range(FIT + 20)]
+    senders = [await sender_of(SIZE) for _ in range(FIT + 20)]
     statuses = [asyncio.create_task(sender.status()) for sender in senders]
     for sender in senders:
         sender.send(bytes(SIZE - 1))
@@ -87,6 +100,6 @@ async def test_more_than_there_is_memory_for(admission: Admission, port: int) ->
         sender.send(b"x")
     assert [await status for status in statuses] == [503 if no else 200 for no in refused]
     assert admission._arriving == 0
-    again = await Sender.to(port)
+    again = await sender_of(SIZE)
     again.send(bytes(SIZE))
     assert await again.status() == 200

@@ -6,9 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
+from contextlib import closing
 
 import pytest
-from loopback_app import exchange, get, served, until
+from loopback_app import exchange, get, lines, served, until
 from starlette.types import Receive, Scope, Send
 
 from gateway.protocol import PIPELINED, BoundedProtocol
@@ -74,21 +75,20 @@ async def test_a_slow_head_after_a_request(port: int) -> None:
 
 async def test_an_answer_that_takes_long_is_not_cut(app: App, port: int) -> None:
     """Only what is read has a time, also when a stray line comes while the answer is made."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(get("/held"))
-    await until(lambda: app.ran == 1)
-    writer.write(b"\r\n")
-    await asyncio.sleep(0.8)
-    app.door.set()
-    assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
-    writer.close()
+    async with lines(port, 1) as [(reader, writer)]:
+        writer.write(get("/held"))
+        await until(lambda: app.ran == 1)
+        writer.write(b"\r\n")
+        await asyncio.sleep(0.8)
+        app.door.set()
+        assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-    writer.write(get("/large"))
-    await until(lambda: app.ended == 1)
-    writer.close()
+    with closing(writer):
+        writer.write(get("/large"))
+        await until(lambda: app.ended == 1)
 
 
 async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port: int) -> None:
@@ -105,10 +105,18 @@ async def test_a_few_requests_at_once_are_answered_in_order(app: App, port: int)
 
 async def test_one_connection_too_many(app: App, port: int) -> None:
     """It is told so in the form of its interface, and health is still answered."""
-    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
-    for _, writer in held:
-        writer.write(get("/held"))
-    await until(lambda: app.ran == 4)
+    async with lines(port, 4) as held:
+        for _, writer in held:
+            writer.write(get("/held"))
+        await until(lambda: app.ran == 4)
+        await _told_of_it(port)
+        assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
+        app.door.set()
+        for reader, _ in held:
+            assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
+
+
+async def _told_of_it(port: int) -> None:
     head, _, body = (await exchange(port, get("/v1/connections"))).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nretry-after: 1\r\n" in head.lower()
@@ -117,26 +125,19 @@ async def test_one_connection_too_many(app: App, port: int) -> None:
     head, _, body = (await exchange(port, get("/graphql?query=x", accept))).partition(b"\r\n\r\n")
     assert b"application/graphql-response+json" in head
     assert json.loads(body)["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
-    assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
-    app.door.set()
-    for reader, writer in held:
-        assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
-        writer.close()
 
 
 async def test_far_too_many_connections(port: int) -> None:
     """Beyond those that can be told, connections are dropped, and there is room again when they have gone."""
-    # At once: the first ones must not be let go for their silence while the last ones come.
-    many = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(150)))
     dropped = 0
-    for reader, _ in many:
-        try:
-            dropped += await asyncio.wait_for(reader.read(), 20) == b""
-        except ConnectionResetError:
-            dropped += 1
+    # At once: the first ones must not be let go for their silence while the last ones come.
+    async with lines(port, 150) as many:
+        for reader, _ in many:
+            try:
+                dropped += await asyncio.wait_for(reader.read(), 20) == b""
+            except ConnectionResetError:
+                dropped += 1
     assert dropped >= 40
-    for _, writer in many:
-        writer.close()
     async with asyncio.timeout(20):
         while not (await exchange(port, get("/", "Connection: close"))).startswith(b"HTTP/1.1 200 "):
             pass

@@ -25,14 +25,14 @@ description = schemathesis.openapi.from_dict(DOCUMENT)
 description.config.generation.update(allow_x00=False)
 
 
-async def test_it_is_served(client: httpx.AsyncClient, gateway: Process) -> None:
-    response = await client.get(f"{gateway.origin}/openapi.json")
+async def test_it_is_served(client: httpx.AsyncClient, any_gateway: Process) -> None:
+    response = await client.get(f"{any_gateway.origin}/openapi.json")
     assert response.json() == DOCUMENT
 
 
 @pytest.fixture(scope="module")
-def origin(gateway: Process) -> str:
-    return gateway.origin
+def origin(any_gateway: Process) -> str:
+    return any_gateway.origin
 
 
 @description.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]

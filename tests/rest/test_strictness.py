@@ -42,28 +42,28 @@ WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "message"), WRONG_MEMBERS, ids=[repr(change)[:40] for change, _ in WRONG_MEMBERS])
 async def test_a_wrong_member_is_named(
-    api: Interface, sandbox: Sandbox, someone: Person, change: dict[str, Any], message: str
+    any_api: Interface, sandbox: Sandbox, someone: Person, change: dict[str, Any], message: str
 ) -> None:
-    callback = await begin(api, sandbox, someone)
-    answer = await api.complete(someone.token, **callback | change)
+    callback = await begin(any_api, sandbox, someone)
+    answer = await any_api.complete(someone.token, **callback | change)
     assert (answer.code, answer.message, answer.status) == ("VALIDATION_ERROR", message, answer.status)
-    assert answer.status == 400 or (api.name == "graphql" and answer.status == 200)
+    assert answer.status == 400 or (any_api.name == "graphql" and answer.status == 200)
     assert await sandbox.exchanges(callback["code"]) == []
-    assert (await api.complete(someone.token, **callback)).code is None
+    assert (await any_api.complete(someone.token, **callback)).code is None
 
 
 @pytest.mark.parametrize("member", ["provider", "code", "state", "redirectUri"])
-async def test_a_missing_member_is_named(api: Interface, sandbox: Sandbox, someone: Person, member: str) -> None:
-    callback = await begin(api, sandbox, someone)
+async def test_a_missing_member_is_named(any_api: Interface, sandbox: Sandbox, someone: Person, member: str) -> None:
+    callback = await begin(any_api, sandbox, someone)
     del callback[member]
-    answer = await api.complete(someone.token, **callback)
+    answer = await any_api.complete(someone.token, **callback)
     assert (answer.code, answer.message, answer.status) == ("VALIDATION_ERROR", f"{member} is required.", 400)
 
 
 @pytest.mark.parametrize("provider", ["nobody", "OURA", "oura ", "../oura"])
-async def test_an_unknown_provider(api: Interface, someone: Person, provider: str) -> None:
-    authorized = await api.authorize(someone.token, provider=provider, redirectUri=REDIRECT_URI)
-    completed = await api.complete(someone.token, provider=provider, code="c", state="s", redirectUri=REDIRECT_URI)
+async def test_an_unknown_provider(any_api: Interface, someone: Person, provider: str) -> None:
+    authorized = await any_api.authorize(someone.token, provider=provider, redirectUri=REDIRECT_URI)
+    completed = await any_api.complete(someone.token, provider=provider, code="c", state="s", redirectUri=REDIRECT_URI)
     assert (authorized.code, completed.code) == ("PROVIDER_NOT_FOUND", "PROVIDER_NOT_FOUND")
 
 
@@ -84,16 +84,16 @@ REDIRECTS = [
 
 
 @pytest.mark.parametrize("redirect_uri", REDIRECTS)
-async def test_a_redirect_uri_that_is_not_ours(api: Interface, someone: Person, redirect_uri: str) -> None:
-    answer = await api.authorize(someone.token, provider="sandbox", redirectUri=redirect_uri)
+async def test_a_redirect_uri_that_is_not_ours(any_api: Interface, someone: Person, redirect_uri: str) -> None:
+    answer = await any_api.authorize(someone.token, provider="sandbox", redirectUri=redirect_uri)
     assert (answer.code, answer.message) == (
         "VALIDATION_ERROR",
         "redirectUri is not on the allow-list of this service.",
     )
 
 
-async def test_any_loopback_port_where_it_is_declared(api: Interface, someone: Person) -> None:
-    answer = await api.authorize(someone.token, provider="oura", redirectUri="http://127.0.0.1:51234/done")
+async def test_any_loopback_port_where_it_is_declared(any_api: Interface, someone: Person) -> None:
+    answer = await any_api.authorize(someone.token, provider="oura", redirectUri="http://127.0.0.1:51234/done")
     assert answer.code is None
 
 
@@ -116,10 +116,10 @@ BODIES = [
 
 @pytest.mark.parametrize(("body", "message"), BODIES, ids=[message for _, message in BODIES])
 async def test_a_body_that_is_not_strict_json(
-    client: httpx.AsyncClient, gateway: Process, someone: Person, body: bytes, message: str
+    client: httpx.AsyncClient, any_gateway: Process, someone: Person, body: bytes, message: str
 ) -> None:
     for path in ("/v1/connections/callback", "/v1/connections/authorize"):
-        response = await _post(client, gateway, someone, body, path=path)
+        response = await _post(client, any_gateway, someone, body, path=path)
         assert response.status_code == 400
         assert response.json() == {"error": "validation_error", "message": message}
 
@@ -128,31 +128,33 @@ async def test_a_body_that_is_not_strict_json(
     "media",
     ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonp"],
 )
-async def test_only_json_is_read(client: httpx.AsyncClient, gateway: Process, someone: Person, media: str) -> None:
-    response = await _post(client, gateway, someone, b"{}", media=media)
+async def test_only_json_is_read(client: httpx.AsyncClient, any_gateway: Process, someone: Person, media: str) -> None:
+    response = await _post(client, any_gateway, someone, b"{}", media=media)
     assert (response.status_code, response.json()["error"]) == (415, "unsupported_media_type")
 
 
-async def test_a_body_has_a_bound(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
-    response = await _post(client, gateway, someone, b'{"state": "' + b"s" * 2**20 + b'"}')
+async def test_a_body_has_a_bound(client: httpx.AsyncClient, any_gateway: Process, someone: Person) -> None:
+    response = await _post(client, any_gateway, someone, b'{"state": "' + b"s" * 2**20 + b'"}')
     assert (response.status_code, response.json()["error"]) == (413, "payload_too_large")
 
 
-async def test_an_encoded_body_is_not_read(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+async def test_an_encoded_body_is_not_read(client: httpx.AsyncClient, any_gateway: Process, someone: Person) -> None:
     headers = bearer(someone.token) | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    response = await client.post(f"{gateway.origin}/v1/connections/callback", content=b"x", headers=headers)
+    response = await client.post(f"{any_gateway.origin}/v1/connections/callback", content=b"x", headers=headers)
     assert response.status_code == 415
 
 
-async def test_other_addresses_and_methods(client: httpx.AsyncClient, gateway: Process) -> None:
-    missing = await client.get(f"{gateway.origin}/v1/nothing")
+async def test_other_addresses_and_methods(client: httpx.AsyncClient, any_gateway: Process) -> None:
+    missing = await client.get(f"{any_gateway.origin}/v1/nothing")
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
-    wrong = await client.put(f"{gateway.origin}/v1/connections/callback")
+    wrong = await client.put(f"{any_gateway.origin}/v1/connections/callback")
     assert (wrong.status_code, wrong.json()["error"], wrong.headers["allow"]) == (405, "method_not_allowed", "POST")
 
 
-async def test_whose_connections_are_named_once(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
-    url = f"{gateway.origin}/v1/connections"
+async def test_whose_connections_are_named_once(
+    client: httpx.AsyncClient, any_gateway: Process, someone: Person
+) -> None:
+    url = f"{any_gateway.origin}/v1/connections"
     for query, message in (
         ("", "userId is required."),
         ("?userId=", "userId must not be empty."),
@@ -163,30 +165,30 @@ async def test_whose_connections_are_named_once(client: httpx.AsyncClient, gatew
         assert (response.status_code, response.json()["message"]) == (400, message)
 
 
-async def test_somebody_elses_connections(api: Interface, someone: Person, another: Person) -> None:
-    answer = await api.connections(someone.token, userId=another.id)
+async def test_somebody_elses_connections(any_api: Interface, someone: Person, another: Person) -> None:
+    answer = await any_api.connections(someone.token, userId=another.id)
     assert answer.code == "FORBIDDEN"
-    assert answer.status == (403 if isinstance(api, Rest) else 200)
+    assert answer.status == (403 if isinstance(any_api, Rest) else 200)
 
 
-async def test_without_a_token(api: Interface, someone: Person) -> None:
+async def test_without_a_token(any_api: Interface, someone: Person) -> None:
     for answer in (
-        await api.authorize(None, provider="oura", redirectUri=REDIRECT_URI),
-        await api.complete(None, nothing="right"),
-        await api.connections(None, userId=someone.id),
+        await any_api.authorize(None, provider="oura", redirectUri=REDIRECT_URI),
+        await any_api.complete(None, nothing="right"),
+        await any_api.connections(None, userId=someone.id),
     ):
         assert (answer.code, answer.status) == ("UNAUTHENTICATED", 401)
         assert answer.headers["www-authenticate"] == 'Bearer realm="tendon"'
 
 
 @pytest.mark.parametrize("token", ["nonsense", "dev:", "dev:a b", "x" * 9000])
-async def test_with_a_token_that_is_not_valid(api: Interface, someone: Person, token: str) -> None:
-    answer = await api.connections(token, userId=someone.id)
+async def test_with_a_token_that_is_not_valid(any_api: Interface, someone: Person, token: str) -> None:
+    answer = await any_api.connections(token, userId=someone.id)
     assert (answer.code, answer.status) == ("INVALID_TOKEN", 401)
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-async def test_what_every_answer_carries(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+async def test_what_every_answer_carries(client: httpx.AsyncClient, any_gateway: Process, someone: Person) -> None:
     identifiers = set[str]()
     for path in (
         "/",
@@ -197,13 +199,13 @@ async def test_what_every_answer_carries(client: httpx.AsyncClient, gateway: Pro
         "/nothing",
         "/web/connect.js",
     ):
-        response = await client.get(gateway.origin + path, headers={"Host": "evil.example", "X-Request-Id": "mine"})
+        response = await client.get(any_gateway.origin + path, headers={"Host": "evil.example", "X-Request-Id": "mine"})
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["referrer-policy"] == "no-referrer"
         assert response.headers["x-content-type-options"] == "nosniff"
         assert "server" not in response.headers
         identifiers.add(response.headers["x-request-id"])
-        await _until_said(gateway, f"request_id={response.headers['x-request-id']}")
+        await _until_said(any_gateway, f"request_id={response.headers['x-request-id']}")
     assert len(identifiers) == 7
     assert "mine" not in identifiers
 

@@ -93,10 +93,6 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    @classmethod
-    async def to(cls, process: Process) -> Line:
-        return cls(*await asyncio.open_connection("127.0.0.1", process.port))
-
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
@@ -118,6 +114,21 @@ class Line:
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
+
+
+class Lines:
+    """Those of a test, which are closed together."""
+
+    def __init__(self) -> None:
+        self._open: list[Line] = []
+
+    async def to(self, process: Process) -> Line:
+        self._open.append(Line(*await asyncio.open_connection("127.0.0.1", process.port)))
+        return self._open[-1]
+
+    async def close(self) -> None:
+        for line in self._open:
+            await line.close()
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: Any) -> bytes:

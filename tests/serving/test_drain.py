@@ -17,9 +17,9 @@ from tests.conftest import REDIRECT_URI, Person, begin
 from tests.interfaces import GraphQL, Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
-from tests.serving.conftest import Exchange, Serve
+from tests.serving.conftest import Exchanges, Serve
 from tests.serving.serving import (
-    Line,
+    Lines,
     draining,
     events,
     get,
@@ -49,11 +49,11 @@ def assert_nothing_left(process: Process) -> None:
 
 @ONE_OR_SEVERAL
 async def test_what_began_ends_and_what_comes_is_turned_away(
-    serve: Serve, exchange: Exchange, client: httpx.AsyncClient, someone: Person, count: int
+    serve: Serve, exchanges: Exchanges, client: httpx.AsyncClient, someone: Person, count: int
 ) -> None:
     process = serve(count)
     begun = [
-        await exchange(process, Person(f"{someone.id}-{kind.name}"), 5, kind)  # one after the other
+        await exchanges.begin(process, Person(f"{someone.id}-{kind.name}"), kind)  # one after the other
         for kind in (Rest, GraphQL)
     ]
     await stopping(process, count)
@@ -67,6 +67,7 @@ async def test_what_began_ends_and_what_comes_is_turned_away(
     assert (await get(process.origin, "/livez")).status_code == 200
     assert not any(task.done() for task in begun)
 
+    exchanges.end()
     assert await asyncio.gather(*begun) == ["connected", "connected"]
     assert process.wait() == 0
     assert_nothing_left(process)
@@ -81,9 +82,9 @@ FORMS = [
 ]
 
 
-async def test_each_interface_is_refused_in_its_own_form(serve: Serve, exchange: Exchange, someone: Person) -> None:
+async def test_each_interface_is_refused_in_its_own_form(serve: Serve, exchanges: Exchanges, someone: Person) -> None:
     process = serve()
-    begun = await exchange(process, someone, 4)
+    begun = await exchanges.begin(process, someone)
     await stopping(process, 1)
     async with httpx.AsyncClient(trust_env=False) as client:
         for method, path, accept, media in FORMS:
@@ -93,6 +94,7 @@ async def test_each_interface_is_refused_in_its_own_form(serve: Serve, exchange:
             assert (response.status_code, response.headers["content-type"]) == (503, media)
             assert response.headers["retry-after"] == "1"
             _assert_unavailable(path, response.json())
+    exchanges.end()
     assert await begun == "connected"
     assert process.wait() == 0
 
@@ -105,12 +107,14 @@ def _assert_unavailable(path: str, body: dict[str, Any]) -> None:
     assert body["error"] == "service_unavailable"
 
 
-async def test_a_connection_that_was_kept_is_told_and_closed(serve: Serve, exchange: Exchange, someone: Person) -> None:
+async def test_a_connection_that_was_kept_is_told_and_closed(
+    serve: Serve, exchanges: Exchanges, someone: Person, lines: Lines
+) -> None:
     process = serve()
-    kept = await Line.to(process)
+    kept = await lines.to(process)
     await kept.send(request("GET", "/openapi.json"))
     assert (await kept.answer())[0] == 200
-    begun = await exchange(process, someone, 3)
+    begun = await exchanges.begin(process, someone)
     await stopping(process, 1)
     # The head and a large body apart, as most clients send them.
     body = b'{"query": "{ providers { slug } }"}' + b" " * 60_000
@@ -121,59 +125,57 @@ async def test_a_connection_that_was_kept_is_told_and_closed(serve: Serve, excha
     status, headers, _ = await kept.answer()
     assert (status, headers["connection"]) == (503, "close")
     assert await kept.ended()
+    exchanges.end()
     assert await begun == "connected"
     assert process.wait() == 0
-    await kept.close()
 
 
-async def test_who_says_nothing_holds_nothing_up(serve: Serve) -> None:
+async def test_who_says_nothing_holds_nothing_up(serve: Serve, lines: Lines) -> None:
     process = serve()
-    lines = [await Line.to(process) for _ in range(3)]
-    await lines[0].send(b"GET /livez HTTP/1.1\r\nHost: ten")
-    await lines[1].send(request("GET", "/livez"))
-    assert (await lines[1].answer())[0] == 200
+    half, served, silent = [await lines.to(process) for _ in range(3)]
+    await half.send(b"GET /livez HTTP/1.1\r\nHost: ten")
+    await served.send(request("GET", "/livez"))
+    assert (await served.answer())[0] == 200
     began = time.monotonic()
     assert process.stop() == 0
     assert time.monotonic() - began < 20
-    for line in lines:
+    for line in (half, served, silent):
         assert await line.ended()
-        await line.close()
     assert_nothing_left(process)
 
 
 async def test_an_exchange_is_finished_whose_caller_hung_up(
-    serve: Serve, sandbox: Sandbox, client: httpx.AsyncClient, someone: Person
+    serve: Serve, exchanges: Exchanges, sandbox: Sandbox, client: httpx.AsyncClient, someone: Person
 ) -> None:
     process = serve()
     api = Rest(client, process.origin)
     callback = await begin(api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=3)
+    exchanges.hold()
     leaving = asyncio.create_task(api.complete(someone.token, **callback))
-
-    async def asked() -> bool:
-        return len(await sandbox.exchanges(callback["code"])) == 1
-
-    await until(asked, "the exchange")
+    await exchanges.asked(callback)
     leaving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await leaving
     await stopping(process, 1)
     assert await readiness(process.origin) == (503, ["draining"])
-    assert process.wait() == 0
+    exchanges.end()
+    assert await asyncio.to_thread(process.wait) == 0
 
     again = Rest(client, serve().origin)
     assert (await again.complete(someone.token, **callback)).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_a_body_on_its_way_is_taken_and_the_mounted_sandbox_still_answers(serve: Serve, someone: Person) -> None:
+async def test_a_body_on_its_way_is_taken_and_the_mounted_sandbox_still_answers(
+    serve: Serve, someone: Person, lines: Lines
+) -> None:
     """The request begins before the stop; its exchange goes to the same process, after it."""
     process = serve(TENDON_SANDBOX="1", TENDON_CATALOGUE="")
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         sandbox = Sandbox(client, f"{process.origin}/sandbox")
         callback = await begin(Rest(client, process.origin), sandbox, someone)
     body = json.dumps(callback).encode()
-    line = await Line.to(process)
+    line = await lines.to(process)
     asked = request("POST", "/v1/connections/callback", body, **bearer(someone.token))
     await line.send(asked[: -len(body)])
     await until(lambda: httpx.get(f"{process.origin}/livez", trust_env=False).status_code == 200, "alive")
@@ -182,13 +184,12 @@ async def test_a_body_on_its_way_is_taken_and_the_mounted_sandbox_still_answers(
     status, headers, _ = await line.answer()
     assert (status, headers["connection"]) == (201, "close")
     assert process.wait() == 0
-    await line.close()
 
 
 @ONE_OR_SEVERAL
-async def test_a_second_signal_ends_at_once(serve: Serve, exchange: Exchange, someone: Person, count: int) -> None:
+async def test_a_second_signal_ends_at_once(serve: Serve, exchanges: Exchanges, someone: Person, count: int) -> None:
     process = serve(count)
-    begun = await exchange(process, someone, 24)
+    begun = await exchanges.begin(process, someone)
     await stopping(process, count)
     began = time.monotonic()
     assert process.stop() == 1
@@ -199,17 +200,18 @@ async def test_a_second_signal_ends_at_once(serve: Serve, exchange: Exchange, so
 
 
 async def test_workers_that_are_signalled_themselves_finish_too(
-    serve: Serve, exchange: Exchange, someone: Person
+    serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
     """A terminal's Ctrl-C and a unit manager's stop reach every process, the parent included."""
     process = serve(2)
     await serving(process, 2)
-    begun = await exchange(process, someone, 3)
+    begun = await exchanges.begin(process, someone)
     for pid in workers(process):
         os.kill(pid, signal.SIGINT)
     await stopping(process, 2)
     for pid in workers(process):
         os.kill(pid, signal.SIGTERM)
+    exchanges.end()
     assert await begun == "connected"
     assert process.wait() == 0
     assert len(events(process, "worker.started")) == 2

@@ -15,7 +15,7 @@ from tests.interfaces import bearer
 from tests.processes import free_port
 from tests.serving.conftest import Serve
 from tests.serving.program import Program
-from tests.serving.serving import Line, get, request, until
+from tests.serving.serving import Line, Lines, get, request, until
 
 ONE_OR_SEVERAL = pytest.mark.parametrize("workers", [1, 2], ids=["one", "workers"])
 
@@ -25,29 +25,35 @@ ONE_OR_SEVERAL = pytest.mark.parametrize("workers", [1, 2], ids=["one", "workers
 async def test_the_exit_status_tells_whether_something_was_cut_off(
     tmp_path: Path, workers: int, endless: bool, status: int
 ) -> None:
-    program = Program(tmp_path, free_port(), workers, grace=1.5, endless=endless)
+    program = Program(tmp_path, free_port(), workers, grace=0.5 if endless else 30, endless=endless)
     await until(lambda: program.said.count(" listening ") == workers, "listening")
     program.tell()
     assert await asyncio.to_thread(program.wait) == status
     assert program.said.count("cut.off") == (workers if endless else 0)
 
 
+PATHS = ("/v1/connections/callback", "/graphql")
+
+
 @ONE_OR_SEVERAL
-@pytest.mark.parametrize("path", ["/v1/connections/callback", "/graphql"])
-async def test_a_slow_body_does_not_hold_up_the_end(serve: Serve, someone: Person, path: str, workers: int) -> None:
+async def test_a_slow_body_does_not_hold_up_the_end(serve: Serve, someone: Person, lines: Lines, workers: int) -> None:
     """It began before the stop, and could take half a minute."""
     process = serve(workers)
-    line = await Line.to(process)
-    await line.send(request("POST", path, b"{}" + b" " * 30_000, **bearer(someone.token))[:-10])
+    slow = {path: await lines.to(process) for path in PATHS}
+    for path, line in slow.items():
+        await line.send(request("POST", path, b"{}" + b" " * 30_000, **bearer(someone.token))[:-10])
     assert (await get(process.origin, "/livez")).status_code == 200
     await asyncio.sleep(0.2)
     began = time.monotonic()
     process.tell(signal.SIGTERM)
+    await asyncio.gather(*(_turned_away(line, path, began) for path, line in slow.items()))
+    assert process.wait() == 0
+
+
+async def _turned_away(line: Line, path: str, began: float) -> None:
     status, headers, body = await line.answer()
     # Who comes after the stop is turned away sooner, and a body alone may take half a minute.
     assert 2 < time.monotonic() - began < 20
     assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
     assert ("errors" in json.loads(body)) == (path == "/graphql")
     assert await line.ended()
-    assert process.wait() == 0
-    await line.close()

@@ -19,7 +19,7 @@ from tests.conftest import Person
 from tests.databases import Database, PostgresDatabase
 from tests.postgres import PostgresServer, programs
 from tests.processes import tendon
-from tests.serving.conftest import KEY, Exchange, Serve
+from tests.serving.conftest import KEY, Exchanges, Serve
 from tests.serving.serving import PATIENCE, becomes, events, get, readiness, until
 
 # The same id, other bytes.
@@ -69,13 +69,15 @@ async def test_a_key_that_is_another_under_the_same_id(serve: Serve) -> None:
     assert "BBB" not in process.said
 
 
-async def test_a_key_that_is_missing(serve: Serve, exchange: Exchange, someone: Person, tmp_path: Path) -> None:
+async def test_a_key_that_is_missing(serve: Serve, exchanges: Exchanges, someone: Person, tmp_path: Path) -> None:
     await _sealed_under(serve, KEY)
     process = serve(TENDON_VAULT_KEYS=NEWER)
     await becomes(process.origin, "keys")
     assert "keys=['k1']" in events(process, "unready")[0]
     # What the known key sealed goes on working.
-    assert await (await exchange(process, someone, 0.1)) == "connected"
+    begun = await exchanges.begin(process, someone)
+    exchanges.end()
+    assert await begun == "connected"
     assert process.stop() == 0
 
     process = serve(TENDON_VAULT_KEYS=f"{NEWER} {KEY}")

@@ -6,6 +6,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,16 @@ FAIL = 'raise RuntimeError("CANARY")'
 
 @SEVERAL
 def test_an_app_that_can_not_be_opened(tmp_path: Path, workers: int) -> None:
+    """Workers are started again, and given up without haste."""
+    began = time.monotonic()
     program = Program(tmp_path, free_port(), workers, opening=FAIL)
     assert program.wait() == 3
     assert "CANARY" not in program.said
     if workers > 1:
         assert set(re.findall(r"worker\.ended .*status=(\S+)", program.said)) == {"3"}
+        assert 6 <= program.said.count("worker.started") <= 8
+        assert "workers.failed" in program.said
+        assert time.monotonic() - began > 1
 
 
 def test_a_parent_that_inherits_that_nobody_waits_for_children(tmp_path: Path) -> None:

@@ -7,9 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -17,10 +14,10 @@ import httpx
 from tests.conftest import Person, begin
 from tests.databases import Database
 from tests.interfaces import GraphQL, Rest
-from tests.processes import Process, environment, free_port, tendon
+from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
-from tests.serving.conftest import Exchange, Serve
-from tests.serving.serving import events, get, is_gone, refuses, serving, until, workers
+from tests.serving.conftest import Exchanges, Serve
+from tests.serving.serving import draining, events, get, is_gone, refuses, serving, until, workers
 
 
 async def test_fifty_equal_callbacks_over_four_workers(
@@ -63,13 +60,15 @@ async def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
 
 
 async def test_a_worker_that_is_told_to_stop_drains_and_is_replaced(
-    serve: Serve, exchange: Exchange, someone: Person
+    serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
     process = serve(2)
     await serving(process, 2)
-    begun = await exchange(process, someone, 1)
+    begun = await exchanges.begin(process, someone)
     for pid in workers(process):
         os.kill(pid, signal.SIGTERM)
+    await draining(process, 2)
+    exchanges.end()
     assert await begun == "connected"
     await serving(process, 4)
     assert [re.findall(r"status=(\S+)", line) for line in events(process, "worker.ended")] == [["0"], ["0"]]
@@ -77,51 +76,20 @@ async def test_a_worker_that_is_told_to_stop_drains_and_is_replaced(
 
 
 async def test_without_their_parent_workers_finish_and_leave_nothing(
-    serve: Serve, exchange: Exchange, someone: Person
+    serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
     process = serve(3)
     await serving(process, 3)
-    begun = await exchange(process, someone, 1)
+    begun = await exchanges.begin(process, someone)
     process.kill()
+    await draining(process, 3)
+    exchanges.end()
     assert await begun == "connected"
     await until(lambda: all(is_gone(pid) for pid in workers(process)), "the workers are gone")
     assert refuses(process.port)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", process.port))
-
-
-FAILING = """
-from gateway import logs
-from gateway.supervisor import supervise
-
-async def app(scope, receive, send):
-    raise RuntimeError("CANARY")
-
-async def drain():
-    pass
-
-logs.set_up("INFO", dev=True)
-supervise(app, "127.0.0.1", {port}, workers=2, drain=drain)
-"""
-
-
-def test_what_can_never_serve_is_given_up_without_haste(tmp_path: Path) -> None:
-    began = time.monotonic()
-    run = subprocess.run(
-        [sys.executable, "-c", FAILING.replace("{port}", str(free_port()))],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 3
-    assert "workers.failed" in run.stderr
-    assert "CANARY" not in run.stderr
-    assert 6 <= run.stderr.count("worker.started") <= 8
-    assert time.monotonic() - began > 1
 
 
 def test_the_mounted_sandbox_has_one_process(tmp_path: Path) -> None:
