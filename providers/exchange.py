@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-
-import httpx
+from urllib.parse import quote_plus, urlencode
 
 from providers.answer import UnfitError, member_at, read_account, read_object, reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
 from providers.errors import ErrorAnswer
-from providers.http import send_patiently
+from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider
+from providers.request import request
 from providers.token_answer import TokenAnswer, read_token_answer
 
 
 async def exchange_code(
-    client: httpx.AsyncClient,
+    client: ProviderClient,
     provider: Provider,
     credentials: Credentials,
     *,
@@ -30,24 +29,25 @@ async def exchange_code(
 
     Raises ProviderFault. After one with `sent` False, and only then, the code may be sent again.
     """
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    form = f"grant_type=authorization_code&code={quote_plus(code)}&redirect_uri={quote_plus(redirect_uri)}"
     if code_verifier is not None:
-        form["code_verifier"] = code_verifier
-    form |= provider.token.params
+        form += f"&code_verifier={quote_plus(code_verifier)}"
+    if provider.token.params:
+        form += f"&{urlencode(provider.token.params)}"
     # Before sending: a token never lives longer than we think.
     now = datetime.now(UTC)
-    request = form_request(client, provider.token.url, form, credentials, provider.token.auth)
-    answer = await send_patiently(client, request, deadline=deadline)
-    return replace(read_token_answer(provider, answer, now), sent_at=answer.sent_at)
+    asking = form_request(provider.token.url, form, credentials, provider.token.auth)
+    answer = await send_patiently(client, asking, deadline=deadline)
+    return read_token_answer(provider, answer, now)
 
 
-async def find_account(client: httpx.AsyncClient, provider: Provider, access_token: str, deadline: float) -> str | None:
+async def find_account(client: ProviderClient, provider: Provider, access_token: str, deadline: float) -> str | None:
     """The provider's own id of the user, from where `[account]` says; None without that table. Raises ProviderFault."""
     account = provider.account
     if account is None:
         return None
-    request = client.build_request("GET", account.url, headers={"Authorization": f"Bearer {access_token}"})
-    answer = await send_patiently(client, request, deadline=deadline)
+    asking = request("GET", account.url, authorization=f"Bearer {access_token}")
+    answer = await send_patiently(client, asking, deadline=deadline)
     if answer.failed:
         raise ErrorAnswer(None, answer.status)
     with reading(answer):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-import httpx
-
 from providers.answer import reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
 from providers.errors import ErrorAnswer
-from providers.http import send_patiently
+from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider, Revoke
+from providers.request import Request, request
 from providers.token_answer import TokenAnswer, error_of_failure
 
 
 async def revoke(
-    client: httpx.AsyncClient, provider: Provider, credentials: Credentials, answer: TokenAnswer, *, deadline: float
+    client: ProviderClient, provider: Provider, credentials: Credentials, answer: TokenAnswer, *, deadline: float
 ) -> bool:
     """Whether the provider said that it has revoked what `answer` holds. `deadline` is a time of the running loop.
 
@@ -29,8 +28,8 @@ async def revoke(
     form = _form(rule, answer)
     if form is None:
         return False
-    request = _request(client, rule, credentials, answer.access_token, form)
-    given = await send_patiently(client, request, deadline=deadline)
+    asking = _request(rule, credentials, answer.access_token, form)
+    given = await send_patiently(client, asking, deadline=deadline)
     if given.failed:
         raise ErrorAnswer(error_of_failure(given.content), given.status)
     with reading(given):
@@ -45,13 +44,8 @@ def _form(rule: Revoke, answer: TokenAnswer) -> dict[str, str] | None:
     return None if token is None else {**rule.params, "token": token}
 
 
-def _request(
-    client: httpx.AsyncClient, rule: Revoke, credentials: Credentials, access_token: str, form: dict[str, str]
-) -> httpx.Request:
+def _request(rule: Revoke, credentials: Credentials, access_token: str, form: dict[str, str]) -> Request:
+    encoded = urlencode(form)
     if rule.auth != "bearer":
-        return form_request(client, rule.url, form, credentials, rule.auth, method=rule.method)
-    headers = {"Authorization": f"Bearer {access_token}"}
-    if not form:
-        return client.build_request(rule.method, rule.url, headers=headers)
-    headers["Content-Type"] = "application/x-www-form-urlencoded"
-    return client.build_request(rule.method, rule.url, content=urlencode(form).encode("ascii"), headers=headers)
+        return form_request(rule.url, encoded, credentials, rule.auth, method=rule.method)
+    return request(rule.method, rule.url, authorization=f"Bearer {access_token}", form=encoded or None)

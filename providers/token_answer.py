@@ -54,6 +54,7 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
             expires_at=read_expiry(provider.token.expires, token, now),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
             account=read_account(member_at(token, provider.token.account)) if provider.token.account else None,
+            sent_at=answer.sent_at,
         )
 
 

@@ -15,7 +15,7 @@ from providers.circuit import Admission, Circuit
 from providers.errors import Busy, HeldBack, ProviderFault, TimedOut
 
 LIMIT: Final = 48
-"""Exchanges under way with one provider, by one process. Fewer than `transport.MAX_CONNECTIONS`, so that none of them
+"""Exchanges under way with one provider, by one process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them
 waits for a connection with its time running."""
 
 

@@ -38,6 +38,11 @@ class Loopback:
     def origin(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
+    @property
+    def open(self) -> int:
+        """Connections that aren't closed on this side."""
+        return len(self._open)
+
     async def settled(self) -> None:
         """Every connection so far is closed on this side."""
         await asyncio.gather(*self._open)

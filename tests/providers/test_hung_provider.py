@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 
-import httpx
 import pytest
 from provider_entries import CREDENTIALS, provider
 from provider_loopback import Asked, Loopback, answering, loopback
@@ -16,7 +15,7 @@ from provider_loopback import Asked, Loopback, answering, loopback
 from providers.circuit import TIME_OUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.exchange import exchange_code
-from providers.http import open_client
+from providers.http import ProviderClient, open_client
 from providers.turnstile import LIMIT, Turnstiles
 
 TOKENS = b'{"access_token": "abc", "expires_in": 60}'
@@ -26,7 +25,7 @@ TIMEOUT = 2.0
 class World:
     """Two providers and one client, as a process has them."""
 
-    def __init__(self, client: httpx.AsyncClient, hung: Loopback, well: Loopback) -> None:
+    def __init__(self, client: ProviderClient, hung: Loopback, well: Loopback) -> None:
         self.client = client
         self.servers = {"hung": hung, "well": well}
         self.full = asyncio.Event()
@@ -79,10 +78,11 @@ async def world() -> AsyncGenerator[World]:
 async def test_a_hung_provider_slows_no_other(world: World) -> None:
     before = await world.median_of_the_other()
     asking = asyncio.create_task(world.outcomes(200))
-    await world.full.wait()
+    async with asyncio.timeout(20):
+        await world.full.wait()
     during = await world.median_of_the_other()
     assert not asking.done()
-    assert during < max(2 * before, 0.02)
+    assert during < max(2 * before, 0.1)
     # Those that found a place waited in vain, the others were told soon.
     assert await asking == {TimedOut: LIMIT, Busy: 200 - LIMIT}
     assert len(world.servers["hung"].asked) == LIMIT
@@ -91,7 +91,7 @@ async def test_a_hung_provider_slows_no_other(world: World) -> None:
     assert await world.outcomes(200) == {CircuitOpen: 200}
     assert time.monotonic() - began < 0.5
     assert len(world.servers["hung"].asked) == LIMIT
-    assert await world.median_of_the_other() < max(2 * before, 0.02)
+    assert await world.median_of_the_other() < max(2 * before, 0.1)
 
 
 async def test_it_is_probed_and_comes_back_by_itself(world: World) -> None:

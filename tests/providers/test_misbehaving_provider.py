@@ -13,25 +13,25 @@ import pytest
 from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
-from providers.http import CAP, Answer, open_client, send
-from providers.network import MAX_BODY, MAX_HEAD
+from providers.http import CAP, Answer, ProviderClient, open_client, send
+from providers.incoming import MAX_BODY, MAX_FIELDS, MAX_HEAD
+from providers.request import request
 from providers.resolution import PublicAddresses
-from providers.transport import MAX_FIELDS, ProviderTransport
+from providers.transport import ProviderTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[httpx.AsyncClient]:
+async def client() -> AsyncGenerator[ProviderClient]:
     async with open_client(allow_private=True, timeout=20) as client:
         yield client
 
 
-async def fetch(client: httpx.AsyncClient, respond: Respond, *, seconds: float = 20) -> Answer:
+async def fetch(client: ProviderClient, respond: Respond, *, seconds: float = 20) -> Answer:
     async with loopback(respond) as server:
-        request = client.build_request("GET", server.origin)
-        return await send(client, request, deadline=asyncio.get_running_loop().time() + seconds)
+        return await send(client, request("GET", server.origin), deadline=asyncio.get_running_loop().time() + seconds)
 
 
 def saying(answer: bytes) -> Respond:
@@ -62,29 +62,29 @@ def head_of(size: int) -> bytes:
 # Heads
 
 
-async def test_a_head_up_to_the_cap_is_read(client: httpx.AsyncClient) -> None:
+async def test_a_head_up_to_the_cap_is_read(client: ProviderClient) -> None:
     assert (await fetch(client, saying(head_of(MAX_HEAD) + b"{}"))).content == b"{}"
 
 
 @pytest.mark.parametrize("size", [MAX_HEAD + 1, 4 * MAX_HEAD])
-async def test_a_head_beyond_the_cap_is_not(client: httpx.AsyncClient, size: int) -> None:
+async def test_a_head_beyond_the_cap_is_not(client: ProviderClient, size: int) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large") as raised:
         await fetch(client, saying(head_of(size) + b"{}"))
     assert raised.value.sent
 
 
-async def test_fields_up_to_the_cap_are_read(client: httpx.AsyncClient) -> None:
+async def test_fields_up_to_the_cap_are_read(client: ProviderClient) -> None:
     fields = b"X: x\r\n" * (MAX_FIELDS - 1)
     assert (await fetch(client, saying(OK + fields + b"\r\n{}"))).content == b"{}"
 
 
-async def test_more_fields_are_not(client: httpx.AsyncClient) -> None:
+async def test_more_fields_are_not(client: ProviderClient) -> None:
     fields = b"X: x\r\n" * MAX_FIELDS
     with pytest.raises(UnreadableAnswer, match="too many fields"):
         await fetch(client, saying(OK + fields + b"\r\n{}"))
 
 
-async def test_some_interim_answers_are_passed_over(client: httpx.AsyncClient) -> None:
+async def test_some_interim_answers_are_passed_over(client: ProviderClient) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" * 3
     assert (await fetch(client, saying(interim + OK + b"\r\n{}"))).content == b"{}"
 
@@ -99,7 +99,7 @@ async def test_some_interim_answers_are_passed_over(client: httpx.AsyncClient) -
     ],
     ids=["100s", "103s", "fields", "one field"],
 )
-async def test_a_head_without_end_ends_at_the_cap(client: httpx.AsyncClient, respond: Respond) -> None:
+async def test_a_head_without_end_ends_at_the_cap(client: ProviderClient, respond: Respond) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large"):
         await fetch(client, respond)
 
@@ -114,7 +114,7 @@ async def test_a_head_without_end_ends_at_the_cap(client: httpx.AsyncClient, res
     ],
     ids=["interim answers", "head", "chunks", "trailers"],
 )
-async def test_drops_without_end_end_at_the_deadline(client: httpx.AsyncClient, respond: Respond) -> None:
+async def test_drops_without_end_end_at_the_deadline(client: ProviderClient, respond: Respond) -> None:
     began = time.monotonic()
     with pytest.raises(TimedOut) as raised:
         await fetch(client, respond, seconds=0.2)
@@ -122,7 +122,7 @@ async def test_drops_without_end_end_at_the_deadline(client: httpx.AsyncClient, 
     assert time.monotonic() - began < 1.2
 
 
-async def test_a_switch_of_protocols_is_no_answer(client: httpx.AsyncClient) -> None:
+async def test_a_switch_of_protocols_is_no_answer(client: ProviderClient) -> None:
     with pytest.raises(TransportFailure, match="did not speak HTTP"):
         await fetch(client, saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"))
 
@@ -130,7 +130,7 @@ async def test_a_switch_of_protocols_is_no_answer(client: httpx.AsyncClient) -> 
 # Bodies
 
 
-async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: httpx.AsyncClient) -> None:
+async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: ProviderClient) -> None:
     chunk = b"40\r\n" + b"x" * 64 + b"\r\n"
     answer = await fetch(client, saying(CHUNKED + chunk * (CAP // 64) + b"0\r\n\r\n"))
     assert len(answer.content) == CAP
@@ -146,18 +146,18 @@ async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: httpx.AsyncC
     ],
     ids=["tiny chunks", "chunk extensions", "one extension", "trailers"],
 )
-async def test_what_travels_beside_the_body_has_a_cap(client: httpx.AsyncClient, respond: Respond) -> None:
+async def test_what_travels_beside_the_body_has_a_cap(client: ProviderClient, respond: Respond) -> None:
     with pytest.raises(TransportFailure):
         await fetch(client, respond)
 
 
-async def test_compressed_drops_end_at_the_deadline(client: httpx.AsyncClient) -> None:
+async def test_compressed_drops_end_at_the_deadline(client: ProviderClient) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"{}")[:12]
     with pytest.raises(TimedOut):
         await fetch(client, repeating(start, b"", pause=0.01), seconds=0.2)
 
 
-async def test_others_have_their_turn_while_much_is_parsed(client: httpx.AsyncClient) -> None:
+async def test_others_have_their_turn_while_much_is_parsed(client: ProviderClient) -> None:
     """One that sends as many and as small parts as it may: nobody waits for the end of that."""
     many = saying(CHUNKED + b"1\r\nx\r\n" * (MAX_BODY // 6 - 10) + b"0\r\n\r\n")
     turns = 0
@@ -170,15 +170,16 @@ async def test_others_have_their_turn_while_much_is_parsed(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 200 << 10])
-async def test_what_follows_a_large_answer_is_not_the_next_ones(client: httpx.AsyncClient, size: int) -> None:
+async def test_what_follows_a_large_answer_is_not_the_next_ones(client: ProviderClient, size: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     body = b"x" * (size - len(head % size))
     follower = OK + b"\r\n{}"
     async with loopback(saying(head % len(body) + body + follower)) as server:
         for _ in range(3):
-            request = client.build_request("GET", server.origin)
-            answer = await send(client, request, deadline=asyncio.get_running_loop().time() + 20)
+            deadline = asyncio.get_running_loop().time() + 20
+            answer = await send(client, request("GET", server.origin), deadline=deadline)
             assert answer.content == body
+        assert server.connections == 3
 
 
 # Names
@@ -253,19 +254,19 @@ async def test_a_name_that_is_not_found_in_time_has_sent_nothing() -> None:
     """Through the whole client: the deadline holds from the name on."""
     server = NameServer({})
     async with hanging_by_name(server) as client:
-        request = client.build_request("GET", "https://hung.example/")
+        deadline = asyncio.get_running_loop().time() + 0.1
         with pytest.raises(TimedOut) as raised:
-            await send(client, request, deadline=asyncio.get_running_loop().time() + 0.1)
+            await send(client, request("GET", "https://hung.example/"), deadline=deadline)
     server.released.set()
     assert not raised.value.sent
 
 
-def hanging_by_name(server: NameServer) -> httpx.AsyncClient:
+def hanging_by_name(server: NameServer) -> ProviderClient:
     transport = ProviderTransport(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
-    return httpx.AsyncClient(transport=transport, trust_env=False)
+    return ProviderClient(transport, timeout=5)
 
 
-async def test_an_answer_is_whole_in_one_piece_or_many(client: httpx.AsyncClient) -> None:
+async def test_an_answer_is_whole_in_one_piece_or_many(client: ProviderClient) -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         for byte in OK + b"\r\n{}":
             writer.write(bytes([byte]))

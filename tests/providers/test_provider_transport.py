@@ -4,80 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
-import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from provider_loopback import Asked, answering, loopback
+from provider_tls import NAME, client_to, server_tls, write_certificate
 
 from providers.addresses import is_public
 from providers.errors import ForbiddenAddress, Unreachable
-from providers.http import send
+from providers.http import ProviderClient, send
+from providers.request import request
 from providers.resolution import PublicAddresses
-from providers.transport import ProviderTransport
-
-NAME = "api.acme.example"
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for NAME, with its key, as one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
-    return file
+    return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
-def server_tls(certificate: Path, names: list[str | None]) -> ssl.SSLContext:
-    """Notes in `names` the server name (SNI) of every handshake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def note(_object: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-        names.append(name)
-
-    context.sni_callback = note
-    return context
-
-
-def client_to(certificate: Path, *addresses: str) -> httpx.AsyncClient:
-    """Every name leads to these addresses."""
-
-    async def resolve(_host: str, _port: int) -> Sequence[str]:
-        return addresses
-
-    tls = ssl.create_default_context(cafile=str(certificate))
-    return httpx.AsyncClient(transport=ProviderTransport(resolve, tls, https_only=True), timeout=5, trust_env=False)
-
-
-async def fetch(client: httpx.AsyncClient, host: str, port: int) -> int:
-    request = client.build_request("GET", f"https://{host}:{port}/path?query")
-    return (await send(client, request, deadline=asyncio.get_running_loop().time() + 5)).status
+async def fetch(client: ProviderClient, host: str, port: int) -> int:
+    asking = request("GET", f"https://{host}:{port}/path?query")
+    return (await send(client, asking, deadline=asyncio.get_running_loop().time() + 5)).status
 
 
 async def test_the_name_stays_in_host_header_and_handshake(certificate: Path) -> None:

@@ -7,7 +7,6 @@ import base64
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-import httpx
 import pytest
 from provider_entries import CREDENTIALS, provider
 from provider_loopback import Asked, Respond, answering, loopback
@@ -16,7 +15,7 @@ from providers.authorization import authorization_url, challenge, new_state, new
 from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
 from providers.exchange import exchange_code
-from providers.http import open_client
+from providers.http import ProviderClient, open_client
 from providers.revocation import revoke
 from providers.token_answer import TokenAnswer
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
@@ -28,7 +27,7 @@ ANSWER = TokenAnswer("CANARY-access", "CANARY-refresh", "Bearer", None, None, No
 
 
 @pytest.fixture
-async def ours() -> AsyncGenerator[httpx.AsyncClient]:
+async def ours() -> AsyncGenerator[ProviderClient]:
     async with open_client(allow_private=True, timeout=5) as client:
         yield client
 
@@ -49,9 +48,7 @@ def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
     return catalogue[slug], Credentials(f"client-{slug}", SECRET)
 
 
-async def connected(
-    client: httpx.AsyncClient, sandbox: Sandbox, entry: Provider, credentials: Credentials
-) -> TokenAnswer:
+async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> TokenAnswer:
     verifier = new_verifier() if entry.authorize.pkce == "S256" else None
     url = authorization_url(
         entry,
@@ -68,7 +65,7 @@ async def connected(
 
 @pytest.mark.parametrize("slug", REVOKING)
 async def test_the_sandbox_takes_the_tokens_no_more(
-    ours: httpx.AsyncClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+    ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
     answer = await connected(ours, sandbox, entry, credentials)
@@ -80,7 +77,7 @@ async def test_the_sandbox_takes_the_tokens_no_more(
 
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {*REVOKING}))
 async def test_an_entry_without_revocation_asks_nobody(
-    ours: httpx.AsyncClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+    ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
     answer = await connected(ours, sandbox, entry, credentials)
@@ -91,7 +88,7 @@ async def test_an_entry_without_revocation_asks_nobody(
 # What is sent
 
 
-async def sent(client: httpx.AsyncClient, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
+async def sent(client: ProviderClient, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
     async with loopback(answering(b"")) as server:
         assert await revoke(client, entry(server.origin, *lines), credentials, ANSWER, deadline=soon())
     (asked,) = server.asked
@@ -101,7 +98,7 @@ async def sent(client: httpx.AsyncClient, *lines: str, credentials: Credentials 
 
 
 @pytest.mark.parametrize(("token", "value"), [("access_token", "CANARY-access"), ("refresh_token", "CANARY-refresh")])
-async def test_the_token_that_is_wanted_is_in_the_form(ours: httpx.AsyncClient, token: str, value: str) -> None:
+async def test_the_token_that_is_wanted_is_in_the_form(ours: ProviderClient, token: str, value: str) -> None:
     asked = await sent(ours, f"token = '{token}'", f"params = {{ token_type_hint = '{token}' }}")
     assert asked.line == "POST /revoke HTTP/1.1"
     assert asked.form == {"token": [value], "token_type_hint": [token]}
@@ -109,21 +106,21 @@ async def test_the_token_that_is_wanted_is_in_the_form(ours: httpx.AsyncClient, 
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"client:secret"
 
 
-async def test_with_client_secret_post_all_is_in_the_form(ours: httpx.AsyncClient) -> None:
+async def test_with_client_secret_post_all_is_in_the_form(ours: ProviderClient) -> None:
     asked = await sent(ours, "auth = 'client_secret_post'", "token = 'refresh_token'", "method = 'DELETE'")
     assert asked.line == "DELETE /revoke HTTP/1.1"
     assert asked.form == {"token": ["CANARY-refresh"], "client_id": ["client"], "client_secret": ["secret"]}
     assert "authorization" not in asked.headers
 
 
-async def test_a_public_client_only_says_its_name(ours: httpx.AsyncClient) -> None:
+async def test_a_public_client_only_says_its_name(ours: ProviderClient) -> None:
     asked = await sent(ours, "auth = 'none'", "token = 'access_token'", credentials=Credentials("client", None))
     assert asked.form == {"token": ["CANARY-access"], "client_id": ["client"]}
     assert "authorization" not in asked.headers
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-async def test_a_bearer_is_in_the_header_alone(ours: httpx.AsyncClient, method: str) -> None:
+async def test_a_bearer_is_in_the_header_alone(ours: ProviderClient, method: str) -> None:
     asked = await sent(ours, "auth = 'bearer'", f"method = '{method}'")
     assert asked.line == f"{method} /revoke HTTP/1.1"
     assert asked.headers["authorization"] == "Bearer CANARY-access"
@@ -131,14 +128,14 @@ async def test_a_bearer_is_in_the_header_alone(ours: httpx.AsyncClient, method: 
     assert "content-type" not in asked.headers
 
 
-async def test_a_bearer_may_have_a_form_besides(ours: httpx.AsyncClient) -> None:
+async def test_a_bearer_may_have_a_form_besides(ours: ProviderClient) -> None:
     asked = await sent(ours, "auth = 'bearer'", "token = 'refresh_token'", "params = { all = 'yes' }")
     assert asked.headers["authorization"] == "Bearer CANARY-access"
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert asked.form == {"all": ["yes"], "token": ["CANARY-refresh"]}
 
 
-async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: httpx.AsyncClient) -> None:
+async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: ProviderClient) -> None:
     answer = replace(ANSWER, refresh_token=None)
     async with loopback(answering(b"")) as server:
         wanting = entry(server.origin, "token = 'refresh_token'")
@@ -150,7 +147,7 @@ async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: httpx.Asyn
 
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
-async def test_a_success_needs_no_body(ours: httpx.AsyncClient, status: str) -> None:
+async def test_a_success_needs_no_body(ours: ProviderClient, status: str) -> None:
     async with loopback(answering(b"", status=status)) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         assert await revoke(ours, wanting, CREDENTIALS, ANSWER, deadline=soon())
@@ -177,7 +174,7 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     ids=["401", "400", "503", "redirect", "silence", "hang up"],
 )
 async def test_anything_else_is_a_fault(
-    ours: httpx.AsyncClient, respond: Respond, fault: type[ProviderFault], text: str
+    ours: ProviderClient, respond: Respond, fault: type[ProviderFault], text: str
 ) -> None:
     async with loopback(respond) as server:
         wanting = entry(server.origin, "token = 'access_token'")
@@ -187,6 +184,6 @@ async def test_anything_else_is_a_fault(
     assert "CANARY" not in str(raised.value)
 
 
-async def test_nobody_there_is_a_fault(ours: httpx.AsyncClient) -> None:
+async def test_nobody_there_is_a_fault(ours: ProviderClient) -> None:
     with pytest.raises(Unreachable):
         await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, ANSWER, deadline=soon())

@@ -21,7 +21,7 @@ from providers.errors import (
     Unreachable,
     UnreadableAnswer,
 )
-from providers.transport import MAX_CONNECTIONS
+from providers.pool import MAX_CONNECTIONS
 from providers.turnstile import LIMIT, Permit, Turnstile, Turnstiles
 
 SIGNS_OF_LIFE = [

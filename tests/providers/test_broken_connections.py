@@ -1,0 +1,282 @@
+"""Connections that break, stall or are given up half-way: told truthfully, nothing stays open. On both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from provider_answers import CHUNKED, OK
+from provider_exchange import failed, fetch, private_client
+from provider_loopback import Asked, answering, loopback
+from provider_loops import on_both_loops, until
+from provider_tls import NAME, client_to, server_tls, write_certificate
+
+from providers.connection import Connection, Departure
+from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableAnswer
+from providers.http import ProviderClient
+from providers.pool import MAX_CONNECTIONS
+
+LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_certificate(tmp_path_factory.mktemp("tls"))
+
+
+End = Callable[[ssl.SSLSocket], None]
+
+
+def with_an_alert(tls: ssl.SSLSocket) -> None:
+    tls.unwrap().close()
+
+
+def without_an_alert(tls: ssl.SSLSocket) -> None:
+    with socket.socket(fileno=tls.detach()) as plain:
+        plain.shutdown(socket.SHUT_WR)
+        plain.recv(1)
+
+
+def with_a_reset(tls: ssl.SSLSocket) -> None:
+    with socket.socket(fileno=tls.detach()) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+
+
+def with_a_forged_record(tls: ssl.SSLSocket) -> None:
+    with socket.socket(fileno=tls.detach()) as plain:
+        plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        plain.recv(1)
+
+
+@asynccontextmanager
+async def tls_server(certificate: Path, answer: bytes, end: End) -> AsyncGenerator[int]:
+    """Answers one request and ends the connection as no server of asyncio would. Gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            plain, _ = listener.accept()
+            tls = server_tls(certificate, []).wrap_socket(plain, server_side=True)
+            tls.recv(10_000)
+            tls.sendall(answer)
+            end(tls)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        await asyncio.to_thread(thread.join, 10)
+        assert not thread.is_alive()
+
+
+@on_both_loops
+async def test_an_answer_without_a_length_ends_with_a_closure_alert(certificate: Path) -> None:
+    async with (
+        tls_server(certificate, OK + b"\r\n{}", with_an_alert) as port,
+        client_to(certificate, "127.0.0.1") as client,
+    ):
+        assert (await fetch(client, f"https://{NAME}:{port}")).content == b"{}"
+
+
+@pytest.mark.parametrize("end", [without_an_alert, with_a_reset, with_a_forged_record])
+@on_both_loops
+async def test_and_with_nothing_else(certificate: Path, end: End) -> None:
+    """Anybody on the way could cut it (RFC 9112 9.8)."""
+    async with tls_server(certificate, OK + b"\r\n{}", end) as port, client_to(certificate, "127.0.0.1") as client:
+        failure = await failed(client, f"https://{NAME}:{port}")
+    assert failure.sent
+    assert "the connection broke" in str(failure)
+
+
+@pytest.mark.parametrize("end", [with_an_alert, without_an_alert, with_a_reset, with_a_forged_record])
+@pytest.mark.parametrize("answer", [b"", OK, OK + b"Content-Length: 3\r\n\r\n{}", CHUNKED + b"2\r\n{}\r\n"])
+@on_both_loops
+async def test_less_than_an_answer_is_none(certificate: Path, answer: bytes, end: End) -> None:
+    if not answer and end is with_an_alert:
+        answer = b"H"
+    async with tls_server(certificate, answer, end) as port, client_to(certificate, "127.0.0.1") as client:
+        failure = await failed(client, f"https://{NAME}:{port}")
+    assert failure.sent
+    assert not isinstance(failure, TimedOut)
+
+
+@on_both_loops
+async def test_a_reset_in_the_middle() -> None:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"Content-Length: 3\r\n\r\n{}")
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+
+    async with loopback(respond) as server, private_client() as client:
+        assert (await failed(client, server.origin)).sent
+        assert len(server.asked) == 1
+
+
+@on_both_loops
+async def test_a_server_that_speaks_first_is_sent_nothing() -> None:
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"Content-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, *server.sockets[0].getsockname())
+        await asyncio.wait_for(connection.lost, 10)
+        departure = Departure()
+        with pytest.raises(Unreachable):
+            await connection.exchange(b"never", departure, 1000)
+        assert not departure.begun
+
+
+# Time
+
+
+@on_both_loops
+async def test_the_next_address_has_its_turn_when_one_never_shakes_hands(certificate: Path) -> None:
+    async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
+        with socket.create_server(("127.0.0.2", server.port)):
+            async with client_to(certificate, "127.0.0.2", "127.0.0.1", patience=0.3) as client:
+                assert (await fetch(client, f"https://{NAME}:{server.port}")).content == b"{}"
+            async with client_to(certificate, "127.0.0.2", "127.0.0.2", patience=0.1) as client:
+                failure = await failed(client, f"https://{NAME}:{server.port}")
+    assert isinstance(failure, TimedOut)
+    assert not failure.sent
+
+
+@on_both_loops
+async def test_who_waits_for_a_place_has_sent_nothing() -> None:
+    async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with loopback(silence) as server, private_client() as client:
+        taken = [asyncio.create_task(fetch(client, server.origin)) for _ in range(MAX_CONNECTIONS)]
+        await until(lambda: len(server.asked) == MAX_CONNECTIONS)
+        late = await asyncio.gather(*(failed(client, server.origin, seconds=0.2) for _ in range(10)))
+        assert len(server.asked) == MAX_CONNECTIONS
+        for task in taken:
+            task.cancel()
+        await asyncio.gather(*taken, return_exceptions=True)
+    assert [(type(failure), failure.sent) for failure in late] == [(TimedOut, False)] * 10
+
+
+# Giving up
+
+
+async def given_up(client: ProviderClient, url: str, turns: int) -> bool:
+    """Whether it was cancelled before it was through."""
+    task = asyncio.create_task(fetch(client, url))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.sleep(turns * 0.0002)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return task.cancelled()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@on_both_loops
+async def test_giving_up_at_any_point_leaves_nothing_open(certificate: Path, secure: bool) -> None:
+    tls = server_tls(certificate, []) if secure else None
+    async with loopback(answering(b"{}"), tls=tls) as server:
+        for turns in range(40):
+            async with client_to(certificate, "127.0.0.1") if secure else private_client() as client:
+                url = f"https://{NAME}:{server.port}" if secure else server.origin
+                cancelled = await given_up(client, url, turns)
+                if cancelled:
+                    # While the client is open still: at most it is kept, if its answer was whole.
+                    await until(lambda: server.open <= 1)
+                assert (await fetch(client, url)).content == b"{}"
+            await server.settled()
+
+
+@on_both_loops
+async def test_a_handshake_that_is_given_up_closes_its_socket(certificate: Path) -> None:
+    closed: list[bytes] = []
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        closed.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(stall, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with client_to(certificate, "127.0.0.1") as client:
+            asking = [asyncio.create_task(fetch(client, f"https://{NAME}:{port}")) for _ in range(5)]
+            await asyncio.sleep(0.1)
+            for task in asking:
+                task.cancel()
+            await until(lambda: len(closed) == 5)
+
+
+@on_both_loops
+async def test_closing_the_client_breaks_off_what_is_under_way() -> None:
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "slow" in asked.line:
+            await asyncio.Event().wait()
+        await answering(b"{}")(asked, writer)
+
+    async with loopback(respond) as server:
+        client = private_client()
+        slow = [asyncio.create_task(failed(client, f"{server.origin}/slow")) for _ in range(3)]
+        await until(lambda: len(server.asked) == 3)
+        await fetch(client, server.origin)
+        await client.aclose()
+        assert [failure.sent for failure in await asyncio.gather(*slow)] == [True] * 3
+        late = await failed(client, server.origin)
+        assert str(late) == "no answer: the client is closed (nothing was sent)"
+        assert len(server.asked) == 4
+
+
+# Too much
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@on_both_loops
+async def test_a_flood_is_read_only_so_far(certificate: Path, secure: bool) -> None:
+    written = 0
+
+    async def flood(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(CHUNKED)
+        while not writer.is_closing():
+            writer.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            await writer.drain()
+            written += 0x10000
+
+    tls = server_tls(certificate, []) if secure else None
+    ours = client_to(certificate, "127.0.0.1") if secure else private_client()
+    async with loopback(flood, tls=tls) as server, ours as client:
+        url = f"https://{NAME}:{server.port}" if secure else server.origin
+        with pytest.raises(UnreadableAnswer, match="too large"):
+            await fetch(client, url)
+        await server.settled()
+    # What the kernel holds between us comes on top.
+    assert written < 32 << 20
+
+
+@on_both_loops
+async def test_an_answer_in_one_flood_with_its_end(certificate: Path) -> None:
+    """Much is still to be parsed when the connection is closed: what came before that counts."""
+    body = b"1\r\nx\r\n" * 40_000
+
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + body + b"0\r\n\r\n")
+        writer.close()
+
+    async with loopback(respond) as server, private_client() as client:
+        assert len((await fetch(client, server.origin)).content) == 40_000
+
+    async def unfinished(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + body)
+        writer.close()
+
+    async with loopback(unfinished) as server, private_client() as client:
+        with pytest.raises(TransportFailure) as raised:
+            await fetch(client, server.origin)
+    assert raised.value.sent

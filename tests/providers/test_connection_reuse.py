@@ -1,0 +1,208 @@
+"""Which connections are used again, by whom, and which never: on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from provider_answers import LAST, OK, WHOLE
+from provider_exchange import fetch, private_client
+from provider_loopback import Asked, Respond, loopback
+from provider_loops import Clock, on_both_loops, until
+
+from providers.connection import Connection
+from providers.errors import TransportFailure
+from providers.pool import MAX_CONNECTIONS
+
+EMPTY = OK + b"Content-Length: 0\r\n\r\n"
+
+
+def saying(answer: bytes) -> Respond:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    return respond
+
+
+async def echo(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    """Its own path, so that nobody can get another's answer unnoticed."""
+    path = asked.line.split()[1].encode()
+    writer.write(OK + b"Content-Length: %d\r\n\r\n%s" % (len(path), path))
+
+
+@pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
+@on_both_loops
+async def test_a_whole_answer_leaves_its_connection_to_the_next(answer: bytes) -> None:
+    async with loopback(saying(answer)) as server, private_client() as client:
+        for _ in range(3):
+            assert (await fetch(client, server.origin)).content == b"{}"
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("answer", LAST.values(), ids=LAST)
+@on_both_loops
+async def test_a_last_answer_does_not(answer: bytes) -> None:
+    async with loopback(saying(answer)) as server, private_client() as client:
+        for _ in range(3):
+            assert (await fetch(client, server.origin)).content == b"{}"
+        assert server.connections == 3
+
+
+@on_both_loops
+async def test_an_answer_that_ends_with_its_connection() -> None:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"\r\n{}")
+        writer.close()
+
+    async with loopback(respond) as server, private_client() as client:
+        for _ in range(2):
+            assert (await fetch(client, server.origin)).content == b"{}"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("stray", [b"\n", b" ", EMPTY])
+@on_both_loops
+async def test_bytes_that_come_while_it_is_idle_end_it(stray: bytes) -> None:
+    """Whether the loop has seen them before the next request or not."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await echo(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        for number, seconds in enumerate((0.0, 0.05, 0.0, 0.05)):
+            assert (await fetch(client, f"{server.origin}/{number}")).content == b"/%d" % number
+            writers[-1].write(stray)
+            await writers[-1].drain()
+            await asyncio.sleep(seconds)
+        assert server.connections == 4
+
+
+@pytest.mark.parametrize("how", ["close", "half", "reset"])
+@on_both_loops
+async def test_a_stale_connection_costs_nobody_an_answer(how: str) -> None:
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await echo(asked, writer)
+        await writer.drain()
+        if how == "half":
+            writer.write_eof()
+        elif how == "reset":
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    async with loopback(respond) as server, private_client() as client:
+        for number in range(4):
+            assert (await fetch(client, f"{server.origin}/{number}")).content == b"/%d" % number
+            if how != "half":
+                await server.settled()
+        assert (server.connections, len(server.asked)) == (4, 4)
+
+
+@on_both_loops
+async def test_a_request_that_has_left_is_never_repeated() -> None:
+    """The connection was good before, and breaks under the second request."""
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.line.startswith("GET /first"):
+            await echo(asked, writer)
+        else:
+            writer.close()
+
+    async with loopback(respond) as server, private_client() as client:
+        await fetch(client, f"{server.origin}/first")
+        with pytest.raises(TransportFailure) as raised:
+            await fetch(client, f"{server.origin}/second")
+        assert raised.value.sent
+        assert (server.connections, len(server.asked)) == (1, 2)
+
+
+@on_both_loops
+async def test_the_last_used_is_used_next() -> None:
+    places: list[asyncio.StreamWriter] = []
+    both = asyncio.Barrier(2)
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        places.append(writer)
+        if "together" in asked.line:
+            await both.wait()
+        if "second" in asked.line:
+            await asyncio.sleep(0.05)
+        await echo(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        await asyncio.gather(*(fetch(client, f"{server.origin}/together-{name}") for name in ("first", "second")))
+        second = next(place for asked, place in zip(server.asked, places, strict=True) if "second" in asked.line)
+        for _ in range(3):
+            await fetch(client, server.origin)
+        assert places[2:] == [second] * 3
+
+
+@on_both_loops
+async def test_many_at_once_get_each_their_own_answer() -> None:
+    async with loopback(echo) as server, private_client() as client:
+        for _ in range(3):
+            paths = [f"/{number}" for number in range(3 * MAX_CONNECTIONS)]
+            answers = await asyncio.gather(*(fetch(client, server.origin + path) for path in paths))
+            assert [answer.content.decode() for answer in answers] == paths
+        assert server.connections == MAX_CONNECTIONS
+
+
+@on_both_loops
+async def test_who_comes_first_is_served_first_and_who_goes_holds_nobody_up() -> None:
+    free = asyncio.Event()
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await free.wait()
+        await echo(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        taken = [asyncio.create_task(fetch(client, f"{server.origin}/taken")) for _ in range(MAX_CONNECTIONS)]
+        await until(lambda: len(server.asked) == MAX_CONNECTIONS)
+        waiting = [asyncio.create_task(fetch(client, f"{server.origin}/{number}")) for number in range(200)]
+        await asyncio.sleep(0)
+        for task in [*waiting[::2], *taken[::2]]:
+            task.cancel()
+        # Half of the places are free again, and those who wait have them one after the other.
+        await until(lambda: len(server.asked) == MAX_CONNECTIONS + MAX_CONNECTIONS // 2)
+        free.set()
+        outcomes = await asyncio.gather(*taken, *waiting, return_exceptions=True)
+        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == MAX_CONNECTIONS // 2 + 100
+        came = [asked.line.split()[1] for asked in server.asked[MAX_CONNECTIONS:]]
+        assert sorted(came[: MAX_CONNECTIONS // 2]) == sorted(f"/{n}" for n in range(1, MAX_CONNECTIONS, 2))
+        # All places are back.
+        again = await asyncio.gather(*(fetch(client, server.origin) for _ in range(MAX_CONNECTIONS)))
+        assert len(again) == MAX_CONNECTIONS
+
+
+def test_what_was_idle_for_long_is_not_used() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Clock)
+        async with loopback(echo) as server, private_client() as client:
+            for seconds, connections in ((0, 1), (14, 1), (14, 1), (16, 2), (0, 2)):
+                loop.ahead += seconds
+                await fetch(client, server.origin)
+                assert server.connections == connections
+
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        runner.run(main())
+
+
+@on_both_loops
+async def test_bytes_before_any_request_are_no_answer() -> None:
+    """A server that speaks first. Nothing of the request leaves."""
+
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(EMPTY)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with server:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, *server.sockets[0].getsockname())
+        await asyncio.wait_for(connection.lost, 10)
+        assert not connection.reusable
+        assert not connection.is_quiet()

@@ -1,0 +1,166 @@
+"""Reading an answer: what is whole, what is refused, and that it never matters how the bytes were cut."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from provider_answers import AMBIGUOUS, CHUNKED, LAST, OK, WHOLE, Fault, outcome, read
+
+from providers.errors import TransportFailure, UnreadableAnswer
+from providers.incoming import MAX_BODY, MAX_FIELDS, MAX_HEAD, Incoming
+
+UNTIL_THE_END = OK + b"\r\n{}"
+EVERYTHING = [*WHOLE.values(), *LAST.values(), *AMBIGUOUS.values(), UNTIL_THE_END]
+
+
+@pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
+def test_an_answer_is_read_and_another_may_follow(answer: bytes) -> None:
+    incoming = read(answer)
+    assert (incoming.status, incoming.body, incoming.complete, incoming.last) == (200, b"{}", True, False)
+
+
+@pytest.mark.parametrize("answer", LAST.values(), ids=LAST)
+def test_an_answer_is_read_and_none_may_follow(answer: bytes) -> None:
+    incoming = read(answer)
+    assert (incoming.status, incoming.body, incoming.complete, incoming.last) == (200, b"{}", True, True)
+
+
+@pytest.mark.parametrize("answer", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_could_be_read_in_two_ways_is_refused(answer: bytes) -> None:
+    with pytest.raises(TransportFailure, match="did not speak HTTP") as raised:
+        read(answer, ends=True)
+    assert raised.value.sent
+    assert "CANARY" not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("field", [b"", b"Content-Length: 2\r\n"])
+def test_some_have_no_body_whatever_they_say(status: int, field: bytes) -> None:
+    incoming = read(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, field))
+    assert (incoming.body, incoming.complete, incoming.last) == (b"", True, False)
+    # What follows all the same is not the next one's.
+    assert read(b"HTTP/1.1 %d X\r\n%s\r\n{}" % (status, field)).last
+
+
+def test_what_follows_the_longest_head_is_seen() -> None:
+    """Also when it came in the same piece, of which the head may have only so much."""
+    start = OK + b"Content-Length: 0\r\nX: "
+    head = start + b"x" * (MAX_HEAD - len(start) - 4) + b"\r\n\r\n"
+    assert not read(head).last
+    assert read(head + b" ").last
+
+
+def test_without_a_length_the_end_is_the_end() -> None:
+    assert not read(UNTIL_THE_END).complete
+    incoming = read(UNTIL_THE_END, ends=True)
+    assert (incoming.body, incoming.complete, incoming.last) == (b"{}", True, True)
+
+
+def test_without_a_length_a_cut_is_no_end() -> None:
+    incoming = Incoming(10)
+    incoming.feed(UNTIL_THE_END)
+    with pytest.raises(TransportFailure):
+        incoming.end(in_order=False)
+
+
+@pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
+def test_less_than_an_answer_is_none(answer: bytes) -> None:
+    for end in range(len(answer)):
+        with pytest.raises(TransportFailure):
+            read(answer[:end], ends=True)
+
+
+def test_names_of_fields_are_lower_case_and_trailers_no_fields() -> None:
+    assert read(WHOLE["chunks"]).fields == [(b"transfer-encoding", b"chunked")]
+    assert read(WHOLE["odd spelling"]).fields == [(b"content-length", b"2"), (b"empty", b""), (b"x", b"\xff")]
+
+
+def test_an_interim_answers_fields_are_not_the_answers() -> None:
+    assert read(WHOLE["interim answers"]).fields == [(b"content-length", b"2")]
+
+
+def test_the_body_has_a_cap() -> None:
+    body = OK + b"Content-Length: %d\r\n\r\n%s"
+    assert len(read(body % (10, b"x" * 10), cap=10).body) == 10
+    with pytest.raises(UnreadableAnswer, match="body is too large"):
+        read(body % (11, b"x" * 11), cap=10)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (OK, b"X: x\r\n"),
+        (OK + b"X: ", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"1;", b"x"),
+        (CHUNKED + b"0\r\n", b"X: x\r\n"),
+        (CHUNKED + b"0\r\nX: ", b"x"),
+        (CHUNKED, b"0"),
+    ],
+)
+@pytest.mark.parametrize("size", [100, 8192])
+def test_nothing_goes_on_for_ever(start: bytes, piece: bytes, size: int) -> None:
+    part = piece * (size // len(piece))
+    enough = (MAX_HEAD + MAX_BODY) // len(part) + 1
+    with pytest.raises(TransportFailure):
+        read(start, *[part] * enough, cap=1 << 30)
+
+
+def test_as_many_fields_as_there_may_be() -> None:
+    assert len(read(OK + b"X: x\r\n" * (MAX_FIELDS - 1) + b"Content-Length: 0\r\n\r\n").fields) == MAX_FIELDS
+    with pytest.raises(UnreadableAnswer, match="too many fields"):
+        read(OK + b"X: x\r\n" * MAX_FIELDS + b"Content-Length: 0\r\n\r\n")
+
+
+def test_a_reader_is_gone_when_it_is_closed() -> None:
+    """Not when a collector gets round to it: there is one for each exchange."""
+    gc.collect()
+    gc.disable()
+    try:
+        for answer in WHOLE.values():
+            read(answer)
+        assert not [found for found in gc.get_objects() if isinstance(found, Incoming)]
+    finally:
+        gc.enable()
+
+
+@st.composite
+def cut(draw: st.DrawFn, answers: st.SearchStrategy[bytes]) -> tuple[bytes, list[bytes]]:
+    """An answer, whole and in pieces."""
+    answer = draw(answers)
+    ends = sorted(draw(st.sets(st.integers(1, max(1, len(answer) - 1)))))
+    return answer, [answer[start:end] for start, end in zip([0, *ends], [*ends, len(answer)], strict=True)]
+
+
+@settings(max_examples=400, deadline=None)
+@given(cut(st.sampled_from(EVERYTHING)))
+def test_it_never_matters_how_an_answer_is_cut(example: tuple[bytes, list[bytes]]) -> None:
+    answer, pieces = example
+    assert outcome(*pieces) == outcome(answer)
+    assert outcome(*pieces, ends=False) == outcome(answer, ends=False)
+
+
+@pytest.mark.parametrize("answer", EVERYTHING)
+def test_nor_when_it_comes_byte_by_byte(answer: bytes) -> None:
+    assert outcome(*(bytes([byte]) for byte in answer)) == outcome(answer)
+
+
+MANGLED = st.tuples(st.sampled_from(EVERYTHING), st.integers(0, 200), st.binary(max_size=3)).map(
+    lambda mangled: mangled[0][: mangled[1]] + mangled[2] + mangled[0][mangled[1] + len(mangled[2]) :]
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(cut(st.binary(max_size=300) | MANGLED | st.binary(max_size=100).map(lambda body: CHUNKED + body)))
+def test_any_bytes_at_all_are_an_answer_or_a_safe_fault(example: tuple[bytes, list[bytes]]) -> None:
+    answer, pieces = example
+    found = outcome(*pieces)
+    assert found == outcome(answer)
+    if not isinstance(found, Fault):
+        status, _fields, _body, complete, _last = found
+        assert 200 <= status <= 999
+        assert complete

@@ -1,0 +1,141 @@
+"""Answers large and small, compressed and not, redirects, and what is no HTTP at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import AsyncGenerator
+from functools import partial
+
+import pytest
+from provider_entries import provider
+from provider_exchange import TOKENS, exchange, failed, fetch
+from provider_loopback import Asked, Respond, answering, loopback
+
+from providers.errors import (
+    UnreadableAnswer,
+)
+from providers.http import CAP, ProviderClient, open_client
+
+# The same bytes each time, for they are part of a test's name.
+zipped = partial(gzip.compress, mtime=0)
+
+
+@pytest.fixture
+async def client() -> AsyncGenerator[ProviderClient]:
+    async with open_client(allow_private=True, timeout=5) as client:
+        yield client
+
+
+# Size and form of what comes back
+
+
+async def refused(client: ProviderClient, respond: Respond) -> UnreadableAnswer:
+    async with loopback(respond) as server:
+        with pytest.raises(UnreadableAnswer) as raised:
+            await fetch(client, server.origin)
+    return raised.value
+
+
+async def test_a_body_up_to_the_cap_is_read(client: ProviderClient) -> None:
+    body = b"x" * CAP
+    async with loopback(answering(body, headers=("Content-Type: text/plain",))) as server:
+        answer = await fetch(client, server.origin)
+    assert (answer.status, answer.content) == (200, body)
+    assert "xxx" not in repr(answer)
+
+
+async def test_a_body_beyond_the_cap_is_not(client: ProviderClient) -> None:
+    assert "too large" in str(await refused(client, answering(b"x" * (CAP + 1))))
+
+
+async def test_a_body_without_end(client: ProviderClient) -> None:
+    async def endless(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+            await writer.drain()
+
+    assert "too large" in str(await refused(client, endless))
+
+
+async def test_a_bomb_goes_off_nowhere(client: ProviderClient) -> None:
+    bomb = zipped(bytes(64 << 20))
+    assert len(bomb) < CAP
+    respond = answering(bomb, headers=("Content-Encoding: gzip",))
+    tracemalloc.start()
+    try:
+        assert "too large" in str(await refused(client, respond))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", zipped(TOKENS)),
+        ("X-GZIP", zipped(TOKENS)),
+        ("deflate", zlib.compress(TOKENS)),
+        ("identity", TOKENS),
+        ("gzip", zipped(b"x" * CAP)),
+    ],
+)
+async def test_compression_is_read_though_nobody_asked(client: ProviderClient, encoding: str, body: bytes) -> None:
+    async with loopback(answering(body, headers=(f"Content-Encoding: {encoding}",))) as server:
+        answer = await fetch(client, server.origin)
+    assert answer.content in (TOKENS, b"x" * CAP)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", TOKENS),
+        ("gzip, gzip", zipped(zipped(TOKENS))),
+        ("gzip", TOKENS),
+        ("gzip", zipped(TOKENS)[:-1]),
+        ("gzip", zipped(TOKENS) + b"more"),
+        ("deflate", b""),
+        ("gzip", zipped(b"x" * (CAP + 1))),
+    ],
+)
+async def test_compression_that_is_not_as_it_says(client: ProviderClient, encoding: str, body: bytes) -> None:
+    assert (await refused(client, answering(body, headers=(f"Content-Encoding: {encoding}",)))).status == 200
+
+
+@pytest.mark.parametrize(
+    "location", ["/elsewhere", "https://elsewhere.example", "http://[", "//xn--%25eth0", "https://x%zz]", "\x80", ""]
+)
+async def test_a_redirect_is_not_followed(client: ProviderClient, location: str) -> None:
+    respond = answering(TOKENS, status="307 Temporary Redirect", headers=(f"Location: {location}",))
+    async with loopback(respond) as server:
+        with pytest.raises(UnreadableAnswer) as raised:
+            await exchange(client, provider(origin=server.origin))
+    assert raised.value.status == 307
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 50_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nCANARY\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: CANARY\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nCANARY",
+        b"CANARY",
+        b"",
+    ],
+)
+async def test_what_is_not_http_is_a_safe_fault(client: ProviderClient, answer: bytes) -> None:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    async with loopback(respond) as server:
+        failure = await failed(client, server.origin)
+    assert failure.sent
+    assert len(server.asked) == 1
+    assert "CANARY" not in str(failure)

@@ -1,0 +1,126 @@
+"""What goes out to a provider: the code, our credentials in each form, and the question who the user is."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote_plus
+
+import pytest
+from provider_entries import provider
+from provider_exchange import TOKENS, exchange, soon
+from provider_loopback import answering, loopback
+
+from providers.catalogue import Credentials
+from providers.errors import (
+    ErrorAnswer,
+    ProviderFault,
+    UnreadableAnswer,
+)
+from providers.exchange import find_account
+from providers.http import ProviderClient, open_client
+from providers.provider import Provider
+
+AWKWARD = Credentials("id:%+ é", "s:%+ é")
+
+
+@pytest.fixture
+async def client() -> AsyncGenerator[ProviderClient]:
+    async with open_client(allow_private=True, timeout=5) as client:
+        yield client
+
+
+# What is sent
+
+
+async def test_the_code_goes_out_and_tokens_come_back(client: ProviderClient) -> None:
+    async with loopback(answering(TOKENS)) as server:
+        entry = provider(origin=server.origin, token="params = {action = 'requesttoken'}")
+        before = datetime.now(UTC)
+        answer = await exchange(client, entry)
+    assert (answer.access_token, answer.refresh_token) == ("abc", "def")
+    assert answer.expires_at is not None
+    assert timedelta(seconds=59) < answer.expires_at - before < timedelta(seconds=61)
+    (asked,) = server.asked
+    assert asked.line == "POST /token HTTP/1.1"
+    assert asked.form == {
+        "grant_type": ["authorization_code"],
+        "code": ["CANARY-code"],
+        "redirect_uri": ["https://us.example/done?a=b"],
+        "code_verifier": ["CANARY-verifier"],
+        "action": ["requesttoken"],
+    }
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert asked.headers["accept"] == "application/json"
+    assert asked.headers["accept-encoding"] == "identity"
+    assert asked.headers["user-agent"] == "Tendon"
+
+
+async def test_client_secret_basic_encodes_both_parts_first(client: ProviderClient) -> None:
+    async with loopback(answering(TOKENS)) as server:
+        await exchange(client, provider(origin=server.origin, token="auth = 'client_secret_basic'"), AWKWARD)
+    (asked,) = server.asked
+    scheme, _, pair = asked.headers["authorization"].partition(" ")
+    client_id, _, client_secret = base64.b64decode(pair).decode("ascii").partition(":")
+    assert scheme == "Basic"
+    assert Credentials(unquote_plus(client_id), unquote_plus(client_secret)) == AWKWARD
+    assert "client_secret" not in asked.form
+
+
+async def test_client_secret_post(client: ProviderClient) -> None:
+    async with loopback(answering(TOKENS)) as server:
+        await exchange(client, provider(origin=server.origin, token="auth = 'client_secret_post'"), AWKWARD)
+    (asked,) = server.asked
+    assert "authorization" not in asked.headers
+    assert asked.form["client_id"] == [AWKWARD.client_id]
+    assert asked.form["client_secret"] == [AWKWARD.client_secret]
+
+
+async def test_a_public_client_only_says_its_name(client: ProviderClient) -> None:
+    async with loopback(answering(TOKENS)) as server:
+        await exchange(client, provider(origin=server.origin, token="auth = 'none'"), Credentials("id", None))
+    (asked,) = server.asked
+    assert "authorization" not in asked.headers
+    assert asked.form["client_id"] == ["id"]
+    assert "client_secret" not in asked.form
+
+
+# Who the user is
+
+
+def with_account(origin: str) -> Provider:
+    return provider(origin=origin, tables=f"[account]\nurl = '{origin}/me'\nfield = 'user.id'")
+
+
+async def test_the_account_is_asked_for_with_the_token(client: ProviderClient) -> None:
+    async with loopback(answering(b'{"user": {"id": 7}}')) as server:
+        assert await find_account(client, with_account(server.origin), "abc", soon()) == "7"
+    (asked,) = server.asked
+    assert asked.line == "GET /me HTTP/1.1"
+    assert asked.headers["authorization"] == "Bearer abc"
+
+
+async def test_without_a_table_nobody_is_asked(client: ProviderClient) -> None:
+    assert await find_account(client, provider(), "abc", soon()) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        ("200 OK", b"{}", UnreadableAnswer),
+        ("200 OK", b'{"user": {"id": null}}', UnreadableAnswer),
+        ("200 OK", b'{"user": "CANARY"}', UnreadableAnswer),
+        ("200 OK", b"CANARY", UnreadableAnswer),
+        ("302 Found", b'{"user": {"id": 7}}', UnreadableAnswer),
+        ("401 Unauthorized", b"CANARY", ErrorAnswer),
+        ("503 Unavailable", b"", ErrorAnswer),
+    ],
+)
+async def test_an_account_that_is_not_told(
+    client: ProviderClient, status: str, body: bytes, fault: type[ProviderFault]
+) -> None:
+    async with loopback(answering(body, status=status)) as server:
+        with pytest.raises(fault) as raised:
+            await find_account(client, with_account(server.origin), "abc", soon())
+    assert "CANARY" not in str(raised.value)
