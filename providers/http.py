@@ -12,6 +12,7 @@ from providers.answer import Answer
 from providers.connection import Departure
 from providers.decoding import decoded
 from providers.errors import TimedOut, Unreachable
+from providers.network import trusted
 from providers.request import FIELDS, Request
 from providers.resolution import PublicAddresses, as_written
 from providers.transport import CAP, ProviderTransport
@@ -39,8 +40,7 @@ def open_client(*, allow_private: bool, timeout: float) -> ProviderClient:
     # At INFO it would log URLs.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     resolve = as_written if allow_private else PublicAddresses()
-    tls = httpx.create_ssl_context(trust_env=False)
-    transport = ProviderTransport(resolve, tls, https_only=not allow_private, patience=timeout / 3)
+    transport = ProviderTransport(resolve, trusted(), https_only=not allow_private, patience=timeout / 3)
     return ProviderClient(transport, timeout=timeout)
 
 

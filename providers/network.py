@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import cache
+
+import httpx
 
 from providers.connection import Connection
 from providers.errors import TimedOut, TransportFailure, Unreachable
 from providers.request import Origin
 from providers.resolution import Resolve
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities that httpx trusts, whatever the environment says. Read once: it takes its time and memory."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Network:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import cast
 
-import anyio
 import httpx
 
+from providers.network import trusted
+from providers.request import FIELDS
+from providers.resolution import as_written
+from providers.transport import ProviderTransport
 from wire import strict_json
 
 DEADLINE = 3.0  # seconds for one whole call
 
-# What a slow endpoint is asked at once, here and not by the pool: httpcore loses a connection for good when a request
-# is cancelled while it waits for one, so the pool always has one to spare.
+# What a slow endpoint is asked at once.
 AT_ONCE = 8
-_LIMITS = httpx.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=AT_ONCE)
 
 
 class NoAnswerError(Exception):
@@ -29,15 +29,14 @@ class NoAnswerError(Exception):
 
 
 def open_client() -> httpx.AsyncClient:
-    """A client for the authorization server alone: no environment, redirects, cookies or compression."""
+    """A client for the authorization server alone, by the transport that asks providers: no environment, redirects or
+    cookies, and the bounds on what an answer may be. The server's address is the operator's, so any will do."""
     return httpx.AsyncClient(
+        transport=ProviderTransport(as_written, trusted(), https_only=False, patience=DEADLINE / 3),
+        headers=FIELDS,
         trust_env=False,
         follow_redirects=False,
-        limits=_LIMITS,
         timeout=DEADLINE,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        # A compressed body could grow past any cap within one chunk, so none is asked for and none is unpacked.
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
     )
 
 
@@ -53,8 +52,7 @@ class Endpoint:
     async def ask(self, request: httpx.Request) -> dict[str, object]:
         """The object that answers `request` with 200. NoAnswerError for whatever else happens."""
         try:
-            # Not asyncio.timeout: httpcore closes connections under an anyio shield, which that would break through.
-            with anyio.fail_after(self._seconds):
+            async with asyncio.timeout(self._seconds):
                 async with self._turn:
                     value = strict_json.read(await self._body(request))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as failure:
@@ -66,15 +64,9 @@ class Endpoint:
         return cast("dict[str, object]", value)
 
     async def _body(self, request: httpx.Request) -> bytes:
-        response = await self._client.send(request, stream=True)
-        try:
-            if response.status_code != HTTPStatus.OK:
-                raise NoAnswerError(f"status {response.status_code}")
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > self._limit:
-                    raise NoAnswerError("too large")
-            return bytes(body)
-        finally:
-            await response.aclose()
+        response = await self._client.send(request)
+        if response.status_code != HTTPStatus.OK:
+            raise NoAnswerError(f"status {response.status_code}")
+        if len(response.content) > self._limit:
+            raise NoAnswerError("too large")
+        return response.content

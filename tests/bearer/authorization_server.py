@@ -65,7 +65,8 @@ BAD_REPLIES: dict[str, Reply] = {
     "nan": Reply(b'{"active": true, "exp": NaN, "keys": []}'),
     "deep": Reply(b'{"active": true, "keys": [], "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
     "huge": Reply(b'{"active": true, "keys": [], "x": "' + b"x" * 3_000_000 + b'"}'),
-    "compressed": Reply(gzip.compress(GOOD), headers={"Content-Encoding": "gzip"}),
+    "compressed as nobody knows": Reply(GOOD, headers={"Content-Encoding": "br"}),
+    "a compressed bomb": Reply(gzip.compress(bytes(8 << 20), mtime=0), headers={"Content-Encoding": "gzip"}),
     "drip": Reply(GOOD, drip=0.05),
     "never": Reply(drip=60),
 }

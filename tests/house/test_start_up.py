@@ -53,6 +53,7 @@ NEVER = {
     "strawberry.experimental.pydantic",
     "tortoise.contrib.pydantic",
     "tortoise.migrations",
+    "httpcore",
     "typer",
     "websockets",
     "wsproto",
