@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final
 
 from tortoise import fields
 from tortoise.models import Model
+
+from models.statement import moment
 
 
 class ConnectionStatus(StrEnum):
@@ -44,6 +51,46 @@ class Connection(Model):
         table = "connection"
         table_description = "users linked to providers"
         unique_together = (("user_id", "provider"),)
+
+
+SHOWN: Final = (
+    "id, user_id, provider, status, account, requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, "
+    "granted_at, version"
+)
+"""The columns of a StoredConnection, in its order."""
+
+
+@dataclass(slots=True)
+class StoredConnection:
+    """A connection as it is shown: without its tokens. Scopes are JSON as they are stored, read when asked for."""
+
+    id: str
+    user_id: str
+    provider: str
+    status: str
+    account: str | None
+    requested: str
+    granted: str
+    last_sync_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    granted_at: datetime | None
+    version: int
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> StoredConnection:
+        """A row of the columns SHOWN, as either engine gives it."""
+        id_, user, provider, status, account, requested, granted, synced, created, updated, asked, version = row
+        moments = moment(synced), moment(created), moment(updated), moment(asked)
+        return cls(str(id_), user, provider, status, account, requested, granted, *moments, version)
+
+    @property
+    def requested_scopes(self) -> list[str]:
+        return json.loads(self.requested)
+
+    @property
+    def granted_scopes(self) -> list[str]:
+        return json.loads(self.granted)
 
 
 def seal_row(user_id: str, provider: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Statements in SQL, where the ORM has no words: the database's own clock, RETURNING, an upsert with a condition.
+"""Statements in SQL, where the ORM has no words, and where every microsecond counts: the database's own clock,
+RETURNING, an upsert with a condition, and deeds of several statements that happen all or not at all.
 
 Machines' clocks differ, and a lease that two of them read differently is none. So what is decided by time between
 processes is decided by the database's clock.
@@ -8,63 +9,84 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
-from uuid import UUID
+from datetime import datetime
+from itertools import count
+from typing import Any, Final
 
 from tortoise.connection import get_connections
-from tortoise.models import Model
 
-M = TypeVar("M", bound=Model)
+from models.engine.work import Row, Step, Work
 
+__all__ = ["Row", "Statement", "moment"]
 
 # As the ORM writes a moment into SQLite: a text that compares as the moment does.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
+_NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
+_NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
 class Statement:
-    """One statement for both dialects, as PostgreSQL has it: `$1` and so on for values, `now()` for this moment.
+    """One statement for both dialects, as PostgreSQL has it, and what follows from it, all or nothing.
 
-    In addition `after($1)` is the moment so many seconds from now, and `{name}` a part given by that name. SQLite has
-    one writer at a time, so there the locking of rows is left out.
+    `:name` is a value, `now()` this moment, `after(:name)` the moment so many seconds from now, and `{name}` a part
+    given by that name. SQLite has one writer at a time, so there the locking of rows is left out.
+
+    The first statement decides: it returns one row or none, and locks what it decided by. What comes after happens only
+    for its row, `FROM done`, whose columns are `done.column`. On PostgreSQL all of it is one statement, which sees the
+    database as it was before, in no certain order, so no part of it may change a row that another part changes.
     """
 
-    def __init__(self, text: str, **parts: str) -> None:
-        text = " ".join(text.split())
-        for name, part in parts.items():
-            text = text.replace(f"{{{name}}}", part)
-        self._texts = {"postgres": _for_postgres(text), "sqlite": _for_sqlite(text)}
+    def __init__(self, text: str, *then: str, **parts: str) -> None:
+        texts = [_filled(one, parts) for one in (text, *then)]
+        writes = not texts[0].startswith("SELECT")
+        self._works = {
+            "postgres": Work((_for_postgres(_chained(texts)),), writes),
+            "sqlite": Work(tuple(_for_sqlite(one) for one in texts), writes),
+        }
 
-    async def rows(self, *values: Any) -> list[dict[str, Any]]:
-        """Run it, in the transaction that is open, and have what it returns. Raises DatabaseDown."""
+    async def rows(self, **values: Any) -> Sequence[Row]:
+        """What the first statement returns, once it is committed, or in the transaction that is open. A row's columns
+        stand in its order. Raises DatabaseDown."""
         client: Any = get_connections().get("default")
-        dialect = client.capabilities.dialect
-        return await client.execute_query_dict(self._texts[dialect], _fit(values) if dialect == "sqlite" else [*values])
+        return await client.run(self._works[client.capabilities.dialect], values)
 
-    async def row(self, *values: Any) -> dict[str, Any] | None:
-        rows = await self.rows(*values)
+    async def row(self, **values: Any) -> Row | None:
+        rows = await self.rows(**values)
         return rows[0] if rows else None
 
 
-def loaded(model: type[M], row: dict[str, Any]) -> M:
-    """A row with all the model's columns, as the ORM would have read it."""
-    return model._init_from_db(**row)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it has no other way
+def moment(value: Any) -> Any:
+    """A moment of a row, None for none. SQLite gives a text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def _for_postgres(text: str) -> str:
-    return re.sub(r"after\((\$\d+)\)", r"now() + \1 * interval '1 second'", text)
+def _filled(text: str, parts: dict[str, str]) -> str:
+    text = " ".join(text.split())
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part)
+    return " ".join(text.split())
 
 
-def _for_sqlite(text: str) -> str:
-    text = text.replace("now()", f"{_MOMENT})").replace(" FOR UPDATE SKIP LOCKED", "")
-    text = re.sub(r"after\((\$\d+)\)", rf"{_MOMENT}, \1 || ' seconds')", text)
-    return re.sub(r"\$(\d+)", r"?\1", text)
+def _chained(texts: Sequence[str]) -> str:
+    """One statement is its own transaction, and costs one round trip."""
+    if len(texts) == 1:
+        return texts[0]
+    then = [f"then_{place} AS ({text})" for place, text in enumerate(texts[1:], 1)]
+    return f"WITH done AS ({texts[0]}), {', '.join(then)} SELECT * FROM done"  # noqa: S608 - all of it is ours
 
 
-def _fit(values: Sequence[Any]) -> list[Any]:
-    """As the ORM writes them into SQLite."""
-    return [_text(value) if isinstance(value, datetime | UUID) else value for value in values]
+def _for_postgres(text: str) -> Step:
+    """A value that stands in two places is given twice, since it may be of two types."""
+    names = _NAME.findall(text)
+    places = count(1)
+    text = _NAME.sub(lambda _: f"${next(places)}", text)
+    return Step(re.sub(r"after\((\$\d+)\)", r"now() + \1 * interval '1 second'", text), tuple(names))
 
 
-def _text(value: datetime | UUID) -> str:
-    return str(value.astimezone(UTC) if isinstance(value, datetime) else value)
+def _for_sqlite(text: str) -> Step:
+    text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
+    names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
+    places = count(1)
+    text = _NAME_OR_DONE.sub(lambda _: f"?{next(places)}", text)
+    text = re.sub(r"after\((\?\d+)\)", rf"{_MOMENT}, \1 || ' seconds')", text)
+    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names))

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from models.connection import Connection
+from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
 from providers.exchange import find_account
@@ -22,7 +22,7 @@ _PATIENCE: Final = 3.0
 log = structlog.get_logger("tendon")
 
 
-async def name_account(context: Context, provider: Provider, received: Received, connection: Connection) -> None:
+async def name_account(context: Context, provider: Provider, received: Received, connection: StoredConnection) -> None:
     """The tokens are stored by now: this is good to have and never worth them."""
     answer = received.answer
     if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
-from models.authorization_request import AuthorizationRequest
-from models.statement import loaded
+from models.statement import Row, moment
 from resolvers.context import Registration
 from resolvers.states import state_hash
 
 BINDING: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
-"""All that a state is bound to, as the table names it; `Attempt.binding` has the values in this order."""
+"""All that a state is bound to, as the table names it; `Attempt.binding` has the values by these names."""
 
-BOUND: Final = " AND ".join(f"{name} = ${place}" for place, name in enumerate(BINDING, 1))
+BOUND: Final = " AND ".join(f"{name} = :{name}" for name in BINDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,11 @@ class Attempt:
         return cls(user, registration, redirect_uri, state_hash(state), digest, uuid4().hex)
 
     @property
-    def binding(self) -> tuple[str, str, str, str, str]:
+    def binding(self) -> dict[str, str]:
         """A callback that differs in any of it is told INVALID_STATE."""
         registration = self.registration
-        return self.key, self.user, registration.provider.slug, self.redirect_uri, registration.fingerprint
+        bound = (self.key, self.user, registration.provider.slug, self.redirect_uri, registration.fingerprint)
+        return dict(zip(BINDING, bound, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,9 @@ class Reading:
     since: float
 
     @classmethod
-    def of(cls, moment: datetime | str, before: float) -> Reading:
-        """`before` is the loop's time when it was asked for; SQLite gives a text."""
-        read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        return cls(read, before, asyncio.get_running_loop().time())
+    def of(cls, read: datetime | str, before: float) -> Reading:
+        """`before` is the loop's time when it was asked for."""
+        return cls(moment(read), before, asyncio.get_running_loop().time())
 
     @property
     def error(self) -> float:
@@ -63,21 +63,36 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """What is known of an authorization request that is ours. `verifier` is sealed."""
+
+    user_id: str
+    provider: str
+    scopes: list[str]
+    verifier: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A request that is ours alone to exchange, and the version of the connection that it will renew, 0 for none.
 
-    `claimed_at` is of the database's clock, `since` the same moment of the running loop's.
+    `claimed_at` is of the database's clock, `since` the same moment of the running loop's, or up to `error` seconds
+    after it.
     """
 
-    request: AuthorizationRequest
+    request: Claimed
     version: int
     claimed_at: datetime
     since: float
+    error: float
 
     @classmethod
-    def of(cls, row: dict[str, Any], reading: Reading) -> Claim:
-        return cls(loaded(AuthorizationRequest, row), row["version"] or 0, reading.moment, reading.since)
+    def of(cls, attempt: Attempt, row: Row, reading: Reading) -> Claim:
+        """A row of scopes, verifier, claimed_at and version."""
+        scopes, verifier, _, version = row
+        request = Claimed(attempt.user, attempt.registration.provider.slug, json.loads(scopes), verifier)
+        return cls(request, version or 0, reading.moment, reading.since, reading.error)
 
     def at(self, time: float) -> datetime:
-        """What the database's clock said at this time of the running loop."""
+        """What the database's clock said at this time of the running loop, at least."""
         return self.claimed_at + timedelta(seconds=time - self.since)

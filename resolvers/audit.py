@@ -1,11 +1,10 @@
-"""Writing the audit trail. Call it inside the transaction of the deed it tells of."""
+"""The audit trail. What tells of a deed is written with it: RECORDED follows from the deed's statement."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from models.statement import Statement
 from resolvers.caller import WRITE, user_with_scope
@@ -16,29 +15,40 @@ OK: Final = "ok"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
 
-_RECORD: Final = Statement(
-    """
+_EVENT: Final = """
     INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
-)
+    SELECT now(), :actor, :client, {subject}, :action, {provider}, :audited, :outcome, :request_id"""
+
+RECORDED: Final = f"{_EVENT.format(subject=':subject', provider=':provider')} FROM done"
+"""With the values of `event`."""
+RECORDED_OF_ROW: Final = f"{_EVENT.format(subject='done.user_id', provider='done.provider')} FROM done"
+"""Subject and provider are those of the row that the deed's statement returns."""
+
+_RECORD: Final = Statement(_EVENT, subject=":subject", provider=":provider")
 
 
 async def record(
     context: Context, action: str, *, subject: str | None, provider: str, outcome: str, scopes: Sequence[str] = ()
 ) -> None:
-    """One row: the actor is the context's caller, `outcome` is OK or a code of the error table."""
+    """One row, of what has no other statement."""
+    await _RECORD.rows(**event(context, action, subject=subject, provider=provider, outcome=outcome, scopes=scopes))
+
+
+def event(
+    context: Context, action: str, *, subject: str | None, provider: str, outcome: str, scopes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The actor is the context's caller, `outcome` is OK or a code of the error table."""
     caller = context.caller
-    await _RECORD.rows(
-        datetime.now(UTC),
-        caller.user if caller else None,
-        caller.client_id if caller else None,
-        subject,
-        action,
-        provider,
-        json.dumps(list(scopes)),
-        outcome,
-        context.request_id,
-    )
+    return {
+        "actor": caller.user if caller else None,
+        "client": caller.client_id if caller else None,
+        "subject": subject,
+        "action": action,
+        "provider": provider,
+        "audited": json.dumps(list(scopes)) if scopes else "[]",
+        "outcome": outcome,
+        "request_id": context.request_id,
+    }
 
 
 async def acting_user(context: Context, action: str, provider: str) -> str:

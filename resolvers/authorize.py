@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from models.database import transaction
 from models.statement import Statement
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
@@ -22,7 +20,11 @@ _REMEMBER: Final = Statement(
     """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
         status, created_at, expires_at, purge_after)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', now(), after($8), after($8))""",
+    VALUES (:key, :subject, :provider, :redirect_uri, :registration, :audited, :verifier, 'pending', now(),
+        after(:life), after(:life))
+    RETURNING (SELECT state_hash FROM authorization_request WHERE purge_after < now()
+        ORDER BY purge_after LIMIT 1) AS past""",
+    audit.RECORDED,
 )
 
 
@@ -51,7 +53,6 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     state = new_state()
     verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
     await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
-    await clear_away(context)
     url = authorization_url(
         registration.provider,
         registration.credentials,
@@ -65,27 +66,25 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
 async def _remember(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str | None
 ) -> None:
-    key, scopes, slug = state_hash(state), list(registration.provider.authorize.scopes), registration.provider.slug
-    sealed = _sealed(context, key, verifier)
-    async with transaction():
-        await _REMEMBER.rows(
-            key,
-            user,
-            slug,
-            redirect_uri,
-            registration.fingerprint,
-            json.dumps(scopes),
-            sealed,
-            LIFE.total_seconds(),
-        )
-        await audit.record(
+    """With its audit row. What is past remembering is cleared away, where there is any."""
+    key, provider = state_hash(state), registration.provider
+    row = await _REMEMBER.row(
+        key=key,
+        redirect_uri=redirect_uri,
+        registration=registration.fingerprint,
+        verifier=_sealed(context, key, verifier),
+        life=LIFE.total_seconds(),
+        **audit.event(
             context,
             audit.AUTHORIZE,
             subject=user,
-            provider=slug,
+            provider=provider.slug,
             outcome=audit.OK,
-            scopes=scopes,
-        )
+            scopes=provider.authorize.scopes,
+        ),
+    )
+    if row and row[0]:
+        await clear_away(context)
 
 
 def _sealed(context: Context, key: str, verifier: str | None) -> bytes | None:

@@ -13,13 +13,11 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
-from uuid import UUID
 
 import structlog
 
-from models.authorization_request import AuthorizationRequest
-from models.connection import Connection
-from models.database import DatabaseDown, transaction
+from models.connection import SHOWN, StoredConnection
+from models.database import DatabaseDown
 from models.statement import Statement
 from resolvers import audit
 from resolvers.attempts import BOUND, Attempt, Claim, Reading
@@ -41,28 +39,39 @@ _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 _CLAIM: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = 'exchanging', code_hash = $6, owner = $7, lease_until = after($8), purge_after = after($8)
+    SET status = 'exchanging', code_hash = :answer_hash, owner = :owner, lease_until = after(:lease),
+        purge_after = after(:lease)
     WHERE {bound} AND status = 'pending' AND expires_at > now()
-    RETURNING *, now() AS claimed_at,
-        (SELECT version FROM connection AS c WHERE c.user_id = $2 AND c.provider = $3) AS version""",
+    RETURNING scopes, verifier, now() AS claimed_at,
+        (SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version""",
     bound=BOUND,
 )
 _CLOCK: Final = Statement("SELECT now() AS moment")
-_HELD: Final = "state_hash = $1 AND owner = $2 AND status = 'exchanging'"
+HELD: Final = "state_hash = :key AND owner = :owner AND status = 'exchanging'"
+"""A claim that is still the attempt's."""
+ENDED: Final = "error = NULL, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)"
+"""What becomes of a request that is completed, beside its status and its connection."""
 _RELEASE: Final = Statement(
     """
     UPDATE authorization_request
     SET status = 'pending', owner = NULL, lease_until = NULL, purge_after = expires_at
     WHERE {held} RETURNING status""",
-    held=_HELD,
+    held=HELD,
 )
 _END: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = $3, error = $4, connection_id = $5, verifier = NULL, lease_until = NULL,
-        purge_after = after($6)
+    SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
     WHERE {held} RETURNING status""",
-    held=_HELD,
+    audit.RECORDED,
+    held=HELD,
+)
+_FINISHED: Final = Statement(
+    """
+    SELECT {shown} FROM connection WHERE id = (
+        SELECT connection_id FROM authorization_request
+        WHERE state_hash = :key AND owner = :owner AND status = 'completed')""",
+    shown=SHOWN,
 )
 
 
@@ -75,13 +84,15 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None when it is not to be had. Raises DatabaseDown."""
     before = asyncio.get_running_loop().time()
     try:
-        row = await _CLAIM.row(*attempt.binding, attempt.answer_hash, attempt.owner, lease(context))
+        row = await _CLAIM.row(
+            **attempt.binding, answer_hash=attempt.answer_hash, owner=attempt.owner, lease=lease(context)
+        )
     except DatabaseDown as fault:
         if fault.in_doubt:
             # It may be on its way still, and come after a release that finds nothing.
             insist(context, attempt, partial(_release, attempt), until_done=lease(context))
         raise
-    return Claim.of(row, await _exact(Reading.of(row["claimed_at"], before))) if row else None
+    return Claim.of(attempt, row, await _exact(Reading.of(row[2], before))) if row else None
 
 
 async def _exact(reading: Reading) -> Reading:
@@ -92,7 +103,7 @@ async def _exact(reading: Reading) -> Reading:
         before = asyncio.get_running_loop().time()
         with suppress(DatabaseDown):
             row = await _CLOCK.row()
-            again = Reading.of(row["moment"], before) if row else reading
+            again = Reading.of(row[0], before) if row else reading
             reading = min(reading, again, key=lambda one: one.error)
     return reading
 
@@ -125,11 +136,10 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
 
     A COMMIT of ours that is still on its way comes before or is undone: both want the row.
     """
-    async with transaction():
-        ours = await _end(attempt, "failed", error=problem.code)
-        if ours:
-            await _record(context, attempt, problem.code)
-    return ours
+    provider = attempt.registration.provider.slug
+    event = audit.event(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=problem.code)
+    held = {"key": attempt.key, "owner": attempt.owner}
+    return await _END.row(**held, remembered=REMEMBERED.total_seconds(), **event) is not None
 
 
 def insist(
@@ -141,7 +151,7 @@ def insist(
 
 
 async def _release(attempt: Attempt) -> bool:
-    return await _RELEASE.row(attempt.key, attempt.owner) is not None
+    return await _RELEASE.row(key=attempt.key, owner=attempt.owner) is not None
 
 
 async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
@@ -161,26 +171,7 @@ async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], unti
             return
 
 
-async def finish(attempt: Attempt, connection_id: UUID) -> None:
-    """Mark the request completed, inside the transaction that writes the connection.
-
-    Raises ProviderUnavailable when the lease was lost meanwhile: others were told already to start again.
-    """
-    if not await _end(attempt, "completed", connection_id=connection_id):
-        raise ProviderUnavailable
-
-
-async def finished(attempt: Attempt) -> Connection | None:
+async def finished(attempt: Attempt) -> StoredConnection | None:
     """The connection, if this attempt has finished: of a COMMIT whose answer got lost nobody else knows."""
-    request = await AuthorizationRequest.get_or_none(state_hash=attempt.key, owner=attempt.owner, status="completed")
-    return request and await Connection.get_or_none(id=request.connection_id)
-
-
-async def _end(attempt: Attempt, status: str, *, error: str | None = None, connection_id: UUID | None = None) -> bool:
-    values = (status, error, connection_id, REMEMBERED.total_seconds())
-    return await _END.row(attempt.key, attempt.owner, *values) is not None
-
-
-async def _record(context: Context, attempt: Attempt, outcome: str) -> None:
-    provider = attempt.registration.provider.slug
-    await audit.record(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=outcome)
+    row = await _FINISHED.row(key=attempt.key, owner=attempt.owner)
+    return StoredConnection.of(row) if row else None

@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from models.connection import Connection
+from models.connection import StoredConnection
 from providers.errors import HeldBack
 from providers.provider import Provider
 from resolvers import audit, outcomes
@@ -35,7 +35,7 @@ __all__ = ["Callback", "complete_connection"]
 log = structlog.get_logger("tendon")
 
 
-async def complete_connection(context: Context, callback: Callback) -> Connection:
+async def complete_connection(context: Context, callback: Callback) -> StoredConnection:
     """The connection that this callback makes, or made before.
 
     Raises ValidationError, ProviderNotFound, InvalidState, InvalidGrant, AccessDenied, ProviderUnavailable,
@@ -60,7 +60,7 @@ async def _check_issuer(context: Context, provider: Provider, iss: str | None, u
         raise ValidationError("iss must be the issuer that this provider sends.")
 
 
-async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> Connection:
+async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> StoredConnection:
     async with AsyncExitStack() as hold:
         try:
             received = await claim_and_exchange(context, attempt, callback, hold)

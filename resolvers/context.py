@@ -17,7 +17,7 @@ from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 
 if TYPE_CHECKING:
-    import httpx
+    from providers.http import ProviderClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Registration:
 
     provider: Provider
     credentials: Credentials
+    fingerprint: str = field(init=False)
+    """Changes with our client id and the endpoints: a state from before such a change can't be redeemed after."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes with our client id and the endpoints: a state from before such a change can't be redeemed after."""
+    def __post_init__(self) -> None:
         parts = (self.credentials.client_id, self.provider.authorize.url, self.provider.token.url)
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        object.__setattr__(self, "fingerprint", hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Resources:
     registrations: Mapping[str, Registration]
     redirects: RedirectAllowList
     vault: Vault
-    client: httpx.AsyncClient
+    client: ProviderClient
     provider_timeout: float
     flights: Flights
     turnstiles: Turnstiles = field(default_factory=Turnstiles)

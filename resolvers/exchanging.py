@@ -11,7 +11,6 @@ from typing import Final, NoReturn
 
 import structlog
 
-from models.authorization_request import AuthorizationRequest
 from models.database import DatabaseDown
 from models.vault import VaultError
 from providers.errors import ProviderFault, TransportFailure
@@ -19,7 +18,7 @@ from providers.exchange import exchange_code
 from providers.token_answer import TokenAnswer
 from providers.turnstile import Permit
 from resolvers import claims, outcomes, refusals
-from resolvers.attempts import Attempt, Claim
+from resolvers.attempts import Attempt, Claim, Claimed
 from resolvers.callback import Callback
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, ServiceUnavailable
@@ -82,9 +81,7 @@ async def _holding(context: Context, attempt: Attempt) -> AsyncGenerator[None]:
             raise
 
 
-async def _ask(
-    context: Context, attempt: Attempt, request: AuthorizationRequest, callback: Callback, permit: Permit
-) -> TokenAnswer:
+async def _ask(context: Context, attempt: Attempt, request: Claimed, callback: Callback, permit: Permit) -> TokenAnswer:
     """The tokens for the callback's code. No transaction is open meanwhile."""
     if callback.error:
         permit.leave_unused()
@@ -117,7 +114,7 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
-async def _open_verifier(context: Context, attempt: Attempt, request: AuthorizationRequest) -> str | None:
+async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -> str | None:
     if request.verifier is None:
         return None
     try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from models.authorization_request import AuthorizationRequest, RequestStatus
-from models.connection import Connection
-from models.statement import Statement, loaded
+from models.connection import StoredConnection
+from models.statement import Statement
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
-from resolvers.attempts import BINDING, BOUND, Attempt
+from resolvers.attempts import BOUND, Attempt
 from resolvers.connections import connection_by_id
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, ProviderUnavailable, ServiceUnavailable
@@ -27,7 +28,7 @@ _WAITERS: Final = 64
 
 _LOOK: Final = Statement(
     """
-    SELECT *, expires_at <= now() AS expired, lease_until <= now() AS over
+    SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS over
     FROM authorization_request WHERE {bound}""",
     bound=BOUND,
 )
@@ -37,9 +38,12 @@ _LOOK: Final = Statement(
 class _Seen:
     """A request as it was just now. `over` says that its holder's lease is."""
 
-    request: AuthorizationRequest
+    status: str
+    code_hash: str | None
+    error: str | None
+    connection_id: UUID | str | None
     expired: bool
-    over: bool
+    over: bool | None
 
 
 def unspent(retry_after: int = 5) -> ProviderUnavailable:
@@ -49,7 +53,7 @@ def unspent(retry_after: int = 5) -> ProviderUnavailable:
     )
 
 
-async def of_another(context: Context, attempt: Attempt) -> Connection:
+async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
     """Waits for the one who holds the claim, for as long as its lease at most.
 
     Raises InvalidState, or the problem that ended the request.
@@ -57,10 +61,10 @@ async def of_another(context: Context, attempt: Attempt) -> Connection:
     pause = _FIRST_PAUSE
     while True:
         seen = await _look(attempt)
-        if seen is None or seen.request.code_hash != attempt.answer_hash:
+        if seen is None or seen.code_hash != attempt.answer_hash:
             await _refuse(context, attempt, seen)
-        elif seen.request.status != RequestStatus.EXCHANGING:
-            return await _settled(seen)
+        elif seen.status != RequestStatus.EXCHANGING:
+            return await _settled(attempt, seen)
         elif seen.over:
             await abandon(context, attempt.key)
         else:
@@ -71,11 +75,11 @@ async def of_another(context: Context, attempt: Attempt) -> Connection:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> Connection:
+async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredConnection:
     """While the provider is not to be asked: what is settled or under way is answered as ever, and the rest may be sent
     again later. Nothing is spent."""
     seen = await _look(attempt)
-    if seen is None or seen.expired or seen.request.status != RequestStatus.PENDING:
+    if seen is None or seen.expired or seen.status != RequestStatus.PENDING:
         return await of_another(context, attempt)
     log.info("exchange.held.back", provider=attempt.registration.provider.slug, fault=str(held))
     if isinstance(held, CircuitOpen):
@@ -84,10 +88,8 @@ async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> Connect
 
 
 async def _look(attempt: Attempt) -> _Seen | None:
-    row = await _LOOK.row(*attempt.binding)
-    if row is None:
-        return None
-    return _Seen(loaded(AuthorizationRequest, row), bool(row["expired"]), bool(row["over"]))
+    row = await _LOOK.row(**attempt.binding)
+    return _Seen(*row) if row else None
 
 
 async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> None:
@@ -101,25 +103,23 @@ async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> Non
 async def _why(attempt: Attempt, seen: _Seen | None) -> str:
     """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
     if seen is not None:
-        return "another code" if seen.request.code_hash else "expired"
+        return "another code" if seen.code_hash else "expired"
     request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
     if request is None:
         return "unknown"
-    bound = zip(BINDING, attempt.binding, strict=True)
-    different = [name for name, value in bound if getattr(request, name) != value]
+    different = [name for name, value in attempt.binding.items() if getattr(request, name) != value]
     return f"another {different[0]}" if different else "unknown"
 
 
-async def _settled(seen: _Seen) -> Connection:
-    request = seen.request
-    log.info("callback.repeated", provider=request.provider, status=request.status, error=request.error)
-    if request.status == RequestStatus.FAILED:
-        ended = PROBLEMS.get(request.error or "", InternalError)
+async def _settled(attempt: Attempt, seen: _Seen) -> StoredConnection:
+    log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, error=seen.error)
+    if seen.status == RequestStatus.FAILED:
+        ended = PROBLEMS.get(seen.error or "", InternalError)
         raise ended
-    if request.status == RequestStatus.PENDING:
+    if seen.status == RequestStatus.PENDING:
         # The attempt that held it could not reach the provider and gave it back.
         raise InvalidState if seen.expired else unspent()
-    connection = request.connection_id and await connection_by_id(request.connection_id)
-    if not connection or connection.user_id != request.user_id:
+    connection = await connection_by_id(seen.connection_id) if seen.connection_id else None
+    if not connection or connection.user_id != attempt.user:
         raise InvalidState
     return connection

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from models.database import DatabaseDown, transaction
+from models.database import DatabaseDown
 from models.statement import Statement
 from resolvers import audit
 from resolvers.context import Context
@@ -21,25 +21,27 @@ log = structlog.get_logger("tendon")
 LIFE: Final = timedelta(minutes=10)
 # A spent request answers repeated callbacks for this long.
 REMEMBERED: Final = timedelta(days=7)
-# Each authorize adds one row and takes away up to this many, so the table can't outgrow its use.
+# Each authorize adds one row and takes away up to this many of those past, so the table can't outgrow its use.
 _PURGED_AT_ONCE: Final = 20
 
+# In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
 _PAST: Final = Statement(
     """
-    SELECT state_hash, status FROM authorization_request WHERE purge_after < now() LIMIT $1""",
+    SELECT state_hash, status FROM authorization_request WHERE purge_after < now() ORDER BY purge_after LIMIT :most""",
 )
 _PURGE: Final = Statement(
     """
     DELETE FROM authorization_request WHERE state_hash IN (
         SELECT state_hash FROM authorization_request WHERE purge_after < now() AND status <> 'exchanging'
-        LIMIT $1 FOR UPDATE SKIP LOCKED)""",
+        ORDER BY purge_after LIMIT :most FOR UPDATE SKIP LOCKED)""",
 )
 _ABANDON: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = 'failed', error = $2, verifier = NULL, lease_until = NULL, purge_after = after($3)
-    WHERE state_hash = $1 AND status = 'exchanging' AND lease_until <= now()
+    SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
+    WHERE state_hash = :key AND status = 'exchanging' AND lease_until <= now()
     RETURNING user_id, provider""",
+    audit.RECORDED_OF_ROW,
 )
 
 
@@ -51,12 +53,10 @@ def state_hash(state: str) -> str:
 async def clear_away(context: Context) -> None:
     """Delete some of the requests that are past remembering, and end some whose holder died."""
     try:
-        past = await _PAST.rows(_PURGED_AT_ONCE)
-        for row in past:
-            if row["status"] == "exchanging":
-                await abandon(context, row["state_hash"])
-        if past:
-            await _PURGE.rows(_PURGED_AT_ONCE)
+        for key, status in await _PAST.rows(most=_PURGED_AT_ONCE):
+            if status == "exchanging":
+                await abandon(context, key)
+        await _PURGE.rows(most=_PURGED_AT_ONCE)
     except DatabaseDown as fault:
         # Whoever asked has what they came for. The next one clears away more.
         log.warning("purge.failed", error=fault.reason)
@@ -64,15 +64,9 @@ async def clear_away(context: Context) -> None:
 
 async def abandon(context: Context, key: str) -> None:
     """End a request whose holder died: the code may be spent. Of several who see it, one does it."""
-    async with transaction():
-        row = await _ABANDON.row(key, ProviderUnavailable.code, REMEMBERED.total_seconds())
-        if row:
-            log.warning("claim.abandoned", provider=row["provider"])
-            # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
-            await audit.record(
-                replace(context, caller=None),
-                audit.COMPLETE,
-                subject=row["user_id"],
-                provider=row["provider"],
-                outcome=ProviderUnavailable.code,
-            )
+    # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
+    nobody = replace(context, caller=None)
+    event = audit.event(nobody, audit.COMPLETE, subject=None, provider="", outcome=ProviderUnavailable.code)
+    row = await _ABANDON.row(key=key, remembered=REMEMBERED.total_seconds(), **event)
+    if row:
+        log.warning("claim.abandoned", provider=row[1])

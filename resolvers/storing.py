@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from models.connection import Connection
+from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
 from providers.revocation import revoke
@@ -34,7 +34,7 @@ _MARGIN: Final = 0.5
 _REVOKING: Final = 10.0
 
 
-async def store(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> Connection:
+async def store(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredConnection:
     """The stored connection, with the granted scopes. Tries again for as long as the lease lets it.
 
     When it can't be stored the tokens are revoked, as far as the provider lets us. Raises ServiceUnavailable then, and
@@ -56,14 +56,14 @@ async def store(context: Context, attempt: Attempt, received: Received, scopes: 
 class _Tries:
     """To write what was received. `in_doubt` says that one of them may have done it, though nobody heard so."""
 
-    def __init__(self, context: Context, attempt: Attempt, write: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, context: Context, attempt: Attempt, write: Callable[[], Awaitable[StoredConnection]]) -> None:
         self.in_doubt = False
         self._context = context
         self._attempt = attempt
         self._write = write
         self._failed = 0
 
-    async def until(self, deadline: float) -> Connection:
+    async def until(self, deadline: float) -> StoredConnection:
         """`deadline` is a time of the running loop."""
         provider = self._attempt.registration.provider.slug
         while True:
@@ -77,7 +77,7 @@ class _Tries:
             with self._context.away():
                 await asyncio.sleep(pause)
 
-    async def _try(self, deadline: float, provider: str) -> Connection | None:
+    async def _try(self, deadline: float, provider: str) -> StoredConnection | None:
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._write()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import strawberry
 
-from models.connection import Connection as ConnectionRow
-from models.connection import ConnectionStatus
+from models.connection import ConnectionStatus, StoredConnection
 from providers.provider import Provider as CatalogueEntry
 from providers.provider import provider_id
 from resolvers import directory
@@ -69,7 +68,7 @@ class Provider:
 
 @strawberry.type(description="One user's living link to one provider.")
 class Connection:
-    row: strawberry.Private[ConnectionRow]
+    row: strawberry.Private[StoredConnection]
     id: strawberry.ID
     user_id: strawberry.ID
     provider_id: strawberry.ID
@@ -100,7 +99,7 @@ class Connection:
         return self.row.updated_at
 
     @classmethod
-    def of(cls, row: ConnectionRow) -> Connection:
+    def of(cls, row: StoredConnection) -> Connection:
         return cls(
             row=row,
             id=strawberry.ID(str(row.id)),

@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import asyncpg
 import structlog
-from asyncpg.exceptions import ClientConfigurationError, InternalClientError, InvalidCachedStatementError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import ConnectionWrapper, PoolConnectionWrapper, TransactionContext
 from tortoise.connection import get_connections
 
-from models.engine.down import DatabaseDown, told
+from models.engine.down import told
 from models.engine.limits import Limits
+from models.engine.pool import Pool
+from models.engine.server_faults import BROKEN, breaks, judge, without_doubt
+from models.engine.work import Row, Values, Work
 
 log = structlog.get_logger("tendon")
-
-# Classes and codes of SQLSTATE: connection, authorization, catalogue, resources, operator, system; a standby, a
-# transaction the server ended, a lock not to be had, a right that is missing, a table that is not there.
-_DOWN_CLASSES: Final = frozenset({"08", "28", "3D", "53", "57", "58"})
-_DOWN_CODES: Final = frozenset({"25006", "25P03", "40001", "40P01", "42501", "42703", "42P01", "55P03"})
-# A server that is going down, or a connection that is gone, may have done what it was asked before.
-_DOUBTFUL_CLASSES: Final = frozenset({"08", "57", "58"})
-# By its time-out, a statement was undone.
-_CANCELLED: Final = "57014"
-
-_BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
-
-
-def judge(fault: BaseException) -> DatabaseDown | None:
-    """A broken constraint, a wrong statement or a value that does not fit is a fault of ours and no outage."""
-    name = type(fault).__name__
-    if isinstance(fault, asyncpg.PostgresError):
-        code = str(fault.sqlstate)
-        # A plan from before a migration: asyncpg has forgotten it by now.
-        stale = isinstance(fault, InvalidCachedStatementError)
-        down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
-        in_doubt = code[:2] in _DOUBTFUL_CLASSES and code != _CANCELLED
-        return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
-    # The last is what a connection says that the server ended between two statements.
-    if isinstance(fault, OSError | asyncpg.InterfaceError | InternalClientError) and not isinstance(fault, ValueError):
-        return DatabaseDown(name, in_doubt=True)
-    return None
-
-
-def _without_doubt(fault: BaseException) -> DatabaseDown | None:
-    """Nothing was asked for yet, and whatever keeps us from a connection is an outage."""
-    if isinstance(fault, asyncpg.PostgresError):
-        return DatabaseDown(f"{type(fault).__name__} {fault.sqlstate}")
-    if isinstance(fault, ClientConfigurationError):
-        return DatabaseDown("ClientConfigurationError: sslmode needs a certificate that is not there")
-    down = judge(fault)
-    return down and DatabaseDown(down.reason)
-
-
-def _breaks(fault: BaseException | None) -> bool:
-    """Whether it leaves a connection that answers no more: it would only be waited for."""
-    down = fault if isinstance(fault, DatabaseDown) else fault and judge(fault)
-    return bool(down and down.in_doubt)
 
 
 class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
@@ -72,11 +32,17 @@ class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass
 class Client(AsyncpgDBClient):
     """Connects on demand, so a process starts while the database is away and finds it when it is back."""
 
-    connection_class = _Connection
-
     def __init__(self, limits: Limits, **credentials: Any) -> None:
+        super().__init__(**_bounds(limits.seconds), **credentials)
         self.seconds = limits.seconds
-        super().__init__(minsize=0, maxsize=limits.connections, **_bounds(limits.seconds), **credentials)
+        self.pool = Pool(self._connect, limits.connections, limits.seconds)
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Not before one is needed."""
+
+    async def close(self) -> None:
+        with suppress(*BROKEN):
+            await self.pool.close()
 
     def acquire_connection(self) -> PoolConnectionWrapper[Any]:
         return _Pooled(self, self._pool_init_lock)
@@ -84,25 +50,55 @@ class Client(AsyncpgDBClient):
     def _in_transaction(self) -> TransactionContext:
         return _Context(self)
 
+    async def run(self, work: Work, values: Values) -> Sequence[Row]:
+        """What the statement returns. Raises DatabaseDown."""
+        (step,) = work.steps
+        connection = await self.take()
+        try:
+            rows = await connection.fetch(step.text, *[values[name] for name in step.names])
+        except BaseException as fault:
+            await self.give_back(connection, fault)
+            if down := judge(fault):
+                raise down from fault
+            raise
+        self.pool.give_back(connection)
+        return rows
+
     async def take(self) -> Any:
         """A connection of the pool, to be given back. Raises DatabaseDown, never in doubt."""
-        with told(_without_doubt):
-            if self._pool is None:
-                async with self._pool_init_lock:
-                    if self._pool is None:
-                        await self.create_connection(with_db=True)
-            return await self._pool.acquire(timeout=self.seconds)
+        with told(without_doubt):
+            return await self.pool.take()
 
     async def give_back(self, connection: Any, fault: BaseException | None) -> None:
         """To be used again, rolled back if need be. One that is broken is closed instead."""
-        if self._pool is None:
+        if breaks(fault) or connection.is_closed():
+            self.pool.drop(connection)
             return
-        # What goes wrong here concerns the connection only, and closed it.
-        with suppress(*_BROKEN):
-            if _breaks(fault):
-                connection.terminate()
-            else:
-                await self._pool.release(connection, timeout=self.seconds)
+        try:
+            async with asyncio.timeout(self.seconds):
+                protocol = connection._protocol  # noqa: SLF001
+                if protocol._is_cancelling():  # noqa: SLF001
+                    await protocol._wait_for_cancellation(None)  # noqa: SLF001
+                await connection.reset()
+        except BaseException as later:
+            self.pool.drop(connection)
+            # What goes wrong here concerns the connection only, and closed it.
+            if not isinstance(later, BROKEN):
+                raise
+        else:
+            self.pool.give_back(connection)
+
+    async def _connect(self) -> Any:
+        return await asyncpg.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=self.database,
+            server_settings=self.server_settings,
+            connection_class=_Connection,
+            **self.extra,
+        )
 
 
 def _bounds(seconds: float | None) -> dict[str, Any]:
@@ -155,6 +151,11 @@ class _Held(ConnectionWrapper[Any]):
 
 
 class _Transaction(TransactionWrapper):
+    async def run(self, work: Work, values: Values) -> Sequence[Row]:
+        (step,) = work.steps
+        async with self.acquire_connection() as connection:
+            return await connection.fetch(step.text, *[values[name] for name in step.names])
+
     def acquire_connection(self) -> ConnectionWrapper[Any]:
         return _Held(self._lock, self)
 
@@ -187,9 +188,9 @@ class _Context(TransactionContext):
             if fault is None:
                 with told(judge):
                     await self._transaction.__aexit__(None, None, None)
-            elif not _breaks(fault):
+            elif not breaks(fault):
                 # Whatever failed before matters more than that the connection is broken, too.
-                with suppress(*_BROKEN):
+                with suppress(*BROKEN):
                     await self._transaction.__aexit__(kind, fault, trace)
         except BaseException as later:
             fault = later
@@ -206,7 +207,7 @@ class _Context(TransactionContext):
 async def locked(credentials: dict[str, Any], number: int) -> AsyncGenerator[None]:
     """An advisory lock for as long as the block runs. It goes with the session that holds it. Raises DatabaseDown."""
     named = {name: value for name, value in credentials.items() if name != "limits"}
-    with told(_without_doubt):
+    with told(without_doubt):
         session = await asyncpg.connect(**named, timeout=30)
     try:
         with told(judge):

@@ -1,11 +1,12 @@
-"""SQLite through aiosqlite: one file, and one connection for all tasks of a process."""
+"""SQLite: one file, read and written through two desks; the ORM has a connection of its own beside, by aiosqlite."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -13,14 +14,9 @@ from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 
+from models.engine.desk import Desk, carry_out, judge
 from models.engine.down import DatabaseDown, told
-
-
-def judge(fault: BaseException) -> DatabaseDown | None:
-    """A broken constraint or a wrong statement of ours is no outage. `DatabaseError` itself is a file that is none."""
-    if isinstance(fault, sqlite3.OperationalError) or type(fault) is sqlite3.DatabaseError:
-        return DatabaseDown(getattr(fault, "sqlite_errorname", type(fault).__name__))
-    return None
+from models.engine.work import Row, Values, Work
 
 
 async def _acquire(lock: asyncio.Lock, client: Any) -> None:
@@ -57,6 +53,30 @@ class _Held(ConnectionWrapper[Any]):
 
 
 class Client(SqliteClient):
+    """Readers have a desk for themselves: in SQLite's write-ahead log they need not wait for those who write."""
+
+    def __init__(self, file_path: str, **pragmas: Any) -> None:
+        super().__init__(file_path, **pragmas)
+        seconds = self.pragmas["busy_timeout"] / 1000
+        self._reading = Desk(partial(self._open, seconds), seconds, writes=False)
+        self._writing = Desk(partial(self._open, 0), seconds, writes=True)
+
+    async def run(self, work: Work, values: Values) -> Sequence[Row]:
+        """What the first step returns. Raises DatabaseDown."""
+        return await (self._writing if work.writes else self._reading).run(work, values)
+
+    async def close(self) -> None:
+        await self._writing.close()
+        await self._reading.close()
+        await super().close()
+
+    def _open(self, seconds: float) -> sqlite3.Connection:
+        """`seconds` is how long a statement waits for others."""
+        session = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
+        for pragma, value in [*self.pragmas.items(), ("busy_timeout", int(seconds * 1000))]:
+            session.execute(f"PRAGMA {pragma}={value}")
+        return session
+
     def acquire_connection(self) -> ConnectionWrapper[Any]:
         return _Held(self._lock, self)
 
@@ -65,6 +85,10 @@ class Client(SqliteClient):
 
 
 class _Transaction(SqliteTransactionWrapper):
+    async def run(self, work: Work, values: Values) -> Sequence[Row]:
+        async with self.acquire_connection() as connection:
+            return await connection._execute(carry_out, connection._conn, work, values)  # noqa: SLF001
+
     def acquire_connection(self) -> ConnectionWrapper[Any]:
         return _Held(self._lock, self)
 

@@ -95,7 +95,7 @@ async def test_a_claim_whose_answer_got_lost(line: Line, sandbox: Sandbox, someo
 async def test_a_commit_whose_answer_got_lost(line: Line, sandbox: Sandbox, someone: Person) -> None:
     """The connection is there, and it is this caller's."""
     callback = await begin(line.api, sandbox, someone)
-    line.proxy.cut_replies(b"COMMIT", 1)
+    line.proxy.cut_replies(b"connected", 1)
     answer = await line.api.complete(someone.token, **callback)
     assert line.proxy.sprung
     assert answer.connection["status"] == "connected"
@@ -108,7 +108,7 @@ async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbo
     """The caller is told to start again, but the connection is there, so its tokens are not taken back."""
     callback = await begin(line.api, sandbox, someone)
     revoked = len(await sandbox.calls("sandbox", "revoke"))
-    line.proxy.stall_at_reply(b"COMMIT")
+    line.proxy.stall_at_reply(b"connected")
     async with asyncio.timeout(PATIENCE):
         assert (await line.api.complete(someone.token, **callback)).code == RETRIED
     line.proxy.cut()
@@ -132,7 +132,7 @@ async def test_a_commit_that_is_still_at_work_when_its_line_breaks(
         "FOR EACH ROW EXECUTE FUNCTION slow()"
     )
     callback = await begin(line.api, sandbox, someone)
-    line.proxy.stall_at_reply(b"COMMIT")
+    line.proxy.stall_at_reply(b"connected")
     waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
     async with asyncio.timeout(PATIENCE):
         while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it

@@ -65,7 +65,7 @@ def _of_postgres(database: Postgres) -> Nemeses:
     async def lose_commits(_world: World, history: History, chance: random.Random) -> None:
         """The server commits, and whoever asked never hears of it."""
         with history.disturbance("database commits and the reply is lost"):
-            line.cut_replies(b"COMMIT", chance.randint(1, 4))
+            line.cut_replies(b"connected", chance.randint(1, 4))
             await asyncio.sleep(chance.uniform(0.2, 1))
             line.flow()
 
@@ -73,7 +73,7 @@ def _of_postgres(database: Postgres) -> Nemeses:
         """Whoever asked does not hear of the commit, and can't ask anybody whether it was, for longer than a lease or
         not."""
         with history.disturbance("database commits and falls silent"):
-            line.stall_at_reply(b"COMMIT")
+            line.stall_at_reply(b"connected")
             try:
                 await asyncio.sleep(chance.choice((1, 3, 7)))
             finally:

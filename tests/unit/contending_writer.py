@@ -26,6 +26,7 @@ from resolvers.redirects import RedirectAllowList
 
 REDIRECT_URI = "https://app.example/cb"
 USERS = 5
+AT_ONCE = 5
 
 
 def resources() -> Resources:
@@ -59,8 +60,9 @@ async def main(url: str, name: str, rounds: int) -> None:
     shared = resources()
     async with opened(url):
         await asyncio.to_thread(_wait_for_the_others)
-        for number in range(rounds):
-            await connect(shared, f"user-{number % USERS}", f"{name}-{number}")
+        for first in range(0, rounds, AT_ONCE):
+            numbers = range(first, first + AT_ONCE)
+            await asyncio.gather(*(connect(shared, f"user-{number % USERS}", f"{name}-{number}") for number in numbers))
 
 
 def _wait_for_the_others() -> None:

@@ -13,7 +13,7 @@ class CancelledAt:
     `suspensions` says how often it has waited so far.
     """
 
-    def __init__(self, work: Coroutine[Any, Any, None], places: Collection[int]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], places: Collection[int]) -> None:
         self.suspensions = 0
         self._work = work
         self._places = places
@@ -46,7 +46,7 @@ def _throwing(running: Generator[Any, Any, None], thrown: BaseException) -> Call
     return lambda: running.throw(thrown)
 
 
-async def run_and_cancel(work: Coroutine[Any, Any, None], *places: int) -> tuple[bool, int]:
+async def run_and_cancel(work: Coroutine[Any, Any, Any], *places: int) -> tuple[bool, int]:
     """Run `work` in a task of its own. Returns whether it came to its end, and how often it waited."""
     cancelled_at = CancelledAt(work, places)
 

@@ -13,7 +13,7 @@ import pytest
 from suspended import run_and_cancel
 from test_transactions import assert_usable
 
-from models.connection import Connection
+from models.connection import StoredConnection
 from models.database import opened
 from models.migrating import migrate
 from models.vault import Vault
@@ -50,7 +50,7 @@ class World:
         back = await self.sandbox.approve(authorization.url)
         return Callback("sandbox", back["code"], back["state"], REDIRECT_URI, back["iss"])
 
-    async def complete(self, user: str, callback: Callback) -> Connection:
+    async def complete(self, user: str, callback: Callback) -> StoredConnection:
         async with asyncio.timeout(PATIENCE):
             return await complete_connection(self.context(user), callback)
 

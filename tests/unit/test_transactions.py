@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from suspended import run_and_cancel
@@ -67,10 +68,10 @@ async def assert_usable(url: str) -> None:
 
 def assert_none_is_taken() -> None:
     """Every connection of the pool is there again, in no transaction."""
-    pool = get_connections().get("default")._pool
-    assert pool is not None
-    assert pool._queue.qsize() == pool.get_max_size()
-    assert not any(holder._con.is_in_transaction() for holder in pool._holders if holder._con)
+    client: Any = get_connections().get("default")
+    pool = client.pool
+    assert pool.places == Limits().connections
+    assert not any(connection.is_in_transaction() for connection in pool.idle)
 
 
 async def test_all_or_nothing(url: str) -> None:

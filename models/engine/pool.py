@@ -1,0 +1,108 @@
+"""Connections to a server, lent to one statement or transaction at a time; the one that came back last goes first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+# Seconds after which the server gets a connection back that nobody needed.
+_IDLE: Final = 300.0
+
+
+class Pool:
+    """At most `size` connections, made by `connect` on demand. `seconds` bounds the wait for one."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]], size: int, seconds: float | None) -> None:
+        self._connect = connect
+        self._seconds = seconds
+        self._free = size
+        self._idle: list[Any] = []
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._closed = False
+
+    @property
+    def places(self) -> int:
+        """How many could be lent at once, now."""
+        return self._free + len(self._idle)
+
+    @property
+    def idle(self) -> tuple[Any, ...]:
+        return tuple(self._idle)
+
+    async def take(self) -> Any:
+        """To be given back or dropped. Raises TimeoutError, and what `connect` raises."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._free += 1
+        if self._free:
+            self._free -= 1
+            return await self._new()
+        async with asyncio.timeout(self._seconds):
+            return await self._turn() or await self._new()
+
+    def give_back(self, connection: Any) -> None:
+        """One that is in order."""
+        if self._closed or connection.is_closed():
+            self.drop(connection)
+            return
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(connection)
+                return
+        connection.idle_since = now = monotonic()
+        self._idle.append(connection)
+        if self._idle[0].idle_since < now - _IDLE:
+            self.drop(self._idle.pop(0))
+
+    def drop(self, connection: Any) -> None:
+        """One that is broken, or not needed any more. Another may be made in its place."""
+        connection.terminate()
+        self._leave_place()
+
+    async def close(self) -> None:
+        """Those that are lent are closed as they come back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().close(timeout=5)
+
+    async def _new(self) -> Any:
+        try:
+            return await self._connect()
+        except BaseException:
+            self._leave_place()
+            raise
+
+    async def _turn(self) -> Any:
+        """A connection, or None for a place to make one."""
+        turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except BaseException:
+            self._pass_on(turn)
+            raise
+
+    def _pass_on(self, turn: asyncio.Future[Any]) -> None:
+        """It may have come in the moment in which its receiver left."""
+        if turn.cancelled():
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+        elif turn.result() is None:
+            self._leave_place()
+        else:
+            self.give_back(turn.result())
+
+    def _leave_place(self) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        self._free += 1

@@ -1,0 +1,163 @@
+"""Writers of one process on one SQLite file: those who wait share a COMMIT, and hear of it alike."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from models.database import DatabaseDown, Limits, opened
+from models.migrating import migrate
+from models.statement import Statement
+
+PATIENCE = 20
+NOTE = Statement(
+    """
+    INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
+    VALUES (now(), 'test', 'oura', '[]', :text, :name) RETURNING id"""
+)
+ROOM = Statement("PRAGMA max_page_count = 100")
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    await migrate(f"sqlite://{tmp_path}/tendon.db")
+    return tmp_path / "tendon.db"
+
+
+@pytest.fixture
+async def file(path: Path) -> AsyncGenerator[Path]:
+    async with opened(f"sqlite://{path}"):
+        yield path
+
+
+async def note(name: str, text: str = "ok") -> None:
+    await NOTE.rows(name=name, text=text)
+
+
+def names(path: Path) -> list[str]:
+    """Of what was written, in its order."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as outside:
+        return [name for (name,) in outside.execute("SELECT request_id FROM audit_event ORDER BY id")]
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Another process writes meanwhile."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as outside:
+        outside.execute("BEGIN IMMEDIATE")
+        yield
+        outside.execute("ROLLBACK")
+
+
+def commits(path: Path) -> int:
+    """In the write-ahead log: https://www.sqlite.org/fileformat2.html#walformat."""
+    log = path.with_name(f"{path.name}-wal").read_bytes()
+    frame = 24 + int.from_bytes(log[8:12])
+    heads = [log[start : start + 24] for start in range(32, len(log), frame)]
+    return sum(1 for head in heads if head[8:16] == log[16:24] and any(head[4:8]))
+
+
+async def test_those_who_wait_share_a_commit(file: Path) -> None:
+    await note("first")
+    before = commits(file)
+    with locked(file):
+        tasks = [asyncio.create_task(note(f"{number:02}")) for number in range(40)]
+        # One of them waits for the lock by then, and the others for it.
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*tasks)
+    assert names(file) == ["first", *(f"{number:02}" for number in range(40))]
+    assert commits(file) - before <= 3
+
+
+async def test_who_leaves_before_their_turn_has_written_nothing(file: Path) -> None:
+    with locked(file):
+        begun = asyncio.create_task(note("begun"))
+        await asyncio.sleep(0.1)
+        waiting, staying = asyncio.create_task(note("waiting")), asyncio.create_task(note("staying"))
+        await asyncio.sleep(0.1)
+        begun.cancel()
+        waiting.cancel()
+        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        await staying
+    # What had begun goes on to its end.
+    assert names(file) == ["begun", "staying"]
+
+
+async def test_a_lock_that_is_not_to_be_had(path: Path) -> None:
+    async with opened(f"sqlite://{path}", Limits(seconds=0.2)):
+        with locked(path):
+            async with asyncio.timeout(PATIENCE):
+                answers = await asyncio.gather(*(note(f"{number}") for number in range(200)), return_exceptions=True)
+            assert {(type(one), str(one), getattr(one, "in_doubt", None)) for one in answers} == {
+                (DatabaseDown, "SQLITE_BUSY", False)
+            }
+            # Who only reads is not concerned.
+            assert await Statement("SELECT count(*) FROM audit_event").row() == (0,)
+        await note("afterwards")
+    assert names(path) == ["afterwards"]
+
+
+async def test_no_room_for_one_of_them(file: Path) -> None:
+    """The others are written all the same."""
+    await ROOM.rows()
+    with locked(file):
+        small = [asyncio.create_task(note(f"{number}")) for number in range(3)]
+        large = asyncio.create_task(note("large", "x" * 1_000_000))
+        rest = [asyncio.create_task(note(f"{number}")) for number in range(3, 6)]
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*small, *rest)
+        with pytest.raises(DatabaseDown, match="SQLITE_FULL") as raised:
+            await large
+    assert not raised.value.in_doubt
+    assert sorted(names(file)) == [f"{number}" for number in range(6)]
+
+
+async def test_the_end_comes_after_what_waits(path: Path) -> None:
+    async with opened(f"sqlite://{path}"):
+        tasks = [asyncio.create_task(note(f"{number:03}")) for number in range(150)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert len(names(path)) == 150
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from models.database import DatabaseDown, opened
+from models.statement import Statement
+
+NOTE = Statement('''INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
+    VALUES (now(), 'test', 'oura', '[]', :text, 'x') RETURNING id''')
+
+async def main(url):
+    async with opened(url):
+        await NOTE.rows(text="ok")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
+        answers = await asyncio.gather(*(NOTE.rows(text="x" * 70_000) for _ in range(20)), return_exceptions=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        print(sorted({f"{type(one).__name__} {one} {one.in_doubt}" for one in answers}))
+        print(*await Statement("SELECT count(*) FROM audit_event").row())
+        async with asyncio.timeout(5):
+            await NOTE.rows(text="ok")
+        print(*await Statement("SELECT count(*) FROM audit_event").row())
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_a_full_disk_at_the_commit(path: Path) -> None:
+    """All who shared it hear so, nothing of theirs is written, and it works again when there is room."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, f"sqlite://{path}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == ["['DatabaseDown SQLITE_IOERR_WRITE True']", "1", "2"], done.stderr

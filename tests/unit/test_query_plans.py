@@ -1,0 +1,156 @@
+"""No statement may cost more when there are more rows: each one that the code has is found, wherever it stands, and the
+engines say how they would run it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import AsyncGenerator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.fields import DatetimeField, IntField, UUIDField
+from tortoise.models import Model
+
+import models
+import resolvers
+from models.audit_event import AuditEvent
+from models.authorization_request import AuthorizationRequest
+from models.connection import Connection
+from models.database import opened
+from models.migrating import migrate
+from models.statement import Statement
+from models.vault_key import VaultKey
+from tests.conftest import new_database
+from tests.databases import ENGINES
+from tests.unit.query_plans import Planner, PostgresPlanner, SqlitePlanner
+
+M = TypeVar("M", bound=Model)
+
+MODELS: dict[str, type[Model]] = {one.__name__: one for one in (AuditEvent, AuthorizationRequest, Connection, VaultKey)}
+ROOMS = (models, resolvers)
+# One request in so many may be cleared away.
+PAST = 10
+QUERIES = {"all", "exclude", "exists", "filter", "first", "get", "get_or_none"}
+
+
+def _statements() -> dict[str, Statement]:
+    """Each by its module and name."""
+    found: dict[int, tuple[str, Statement]] = {}
+    for room in ROOMS:
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                if isinstance(value, Statement):
+                    found.setdefault(id(value), (f"{module.name}.{name}", value))
+    return dict(found.values())
+
+
+def _calls() -> Iterator[ast.Call]:
+    for room in ROOMS:
+        for path in Path(room.__path__[0]).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _queries() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A model and what its rows are looked for by, as the ORM is asked."""
+    for call in _calls():
+        match call.func:
+            case ast.Attribute(value=ast.Name(id=model), attr=attr) if model in MODELS and attr in QUERIES:
+                yield model, tuple(sorted(keyword.arg or "" for keyword in call.keywords))
+            case _:
+                pass
+
+
+STATEMENTS = _statements()
+ASKED = sorted(set(_queries()))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Planner]:
+    """Some thousand rows in each table."""
+    EXECUTOR_CACHE.clear()
+    database = await new_database(request, tmp_path_factory.mktemp("plans"), request.param)
+    await migrate(database.url)
+    async with opened(database.url):
+        await _fill(AuthorizationRequest, _request)
+        await _fill(Connection, _connection)
+        await _fill(AuditEvent, _event)
+        planner = {"sqlite": SqlitePlanner, "postgres": PostgresPlanner}[request.param](database)
+        await planner.analyze()
+        yield planner
+
+
+async def _fill(model: type[M], row: Callable[[int], dict[str, Any]]) -> None:
+    await model.bulk_create([model(**row(number)) for number in range(5000)], batch_size=500)
+
+
+def _request(number: int) -> dict[str, Any]:
+    """As wide as they come: of narrow rows a server rather reads a whole table."""
+    moment = datetime(2099 if number % PAST else 2020, 1, 1, tzinfo=UTC)
+    status = ("pending", "exchanging", "completed", "failed")[number % 4]
+    whose = {"user_id": f"user-{number % 1000}", "provider": "p", "redirect_uri": "https://app.example/oauth/callback"}
+    hashes = {"state_hash": f"{number:064}", "registration": "r" * 64, "code_hash": f"{number:064}"}
+    moments = dict.fromkeys(("created_at", "expires_at", "purge_after"), moment)
+    return {"scopes": ["sleep"], "status": status, "verifier": bytes(100), **whose, **hashes, **moments}
+
+
+def _connection(number: int) -> dict[str, Any]:
+    scopes: dict[str, list[str]] = {"requested_scopes": [], "granted_scopes": []}
+    moments = dict.fromkeys(("created_at", "updated_at"), datetime(2026, 1, 1, tzinfo=UTC))
+    whose = {"user_id": f"user-{number % 800}", "provider": f"p{number // 800}", "status": "connected"}
+    return {"id": uuid4(), **whose, **scopes, **moments}
+
+
+def _event(number: int) -> dict[str, Any]:
+    told = {"action": "complete", "provider": "p", "scopes": [], "outcome": "ok", "request_id": f"{number}"}
+    return {"at": datetime(2026, 1, 1, tzinfo=UTC), "subject": f"user-{number % 1000}", **told}
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+async def test_a_statement_reaches_rows_by_an_index(planner: Planner, name: str) -> None:
+    assert await _faults(planner, STATEMENTS[name]) == set()
+
+
+async def _faults(planner: Planner, statement: Statement) -> set[str]:
+    """Of all that it is made of."""
+    return {fault for step in statement._works[planner.engine].steps for fault in await planner.faults(step.text)}
+
+
+@pytest.mark.parametrize(("model", "by"), ASKED, ids=lambda part: part if isinstance(part, str) else "-".join(part))
+async def test_what_the_orm_is_asked_reaches_rows_by_an_index(
+    planner: Planner, model: str, by: tuple[str, ...]
+) -> None:
+    fields = MODELS[model]._meta.fields_map
+    query = MODELS[model].filter(**{name: _sample(fields[name.split("__")[0]]) for name in by})
+    assert await planner.faults(query.sql(params_inline=True)) == set()
+
+
+def _sample(field: Any) -> Any:
+    samples: dict[type[Any], Any] = {UUIDField: uuid4(), IntField: 1, DatetimeField: datetime.now(UTC)}
+    return samples.get(type(field), "x")
+
+
+def test_every_statement_of_the_code_was_found() -> None:
+    written = [call for call in _calls() if isinstance(call.func, ast.Name) and call.func.id == Statement.__name__]
+    assert len(STATEMENTS) == len(written) > 0
+    assert ASKED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM connection WHERE account = :account",
+        "SELECT * FROM connection WHERE provider = :provider",
+        "SELECT COUNT(*) FROM audit_event",
+        "DELETE FROM authorization_request WHERE purge_after < now()",
+        "UPDATE authorization_request SET error = :error WHERE owner = :owner AND status = 'exchanging'",
+    ],
+)
+async def test_a_statement_that_reads_a_whole_table_would_be_seen(planner: Planner, text: str) -> None:
+    assert await _faults(planner, Statement(text))
