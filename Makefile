@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture bench clean
+.PHONY: run test lint types layers sdl lock vendor migrations torture bench growth regression clean
 
 run: $(READY)
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon migrate
@@ -24,12 +24,20 @@ torture: $(READY)
 		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
 	done
 
-# Tendon beside the floor and its peers at the same work, on both engines: half an hour on a machine that does nothing
+# Tendon beside the floor and its peers at the same work, on both engines: a quarter of an hour on a machine that does nothing
 # else. `make bench QUICK=1` proves in two minutes that it works. ROUNDS, SECONDS, ENGINES and PEERS say how:
 # `make bench ROUNDS=3 SECONDS=2 ENGINES=sqlite PEERS="apollo yoga"`; PEERS=floor is Tendon and the floor alone.
 bench: $(READY)
 	$(BIN)/python -m benchmarks --engines $(ENGINES) $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+# How cost grows with processes, rows and lists. `make growth QUICK=1` proves in two minutes that it works.
+growth: $(READY)
+	$(BIN)/python -m benchmarks.growth --engines $(ENGINES) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+# Fails when Tendon has become slower: CPU in times of the floor's, never seconds.
+regression: $(READY)
+	$(BIN)/python -m benchmarks.regression
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +18,11 @@ from benchmarks.chart import draw
 from benchmarks.databases import Engine, open_engine
 from benchmarks.installing import missing, prepare, scratch
 from benchmarks.plan import Plan, read_plan
+from benchmarks.proc import stand_aside
+from benchmarks.progress import say
 from benchmarks.report import Report, surroundings
 from benchmarks.rounds import Body, Contest, Sample
-from benchmarks.stage import Provider, Stage, WrongAnswer
-
-_BEGAN = time.monotonic()
+from benchmarks.stage import WrongAnswer, stage_on
 
 
 @dataclass
@@ -33,13 +32,6 @@ class Found:
     samples: list[Sample] = field(default_factory=list[Sample])
     bodies: list[Body] = field(default_factory=list[Body])
     engines: dict[str, str] = field(default_factory=dict[str, str])
-
-
-def say(what: str) -> None:
-    """Progress: on a terminal one line that changes, else a line each."""
-    minutes, seconds = divmod(int(time.monotonic() - _BEGAN), 60)
-    end, start = ("", "\r\x1b[K") if sys.stderr.isatty() else ("\n", "")
-    print(f"{start}{minutes:3}:{seconds:02} {what}", end=end, file=sys.stderr, flush=True)
 
 
 def ready(plan: Plan) -> Plan:
@@ -68,12 +60,8 @@ def run(plan: Plan) -> Report:
 
 
 def _contest(plan: Plan, engine: Engine, folder: Path, found: Found) -> None:
-    provider = Provider(folder / engine.name)
-    try:
-        stage = Stage(engine, provider, folder)
+    with stage_on(engine, folder) as stage:
         samples, bodies = Contest(plan, stage, lambda what: say(f"{engine.name}: {what}")).run()
-    finally:
-        provider.close()
     found.samples += samples
     found.bodies += bodies
     found.engines[engine.name] = f"{engine.version}; {engine.durability}"
@@ -82,6 +70,7 @@ def _contest(plan: Plan, engine: Engine, folder: Path, found: Found) -> None:
 def main() -> None:
     prepare()
     plan = ready(read_plan())
+    stand_aside()
     try:
         made = run(plan)
     except WrongAnswer as fault:

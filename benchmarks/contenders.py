@@ -17,7 +17,8 @@ _NODE_PEERS = Path(__file__).parent / "peers" / "node"
 
 @dataclass(frozen=True)
 class Contender:
-    """`command` has `{port}` where the port goes. `ready` is what answers 200 once it can work."""
+    """`command` has `{port}` where the port goes. `ready` is what answers 200 once it can work. What is not `ours` is a
+    peer, and told the work by the harness."""
 
     name: str
     title: str
@@ -27,6 +28,7 @@ class Contender:
     operations: tuple[str, ...] = OPERATIONS
     settings: dict[str, str] = field(default_factory=dict[str, str])
     ready: str = "/readyz"
+    ours: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +55,7 @@ def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str
 
 CONTENDERS = (
     Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor")),
-    Contender("tendon", "Tendon", "", (str(TENDON), "serve", "--port", "{port}"), (REST, GRAPHQL)),
+    Contender("tendon", "Tendon", "", (str(TENDON), "serve", "--port", "{port}"), (REST, GRAPHQL), ours=True),
     _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST),
     _node("fastify-fetch", "Fastify, fetch", "fastify.js", REST, by="fetch"),
     _node("apollo", "Apollo Server, undici.request", "apollo.js", GRAPHQL),

@@ -1,6 +1,6 @@
 """The load generator: a process of its own that asks, checks every answer, and says how long they took.
 
-It reads one Job as JSON from standard input and writes one Result as JSON to standard output.
+Each line that it reads is a Job as JSON, each line that it writes the job's Result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _SHOWN = 3
 class Job:
     """Requests with the numbers from `first` up to `last`, for at most `seconds`.
 
-    `width` are under way at any time; or, with `rate`, so many begin a second, whatever comes back.
+    `width` are under way at any time; or, with `rate`, so many begin a second, whatever comes back. `listed` is how
+    many connections those have who ask for theirs.
     """
 
     port: int
@@ -39,6 +40,7 @@ class Job:
     seconds: float
     width: int = 32
     rate: float | None = None
+    listed: int = workload.LISTED
 
 
 @dataclass
@@ -87,9 +89,10 @@ class Load:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.request = workload.request(job.operation, job.interface)
+        self.request = workload.request(job.operation, job.interface, job.listed)
         self.result = Result(next=job.first)
-        self._fits = workload.check(job.operation, job.interface)
+        self._fits = workload.check(job.operation, job.interface, job.listed)
+        self._lines: list[Line] = []
         self._waits: list[float] = []
         self._under_way = 0
         self._idle: list[Line] = []
@@ -107,7 +110,10 @@ class Load:
             await self._pour(self.job.rate)
         async with asyncio.timeout(self.job.seconds + _PATIENCE):
             await self._ended.wait()
-        return self._told(perf_counter() - began)
+        seconds = perf_counter() - began
+        for line in self._lines:
+            line.transport.close()
+        return self._told(seconds)
 
     def answered(self, line: Line, number: int, answer: Message) -> None:
         self._waits.append(line.used - line.due)
@@ -169,7 +175,9 @@ class Load:
 
     async def _line(self) -> Line:
         loop = asyncio.get_running_loop()
-        return (await loop.create_connection(lambda: Line(self), "127.0.0.1", self.job.port))[1]
+        _, line = await loop.create_connection(lambda: Line(self), "127.0.0.1", self.job.port)
+        self._lines.append(line)
+        return line
 
     def _told(self, seconds: float) -> Result:
         ordered = sorted(self._waits) or [0.0]
@@ -184,8 +192,9 @@ async def run(job: Job) -> Result:
 
 
 def main() -> None:
-    members: dict[str, Any] = json.load(sys.stdin)
-    print(json.dumps(asdict(uvloop.run(run(Job(**members))))))
+    for given in sys.stdin:
+        members: dict[str, Any] = json.loads(given)
+        print(json.dumps(asdict(uvloop.run(run(Job(**members))))), flush=True)
 
 
 if __name__ == "__main__":

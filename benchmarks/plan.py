@@ -32,7 +32,7 @@ class Plan:
 def read_plan(arguments: list[str] | None = None) -> Plan:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=float, default=1.2)
     parser.add_argument("--warm", type=float, default=10)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)

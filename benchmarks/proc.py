@@ -21,6 +21,11 @@ Cpu = dict[int, float]
 """CPU seconds by process."""
 
 
+def stand_aside() -> None:
+    """Leave the server's core to whoever is measured: this process, and what it starts, stays on the others."""
+    os.sched_setaffinity(0, OTHERS)
+
+
 @contextmanager
 def pinned(cores: set[int]) -> Generator[None]:
     """What is started in this block stays on these cores."""

@@ -16,6 +16,8 @@ from benchmarks.verify import verify
 
 WIDTH = 32
 
+# Latencies are taken in every second round: three of five say enough.
+_LATENCIES = 2
 # Callbacks that are made ready for a second of which nobody knows yet how many there will be.
 _GUESS = 4000
 
@@ -92,24 +94,37 @@ class Contest:
             self._bodies[name][when] = proc.memory_mb(runner.pid)
 
     def _warm(self) -> None:
-        """The whole time for what is most work, a third for the rest: Node's compiler takes its time."""
+        """The whole time for what is most work, a quarter for the rest: Node's compiler takes its time."""
         for entry in self._entries:
-            seconds = self._plan.warm / (1 if entry.operation == "callback" else 3)
+            seconds = self._plan.warm / (1 if entry.operation == "callback" else 4)
             self._say(f"warming up {entry.contender}, {entry.operation} by {entry.interface}")
             self._rates[entry] = _GUESS
             self._measure(-1, entry, "32", seconds, width=WIDTH)
 
     def _round(self, number: int) -> Iterator[Sample]:
+        latencies = number % _LATENCIES == 0
+        self._make_due(latencies=latencies)
         order = random.Random(number).sample(self._entries, len(self._entries))
         for place, entry in enumerate(order):
             done = f"round {number + 1} of {self._plan.rounds}, {place + 1} of {len(order)}"
             self._say(f"{done}: {entry.contender}, {entry.operation} by {entry.interface}")
             yield self._measure(number, entry, "32", self._plan.seconds, width=WIDTH)
-            if entry.operation == "callback":
+            if latencies and entry.operation == "callback":
                 yield from self._latencies(number, entry)
 
+    def _make_due(self, *, latencies: bool) -> None:
+        """The callbacks of a whole round at once: the engine works them in while nobody is measured."""
+        for name, runner in self._runners.items():
+            rates = [
+                rate for entry, rate in self._rates.items() if (entry.contender, entry.operation) == (name, "callback")
+            ]
+            turns = sum(rate * 1.6 * self._plan.seconds + 200 for rate in rates)
+            waits = sum((rate * 2.1 + self._plan.rate) * self._plan.seconds + 600 for rate in rates)
+            self._say(f"callbacks for {name}")
+            runner.seed(int(turns + (waits if latencies else 0)))
+
     def _latencies(self, number: int, entry: Entry) -> Iterator[Sample]:
-        seconds, half = self._plan.seconds / 2, self._rates[entry] / 2
+        seconds, half = self._plan.seconds, self._rates[entry] / 2
         yield self._measure(number, entry, "1", seconds, width=1)
         yield self._measure(number, entry, "fixed", seconds, rate=self._plan.rate)
         yield self._measure(number, entry, "half", seconds, rate=half)
@@ -118,12 +133,8 @@ class Contest:
         runner = self._runners[entry.contender]
         if entry.operation == "callback":
             runner.seed(int((how.get("rate") or self._rates[entry] * 1.6) * seconds) + 200)
-        before = proc.cpu(runner.pid), self._stage.engine.cpu()
-        result = runner.load(entry.operation, entry.interface, seconds, **how)
-        after = proc.cpu(runner.pid), self._stage.engine.cpu()
-        cpu, engine_cpu = (
-            proc.spent(*looks) / max(result.answered, 1) * 1e6 for looks in zip(before, after, strict=True)
-        )
+        cost = runner.cost(entry.operation, entry.interface, seconds, **how)
+        result = cost.result
         rate = result.answered / result.seconds
         if load == "32":
             self._rates[entry] = rate
@@ -134,8 +145,8 @@ class Contest:
             contender=entry.contender,
             interface=entry.interface,
             load=load,
-            cpu=cpu,
-            engine_cpu=engine_cpu,
+            cpu=cost.cpu,
+            engine_cpu=cost.engine_cpu,
             rate=rate,
             p50=result.p50,
             p99=result.p99,

@@ -30,8 +30,8 @@ _CONNECTION: Final = (
 )
 
 
-def listed_slugs() -> list[str]:
-    return [f"p{number:03}" for number in range(workload.LISTED)]
+def listed_slugs(listed: int = workload.LISTED) -> list[str]:
+    return [f"p{number:03}" for number in range(listed)]
 
 
 def seed_requests(database: Database, vault: Vault, registration: str, first: int, last: int) -> None:
@@ -39,9 +39,9 @@ def seed_requests(database: Database, vault: Vault, registration: str, first: in
     database.insert("authorization_request", _REQUEST, _requests(vault, registration, first, last))
 
 
-def seed_lists(database: Database, vault: Vault) -> None:
-    """For every reader one connection to each of the listed providers."""
-    database.insert("connection", _CONNECTION, _connections(vault))
+def seed_lists(database: Database, vault: Vault, listed: int = workload.LISTED) -> None:
+    """For every reader one connection to each of so many providers."""
+    database.insert("connection", _CONNECTION, _connections(vault, listed))
 
 
 def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterator[Record]:
@@ -52,10 +52,10 @@ def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterato
         yield (*bound, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
 
 
-def _connections(vault: Vault) -> Iterator[Record]:
+def _connections(vault: Vault, listed: int) -> Iterator[Record]:
     for number in range(workload.READERS):
-        user = workload.reader(number)
-        for at, slug in enumerate(listed_slugs()):
+        user = workload.reader(number, listed)
+        for at, slug in enumerate(listed_slugs(listed)):
             tokens = [
                 vault.seal(workload.access_token(at), table="connection", row=seal_row(user, slug), column=column)
                 for column in ("access_token", "refresh_token")

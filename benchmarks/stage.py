@@ -10,14 +10,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import proc, workload
 from benchmarks.contenders import Contender
 from benchmarks.databases import Database, Engine
+from benchmarks.generator import GeneratorEnded, LoadGenerator
 from benchmarks.installing import ROOT
 from benchmarks.load import Job, Result
 from benchmarks.seeding import listed_slugs, seed_lists, seed_requests
@@ -32,7 +34,12 @@ POOL = 10
 """Connections to PostgreSQL, as Tendon's default is."""
 
 _KEY_ID = "bench"
-_PATIENCE = 60.0
+
+PATIENCE = 60.0
+"""Seconds for a contender to start, and the longest turn."""
+
+# Seconds between two looks at a contender that starts: a hundredth of what the quickest takes.
+_PAUSE = 0.002
 
 
 class WrongAnswer(Exception):
@@ -44,9 +51,8 @@ class Provider:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        with proc.pinned(proc.OTHERS):
-            command = [sys.executable, "-m", "benchmarks.provider_stub", str(self.port)]
-            self._process = subprocess.Popen(command, cwd=ROOT)
+        command = [sys.executable, "-m", "benchmarks.provider_stub", str(self.port)]
+        self._process = subprocess.Popen(command, cwd=ROOT)
         self.key = os.urandom(32)
         self.vault = Vault({_KEY_ID: self.key})
         self.settings = self._write(folder / "catalogue")
@@ -85,19 +91,22 @@ class Provider:
 
 
 class Stage:
-    """One engine. `template` is migrated and has what is listed."""
+    """One engine. Its template is migrated and has, for each of `lists`, users with so many connections."""
 
-    def __init__(self, engine: Engine, provider: Provider, folder: Path) -> None:
+    def __init__(
+        self, engine: Engine, provider: Provider, generator: LoadGenerator, folder: Path, lists: Iterable[int]
+    ) -> None:
         self.engine = engine
         self.provider = provider
-        self.folder = folder / engine.name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._template = engine.create("template")
+        self.generator = generator
+        self.folder = folder
+        self._template = self.engine.create(f"{folder.name}-template")
         settings = provider.settings | {"TENDON_DATABASE_URL": self._template.url}
         migrated = tendon("migrate", cwd=self.folder, settings=settings)
         if migrated.returncode:
             raise RuntimeError(migrated.stderr)
-        seed_lists(self._template, provider.vault)
+        for listed in lists:
+            seed_lists(self._template, provider.vault, listed)
 
     def database(self, name: str) -> Database:
         return self.engine.create(name, self._template)
@@ -126,11 +135,37 @@ class Stage:
         }
 
 
-class Runner:
-    """A contender on a stage. `completed` and `authorized` are what it said it did."""
+@contextmanager
+def stage_on(
+    engine: Engine, folder: Path, lists: Iterable[int] = (workload.LISTED,), name: str = "stage"
+) -> Generator[Stage]:
+    """With a provider and a generator, for as long as the block runs. An engine may have several by different names."""
+    with ExitStack() as stack:
+        folder = folder / engine.name / name
+        provider = Provider(folder)
+        stack.callback(provider.close)
+        generator = LoadGenerator()
+        stack.callback(generator.close)
+        yield Stage(engine, provider, generator, folder, lists)
 
-    def __init__(self, contender: Contender, stage: Stage) -> None:
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU microseconds a request: `cpu` of the contender's processes, `engine_cpu` of the database server's.
+    `done` is what `growth.py` counts besides."""
+
+    result: Result
+    cpu: float
+    engine_cpu: float
+    done: float = 0
+
+
+class Runner:
+    """A contender on a stage, on these cores. `completed` and `authorized` are what it said it did."""
+
+    def __init__(self, contender: Contender, stage: Stage, cores: set[int] = proc.SERVER) -> None:
         self.contender = contender
+        self._cores = cores
         self.stage = stage
         self.database = stage.database(contender.name)
         self.completed = self.authorized = self.exchanged = 0
@@ -143,12 +178,12 @@ class Runner:
         return self._process.pid
 
     def start(self) -> float:
-        """Seconds until its first 200."""
+        """Seconds until its first 200, as exactly as the pause between two looks. We look from another core."""
         self.port = free_port()
         command = [part.replace("{port}", str(self.port)) for part in self.contender.command]
         settings = self._settings | {"PORT": str(self.port)}
         began = time.perf_counter()
-        with proc.pinned(proc.SERVER), self._log.open("ab") as log:
+        with proc.pinned(self._cores), self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=log, stderr=log)
         _until(self._ready, self.contender.name, self._log, self._process)
         return time.perf_counter() - began
@@ -157,12 +192,24 @@ class Runner:
         self._process.terminate()
         self._process.wait(timeout=60)
 
-    def load(self, operation: str, interface: str, seconds: float, **how: Any) -> Result:
-        """Let it work. `how` are members of Job. Raises WrongAnswer."""
+    def cost(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Cost:
+        """As `load`, and what it took."""
+        before = proc.cpu(self.pid), self.stage.engine.cpu()
+        result = self.load(operation, interface, seconds, count, **how)
+        after = proc.cpu(self.pid), self.stage.engine.cpu()
+        spent = (proc.spent(*looks) / max(result.answered, 1) * 1e6 for looks in zip(before, after, strict=True))
+        return Cost(result, *spent)
+
+    def load(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Result:
+        """Let it work, for at most so many requests. `how` are members of Job. Raises WrongAnswer."""
         first, last = (self._due, self._seeded) if operation == "callback" else (0, 1 << 30)
+        last = last if count is None else min(last, first + count)
         job = Job(self.port, operation, interface, first, last, seconds, **how)
         before = self.stage.provider.exchanged()
-        result = _loaded(job)
+        try:
+            result = self.stage.generator.load(job)
+        except GeneratorEnded as fault:
+            raise WrongAnswer(f"{self.contender.name}: {fault}") from fault
         self.exchanged += self.stage.provider.exchanged() - before
         if result.wrong:
             said = self._log.read_text(errors="replace")[-2000:]
@@ -186,7 +233,7 @@ class Runner:
             self.authorized += result.answered
 
     def _set_up(self) -> dict[str, str]:
-        if self.contender.name == "tendon":
+        if self.contender.ours:
             return self.stage.provider.settings | {"TENDON_DATABASE_URL": self.database.url}
         path = self.stage.folder / f"{self.contender.name}.json"
         path.write_text(json.dumps(self.stage.work(self.database)))
@@ -194,23 +241,6 @@ class Runner:
 
     def _ready(self) -> bool:
         return _get(self.port, self.contender.ready)[0] == http.HTTPStatus.OK
-
-
-def _loaded(job: Job) -> Result:
-    """From a process of its own, so that what the generator costs is no part of anything."""
-    with proc.pinned(proc.OTHERS):
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load"],
-            cwd=ROOT,
-            input=json.dumps(asdict(job)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise WrongAnswer(f"the generator ended with {done.returncode}: {done.stderr}")
-    members: Mapping[str, Any] = json.loads(done.stdout)
-    return Result(**members)
 
 
 def _get(port: int, path: str) -> tuple[int, bytes]:
@@ -227,9 +257,9 @@ def _get(port: int, path: str) -> tuple[int, bytes]:
 
 
 def _until(ready: Any, who: str, log: Path | None = None, process: subprocess.Popen[bytes] | None = None) -> None:
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while not ready():
         if time.monotonic() > end or (process is not None and process.poll() is not None):
             said = log.read_text(errors="replace")[-2000:] if log else ""
             raise RuntimeError(f"{who} does not start:\n{said}")
-        time.sleep(0.003)
+        time.sleep(_PAUSE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -20,9 +21,9 @@ SCOPES: Final = ("sleep", "offline")
 USERS: Final = 2000
 """Callbacks are spread over so many users; from the second turn on a callback renews a connection."""
 
-READERS: Final = 50
+READERS: Final = 10
 LISTED: Final = 100
-"""So many users with so many connections each, for the list."""
+"""So many users with so many connections each, for the list; `growth.py` has other numbers of them besides."""
 
 REST: Final = "rest"
 GRAPHQL: Final = "graphql"
@@ -44,8 +45,8 @@ def user(number: int) -> str:
     return f"user-{number % USERS:04}"
 
 
-def reader(number: int) -> str:
-    return f"reader-{number % READERS:02}"
+def reader(number: int, listed: int = LISTED) -> str:
+    return f"reader-{listed}-{number % READERS}"
 
 
 def everybody() -> list[str]:
@@ -73,20 +74,23 @@ def refresh_token(number: int) -> str:
     return f"refresh-{number:08}-{'r' * 40}"
 
 
-def request(operation: str, interface: str) -> Request:
+def request(operation: str, interface: str, listed: int = LISTED) -> Request:
+    """`listed` is how many connections the users have who ask for theirs."""
+    whose = partial(reader, listed=listed)
     return {
         ("callback", REST): _callback,
         ("callback", GRAPHQL): _by_graphql("CompleteConnection", '{"input":%s}', _callback_members, user),
         ("authorize", REST): _authorize,
         ("authorize", GRAPHQL): _by_graphql("AuthorizeConnection", '{"input":%s}', _authorize_members, user),
-        ("list", REST): _list,
-        ("list", GRAPHQL): _by_graphql("ListConnections", '{"userId":"%s"}', reader, reader),
+        ("list", REST): _list(whose),
+        ("list", GRAPHQL): _by_graphql("ListConnections", '{"userId":"%s"}', whose, whose),
     }[operation, interface]
 
 
-def check(operation: str, interface: str) -> Check:
+def check(operation: str, interface: str, listed: int = LISTED) -> Check:
     status = 201 if (operation, interface) == ("callback", REST) else 200
-    fits = {"callback": _is_connected, "authorize": _is_authorized, "list": _is_list}[operation]
+    is_list = partial(_is_list, listed=listed)
+    fits = {"callback": _is_connected, "authorize": _is_authorized, "list": is_list}[operation]
     return lambda number, given, body: given == status and fits(number, body)
 
 
@@ -100,9 +104,9 @@ def _is_authorized(_number: int, body: bytes) -> bool:
     return found is not None and body.count(b"state=" + found[1]) == 1
 
 
-def _is_list(number: int, body: bytes) -> bool:
-    name = reader(number).encode()
-    return body.count(b'"userId":"%b"' % name) == LISTED and body.count(b'"providerSlug":"p') == LISTED
+def _is_list(number: int, body: bytes, listed: int) -> bool:
+    name = reader(number, listed).encode()
+    return body.count(b'"userId":"%b"' % name) == listed and body.count(b'"providerSlug":"p') == listed
 
 
 def _callback(number: int) -> bytes:
@@ -113,10 +117,13 @@ def _authorize(number: int) -> bytes:
     return _post("/v1/connections/authorize", user(number), _authorize_members(number))
 
 
-def _list(number: int) -> bytes:
-    name = reader(number)
-    head = f"GET /v1/connections?userId={quote(name)} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer dev:{name}"
-    return f"{head}\r\nAccept: application/json\r\n\r\n".encode()
+def _list(who: Callable[[int], str]) -> Request:
+    def made(number: int) -> bytes:
+        name = who(number)
+        head = f"GET /v1/connections?userId={quote(name)} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer dev:{name}"
+        return f"{head}\r\nAccept: application/json\r\n\r\n".encode()
+
+    return made
 
 
 def _callback_members(number: int) -> str:

@@ -62,11 +62,20 @@ async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.Callbac
     tokens = await client.fetch_token(
         WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
     )
-    async with database.begin() as connection:
-        row = (await run(connection, "upsert", *_values(user, claim, tokens))).one()
-        (await run(connection, "finish", key, owner, row.id, 604800.0)).one()
-        await run(connection, "audit", *_audit(user, "complete"))
+    row = await store(_values(user, claim, tokens), (key, owner, 604800.0), _audit(user, "complete"))
     return shapes.CallbackOut(connection=shown(user, WORK.slug, row))
+
+
+async def store(values: tuple[Any, ...], ended: tuple[str, str, float], audit: tuple[Any, ...]) -> Any:
+    if not SQLITE:
+        async with single.connect() as connection:
+            return (await run(connection, "store", *values, *ended, audit[-1])).one()
+    async with database.begin() as connection:
+        row = (await run(connection, "upsert", *values)).one()
+        key, owner, remembered = ended
+        (await run(connection, "finish", key, owner, row.id, remembered)).one()
+        await run(connection, "audit", *audit)
+    return row
 
 
 def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
@@ -92,13 +101,21 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User) -> shapes.Autho
     key = hashlib.sha256(state.encode()).hexdigest()
     sealed, scopes = seal(verifier, "authorization_request", key, "verifier"), json.dumps(WORK.scopes)
     values = (key, user, body.provider, body.redirect_uri, WORK.registration, scopes, sealed, 600.0)
-    async with database.begin() as connection:
-        await run(connection, "remember", *values)
-        await run(connection, "audit", *_audit(user, "authorize"))
+    await begin(values, _audit(user, "authorize"))
     async with single.connect() as connection:
         await run(connection, "past", 20)
     url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)
     return shapes.AuthorizeOut(url=url, state=state)
+
+
+async def begin(request: tuple[Any, ...], audit: tuple[Any, ...]) -> None:
+    if not SQLITE:
+        async with single.connect() as connection:
+            await run(connection, "begin", *request, audit[0], audit[-1])
+        return
+    async with database.begin() as connection:
+        await run(connection, "remember", *request)
+        await run(connection, "audit", *audit)
 
 
 @app.get("/v1/connections")

@@ -6,14 +6,13 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from benchmarks.peers.floor_client import exchange
-from benchmarks.peers.floor_database import Postgres, Sqlite, Write, opened
+from benchmarks.peers.floor_database import Postgres, Sqlite, opened
 from benchmarks.peers.sealing import seal, unseal
 from benchmarks.peers.work import WORK
 
@@ -57,16 +56,8 @@ async def _callback(user: str, sent: dict[str, str]) -> str:
     until = _database.moment(now + timedelta(seconds=answer["expires_in"]))
     granted, moment = json.dumps(answer["scope"].split()), _database.moment(now)
     values = (made, user, WORK.slug, moment, scopes, granted, *tokens, until, claimed_at, version or 0)
-    finish: Write = ("finish", lambda connection: (key, owner, connection[0], 604800.0))
-    stored = await _store(("upsert", values), finish, _audit(user, "complete"))
-    return f'{{"connection":{_shown(user, WORK.slug, stored)}}}'
-
-
-async def _store(*writes: Write) -> Sequence[Any]:
-    """The connection as it stands: id, status, moment of the last sync, moment of creation."""
-    connection, request, _ = await _database.all_or_nothing(*writes)
-    assert request
-    return connection
+    stored = await _database.store(values, (key, owner, 604800.0), _audit(moment, user, "complete", granted))
+    return f'{{"connection":{_shown(user, WORK.slug, *stored)}}}'
 
 
 async def _authorize(user: str, sent: dict[str, str]) -> str:
@@ -74,7 +65,8 @@ async def _authorize(user: str, sent: dict[str, str]) -> str:
     key = hashlib.sha256(state.encode()).hexdigest()
     sealed = seal(verifier, "authorization_request", key, "verifier")
     remember = (key, user, sent["provider"], sent["redirectUri"], WORK.registration, _SCOPES, sealed, 600.0)
-    await _database.all_or_nothing(("remember", remember), _audit(user, "authorize"))
+    at = _database.moment(datetime.now(UTC))
+    await _database.begin(remember, _audit(at, user, "authorize", _SCOPES))
     await _database.rows("past", 20)
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -84,12 +76,11 @@ async def _authorize(user: str, sent: dict[str, str]) -> str:
 
 async def _list(user: str) -> str:
     rows = await _database.rows("list", user)
-    shown = [_shown(user, slug, (made, *rest)) for made, _, slug, *rest in rows]
+    shown = [_shown(user, slug, made, status, synced, created) for made, _, slug, status, synced, created in rows]
     return f'{{"connections":[{",".join(shown)}]}}'
 
 
-def _shown(user: str, slug: str, row: Sequence[Any]) -> str:
-    made, status, last_sync_at, created_at = row
+def _shown(user: str, slug: str, made: Any, status: str, last_sync_at: Any, created_at: Any) -> str:
     return (
         f'{{"id":"{made}","userId":"{user}","providerId":"{WORK.provider_ids[slug]}","providerSlug":"{slug}",'
         f'"status":"{status}","lastSyncAt":{_moment(last_sync_at)},"createdAt":{_moment(created_at)}}}'
@@ -99,13 +90,13 @@ def _shown(user: str, slug: str, row: Sequence[Any]) -> str:
 def _moment(value: Any) -> str:
     if value is None:
         return "null"
-    text = value if isinstance(value, str) else value.isoformat(" ", "milliseconds")
-    return f'"{text[:10]}T{text[11:23]}Z"'
+    if isinstance(value, str):
+        return f'"{value[:10]}T{value[11:23]}Z"'
+    return f'"{value.isoformat("T", "milliseconds")[:23]}Z"'
 
 
-def _audit(user: str, action: str) -> Write:
-    at = _database.moment(datetime.now(UTC))
-    return "audit", (at, user, action, WORK.slug, _SCOPES, uuid4().hex)
+def _audit(at: Any, user: str, action: str, scopes: str) -> tuple[Any, ...]:
+    return at, user, action, WORK.slug, scopes, uuid4().hex
 
 
 async def _body(receive: Any) -> dict[str, str]:

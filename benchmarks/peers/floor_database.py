@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -20,8 +21,6 @@ _connect = cast("Any", asyncpg.connect)  # pyright: ignore[reportUnknownMemberTy
 
 Values = tuple[Any, ...]
 Row = Sequence[Any]
-Write = tuple[str, Values | Callable[[Row], Values]]
-"""A statement's name and its values, which may be made from the row of the first write."""
 
 
 class Sqlite:
@@ -32,19 +31,30 @@ class Sqlite:
     async def rows(self, name: str, *values: Any) -> list[Row]:
         return self._session.execute(WORK.statements[name], values).fetchall()
 
-    async def all_or_nothing(self, *writes: Write) -> list[Row]:
-        """The first row of each write."""
+    async def begin(self, request: Values, audit: Values) -> None:
+        """Remember the authorization request."""
+        with self._transaction() as write:
+            write("remember", request)
+            write("audit", audit)
+
+    async def store(self, connection: Values, request: Values, audit: Values) -> Row:
+        """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
+        with self._transaction() as write:
+            stored = write("upsert", connection)
+            key, owner, remembered = request
+            assert write("finish", (key, owner, stored[0], remembered))
+            write("audit", audit)
+        return stored
+
+    @contextmanager
+    def _transaction(self) -> Generator[Callable[[str, Values], Row]]:
         self._session.execute("BEGIN IMMEDIATE")
         try:
-            rows: list[Row] = []
-            for name, values in writes:
-                given = values(rows[0]) if callable(values) else values
-                rows.append(self._session.execute(WORK.statements[name], given).fetchone())
+            yield lambda name, values: self._session.execute(WORK.statements[name], values).fetchone()
         except BaseException:
             self._session.rollback()
             raise
         self._session.execute("COMMIT")
-        return rows
 
     @staticmethod
     def moment(value: datetime) -> str:
@@ -55,37 +65,28 @@ class Postgres:
     """As many connections as Tendon's pool has, the last used first."""
 
     def __init__(self) -> None:
-        self._free: asyncio.LifoQueue[tuple[Any, dict[str, Any]]] = asyncio.LifoQueue()
+        self._free: asyncio.LifoQueue[dict[str, Any]] = asyncio.LifoQueue()
 
     async def open(self) -> None:
         for _ in range(WORK.pool):
             session = await _connect(WORK.database)
-            prepared: dict[str, Any] = {name: await session.prepare(WORK.statements[name]) for name in WORK.statements}
-            self._free.put_nowait((session, prepared))
+            self._free.put_nowait({name: await session.prepare(text) for name, text in WORK.statements.items()})
 
     async def rows(self, name: str, *values: Any) -> list[Row]:
-        held = await self._free.get()
+        prepared = await self._free.get()
         try:
-            return await held[1][name].fetch(*values)
+            return await prepared[name].fetch(*values)
         finally:
-            self._free.put_nowait(held)
+            self._free.put_nowait(prepared)
 
-    async def all_or_nothing(self, *writes: Write) -> list[Row]:
-        """The first row of each write."""
-        held = await self._free.get()
-        session, prepared = held
-        try:
-            await session.execute("BEGIN")
-            rows: list[Row] = []
-            for name, values in writes:
-                rows.append(await prepared[name].fetchrow(*(values(rows[0]) if callable(values) else values)))
-            await session.execute("COMMIT")
-        except BaseException:
-            await session.execute("ROLLBACK")
-            raise
-        finally:
-            self._free.put_nowait(held)
-        return rows
+    async def begin(self, request: Values, audit: Values) -> None:
+        """Remember the authorization request."""
+        at, _, _, _, _, number = audit
+        await self.rows("begin", *request, at, number)
+
+    async def store(self, connection: Values, request: Values, audit: Values) -> Row:
+        """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
+        return (await self.rows("store", *connection, *request, audit[-1]))[0]
 
     @staticmethod
     def moment(value: datetime) -> datetime:

@@ -1,4 +1,4 @@
-// What every Node peer does, with Tendon's statements. A transaction is a generator: it yields each statement.
+// What every Node peer does, with Tendon's statements.
 "use strict";
 
 const crypto = require("node:crypto");
@@ -17,13 +17,8 @@ async function complete(user, sent) {
   const [claim] = await database.rows("claim", [...binding, sha256(sent.code), owner, 15]);
   if (claim === undefined) throw new Refusal(400, "invalid_state");
   const answer = await exchange(sent.code, unseal(claim.verifier, "authorization_request", key, "verifier"));
-  const row = await database.transaction(function* (run) {
-    const [connection] = yield run("upsert", values(user, claim, answer));
-    const [request] = yield run("finish", [key, owner, connection.id, 604800]);
-    if (request === undefined) throw new Refusal(500, "provider_unavailable");
-    yield run("audit", audit(user, "complete"));
-    return connection;
-  });
+  const row = await database.store(values(user, claim, answer), [key, owner, 604800], audit(user, "complete"));
+  if (row === undefined) throw new Refusal(500, "provider_unavailable");
   return { connection: shown(user, work.slug, row) };
 }
 
@@ -48,10 +43,8 @@ async function authorize(user, sent) {
   const [state, verifier] = [hex(20), crypto.randomBytes(48).toString("base64url")];
   const key = sha256(state);
   const sealed = seal(verifier, "authorization_request", key, "verifier");
-  await database.transaction(function* (run) {
-    yield run("remember", [key, user, sent.provider, sent.redirectUri, work.registration, scopes, sealed, 600]);
-    yield run("audit", audit(user, "authorize"));
-  });
+  const request = [key, user, sent.provider, sent.redirectUri, work.registration, scopes, sealed, 600];
+  await database.begin(request, audit(user, "authorize"));
   await database.rows("past", [20]);
   const query = new URLSearchParams({
     response_type: "code",

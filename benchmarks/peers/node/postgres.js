@@ -5,33 +5,14 @@ const { Pool } = require("pg");
 const { work } = require("./work.js");
 
 const pool = new Pool({ connectionString: work.database, max: work.pool });
-const named = (name, values) => ({ name, text: work.statements[name], values });
 
-async function transaction(write) {
-  const session = await pool.connect();
-  try {
-    await session.query("BEGIN");
-    const result = await drained(write((name, values) => async () => (await session.query(named(name, values))).rows));
-    await session.query("COMMIT");
-    return result;
-  } catch (fault) {
-    await session.query("ROLLBACK");
-    throw fault;
-  } finally {
-    session.release();
-  }
-}
-
-// Runs a generator of statements to its end, each after the one before.
-async function drained(statements) {
-  let step = statements.next();
-  while (!step.done) step = statements.next(await step.value());
-  return step.value;
-}
+const rows = async (name, values) => (await pool.query({ name, text: work.statements[name], values })).rows;
 
 module.exports = {
-  rows: async (name, values) => (await pool.query(named(name, values))).rows,
-  transaction,
+  rows,
+  // Each is one statement, as Tendon has it on this engine.
+  begin: (request, audit) => rows("begin", [...request, audit.at(0), audit.at(-1)]),
+  store: async (connection, request, audit) => (await rows("store", [...connection, ...request, audit.at(-1)]))[0],
   moment: (date) => date,
   shown: (moment) => (moment === null ? null : moment.toISOString()),
   json: (value) => JSON.stringify(value),

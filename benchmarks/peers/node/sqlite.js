@@ -2,7 +2,7 @@
 "use strict";
 
 const Database = require("better-sqlite3");
-const { work } = require("./work.js");
+const { work, Refusal } = require("./work.js");
 
 const session = new Database(work.database, { timeout: 10000 });
 session.pragma("synchronous = FULL");
@@ -16,20 +16,24 @@ function rows(name, values) {
   return statement.reader ? statement.all(numbered(values)) : statement.run(numbered(values)) && [];
 }
 
-const inTransaction = session.transaction((write) => drained(write((name, values) => () => rows(name, values))));
+const begin = session.transaction((request, audit) => {
+  rows("remember", request);
+  rows("audit", audit);
+});
+
+const store = session.transaction((values, [key, owner, remembered], audit) => {
+  const [connection] = rows("upsert", values);
+  const [request] = rows("finish", [key, owner, connection.id, remembered]);
+  if (request === undefined) throw new Refusal(500, "provider_unavailable");
+  rows("audit", audit);
+  return connection;
+});
 
 module.exports = {
   rows: async (name, values) => rows(name, values),
-  // `write` is a generator of statements, made by the function that it is given.
-  transaction: async (write) => inTransaction.immediate(write),
+  begin: async (request, audit) => begin.immediate(request, audit),
+  store: async (connection, request, audit) => store.immediate(connection, request, audit),
   moment: (date) => date.toISOString().replace("T", " ").replace("Z", "000+00:00"),
   shown: (moment) => (moment === null ? null : `${moment.slice(0, 10)}T${moment.slice(11, 23)}Z`),
   json: (value) => value,
 };
-
-// Runs a generator of statements to its end.
-function drained(statements) {
-  let step = statements.next();
-  while (!step.done) step = statements.next(step.value());
-  return step.value;
-}

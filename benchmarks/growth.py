@@ -1,0 +1,177 @@
+"""How cost grows: with worker processes, with rows in the tables, with the length of a list.
+
+    .venv/bin/python -m benchmarks.growth [--engines sqlite …] [--parts workers rows lists] [--rounds 9] [--quick]
+
+Every figure is CPU a request as the operating system counts it, of all the server's processes and of the database's,
+each beside the smallest case in the same round. The goal is that nothing but a longer list costs more: flat within a
+tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.contenders import BY_NAME
+from benchmarks.databases import Engine, open_engine
+from benchmarks.filling import fill, make_past, past
+from benchmarks.growth_report import Point, points, told
+from benchmarks.installing import BENCH, prepare, scratch
+from benchmarks.plan import ENGINES
+from benchmarks.proc import CORES, SERVER, stand_aside
+from benchmarks.progress import say
+from benchmarks.rounds import WIDTH
+from benchmarks.stage import PATIENCE, Cost, Runner, Stage, stage_on
+from benchmarks.workload import LISTED, REST
+
+Turn = Callable[[], Cost]
+Cases = dict[tuple[str, int], Turn]
+"""What is done in one turn, by operation and size."""
+
+# What one authorize clears away at most.
+_PURGED = 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """`turn` is how many callbacks are one turn; of dearer things there are fewer."""
+
+    rounds: int
+    turn: int
+    rows: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    lists: tuple[int, ...] = (10, 100, 1_000)
+    workers: tuple[int, ...] = tuple(range(1, len(CORES) + 1))
+
+
+def workers(stage: Stage, size: Size, stack: ExitStack) -> Cases:
+    """A callback, by so many processes."""
+    command = BY_NAME["tendon"].command
+    # On SQLite writers wait for each other, so nobody has many.
+    most = 2 if stage.engine.name == "sqlite" else len(size.workers)
+    runners = {
+        count: _started(stage, stack, f"workers-{count}", set(CORES[:count]), (*command, "--workers", str(count)))
+        for count in size.workers[:most]
+    }
+    return {("callback", count): _callbacks(runner, size) for count, runner in runners.items()}
+
+
+def rows(stage: Stage, size: Size, stack: ExitStack) -> Cases:
+    """Everything, in tables with so many rows."""
+    cases: Cases = {}
+    for count in size.rows:
+        say(f"{stage.engine.name}: {count} rows")
+        runner = _started(stage, stack, f"rows-{count}")
+        fill(runner.database, stage.engine.name, count)
+        cases |= {
+            ("callback", count): _callbacks(runner, size),
+            ("authorize", count): _requests(runner, "authorize", size.turn),
+            ("list", count): _requests(runner, "list", size.turn // 6),
+            ("purge", count): _purges(runner, size.turn // 3),
+        }
+    return cases
+
+
+def lists(stage: Stage, size: Size, stack: ExitStack) -> Cases:
+    """Lists of so many connections."""
+    runner = _started(stage, stack, "lists")
+    runner.database.settle()
+    return {
+        ("list", count): _requests(runner, "list", max(size.turn * 20 // (count + 60), 6), listed=count)
+        for count in size.lists
+    }
+
+
+PARTS = {"workers": workers, "rows": rows, "lists": lists}
+
+
+def _started(
+    stage: Stage, stack: ExitStack, name: str, cores: set[int] = SERVER, command: tuple[str, ...] | None = None
+) -> Runner:
+    contender = BY_NAME["tendon"]
+    runner = Runner(replace(contender, name=name, command=command or contender.command), stage, cores)
+    runner.start()
+    stack.callback(runner.stop)
+    return runner
+
+
+def _callbacks(runner: Runner, size: Size) -> Turn:
+    runner.seed(size.turn * (size.rounds + 1))
+    return lambda: runner.cost("callback", REST, PATIENCE, size.turn, width=WIDTH)
+
+
+def _requests(runner: Runner, operation: str, count: int, listed: int = LISTED) -> Turn:
+    return lambda: runner.cost(operation, REST, PATIENCE, count, width=WIDTH, listed=listed)
+
+
+def _purges(runner: Runner, count: int) -> Turn:
+    """Each authorize finds as much to clear away as it takes."""
+
+    def turn() -> Cost:
+        made = count * _PURGED
+        make_past(runner.database, runner.stage.engine.name, made)
+        cost = runner.cost("authorize", REST, PATIENCE, count, width=WIDTH)
+        return replace(cost, done=(made - past(runner.database)) / count)
+
+    return turn
+
+
+def interleaved(cases: Cases, rounds: int, what: str) -> dict[tuple[str, int], list[Cost]]:
+    """The costs of every case, one for each round. One turn before is for warming up."""
+    found: dict[tuple[str, int], list[Cost]] = {case: [] for case in cases}
+    for number in range(-1, rounds):
+        for operation, count in random.Random(number).sample(list(cases), len(cases)):
+            say(f"{what}, round {number + 1} of {rounds}: {operation} at {count}")
+            cost = cases[operation, count]()
+            if number >= 0:
+                found[operation, count].append(cost)
+    return found
+
+
+def measure(engine: Engine, folder: Path, size: Size, parts: Iterable[str]) -> list[Point]:
+    made: list[Point] = []
+    for part in parts:
+        with ExitStack() as stack:
+            lengths = size.lists if part == "lists" else (LISTED,)
+            stage = stack.enter_context(stage_on(engine, folder, lengths, name=part))
+            cases = PARTS[part](stage, size, stack)
+            found = interleaved(cases, size.rounds, f"{engine.name}, {part}")
+            made += points(engine.name, part, found)
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--quick", action="store_true", help="small tables, two rounds: proves that it works")
+    given = parser.parse_args()
+    size = Size(rounds=given.rounds, turn=600)
+    if given.quick:
+        size = replace(size, rounds=2, turn=120, rows=(1_000, 10_000))
+    prepare()
+    stand_aside()
+    made: list[Point] = []
+    for name in given.engines:
+        with ExitStack() as stack:
+            folder = scratch(stack)
+            engine = open_engine(name, folder)
+            if engine is None:
+                say(f"without {name}: its server is not installed\n")
+                continue
+            stack.callback(engine.close)
+            made += measure(engine, folder, size, given.parts)
+    say("done\n")
+    path = BENCH / ("growth-quick.json" if given.quick else "growth.json")
+    path.write_text(json.dumps([asdict(point) for point in made], indent=1))
+    print("\n".join(told(made)))
+    print(f"\n{path} has the figures of every round.")
+
+
+if __name__ == "__main__":
+    main()
