@@ -4,11 +4,11 @@ process's end: what had begun is finished, what comes new is turned away."""
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
-from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -121,7 +121,7 @@ class _Exchange:
     """One request and what was answered."""
 
     def __init__(self, scope: Scope, send: Send, health: Health) -> None:
-        self.request_id = uuid4().hex
+        self.request_id = secrets.token_hex(16)
         self.status: int | None = None
         self._send = send
         self._health = health

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
 
 from providers.circuit import Admission, Circuit
-from providers.errors import Busy, HeldBack, ProviderFault, TimedOut
+from providers.errors import Busy, CircuitOpen, HeldBack, ProviderFault, TimedOut
 
 LIMIT: Final = 48
 """Exchanges under way with one provider, by one process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them
@@ -20,19 +20,46 @@ waits for a connection with its time running."""
 
 
 class Permit:
-    """Leave to ask the provider once. How its block ends says how that went, unless it was told otherwise."""
+    """Leave to ask the provider once, for as long as its block runs. How that ends is the verdict, unless it was told
+    otherwise: TimedOut is a failure; any other ProviderFault and a normal end are signs of life. Any other exception
+    says nothing, be it a cancellation or the database.
+    """
 
-    def __init__(self) -> None:
-        self.unused = False
-        self.fault: ProviderFault | None = None
+    def __init__(self, circuit: Circuit, admission: Admission, places: asyncio.Semaphore | None) -> None:
+        """`places` gets its place back in the end."""
+        self._circuit = circuit
+        self._admission = admission
+        self._places = places
+        self._unused = False
+        self._fault: ProviderFault | None = None
 
     def leave_unused(self) -> None:
         """The provider is not asked after all, so the block's end says nothing about it."""
-        self.unused = True
+        self._unused = True
 
     def note(self, fault: ProviderFault) -> None:
         """For a fault that doesn't leave the block as it is."""
-        self.fault = fault
+        self._fault = fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, outcome: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._judge(self._fault or outcome)
+        if self._places is not None:
+            self._places.release()
+
+    def _judge(self, outcome: BaseException | None) -> None:
+        if self._unused or isinstance(outcome, HeldBack):
+            self._circuit.left(self._admission)
+        elif isinstance(outcome, TimedOut):
+            self._circuit.timed_out(self._admission)
+        elif outcome is None or isinstance(outcome, ProviderFault):
+            self._circuit.answered()
+        else:
+            self._circuit.left(self._admission)
 
 
 class Turnstile:
@@ -42,49 +69,30 @@ class Turnstile:
         self._circuit = Circuit(provider, clock)
         self._places = asyncio.Semaphore(limit)
 
-    @asynccontextmanager
-    async def enter(self, wait: float) -> AsyncGenerator[Permit]:
-        """Waits up to `wait` seconds for a free place. Raises Busy when there was none, CircuitOpen at once.
-
-        The verdict is the block's end: TimedOut is a failure; any other ProviderFault and a normal end are signs of
-        life. Any other exception says nothing, be it a cancellation or the database.
-        """
-        async with self._place(wait):
-            admission = self._circuit.admit()
-            permit = Permit()
-            try:
-                yield permit
-            except BaseException as outcome:
-                self._judge(admission, permit, outcome)
-                raise
-            self._judge(admission, permit, None)
-
-    @asynccontextmanager
-    async def _place(self, wait: float) -> AsyncGenerator[None]:
-        """Probes need none: exchanges that hang may hold them all."""
-        if not self._circuit.is_closed:
-            yield
-            return
+    async def permit(self, wait: float) -> Permit:
+        """To be entered at once. Waits up to `wait` seconds for a free place. Raises Busy when there was none,
+        CircuitOpen at once."""
+        # Probes need none: exchanges that hang may hold them all.
+        places = self._places if self._circuit.is_closed else None
+        if places is not None:
+            await _take_place(places, wait)
         try:
-            async with asyncio.timeout(wait):
-                await self._places.acquire()
-        except TimeoutError:
-            raise Busy from None
-        try:
-            yield
-        finally:
-            self._places.release()
+            return Permit(self._circuit, self._circuit.admit(), places)
+        except CircuitOpen:
+            if places is not None:
+                places.release()
+            raise
 
-    def _judge(self, admission: Admission, permit: Permit, outcome: BaseException | None) -> None:
-        outcome = permit.fault or outcome
-        if permit.unused or isinstance(outcome, HeldBack):
-            self._circuit.left(admission)
-        elif isinstance(outcome, TimedOut):
-            self._circuit.timed_out(admission)
-        elif outcome is None or isinstance(outcome, ProviderFault):
-            self._circuit.answered()
-        else:
-            self._circuit.left(admission)
+
+async def _take_place(places: asyncio.Semaphore, wait: float) -> None:
+    if not places.locked():
+        await places.acquire()
+        return
+    try:
+        async with asyncio.timeout(wait):
+            await places.acquire()
+    except TimeoutError:
+        raise Busy from None
 
 
 class Turnstiles:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid4
 
 from models.statement import Row, moment
 from resolvers.context import Registration
@@ -34,7 +34,7 @@ class Attempt:
     @classmethod
     def of(cls, user: str, registration: Registration, redirect_uri: str, state: str, answer: str) -> Attempt:
         digest = hashlib.sha256(answer.encode()).hexdigest()
-        return cls(user, registration, redirect_uri, state_hash(state), digest, uuid4().hex)
+        return cls(user, registration, redirect_uri, state_hash(state), digest, secrets.token_hex(16))
 
     @property
     def binding(self) -> dict[str, str]:

@@ -47,7 +47,7 @@ async def claim_and_exchange(
     Waits for a place at the provider first: who can't ask it now claims nothing. Raises HeldBack then, and the problem
     that the provider's answer is.
     """
-    async with _permitted(context, attempt) as permit:
+    with await _permitted(context, attempt) as permit:
         claim = await claims.claim(context, attempt)
         if claim is None:
             permit.leave_unused()
@@ -57,13 +57,10 @@ async def claim_and_exchange(
         return Received(claim, answer, claim.at(answer.sent_at))
 
 
-@asynccontextmanager
-async def _permitted(context: Context, attempt: Attempt) -> AsyncGenerator[Permit]:
+async def _permitted(context: Context, attempt: Attempt) -> Permit:
     turnstile = context.resources.turnstiles.of(attempt.registration.provider.slug)
-    async with AsyncExitStack() as stack:
-        with context.away():
-            permit = await stack.enter_async_context(turnstile.enter(_PLACE))
-        yield permit
+    with context.away():
+        return await turnstile.permit(_PLACE)
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ class World:
     async def exchange(self, slug: str) -> float:
         """The seconds that it took."""
         began = time.monotonic()
-        async with self.turnstiles.of(slug).enter(0.5):
+        with await self.turnstiles.of(slug).permit(0.5):
             deadline = asyncio.get_running_loop().time() + self.timeout
             await exchange_code(
                 self.client,

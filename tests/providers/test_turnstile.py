@@ -53,7 +53,7 @@ def turnstile(clock: Clock) -> Turnstile:
 
 
 async def ask(turnstile: Turnstile, outcome: BaseException | None = None, wait: float = 0) -> None:
-    async with turnstile.enter(wait):
+    with await turnstile.permit(wait):
         if outcome is not None:
             raise outcome
 
@@ -80,7 +80,7 @@ class Exchange:
         self.task = asyncio.create_task(self._run(turnstile, wait))
 
     async def _run(self, turnstile: Turnstile, wait: float) -> None:
-        async with turnstile.enter(wait) as permit:
+        with await turnstile.permit(wait) as permit:
             self.permit: Permit = permit
             self.entered.set()
             await self._end
@@ -192,7 +192,7 @@ async def test_what_says_nothing_neither_opens_nor_closes(turnstile: Turnstile, 
 
 async def test_a_permit_left_unused_says_nothing(turnstile: Turnstile) -> None:
     for _ in range(TIME_OUTS):
-        async with turnstile.enter(0) as permit:
+        with await turnstile.permit(0) as permit:
             permit.leave_unused()
         await time_out(turnstile)
     await is_open(turnstile)
@@ -200,7 +200,7 @@ async def test_a_permit_left_unused_says_nothing(turnstile: Turnstile) -> None:
 
 async def test_a_fault_that_became_another_error_is_noted(turnstile: Turnstile) -> None:
     async def translate() -> None:
-        async with turnstile.enter(0) as permit:
+        with await turnstile.permit(0) as permit:
             permit.note(TimedOut(sent=True))
             raise ValueError("translated")
 
