@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.chart import draw
+from benchmarks.contenders import shipped
 from benchmarks.databases import Engine, open_engine
 from benchmarks.installing import missing, prepare, scratch
 from benchmarks.plan import Plan, read_plan
@@ -41,6 +42,10 @@ def ready(plan: Plan) -> Plan:
         if reason:
             say(f"without the {need} peers: {reason}\n")
     able = tuple(one for one in plan.contenders if why[one.needs] is None)
+    if reason := missing("tendon", say):
+        say(f"Tendon from this environment, with the tools for its development: {reason}\n")
+    else:
+        able = tuple(shipped(one) if one.ours else one for one in able)
     return replace(plan, contenders=able)
 
 

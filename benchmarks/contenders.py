@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.installing import NODE, NODE_MODULES, PYTHON
+from benchmarks.installing import TENDON as SHIPPED
 from benchmarks.workload import GRAPHQL, REST
 from tests.processes import TENDON
 
@@ -74,6 +75,11 @@ CONTENDERS = (
     ),
 )
 BY_NAME = {contender.name: contender for contender in CONTENDERS}
+
+
+def shipped(contender: Contender) -> Contender:
+    """Tendon without what it is developed with, which some packages load wherever they find it."""
+    return replace(contender, command=(str(SHIPPED), *contender.command[1:]))
 
 
 def entries(contender: Contender, operations: tuple[str, ...]) -> list[Entry]:

@@ -1,6 +1,5 @@
-"""The peers' packages: an environment and a node_modules of their own under .bench/, made from pinned versions.
-
-Nothing of it is a dependency of Tendon.
+"""The packages of those who are measured: environments and a node_modules of their own under .bench/, made from pinned
+versions. Those of the peers are no dependency of Tendon, and Tendon's own has no tools for its development.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / ".bench"
 PYTHON = BENCH / "venv" / "bin" / "python"
+TENDON = BENCH / "tendon" / "bin" / "tendon"
 NODE = shutil.which("node") or "node"
 NODE_MODULES = BENCH / "node" / "node_modules"
 
 _PEERS = Path(__file__).parent / "peers"
 _REQUIREMENTS = _PEERS / "requirements.txt"
 _PACKAGE = _PEERS / "node" / "package.json"
+_LOCK = ROOT / "requirements.lock"
 
 
 def prepare() -> None:
@@ -43,10 +44,10 @@ def scratch(stack: ExitStack) -> Path:
 
 
 def missing(need: str, say: Callable[[str], None]) -> str | None:
-    """Why a contender that needs `python` or `node` can't run here; None when it can. Installs what it has to."""
+    """Why what needs `tendon`, `python` or `node` can't run here; None when it can. Installs what it has to."""
     if need == "node" and not (shutil.which("node") and shutil.which("npm")):
         return "Node is not installed"
-    install = {"": _nothing, "python": _python, "node": _node}[need]
+    install = {"": _nothing, "tendon": _tendon, "python": _python, "node": _node}[need]
     try:
         install(say)
     except OSError as fault:
@@ -56,6 +57,18 @@ def missing(need: str, say: Callable[[str], None]) -> str | None:
 
 def _nothing(_say: Callable[[str], None]) -> None:
     """Tendon's own environment is enough."""
+
+
+def _tendon(say: Callable[[str], None]) -> None:
+    with _Stamp(BENCH / "tendon", _LOCK) as fresh:
+        if not fresh:
+            say("installing Tendon as it runs in production")
+            folder = str(BENCH / "tendon")
+            _run(sys.executable, "-m", "venv", "--clear", folder)
+            pip = (str(Path(sys.executable).parent / "uv"), "pip", "install", "-q", "--python", folder)
+            _run(*pip, "--constraint", str(_LOCK), "--editable", str(ROOT))
+            # Or each start would do it, where the environment says that none may write it down.
+            _run(str(TENDON.parent / "python"), "-m", "compileall", "-q", str(BENCH / "tendon" / "lib"))
 
 
 def _python(say: Callable[[str], None]) -> None:
