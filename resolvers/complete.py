@@ -13,19 +13,20 @@ From the claim on it runs to its end, also when the caller hangs up.
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import ExitStack, suppress
 
 import structlog
 
 from models.connection import StoredConnection
+from models.database import DatabaseDown
 from providers.errors import HeldBack
 from providers.provider import Provider
-from resolvers import audit, outcomes
+from resolvers import audit, claims, outcomes
 from resolvers.account import name_account
 from resolvers.attempts import Attempt
 from resolvers.callback import Callback, check
 from resolvers.context import Context
-from resolvers.errors import ValidationError
+from resolvers.errors import InternalError, Problem, ValidationError
 from resolvers.exchanging import claim_and_exchange
 from resolvers.renewal import granted_scopes
 from resolvers.storing import store
@@ -61,16 +62,29 @@ async def _check_issuer(context: Context, provider: Provider, iss: str | None, u
 
 
 async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> StoredConnection:
-    async with AsyncExitStack() as hold:
+    with ExitStack() as hold:
         try:
-            received = await claim_and_exchange(context, attempt, callback, hold)
-        except HeldBack as held:
-            return await outcomes.unasked(context, attempt, held)
-        if received is None:
-            return await outcomes.of_another(context, attempt)
-        provider = attempt.registration.provider
-        scopes = granted_scopes(received, callback.scope, provider.authorize.scope_separator)
-        connection = await store(context, attempt, received, scopes)
-        await name_account(context, provider, received, connection)
-        log.info("connection.completed", provider=connection.provider, connection_id=str(connection.id))
-        return connection
+            return await _redeemed(context, attempt, callback, hold)
+        except (Problem, DatabaseDown):
+            raise
+        except Exception:
+            # After what nobody foresaw the code may be spent, so the request ends, if it was this attempt's: others
+            # should not have to sit out the lease.
+            with suppress(DatabaseDown, Problem):
+                await claims.fail(context, attempt, InternalError())
+            raise
+
+
+async def _redeemed(context: Context, attempt: Attempt, callback: Callback, hold: ExitStack) -> StoredConnection:
+    try:
+        received = await claim_and_exchange(context, attempt, callback, hold)
+    except HeldBack as held:
+        return await outcomes.unasked(context, attempt, held)
+    if received is None:
+        return await outcomes.of_another(context, attempt)
+    provider = attempt.registration.provider
+    scopes = granted_scopes(received, callback.scope, provider.authorize.scope_separator)
+    connection = await store(context, attempt, received, scopes)
+    await name_account(context, provider, received, connection)
+    log.info("connection.completed", provider=connection.provider, connection_id=connection.id)
+    return connection

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 
 import structlog
 
-from models.database import DatabaseDown
 from models.vault import VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code
@@ -21,7 +19,7 @@ from resolvers import claims, outcomes, refusals
 from resolvers.attempts import Attempt, Claim, Claimed
 from resolvers.callback import Callback
 from resolvers.context import Context
-from resolvers.errors import InternalError, Problem, ServiceUnavailable
+from resolvers.errors import Problem, ServiceUnavailable
 
 # Seconds to wait for a place among those who ask a provider.
 _PLACE: Final = 0.5
@@ -40,9 +38,9 @@ class Received:
 
 
 async def claim_and_exchange(
-    context: Context, attempt: Attempt, callback: Callback, hold: AsyncExitStack
+    context: Context, attempt: Attempt, callback: Callback, hold: ExitStack
 ) -> Received | None:
-    """None when another attempt has the claim. What is claimed is held until `hold` is closed.
+    """None when another attempt has the claim. While it is ours, until `hold` is closed, it is marked as under way.
 
     Waits for a place at the provider first: who can't ask it now claims nothing. Raises HeldBack then, and the problem
     that the provider's answer is.
@@ -52,7 +50,7 @@ async def claim_and_exchange(
         if claim is None:
             permit.leave_unused()
             return None
-        await hold.enter_async_context(_holding(context, attempt))
+        hold.enter_context(context.resources.flights.under_way(attempt.key))
         answer = await _ask(context, attempt, claim.request, callback, permit)
         return Received(claim, answer, claim.at(answer.sent_at))
 
@@ -61,21 +59,6 @@ async def _permitted(context: Context, attempt: Attempt) -> Permit:
     turnstile = context.resources.turnstiles.of(attempt.registration.provider.slug)
     with context.away():
         return await turnstile.permit(_PLACE)
-
-
-@asynccontextmanager
-async def _holding(context: Context, attempt: Attempt) -> AsyncGenerator[None]:
-    """While this attempt has the claim. After what nobody foresaw the code may be spent, so the request ends then:
-    waiters should not have to sit out the lease."""
-    with context.resources.flights.under_way(attempt.key):
-        try:
-            yield
-        except (Problem, DatabaseDown):
-            raise
-        except Exception:
-            with suppress(DatabaseDown, Problem):
-                await claims.fail(context, attempt, InternalError())
-            raise
 
 
 async def _ask(context: Context, attempt: Attempt, request: Claimed, callback: Callback, permit: Permit) -> TokenAnswer:
