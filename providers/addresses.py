@@ -8,9 +8,10 @@ from typing import Final
 
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-# Set aside for documentation and for relays: missing in some of the lists that Python ships.
+# Set aside for documentation, relays and protocols: missing in some of the lists that Python ships.
 _DOCUMENTATION: Final = IPv6Network("3fff::/20")
 _RELAY: Final = IPv4Network("192.88.99.0/24")
+_PROTOCOLS: Final = IPv4Network("192.0.0.0/24")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
@@ -20,7 +21,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether `address` is public unicast. An IPv6 address that wraps an IPv4 one is judged by the one inside."""
     if isinstance(address, IPv6Address):
         return _is_public_v6(address)
-    return address.is_global and not address.is_multicast and address not in _RELAY
+    return address.is_global and not address.is_multicast and address not in _RELAY and address not in _PROTOCOLS
 
 
 def _is_public_v6(address: IPv6Address) -> bool:

@@ -13,6 +13,10 @@ from providers.incoming import MAX_BODY, MAX_HEAD, Incoming
 _PIECE: Final = 8 * 1024
 """Bytes that are parsed in one turn: some cost much, and others want their turn."""
 
+_SHORT: Final = 16 * 1024
+"""Bytes of a request after which its connection may be used again. A longer one may still stand in the transport, which
+under TLS does not tell."""
+
 
 class Departure:
     """Whether a request has begun to leave, and when: a time of the running loop."""
@@ -35,12 +39,13 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._ended_in_order = False
         self._reusable = False
+        self._short = False
 
     async def exchange(self, content: bytes, departure: Departure, cap: int) -> Incoming:
         """The answer to the request. Raises Unreachable before that begins to leave, and what `Incoming` raises."""
         if not self._is_open():
             raise Unreachable
-        self._reusable = False
+        self._reusable, self._short = False, len(content) <= _SHORT
         incoming = self._incoming = Incoming(cap)
         outcome = self._outcome = self._loop.create_future()
         departure.begun, departure.at = True, self._loop.time()
@@ -61,7 +66,7 @@ class Connection(asyncio.Protocol):
 
     def is_quiet(self) -> bool:
         """Whether nothing has come while it was idle, be it bytes that nobody asked for or the end. The socket is asked
-        besides, since the loop may not have seen it yet."""
+        besides, since the loop may not have seen it yet. Under TLS the beginning of a record is not seen."""
         return self._is_open() and not self._poll.poll(0)
 
     def abort(self) -> None:
@@ -136,7 +141,8 @@ class Connection(asyncio.Protocol):
             self._settle(fault)
             return
         if incoming.complete:
-            self._reusable = not (incoming.last or self._backlog or self._transport.get_write_buffer_size())
+            left = self._transport.get_write_buffer_size() == 0
+            self._reusable = self._short and left and not (incoming.last or self._backlog)
             self._settle(None)
 
     def _end(self, incoming: Incoming) -> None:

@@ -45,7 +45,13 @@ class Network:
         try:
             async with asyncio.timeout(self._patience):
                 _, connection = await loop.create_connection(
-                    Connection, address, origin.port, ssl=tls, server_hostname=name
+                    Connection,
+                    address,
+                    origin.port,
+                    ssl=tls,
+                    server_hostname=name,
+                    # uvloop keeps what is given up in the midst of a handshake for so long, for a minute by default.
+                    ssl_handshake_timeout=None if tls is None or self._patience is None else self._patience + 1,
                 )
         except TimeoutError:
             raise TimedOut(sent=False) from None

@@ -32,6 +32,7 @@ class Pool:
         self._taken: set[Connection] = set()
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._closed = False
+        self._clearing: asyncio.TimerHandle | None = None
 
     async def exchange(self, content: bytes, departure: Departure, cap: int) -> Incoming:
         """Raises TransportFailure and UnreadableAnswer. Nothing is repeated: a connection that was closed meanwhile is
@@ -48,6 +49,8 @@ class Pool:
     async def aclose(self) -> None:
         """Also breaks off what is under way."""
         self._closed = True
+        if self._clearing is not None:
+            self._clearing.cancel()
         connections = [*self._idle, *self._taken]
         self._idle.clear()
         for connection in connections:
@@ -59,9 +62,7 @@ class Pool:
             raise TransportFailure("the client is closed", sent=False)
 
     def _kept(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since < oldest:
-            self._idle.popleft().abort()
+        self._drop_old()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_quiet():
@@ -69,10 +70,22 @@ class Pool:
             connection.abort()
         return None
 
+    def _drop_old(self) -> None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().abort()
+
+    def _clear(self) -> None:
+        """Also when nobody asks any more: under TLS the other side can keep an idle connection busy."""
+        self._drop_old()
+        self._clearing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._clear) if self._idle else None
+
     def _take_back(self, connection: Connection) -> None:
         self._taken.discard(connection)
         if connection.reusable and not self._closed:
-            connection.idle_since = asyncio.get_running_loop().time()
+            loop = asyncio.get_running_loop()
+            connection.idle_since = loop.time()
             self._idle.append(connection)
+            self._clearing = self._clearing or loop.call_later(_IDLE_SECONDS, self._clear)
         else:
             connection.abort()

@@ -54,7 +54,8 @@ def request(method: str, url: str, *, authorization: str | None = None, form: st
 
 
 def origin_of(url: httpx.URL) -> Origin:
-    return Origin(url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
+    port = url.port if url.port is not None else 443 if url.scheme == "https" else 80
+    return Origin(url.scheme, url.raw_host.decode("ascii"), port)
 
 
 @lru_cache(maxsize=256)

@@ -36,6 +36,9 @@ CLOSED_RULES: Final = (*OPEN_RULES, NoSchemaIntrospectionCustomRule)
 CACHED: Final = 100
 """Texts from outside that are remembered. More would let anybody fill the memory."""
 
+LONGEST: Final = 16 * 1024
+"""Characters of one that is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -74,10 +77,14 @@ class Documents:
         self._schema = schema
         self._plans = Plans(schema)
         self._rules: Sequence[type[ASTValidationRule]] = OPEN_RULES if explore else CLOSED_RULES
-        self.ready = lru_cache(maxsize=CACHED)(self.read)
+        self._remembered = lru_cache(maxsize=CACHED)(self.read)
+
+    def ready(self, text: str) -> Document:
+        """As `read`, and remembered. What is long is mostly filling, so that would fill the memory, too."""
+        return self._remembered(text) if len(text) <= LONGEST else self.read(text)
 
     def read(self, text: str) -> Document:
-        """As `ready` does it for texts that it doesn't know."""
+        """Parse, validate and compile a text."""
         try:
             ast = parse(text, max_tokens=TOKENS)
         except GraphQLError as fault:
@@ -88,12 +95,14 @@ class Documents:
     def _operations(self, ast: DocumentNode, *, valid: bool) -> dict[str | None, Operation]:
         """Only a valid document is safe to be looked through: others may have cycles."""
         scale = Scale(ast) if valid else None
+        # Several have fragments in common, which the plan of each would repeat: a small text could fill the memory.
+        planned = valid and sum(isinstance(node, OperationDefinitionNode) for node in ast.definitions) == 1
         found: dict[str | None, Operation] = {}
         for node in ast.definitions:
             if isinstance(node, OperationDefinitionNode):
                 public = valid and is_public(ast, node)
                 roots = scale.weigh(node.selection_set).root if scale else 0
-                plan = self._plans.plan(ast, node) if valid else None
+                plan = self._plans.plan(ast, node) if planned else None
                 found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
         return found
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn, cast
+import re
+from typing import Any, Final, NoReturn, cast
+
+DEEPEST: Final = 400
+"""Arrays and objects within each other. Interpreters differ in how many they bear."""
+
+# A string, which may hold any of them, or a bracket. A string without an end goes to the end, so that nothing is looked
+# at twice.
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class MalformedJSON(ValueError):
@@ -21,6 +29,8 @@ def read(data: bytes) -> object:
     Raises MalformedJSON for anything but one value: wrong encoding, a byte order mark, duplicate keys, NaN,
     infinite or overlong numbers, NUL characters, lone surrogates, nesting too deep for the reader.
     """
+    if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
+        raise MalformedJSON("is nested too deeply")
     try:
         value = _decoder.decode(data.decode("utf-8"))
     except MalformedJSON:
@@ -35,6 +45,21 @@ def read(data: bytes) -> object:
         # Only an escape can bring them in: raw NUL bytes and raw surrogates are refused above.
         _refuse_unstorable(value)
     return value
+
+
+def _depth(data: bytes) -> int:
+    """How deep it goes, where it is JSON at all."""
+    depth = deepest = 0
+    for token in _BRACKET.finditer(data):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case b"]" | b"}":
+                depth -= 1
+            case _:
+                pass
+    return deepest
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

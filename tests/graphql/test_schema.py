@@ -12,7 +12,7 @@ from providers.catalogue import read_catalogue
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError
 from rest.routes import ROUTES, RestRoute
-from schema.documents import CACHED
+from schema.documents import CACHED, LONGEST
 from schema.execution import Executor
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def _context() -> Context:
 
 async def test_a_document_is_parsed_and_validated_once() -> None:
     executor = Executor(explore=False)
-    known = executor._documents.ready
+    known = executor._documents._remembered
     for _ in range(5):
         assert (await executor.run("query OnlyHere { providers { slug } }", None, _context())).problem is None
     assert (known.cache_info().misses, known.cache_info().hits) == (1, 4)
@@ -59,14 +59,30 @@ async def test_a_document_of_ours_is_never_forgotten() -> None:
     executor = Executor(explore=False)
     ours = executor.read("query OnlyHere { providers { slug } }")
     assert (await executor.run(ours, None, _context())).problem is None
-    assert executor._documents.ready.cache_info().currsize == 0
+    assert executor._documents._remembered.cache_info().currsize == 0
 
 
 async def test_what_is_remembered_is_bounded() -> None:
     executor = Executor(explore=False)
     for number in range(CACHED * 2):
         await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context())
-    assert executor._documents.ready.cache_info().currsize == CACHED
+    assert executor._documents._remembered.cache_info().currsize == CACHED
+
+
+async def test_what_is_long_is_not_remembered() -> None:
+    executor = Executor(explore=False)
+    assert (await executor.run("{ providers { slug } } #" + "x" * LONGEST, None, _context())).problem is None
+    assert executor._documents._remembered.cache_info().currsize == 0
+
+
+def test_operations_with_fragments_in_common_have_no_plans() -> None:
+    """Each would repeat them, so that a small text could fill the memory."""
+    fields = "".join(f" a{number}: slug" for number in range(10))
+    several = "".join(f" query q{number} {{ ...F }}" for number in range(60))
+    document = Executor(explore=False).read(f"fragment F on Query {{ providers {{ {fields} }} }} {several}")
+    assert not document.errors
+    assert {operation.plan for operation in document.operations.values()} == {None}
+    assert Executor(explore=False).read("{ providers { slug } }").operations[None].plan
 
 
 async def _complaint(executor: Executor, document: str, context: Context) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.strict_json import MalformedJSON, read
+from wire.strict_json import DEEPEST, MalformedJSON, read
 
 # All that a refusal may say. What is not in here could only have come from the input.
 SENTENCES = {
@@ -173,3 +173,16 @@ def test_a_wide_value_is_no_deep_one() -> None:
     value: Any = read(b"[" + b'["\\u00e9"],' * 50_000 + b"1]")
     assert value[0] == ["é"]
     assert len(value) == 50_001
+
+
+def test_how_deep_it_may_go() -> None:
+    assert read(b"[" * DEEPEST + b"]" * DEEPEST)
+    assert refusal(b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1)) == "is nested too deeply"
+    text = b"[{" * DEEPEST
+    assert read(b'["\\"' + text + b'"]') == ['"' + text.decode()]
+
+
+@pytest.mark.parametrize("tail", [b'\\"', b'"', b'"a', b'\\\\"'])
+def test_its_depth_is_found_in_one_walk(tail: bytes) -> None:
+    """Strings without an end must not be looked for again and again."""
+    refusal(b"[" * (DEEPEST + 1) + b'"' + tail * 100_000)
