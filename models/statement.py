@@ -86,7 +86,6 @@ def _for_postgres(text: str) -> Step:
 def _for_sqlite(text: str) -> Step:
     text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
     names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
-    places = count(1)
-    text = _NAME_OR_DONE.sub(lambda _: f"?{next(places)}", text)
-    text = re.sub(r"after\((\?\d+)\)", rf"{_MOMENT}, \1 || ' seconds')", text)
+    text = _NAME_OR_DONE.sub("?", text)
+    text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")
     return Step(text.replace("now()", f"{_MOMENT})"), tuple(names))

@@ -77,7 +77,7 @@ class Claim:
     """A request that is ours alone to exchange, and the version of the connection that it will renew, 0 for none.
 
     `claimed_at` is of the database's clock, `since` the same moment of the running loop's, or up to `error` seconds
-    after it.
+    after it. The lease lasts until `until` of the loop's time, at least.
     """
 
     request: Claimed
@@ -85,13 +85,14 @@ class Claim:
     claimed_at: datetime
     since: float
     error: float
+    until: float
 
     @classmethod
-    def of(cls, attempt: Attempt, row: Row, reading: Reading) -> Claim:
+    def of(cls, attempt: Attempt, row: Row, reading: Reading, until: float) -> Claim:
         """A row of scopes, verifier, claimed_at and version."""
         scopes, verifier, _, version = row
         request = Claimed(attempt.user, attempt.registration.provider.slug, json.loads(scopes), verifier)
-        return cls(request, version or 0, reading.moment, reading.since, reading.error)
+        return cls(request, version or 0, reading.moment, reading.since, reading.error, until)
 
     def at(self, time: float) -> datetime:
         """What the database's clock said at this time of the running loop, at least."""

@@ -22,7 +22,7 @@ from models.statement import Statement
 from resolvers import audit
 from resolvers.attempts import BOUND, Attempt, Claim, Reading
 from resolvers.context import Context
-from resolvers.errors import Problem, ProviderUnavailable
+from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.states import LIFE, REMEMBERED
 
 log = structlog.get_logger("tendon")
@@ -33,6 +33,8 @@ WRITING: Final = timedelta(seconds=5)
 # Seconds that the database's clock may be off, and so many tries to do better.
 _INEXACT: Final = 0.05
 _READINGS: Final = 3
+# Seconds for all of them, since the lease runs meanwhile.
+_READING: Final = 1.0
 # Seconds between the tries to end a claim while the database is away.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
@@ -82,29 +84,41 @@ def lease(context: Context) -> float:
 
 async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None when it is not to be had. Raises DatabaseDown."""
-    before = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    before, lasting = loop.time(), lease(context)
     try:
-        row = await _CLAIM.row(
-            **attempt.binding, answer_hash=attempt.answer_hash, owner=attempt.owner, lease=lease(context)
-        )
+        row = await _CLAIM.row(**attempt.binding, answer_hash=attempt.answer_hash, owner=attempt.owner, lease=lasting)
     except DatabaseDown as fault:
         if fault.in_doubt:
             # It may be on its way still, and come after a release that finds nothing.
-            insist(context, attempt, partial(_release, attempt), until_done=lease(context))
+            insist(context, attempt, partial(_release, attempt), until_done=lasting)
+            if loop.time() >= before + lasting:
+                # Whoever came across it may have ended it by now.
+                raise ProviderUnavailable from fault
         raise
-    return Claim.of(attempt, row, await _exact(Reading.of(row[2], before))) if row else None
+    if row is None:
+        return None
+    reading = await _exact(Reading.of(row[2], before))
+    if loop.time() - before > WRITING.total_seconds() / 2:
+        # What is left of the lease may not last for asking and writing.
+        await release(context, attempt)
+        raise ServiceUnavailable
+    return Claim.of(attempt, row, reading, before + lasting)
 
 
 async def _exact(reading: Reading) -> Reading:
     """What was held up on its way is read again, or tokens would seem older than they are."""
-    for _ in range(_READINGS):
-        if reading.error < _INEXACT:
-            break
-        before = asyncio.get_running_loop().time()
-        with suppress(DatabaseDown):
-            row = await _CLOCK.row()
-            again = Reading.of(row[0], before) if row else reading
-            reading = min(reading, again, key=lambda one: one.error)
+    if reading.error < _INEXACT:
+        return reading
+    with suppress(DatabaseDown, TimeoutError):
+        async with asyncio.timeout(_READING):
+            for _ in range(_READINGS):
+                before = asyncio.get_running_loop().time()
+                row = await _CLOCK.row()
+                again = Reading.of(row[0], before) if row else reading
+                reading = min(reading, again, key=lambda one: one.error)
+                if reading.error < _INEXACT:
+                    break
     return reading
 
 

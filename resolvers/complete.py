@@ -4,7 +4,7 @@
 2. Claim the authorization request with one conditional UPDATE (`claims.py`). Who doesn't win it gets the result of
    the one who did (`outcomes.py`).
 3. Exchange the code. No transaction is open meanwhile.
-4. Seal the tokens and write connection, request and audit row in one transaction (`renewal.py`), again and again while
+4. Seal the tokens and write connection, request and audit row all or nothing (`renewal.py`), again and again while
    the database is away (`storing.py`). What can be known only by asking again, the provider's own id of the user,
    comes after.
 

@@ -1,4 +1,4 @@
-"""Storing what a provider gave: sealed, one row per user and provider, in one transaction with the request."""
+"""Storing what a provider gave: sealed, one row per user and provider, all or nothing with the request."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from providers.revocation import revoke
 from providers.token_answer import TokenAnswer
 from resolvers import claims
 from resolvers.attempts import Attempt
-from resolvers.claims import lease
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.exchanging import Received
@@ -42,7 +41,7 @@ async def store(context: Context, attempt: Attempt, received: Received, scopes: 
     """
     tries = _Tries(context, attempt, partial(renew, context, attempt, received, scopes))
     try:
-        return await tries.until(received.claim.since + lease(context) - _MARGIN)
+        return await tries.until(received.claim.until - _MARGIN)
     except BaseException as fault:
         surrender = partial(_surrender, context, attempt, received.answer)
         if tries.in_doubt or not isinstance(fault, Problem):
@@ -80,18 +79,22 @@ class _Tries:
     async def _try(self, deadline: float, provider: str) -> StoredConnection | None:
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._write()
+                return await self._written()
+        except (DatabaseDown, TimeoutError) as fault:
+            self._failed += 1
+            self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt
+            log.warning("store.failed", provider=provider, error=outage(fault) or type(fault).__name__)
+            return None
+
+    async def _written(self) -> StoredConnection:
+        try:
+            return await self._write()
         except ProviderUnavailable:
             # The lease is lost, or a COMMIT of ours went through that nobody told us of.
             found = await claims.finished(self._attempt) if self._failed else None
             if found is None:
                 raise
             return found
-        except (DatabaseDown, TimeoutError) as fault:
-            self._failed += 1
-            self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt
-            log.warning("store.failed", provider=provider, error=outage(fault) or type(fault).__name__)
-            return None
 
 
 async def _surrender_unless_stored(

@@ -102,11 +102,15 @@ async def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pyte
     return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
 
 
+@pytest.fixture(autouse=True)
+def _no_statements_of_another_engine() -> None:
+    """The ORM keeps statements by connection and table, so of another engine where one process uses two."""
+    EXECUTOR_CACHE.clear()
+
+
 @pytest.fixture(params=ENGINES)
 async def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """One that no other test uses."""
-    # The ORM keeps statements by connection and table: of another engine, where one process uses two.
-    EXECUTOR_CACHE.clear()
     return await new_database(request, tmp_path, request.param)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class SqliteFile(Database):
         self.url = f"sqlite://{path}"
 
     async def fetch(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
-        return await asyncio.to_thread(self._fetch, statement.replace("$", "?"), values)
+        return await asyncio.to_thread(self._fetch, re.sub(r"\$\d+", "?", statement), values)
 
     def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as session:

@@ -36,6 +36,7 @@ class Proxy:
         self._trap: bytes | None = None
         self._trapped = 0
         self._stalling = False
+        self._late: float | None = None
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -68,7 +69,11 @@ class Proxy:
 
     def stall_at_reply(self, to: bytes) -> None:
         """Pass on the next request that contains `to`, and stall all connections when the reply comes, until `flow`."""
-        self._trap, self._trapped, self._stalling = to, 1, True
+        self._trap, self._trapped, self._stalling, self._late = to, 1, True, None
+
+    def stall_after_reply(self, to: bytes, late: float) -> None:
+        """Pass on the next request that contains `to`, its reply so many seconds late, nothing then until `flow`."""
+        self._trap, self._trapped, self._stalling, self._late = to, 1, True, late
 
     @property
     def sprung(self) -> bool:
@@ -117,10 +122,19 @@ class Proxy:
                     break
                 if link.doomed:
                     link.doomed = False
-                    self.stall()
+                    await self._stall_at(writer, chunk)
+                    if self._late is not None:
+                        continue
                 await self._replying.wait()
                 await self._flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
         # What was asked for may still be on its way, but nobody listens to the answer.
         link.cut()
+
+    async def _stall_at(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:
+        if self._late is not None:
+            await asyncio.sleep(self._late)
+            writer.write(chunk)
+            await writer.drain()
+        self.stall()

@@ -22,6 +22,7 @@ class Pool:
         self._free = size
         self._idle: list[Any] = []
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._clearing: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -35,6 +36,8 @@ class Pool:
 
     async def take(self) -> Any:
         """To be given back or dropped. Raises TimeoutError, and what `connect` raises."""
+        if self._closed:
+            raise ConnectionError("closed")
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -55,10 +58,9 @@ class Pool:
             if not waiting.done():
                 waiting.set_result(connection)
                 return
-        connection.idle_since = now = monotonic()
+        connection.idle_since = monotonic()
         self._idle.append(connection)
-        if self._idle[0].idle_since < now - _IDLE:
-            self.drop(self._idle.pop(0))
+        self._clearing = self._clearing or asyncio.get_running_loop().call_later(_IDLE, self._clear)
 
     def drop(self, connection: Any) -> None:
         """One that is broken, or not needed any more. Another may be made in its place."""
@@ -68,8 +70,16 @@ class Pool:
     async def close(self) -> None:
         """Those that are lent are closed as they come back."""
         self._closed = True
+        if self._clearing is not None:
+            self._clearing.cancel()
         while self._idle:
             await self._idle.pop().close(timeout=5)
+
+    def _clear(self) -> None:
+        """The longest unused stand first."""
+        while self._idle and self._idle[0].idle_since <= monotonic() - _IDLE:
+            self.drop(self._idle.pop(0))
+        self._clearing = asyncio.get_running_loop().call_later(_IDLE, self._clear) if self._idle else None
 
     async def _new(self) -> Any:
         try:

@@ -167,6 +167,23 @@ async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
     assert stored == issued[-1]
 
 
+async def test_the_provider_is_asked_soon_after_a_claim_or_not_at_all(
+    line: Line, sandbox: Sandbox, someone: Person
+) -> None:
+    """To read the clock again and again on a line that fell silent must not use up the lease: others end it then."""
+    callback = await begin(line.api, sandbox, someone)
+    line.proxy.stall_after_reply(hashlib.sha256(f"code:{callback['code']}".encode()).hexdigest().encode(), late=0.2)
+    waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
+    async with asyncio.timeout(PATIENCE):
+        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(3.5):
+        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+    line.proxy.flow()
+    assert (await waiting).connection["status"] == "connected"
+
+
 async def test_a_migration_while_it_serves(
     hasty_gateway: Process, own_database: Database, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
 ) -> None:

@@ -55,7 +55,7 @@ class SqlitePlanner(Planner):
         await self._database.fetch("ANALYZE")
 
     async def faults(self, statement: str) -> set[str]:
-        values = [None] * max(map(int, re.findall(r"\?(\d+)", statement)), default=0)
+        values = [None] * statement.count("?")
         rows = await self._database.fetch(f"EXPLAIN QUERY PLAN {statement}", *values)
         steps = [str(row[3]) for row in rows]
         bounded = " LIMIT " in statement and not any("TEMP B-TREE" in step for step in steps)
