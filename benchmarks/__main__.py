@@ -1,7 +1,7 @@
 """`make bench`: Tendon as it is shipped, the floor and the peers at the same work, with the same statements and the
 same durability, in interleaved rounds.
 
-    .venv/bin/python -m benchmarks [--rounds 5] [--seconds 4] [--engines sqlite postgres] [--peers apollo …] [--quick]
+    .venv/bin/python -m benchmarks [--rounds 5] [--seconds 1.2] [--engines sqlite postgres] [--peers apollo …] [--quick]
 
 Contenders run on one core, everything else on the others. A run with one wrong answer, row or call is no run.
 """

@@ -94,8 +94,8 @@ def _started(
 ) -> Runner:
     contender = BY_NAME["tendon"]
     runner = Runner(replace(contender, name=name, command=command or contender.command), stage, cores)
-    runner.start()
     stack.callback(runner.stop)
+    runner.start()
     return runner
 
 

@@ -29,7 +29,8 @@ _LOCK = ROOT / "requirements.lock"
 
 def prepare() -> None:
     """The folder hides itself from git. Who is told to end leaves no process behind."""
-    signal.signal(signal.SIGTERM, _end)
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, _end)
     BENCH.mkdir(exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")
 

@@ -26,7 +26,6 @@ class Plan:
     operations: tuple[str, ...]
     results: Path
     chart: Path
-    quick: bool
 
 
 def read_plan(arguments: list[str] | None = None) -> Plan:
@@ -54,6 +53,10 @@ def _plan(given: argparse.Namespace) -> Plan:
         contenders=tuple(one for one in CONTENDERS if wanted is None or one.name in wanted),
         operations=tuple(given.operations),
         results=BENCH / ("quick.json" if given.quick else "results.json"),
-        chart=BENCH / "quick.svg" if given.quick else ROOT / "docs" / "benchmark.svg",
-        quick=given.quick,
+        chart=ROOT / "docs" / "benchmark.svg" if _whole(given) else BENCH / "chart.svg",
     )
+
+
+def _whole(given: argparse.Namespace) -> bool:
+    """Only a run with everybody on both engines is worth showing."""
+    return not given.quick and given.peers is None and set(given.engines) == set(ENGINES)

@@ -66,8 +66,8 @@ def ratios(stage: Stage, rounds: int) -> Iterator[tuple[str, float]]:
     with ExitStack() as stack:
         tendon, floor = (Runner(BY_NAME[name], stage) for name in ("tendon", "floor"))
         for runner in (tendon, floor):
-            runner.start()
             stack.callback(runner.stop)
+            runner.start()
         for operation in _TURN:
             yield operation, ratio(rounds, tendon, floor, operation)
         for runner in (tendon, floor):

@@ -65,8 +65,8 @@ class Contest:
 
     def run(self) -> tuple[list[Sample], list[Body]]:
         """Raises WrongAnswer."""
-        self._start()
         try:
+            self._start()
             self._warm()
             samples = [sample for number in range(self._plan.rounds) for sample in self._round(number)]
             self._note_memory("loaded")

@@ -61,6 +61,9 @@ class Provider:
         assert credentials
         self.registration = Registration(known, credentials).fingerprint
         self.origin = f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> None:
+        """Until it answers."""
         _until(lambda: self.exchanged() == 0, "the provider")
 
     def exchanged(self) -> int:
@@ -144,6 +147,7 @@ def stage_on(
         folder = folder / engine.name / name
         provider = Provider(folder)
         stack.callback(provider.close)
+        provider.wait()
         generator = LoadGenerator()
         stack.callback(generator.close)
         yield Stage(engine, provider, generator, folder, lists)
@@ -170,11 +174,13 @@ class Runner:
         self.database = stage.database(contender.name)
         self.completed = self.authorized = self.exchanged = 0
         self._due = self._seeded = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self._settings = self._set_up()
         self._log = stage.folder / f"{contender.name}.log"
 
     @property
     def pid(self) -> int:
+        assert self._process
         return self._process.pid
 
     def start(self) -> float:
@@ -189,8 +195,10 @@ class Runner:
         return time.perf_counter() - began
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=60)
+        """Also one that never came to run."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
 
     def cost(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Cost:
         """As `load`, and what it took."""
