@@ -55,8 +55,8 @@ async def test_a_fault_is_a_clear_error(api: Interface, sandbox: Sandbox, someon
     await sandbox.fault("sandbox", fault)
     began = time.monotonic()
     answer = await api.complete(someone.token, **callback)
-    # The provider's time-out is 2 seconds here.
-    assert time.monotonic() - began < 3
+    # The provider's time-out is 2 seconds here, what hangs without one would take for ever.
+    assert time.monotonic() - began < 10
     assert answer.code == EXPECTED[fault]
     if isinstance(api, Rest):
         assert answer.status == (500 if "PROVIDER" in EXPECTED[fault] else 400)
@@ -118,7 +118,6 @@ async def test_other_providers_go_on_while_one_hangs(api: Interface, sandbox: Sa
     await sandbox.fault("oura", "hang")
     waiting = asyncio.create_task(api.complete(someone.token, **stuck))
     callback = await begin(api, sandbox, someone, "strava")
-    began = time.monotonic()
     assert (await api.complete(someone.token, **callback)).code is None
-    assert time.monotonic() - began < 1
+    assert not waiting.done()
     assert (await waiting).code == "PROVIDER_UNAVAILABLE"

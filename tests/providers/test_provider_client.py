@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -20,6 +19,7 @@ from providers.errors import (
 )
 from providers.http import ProviderClient, open_client
 from providers.pool import MAX_CONNECTIONS
+from tests.processes import free_port
 
 
 @pytest.fixture
@@ -70,12 +70,6 @@ async def test_a_deadline_in_the_past_sends_nothing(client: ProviderClient) -> N
 # Connections
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 async def test_a_refused_connection_has_sent_nothing(client: ProviderClient) -> None:
     with pytest.raises(Unreachable) as raised:
         await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"))
@@ -95,7 +89,7 @@ async def test_it_is_not_tried_again_beyond_the_deadline(client: ProviderClient)
     started = asyncio.get_running_loop().time()
     with pytest.raises(Unreachable):
         await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"), seconds=0.1)
-    assert asyncio.get_running_loop().time() - started < 0.15
+    assert asyncio.get_running_loop().time() - started < 0.2
 
 
 async def test_a_dropped_connection_is_never_tried_again(client: ProviderClient) -> None:
