@@ -8,7 +8,7 @@ import pytest
 
 from tests.torture.checker import RULES, violations
 from tests.torture.history import GARBLED, HUNG_UP, LOST, OK, REFUSED, Answer
-from tests.torture.tale import SETTLED, Tale, connection
+from tests.torture.tale import LEASE, SETTLED, Tale, connection
 
 LATER = Answer("PROVIDER_UNAVAILABLE", 500, retry_after=True)
 shown_to_fail: set[str] = set()
@@ -234,6 +234,16 @@ def test_a_state_that_was_to_be_usable_later(tale: Tale) -> None:
     tale.callback(flow, "SERVICE_UNAVAILABLE", at=1)
     tale.callback(flow, "PROVIDER_UNAVAILABLE", at=2)
     assert broken(tale) == {"R5 unavailable spends nothing"}
+
+
+def test_a_lease_that_ended_while_something_stood_still(tale: Tale) -> None:
+    """What was told meanwhile could not be kept. Without a disturbance it has to be."""
+    flow = tale.flow()
+    tale.callback(flow, "SERVICE_UNAVAILABLE", at=1, took=LEASE)
+    tale.callback(flow, "PROVIDER_UNAVAILABLE", at=LEASE + 2)
+    assert broken(tale) == {"R5 unavailable spends nothing"}
+    tale.disturbance("database connections are stalled", 1, LEASE)
+    assert not broken(tale)
 
 
 def test_what_got_lost_on_the_way_to_the_provider(tale: Tale) -> None:

@@ -23,13 +23,16 @@ def a_success_was_issued(record: Record) -> Findings:
 
 
 def unavailable_spends_nothing(record: Record) -> Findings:
-    """R5. Decided only where every answer is known, for an attempt that died may have held the claim, and where nothing
-    was wrong with the line to the provider, for what was sent may have got lost on it."""
+    """R5. Decided only where every answer is known, for an attempt that died may have held the claim; where nothing was
+    wrong with the line to the provider, for what was sent may have got lost on it; and within a lease, where anything
+    was wrong: a claim whose answer got lost can't be given back by a process, or to a database, that stands still."""
     for flow in record.flows:
         tried, failed = record.callbacks(flow), [one for one in record.final(flow) if one.answer.outcome != OK]
         if not failed or flow.error or record.exchanges_of(flow) or not tried[0].answer.passing:
             continue
         tried = [one for one in tried if one.began <= failed[0].ended]
         unknown = any(one.answer.outcome in (LOST, HUNG_UP) for one in tried)
-        if not unknown and not any(fault.kind.startswith("provider") for fault in record.disturbed(tried)):
+        disturbed = record.disturbed(tried)
+        stood = bool(disturbed) and failed[0].ended - tried[0].began >= record.lease
+        if not unknown and not stood and not any(fault.kind.startswith("provider") for fault in disturbed):
             yield f"flow {flow.number} was to be tried again, and then it had failed unasked", record.story(flow)
