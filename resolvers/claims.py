@@ -92,9 +92,6 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
         if fault.in_doubt:
             # It may be on its way still, and come after a release that finds nothing.
             insist(context, attempt, partial(_release, attempt), until_done=lasting)
-            if loop.time() >= before + lasting:
-                # Whoever came across it may have ended it by now.
-                raise ProviderUnavailable from fault
         raise
     if row is None:
         return None
