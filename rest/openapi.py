@@ -46,7 +46,7 @@ _MOMENT: Final = {"type": "string", "format": "date-time", "examples": ["2026-11
 
 _CONNECTION: Final[Schema] = {
     "type": "object",
-    "description": "One user's living link to one provider.",
+    "description": "One user's link to one provider.",
     "properties": {
         "id": {"type": "string", "format": "uuid"},
         "userId": {"type": "string"},

@@ -66,7 +66,7 @@ class Provider:
         return directory.is_available(info.context, self.row)
 
 
-@strawberry.type(description="One user's living link to one provider.")
+@strawberry.type(description="One user's link to one provider.")
 class Connection:
     row: strawberry.Private[StoredConnection]
     id: strawberry.ID
