@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 from providers.errors import UnreadableAnswer
 from wire import strict_json
+from wire.strict_json import Malformed
 
 MAX_ACCOUNT: Final = 256
 """Characters of a provider's own user id."""
@@ -21,12 +22,14 @@ _FAILURE: Final = range(400, 600)
 class Answer:
     """An HTTP answer whole, its body decoded. What it calls itself is not looked at: it is JSON or unreadable.
 
-    `sent_at` is when its request began to leave, a time of the running loop.
+    `sent_at` is when its request began to leave, a time of the running loop. `fields` are the header's, with names in
+    lower case.
     """
 
     status: int
     content: bytes = field(repr=False)
     sent_at: float = field(default=0.0, compare=False)
+    fields: Sequence[tuple[bytes, bytes]] = field(default=(), compare=False, repr=False)
 
     @property
     def succeeded(self) -> bool:
@@ -35,7 +38,16 @@ class Answer:
     @property
     def failed(self) -> bool:
         """4xx or 5xx. A redirect, which is never followed, neither succeeded nor failed."""
-        return self.status in _FAILURE
+        return is_failure(self.status)
+
+    def header(self, name: str) -> str | None:
+        """The first field of this name, in lower case; None when there is none."""
+        wanted = name.encode("ascii")
+        return next((value.decode("latin-1") for each, value in self.fields if each == wanted), None)
+
+
+def is_failure(status: int) -> bool:
+    return status in _FAILURE
 
 
 class UnfitError(Exception):
@@ -54,9 +66,10 @@ def reading(answer: Answer) -> Generator[None]:
 
 
 def read_object(content: bytes) -> dict[str, object]:
-    """The JSON object in `content`, read strictly. Raises UnfitError."""
+    """The JSON object in `content`. Only what is used of it has to be well-formed: see `member_at`. Raises
+    UnfitError."""
     try:
-        value = strict_json.read(content)
+        value = strict_json.read_answer(content)
     except strict_json.MalformedJSON as malformed:
         problem = f"the body {malformed}"
     else:
@@ -66,18 +79,41 @@ def read_object(content: bytes) -> dict[str, object]:
 
 
 def as_object(value: object, problem: str) -> dict[str, object]:
-    if not isinstance(value, dict):
+    found = object_or_none(value)
+    if found is None:
         raise UnfitError(problem)
-    return cast("dict[str, object]", value)
+    return found
+
+
+def object_or_none(value: object) -> dict[str, object] | None:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def list_or_none(value: object) -> list[object] | None:
+    return cast("list[object]", value) if isinstance(value, list) else None
+
+
+def member(whole: dict[str, object], name: str) -> object:
+    """None when it is null or absent. Raises UnfitError when it is there twice or no value at all."""
+    value = whole.get(name)
+    if isinstance(value, Malformed):
+        problem = f"a member {value.problem}"
+        raise UnfitError(problem)
+    return value
 
 
 def member_at(whole: dict[str, object], path: str) -> object:
-    """What stands at a dotted path; None when it is null or absent. Raises UnfitError when a step isn't an object."""
+    """What stands at a dotted path, in which a whole number counts the items of a list from 0; None when it is null or
+    absent. Raises UnfitError when a step can't be made: it is no object or list, or is there twice."""
     value: object = whole
     for name in path.split("."):
         if value is None:
             return None
-        value = as_object(value, "a step on the way to a member is not an object").get(name)
+        items = list_or_none(value)
+        if items is None or not name.isdecimal():
+            value = member(as_object(value, "a step on the way to a member is not an object"), name)
+        else:
+            value = items[int(name)] if int(name) < len(items) else None
     return value
 
 

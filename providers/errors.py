@@ -16,10 +16,11 @@ The text of each is safe to log: of what the provider sent it holds only the HTT
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
-# RFC 6749 5.2, those of 4.1.2.1 that token endpoints are seen to send too, and the one that several have for a redirect
-# URI they don't know, where the RFC has none.
+# RFC 6749 5.2, those of 4.1.2.1 that token endpoints are seen to send too, RFC 8628's way to ask for patience, and the
+# one that several have for a redirect URI they don't know, where the RFC has none.
 REGISTERED: Final = frozenset(
     {
         "access_denied",
@@ -29,14 +30,29 @@ REGISTERED: Final = frozenset(
         "invalid_scope",
         "redirect_uri_mismatch",
         "server_error",
+        "slow_down",
         "temporarily_unavailable",
         "unauthorized_client",
         "unsupported_grant_type",
     }
 )
 
-_PASSING_CODES: Final = frozenset({"server_error", "temporarily_unavailable"})
-_PASSING_STATUSES: Final = frozenset({408, 425, 429, *range(500, 600)})
+
+class Meaning(StrEnum):
+    """What an error answer says about the request. The first four are words of the catalogue."""
+
+    GRANT_OVER = "grant_over"
+    """The code or refresh token that was sent is dead. The same request would be refused again."""
+    MISCONFIGURED = "misconfigured"
+    """It is our registration, or what the catalogue says of the endpoint. Neither the user nor time can mend it."""
+    SLOW_DOWN = "slow_down"
+    """There were too many requests."""
+    PASSING = "passing"
+    """The provider can't now, and has decided nothing."""
+    ACCESS_DENIED = "access_denied"
+    """The user said no."""
+    UNCLEAR = "unclear"
+    """A refusal that says no more. At an exchange take it as the code; it is no reason to give up a refresh token."""
 
 
 class ProviderFault(Exception):
@@ -95,20 +111,16 @@ class UnreadableAnswer(ProviderFault):
 
 
 class ErrorAnswer(ProviderFault):
-    """`error` is one of REGISTERED, None for any other and for none at all; `status` is the HTTP status."""
+    """`error` is one of REGISTERED, None for any other and for none at all; `status` is the HTTP status.
 
-    def __init__(self, error: str | None, status: int) -> None:
+    `retry_after` is whole seconds, 1 or more, where the provider has said how long to wait.
+    """
+
+    def __init__(self, error: str | None, status: int, meaning: Meaning, *, retry_after: int | None = None) -> None:
         self.error = error
         self.status = status
-        super().__init__(f"error answer with HTTP status {status}: {error or 'no registered error code'}")
-
-    @property
-    def refused(self) -> bool:
-        """Whether the provider has decided, so that the same request would be refused again.
-
-        False for 5xx, 408, 425 and 429 whatever the code, and for the codes that name an outage. When it is True, a
-        registered code says what was refused; without one take it as the code or token that was sent. Only
-        `error == "invalid_grant"` confirms that: an opaque 400 alone is no reason to give up a refresh token.
-        """
-        passing = self.status in _PASSING_STATUSES or self.error in _PASSING_CODES
-        return not passing
+        self.meaning = meaning
+        self.retry_after = retry_after
+        super().__init__(
+            f"error answer with HTTP status {status}: {error or 'no registered error code'} ({meaning.value})"
+        )

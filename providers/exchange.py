@@ -8,7 +8,7 @@ from urllib.parse import quote_plus, urlencode
 from providers.answer import UnfitError, member_at, read_account, read_object, reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
-from providers.errors import ErrorAnswer
+from providers.error_answer import read_failure
 from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider
 from providers.request import request
@@ -49,7 +49,7 @@ async def find_account(client: ProviderClient, provider: Provider, access_token:
     asking = request("GET", account.url, authorization=f"Bearer {access_token}")
     answer = await send_patiently(client, asking, deadline=deadline)
     if answer.failed:
-        raise ErrorAnswer(None, answer.status)
+        raise read_failure((), answer)
     with reading(answer):
         found = read_account(member_at(read_object(answer.content), account.field))
         if found is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from providers.answer import UnfitError, read_object
+from providers.answer import UnfitError, member, read_object
 
 LONGEST: Final = timedelta(days=36_525)
 """A hundred years. What claims to live longer is a mistake, and dates would overflow."""
@@ -21,15 +22,15 @@ def read_expiry(
     """In UTC; None when the answer doesn't say or the token never expires. Raises UnfitError.
 
     `expires_in` is seconds from `now` (RFC 6749 5.1), `expires_at` seconds since 1970, and `jwt` the claim `exp` of an
-    access token that is a JWT (RFC 7519 4.1.4).
+    access token that is a JWT (RFC 7519 4.1.4). A fraction of a second is dropped: no token is used for too long.
     """
     match told:
         case "expires_in":
-            return _moment(token.get("expires_in"), since=now.astimezone(UTC), now=now)
+            return _moment(member(token, "expires_in"), since=now.astimezone(UTC), now=now)
         case "expires_at":
-            return _moment(token.get("expires_at"), since=_EPOCH, now=now)
+            return _moment(member(token, "expires_at"), since=_EPOCH, now=now)
         case "jwt":
-            return _moment(_claims(str(token.get("access_token"))).get("exp"), since=_EPOCH, now=now)
+            return _moment(member(_claims(str(member(token, "access_token"))), "exp"), since=_EPOCH, now=now)
         case "never":
             return None
 
@@ -37,8 +38,9 @@ def read_expiry(
 def _moment(seconds: object, *, since: datetime, now: datetime) -> datetime | None:
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise UnfitError("the expiry is not a whole number")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise UnfitError("the expiry is not a number")
+    seconds = math.floor(seconds)
     if not 0 <= seconds <= (now + LONGEST - since).total_seconds():
         raise UnfitError("the expiry is negative or too far away")
     return since + timedelta(seconds=seconds)

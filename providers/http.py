@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 
-from providers.answer import Answer
+from providers.answer import Answer, is_failure
 from providers.connection import Departure
 from providers.decoding import decoded
-from providers.errors import TimedOut, Unreachable
+from providers.errors import TimedOut, Unreachable, UnreadableAnswer
 from providers.network import trusted
 from providers.request import FIELDS, Request
 from providers.resolution import PublicAddresses, as_written
@@ -48,7 +49,8 @@ async def send(client: ProviderClient, request: Request, *, deadline: float, cap
     """The answer, whatever its status. Nothing is followed and nothing repeated.
 
     `deadline` is a time of the running loop and holds for all from connecting to the last byte; `cap` is bytes of the
-    body. Raises TransportFailure and UnreadableAnswer.
+    body. An error is an error whatever its body: where that is too large or can't be decoded, it is left out. Raises
+    TransportFailure, and UnreadableAnswer for any other answer like that.
     """
     if asyncio.get_running_loop().time() >= deadline:
         raise TimedOut(sent=False)
@@ -58,7 +60,20 @@ async def send(client: ProviderClient, request: Request, *, deadline: float, cap
             incoming = await client.transport.exchange(request, departure, cap=cap)
     except TimeoutError:
         raise TimedOut(sent=departure.begun) from None
-    return Answer(incoming.status, decoded(incoming, cap), departure.at)
+    except UnreadableAnswer as unreadable:
+        return _without_body(unreadable, departure)
+    try:
+        return Answer(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
+    except UnreadableAnswer as unreadable:
+        return _without_body(unreadable, departure, incoming.fields)
+
+
+def _without_body(
+    unreadable: UnreadableAnswer, departure: Departure, fields: Sequence[tuple[bytes, bytes]] = ()
+) -> Answer:
+    if not is_failure(unreadable.status):
+        raise unreadable
+    return Answer(unreadable.status, b"", departure.at, fields)
 
 
 async def send_patiently(client: ProviderClient, request: Request, *, deadline: float) -> Answer:

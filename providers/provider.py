@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
@@ -54,13 +54,18 @@ class _Table(BaseModel):
 
 
 class Authorize(_Table):
-    """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207)."""
+    """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207).
+
+    `pkce` is "none" only where the provider is known to refuse a code challenge. `pkce_checked` says whether it is
+    known to check the verifier; while it isn't, a code that was stolen from one user can be redeemed by another.
+    """
 
     url: AuthorizationEndpoint
     # Before the scopes, which are held against it.
     scope_separator: Annotated[str, Field(min_length=1, max_length=1)] = " "
     scopes: Annotated[tuple[Scope, ...], Field(strict=False)] = ()
     pkce: Literal["S256", "none"] = "S256"
+    pkce_checked: bool = True
     params: Annotated[
         Mapping[str, str],
         _without(
@@ -85,6 +90,59 @@ class Success(_Table):
     equals: Annotated[str | int | bool, PlainValidator(_scalar)]
 
 
+def _scalars(value: object) -> tuple[str | int | bool, ...]:
+    values = (
+        tuple(_scalar(one) for one in cast("list[object]", value)) if isinstance(value, list) else (_scalar(value),)
+    )
+    if not values:
+        raise ValueError("must not be an empty list")
+    return values
+
+
+class ErrorRule(_Table):
+    """Which of a provider's error answers means what. The first rule that fits an answer decides.
+
+    A rule fits by its HTTP `status`, by what stands at `field`, a path in the whole answer, or by both. `field` alone
+    has to be there and not null; with `equals` it has to be this value, or one of these, and with `starts_with` a
+    string that begins so. `wait`, a path too, and `wait_header`, a header field, hold the seconds that the provider
+    asks us to wait.
+    """
+
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    field: DottedPath | None = Field(default=None, validate_default=True)
+    equals: Annotated[tuple[str | int | bool, ...], PlainValidator(_scalars)] | None = None
+    starts_with: Annotated[str, Field(min_length=1)] | None = None
+    # Before how long, which is held against it.
+    meaning: Literal["grant_over", "misconfigured", "slow_down", "passing"]
+    wait: DottedPath | None = None
+    wait_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
+
+    @field_validator("field")
+    @classmethod
+    def _some_condition(cls, field: str | None, info: ValidationInfo) -> str | None:
+        if field is None and info.data.get("status", 0) is None:
+            raise ValueError("is missing: a rule needs status, field or both")
+        return field
+
+    @field_validator("equals", "starts_with")
+    @classmethod
+    def _of_a_field(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("field", "") is None:
+            raise ValueError("needs field")
+        if value is not None and info.data.get("equals") is not None:
+            raise ValueError("can't stand beside equals")
+        return value
+
+    @field_validator("wait", "wait_header")
+    @classmethod
+    def _of_what_passes(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("meaning") in ("grant_over", "misconfigured"):
+            raise ValueError("is for slow_down and passing")
+        if value is not None and info.data.get("wait") is not None:
+            raise ValueError("can't stand beside wait")
+        return value
+
+
 class Token(_Table):
     """The token endpoint (RFC 6749 3.2) and its answer.
 
@@ -102,6 +160,7 @@ class Token(_Table):
     ] = Field(default_factory=_no_params)
     root: DottedPath | None = None
     success: Success | None = None
+    errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
     refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
     account: DottedPath | None = None
@@ -164,3 +223,8 @@ class Provider(_Table):
     @cached_property
     def id(self) -> UUID:
         return provider_id(self.slug)
+
+    @property
+    def binds_codes(self) -> bool:
+        """Whether the provider is known to accept a code only from the flow that it was issued for (RFC 9700 4.5)."""
+        return self.authorize.pkce == "S256" and self.authorize.pkce_checked

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from providers.answer import reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
-from providers.errors import ErrorAnswer
+from providers.error_answer import read_failure
 from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider, Revoke
 from providers.request import Request, request
-from providers.token_answer import TokenAnswer, error_of_failure
+from providers.token_answer import TokenAnswer
 
 
 async def revoke(
@@ -31,7 +31,7 @@ async def revoke(
     asking = _request(rule, credentials, answer.access_token, form)
     given = await send_patiently(client, asking, deadline=deadline)
     if given.failed:
-        raise ErrorAnswer(error_of_failure(given.content), given.status)
+        raise read_failure((), given)
     with reading(given):
         return True
 

@@ -1,4 +1,7 @@
-"""The token answer (RFC 6749 5.1 and 5.2), read strictly: what isn't right is an error, never a guess."""
+"""The token answer (RFC 6749 5.1), read strictly in what is used of it: what isn't right is an error, never a guess.
+
+An error (RFC 6749 5.2) is read in `error_answer.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
 
-from providers.answer import Answer, UnfitError, as_object, member_at, read_account, read_object, reading
-from providers.errors import REGISTERED, ErrorAnswer
+from providers.answer import (
+    Answer,
+    UnfitError,
+    as_object,
+    member,
+    member_at,
+    object_or_none,
+    read_account,
+    read_object,
+    reading,
+)
+from providers.error_answer import matching, read_error, read_failure, same, says_error
 from providers.expiry import read_expiry
-from providers.provider import Provider, Success
+from providers.provider import Provider
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
@@ -40,64 +53,38 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
     """Raises ErrorAnswer when the provider says no, UnreadableAnswer for anything else that is no token answer.
 
     `now` (aware) is what `expires_in` counts from. The Content-Type decides nothing: providers send JSON under many
-    names, and what isn't strict JSON is refused under any.
+    names, and what isn't JSON is refused under any. Members that nobody uses may hold anything.
     """
+    rules = provider.token.errors
     if answer.failed:
-        raise ErrorAnswer(error_of_failure(answer.content), answer.status)
+        raise read_failure(rules, answer)
     with reading(answer):
         whole = read_object(answer.content)
-        token = _token_object(provider, whole, answer.status)
+        token = _token_object(provider, answer, whole)
         return TokenAnswer(
-            access_token=_token(token.get("access_token"), "access_token"),
-            refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
-            token_type=_token_type(token.get("token_type")),
+            access_token=_token(member(token, "access_token"), "access_token"),
+            refresh_token=_optional_token(member(token, "refresh_token"), "refresh_token"),
+            token_type=_token_type(member(token, "token_type")),
             expires_at=read_expiry(provider.token.expires, token, now),
-            scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
+            scopes=_scopes(member(token, "scope"), provider.authorize.scope_separator),
             account=read_account(member_at(token, provider.token.account)) if provider.token.account else None,
             sent_at=answer.sent_at,
         )
 
 
-def _token_object(provider: Provider, whole: dict[str, object], status: int) -> dict[str, object]:
-    _refuse_error(whole, status)
-    success, root = provider.token.success, provider.token.root
-    if success is not None and not _succeeded(whole, success):
-        raise ErrorAnswer(None, status)
-    if root is None:
-        return whole
-    token = as_object(member_at(whole, root), "there is no token object where it should stand")
-    _refuse_error(token, status)
-    return token
-
-
-def _succeeded(whole: dict[str, object], success: Success) -> bool:
-    value = member_at(whole, success.field)
-    # True equals 1 in Python, but not in JSON.
-    return type(value) is type(success.equals) and value == success.equals
-
-
-def _refuse_error(whole: dict[str, object], status: int) -> None:
-    """A success with an error in it is an error, whatever else it holds."""
-    if whole.get("error") is not None or whole.get("errors"):
-        raise ErrorAnswer(_error_code(whole), status)
-
-
-def error_of_failure(content: bytes) -> str | None:
-    """The registered error code in the body of a 4xx or 5xx; None when there is no such."""
-    try:
-        return _error_code(read_object(content))
-    except UnfitError:
-        return None
-
-
-def _error_code(whole: dict[str, object]) -> str | None:
-    """`error` as in RFC 6749 5.2, or `errors: [{errorType}]`. Only a registered code: the rest is never repeated."""
-    candidates = [whole.get("error")]
-    errors = whole.get("errors")
-    if isinstance(errors, list):
-        each = cast("list[object]", errors)
-        candidates += [cast("dict[str, object]", error).get("errorType") for error in each if isinstance(error, dict)]
-    return next((code for code in candidates if isinstance(code, str) and code in REGISTERED), None)
+def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) -> dict[str, object]:
+    """Raises ErrorAnswer when there is an error in it, when what says success is missing, and when the access token is
+    missing and a rule of the entry fits."""
+    rules, success, root = provider.token.errors, provider.token.success, provider.token.root
+    if says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
+        raise read_error(rules, answer, whole)
+    token = whole if root is None else member_at(whole, root)
+    found = object_or_none(token) or {}
+    if says_error(found):
+        raise read_error(rules, answer, whole, inner=found)
+    if "access_token" not in found and matching(rules, answer, whole) is not None:
+        raise read_error(rules, answer, whole)
+    return as_object(token, "there is no token object where it should stand")
 
 
 def _token(value: object, name: str) -> str:
@@ -119,7 +106,8 @@ def _token_type(value: object) -> str:
 
 
 def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
-    """A string, split at the provider's separator and at white space, or a list of strings."""
+    """A string, split at the provider's separator and at white space, or a list of strings. Without any scope in it, it
+    is as good as absent: an empty `scope` is none of RFC 6749 3.3."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -130,7 +118,7 @@ def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
         raise UnfitError("scope is neither a string nor a list")
     if len(parts) > MAX_SCOPES:
         raise UnfitError("scope has too many entries")
-    return tuple(dict.fromkeys(_scope(part) for part in parts))
+    return tuple(dict.fromkeys(_scope(part) for part in parts)) or None
 
 
 def _scope(value: object) -> str:

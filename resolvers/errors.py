@@ -28,7 +28,8 @@ from typing import ClassVar
 class Problem(Exception):
     """An error of the contract: a stable `code` and a public `message`.
 
-    `retry_after` is in seconds, where sending the same again is worth it. `extensions` is what GraphQL shows beside the
+    `retry_after` is in seconds, where trying again is worth it; the message says whether with the same request or from
+    the start. `extensions` is what GraphQL shows beside the
     message; graphql-core copies it from the exception.
     """
 

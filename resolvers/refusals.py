@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.errors import ErrorAnswer, ProviderFault
+from providers.errors import ErrorAnswer, Meaning, ProviderFault
 from resolvers.errors import AccessDenied, InvalidGrant, Problem, ProviderMisconfigured, ProviderUnavailable
 
 # RFC 6749 4.1.2.1 and 5.2: errors about our registration, not about this user.
@@ -16,8 +16,6 @@ _OURS: Final = {
     "unsupported_grant_type",
     "unsupported_response_type",
 }
-# Where no error code says more: our credentials were refused, or this is not the token endpoint.
-_OUR_STATUSES: Final = {401, 403, 404, 405, 410, 415}
 _PASSING: Final = {"server_error", "temporarily_unavailable"}
 
 
@@ -36,12 +34,25 @@ def known(error: str) -> str:
 
 
 def of_exchange(fault: ProviderFault) -> Problem:
-    """The end of a token request. A refusal that says no more is one of the code, and so is
-    `invalid_request`: it is what many say to a code that they can't read, and the code is the caller's."""
-    if not isinstance(fault, ErrorAnswer) or not fault.refused or fault.error in _PASSING:
+    """The end of a token request. A refusal that says no more is one of the code."""
+    if not isinstance(fault, ErrorAnswer):
         return ProviderUnavailable()
-    if fault.error == "access_denied":
-        return AccessDenied()
-    if fault.error in _OURS or (fault.error is None and fault.status in _OUR_STATUSES):
-        return ProviderMisconfigured()
-    return InvalidGrant()
+    match fault.meaning:
+        case Meaning.SLOW_DOWN | Meaning.PASSING:
+            return _unavailable(fault.retry_after)
+        case Meaning.MISCONFIGURED:
+            return ProviderMisconfigured()
+        case Meaning.ACCESS_DENIED:
+            return AccessDenied()
+        case Meaning.GRANT_OVER | Meaning.UNCLEAR:
+            return InvalidGrant()
+
+
+def _unavailable(retry_after: int | None) -> ProviderUnavailable:
+    """The code has been sent and is never sent again, so the wait is for another start, and the message says so."""
+    if retry_after is None:
+        return ProviderUnavailable()
+    return ProviderUnavailable(
+        f"The provider takes no requests just now. Start the connection again in {retry_after} seconds.",
+        retry_after=retry_after,
+    )

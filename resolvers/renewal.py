@@ -106,8 +106,8 @@ def granted_scopes(received: Received, redirect: str | None, separator: str) -> 
     asked = received.claim.request.scopes
     if received.answer.scopes is not None:
         return list(received.answer.scopes)
-    if redirect:
-        named = set(re.split(rf"[\s{re.escape(separator)}]+", redirect))
+    named = set(re.split(rf"[\s{re.escape(separator)}]+", redirect or "")) - {""}
+    if named:
         return [scope for scope in asked if scope in named]
     return asked
 

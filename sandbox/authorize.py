@@ -64,14 +64,17 @@ def _redirect_uri(exchange: Exchange) -> str:
 
 
 def _check(exchange: Exchange) -> str | None:
-    """The code_challenge, None without PKCE."""
+    """The code_challenge, None without PKCE and where it is ignored."""
     query = exchange.query
     if query.get("response_type") != "code":
         raise Refusal("unsupported_response_type", "response_type has to be code")
     if query.get("state") is None:
         raise Refusal("invalid_request", "state is missing")
+    dialect = exchange.provider.dialect
+    if not dialect.pkce_checked:
+        return None
     code_challenge = query.get("code_challenge")
-    if code_challenge is None and exchange.provider.dialect.pkce == "none":
+    if code_challenge is None and dialect.pkce == "none":
         return None
     if code_challenge is None or not _CHALLENGE.fullmatch(code_challenge):
         raise Refusal("invalid_request", "code_challenge is missing or malformed")

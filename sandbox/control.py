@@ -5,6 +5,7 @@
 | GET, DELETE calls    | every call so far, in order, or with ?slug=, ?endpoint=, ?code= those / forget them           |
 | GET, DELETE faults   | {"names", "planned"} / plan nothing any more                                                  |
 | POST faults          | {"slug", "endpoint", "fault", "times": 1 (null: until cleared), "seconds"}                    |
+|                      | with "answer": {"status": 200, "headers", "body" or "base64"} for "fault", just that answer   |
 | GET tokens           | every token with its value, kind, state, slug, client_id, family, account, scope, expires_at  |
 | POST accepts         | {"access_token"}: {"accepts": whether the provider would take it now}                         |
 | GET, PUT settings    | by slug / {"slug" (left out: all), "decision", "scope_in_answer", "code_life", "access_life"} |
@@ -27,7 +28,7 @@ from sandbox.calls import Calls
 from sandbox.faults import FAULTS
 from sandbox.instruction import Instruction, InstructionError
 from sandbox.ledger import Ledger, Token
-from sandbox.plan import Plan, Planned
+from sandbox.plan import SCRIPTED, Plan, Planned, ScriptedAnswer
 from sandbox.provider import Provider
 
 # A page could give this machine a name of its own (DNS rebinding); what is told here is for its owner only.
@@ -75,9 +76,10 @@ class Control:
         planned = Planned(
             slug=asked.one_of("slug", self._providers),
             endpoint=asked.one_of("endpoint", ENDPOINTS) if "endpoint" in asked else "token",
-            fault=asked.one_of("fault", FAULTS),
+            fault=SCRIPTED if "answer" in asked else asked.one_of("fault", FAULTS),
             times=asked.count("times") if "times" in asked else 1,
             seconds=asked.seconds("seconds"),
+            answer=_scripted(asked.inner("answer")) if "answer" in asked else None,
         )
         asked.nothing_else()
         self._plan.add(planned)
@@ -157,6 +159,16 @@ def _from_elsewhere(request: Request) -> Response | None:
     if request.method in ("POST", "PUT") and media_type != "application/json":
         return reply.document({"error": "send application/json"}, 415)
     return None
+
+
+def _scripted(asked: Instruction) -> ScriptedAnswer:
+    answer = ScriptedAnswer(
+        status=asked.count("status") or 200,
+        headers=asked.texts("headers") if "headers" in asked else {},
+        body=asked.base64("base64") if "base64" in asked else asked.text("body").encode(),
+    )
+    asked.nothing_else()
+    return answer
 
 
 def _row(token: Token) -> dict[str, Any]:

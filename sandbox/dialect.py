@@ -35,6 +35,28 @@ class Success:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorWords:
+    """How the provider says what an error means: by HTTP status, by a value at a dotted path, or both. `wait` and
+    `wait_header` are where it says for how many seconds."""
+
+    meaning: str
+    status: int | None
+    field: str | None
+    value: object
+    wait: str | None
+    wait_header: str | None
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> ErrorWords:
+        """The first of several values stands for all of them."""
+        value = row.get("equals", row.get("starts_with", "sample"))
+        if isinstance(value, list):
+            value = cast("list[object]", value)[0]
+        meaning = _required(row, "meaning")
+        return cls(meaning, row.get("status"), row.get("field"), value, row.get("wait"), row.get("wait_header"))
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """`token` is the kind of token that goes into the parameter of that name, None with auth `bearer`."""
 
@@ -46,17 +68,23 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer."""
+    """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer.
+
+    `pkce_checked` is False for a provider that may not look at code challenge and verifier at all; it isn't looked at
+    here then, as the worst that it can be.
+    """
 
     slug: str
     name: str
     scope_separator: str
     pkce: str
+    pkce_checked: bool
     iss: str | None
     auth: str
     params: Mapping[str, str]
     root: str | None
     success: Success | None
+    errors: tuple[ErrorWords, ...]
     expires: str
     refresh: str
     separate_refresh: bool
@@ -74,11 +102,13 @@ class Dialect:
             name=_required(entry, "name"),
             scope_separator=authorize.get("scope_separator", " "),
             pkce=_one_of(authorize, "pkce", ("S256", "none")),
+            pkce_checked=authorize.get("pkce_checked", True),
             iss=authorize.get("iss"),
             auth=_one_of(token, "auth", _CLIENT_AUTH),
             params=_params(token),
             root=token.get("root"),
             success=Success(_required(success, "field"), success.get("equals")) if success else None,
+            errors=tuple(ErrorWords.read(row) for row in token.get("errors", [])),
             expires=_one_of(token, "expires", ("expires_in", "expires_at", "jwt", "never")),
             refresh=_one_of(token, "refresh", ("rotating", "reusable", "extending", "none")),
             separate_refresh="refresh_url" in token,
@@ -86,6 +116,10 @@ class Dialect:
             account_field=_required(_table(entry, "account"), "field") if "account" in entry else "id",
             revocation=_revocation(_table(entry, "revoke")) if "revoke" in entry else None,
         )
+
+    def words(self, meaning: str | None) -> ErrorWords | None:
+        """How this provider says so; None where it says it as the RFCs do."""
+        return next((words for words in self.errors if words.meaning == meaning), None)
 
     def scopes(self, joined: str | None) -> list[str]:
         """The scopes in a `scope` parameter, in its order."""

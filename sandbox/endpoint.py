@@ -40,4 +40,6 @@ class Endpoint:
             return exchange.answer()
         # An answer that is worked out after all overwrites the outcome.
         call.fault = call.outcome = planned.fault
+        if planned.answer is not None:
+            return Response(planned.answer.body, planned.answer.status, planned.answer.headers)
         return await FAULTS[planned.fault](exchange, planned.seconds)

@@ -28,7 +28,8 @@ def authorization_code(exchange: Exchange, client: Client) -> dict[str, Any]:
         _invalid_grant("the code has expired")
     if exchange.form.get("redirect_uri") != code.redirect_uri:
         _invalid_grant("the redirect_uri is not the one of the authorization request")
-    _check_verifier(code.code_challenge, exchange.form.get("code_verifier"))
+    if exchange.provider.dialect.pkce_checked:
+        _check_verifier(code.code_challenge, exchange.form.get("code_verifier"))
     code.spent = True
     return _issue(exchange, code.family, code.family.scopes, refresh=exchange.provider.dialect.refresh != "none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Collection
 from typing import Any, cast
@@ -44,6 +45,25 @@ class Instruction:
         if not isinstance(value, str):
             raise InstructionError(name, "has to be text")
         return value
+
+    def inner(self, name: str) -> Instruction:
+        value = self._take(name)
+        if not isinstance(value, dict):
+            raise InstructionError(name, "has to be an object")
+        return Instruction(cast("dict[str, Any]", value))
+
+    def texts(self, name: str) -> dict[str, str]:
+        value = self._take(name)
+        if not isinstance(value, dict):
+            raise InstructionError(name, "has to be an object")
+        members = Instruction(cast("dict[str, Any]", value))
+        return {member: members.text(member) for member in cast("list[str]", [*value])}
+
+    def base64(self, name: str) -> bytes:
+        try:
+            return base64.b64decode(self.text(name), validate=True)
+        except ValueError:
+            raise InstructionError(name, "has to be base64") from None
 
     def flag(self, name: str) -> bool:
         value = self._take(name)

@@ -5,16 +5,29 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+SCRIPTED = "scripted"
+"""The name of the fault that is an answer of the script's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedAnswer:
+    """An answer that is sent as it stands here, in place of the right one."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
 
 @dataclass(slots=True)
 class Planned:
-    """`times` None means until it is cleared; `seconds` is for the faults that know a time."""
+    """`times` None means until it is cleared; `seconds` is for the faults that know a time, `answer` for SCRIPTED."""
 
     slug: str
     endpoint: str
     fault: str
     times: int | None
     seconds: float | None
+    answer: ScriptedAnswer | None = None
 
 
 class Plan:
@@ -36,7 +49,7 @@ class Plan:
         return None
 
     def listing(self) -> list[dict[str, Any]]:
-        return [asdict(planned) for planned in self._planned]
+        return [{name: value for name, value in asdict(one).items() if name != "answer"} for one in self._planned]
 
     def _use(self, planned: Planned) -> None:
         if planned.times is not None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from starlette.responses import Response
 
 from sandbox.dialect import Dialect, Success
 from sandbox.refusal import Refusal
+
+_MEANINGS = {
+    "invalid_grant": "grant_over",
+    "invalid_client": "misconfigured",
+    "unauthorized_client": "misconfigured",
+    "slow_down": "slow_down",
+    "temporarily_unavailable": "passing",
+}
+"""What RFC error codes mean in a catalogue's words."""
 
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
@@ -46,27 +56,53 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
     return document({**_mark(dialect.success), **answer})
 
 
-def token_refusal(dialect: Dialect, refused: Refusal) -> Response:
-    """Where HTTP 200 is no success yet (Withings, COROS) an error is a 200 with another mark and a sentence."""
-    if dialect.success is None:
-        return refusal(refused)
-    mark = put({}, dialect.success.field, _failure_mark(dialect.success.equals, refused))
-    return document({**mark, "error": f"Invalid Params: {refused.description}"})
+def token_refusal(dialect: Dialect, refused: Refusal, *, wait: float | None = None) -> Response:
+    """In the provider's own words where its entry has them. Where HTTP 200 is no success yet (Withings, COROS) an error
+    is a 200 with another mark and a sentence. `wait` is seconds."""
+    words = dialect.words(_MEANINGS.get(refused.error))
+    body, status = _refused(dialect, refused), refused.status if dialect.success is None else 200
+    headers = _challenge(refused) if dialect.success is None else {}
+    if words is not None:
+        body = put(body if dialect.success else {}, words.field, words.value) if words.field else body
+        status = words.status or status
+    if wait is not None and words is not None and words.wait:
+        put(body, words.wait, int(wait))
+    elif wait is not None:
+        headers[(words and words.wait_header) or "Retry-After"] = str(int(wait))
+    return document(body, status, headers)
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Set `value` at a dotted path, making the objects on the way."""
-    *parents, last = path.split(".")
-    place = document
-    for name in parents:
-        place = place.setdefault(name, {})
-    place[last] = value
+    """Set `value` at a dotted path, making the objects and, for whole numbers, the lists on the way."""
+    names = path.split(".")
+    place: Any = document
+    for name, next_name in pairwise(names):
+        place = _within(place, name, [] if next_name.isdecimal() else {})
+    if names[-1].isdecimal():
+        place.append(value)
+    else:
+        place[names[-1]] = value
     return document
+
+
+def _within(place: Any, name: str, empty: object) -> Any:
+    if not name.isdecimal():
+        return place.setdefault(name, empty)
+    if int(name) >= len(place):
+        place.append(empty)
+    return place[int(name)]
 
 
 def account_value(account: str) -> str | int:
     """The account's id as JSON: a number when it looks like one, since many providers number their users."""
     return int(account) if account.isascii() and account.isdecimal() and str(int(account)) == account else account
+
+
+def _refused(dialect: Dialect, refused: Refusal) -> dict[str, Any]:
+    if dialect.success is None:
+        return dict(refused.document)
+    mark = put({}, dialect.success.field, _failure_mark(dialect.success.equals, refused))
+    return {**mark, "error": f"Invalid Params: {refused.description}"}
 
 
 def _mark(success: Success | None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Answer:
     message: str | None
     payload: bytes
     headers: httpx.Headers
+    retry_after: int | None = None
 
     @property
     def data(self) -> Any:
@@ -90,7 +91,8 @@ class GraphQL(Interface):
         body = response.json()
         if "errors" in body:
             error = body["errors"][0]
-            return Answer(response.status_code, error["extensions"]["code"], error["message"], b"", response.headers)
+            code, wait = error["extensions"]["code"], error["extensions"].get("retryAfter")
+            return Answer(response.status_code, code, error["message"], b"", response.headers, wait)
         assert response.content.startswith(before)
         payload = response.content.removeprefix(before).removesuffix(after)
         return Answer(response.status_code, None, None, payload, response.headers)
@@ -101,4 +103,6 @@ def _rest_answer(response: httpx.Response) -> Answer:
         return Answer(response.status_code, None, None, response.content, response.headers)
     body = response.json()
     assert body.keys() == {"error", "message"}
-    return Answer(response.status_code, body["error"].upper(), body["message"], b"", response.headers)
+    wait = response.headers.get("Retry-After")
+    code = body["error"].upper()
+    return Answer(response.status_code, code, body["message"], b"", response.headers, int(wait) if wait else None)

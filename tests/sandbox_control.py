@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import httpx
@@ -25,6 +26,11 @@ class Sandbox:
         """The next request to the endpoint meets the fault."""
         plan: dict[str, Any] = {"slug": slug, "endpoint": endpoint, "fault": name}
         await self._tell("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
+
+    async def answer(self, slug: str, body: str | bytes, *, endpoint: str = "token", **more: Any) -> None:
+        """The next request to the endpoint is answered by just this, with a `status` and `headers` in `more`."""
+        content = {"base64": base64.b64encode(body).decode()} if isinstance(body, bytes) else {"body": body}
+        await self._tell("POST", "faults", {"slug": slug, "endpoint": endpoint, "answer": content | more})
 
     async def settings(self, slug: str, **changes: Any) -> None:
         await self._tell("PUT", "settings", {"slug": slug, **changes})

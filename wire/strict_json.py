@@ -1,18 +1,28 @@
-"""Strict JSON (RFC 8259): one reading of the bytes or none.
+"""JSON (RFC 8259) from outside, read strictly in one of two ways.
 
-Python's own reader keeps the last of two equal keys, accepts NaN and lets NUL and lone surrogates
-through, which no database column takes. Two readers that disagree on a body are an attack surface.
+`read` is for requests, whose sender can be asked to send something better: one reading of the whole text or none.
+Python's own reader keeps the last of two equal keys, accepts NaN and lets NUL and lone surrogates through, which no
+database column takes. Two readers that disagree on a body are an attack surface.
+
+`read_answer` is for answers, whose sender can't be asked and of which we use a few members: what `read` would refuse
+spoils the member that holds it and no other. Whoever uses a member checks it, and a `Malformed` passes no check.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 DEEPEST: Final = 400
 """Arrays and objects within each other. Interpreters differ in how many they bear."""
+
+_LONGEST_INT: Final = 1000
+"""Digits of a whole number in an answer. Reading them takes time by the square of their number."""
 
 # A string, which may hold any of them, or a bracket. A string without an end goes to the end, so that nothing is looked
 # at twice.
@@ -23,28 +33,53 @@ class MalformedJSON(ValueError):
     """The bytes are not strict JSON. The message says what is wrong and never quotes the input."""
 
 
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Stands in an answer for a value that can't be read in one way only. `problem` never quotes the input."""
+
+    problem: str
+
+
 def read(data: bytes) -> object:
     """Read one UTF-8 JSON value.
 
     Raises MalformedJSON for anything but one value: wrong encoding, a byte order mark, duplicate keys, NaN,
     infinite or overlong numbers, NUL characters, lone surrogates, nesting too deep for the reader.
     """
-    if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
-        raise MalformedJSON("is nested too deeply")
     try:
-        value = _decoder.decode(data.decode("utf-8"))
-    except MalformedJSON:
-        raise
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedJSON("is not UTF-8") from None
-    except RecursionError:
-        raise MalformedJSON("is nested too deeply") from None
-    except ValueError:
-        raise MalformedJSON("is not valid JSON") from None
+    value = _decoded(_decoder, data, text)
     if b"\\u" in data:
         # Only an escape can bring them in: raw NUL bytes and raw surrogates are refused above.
         _refuse_unstorable(value)
     return value
+
+
+def read_answer(data: bytes) -> object:
+    """Read one JSON value, in which a member may be malformed without a loss for the others.
+
+    Of a key that is there twice, and of a number out of range or no number at all, the value is a `Malformed`. Strings
+    may hold whatever their sender put into them: control characters, lone surrogates, and bytes that are not UTF-8 as
+    lone surrogates. A byte order mark in front is skipped (RFC 8259 8.1).
+
+    Raises MalformedJSON for anything but one value, and for nesting that is too deep, wherever it is.
+    """
+    return _decoded(_lenient_decoder, data, data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"))
+
+
+def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
+    if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
+        raise MalformedJSON("is nested too deeply")
+    try:
+        return decoder.decode(text)
+    except MalformedJSON:
+        raise
+    except RecursionError:
+        raise MalformedJSON("is nested too deeply") from None
+    except ValueError:
+        raise MalformedJSON("is not valid JSON") from None
 
 
 def _depth(data: bytes) -> int:
@@ -62,10 +97,22 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
+_TWICE: Final = Malformed("has a duplicate key")
+_NO_NUMBER: Final = Malformed("has a number out of range")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise MalformedJSON("has a duplicate key")
+    return value
+
+
+def _object_of_an_answer(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        times = Counter(key for key, _ in pairs)
+        value.update((key, _TWICE) for key, count in times.items() if count > 1)
     return value
 
 
@@ -78,6 +125,19 @@ def _float(digits: str) -> float:
 
 def _constant(_name: str) -> NoReturn:
     raise MalformedJSON("is not valid JSON")
+
+
+def _float_of_an_answer(digits: str) -> float | Malformed:
+    number = float(digits)
+    return _NO_NUMBER if math.isinf(number) else number
+
+
+def _int_of_an_answer(digits: str) -> int | Malformed:
+    return int(digits) if len(digits) <= _LONGEST_INT else _NO_NUMBER
+
+
+def _no_number(_name: str) -> Malformed:
+    return _NO_NUMBER
 
 
 def _refuse_unstorable(value: object) -> None:
@@ -101,3 +161,10 @@ def _refuse_unstorable_text(text: str) -> None:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_lenient_decoder = json.JSONDecoder(
+    object_pairs_hook=_object_of_an_answer,
+    parse_float=_float_of_an_answer,
+    parse_int=_int_of_an_answer,
+    parse_constant=_no_number,
+    strict=False,
+)

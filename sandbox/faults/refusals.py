@@ -39,6 +39,13 @@ def _refused(make: Callable[[], Refusal]) -> Fault:
     return fault
 
 
+def _for_now(make: Callable[[], Refusal]) -> Fault:
+    async def fault(exchange: Exchange, seconds: float | None) -> ASGIApp:
+        return reply.token_refusal(exchange.provider.dialect, make(), wait=1 if seconds is None else seconds)
+
+    return fault
+
+
 async def redirect(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
     # Relative, so that it leads to the neighbour of this endpoint wherever the sandbox is mounted.
     return reply.redirect("elsewhere")
@@ -77,6 +84,8 @@ FAULTS: dict[str, Fault] = {
     "status_500": _fixed("Internal Server Error", 500, _TEXT),
     "status_503": _later(503),
     "status_429": _later(429),
+    "slow_down": _for_now(lambda: Refusal("slow_down", "there were too many requests", status=429)),
+    "passing": _for_now(lambda: Refusal("temporarily_unavailable", "it is not possible now", status=503)),
     "html": _fixed(_PAGE, 200, _HTML),
     "not_json": _fixed('{"access_token": "cut", "token_ty', 200, _JSON),
     "empty": _fixed("", 200, _JSON),

@@ -14,6 +14,7 @@ import pytest
 from gateway.settings import Settings
 from models.engine import Limits, configuration
 from providers.catalogue import BUILT_IN, read_catalogue
+from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
 from rest.problems import STATUS
 from tests.conftest import SLUGS, start_gateway
 from tests.processes import Process
@@ -50,6 +51,30 @@ def test_the_examples_of_the_catalogue_read(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "acme.toml").write_text(example[1], encoding="utf-8")
         assert read_catalogue(folder, variables={})["acme"].name == "Acme Ring"
+
+
+def test_the_providers_where_a_code_can_be_injected_are_named() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    found = re.search(r"carries a code challenge, but (.*) are not known to check the verifier", text)
+    assert found
+    catalogue = read_catalogue(variables={}, allow_private=True)
+    unbound = sorted((entry.name for entry in catalogue.values() if not entry.binds_codes), key=str.lower)
+    assert re.split(r", | and ", found[1]) == unbound
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_an_entry_says_what_its_provider_does_with_pkce(slug: str) -> None:
+    entry = read_catalogue(variables={}, allow_private=True)[slug]
+    notes = entry.notes or ""
+    assert entry.binds_codes or "PKCE" in notes
+    # Left out only where it is known to be refused, and then the entry says by what.
+    assert entry.authorize.pkce == "S256" or "refuse" in notes
+
+
+def test_every_key_of_the_format_is_in_its_document() -> None:
+    text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    tables = [Provider, Authorize, Token, Success, ErrorRule, Account, Revoke]
+    assert [key for table in tables for key in table.model_fields if not re.search(rf"\b{key}\b", text)] == []
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -47,6 +47,7 @@ def test_the_example_of_the_contract_reads_as_written(tmp_path: Path) -> None:
     assert authorize.scopes == ("sleep", "offline")
     assert (authorize.scope_separator, authorize.pkce, authorize.iss) == (" ", "S256", "https://acme.example")
     assert authorize.params == {"access_type": "offline"}
+    assert (authorize.pkce_checked, acme.binds_codes) == (True, True)
     assert (token.url, token.refresh_url) == ("https://acme.example/token", "https://acme.example/refresh")
     assert (token.auth, token.params) == ("client_secret_basic", {"action": "requesttoken"})
     assert (token.root, token.expires, token.refresh, token.account) == ("body", "expires_in", "rotating", "user_id")
@@ -150,6 +151,46 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
         ("https://acme.example/token", "http://acme.example/token", "token.url: must be https"),
         ("[token]", "[token]\nsuccess = {field = 'a', equals = 1.5}", "token.success.equals: must be a string"),
         ("[token]", "[token]\nroot = 'a..b'", "token.root: must match"),
+        ("[token]", "[token]\nerrors = {status = 400, meaning = 'passing'}", "token.errors: must be a list"),
+        ("[token]", "[token]\nerrors = [{meaning = 'passing'}]", "token.errors.0.field: is missing: a rule needs"),
+        ("[token]", "[token]\nerrors = [{status = 400}]", "token.errors.0.meaning: is missing"),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = 400, meaning = 'over'}]",
+            "token.errors.0.meaning: must be one of 'grant_over', 'misconfigured', 'slow_down' or 'passing'",
+        ),
+        ("[token]", "[token]\nerrors = [{status = 4000, meaning = 'passing'}]", "token.errors.0.status: "),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = 400, equals = 1, meaning = 'passing'}]",
+            "token.errors.0.equals: needs field",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a', equals = 1.5, meaning = 'passing'}]",
+            "token.errors.0.equals: must be a string",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a', equals = [], meaning = 'passing'}]",
+            "token.errors.0.equals: must not be an empty list",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a', equals = 1, starts_with = 'b', meaning = 'passing'}]",
+            "token.errors.0.starts_with: can't stand beside equals",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a', meaning = 'grant_over', wait = 'b'}]",
+            "token.errors.0.wait: is for slow_down and passing",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a', meaning = 'passing', wait = 'b', wait_header = 'c'}]",
+            "token.errors.0.wait_header: can't stand beside wait",
+        ),
+        ("[token]", "[token]\nerrors = [{field = 'a..b', meaning = 'passing'}]", "token.errors.0.field: must match"),
         ("[token]", "[token]\nparams = {client_secret = 'x'}", "token.params: must not have client_secret"),
         ("[token]", "[revoke]\nurl = 'https://a.example'\n[token]", "revoke.token: is missing"),
         (

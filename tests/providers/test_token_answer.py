@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provider_entries import provider
 
 from providers.answer import Answer
-from providers.errors import REGISTERED, ErrorAnswer, ProviderFault, UnreadableAnswer
+from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, UnreadableAnswer
 from providers.provider import Provider
 from providers.token_answer import TokenAnswer, read_token_answer
 
@@ -23,6 +23,19 @@ EPOCH = provider(token="expires = 'expires_at'\naccount = 'id'")
 JWT = provider(token="expires = 'jwt'")
 NEVER = provider(token="expires = 'never'", authorize="scope_separator = ','")
 GOOD = {"access_token": "abc", "token_type": "Bearer"}
+MEANINGS = {
+    "access_denied": Meaning.ACCESS_DENIED,
+    "invalid_client": Meaning.MISCONFIGURED,
+    "invalid_grant": Meaning.GRANT_OVER,
+    "invalid_request": Meaning.UNCLEAR,
+    "invalid_scope": Meaning.MISCONFIGURED,
+    "redirect_uri_mismatch": Meaning.MISCONFIGURED,
+    "server_error": Meaning.PASSING,
+    "slow_down": Meaning.SLOW_DOWN,
+    "temporarily_unavailable": Meaning.PASSING,
+    "unauthorized_client": Meaning.MISCONFIGURED,
+    "unsupported_grant_type": Meaning.MISCONFIGURED,
+}
 
 
 def read(value: object, entry: Provider = PLAIN, status: int = 200) -> TokenAnswer:
@@ -73,7 +86,10 @@ def test_no_token_shows_in_its_repr() -> None:
         {"token_type": 1},
         {"expires_in": -1},
         {"expires_in": "3600"},
-        {"expires_in": 3600.0},
+        {"expires_in": "3600.7"},
+        {"expires_in": -0.1},
+        {"expires_in": 1e300},
+        {"expires_in": [3600]},
         {"expires_in": True},
         {"expires_in": 10**10},
         {"expires_in": 10**300},
@@ -104,14 +120,24 @@ def test_what_is_refused(change: dict[str, Any]) -> None:
         b'{"access_token": "abc", "access_token": "def"}',
         b'{"access_token": "abc", "expires_in": NaN}',
         b'{"access_token": "abc"} {}',
-        b'\xef\xbb\xbf{"access_token": "abc"}',
-        b'{"access_token": "abc", "x": "\\u0000"}',
+        b'{"access_token": "abc", "access_token": "abc"}',
+        b'{"access_token": "abc", "\\u0061ccess_token": "def"}',
+        b'{"access_token": "abc", "refresh_token": "def", "refresh_token": "ghi"}',
+        b'{"access_token": "abc", "scope": "a", "scope": "b"}',
+        b'{"access_token": "abc", "expires_in": 1, "expires_in": 2}',
+        b'{"access_token": "abc", "token_type": "Bearer", "token_type": "mac"}',
+        b'{"access_token": "abc", "error": null, "error": null}',
+        b'{"access_token": "abc", "errors": [], "errors": []}',
+        b'{"access_token": "abc", "expires_in": 1e999}',
+        b'{"access_token": "abc", "scope": "a\\u0000"}',
+        b'{"access_token": "abc\\ud800"}',
+        b'{"access_token": "abc\xff"}',
         b'{"access_token": "abc", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"access_token": "abc", "expires_in": ' + b"9" * 10_000 + b"}",
         "{'access_token': 'abc'}".encode("utf-16"),
     ],
 )
-def test_what_is_no_strict_json_object(content: bytes) -> None:
+def test_what_is_no_json_object_or_spoiled_where_it_is_used(content: bytes) -> None:
     assert isinstance(fault(content), UnreadableAnswer)
 
 
@@ -128,7 +154,7 @@ def test_a_registered_error_code(error: str, status: int) -> None:
     found = fault(GOOD | {"error": error, "error_description": "CANARY"}, status=status)
     assert isinstance(found, ErrorAnswer)
     assert (found.error, found.status) == (error, status)
-    assert found.refused == (error not in {"server_error", "temporarily_unavailable"})
+    assert found.meaning == MEANINGS[error]
     assert error in str(found)
     assert "CANARY" not in str(found)
 
@@ -148,8 +174,7 @@ def test_a_registered_error_code(error: str, status: int) -> None:
 def test_an_error_without_a_registered_code(body: dict[str, Any], status: int) -> None:
     found = fault(GOOD | body, status=status)
     assert isinstance(found, ErrorAnswer)
-    assert found.error is None
-    assert found.refused
+    assert (found.error, found.meaning) == (None, Meaning.UNCLEAR)
     assert "CANARY" not in str(found) + repr(found)
 
 
@@ -167,18 +192,30 @@ def test_no_error_is_no_error(absent: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "refused"), [(400, True), (403, True), (408, False), (429, False), (500, False), (503, False)]
+    ("status", "meaning"),
+    [
+        (400, Meaning.UNCLEAR),
+        (422, Meaning.UNCLEAR),
+        (401, Meaning.MISCONFIGURED),
+        (403, Meaning.MISCONFIGURED),
+        (404, Meaning.MISCONFIGURED),
+        (408, Meaning.PASSING),
+        (429, Meaning.SLOW_DOWN),
+        (500, Meaning.PASSING),
+        (503, Meaning.PASSING),
+    ],
 )
-def test_what_a_failure_without_words_means(status: int, refused: bool) -> None:
-    found = fault(b"<html>CANARY</html>", status=status)
+@pytest.mark.parametrize("body", [b"", b"<html>CANARY</html>", b'{"error": "invalid_grant', b"[" * 1000, b"\x1f\x8b"])
+def test_what_a_failure_without_words_means(body: bytes, status: int, meaning: Meaning) -> None:
+    found = fault(body, status=status)
     assert isinstance(found, ErrorAnswer)
-    assert (found.error, found.status, found.refused) == (None, status, refused)
+    assert (found.error, found.status, found.meaning) == (None, status, meaning)
 
 
 def test_a_code_under_an_outage_decides_nothing() -> None:
     found = fault({"error": "invalid_grant"}, status=503)
     assert isinstance(found, ErrorAnswer)
-    assert not found.refused
+    assert found.meaning == Meaning.PASSING
 
 
 def test_root_success_and_account() -> None:
@@ -192,7 +229,7 @@ def test_root_success_and_account() -> None:
 def test_no_success_is_a_refusal(status: object) -> None:
     found = fault({"status": status, "body": GOOD}, NESTED)
     assert isinstance(found, ErrorAnswer)
-    assert (found.error, found.refused) == (None, True)
+    assert (found.error, found.meaning) == (None, Meaning.UNCLEAR)
 
 
 BAD_IDS: list[object] = [1.5, True, [], {}, "", "a" * 257, "\x1b", 10**300]
@@ -211,12 +248,15 @@ def test_an_error_beside_the_tokens_counts_inside_the_root_too() -> None:
 def test_expiry_as_a_moment() -> None:
     assert read(GOOD | {"expires_at": 0}, EPOCH).expires_at == datetime(1970, 1, 1, tzinfo=UTC)
     assert read(GOOD, EPOCH).expires_at is None
-    for bad in (-1, "0", 1.0, True, 10**11):
+    assert read(GOOD | {"expires_at": 1.9}, EPOCH).expires_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    for bad in (-1, "0", True, 10**11):
         assert isinstance(fault(GOOD | {"expires_at": bad}, EPOCH), UnreadableAnswer)
 
 
 def test_expiry_in_a_jwt() -> None:
     assert read({"access_token": jwt({"exp": 60})}, JWT).expires_at == datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    assert read({"access_token": jwt({"exp": 60.9})}, JWT).expires_at == datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    assert read({"access_token": jwt(b'{"exp": 0, "name": "\\ud800"}')}, JWT).expires_at is not None
     assert read({"access_token": jwt({})}, JWT).expires_at is None
     for bad in (
         "abc",
@@ -228,6 +268,7 @@ def test_expiry_in_a_jwt() -> None:
         jwt(b"{}{}"),
         jwt({"exp": "60"}),
         jwt({"exp": -1}),
+        jwt(b'{"exp": 1, "exp": 2}'),
     ):
         assert isinstance(fault({"access_token": bad}, JWT), UnreadableAnswer)
 
@@ -246,7 +287,14 @@ def test_scopes_by_the_separator_of_the_provider() -> None:
     assert read(GOOD | {"scope": "a,b, c,,"}, NEVER).scopes == ("a", "b", "c")
     assert read(GOOD | {"scope": "a,b"}).scopes == ("a,b",)
     assert read(GOOD | {"scope": ["a", "b"]}).scopes == ("a", "b")
-    assert read(GOOD | {"scope": ""}).scopes == ()
+    for absent in ("", " ", "\t\n", None, []):
+        assert read(GOOD | {"scope": absent}).scopes is None
+    assert read(GOOD | {"scope": ", ,"}, NEVER).scopes is None
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(3600.0, 3600), (3599.7, 3599), (0.5, 0)])
+def test_a_life_with_a_fraction_is_rounded_down(told: float, seconds: int) -> None:
+    assert read(GOOD | {"expires_in": told}).expires_at == NOW + timedelta(seconds=seconds)
 
 
 # Whatever comes: a token answer or a safe fault, and no CANARY in what is shown of either.

@@ -15,6 +15,7 @@ from providers.errors import (
     CircuitOpen,
     ErrorAnswer,
     HeldBack,
+    Meaning,
     ProviderFault,
     TimedOut,
     TransportFailure,
@@ -26,8 +27,8 @@ from providers.turnstile import LIMIT, Permit, Turnstile, Turnstiles
 
 SIGNS_OF_LIFE = [
     None,
-    ErrorAnswer("invalid_grant", 400),
-    ErrorAnswer(None, 503),
+    ErrorAnswer("invalid_grant", 400, Meaning.GRANT_OVER),
+    ErrorAnswer(None, 503, Meaning.PASSING),
     UnreadableAnswer("the body is too large", 200),
     TransportFailure("the connection broke", sent=True),
     Unreachable(),

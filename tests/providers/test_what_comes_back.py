@@ -14,9 +14,7 @@ from provider_entries import provider
 from provider_exchange import TOKENS, exchange, failed, fetch
 from provider_loopback import Asked, Respond, answering, loopback
 
-from providers.errors import (
-    UnreadableAnswer,
-)
+from providers.errors import ErrorAnswer, Meaning, UnreadableAnswer
 from providers.http import CAP, ProviderClient, open_client
 
 # The same bytes each time, for they are part of a test's name.
@@ -79,7 +77,10 @@ async def test_a_bomb_goes_off_nowhere(client: ProviderClient) -> None:
         ("gzip", zipped(TOKENS)),
         ("X-GZIP", zipped(TOKENS)),
         ("deflate", zlib.compress(TOKENS)),
-        ("identity", TOKENS),
+        ("deflate", zlib.compress(TOKENS, wbits=-zlib.MAX_WBITS)),
+        ("deflate, gzip", zipped(zlib.compress(TOKENS))),
+        ("gzip ,, identity,Deflate", zlib.compress(zipped(TOKENS), wbits=-zlib.MAX_WBITS)),
+        ("utf-8, gzip", zipped(TOKENS)),
         ("gzip", zipped(b"x" * CAP)),
     ],
 )
@@ -92,17 +93,65 @@ async def test_compression_is_read_though_nobody_asked(client: ProviderClient, e
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("br", TOKENS),
-        ("gzip, gzip", zipped(zipped(TOKENS))),
         ("gzip", TOKENS),
+        ("deflate", TOKENS),
+        ("deflate, gzip", zipped(TOKENS)),
+        ("gzip, deflate", zipped(TOKENS)),
+        ("deflate", zlib.compress(TOKENS)[:-1]),
+        ("deflate", zlib.compress(TOKENS, wbits=-zlib.MAX_WBITS)[:-1]),
+        ("deflate", zlib.compress(b"x" * (CAP + 1), wbits=-zlib.MAX_WBITS)),
+        ("gzip, gzip", zipped(zipped(b"x" * (CAP + 1)))),
+        (", ".join(["gzip"] * 100), zipped(TOKENS)),
         ("gzip", zipped(TOKENS)[:-1]),
         ("gzip", zipped(TOKENS) + b"more"),
-        ("deflate", b""),
         ("gzip", zipped(b"x" * (CAP + 1))),
     ],
 )
 async def test_compression_that_is_not_as_it_says(client: ProviderClient, encoding: str, body: bytes) -> None:
     assert (await refused(client, answering(body, headers=(f"Content-Encoding: {encoding}",)))).status == 200
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["UTF-8", "none", "binary", "identity", "", "br", "utf-8, none", "8bit", "application/json", "\x80", "gzipped"],
+)
+async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: ProviderClient, label: str) -> None:
+    async with loopback(answering(TOKENS, headers=(f"Content-Encoding: {label}",))) as server:
+        assert (await fetch(client, server.origin)).content == TOKENS
+        assert (await exchange(client, provider(origin=server.origin))).access_token == "abc"
+
+
+@pytest.mark.parametrize("label", ["UTF-8", "none", "gzip", "deflate", "br"])
+@pytest.mark.parametrize("body", [b"", b"CANARY", b"x" * (CAP + 1)])
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        ("400 Bad Request", Meaning.UNCLEAR),
+        ("401 Unauthorized", Meaning.MISCONFIGURED),
+        ("429 Slow Down", Meaning.SLOW_DOWN),
+        ("500 Error", Meaning.PASSING),
+    ],
+)
+async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
+    client: ProviderClient, label: str, body: bytes, status: str, meaning: Meaning
+) -> None:
+    headers = (f"Content-Encoding: {label}", "Retry-After: 7")
+    async with loopback(answering(body, status=status, headers=headers)) as server:
+        with pytest.raises(ErrorAnswer) as raised:
+            await exchange(client, provider(origin=server.origin))
+    assert raised.value.meaning == meaning
+    assert "CANARY" not in str(raised.value)
+
+
+@pytest.mark.parametrize("label", ["UTF-8", "none", "", "br"])
+async def test_a_refusal_under_an_odd_label_is_that_refusal(client: ProviderClient, label: str) -> None:
+    respond = answering(
+        b'{"error": "invalid_grant"}', status="400 Bad Request", headers=(f"Content-Encoding: {label}",)
+    )
+    async with loopback(respond) as server:
+        with pytest.raises(ErrorAnswer) as raised:
+            await exchange(client, provider(origin=server.origin))
+    assert (raised.value.error, raised.value.meaning) == ("invalid_grant", Meaning.GRANT_OVER)
 
 
 @pytest.mark.parametrize(

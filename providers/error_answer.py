@@ -1,0 +1,148 @@
+"""What a provider's error answer means: by its entry's rules, else by RFC 6749 5.2 and the HTTP status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from providers.answer import Answer, UnfitError, list_or_none, member, member_at, object_or_none, read_object
+from providers.errors import REGISTERED, ErrorAnswer, Meaning
+from providers.provider import ErrorRule
+
+LONGEST_WAIT: Final = 24 * 60 * 60
+"""Seconds. A provider that asks for more is asked again after these."""
+
+_MEANINGS: Final = {
+    "access_denied": Meaning.ACCESS_DENIED,
+    "invalid_client": Meaning.MISCONFIGURED,
+    "invalid_grant": Meaning.GRANT_OVER,
+    # It is what many say to a code that they can't read, and the code is the caller's.
+    "invalid_request": Meaning.UNCLEAR,
+    "invalid_scope": Meaning.MISCONFIGURED,
+    "redirect_uri_mismatch": Meaning.MISCONFIGURED,
+    "server_error": Meaning.PASSING,
+    "slow_down": Meaning.SLOW_DOWN,
+    "temporarily_unavailable": Meaning.PASSING,
+    "unauthorized_client": Meaning.MISCONFIGURED,
+    "unsupported_grant_type": Meaning.MISCONFIGURED,
+}
+_TOO_MANY_REQUESTS: Final = 429
+_PASSING_STATUSES: Final = frozenset({408, 425, *range(500, 600)})
+# Where no error code says more: our credentials were refused, or this is not the token endpoint.
+_OUR_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 415})
+
+_WAITED_FOR: Final = frozenset({Meaning.SLOW_DOWN, Meaning.PASSING})
+_MAX_DIGITS: Final = 20
+_MAX_DATE: Final = 40
+
+
+def read_failure(rules: Sequence[ErrorRule], answer: Answer) -> ErrorAnswer:
+    """An answer of status 4xx or 5xx. What can't be read of its body counts as not there."""
+    try:
+        whole = read_object(answer.content)
+    except UnfitError:
+        whole = {}
+    return read_error(rules, answer, whole)
+
+
+def read_error(
+    rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object], *, inner: dict[str, object] | None = None
+) -> ErrorAnswer:
+    """`whole` is the object in the body of an answer that is an error, whatever its status; `inner` is the one in it
+    that names the error, where that is another."""
+    error = _error_code(whole if inner is None else inner)
+    rule = matching(rules, answer, whole)
+    meaning = _by_default(error, answer.status) if rule is None else Meaning(rule.meaning)
+    wait = _wait(rule, answer, whole) if meaning in _WAITED_FOR else None
+    return ErrorAnswer(error, answer.status, meaning, retry_after=wait)
+
+
+def matching(rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object]) -> ErrorRule | None:
+    """The first rule that fits."""
+    return next((rule for rule in rules if _fits(rule, answer.status, whole)), None)
+
+
+def _fits(rule: ErrorRule, status: int, whole: dict[str, object]) -> bool:
+    if rule.status not in (None, status):
+        return False
+    if rule.field is None:
+        return True
+    value = _found(whole, rule.field)
+    if rule.starts_with is not None:
+        return isinstance(value, str) and value.startswith(rule.starts_with)
+    if rule.equals is not None:
+        return any(same(value, expected) for expected in rule.equals)
+    return value is not None
+
+
+def same(value: object, expected: str | int | bool) -> bool:
+    """True equals 1 in Python, but not in JSON."""
+    return type(value) is type(expected) and value == expected
+
+
+def _found(whole: dict[str, object], path: str) -> object:
+    try:
+        return member_at(whole, path)
+    except UnfitError:
+        return None
+
+
+def _by_default(error: str | None, status: int) -> Meaning:
+    """An outage decides nothing, whatever code comes with it."""
+    if status == _TOO_MANY_REQUESTS:
+        return Meaning.SLOW_DOWN
+    if status in _PASSING_STATUSES:
+        return Meaning.PASSING
+    if error is not None:
+        return _MEANINGS[error]
+    return Meaning.MISCONFIGURED if status in _OUR_STATUSES else Meaning.UNCLEAR
+
+
+def _error_code(whole: dict[str, object]) -> str | None:
+    """`error` as in RFC 6749 5.2, or `errors: [{errorType}]`. Only a registered code: the rest is never repeated."""
+    errors = list_or_none(whole.get("errors")) or []
+    candidates = [whole.get("error"), *((object_or_none(error) or {}).get("errorType") for error in errors)]
+    return next((code for code in candidates if isinstance(code, str) and code in REGISTERED), None)
+
+
+def says_error(whole: dict[str, object]) -> bool:
+    """Whether a success has an error in it, which counts more than whatever else it holds. Raises UnfitError."""
+    return member(whole, "error") is not None or bool(member(whole, "errors"))
+
+
+def _wait(rule: ErrorRule | None, answer: Answer, whole: dict[str, object]) -> int | None:
+    """Whole seconds from 1 to LONGEST_WAIT: as the rule has it, else by Retry-After (RFC 9110 10.2.3)."""
+    if rule is not None and rule.wait is not None:
+        told = _seconds(_found(whole, rule.wait))
+    elif rule is not None and rule.wait_header is not None:
+        told = _seconds(answer.header(rule.wait_header.lower()))
+    else:
+        told = None
+    if told is None:
+        told = _retry_after(answer.header("retry-after"))
+    return None if told is None else max(1, min(math.ceil(told), LONGEST_WAIT))
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        return None
+    return value
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, or a date, which may lie in the past by the time it is read."""
+    seconds = _seconds(value)
+    if seconds is not None or value is None or len(value) > _MAX_DATE:
+        return seconds
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return (date - datetime.now(UTC)).total_seconds()

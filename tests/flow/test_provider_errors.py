@@ -1,0 +1,156 @@
+"""What providers answer when it doesn't work out, and answers that are good though they look odd: what callers hear."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import SLUGS, Person, begin
+from tests.interfaces import Interface
+from tests.providers.recorded_errors import RecordedError, recorded
+from tests.sandbox_control import Sandbox
+
+CODES = {
+    "grant_over": "INVALID_GRANT",
+    "unclear": "INVALID_GRANT",
+    "misconfigured": "PROVIDER_MISCONFIGURED",
+    "slow_down": "PROVIDER_UNAVAILABLE",
+    "passing": "PROVIDER_UNAVAILABLE",
+}
+CASES = [pytest.param(slug, error, id=f"{slug}-{error.name}") for slug in SLUGS for error in recorded(slug)]
+
+
+@pytest.mark.parametrize(("slug", "error"), CASES)
+async def test_each_error_of_each_vendor(
+    api: Interface, sandbox: Sandbox, someone: Person, slug: str, error: RecordedError
+) -> None:
+    callback = await begin(api, sandbox, someone, slug)
+    await sandbox.answer(slug, error.content, status=error.status, headers=error.headers)
+    answer = await api.complete(someone.token, **callback)
+    assert (answer.code, answer.retry_after) == (CODES[error.meaning], error.wait)
+    if error.wait is not None:
+        assert f"Start the connection again in {error.wait} seconds." in (answer.message or "")
+    assert "made-up" not in (answer.message or "")
+    # The code has been sent and is not sent again: the same callback has come to its end.
+    again = await api.complete(someone.token, **callback)
+    assert (again.code, again.retry_after) == (answer.code, None)
+    assert "Start the connection again" in (again.message or "") or error.meaning == "misconfigured"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+    assert (await api.connections(someone.token, userId=someone.id)).data == {"connections": []}
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize(
+    ("fault", "code", "wait"),
+    [
+        ("invalid_grant", "INVALID_GRANT", None),
+        ("invalid_client", "PROVIDER_MISCONFIGURED", None),
+        ("slow_down", "PROVIDER_UNAVAILABLE", 90),
+        ("passing", "PROVIDER_UNAVAILABLE", 90),
+    ],
+)
+async def test_each_meaning_in_the_words_of_each_provider(
+    any_api: Interface, sandbox: Sandbox, someone: Person, slug: str, fault: str, code: str, wait: int | None
+) -> None:
+    callback = await begin(any_api, sandbox, someone, slug)
+    await sandbox.fault(slug, fault, seconds=wait)
+    answer = await any_api.complete(someone.token, **callback)
+    assert (answer.code, answer.retry_after) == (code, wait)
+
+
+async def test_a_wait_is_bounded(any_api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(any_api, sandbox, someone)
+    await sandbox.answer("sandbox", "{}", status=429, headers={"Retry-After": "99999999"})
+    answer = await any_api.complete(someone.token, **callback)
+    assert (answer.code, answer.retry_after) == ("PROVIDER_UNAVAILABLE", 24 * 60 * 60)
+
+
+# Answers that are good
+
+TOKENS = {"access_token": "made-up", "refresh_token": "made-up-too", "token_type": "Bearer", "expires_in": 60}
+JSON = json.dumps(TOKENS).encode()
+RAW = zlib.compress(JSON, wbits=-zlib.MAX_WBITS)
+GOOD = {
+    "UTF-8": ("UTF-8", JSON),
+    "none": ("none", JSON),
+    "binary": ("binary", JSON),
+    "br that is none": ("br", JSON),
+    "zlib": ("deflate", zlib.compress(JSON)),
+    "bare deflate": ("deflate", RAW),
+    "x-gzip": ("x-gzip", gzip.compress(JSON)),
+    "two": ("utf-8, deflate, gzip", gzip.compress(RAW)),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_a_good_answer_under_an_odd_label(
+    any_api: Interface, sandbox: Sandbox, someone: Person, name: str
+) -> None:
+    label, body = GOOD[name]
+    callback = await begin(any_api, sandbox, someone)
+    await sandbox.answer("sandbox", body, headers={"Content-Encoding": label})
+    assert (await any_api.complete(someone.token, **callback)).connection["status"] == "connected"
+
+
+@pytest.mark.parametrize(
+    ("label", "status", "body", "code"),
+    [
+        ("UTF-8", 400, b'{"error": "invalid_grant"}', "INVALID_GRANT"),
+        ("none", 401, b'{"error": "invalid_client"}', "PROVIDER_MISCONFIGURED"),
+        ("gzip", 400, b"no gzip", "INVALID_GRANT"),
+        ("gzip", 401, b"no gzip", "PROVIDER_MISCONFIGURED"),
+        ("deflate", 503, b"no deflate", "PROVIDER_UNAVAILABLE"),
+        ("gzip", 200, JSON, "PROVIDER_UNAVAILABLE"),
+        ("br", 200, b"no JSON", "PROVIDER_UNAVAILABLE"),
+        ("gzip", 200, gzip.compress(bytes(1 << 20)), "PROVIDER_UNAVAILABLE"),
+    ],
+)
+async def test_what_is_left_when_a_body_can_not_be_read(
+    any_api: Interface, sandbox: Sandbox, someone: Person, label: str, status: int, body: bytes, code: str
+) -> None:
+    callback = await begin(any_api, sandbox, someone)
+    await sandbox.answer("sandbox", body, status=status, headers={"Content-Encoding": label})
+    assert (await any_api.complete(someone.token, **callback)).code == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [rb'"\ud800"', rb'"a\u0000b"', b'"a\x00b"', b'"Jos\xe9"', b'{"a": 1, "a": 2}', b"NaN", b"[" * 300 + b"]" * 300],
+)
+async def test_a_name_that_nobody_reads(api: Interface, sandbox: Sandbox, someone: Person, name: bytes) -> None:
+    callback = await begin(api, sandbox, someone, "strava")
+    start = JSON[:-1].replace(b'"expires_in": 60', b'"expires_at": 1999999999.5, "expires_in": "soon"')
+    await sandbox.answer("strava", start + b', "athlete": {"id": 7, "firstname": ' + name + b"}}")
+    assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
+
+
+@pytest.mark.parametrize(
+    "twice", [b'"access_token": "another"', rb'"\u0061ccess_token": "another"', b'"expires_at": 1, "expires_at": 2']
+)
+async def test_a_member_that_is_used_and_there_twice(
+    any_api: Interface, sandbox: Sandbox, someone: Person, twice: bytes
+) -> None:
+    callback = await begin(any_api, sandbox, someone, "strava")
+    await sandbox.answer("strava", JSON[:-1] + b", " + twice + b"}")
+    assert (await any_api.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("scope", ["", " ", None, []])
+async def test_an_empty_scope_is_an_absent_one(
+    any_api: Interface, client: httpx.AsyncClient, sandbox: Sandbox, someone: Person, scope: Any
+) -> None:
+    """Then the redirect says what was granted."""
+    callback = await begin(any_api, sandbox, someone, grant="activity")
+    await sandbox.answer("sandbox", json.dumps(TOKENS | {"scope": scope, "expires_in": 3599.7}))
+    connection = (await any_api.complete(someone.token, **callback)).connection
+    response = await client.post(
+        f"{any_api.origin}/graphql",
+        headers={"Authorization": f"Bearer {someone.token}"},
+        json={"query": f'{{ connection(id: "{connection["id"]}") {{ grantedScopes }} }}'},
+    )
+    assert response.json()["data"]["connection"] == {"grantedScopes": ["activity"]}

@@ -1,0 +1,38 @@
+"""Every provider of the catalogue has recorded error answers, and each means what it should.
+
+A new entry is found by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from recorded_errors import RecordedError, recorded, recorded_slugs
+
+from providers.answer import Answer
+from providers.catalogue import read_catalogue
+from providers.errors import ErrorAnswer
+from providers.token_answer import read_token_answer
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CATALOGUE = read_catalogue(variables={}, allow_private=True)
+CASES = [pytest.param(slug, error, id=f"{slug}-{error.name}") for slug in CATALOGUE for error in recorded(slug)]
+
+
+@pytest.mark.parametrize(("slug", "error"), CASES)
+def test_the_error_means_what_it_should(slug: str, error: RecordedError) -> None:
+    fields = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    with pytest.raises(ErrorAnswer) as raised:
+        read_token_answer(CATALOGUE[slug], Answer(error.status, error.content, fields=fields), NOW)
+    assert (raised.value.meaning, raised.value.retry_after) == (error.meaning, error.wait)
+    assert "made-up" not in str(raised.value)
+
+
+def test_every_entry_has_its_errors_and_none_is_left_over() -> None:
+    assert recorded_slugs() == set(CATALOGUE)
+
+
+@pytest.mark.parametrize("slug", CATALOGUE)
+def test_a_bad_code_wrong_credentials_and_too_many_requests_are_recorded(slug: str) -> None:
+    assert {error.meaning for error in recorded(slug)} >= {"grant_over", "misconfigured", "slow_down"}
