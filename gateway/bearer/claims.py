@@ -8,12 +8,25 @@ from typing import cast
 
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
+from wire.strict_json import Malformed
 
 Claims = Mapping[str, object]
 
 LEEWAY = 10.0  # seconds by which two clocks may differ
 
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
+_USED = ("active", "token_type", "sub", "client_id", "azp", "scope", "scp", "aud", "exp", "nbf", "iat")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Without controls, and without lone surrogates, which no database takes.
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+
+
+def are_readable(claims: Claims) -> bool:
+    """Whether each claim that is used can be read in one way only. Others may hold anything."""
+    return not any(_is_unreadable(claims.get(name)) for name in _USED)
+
+
+def _is_unreadable(value: object) -> bool:
+    return isinstance(value, Malformed) or (isinstance(value, str) and _SURROGATE.search(value) is not None)
 
 
 def caller_from_claims(claims: Claims) -> Caller:

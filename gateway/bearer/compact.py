@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,16 +27,23 @@ def read_compact(token: str) -> Compact | None:
     found = _PARTS.fullmatch(token)
     if found is None:
         return None
-    header = read_object(found[1])
+    header = _read_object(found[1], strict_json.read)
     if header is None or not isinstance(header.get("alg"), str):
         return None
     return Compact(header=header, segments=(found[1], found[2], found[3]))
 
 
-def read_object(segment: str) -> dict[str, Any] | None:
-    """The JSON object in a base64url segment, None when there is none."""
+def read_claims(segment: str) -> dict[str, Any] | None:
+    """The JSON object in the payload, None when there is none.
+
+    Claims that nobody uses may hold anything. One that is there twice is `Malformed` to whoever uses it (RFC 7519 4).
+    """
+    return _read_object(segment, strict_json.read_answer)
+
+
+def _read_object(segment: str, read: Callable[[bytes], object]) -> dict[str, Any] | None:
     try:
-        value = strict_json.read(decode(segment))
+        value = read(decode(segment))
     except (binascii.Error, strict_json.MalformedJSON):
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

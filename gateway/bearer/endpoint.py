@@ -1,4 +1,4 @@
-"""How the authorization server is asked: one deadline, a cap on the answer, strict JSON, no redirects."""
+"""How the authorization server is asked: one deadline, a cap on the answer, JSON, no redirects."""
 
 from __future__ import annotations
 
@@ -50,11 +50,14 @@ class Endpoint:
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, request: httpx.Request) -> dict[str, object]:
-        """The object that answers `request` with 200. NoAnswerError for whatever else happens."""
+        """The object that answers `request` with 200. NoAnswerError for whatever else happens.
+
+        A member that can't be read in one way only is `Malformed`, which is for whoever uses it to refuse.
+        """
         try:
             async with asyncio.timeout(self._seconds):
                 async with self._turn:
-                    value = strict_json.read(await self._body(request))
+                    value = strict_json.read_answer(await self._body(request))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as failure:
             # OSError holds TimeoutError, ValueError MalformedJSON and what httpx trips over in a Location that nobody
             # follows; RuntimeError is how httpx refuses when the client is closed.

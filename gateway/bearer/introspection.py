@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import structlog
 
-from gateway.bearer.claims import Claims, caller_from_claims, check_times, is_for, lifetime
+from gateway.bearer.claims import Claims, are_readable, caller_from_claims, check_times, is_for, lifetime
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.flights import Flights
 from gateway.bearer.header import is_token
@@ -90,6 +90,8 @@ class IntrospectionVerifier:
         answer = await self._endpoint.ask(request)
         if not isinstance(answer.get("active"), bool):
             raise NoAnswerError("no active")
+        if not are_readable(answer):
+            raise NoAnswerError("malformed")
         return answer
 
     def _judge(self, answer: Claims) -> Verdict:

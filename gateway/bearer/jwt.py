@@ -15,7 +15,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
 from gateway.bearer.claims import LEEWAY, Claims, caller_from_claims, check_times, is_for, lifetime
-from gateway.bearer.compact import Compact, read_compact, read_object
+from gateway.bearer.compact import Compact, read_claims, read_compact
 from gateway.bearer.endpoint import DEADLINE
 from gateway.bearer.header import is_token
 from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
@@ -73,7 +73,7 @@ class JWTVerifier:
             raise InvalidToken("no JWT")
         _check_header(compact.header)
         _check_signature(compact, await self._keys.find(compact.header.get("kid")))
-        claims = read_object(compact.segments[1])
+        claims = read_claims(compact.segments[1])
         if claims is None:
             raise InvalidToken("claims")
         return claims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, MutableMapping
@@ -140,6 +141,36 @@ async def test_what_can_be_no_token_is_not_asked_about(server: AuthorizationServ
 async def test_longest_token(server: AuthorizationServer, opened: Open) -> None:
     server.always(answer(ACTIVE))
     assert await opened().verify("x" * 8192) == ALICE
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        rb'"username":"\ud800"',
+        rb'"username":"a\u0000"',
+        b'"username":"\xff"',
+        b'"x":NaN',
+        b'"x":1,"x":2',
+        b'"x":{"a":1,"a":2}',
+    ],
+)
+async def test_a_member_that_nobody_uses_may_hold_anything(
+    server: AuthorizationServer, opened: Open, member: bytes
+) -> None:
+    server.always(Reply(json.dumps(ACTIVE).encode()[:-1] + b"," + member + b"}"))
+    assert await opened().verify(TOKEN) == ALICE
+
+
+@pytest.mark.parametrize(
+    "member",
+    [b'"sub":"bob"', rb'"\u0073ub":"bob"', b'"aud":1,"aud":2', b'"nbf":NaN', rb'"azp":"\ud800"', b'"scope":"a"'],
+)
+async def test_a_member_that_is_used_and_malformed_is_no_verdict(
+    server: AuthorizationServer, opened: Open, member: bytes
+) -> None:
+    server.always(Reply(json.dumps(ACTIVE).encode()[:-1] + b"," + member + b"}"))
+    with pytest.raises(ServiceUnavailable):
+        await opened().verify(TOKEN)
 
 
 @pytest.mark.parametrize("name", BAD_REPLIES)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import httpx
 import pytest
-from authorization_server import BAD_REPLIES, AuthorizationServer, answer
+from authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
 from cryptography.hazmat.primitives.asymmetric import ec
 from standing_clock import Clock
 from token_issuer import AUDIENCE, ISSUER, Signer, base64url, ecdsa, eddsa, rs256
@@ -156,6 +157,19 @@ async def test_known_keys_outlive_the_endpoint_by_an_hour(
     assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
     with pytest.raises(InvalidToken):
         await verifier.verify(_fresh(SECOND, clock))
+
+
+@pytest.mark.parametrize("name", ["kty", "kid", "alg", "use", "crv", "x", "y"])
+async def test_a_malformed_member_costs_no_key_but_its_own(
+    server: AuthorizationServer, opened: Open, name: str
+) -> None:
+    second = f'{json.dumps(SECOND.jwk)[:-1]},"{name}":1,"{name}":"\\ud800"}}'
+    first = f'{json.dumps(FIRST.jwk)[:-1]},"x5u":"\\ud800","x5c":1,"x5c":2}}'
+    server.always(Reply(f'{{"x":1,"x":2,"keys":[{second},{first}]}}'.encode()))
+    verifier = opened()
+    assert await _user(verifier, FIRST.token()) == "alice"
+    with pytest.raises(InvalidToken):
+        await verifier.verify(SECOND.token())
 
 
 @pytest.mark.parametrize("name", [*BAD_REPLIES, "no keys"])

@@ -315,7 +315,10 @@ async def test_touched_tokens(opened: JWTVerifier) -> None:
         (b"[" * 3000, CLAIMS),
         (b'{"alg":"ES256","kid":"p256","x":' + b"[" * 2500 + b"]" * 2500 + b"}", CLAIMS),
         ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode()[:-1] + b',"sub":"bob"}'),
-        ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode()[:-1] + b',"x":NaN}'),
+        ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode()[:-1] + b',"\\u0073ub":"bob"}'),
+        ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode()[:-1] + b',"scope":"a"}'),
+        ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode()[:-1] + b',"nbf":NaN}'),
+        (b'{"alg":"ES256","kid":"p256","x":"\\ud800"}', CLAIMS),
         ({"alg": "ES256", "kid": "p256"}, json.dumps(CLAIMS).encode("utf-16")),
         ({"alg": "ES256", "kid": "p256"}, b'{"x":' + b"[" * 2500 + b"]" * 2500 + b"}"),
         ({"alg": "ES256", "kid": "p256"}, [CLAIMS]),
@@ -326,6 +329,28 @@ async def test_touched_tokens(opened: JWTVerifier) -> None:
 async def test_two_readings_or_none(opened: JWTVerifier, header: object, claims: object) -> None:
     with pytest.raises(InvalidToken):
         await opened.verify(compact(header, claims, OURS.sign))
+
+
+UNUSED = [
+    rb'"name":"\ud800"',
+    rb'"name":"a\u0000"',
+    b'"name":"\xff"',
+    b'"x":NaN',
+    b'"x":1,"x":2',
+    b'"x":[{"sub":1,"sub":2}]',
+]
+
+
+@pytest.mark.parametrize("member", UNUSED)
+async def test_a_claim_that_nobody_uses_may_hold_anything(opened: JWTVerifier, member: bytes) -> None:
+    claims = json.dumps(CLAIMS).encode()[:-1] + b"," + member + b"}"
+    assert await opened.verify(compact({"alg": "ES256", "kid": "p256"}, claims, OURS.sign)) == ALICE
+
+
+@pytest.mark.parametrize("sub", ["\ud800", "a\udfffb"])
+async def test_a_user_that_no_database_takes(opened: JWTVerifier, sub: str) -> None:
+    with pytest.raises(InvalidToken):
+        await opened.verify(OURS.token(claims={"sub": sub}))
 
 
 async def test_kid_may_be_left_out_when_there_is_one_key(publish: Publish) -> None:
