@@ -55,7 +55,7 @@ def read_error(
     that names the error, where that is another."""
     error = _error_code(whole if inner is None else inner)
     rule = matching(rules, answer, whole)
-    meaning = _by_default(error, answer.status) if rule is None else Meaning(rule.meaning)
+    meaning = _by_default(error, answer) if rule is None else Meaning(rule.meaning)
     wait = _wait(rule, answer, whole) if meaning in _WAITED_FOR else None
     return ErrorAnswer(error, answer.status, meaning, retry_after=wait)
 
@@ -90,15 +90,17 @@ def _found(whole: dict[str, object], path: str) -> object:
         return None
 
 
-def _by_default(error: str | None, status: int) -> Meaning:
-    """An outage decides nothing, whatever code comes with it."""
-    if status == _TOO_MANY_REQUESTS:
+def _by_default(error: str | None, answer: Answer) -> Meaning:
+    """An outage decides nothing, whatever code comes with it, and neither does who says when to come again."""
+    if answer.status == _TOO_MANY_REQUESTS:
         return Meaning.SLOW_DOWN
-    if status in _PASSING_STATUSES:
+    if answer.status in _PASSING_STATUSES:
         return Meaning.PASSING
     if error is not None:
         return _MEANINGS[error]
-    return Meaning.MISCONFIGURED if status in _OUR_STATUSES else Meaning.UNCLEAR
+    if _retry_after(answer.header("retry-after")) is not None:
+        return Meaning.SLOW_DOWN
+    return Meaning.MISCONFIGURED if answer.status in _OUR_STATUSES else Meaning.UNCLEAR
 
 
 def _error_code(whole: dict[str, object]) -> str | None:

@@ -8,7 +8,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from providers.answer import UnfitError, member, read_object
+from providers.answer import UnfitError, read_object
 
 LONGEST: Final = timedelta(days=36_525)
 """A hundred years. What claims to live longer is a mistake, and dates would overflow."""
@@ -26,11 +26,11 @@ def read_expiry(
     """
     match told:
         case "expires_in":
-            return _moment(member(token, "expires_in"), since=now.astimezone(UTC), now=now)
+            return _moment(token.get("expires_in"), since=now.astimezone(UTC), now=now)
         case "expires_at":
-            return _moment(member(token, "expires_at"), since=_EPOCH, now=now)
+            return _moment(token.get("expires_at"), since=_EPOCH, now=now)
         case "jwt":
-            return _moment(member(_claims(str(member(token, "access_token"))), "exp"), since=_EPOCH, now=now)
+            return _moment(_claims(str(token.get("access_token"))).get("exp"), since=_EPOCH, now=now)
         case "never":
             return None
 

@@ -14,7 +14,6 @@ from providers.answer import (
     Answer,
     UnfitError,
     as_object,
-    member,
     member_at,
     object_or_none,
     read_account,
@@ -61,12 +60,13 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
     with reading(answer):
         whole = read_object(answer.content)
         token = _token_object(provider, answer, whole)
+        # Each is checked for its type, which no malformed member has.
         return TokenAnswer(
-            access_token=_token(member(token, "access_token"), "access_token"),
-            refresh_token=_optional_token(member(token, "refresh_token"), "refresh_token"),
-            token_type=_token_type(member(token, "token_type")),
+            access_token=_token(token.get("access_token"), "access_token"),
+            refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
+            token_type=_token_type(token.get("token_type")),
             expires_at=read_expiry(provider.token.expires, token, now),
-            scopes=_scopes(member(token, "scope"), provider.authorize.scope_separator),
+            scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
             account=read_account(member_at(token, provider.token.account)) if provider.token.account else None,
             sent_at=answer.sent_at,
         )
@@ -80,7 +80,7 @@ def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) 
         raise read_error(rules, answer, whole)
     token = whole if root is None else member_at(whole, root)
     found = object_or_none(token) or {}
-    if says_error(found):
+    if found is not whole and says_error(found):
         raise read_error(rules, answer, whole, inner=found)
     if "access_token" not in found and matching(rules, answer, whole) is not None:
         raise read_error(rules, answer, whole)

@@ -79,7 +79,7 @@ def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     for name, next_name in pairwise(names):
         place = _within(place, name, [] if next_name.isdecimal() else {})
     if names[-1].isdecimal():
-        place.append(value)
+        _within(place, names[-1], value)
     else:
         place[names[-1]] = value
     return document
@@ -89,7 +89,7 @@ def _within(place: Any, name: str, empty: object) -> Any:
     if not name.isdecimal():
         return place.setdefault(name, empty)
     if int(name) >= len(place):
-        place.append(empty)
+        place.extend([*[None] * (int(name) - len(place)), empty])
     return place[int(name)]
 
 

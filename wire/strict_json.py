@@ -21,8 +21,8 @@ from typing import Any, Final, NoReturn, cast
 DEEPEST: Final = 400
 """Arrays and objects within each other. Interpreters differ in how many they bear."""
 
-_LONGEST_INT: Final = 1000
-"""Digits of a whole number in an answer. Reading them takes time by the square of their number."""
+_LONGEST_INT: Final = 4000
+"""Digits of a whole number. Python reads a few more, unless it is told otherwise."""
 
 # A string, which may hold any of them, or a bracket. A string without an end goes to the end, so that nothing is looked
 # at twice.
@@ -66,7 +66,12 @@ def read_answer(data: bytes) -> object:
 
     Raises MalformedJSON for anything but one value, and for nesting that is too deep, wherever it is.
     """
-    return _decoded(_lenient_decoder, data, data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"))
+    text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    try:
+        return _decoded(_answer_decoder, data, text)
+    except MalformedJSON:
+        # Python reads no overlong integers. To look at each would take longer than to read most answers.
+        return _decoded(_patient_decoder, data, text)
 
 
 def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
@@ -161,7 +166,10 @@ def _refuse_unstorable_text(text: str) -> None:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
-_lenient_decoder = json.JSONDecoder(
+_answer_decoder = json.JSONDecoder(
+    object_pairs_hook=_object_of_an_answer, parse_float=_float_of_an_answer, parse_constant=_no_number, strict=False
+)
+_patient_decoder = json.JSONDecoder(
     object_pairs_hook=_object_of_an_answer,
     parse_float=_float_of_an_answer,
     parse_int=_int_of_an_answer,

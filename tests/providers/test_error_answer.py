@@ -167,6 +167,13 @@ def test_retry_after_a_date() -> None:
     assert 80 <= wait <= 90
 
 
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_who_says_when_to_come_again_has_decided_nothing(status: int) -> None:
+    body = {"errors": ["made up"]}
+    assert said(entry(), body, status, retry_after="7").meaning == Meaning.SLOW_DOWN
+    assert said(entry(), body, status, retry_after="soon").meaning in (Meaning.UNCLEAR, Meaning.MISCONFIGURED)
+
+
 def test_nothing_is_waited_for_where_waiting_does_not_help() -> None:
     assert said(entry(), {"error": "invalid_grant"}, retry_after="7").retry_after is None
     assert said(entry(), {"error": "invalid_client"}, 401, retry_after="7").retry_after is None

@@ -135,7 +135,7 @@ async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: Prov
 async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
     client: ProviderClient, label: str, body: bytes, status: str, meaning: Meaning
 ) -> None:
-    headers = (f"Content-Encoding: {label}", "Retry-After: 7")
+    headers = (f"Content-Encoding: {label}",)
     async with loopback(answering(body, status=status, headers=headers)) as server:
         with pytest.raises(ErrorAnswer) as raised:
             await exchange(client, provider(origin=server.origin))

@@ -70,6 +70,37 @@ def test_tokens_are_listed_with_family_account_and_state(world: World) -> None:
     }
 
 
+def test_an_answer_of_the_scripts_own(world: World) -> None:
+    answer = {"status": 418, "headers": {"X-Odd": "yes", "Content-Encoding": "none"}, "body": '{"odd": "\\ud800"}'}
+    world.control("POST", "faults", {"slug": "sandbox", "answer": answer})
+    world.control("POST", "faults", {"slug": "sandbox", "answer": {"base64": "AP8="}})
+    planned = world.control("GET", "faults")["planned"]
+    assert [(one["fault"], one["times"]) for one in planned] == [("scripted", 1), ("scripted", 1)]
+    first, second = world.redeem("sandbox", "a-code"), world.redeem("sandbox", "a-code")
+    assert (first.status_code, first.content, first.headers["x-odd"]) == (418, b'{"odd": "\\ud800"}', "yes")
+    assert (second.status_code, second.content) == (200, b"\x00\xff")
+    assert [call["outcome"] for call in world.calls()] == ["scripted", "scripted"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ("text", "answer"),
+        ({}, "body"),
+        ({"body": 7}, "body"),
+        ({"base64": "?"}, "base64"),
+        ({"body": "", "status": "200"}, "status"),
+        ({"body": "", "headers": {"X": 1}}, "X"),
+        ({"body": "", "headers": []}, "headers"),
+        ({"body": "", "more": 1}, "more"),
+    ],
+)
+def test_an_answer_that_can_not_be_given_is_told(world: World, answer: Any, named: str) -> None:
+    refused = world.http.post(f"{world.base}/_control/faults", json={"slug": "sandbox", "answer": answer})
+    assert refused.status_code == 400
+    assert refused.json()["error_description"].startswith(f"{named} ")
+
+
 def test_accepts(world: World) -> None:
     token = world.connect("sandbox")
 

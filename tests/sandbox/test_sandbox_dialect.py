@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
 
 from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
+from sandbox.refusal import Refusal
+from sandbox.reply import token_refusal
 
 BASE = "http://127.0.0.1:8000/sandbox"
 
@@ -60,6 +64,45 @@ def test_a_silent_entry_means_what_the_rfcs_say() -> None:
 def test_what_it_can_not_speak_is_named(good: str, bad: str, named: str) -> None:
     with pytest.raises(DialectError, match=f"'s {named} "):
         read(ACME.replace(good, bad))
+
+
+ERRORS = """
+[[token.errors]]
+field = "errors.0.resource"
+equals = ["AuthorizationCode", "RefreshToken"]
+meaning = "grant_over"
+
+[[token.errors]]
+status = 403
+field = "message"
+starts_with = "Client"
+meaning = "misconfigured"
+
+[[token.errors]]
+status = 420
+meaning = "slow_down"
+wait = "body.wait.0"
+
+[[token.errors]]
+field = "a.1"
+meaning = "passing"
+wait_header = "X-Wait"
+"""
+
+
+def test_errors_are_said_in_the_words_of_the_entry() -> None:
+    dialect = read(STRAVA.replace("[account]", f"{ERRORS}[account]"))
+
+    def said(error: str, status: int = 400) -> tuple[int, Any, Mapping[str, str]]:
+        response = token_refusal(dialect, Refusal(error, "because", status=status), wait=9)
+        return response.status_code, json.loads(bytes(response.body)), response.headers
+
+    assert said("invalid_grant")[:2] == (400, {"errors": [{"resource": "AuthorizationCode"}]})
+    assert said("invalid_client", 401)[:2] == (403, {"message": "Client"})
+    assert said("slow_down", 429)[1] == {"error": "slow_down", "error_description": "because", "body": {"wait": [9]}}
+    status, body, headers = said("temporarily_unavailable", 503)
+    assert (status, body, headers["x-wait"]) == (503, {"a": [None, "sample"]}, "9")
+    assert said("invalid_scope")[1] == {"error": "invalid_scope", "error_description": "because"}
 
 
 def test_rebase_changes_the_addresses_and_nothing_else() -> None:

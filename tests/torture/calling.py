@@ -11,6 +11,8 @@ from rest.routes import ROUTES
 from tests.torture.history import GARBLED, LOST, OK, REFUSED, Answer
 
 REST, GRAPHQL = "rest", "graphql"
+# Of a callback whose code was sent: it has come to its end, however long the provider asks to wait.
+_START_AGAIN = "Start the connection again"
 ROUTE = {route.operation: route for route in ROUTES}
 # Longer than any lease of a run, so that who waits for one hears how it ended.
 PATIENCE = 25.0
@@ -56,7 +58,8 @@ def _rest_answer(response: httpx.Response, operation: str) -> Answer:
         body = response.json()
         if response.is_success:
             return Answer(OK, response.status_code, data=body)
-        return Answer(body["error"].upper(), response.status_code, "retry-after" in response.headers)
+        again = "retry-after" in response.headers and _START_AGAIN not in body["message"]
+        return Answer(body["error"].upper(), response.status_code, again)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         return Answer(GARBLED, response.status_code, data=f"{operation}: {response.content[:200]!r}")
 
@@ -67,7 +70,9 @@ def _graphql_answer(response: httpx.Response, operation: str) -> Answer:
         if "errors" not in body:
             member = ROUTE[operation].member
             return Answer(OK, response.status_code, data=body["data"][member] if member else body["data"])
-        told = body["errors"][0]["extensions"]
-        return Answer(told["code"], response.status_code, "retryAfter" in told or "retry-after" in response.headers)
+        error = body["errors"][0]
+        told = error["extensions"]
+        again = "retryAfter" in told or "retry-after" in response.headers
+        return Answer(told["code"], response.status_code, again and _START_AGAIN not in error["message"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, IndexError):
         return Answer(GARBLED, response.status_code, data=f"{operation}: {response.content[:200]!r}")

@@ -2,7 +2,7 @@
 
 /**
  * An answer without data: `message` for the person, `code` of the contract or our own, `requestId` or null;
- * `retryAfter` is in seconds where sending the same again is worth it, else null.
+ * `retryAfter` is in seconds where trying again is worth it, else null.
  */
 export class Refusal extends Error {
   constructor(message, code, requestId = null, retryAfter = null) {
