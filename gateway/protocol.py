@@ -1,53 +1,44 @@
-"""HTTP/1.1 as uvicorn reads it, with bounds on what comes before a request exists: connections, the length of a head,
-the requests that wait on one connection, and the time that anything may take."""
+"""The connections of the server: how many there may be, how long anything may take on one, and how one ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any, ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import structlog
 
+from gateway.deadline import SECOND_LOOK, Deadline
+from gateway.framing import Unreadable
 from gateway.overload.files import SPARE, connections_allowed
+from gateway.request_reader import RequestReader
 
-# Bytes that a request line and headers may have taken without coming to their end.
-HEAD_LIMIT: Final = 64 * 1024
-# Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
-PIPELINED: Final = 8
+log = structlog.get_logger("tendon")
+
 _HEALTH: Final = (b"GET /livez ", b"GET /readyz ")
-_TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class TooManyRequests(Exception):
-    """More requests wait on one connection than anybody needs. uvicorn answers 400 and hangs up."""
+class BoundedProtocol(RequestReader):
+    """Hangs up on a client that sends too much or takes too long.
 
-
-class BoundedProtocol(HttpToolsProtocol):
-    """Hangs up on who sends too much or takes too long.
-
-    The head's bytes are counted by the reads that it fills, so it may be long by one more. Times are in seconds: for a
-    head since the connection was made or its first byte came, for a body since then, and for an answer to be taken.
+    Times are in seconds: for a head since the connection was made or its first byte came, for a body since then, for an
+    answer to be taken, and, when the process ends, for a request that has not come whole.
     """
 
     connections_allowed: ClassVar[int] = 2000
     head_seconds: ClassVar[float] = 10
     body_seconds: ClassVar[float] = 30
     answer_seconds: ClassVar[float] = 30
+    last_seconds: ClassVar[float] = 1
 
-    _head = 0
-    _in_head = True
-    _begun = False
-    _ended = False
     _crowded = False
-    _reading: asyncio.TimerHandle | None = None
-    _writing: asyncio.TimerHandle | None = None
+    _heard = False
+    # What is said when the requests that came before are answered.
+    _last_words = b""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        # The first is being answered, the others wait. `cycle` is the last of them.
-        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._reading = Deadline(self.loop, self._late)
+        self._writing = Deadline(self.loop, self._unread)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -56,49 +47,40 @@ class BoundedProtocol(HttpToolsProtocol):
         if excess > SPARE:
             transport.abort()
         else:
-            self._expect(self.head_seconds)
+            self._reading.start(self.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect(None)
-        self.resume_writing()
+        self._finished = True
+        self._reading.stop()
+        self._writing.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._finished:
+            return
         if self._crowded and not data.startswith(_HEALTH):
             self._hang_up(_too_many(data))
             return
-        self._ended = False
-        super().data_received(data)
+        self._heard = True
+        self._unset_keepalive_if_required()
+        try:
+            self.read(data)
+        except Unreadable as fault:
+            self._end(fault)
         if self._ended and not self._begun:
-            self._expect(None)
-        elif self._reading is None:
-            self._expect(self.head_seconds if self._in_head else self.body_seconds)
-        if not self._in_head or self._ended:
-            # A read in which a message ended is that message's.
-            return
-        self._head += len(data)
-        if self._head > HEAD_LIMIT:
-            self._hang_up(_TOO_LONG)
-
-    def on_message_begin(self) -> None:
-        if len(self.pipeline) >= PIPELINED:
-            raise TooManyRequests
-        self._begun = True
-        super().on_message_begin()
+            self._reading.stop()
+        elif not self._reading.runs and not self._finished:
+            self._reading.start(self.head_seconds if self._in_head else self.body_seconds)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._expect(None)
+        self._reading.stop()
         super().on_headers_complete()
-        self._unanswered.append(self.cycle)
-
-    def on_message_complete(self) -> None:
-        self._head, self._in_head, self._begun, self._ended = 0, True, False, True
-        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         deaf: float = self._unanswered.popleft().scope.get("state", {}).get("deaf", 0)
-        if deaf and self._unanswered:
+        if self._last_words and not self._unanswered:
+            self._hang_up(self._last_words)
+        elif deaf and self._unanswered:
             # What waits has been heard already, so that there is no other way to hear less.
             self.transport.close()
         super().on_response_complete()
@@ -106,54 +88,93 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.loop.call_later(deaf, self.flow.resume_reading)
 
+    def shutdown(self) -> None:
+        """The process ends. A request that lies in the socket, or has come in part, is still taken."""
+        if self._answering or self._finished:
+            super().shutdown()
+        elif self._begun or not self._heard:
+            self._reading.start(self.last_seconds)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """As in a Deadline: the next request may have come, unread."""
+        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
+
     def refuse_unfinished(self) -> None:
         """Answer 503 to a request whose body has not come to its end, and hang up."""
-        arriving = self._begun and not self._in_head and len(self._unanswered) == 1
-        if arriving and not self.cycle.response_started:
+        if self._arriving and len(self._unanswered) == 1 and not self.cycle.response_started:
             self._hang_up(_stopping(self.cycle.scope))
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._writing = self.loop.call_later(self.answer_seconds, self.transport.abort)
+        self._writing.start(self.answer_seconds)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
+        self._writing.stop()
 
-    def _expect(self, seconds: float | None) -> None:
-        """What is being read has to end within so many seconds from now; None when nothing is being read."""
-        if self._reading is not None:
-            self._reading.cancel()
-        self._reading = None if seconds is None else self.loop.call_later(seconds, self._late)
+    def _unread(self) -> None:
+        self.transport.abort()
 
     def _late(self) -> None:
-        self._reading = None
         if self.flow.read_paused:
             # It is us who does not read on.
-            self._expect(self.body_seconds)
+            self._reading.start(self.body_seconds)
         elif self._begun or not self._answering:
-            self._hang_up(b"" if self._answering and self._unanswered[0].response_started else _TOO_SLOW)
+            self._end(Unreadable("The request took too long to arrive.", 408))
 
     @property
     def _answering(self) -> bool:
         return bool(self._unanswered)
 
+    @property
+    def _arriving(self) -> bool:
+        """A request's body has not come to its end, and the request is not answered."""
+        return self._body is not None and self._answering and self._unanswered[-1] is self.cycle
+
+    def _end(self, fault: Unreadable) -> None:
+        """Say what is wrong, after the answers to the requests before it, and hang up."""
+        log.info("request.unreadable", reason=fault.message)
+        self._finished = True
+        self._reading.stop()
+        words = _unreadable_words(fault, self.url if self._begun else b"", (self._begun and self.headers) or [])
+        if self._body is not None and (self.cycle.response_started or not self._arriving):
+            # It has its answer, or the beginning of one.
+            words = b""
+        if self._arriving and len(self._unanswered) > 1:
+            # Its turn never comes.
+            self._unanswered.pop()
+            self.pipeline.popleft()
+            self._last_words = words
+        elif self._answering and not self._arriving:
+            self._last_words = words
+        else:
+            self._hang_up(words)
+
     def _hang_up(self, saying: bytes) -> None:
+        self._finished = True
         if not self.transport.is_closing():
             self.transport.write(saying)
             self.transport.close()
 
 
+# Imported when they are needed: the sandbox starts without them.
+
+
 def _too_many(head: bytes) -> bytes:
-    # Imported here: the sandbox starts without it.
     from gateway.overload.refusals import early_refusal  # noqa: PLC0415
 
     return early_refusal(head)
 
 
 def _stopping(scope: Any) -> bytes:
-    from gateway.overload.refusals import late_refusal  # noqa: PLC0415 - as above
+    from gateway.overload.refusals import late_refusal  # noqa: PLC0415
 
     return late_refusal(scope)
+
+
+def _unreadable_words(fault: Unreadable, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    from gateway.overload.refusals import unreadable_refusal  # noqa: PLC0415
+
+    return unreadable_refusal(fault.status, fault.message, target, headers)

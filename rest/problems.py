@@ -31,6 +31,16 @@ class PayloadTooLarge(Problem):
     default = "The body is too large."
 
 
+class RequestTimeout(Problem):
+    code = "REQUEST_TIMEOUT"
+    default = "The request took too long to arrive."
+
+
+class HeadersTooLarge(Problem):
+    code = "HEADERS_TOO_LARGE"
+    default = "The headers are too large."
+
+
 class UnsupportedMediaType(Problem):
     code = "UNSUPPORTED_MEDIA_TYPE"
     default = "Send the body as application/json in UTF-8."
@@ -50,9 +60,11 @@ STATUS: Final = {
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "NOT_ACCEPTABLE": 406,
+    "REQUEST_TIMEOUT": 408,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RATE_LIMITED": 429,
+    "HEADERS_TOO_LARGE": 431,
     "PROVIDER_UNAVAILABLE": 500,
     "PROVIDER_MISCONFIGURED": 500,
     "INTERNAL_ERROR": 500,

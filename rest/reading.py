@@ -12,15 +12,20 @@ from rest.problems import PayloadTooLarge, UnsupportedMediaType
 from wire import strict_json
 
 BODY_LIMIT: Final = 64 * 1024
-# Each run of blanks can stand in one place only, so that no header makes the matching slow.
-_JSON_IN_UTF8 = re.compile(r'application/json[ \t]*(?:;[ \t]*charset=(?:utf-?8|"utf-?8")[ \t]*)?;?', re.IGNORECASE)
+# RFC 9110 8.3.1: `application/json` with any parameters. Of what a `+` has matched nothing is given back, so that no
+# header makes the matching slow.
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_PARAMETER: Final = rf'[ \t]*+;[ \t]*+(?:({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*+"))?+'
+_JSON: Final = re.compile(rf"[ \t]*+application/json((?:{_PARAMETER})*+)[ \t]*+", re.IGNORECASE)
+_PARAMETERS: Final = re.compile(_PARAMETER)
+_UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
 async def json_object(request: Request) -> dict[str, Any]:
     """The body, a JSON object. Raises UnsupportedMediaType, PayloadTooLarge and ValidationError."""
-    if not _JSON_IN_UTF8.fullmatch(request.headers.get("content-type", "")):
+    if not _is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if not _is_plain(request.headers.get("content-encoding", "")):
         raise UnsupportedMediaType("Send the body without a content encoding.")
     return object_of(await _body(request), "The body")
 
@@ -43,6 +48,20 @@ def parameters(request: Request) -> dict[str, str]:
     if len(found) != len(pairs):
         raise ValidationError("A query parameter is given more than once.")
     return found
+
+
+def _is_json(content_type: str) -> bool:
+    """In UTF-8, as JSON always is (RFC 8259 8.1). Other parameters mean nothing."""
+    found = _JSON.fullmatch(content_type)
+    if not found:
+        return False
+    parameters: list[tuple[str, str]] = _PARAMETERS.findall(found[1])
+    return all(value.strip('"').lower() in _UTF_8 for name, value in parameters if name.lower() == "charset")
+
+
+def _is_plain(content_encoding: str) -> bool:
+    """Without a coding (RFC 9110 8.4)."""
+    return all(coding.strip().lower() in ("", "identity") for coding in content_encoding.split(","))
 
 
 async def _body(request: Request) -> bytes:

@@ -1,5 +1,5 @@
-"""What those are told who are turned away, in the form of the interface they came by. Made once, because it is sent
-when there is no time for anything."""
+"""Refusals that are sent before the app has a say, in the form of the interface that the caller came by. Where there
+is no time for anything they are made once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from starlette.types import Scope
 from gateway.negotiation import GRAPHQL, JSON
 from gateway.refusals import GRAPHQL_PATH, graphql_refusal, media_of
 from gateway.refusals import refusal as refusal_of
-from resolvers.errors import ServiceUnavailable
+from resolvers.errors import Problem, ServiceUnavailable, ValidationError
 from rest.answers import problem_answer
+from rest.problems import HeadersTooLarge, RequestTimeout
 
 _FULL: Final = ServiceUnavailable("Too much is going on here just now. Try again shortly.")
 _REST: Final = problem_answer(_FULL)
 _BY_MEDIA: Final = {media: graphql_refusal(_FULL, media) for media in (JSON, GRAPHQL)}
+_UNREADABLE: Final[dict[int, type[Problem]]] = {400: ValidationError, 408: RequestTimeout, 431: HeadersTooLarge}
 
 
 def refusal(scope: Scope) -> Response:
@@ -37,6 +39,12 @@ def early_refusal(head: bytes) -> bytes:
 def late_refusal(scope: Scope) -> bytes:
     """503 as bytes, for a request that is still arriving when the process has to end."""
     return _written(refusal_of(ServiceUnavailable(), scope))
+
+
+def unreadable_refusal(status: int, message: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """400, 408 or 431 as bytes, for what is no request. `target` and `headers` are what could be read of it."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    return _written(refusal_of(_UNREADABLE[status](message), {"path": path, "headers": headers}))
 
 
 def _written(answer: Response) -> bytes:

@@ -1,0 +1,206 @@
+"""Where an HTTP/1.1 message ends on a connection (RFC 9112): its head, and its body by either framing.
+
+llhttp reads heads, and nothing else: it would take what follows a head with `Upgrade` for another protocol, pass
+trailers on as headers without a bound, and let a trailer decide what becomes of the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+# Bytes of a request line and its headers, and how many fields they may have.
+HEAD_LIMIT: Final = 64 * 1024
+FIELD_LIMIT: Final = 256
+# Bytes of a chunked body that are no content, beyond those that small chunks need, and bytes of its trailers.
+CHUNKING_LIMIT: Final = 16 * 1024
+# Bytes that a chunk may spend on its size, and for each of its own, without a word about it.
+_EACH_CHUNK: Final = 16
+_EACH_BYTE: Final = 2
+
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_TRAILER: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
+# RFC 9110 7.2 without the comma: a proxy that joins two would send one.
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?")
+# Two lines of these are never one list (RFC 9110 5.3): a bearer must be one, and cookies have a separator of their own.
+_SINGLE: Final = frozenset({b"authorization", b"cookie"})
+
+Field = tuple[bytes, bytes]
+
+
+class Unreadable(Exception):
+    """What came is not an HTTP/1.1 request, or too long for one. The message may be shown to the caller."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class HeadEnd:
+    """Finds the empty line that ends a head, also where it comes in several pieces.
+
+    It is the first: llhttp takes no other line end than CRLF and no folded line, so nothing it accepts ends earlier.
+    """
+
+    def __init__(self) -> None:
+        self._before = b""
+
+    def after(self, piece: bytes) -> int:
+        """The length of what of this piece belongs to the head; 0 when the head goes on after it."""
+        found = (self._before + piece).find(b"\r\n\r\n")
+        if found < 0:
+            self._before = (self._before + piece)[-3:]
+            return 0
+        end = found + 4 - len(self._before)
+        self._before = b""
+        return end
+
+
+class Body(Protocol):
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """The content in `data`, and what follows the body; None where it goes on. Raises Unreadable."""
+        ...
+
+
+class SizedBody:
+    """By Content-Length."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        if len(data) < self._left:
+            self._left -= len(data)
+            return data, None
+        return data[: self._left], data[self._left :]
+
+
+class ChunkedBody:
+    """By the chunked coding (RFC 9112 7.1). Chunk extensions and trailers are checked, counted and dropped."""
+
+    def __init__(self) -> None:
+        self._line = b""
+        # Of the current chunk. After its content comes a line end.
+        self._left = 0
+        self._after_content = False
+        self._in_trailers = False
+        self._excess = 0
+
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        content = bytearray()
+        at = 0
+        while at < len(data):
+            if self._left:
+                piece = data[at : at + self._left]
+                content += piece
+                self._left -= len(piece)
+                at += len(piece)
+                continue
+            end = data.find(b"\n", at) + 1
+            self._line += data[at : end or len(data)]
+            if not end:
+                self._check_unfinished()
+                break
+            at = end
+            line, self._line = self._line, b""
+            if self._ends(line):
+                return bytes(content), data[at:]
+        return bytes(content), None
+
+    def _ends(self, line: bytes) -> bool:
+        """Whether this line is the body's last."""
+        if self._after_content:
+            if line != b"\r\n":
+                raise Unreadable("A chunk is not as long as it says.")
+            self._after_content = False
+        elif not self._in_trailers:
+            self._begin_chunk(line)
+        elif line == b"\r\n":
+            return True
+        else:
+            self._count(len(line))
+            if not _TRAILER.fullmatch(line):
+                raise Unreadable("A trailer is malformed.")
+        return False
+
+    def _begin_chunk(self, line: bytes) -> None:
+        found = _CHUNK.fullmatch(line)
+        if not found:
+            raise Unreadable("A chunk's size is malformed.")
+        self._left = int(found[1], 16)
+        self._in_trailers = not self._left
+        self._after_content = bool(self._left)
+        self._count(len(line) - _EACH_CHUNK - _EACH_BYTE * self._left)
+
+    def _check_unfinished(self) -> None:
+        if self._after_content and self._line not in (b"", b"\r"):
+            raise Unreadable("A chunk is not as long as it says.")
+        _check_excess(self._excess + len(self._line))
+
+    def _count(self, excess: int) -> None:
+        self._excess = max(0, self._excess + excess)
+        _check_excess(self._excess)
+
+
+def _check_excess(excess: int) -> None:
+    if excess > CHUNKING_LIMIT:
+        raise Unreadable("The body has too many trailers or chunk extensions.", 431)
+
+
+def body_of(version: str, method: bytes, headers: list[Field]) -> Body | None:
+    """How the body of a request is framed, None where it has none. Raises Unreadable where RFC 9112 wants a 400.
+
+    What is wrong with a Content-Length alone, or beside a Transfer-Encoding, llhttp has refused.
+    """
+    hosts: list[bytes] = []
+    codings: list[bytes] = []
+    length = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"content-length":
+            length = int(value)
+    if version not in ("1.1", "1.0"):
+        raise Unreadable("The version of HTTP must be 1.1 or 1.0.")
+    if method == b"CONNECT":
+        raise Unreadable("This is not a proxy: CONNECT is not taken.")
+    _check_hosts(hosts, version)
+    if codings:
+        _check_codings(codings, version)
+        return ChunkedBody()
+    return SizedBody(length) if length else None
+
+
+def _check_hosts(hosts: list[bytes], version: str) -> None:
+    """RFC 9112 3.2."""
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise Unreadable("There must be one Host header.")
+    if hosts and not _HOST.fullmatch(hosts[0].rstrip(b" \t")):
+        raise Unreadable("The Host header is malformed.")
+
+
+def _check_codings(codings: list[bytes], version: str) -> None:
+    """RFC 9112 6.1. Nobody sends a request in any other coding, but for smuggling."""
+    if version == "1.0" or len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked":
+        raise Unreadable("Transfer-Encoding must be chunked, and nothing else.")
+
+
+def joined(headers: list[Field]) -> list[Field]:
+    """Fields that came in several lines as one list each (RFC 9110 5.3), so that nobody reads the first line only.
+
+    Of what can't be a list, such as Content-Type, two lines become a value that nobody accepts.
+    """
+    if len({name for name, _ in headers}) == len(headers):
+        return headers
+    values: dict[bytes, list[bytes]] = {}
+    single: list[Field] = []
+    for name, value in headers:
+        if name in _SINGLE:
+            single.append((name, value))
+        else:
+            values.setdefault(name, []).append(value)
+    return [*((name, b", ".join(lines)) for name, lines in values.items()), *single]

@@ -1,0 +1,129 @@
+"""Requests read from a connection's bytes, for uvicorn to run.
+
+An `Upgrade` is never taken, so it is ignored (RFC 9110 7.8): the request and those after it are read as any others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.framing import FIELD_LIMIT, HEAD_LIMIT, Body, HeadEnd, Unreadable, body_of, joined
+
+# Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
+PIPELINED: Final = 8
+
+
+class RequestReader(HttpToolsProtocol):
+    """Its parser sees heads only, one at a time; bodies are framed here."""
+
+    # Bytes of the head that is being read, or of blank lines before one.
+    _head = 0
+    _in_head = True
+    _begun = False
+    _ended = False
+    # No request is taken any more: the last one said so, or what came after it can't be read.
+    _finished = False
+    _body: Body | None = None
+    _unreadable: Unreadable | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._head_end = HeadEnd()
+
+    def read(self, data: bytes) -> None:
+        """Raises Unreadable."""
+        self._ended = False
+        while data and not self._finished:
+            if self._body is None:
+                data = self._read_head(data)
+                continue
+            content, rest = self._body.read(data)
+            if content:
+                self.on_body(content)
+            if rest is None:
+                return
+            self._complete()
+            data = rest
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Returns what follows the head, nothing where it goes on."""
+        if not self._begun:
+            # RFC 9112 2.2
+            blank, data = len(data), data.lstrip(b"\r\n")
+            self._head += blank - len(data)
+        end = self._head_end.after(data)
+        piece = data[:end] if end else data
+        self._head += len(piece)
+        if self._head > HEAD_LIMIT:
+            raise Unreadable("The headers are too large.", 431)
+        if piece:
+            self._parse(piece)
+        if end:
+            self._head_complete()
+        return data[end:] if end else b""
+
+    def _parse(self, piece: bytes) -> None:
+        """A part of a head, and nothing beyond it."""
+        if not self._begun and len(self.pipeline) >= PIPELINED:
+            raise Unreadable("Too many requests wait on this connection.")
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # llhttp takes the rest for another protocol.
+            self.parser = httptools.HttpRequestParser(self)
+        except httptools.HttpParserError:
+            self._body = None
+            raise Unreadable("The request is not valid HTTP/1.1.") from None
+        self._check_fields()
+
+    def _check_fields(self) -> None:
+        if len(self.headers) > FIELD_LIMIT:
+            raise Unreadable("There are too many headers.", 431)
+
+    def _head_complete(self) -> None:
+        if self._unreadable:
+            raise self._unreadable
+        if self._in_head:
+            raise Unreadable("The request is not valid HTTP/1.1.")
+        if self._body is None:
+            self._complete()
+        else:
+            # This one waits for a body, which it is not given.
+            self.parser = httptools.HttpRequestParser(self)
+
+    def on_message_begin(self) -> None:
+        self._begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        version = self.parser.get_http_version()
+        try:
+            self._check_fields()
+            self._body = body_of(version, self.parser.get_method(), self.headers)
+        except Unreadable as fault:
+            self._unreadable = fault
+            return
+        self.headers[:] = joined(self.headers)
+        if version == "1.0":
+            # RFC 9110 10.1.1
+            self.expect_100_continue = False
+        super().on_headers_complete()
+        self._unanswered.append(self.cycle)
+
+    def on_message_complete(self) -> None:
+        """llhttp's opinion, which it has of heads alone."""
+
+    def _complete(self) -> None:
+        """A request has come whole."""
+        super().on_message_complete()
+        self._body = None
+        self._head, self._in_head, self._begun, self._ended = 0, True, False, True
+        # RFC 9112 9.6: what follows the last request is not read.
+        self._finished = not self.cycle.keep_alive

@@ -1,0 +1,270 @@
+"""What is a request and what is not (RFC 9112), and what becomes of the rest of a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+from echo_app import Echo, Post, answers, statuses
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback_app import exchange, get, served
+
+from gateway.framing import CHUNKING_LIMIT, FIELD_LIMIT, HEAD_LIMIT, ChunkedBody, HeadEnd, Unreadable, joined
+
+LAST = get("/last", "Connection: close")
+
+
+@pytest.fixture
+async def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def port(echo: Echo) -> AsyncGenerator[int]:
+    async with served(echo) as port:
+        yield port
+
+
+def head(*lines: str, start: str = "POST / HTTP/1.1") -> bytes:
+    return "\r\n".join([start, *lines, "", ""]).encode("latin-1")
+
+
+CHUNKED = head("Host: test", "Transfer-Encoding: chunked")
+MALFORMED = {
+    "no host": head(),
+    "two hosts": head("Host: test", "Host: test"),
+    "an empty host": head("Host: "),
+    "hosts in one line": head("Host: a, b"),
+    "a host with a path": head("Host: test/path"),
+    "a host with a user": head("Host: user@test"),
+    "a host with a bad port": head("Host: test:80a"),
+    "a host with a blank": head("Host: te st"),
+    "two hosts in version 1.0": head("Host: a", "Host: b", start="GET / HTTP/1.0"),
+    "gzip, chunked": head("Host: test", "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n",
+    "gzip and chunked": head("Host: test", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "chunked twice": head("Host: test", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "chunked, chunked": head("Host: test", "Transfer-Encoding: chunked, chunked") + b"0\r\n\r\n",
+    "an empty coding": head("Host: test", "Transfer-Encoding: , chunked") + b"0\r\n\r\n",
+    "identity": head("Host: test", "Transfer-Encoding: identity"),
+    "gzip": head("Host: test", "Transfer-Encoding: gzip"),
+    "xchunked": head("Host: test", "Transfer-Encoding: xchunked") + b"0\r\n\r\n",
+    "a parameter of chunked": head("Host: test", "Transfer-Encoding: chunked;q=1") + b"0\r\n\r\n",
+    "gzip with an upgrade": head("Host: test", "Connection: upgrade", "Upgrade: h2c", "Transfer-Encoding: gzip"),
+    "chunked in version 1.0": head("Host: test", "Transfer-Encoding: chunked", start="POST / HTTP/1.0") + b"0\r\n\r\n",
+    "both framings": head("Host: test", "Transfer-Encoding: chunked", "Content-Length: 5") + b"0\r\n\r\n",
+    "both, the other way": head("Host: test", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "two lengths": head("Host: test", "Content-Length: 5", "Content-Length: 6") + b"123456",
+    "equal lengths": head("Host: test", "Content-Length: 5", "Content-Length: 5") + b"12345",
+    "a list of lengths": head("Host: test", "Content-Length: 5, 5") + b"12345",
+    "a signed length": head("Host: test", "Content-Length: +5") + b"12345",
+    "an empty length": head("Host: test", "Content-Length: ") + b"12345",
+    "a folded line": head("Host: test", "A: b\r\n c"),
+    "a fold at the start": head(" A: b", "Host: test"),
+    "a folded coding": head("Host: test", "Transfer-Encoding:\r\n chunked") + b"0\r\n\r\n",
+    "bare line feeds": b"POST / HTTP/1.1\nHost: test\n\n",
+    "a bare line feed": b"POST / HTTP/1.1\r\nHost: test\n\r\n",
+    "a bare line feed at the end": b"POST / HTTP/1.1\r\nHost: test\r\n\n",
+    "a bare carriage return": b"POST / HTTP/1.1\r\nHost: test\rA: b\r\n\r\n",
+    "a blank before the colon": head("Host : test"),
+    "no name": head("Host: test", ": b"),
+    "a name with a bracket": head("Host: test", "A(: b"),
+    "NUL": head("Host: test", "A: b\0c"),
+    "an unknown method": head("Host: test", start="FOO / HTTP/1.1"),
+    "version 1.2": head("Host: test", start="GET / HTTP/1.2"),
+    "a target without slash": head("Host: test", start="GET nowhere HTTP/1.1"),
+}
+MALFORMED_BODIES = {
+    "a chunk that is too long": b"3\r\nabcd\r\n0\r\n\r\n",
+    "a chunk that is too short": b"3\r\nab\r\n0\r\n\r\n",
+    "a signed size": b"-3\r\nabc\r\n0\r\n\r\n",
+    "a size in C": b"0x3\r\nabc\r\n0\r\n\r\n",
+    "no size": b"\r\nabc\r\n0\r\n\r\n",
+    "a huge size": b"1" * 17 + b"\r\n",
+    "a blank after the size": b"3 \r\nabc\r\n0\r\n\r\n",
+    "a size with a bare line feed": b"3\nabc\r\n0\r\n\r\n",
+    "content with a bare line feed": b"3\r\nabc\n0\r\n\r\n",
+    "an extension with a bare line feed": b"3;a\nabc\r\n0\r\n\r\n",
+    "an extension with a carriage return": b"3;a\rb\r\nabc\r\n0\r\n\r\n",
+    "an end with a bare line feed": b"0\r\n\n",
+    "a trailer that is a request": b"0\r\nGET /swallowed HTTP/1.1\r\nHost: test\r\n\r\n",
+    "a trailer with a bare line feed": b"0\r\nA: b\n\r\n",
+    "a folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
+    "a trailer with a blank before the colon": b"0\r\nA : b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_head(echo: Echo, port: int, sent: bytes) -> None:
+    """Is refused, and what comes after it is not read."""
+    received = await exchange(port, sent + LAST)
+    assert statuses(received) == [400]
+    assert b"\r\nconnection: close\r\n" in received.lower()
+    assert json.loads(received.partition(b"\r\n\r\n")[2]).keys() == {"error", "message"}
+    assert echo.ran == []
+
+
+@pytest.mark.parametrize("sent", MALFORMED_BODIES.values(), ids=MALFORMED_BODIES)
+async def test_a_malformed_body(echo: Echo, port: int, sent: bytes) -> None:
+    received = await exchange(port, CHUNKED + sent + LAST)
+    assert statuses(received) == [400]
+    assert echo.ran == []
+
+
+@pytest.mark.parametrize("sent", [MALFORMED["no host"], CHUNKED + MALFORMED_BODIES["no size"]], ids=["head", "body"])
+async def test_answers_that_are_due_come_first(echo: Echo, port: int, sent: bytes) -> None:
+    received = await exchange(port, get("/one") + get("/two") + sent)
+    assert statuses(received) == [200, 200, 400]
+    assert [ran["path"] for ran in echo.ran] == ["/one", "/two"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [("*/*", "application/json"), ("application/graphql-response+json", "application/graphql-response+json")],
+)
+async def test_graphql_is_refused_in_its_own_form(port: int, accept: str, media: str) -> None:
+    """By what could be read of the head."""
+    sent = head(f"Accept: {accept}", start="POST /graphql?x HTTP/1.1")
+    fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
+    assert b"content-type: %b;" % media.encode() in fields
+    assert json.loads(body)["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+
+
+WELL_FORMED = {
+    "a port": head("Host: test:8000"),
+    "an address": head("Host: [2001:db8::1]:8000"),
+    "an underscore": head("Host: tendon_1"),
+    "a blank after the host": head("Host: test \t"),
+    "chunked in capitals": head("Host: test", "Transfer-Encoding: CHUNKED") + b"0\r\n\r\n",
+    "chunked between blanks": head("Host: test", "Transfer-Encoding: \t chunked ") + b"0\r\n\r\n",
+    "blank lines before": b"\r\n\r\n" + head("Host: test"),
+    "a length with zeros": head("Host: test", "Content-Length: 0000"),
+    "zeros in a size": CHUNKED + b"000\r\n\r\n",
+    "an extension": CHUNKED + b'0 ; a="b" ;c\r\n\r\n',
+    "a whole address": head("Host: test", start="GET http://test/ HTTP/1.1"),
+}
+
+
+@pytest.mark.parametrize("sent", WELL_FORMED.values(), ids=WELL_FORMED)
+async def test_a_well_formed_request(echo: Echo, port: int, sent: bytes) -> None:
+    assert [said["path"] for said in answers(await exchange(port, sent + LAST))] == ["/", "/last"]
+
+
+@pytest.mark.parametrize("lines", [(), ("Host: test",), ("Host: test", "Connection: Upgrade", "Upgrade: h2c")])
+async def test_version_1_0(echo: Echo, port: int, lines: tuple[str, ...]) -> None:
+    """Needs no Host, and gets no interim answer."""
+    sent = head(*lines, "Expect: 100-continue", "Content-Length: 3", start="POST / HTTP/1.0")
+    received = await exchange(port, sent, b"abc" + LAST)
+    assert statuses(received) == [200]
+    assert [ran["body"] for ran in echo.ran] == ["abc"]
+
+
+async def test_nothing_is_read_after_the_last_request(echo: Echo, port: int) -> None:
+    assert statuses(await exchange(port, LAST + b"nonsense\r\n\r\n" + get("/more"))) == [200]
+    assert [ran["path"] for ran in echo.ran] == ["/last"]
+
+
+async def test_a_list_in_several_lines_is_one(echo: Echo, port: int) -> None:
+    fields = ["Accept: a/b", "X: 1", "accept: c/d", "Authorization: x", "ACCEPT: e/f", "Authorization: y"]
+    [said] = answers(await exchange(port, get("/", *fields, "Connection: close")))
+    assert [value for name, value in said["headers"] if name == "accept"] == ["a/b, c/d, e/f"]
+    assert [value for name, value in said["headers"] if name == "authorization"] == ["x", "y"]
+
+
+TRAILERS = (
+    b"Authorization: x\r\nContent-Type: x\r\nTransfer-Encoding: x\r\nContent-Length: 99\r\nHost: x\r\n"
+    b"Connection: close\r\nUpgrade: h2c\r\n"
+)
+
+
+async def test_trailers_have_no_effect(echo: Echo, port: int) -> None:
+    post = Post(b"body" * 10, chunked=True, trailers=TRAILERS)
+    said = answers(await exchange(port, post.sent + post.sent + LAST))
+    assert [answer["body"] for answer in said] == ["body" * 10, "body" * 10, ""]
+    assert [len(answer["headers"]) for answer in said] == [2, 2, 2]
+    assert {value for answer in said for _, value in answer["headers"]} == {"test", "chunked", "close"}
+
+
+FILLER = b"x" * (CHUNKING_LIMIT + 100)
+TOO_MUCH = {
+    "one trailer": b"0\r\nA: " + FILLER,
+    "many trailers": b"0\r\n" + b"A: b\r\n" * (CHUNKING_LIMIT // 6 + 1),
+    "whole trailers": b"0\r\n" + b"A: b\r\n" * (CHUNKING_LIMIT // 6 + 1) + b"\r\n",
+    "a trailer without a colon": b"0\r\n" + FILLER,
+    "one extension": b"1;" + FILLER,
+    "many extensions": (b"1;" + b"x" * 1000 + b"\r\na\r\n") * 20,
+    "the last chunk's extension": b"0;" + FILLER,
+}
+
+
+@pytest.mark.parametrize("cut", [10, 1500, 10**6])
+@pytest.mark.parametrize("sent", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_trailers_and_extensions_are_bounded(sent: bytes, cut: int) -> None:
+    with pytest.raises(Unreadable, match="too many trailers or chunk extensions"):
+        _read(ChunkedBody(), sent, cut)
+
+
+def _read(body: ChunkedBody, sent: bytes, cut: int) -> None:
+    for at in range(0, len(sent), cut):
+        body.read(sent[at : at + cut])
+
+
+async def test_too_many_trailers(echo: Echo, port: int) -> None:
+    received = await exchange(port, CHUNKED + TOO_MUCH["whole trailers"] + LAST)
+    assert statuses(received) == [431]
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"] == "headers_too_large"
+    assert echo.ran == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head("Host: test", "A: " + "b" * HEAD_LIMIT),
+        head("Host: test", *["A: b"] * FIELD_LIMIT),
+        b"\r\n" * (HEAD_LIMIT // 2 + 1),
+    ],
+    ids=["bytes", "fields", "blank lines"],
+)
+async def test_a_head_that_is_too_long(echo: Echo, port: int, sent: bytes) -> None:
+    assert statuses(await exchange(port, sent + LAST)) == [431]
+    assert echo.ran == []
+
+
+async def test_small_chunks_are_no_excess(echo: Echo, port: int) -> None:
+    post = Post(b"x" * 5000, chunked=True, chunk=1)
+    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * 5000
+
+
+@given(content=st.binary(max_size=200), rest=st.binary(max_size=50), chunk=st.integers(1, 50), cut=st.integers(1, 60))
+def test_a_chunked_body_is_what_was_sent(content: bytes, rest: bytes, chunk: int, cut: int) -> None:
+    sent = Post(content, chunked=True, chunk=chunk, extension=b";a", trailers=b"A: b\r\n").sent.partition(b"\r\n\r\n")[
+        2
+    ]
+    body, read = ChunkedBody(), b""
+    for at in range(0, len(sent), cut):
+        last = at + cut >= len(sent)
+        piece, after = body.read(sent[at : at + cut] + (rest if last else b""))
+        read += piece
+        assert after == (rest if last else None)
+    assert read == content
+
+
+@given(head=st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"]), max_size=30), cut=st.integers(1, 5))
+def test_the_end_of_a_head(head: list[bytes], cut: int) -> None:
+    sent = b"".join(head) + b"\r\n\r\nrest"
+    end, read = HeadEnd(), 0
+    for at in range(0, len(sent), cut):
+        if length := end.after(sent[at : at + cut]):
+            read = at + length
+            break
+    assert read == sent.find(b"\r\n\r\n") + 4
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"cookie"]), st.binary(max_size=3))))
+def test_joined_fields_lose_nothing(fields: list[tuple[bytes, bytes]]) -> None:
+    found = joined(fields)
+    for name in (b"a", b"b"):
+        values = [value for other, value in fields if other == name]
+        assert [value for other, value in found if other == name] == ([b", ".join(values)] if values else [])
+    assert [pair for pair in found if pair[0] == b"cookie"] == [pair for pair in fields if pair[0] == b"cookie"]

@@ -1,0 +1,129 @@
+"""An `Upgrade` that is not taken changes nothing (RFC 9110 7.8), however its request is framed and cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from echo_app import SWALLOWED, Echo, Post, answers, statuses
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from loopback_app import exchange, get, lines, served
+
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAMAAABkAAQBAAAAAAIAAAAA",
+)
+UPGRADES = [
+    H2C,
+    ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==", "Sec-WebSocket-Version: 13"),
+    ("Upgrade: TLS/1.0", "Connection: upgrade"),
+    ("Connection: keep-alive", "Connection: UPGRADE", "Upgrade: h2c, websocket", "Upgrade: foo/2"),
+    ("Connection: Upgrade", "Upgrade: h2c", "Expect: 100-continue"),
+    ("Upgrade: h2c",),
+    ("Connection: Upgrade",),
+    (),
+]
+LAST = get("/last", "Connection: close")
+
+
+@pytest.fixture
+async def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def port(echo: Echo) -> AsyncGenerator[int]:
+    async with served(echo) as port:
+        yield port
+
+
+async def told(port: int, *parts: bytes) -> bytes:
+    """All that comes back. Each part is read before the next is sent: client and server share one event loop."""
+    async with lines(port, 1) as [(reader, writer)]:
+        for part in parts:
+            writer.write(part)
+            for _ in range(4):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.0005)
+        return await asyncio.wait_for(reader.read(), 20)
+
+
+def assert_only(echo: Echo, received: bytes, *bodies: bytes) -> None:
+    """These requests ran and no other, each with its body, and then the last."""
+    assert [said["body"] for said in answers(received)] == [*(body.decode("latin-1") for body in bodies), ""]
+    assert [ran["path"] for ran in echo.ran] == ["/post"] * len(bodies) + ["/last"]
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("upgrade", UPGRADES, ids=lambda lines: " ".join(lines)[:40] or "none")
+async def test_cut_at_every_byte(echo: Echo, port: int, upgrade: tuple[str, ...], chunked: bool) -> None:
+    """The body is a request of its own to whoever reads it as one."""
+    post = Post(SWALLOWED, chunked, upgrade, trailers=b"X-Swallow: x\r\n" if chunked else b"")
+    sent = post.sent + post.sent + LAST
+    for at in range(0, len(sent), 3):
+        echo.ran.clear()
+        assert_only(echo, await told(port, sent[:at], sent[at:]), SWALLOWED, SWALLOWED)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_byte_by_byte(echo: Echo, port: int, chunked: bool) -> None:
+    post = Post(SWALLOWED, chunked, H2C)
+    sent = post.sent + LAST
+    assert_only(echo, await told(port, *(sent[at : at + 1] for at in range(len(sent)))), SWALLOWED)
+
+
+POSTS = st.builds(
+    Post,
+    st.one_of(st.binary(max_size=300), st.sampled_from([SWALLOWED, b"\r\n\r\n", b"0\r\n\r\n" * 3])),
+    st.booleans(),
+    st.sampled_from(UPGRADES),
+    st.integers(1, 100),
+    st.sampled_from([b"", b";a=b", b' ; a="b;c"']),
+    st.sampled_from([b"", b"Authorization: Bearer x\r\nConnection: close\r\nContent-Length: 5\r\n"]),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(posts=st.lists(POSTS, min_size=1, max_size=4), cuts=st.lists(st.floats(0, 1), max_size=6))
+async def test_any_requests_cut_anywhere(echo: Echo, port: int, posts: list[Post], cuts: list[float]) -> None:
+    echo.ran.clear()
+    sent = b"".join(post.sent for post in posts) + LAST
+    places = sorted(int(cut * len(sent)) for cut in cuts)
+    parts = [sent[begin:end] for begin, end in zip([0, *places], [*places, len(sent)], strict=True)]
+    received = await told(port, *parts)
+    assert_only(echo, received, *(post.body for post in posts))
+    assert all("authorization" not in dict(ran["headers"]) for ran in echo.ran)
+
+
+async def test_a_connection_stays_good(echo: Echo, port: int) -> None:
+    async with lines(port, 1) as [(reader, writer)]:
+        for number in range(20):
+            body = b"%d" % number * 50
+            writer.write(Post(body, bool(number % 2), H2C).sent)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+            assert b"connection: close" not in head.lower()
+            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            await reader.readexactly(length)
+            assert echo.ran[-1]["body"] == body.decode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0",
+        b"CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\n\r\nGET /swallowed HTTP/1.1\r\nHost: test\r\n\r\n",
+        b"CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\nContent-Length: 3\r\n\r\nabc" + get("/swallowed"),
+        b"GET / HTTP/2.0\r\nHost: test\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(200),
+    ],
+    ids=["HTTP/2", "CONNECT", "CONNECT with a body", "version 2", "version 0.9", "TLS"],
+)
+async def test_other_protocols_end_cleanly(echo: Echo, port: int, sent: bytes) -> None:
+    received = await exchange(port, sent)
+    assert statuses(received) == [400]
+    assert b"\r\nconnection: close\r\n" in received.lower()
+    assert echo.ran == []
