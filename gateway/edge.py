@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Final
 
 import structlog
@@ -29,6 +29,9 @@ _HEADERS: Final = [
 ]
 _OURS: Final = {name for name, _ in _HEADERS}
 _CLOSE: Final = (b"connection", b"close")
+# Seconds without a request after which nobody sends any more, and seconds after which that is no longer waited for.
+_QUIET: Final = 1.0
+_LONGEST: Final = 10.0
 # Seconds that a caller who is turned away gets to send the rest of the body.
 _REST: Final = 1.0
 
@@ -58,6 +61,7 @@ class Edge:
         self._landed = landed
         self._in_flight = 0
         self._last_left = asyncio.Event()
+        self._turned_away_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,11 +80,20 @@ class Edge:
             self._note(exchange, scope)
 
     async def drain(self) -> None:
-        """Turn away what comes from now on. Returns when what had begun before has ended."""
+        """Turn away what comes from now on. Returns when what had begun before has ended and nothing new comes: a
+        balancer learns by its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
+        end = monotonic() + _LONGEST
         if self._in_flight:
             await self._last_left.wait()
         await self._landed()
+        while monotonic() < end and self._expected:  # noqa: ASYNC110 - it changes with time
+            await asyncio.sleep(_QUIET / 20)
+
+    @property
+    def _expected(self) -> bool:
+        """Whether requests are likely to come."""
+        return monotonic() < self._turned_away_at + _QUIET or self._health.unnoticed
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in self._health.paths:
@@ -88,6 +101,7 @@ class Edge:
         elif scope["path"].startswith(self._guests):
             await self._app(scope, receive, send)
         elif self._health.draining:
+            self._turned_away_at = monotonic()
             await _turn_away(scope, receive, send)
         else:
             await self._serve(scope, receive, send)

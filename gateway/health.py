@@ -32,6 +32,8 @@ READY: Final = "/readyz"
 # Seconds that a look at the database counts for, and that one may take.
 _FRESH: Final = 1.0
 _PATIENCE: Final = 2.0
+# Seconds between two probes, at most, of somebody whose next one is waited for at the end.
+_REGULAR: Final = 10.0
 
 # A Response may be sent any number of times: it holds nothing of a request.
 _ALIVE: Final = answer({"status": "ok"})
@@ -52,6 +54,8 @@ class Health:
         self._reasons: Sequence[str] = ("database",)
         self._looked_at = -_FRESH
         self._look: asyncio.Task[None] | None = None
+        self._probed_at = -_REGULAR
+        self._next_probe = 0.0
         self._told: tuple[Sequence[str], Any] = ((), None)
 
     @asynccontextmanager
@@ -74,8 +78,21 @@ class Health:
         elif scope["path"] == LIVE:
             await _ALIVE(scope, receive, send)
         else:
+            self._note_probe()
             reasons = await self.reasons()
             await (_unready(reasons) if reasons else _GOOD)(scope, receive, send)
+
+    @property
+    def unnoticed(self) -> bool:
+        """Somebody who asks regularly whether this process is ready will soon ask again, and learn that it is not."""
+        return monotonic() < self._next_probe
+
+    def _note_probe(self) -> None:
+        now = monotonic()
+        interval = now - self._probed_at
+        self._probed_at = now
+        # Half as long again, for probes that come late.
+        self._next_probe = 0.0 if self.draining or interval > _REGULAR else now + 1.5 * interval
 
     async def reasons(self) -> Sequence[str]:
         """Why this process should be sent no requests: of `draining`, `database`, `migrations` and `keys`.

@@ -92,8 +92,11 @@ class BoundedProtocol(RequestReader):
         """The process ends. A request that lies in the socket, or has come in part, is still taken."""
         if self._answering or self._finished:
             super().shutdown()
-        elif self._begun or not self._heard:
+        elif self._begun:
             self._reading.start(self.last_seconds)
+        elif not self._heard:
+            self._reading.stop()
+            self.timeout_keep_alive_task = self.loop.call_later(self.last_seconds, self.timeout_keep_alive_handler)
         else:
             self.timeout_keep_alive_handler()
 

@@ -9,7 +9,7 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from types import FrameType
 from typing import Final
 
@@ -25,7 +25,12 @@ log = structlog.get_logger("tendon")
 
 # Seconds that a process gets to finish what is in flight when it is told to stop, unless more is said.
 GRACE: Final = 30.0
-# Seconds that it goes on answering with 503, so that a balancer learns of it before connections are refused.
+# Seconds that a connection may be idle between two requests, unless more is said: longer than balancers keep theirs,
+# which is 60 for many, or they would send requests into connections that are being closed.
+KEEP_ALIVE: Final = 75
+# Seconds that what had arrived before the process was told to stop gets to be read.
+_ARRIVED: Final = 0.1
+# Seconds that it goes on answering with 503 at least, so that connections are not refused at once.
 _LINGER: Final = 0.5
 # Seconds that callers get to read the last bytes of their answers.
 _FLUSH: Final = 3
@@ -40,7 +45,8 @@ Drain = Callable[[], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """Drains when it is told to stop: the listener stays open, and the app says by `drain` when all has ended.
+    """Drains when it is told to stop: the listener stays open, and the app says by `drain` when all has ended and
+    nothing new comes. Connections that the kernel has made by then are served, too.
 
     `announce` is called when it really listens. `lifeline` is for a worker: the reading end of a pipe, told by its end
     of file that the one who looks after the workers wants them to stop, or is gone. What is not finished within `grace`
@@ -93,8 +99,18 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
+        # Nothing happens in between: the kernel resets what waits at a listener that is closed.
+        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         await super().shutdown(sockets)
         log.info("stopped")
+
+    def _protocol(self) -> BoundedProtocol:
+        """As uvicorn makes it for a connection that it accepts."""
+        return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
         self._told = True
@@ -107,9 +123,10 @@ class Server(uvicorn.Server):
         self._stop()
 
     async def _finish(self, drain: Drain) -> None:
-        log.info("draining")
         loop = asyncio.get_running_loop()
         loop.call_later(self._grace, _cut_off, self._grace)
+        await asyncio.sleep(_ARRIVED)
+        log.info("draining")
         loop.call_later(_ARRIVING, self._refuse_unfinished)
         await asyncio.gather(drain(), asyncio.sleep(_LINGER))
 
@@ -118,6 +135,18 @@ class Server(uvicorn.Server):
         for connection in connections:
             if isinstance(connection, BoundedProtocol):
                 connection.refuse_unfinished()
+
+
+def _waiting(listener: socket.socket) -> Generator[socket.socket]:
+    """The connections that nobody has accepted yet."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            # None, or none that there is a file for.
+            return
+        connection.setblocking(False)
+        yield connection
 
 
 def _cut_off(seconds: float) -> None:
@@ -135,6 +164,7 @@ def run(
     drain: Drain | None = None,
     greeting: str | None = None,
     grace: float = GRACE,
+    keep_alive: int = KEEP_ALIVE,
 ) -> None:
     """Serve in this process until told to stop, and then for `grace` seconds at most, which should be longer than what
     may be in flight takes.
@@ -149,7 +179,7 @@ def run(
 
     raise_file_limit()
     address = open_address(host, port, shared=False)
-    server = Server(configuration(app, host, port, drain, grace), drain, announce, grace=grace)
+    server = Server(configuration(app, host, port, drain, grace, keep_alive), drain, announce, grace=grace)
     server.run(address.sockets())
     if not server.started:
         sys.exit(CANT_START)
@@ -176,7 +206,9 @@ def _tell_failure(host: str, port: int, fault: OSError) -> None:
     log.error("listening.failed", host=host, port=port, error=fault.strerror)
 
 
-def configuration(app: ASGIApp, host: str, port: int, drain: Drain | None, grace: float = GRACE) -> uvicorn.Config:
+def configuration(
+    app: ASGIApp, host: str, port: int, drain: Drain | None, grace: float = GRACE, keep_alive: int = KEEP_ALIVE
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
@@ -188,5 +220,6 @@ def configuration(app: ASGIApp, host: str, port: int, drain: Drain | None, grace
         proxy_headers=False,
         ws="none",
         lifespan="on",
+        timeout_keep_alive=keep_alive,
         timeout_graceful_shutdown=_FLUSH if drain else math.ceil(grace),
     )

@@ -87,6 +87,7 @@ class Settings(DatabaseSettings, CatalogueSettings):
     sandbox: bool | None = None
     concurrency: int = 32
     rate_limit: str | None = None
+    keep_alive: int = 75
 
     @field_validator("redirect_uris")
     @classmethod
@@ -132,6 +133,13 @@ class Settings(DatabaseSettings, CatalogueSettings):
         if not 1 <= working <= 1000:  # noqa: PLR2004 - said in the message
             raise ValueError("must be from 1 to 1000 requests")
         return working
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _idle(cls, seconds: int) -> int:
+        if not 1 <= seconds <= 3600:  # noqa: PLR2004 - said in the message
+            raise ValueError("must be from 1 to 3600 seconds")
+        return seconds
 
     @field_validator("rate_limit")
     @classmethod

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from gateway.address import Address
 from gateway.overload.files import raise_file_limit
-from gateway.server import CANT_START, CUT_OFF, GRACE, Drain, Server, configuration, open_address
+from gateway.server import CANT_START, CUT_OFF, GRACE, KEEP_ALIVE, Drain, Server, configuration, open_address
 from resolvers.failures import described
 
 log = structlog.get_logger("tendon")
@@ -53,6 +53,7 @@ def supervise(
     drain: Drain,
     greeting: str | None = None,
     grace: float = GRACE,
+    keep_alive: int = KEEP_ALIVE,
 ) -> None:
     """Serve with `workers` processes until told to stop, and then for `grace` seconds at most. Exits with status 1 when
     something was cut off, because that was not enough or a second signal came, and with 3 when nothing can be served.
@@ -64,7 +65,7 @@ def supervise(
     address = open_address(host, port, shared=True)
 
     def serve(listeners: list[socket.socket], lifeline: int, announce: Callable[[], None]) -> None:
-        server = Server(configuration(app, host, port, drain, grace), drain, announce, lifeline, grace)
+        server = Server(configuration(app, host, port, drain, grace, keep_alive), drain, announce, lifeline, grace)
         server.run(listeners)
         if not server.started:
             sys.exit(CANT_START)

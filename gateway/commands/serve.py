@@ -31,10 +31,13 @@ def run(*, host: str, port: int, workers: int) -> None:
     # What is there now stays, and is passed over from here on, so that workers go on sharing its memory.
     gc.freeze()
     gc.enable()
+    keep_alive = settings.keep_alive
     if workers == 1:
-        serve(app, host, port, drain=app.drain, greeting=welcome, grace=grace)
+        serve(app, host, port, drain=app.drain, greeting=welcome, grace=grace, keep_alive=keep_alive)
     else:
-        supervise(app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace)
+        supervise(
+            app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace, keep_alive=keep_alive
+        )
 
 
 def _check_host(settings: Settings, host: str) -> None:

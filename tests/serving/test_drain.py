@@ -139,6 +139,7 @@ async def test_who_says_nothing_holds_nothing_up(serve: Serve, lines: Lines) -> 
     began = time.monotonic()
     assert process.stop() == 0
     assert time.monotonic() - began < 20
+    assert (await half.answer())[0] == 408
     for line in (half, served, silent):
         assert await line.ended()
     assert_nothing_left(process)

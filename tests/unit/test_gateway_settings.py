@@ -107,6 +107,7 @@ def test_what_is_empty_is_not_set(read: Read) -> None:
             "must name user, host and database: postgres://user@host/database",
         ),
         ("DATABASE_POOL", "0", "must be from 1 to 1000 connections"),
+        ("KEEP_ALIVE", "0", "must be from 1 to 3600 seconds"),
         ("DATABASE_TIMEOUT", "0.05", "must be from 0.1 to 60 seconds"),
         ("REDIRECT_URIS", "/CANARY", "entry 1 is not an absolute URI"),
         (

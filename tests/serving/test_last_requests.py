@@ -1,0 +1,106 @@
+"""The last moments of a process: whatever was sent to it before its listener closed gets an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from tests.processes import Process
+from tests.serving.conftest import Serve
+from tests.serving.serving import Line, Lines, becomes, draining, events, readiness, request, serving
+
+ASKED = request("GET", "/openapi.json")
+
+
+async def ask(process: Process) -> str:
+    """What a connection with one request comes to: its status, `refused` where nobody listens, or `lost`."""
+    try:
+        line = Line(*await asyncio.open_connection("127.0.0.1", process.port))
+    except ConnectionRefusedError:
+        return "refused"
+    try:
+        await line.send(ASKED)
+        return str((await line.answer())[0])
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return "lost"
+    finally:
+        await line.close()
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one", "workers"])
+async def test_no_request_is_lost_while_a_process_stops(serve: Serve, count: int) -> None:
+    """New connections all the time, by clients who know nothing of readiness: served, told to go elsewhere, and in the
+    end refused by the kernel, so that a balancer may send the request to another."""
+    process = serve(count)
+    await serving(process, count)
+    seen: Counter[str] = Counter()
+
+    async def keep_asking() -> None:
+        while not seen["refused"]:
+            seen[await ask(process)] += 1
+
+    askers = [asyncio.create_task(keep_asking()) for _ in range(8)]
+    await asyncio.sleep(0.3)
+    process.tell(signal.SIGTERM)
+    await draining(process, count)
+    await asyncio.gather(*askers)
+    assert process.wait() == 0
+    assert seen["200"] > 0
+    assert seen["503"] > 0
+    assert seen["lost"] == 0
+
+
+async def test_what_had_arrived_is_served(serve: Serve, lines: Lines) -> None:
+    """In the sockets of connections, and in those that were not accepted yet, of a process that stood still."""
+    process = serve()
+    kept = await lines.to(process)
+    await kept.send(ASKED)
+    assert (await kept.answer())[0] == 200
+    process.tell(signal.SIGSTOP)
+    waiting = [kept, *[await lines.to(process) for _ in range(20)]]
+    for line in waiting:
+        await line.send(ASKED)
+    process.tell(signal.SIGTERM)
+    process.tell(signal.SIGCONT)
+    assert [(await line.answer())[0] for line in waiting] == [200] * 21
+    assert process.wait() == 0
+
+
+async def test_who_asks_for_readiness_learns_of_the_end(serve: Serve) -> None:
+    """A balancer that probes once in two seconds is waited for, and what it sends until then is answered."""
+    process = serve()
+    await becomes(process.origin)
+    for _ in range(2):
+        await asyncio.sleep(1.5)
+        assert await readiness(process.origin) == (200, [])
+    process.tell(signal.SIGTERM)
+    await asyncio.sleep(1.5)
+    assert await ask(process) == "503"
+    assert await readiness(process.origin) == (503, ["draining"])
+    began = time.monotonic()
+    assert process.wait() == 0
+    assert time.monotonic() - began < 5
+
+
+async def test_a_process_that_nobody_asks_stops_at_once(serve: Serve) -> None:
+    process = serve()
+    began = time.monotonic()
+    assert process.stop() == 0
+    assert time.monotonic() - began < 5
+    assert len(events(process, "stopped")) == 1
+
+
+async def test_a_new_connection_gets_its_chance(serve: Serve, lines: Lines) -> None:
+    """One that was made just before the listener closed and whose request is on its way."""
+    process = serve()
+    line = await lines.to(process)
+    process.tell(signal.SIGTERM)
+    while not events(process, "stopping"):  # noqa: ASYNC110 - in another process
+        await asyncio.sleep(0.02)
+    await line.send(ASKED)
+    assert (await line.answer())[0] == 503
+    assert process.wait() == 0
