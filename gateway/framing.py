@@ -7,6 +7,7 @@ trailers on as headers without a bound, and let a trailer decide what becomes of
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Protocol
 
 # Bytes of a request line and its headers, and how many fields they may have.
@@ -14,6 +15,8 @@ HEAD_LIMIT: Final = 64 * 1024
 FIELD_LIMIT: Final = 256
 # Bytes of a chunked body that are no content, beyond those that small chunks need, and bytes of its trailers.
 CHUNKING_LIMIT: Final = 16 * 1024
+# Chunks of one body: they cost us more than the sender, and the largest body that we take is 64 KiB.
+CHUNK_LIMIT: Final = 4096
 # Bytes that a chunk may spend on its size, and for each of its own, without a word about it.
 _EACH_CHUNK: Final = 16
 _EACH_BYTE: Final = 2
@@ -22,9 +25,13 @@ _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
 # RFC 9110 7.2 without the comma: a proxy that joins two would send one.
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?")
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?[ \t]*")
+# A name has 253 characters at most, and a port five (RFC 1035 2.3.4).
+_LONGEST_HOST: Final = 300
 # Two lines of these are never one list (RFC 9110 5.3): a bearer must be one, and cookies have a separator of their own.
 _SINGLE: Final = frozenset({b"authorization", b"cookie"})
+
+_CODING: Final = "Transfer-Encoding must be chunked, and nothing else."
 
 Field = tuple[bytes, bytes]
 
@@ -49,13 +56,11 @@ class HeadEnd:
 
     def after(self, piece: bytes) -> int:
         """The length of what of this piece belongs to the head; 0 when the head goes on after it."""
-        found = (self._before + piece).find(b"\r\n\r\n")
-        if found < 0:
-            self._before = (self._before + piece)[-3:]
-            return 0
-        end = found + 4 - len(self._before)
-        self._before = b""
-        return end
+        before = self._before
+        text = before + piece if before else piece
+        found = text.find(b"\r\n\r\n")
+        self._before = text[-3:] if found < 0 else b""
+        return found + 4 - len(before) if found >= 0 else 0
 
 
 class Body(Protocol):
@@ -87,6 +92,7 @@ class ChunkedBody:
         self._after_content = False
         self._in_trailers = False
         self._excess = 0
+        self._chunks = 0
 
     def read(self, data: bytes) -> tuple[bytes, bytes | None]:
         content = bytearray()
@@ -129,6 +135,9 @@ class ChunkedBody:
         found = _CHUNK.fullmatch(line)
         if not found:
             raise Unreadable("A chunk's size is malformed.")
+        self._chunks += 1
+        if self._chunks > CHUNK_LIMIT:
+            raise Unreadable("The body has too many chunks.")
         self._left = int(found[1], 16)
         self._in_trailers = not self._left
         self._after_content = bool(self._left)
@@ -154,39 +163,38 @@ def body_of(version: str, method: bytes, headers: list[Field]) -> Body | None:
 
     What is wrong with a Content-Length alone, or beside a Transfer-Encoding, llhttp has refused.
     """
-    hosts: list[bytes] = []
-    codings: list[bytes] = []
-    length = 0
-    for name, value in headers:
-        if name == b"host":
-            hosts.append(value)
-        elif name == b"transfer-encoding":
-            codings.append(value)
-        elif name == b"content-length":
-            length = int(value)
+    fields = dict(headers)
+    if len(fields) < len(headers):
+        _check_single(headers)
     if version not in ("1.1", "1.0"):
         raise Unreadable("The version of HTTP must be 1.1 or 1.0.")
     if method == b"CONNECT":
         raise Unreadable("This is not a proxy: CONNECT is not taken.")
-    _check_hosts(hosts, version)
-    if codings:
-        _check_codings(codings, version)
+    host = fields.get(b"host")
+    if host is None and version == "1.1":
+        raise Unreadable("There must be one Host header.")
+    if host is not None and not _is_host(host):
+        raise Unreadable("The Host header is malformed.")
+    if b"transfer-encoding" in fields:
+        if version == "1.0" or fields[b"transfer-encoding"].strip(b" \t").lower() != b"chunked":
+            raise Unreadable(_CODING)
         return ChunkedBody()
+    length = int(fields.get(b"content-length", 0))
     return SizedBody(length) if length else None
 
 
-def _check_hosts(hosts: list[bytes], version: str) -> None:
-    """RFC 9112 3.2."""
-    if len(hosts) > 1 or (not hosts and version == "1.1"):
+def _check_single(headers: list[Field]) -> None:
+    """RFC 9112 3.2 and 6.1. Nobody sends a request in two codings, but for smuggling."""
+    names = [name for name, _ in headers]
+    if names.count(b"host") > 1:
         raise Unreadable("There must be one Host header.")
-    if hosts and not _HOST.fullmatch(hosts[0].rstrip(b" \t")):
-        raise Unreadable("The Host header is malformed.")
+    if names.count(b"transfer-encoding") > 1:
+        raise Unreadable(_CODING)
 
 
-def _check_codings(codings: list[bytes], version: str) -> None:
-    """RFC 9112 6.1. Nobody sends a request in any other coding, but for smuggling."""
-    if version == "1.0" or len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked":
-        raise Unreadable("Transfer-Encoding must be chunked, and nothing else.")
+@lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    return len(value) <= _LONGEST_HOST and _HOST.fullmatch(value) is not None
 
 
 def joined(headers: list[Field]) -> list[Field]:
@@ -194,7 +202,7 @@ def joined(headers: list[Field]) -> list[Field]:
 
     Of what can't be a list, such as Content-Type, two lines become a value that nobody accepts.
     """
-    if len({name for name, _ in headers}) == len(headers):
+    if len(dict(headers)) == len(headers):
         return headers
     values: dict[bytes, list[bytes]] = {}
     single: list[Field] = []

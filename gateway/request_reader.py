@@ -15,6 +15,8 @@ from gateway.framing import FIELD_LIMIT, HEAD_LIMIT, Body, HeadEnd, Unreadable, 
 
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
+# Bytes of a head that are parsed before its fields are counted.
+_SLICE: Final = 4096
 
 
 class RequestReader(HttpToolsProtocol):
@@ -62,8 +64,11 @@ class RequestReader(HttpToolsProtocol):
         self._head += len(piece)
         if self._head > HEAD_LIMIT:
             raise Unreadable("The headers are too large.", 431)
-        if piece:
+        if len(piece) <= _SLICE:
             self._parse(piece)
+        else:
+            for at in range(0, len(piece), _SLICE):
+                self._parse(piece[at : at + _SLICE])
         if end:
             self._head_complete()
         return data[end:] if end else b""
@@ -72,6 +77,8 @@ class RequestReader(HttpToolsProtocol):
         """A part of a head, and nothing beyond it."""
         if not self._begun and len(self.pipeline) >= PIPELINED:
             raise Unreadable("Too many requests wait on this connection.")
+        if not piece:
+            return
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -110,7 +117,9 @@ class RequestReader(HttpToolsProtocol):
         except Unreadable as fault:
             self._unreadable = fault
             return
-        self.headers[:] = joined(self.headers)
+        fields = joined(self.headers)
+        if fields is not self.headers:
+            self.headers[:] = fields
         if version == "1.0":
             # RFC 9110 10.1.1
             self.expect_100_continue = False

@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.address import Address
+from gateway.deadline import Deadline
 from gateway.overload.files import raise_file_limit
 from gateway.protocol import BoundedProtocol
 
@@ -127,7 +128,7 @@ class Server(uvicorn.Server):
         loop.call_later(self._grace, _cut_off, self._grace)
         await asyncio.sleep(_ARRIVED)
         log.info("draining")
-        loop.call_later(_ARRIVING, self._refuse_unfinished)
+        Deadline(loop, self._refuse_unfinished).start(_ARRIVING)
         await asyncio.gather(drain(), asyncio.sleep(_LINGER))
 
     def _refuse_unfinished(self) -> None:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_app import exchange, get, served
 
-from gateway.framing import CHUNKING_LIMIT, FIELD_LIMIT, HEAD_LIMIT, ChunkedBody, HeadEnd, Unreadable, joined
+from gateway.framing import (
+    CHUNK_LIMIT,
+    CHUNKING_LIMIT,
+    FIELD_LIMIT,
+    HEAD_LIMIT,
+    ChunkedBody,
+    HeadEnd,
+    Unreadable,
+    joined,
+)
 
 LAST = get("/last", "Connection: close")
 
@@ -232,8 +241,14 @@ async def test_a_head_that_is_too_long(echo: Echo, port: int, sent: bytes) -> No
 
 
 async def test_small_chunks_are_no_excess(echo: Echo, port: int) -> None:
-    post = Post(b"x" * 5000, chunked=True, chunk=1)
-    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * 5000
+    post = Post(b"x" * 4000, chunked=True, chunk=1)
+    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * 4000
+
+
+async def test_too_many_chunks(echo: Echo, port: int) -> None:
+    received = await exchange(port, Post(b"x" * (CHUNK_LIMIT + 1), chunked=True, chunk=1).sent + LAST)
+    assert statuses(received) == [400]
+    assert echo.ran == []
 
 
 @given(content=st.binary(max_size=200), rest=st.binary(max_size=50), chunk=st.integers(1, 50), cut=st.integers(1, 60))
