@@ -16,7 +16,7 @@ FIELD_LIMIT: Final = 256
 # Bytes of a chunked body that are no content, beyond those that small chunks need, and bytes of its trailers.
 CHUNKING_LIMIT: Final = 16 * 1024
 # Chunks of one body: they cost us more than the sender, and the largest body that we take is 64 KiB.
-CHUNK_LIMIT: Final = 4096
+CHUNK_LIMIT: Final = 1024
 # Bytes that a chunk may spend on its size, and for each of its own, without a word about it.
 _EACH_CHUNK: Final = 16
 _EACH_BYTE: Final = 2

@@ -16,7 +16,7 @@ from gateway.framing import FIELD_LIMIT, HEAD_LIMIT, Body, HeadEnd, Unreadable, 
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
 # Bytes of a head that are parsed before its fields are counted.
-_SLICE: Final = 4096
+_SLICE: Final = 1024
 
 
 class RequestReader(HttpToolsProtocol):
