@@ -48,11 +48,14 @@ class Resources:
     turnstiles: Turnstiles = field(default_factory=Turnstiles)
 
     def registration(self, slug: str) -> Registration:
-        """Our client at the provider. Raises ProviderNotFound, also when it has no credentials here."""
+        """Our client at the provider. Raises ProviderNotFound; its message tells an unknown slug from an entry of the
+        catalogue without credentials, which `providers` lists to anybody as not available."""
         found = self.registrations.get(slug)
-        if found is None:
-            raise ProviderNotFound
-        return found
+        if found is not None:
+            return found
+        if slug in self.catalogue:
+            raise ProviderNotFound("The provider is in the catalogue, but this service has no credentials for it.")
+        raise ProviderNotFound
 
 
 def _unlimited(_operations: int) -> None:

@@ -5,7 +5,7 @@ Problem
   InvalidState         INVALID_STATE             the state can't be spent by this call
   InvalidGrant         INVALID_GRANT             the provider refused the code
   AccessDenied         ACCESS_DENIED             the user said no at the provider
-  ProviderNotFound     PROVIDER_NOT_FOUND        no such provider, or not configured here
+  ProviderNotFound     PROVIDER_NOT_FOUND        not in the catalogue, or without credentials here
   ConnectionNotFound   CONNECTION_NOT_FOUND      no such connection, or not visible to this caller
   Unauthenticated      UNAUTHENTICATED           no token
   InvalidToken         INVALID_TOKEN             a token that is not, or no longer, valid
@@ -71,7 +71,7 @@ class AccessDenied(Problem):
 
 class ProviderNotFound(Problem):
     code = "PROVIDER_NOT_FOUND"
-    default = "There is no such provider here."
+    default = "The provider is not in the catalogue of this service."
 
 
 class ConnectionNotFound(Problem):

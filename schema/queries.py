@@ -18,7 +18,7 @@ class Query:
     def providers(self, info: Info) -> list[Provider]:
         return [Provider(row=entry) for entry in directory.list_providers(info.context)]
 
-    @strawberry.field(description="One provider. PROVIDER_NOT_FOUND when there is none.")
+    @strawberry.field(description="One provider. PROVIDER_NOT_FOUND when it is not in the catalogue.")
     def provider(self, info: Info, slug: str) -> Provider | None:
         return Provider(row=directory.find_provider(info.context, slug))
 

@@ -61,7 +61,7 @@ class Provider:
     def scopes(self) -> list[str]:
         return list(self.row.authorize.scopes)
 
-    @strawberry.field(description="Whether this service holds credentials for it.")
+    @strawberry.field(description="Whether this service has credentials for it.")
     def available(self, info: Info) -> bool:
         return directory.is_available(info.context, self.row)
 

@@ -136,7 +136,7 @@ async def test_only_a_provider_that_is_configured_can_be_chosen(
     for slug, can_be_chosen in available.items():
         row = providers.locator(f'[data-provider="{slug}"]')
         await expect(row.get_by_role("button")).to_have_count(int(can_be_chosen))
-        await expect(row.get_by_text("Not configured here")).to_have_count(int(not can_be_chosen))
+        await expect(row.get_by_text("No credentials here")).to_have_count(int(not can_be_chosen))
 
 
 async def test_the_keyboard_is_enough(visit: Visit, url: str, someone: Person) -> None:

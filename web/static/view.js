@@ -23,7 +23,7 @@ function providerRow(provider, connect) {
   const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
   const action = provider.available
     ? element("button", { type: "button", onclick: () => connect(provider) }, "Connect", unseen)
-    : element("span", { class: "hint" }, "Not configured here");
+    : element("span", { class: "hint" }, "No credentials here");
   return element("li", { "data-provider": provider.slug }, title, action);
 }
 
