@@ -122,7 +122,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     It has no thread, event loop or connection before its lifespan begins, so processes that are forked can share it
     and agree on what is made up here. Raises SettingsError for settings, catalogue entries or keys that can't be used.
     """
-    redirect_uris = settings.redirect_uris.split() + practice.redirect_uris(settings, origin)
+    redirect_uris = practice.redirect_uris(settings, origin)
     environment = practice.environment(settings, origin, environment)
     gateway = _gateway(settings, environment, redirect_uris)
     executor = Executor(explore=settings.explorer)
@@ -183,12 +183,12 @@ def _pages(settings: Settings) -> list[BaseRoute]:
     async def connect(_request: Request) -> Response:
         return pages.connect()
 
-    return [
-        Route("/openapi.json", openapi),
-        Route("/connect", connect),
-        Route("/", index),
-        Mount("/web", StaticFiles(directory=STATIC)),
-    ]
+    routes: list[BaseRoute] = [Route("/openapi.json", openapi)]
+    if settings.with_connect_page:
+        routes += [Route("/connect", connect), Route("/", index)]
+    if settings.with_connect_page or settings.explorer:
+        routes.append(Mount("/web", StaticFiles(directory=STATIC)))
+    return routes
 
 
 def _only(values: list[str]) -> str | None:

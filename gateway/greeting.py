@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.settings import Settings
 
-def greeting(origin: str) -> str:
+
+def greeting(settings: Settings, origin: str, redirect_uris: Sequence[str]) -> str:
+    """Only addresses that are served, and a call only if one of `redirect_uris` can stand in it."""
+    pages = [("Front page", "/"), ("Connect by hand", "/connect")] if settings.with_connect_page else []
+    pages += [("GraphiQL", "/graphql")] if settings.explorer else []
+    pages += [("OpenAPI", "/openapi.json")]
+    lines = "\n".join(f"  {name:<16}  {origin}{path}" for name, path in pages)
+    exact = next((uri for uri in redirect_uris if "*" not in uri), None)
     return f"""
   Tendon is up, with the sandbox provider and dev tokens (`Authorization: Bearer dev:alice`).
 
-  Front page        {origin}/
-  Connect by hand   {origin}/connect
-  GraphiQL          {origin}/graphql
-  OpenAPI           {origin}/openapi.json
+{lines}
+{_call(origin, exact) if exact else ""}"""
 
+
+def _call(origin: str, redirect_uri: str) -> str:
+    body = json.dumps({"provider": "sandbox", "redirectUri": redirect_uri}, separators=(",", ":"))
+    return f"""
   curl -s {origin}/v1/connections/authorize -H 'Authorization: Bearer dev:alice' \\
        -H 'Content-Type: application/json' \\
-       -d '{{"provider":"sandbox","redirectUri":"{origin}/connect"}}'
+       -d {shlex.quote(body)}
 """
 
 

@@ -18,6 +18,8 @@ class Pages:
             "graphqlUrl": "/graphql",
             "token": "dev:alice" if settings.dev else None,
             "dev": settings.dev,
+            "explorer": settings.explorer,
+            "connectPage": settings.with_connect_page,
         }
         self.index = _page(index_page(config), PAGE_CSP)
         self.connect = _page(connect_page(config), PAGE_CSP)

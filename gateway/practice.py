@@ -22,8 +22,12 @@ _USUAL_REDIRECTS: Final = ("http://127.0.0.1:8000/connect", "http://localhost:80
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
-    """In dev our own connect page, by both names of this machine."""
-    if not settings.dev:
+    """The allow-list: what the operator set, and in dev our own connect page, by both names of this machine."""
+    return [*_connect_page(settings, origin), *settings.redirect_uris.split()]
+
+
+def _connect_page(settings: Settings, origin: str) -> list[str]:
+    if not (settings.dev and settings.with_connect_page):
         return []
     port = origin.rpartition(":")[2]
     return [f"{host}/connect" for host in (origin, f"http://localhost:{port}")]

@@ -84,6 +84,7 @@ class Settings(DatabaseSettings, CatalogueSettings):
     database_pool: int = 10
     database_timeout: float = 5
     explore: bool | None = None
+    connect_page: bool | None = None
     sandbox: bool | None = None
     concurrency: int = 32
     rate_limit: str | None = None
@@ -157,6 +158,11 @@ class Settings(DatabaseSettings, CatalogueSettings):
     def explorer(self) -> bool:
         """GraphiQL, introspection and suggestions."""
         return self.dev if self.explore is None else self.explore
+
+    @property
+    def with_connect_page(self) -> bool:
+        """The front page and the connect page. A page that asks for bearer tokens is for whoever wants it."""
+        return self.dev if self.connect_page is None else self.connect_page
 
     @property
     def with_sandbox(self) -> bool:

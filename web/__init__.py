@@ -31,7 +31,8 @@ GRAPHIQL_CSP = (
 
 _PAGES = Path(__file__).parent / "pages"
 _CONFIG = "<!-- config -->"
-_DEV_ONLY = re.compile(r"<!-- dev -->(.*?)<!-- /dev -->", re.DOTALL)
+# A part of a page that stands only where the switch of that name is on.
+_OPTIONAL = re.compile(r"<!-- (dev|explorer) -->(.*?)<!-- /\1 -->", re.DOTALL)
 # What could end the script element, or a line of it (U+2028, U+2029). In JSON these can only stand inside strings.
 _UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
@@ -44,7 +45,8 @@ def index_page(config: Mapping[str, object]) -> bytes:
 def connect_page(config: Mapping[str, object]) -> bytes:
     """The page on which a person connects a provider, and to which the provider sends them back.
 
-    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool}`.
+    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "explorer": bool,
+    "connectPage": bool}`; the last two say whether GraphiQL, and this page and the front page, are served.
     Everybody who gets the page can read it.
     """
     return _page("connect.html", config)
@@ -57,6 +59,6 @@ def graphiql_page(config: Mapping[str, object]) -> bytes:
 
 def _page(name: str, config: Mapping[str, object]) -> bytes:
     page = (_PAGES / name).read_text("utf-8")
-    page = _DEV_ONLY.sub(r"\1" if config.get("dev") else "", page)
+    page = _OPTIONAL.sub(lambda part: part[2] if config.get(part[1]) else "", page)
     data = json.dumps(dict(config), ensure_ascii=False).translate(_UNSAFE)
     return page.replace(_CONFIG, f'<script type="application/json" id="config">{data}</script>').encode()

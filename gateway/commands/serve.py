@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from gateway import logs
+from gateway import logs, practice
 from gateway.app import create_app
 from gateway.check import check_database
 from gateway.commands.origin import is_loopback, origin_of
@@ -25,7 +25,7 @@ def run(*, host: str, port: int, workers: int) -> None:
         origin = origin_of(host, port)
         app = create_app(settings, read_environment(), origin)
         asyncio.run(check_database(settings.database_url, settings.database_limits))
-    welcome = greeting(origin) if settings.with_sandbox else None
+    welcome = greeting(settings, origin, practice.redirect_uris(settings, origin)) if settings.with_sandbox else None
     # Longer than an exchange, with its body (3), the writing (5) and what has to be revoked (10).
     grace = max(30, settings.provider_timeout + 20)
     # What is there now stays, and is passed over from here on, so that workers go on sharing its memory.

@@ -6,7 +6,8 @@ import { firstTabs } from "./graphiql-tabs.js";
 const { React, ReactDOM, GraphiQL } = globalThis;
 const config = JSON.parse(document.getElementById("config").textContent);
 
-const tabs = firstTabs(config, `${location.origin}/connect`);
+// Where no connect page is served, only the reader knows a redirect URI that is allowed.
+const tabs = firstTabs(config, config.connectPage ? `${location.origin}/connect` : "…");
 const headers = JSON.stringify({ Authorization: `Bearer ${config.token ?? ""}` }, null, 2);
 const fetcher = GraphiQL.createFetcher({
   url: config.graphqlUrl,
@@ -22,7 +23,9 @@ function withoutEmptyBearer(url, init) {
   return fetch(url, { ...init, headers: sent, credentials: "omit" });
 }
 
-const home = React.createElement("a", { className: "home", href: "/" }, "Tendon");
+const home = config.connectPage
+  ? React.createElement("a", { className: "home", href: "/" }, "Tendon")
+  : React.createElement("span", { className: "home" }, "Tendon");
 const page = React.createElement(
   GraphiQL,
   {
