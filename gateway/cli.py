@@ -14,7 +14,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from gateway.output import print_answer
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 # The exit status of what a person at the terminal stopped.
 _INTERRUPTED: Final = 130
@@ -27,6 +32,9 @@ def main() -> None:
     parser = _parser()
     options = vars(parser.parse_args())
     command = options.pop("command")
+    if options.pop("version"):
+        print_answer(f"tendon {_version()}")
+        return
     if command is None:
         parser.print_help()
         sys.exit(_UNUSABLE)
@@ -41,10 +49,25 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
 
 
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - it takes as long as all else here
+
+    return version("tendon")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Prints its help as other answers are printed. The commands' parsers are of this class, too."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        if file is None:
+            print_answer(self.format_help().rstrip())
+        else:
+            super().print_help(file)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tendon", description="Connects people to their health-data providers.", allow_abbrev=False
-    )
+    parser = _Parser(prog="tendon", description="Connects people to their health-data providers.", allow_abbrev=False)
+    parser.add_argument("--version", action="store_true", help="Print the version and exit.")
     commands = parser.add_subparsers(dest="command", metavar="command")
 
     def add(name: str, does: str) -> argparse.ArgumentParser:
@@ -54,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_address(serve, port=8000)
     _add_number(serve, "--workers", 1, most=256, means="How many processes share the address.")
     add("migrate", "Bring the database to the newest schema.")
-    add("providers", "Print the catalogue: what each provider wants, and whether it is configured here.")
+    add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
     sandbox = add(
         "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
     )

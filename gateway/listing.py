@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from gateway import practice
 from gateway.settings import CatalogueSettings, SettingsError
-from providers.catalogue import CatalogueError, read_catalogue, read_credentials
+from providers.catalogue import PRACTICE, CatalogueError, Provider, read_catalogue
+from providers.credentials import missing_variables
 
-_HEAD = ("slug", "name", "configured", "pkce", "client auth", "refresh", "scopes", "docs")
+_HEAD: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
+# Nothing is served here, so any will do.
+_ORIGIN: Final = "http://127.0.0.1:8000"
 
 
 def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
-    """One line a provider. Raises SettingsError when the catalogue can't be read."""
-    private = settings.private_providers
+    """One line a provider, available or not as `tendon serve` would have it with the same settings.
+
+    Raises SettingsError when the catalogue can't be read.
+    """
+    mounted = settings.dev and settings.with_sandbox
+    known = practice.environment(settings, _ORIGIN, environment) if mounted else environment
     try:
-        catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=private)
+        catalogue = read_catalogue(settings.catalogue, variables=known, allow_private=settings.private_providers)
     except CatalogueError as fault:
         raise SettingsError(str(fault)) from None
     rows = [
         (
             entry.slug,
             entry.name,
-            "yes" if read_credentials(entry, environment) else "no",
+            *_availability(entry, known, settings),
             entry.authorize.pkce,
             entry.token.auth,
             entry.token.refresh,
@@ -31,6 +40,22 @@ def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
         for entry in catalogue.values()
     ]
     return _table([_HEAD, *rows])
+
+
+def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
+    """Yes or no, and the reason."""
+    missing = missing_variables(entry, environment)
+    mend = f"set {' and '.join(missing)}"
+    match missing:
+        case []:
+            return "yes", ""
+        case _ if entry.slug == PRACTICE:
+            off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
+            return "no", f"{off}; for a sandbox elsewhere {mend}"
+        case [name] if entry.token.auth != "none":
+            return "no", f"no {'client secret' if name.endswith('SECRET') else 'client id'}: {mend}"
+        case _:
+            return "no", f"no credentials: {mend}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -20,14 +20,15 @@ def set_up(level: str, *, dev: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if dev else structlog.processors.JSONRenderer()
+    stream: Any = _Stream(sys.stderr)
     # Straight to the file: the way through `logging` costs five times as much, and what is below the level nothing.
     structlog.configure(
         processors=[*shared, renderer],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -37,6 +38,27 @@ def set_up(level: str, *, dev: bool) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Stream:
+    """A line of the log that can't be written is lost: its reader has gone, or the disk is full. The callers of the
+    service must not notice."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._write = stream.write
+        self._flush = stream.flush
+
+    def write(self, text: str) -> None:
+        try:  # noqa: SIM105 - `suppress` takes longer than the writing
+            self._write(text)
+        except OSError:
+            pass
+
+    def flush(self) -> None:
+        try:  # noqa: SIM105
+            self._flush()
+        except OSError:
+            pass
 
 
 def _without_trace(_logger: Any, _method: str, event: Any) -> Any:

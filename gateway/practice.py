@@ -11,7 +11,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from gateway.settings import Settings, SettingsError
+from gateway.settings import CatalogueSettings, Settings, SettingsError
 from providers.catalogue import BUILT_IN, PRACTICE, CatalogueError, read_catalogue
 from providers.credentials import environment_name
 
@@ -33,7 +33,7 @@ def _connect_page(settings: Settings, origin: str) -> list[str]:
     return [f"{host}/connect" for host in (origin, f"http://localhost:{port}")]
 
 
-def environment(settings: Settings, origin: str, given: Mapping[str, str]) -> Mapping[str, str]:
+def environment(settings: CatalogueSettings, origin: str, given: Mapping[str, str]) -> Mapping[str, str]:
     """The environment, in which the mounted sandbox knows us. What the operator set stands."""
     if not settings.with_sandbox:
         return given

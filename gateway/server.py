@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from gateway.address import Address
 from gateway.deadline import Deadline
+from gateway.output import print_notice
 from gateway.overload.files import raise_file_limit
 from gateway.protocol import BoundedProtocol
 
@@ -176,7 +177,7 @@ def run(
 
     def announce() -> None:
         if greeting:
-            print(greeting, flush=True)  # noqa: T201 - for the person at the terminal
+            print_notice(greeting)
 
     raise_file_limit()
     address = open_address(host, port, shared=False)

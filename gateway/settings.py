@@ -51,6 +51,7 @@ class CatalogueSettings(BaseModel):
     auth: Auth = "dev"
     catalogue: Path | None = None
     allow_private_providers: bool | None = None
+    sandbox: bool | None = None
 
     @field_validator("catalogue")
     @classmethod
@@ -66,6 +67,10 @@ class CatalogueSettings(BaseModel):
     @property
     def private_providers(self) -> bool:
         return self.dev if self.allow_private_providers is None else self.allow_private_providers
+
+    @property
+    def with_sandbox(self) -> bool:
+        return self.dev if self.sandbox is None else self.sandbox
 
 
 class Settings(DatabaseSettings, CatalogueSettings):
@@ -85,7 +90,6 @@ class Settings(DatabaseSettings, CatalogueSettings):
     database_timeout: float = 5
     explore: bool | None = None
     connect_page: bool | None = None
-    sandbox: bool | None = None
     concurrency: int = 32
     rate_limit: str | None = None
     keep_alive: int = 75
@@ -163,10 +167,6 @@ class Settings(DatabaseSettings, CatalogueSettings):
     def with_connect_page(self) -> bool:
         """The front page and the connect page. A page that asks for bearer tokens is for whoever wants it."""
         return self.dev if self.connect_page is None else self.connect_page
-
-    @property
-    def with_sandbox(self) -> bool:
-        return self.dev if self.sandbox is None else self.sandbox
 
 
 def read_settings() -> Settings:

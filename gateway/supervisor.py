@@ -21,6 +21,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from gateway.address import Address
+from gateway.output import print_notice
 from gateway.overload.files import raise_file_limit
 from gateway.server import CANT_START, CUT_OFF, GRACE, KEEP_ALIVE, Drain, Server, configuration, open_address
 from resolvers.failures import described
@@ -173,7 +174,7 @@ class _Parent:
                 return
             self._served = True
             if self._greeting:
-                print(self._greeting, flush=True)  # noqa: T201 - for the person at the terminal
+                print_notice(self._greeting)
 
     def _drain(self) -> int:
         """A second signal, or workers that outlive their grace: they are killed."""

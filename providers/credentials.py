@@ -21,10 +21,16 @@ def environment_name(slug: str, name: str) -> str:
     return f"{slug}_{name}".upper().replace("-", "_")
 
 
+def missing_variables(provider: Provider, environment: Mapping[str, str]) -> list[str]:
+    """The variables that have to be set before there are credentials; an empty one counts as not set."""
+    needed = ("client_id",) if provider.token.auth == "none" else ("client_id", "client_secret")
+    names = [environment_name(provider.slug, name) for name in needed]
+    return [name for name in names if not environment.get(name)]
+
+
 def read_credentials(provider: Provider, environment: Mapping[str, str]) -> Credentials | None:
     """From `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`; None when one that is needed is missing or empty."""
-    client_id = environment.get(environment_name(provider.slug, "client_id"))
-    client_secret = environment.get(environment_name(provider.slug, "client_secret"))
-    if not client_id or not (client_secret or provider.token.auth == "none"):
+    if missing_variables(provider, environment):
         return None
-    return Credentials(client_id, client_secret or None)
+    client_secret = environment.get(environment_name(provider.slug, "client_secret"))
+    return Credentials(environment[environment_name(provider.slug, "client_id")], client_secret or None)

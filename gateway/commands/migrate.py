@@ -7,6 +7,7 @@ import asyncio
 from gateway import logs
 from gateway.check import told
 from gateway.commands.refusing import refusing
+from gateway.output import print_answer
 from gateway.settings import read_database_settings
 from models.migrating import migrate
 
@@ -17,4 +18,4 @@ def run() -> None:
         logs.set_up(settings.log_level, dev=True)
         with told():
             applied = asyncio.run(migrate(settings.database_url))
-    print(f"applied {', '.join(applied)}" if applied else "nothing to apply")  # noqa: T201 - its answer
+    print_answer(f"applied {', '.join(applied)}" if applied else "nothing to apply")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from gateway.commands.refusing import refusing
 from gateway.listing import listing
+from gateway.output import print_answer
 from gateway.settings import read_catalogue_settings, read_environment
 
 
 def run() -> None:
     with refusing():
-        print(listing(read_catalogue_settings(), read_environment()))  # noqa: T201 - its answer
+        table = listing(read_catalogue_settings(), read_environment())
+    print_answer(table)

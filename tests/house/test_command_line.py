@@ -64,6 +64,7 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
     asked = tendon("--help", cwd=tmp_path, settings={})
     assert (without.returncode, asked.returncode) == (2, 0)
     assert without.stdout == asked.stdout
+    assert re.search(r"^ +--version\b", asked.stdout, re.MULTILINE)
     options = {
         "serve": ["--host", "--port", "--workers"],
         "migrate": [],
@@ -116,12 +117,56 @@ def test_a_catalogue_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_table_of_providers(tmp_path: Path) -> None:
-    run = tendon("providers", cwd=tmp_path, settings={"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "y"})
+    settings = {
+        "OURA_CLIENT_ID": "x",
+        "OURA_CLIENT_SECRET": "y",
+        "WHOOP_CLIENT_ID": CANARY,
+        "FITBIT_CLIENT_SECRET": CANARY,
+    }
+    run = tendon("providers", cwd=tmp_path, settings=settings)
     assert run.returncode == 0
     rows = {line.split()[0]: line for line in run.stdout.splitlines()[1:]}
     assert sorted(rows) == SLUGS
-    assert re.search(r"^oura +Oura +yes ", rows["oura"])
+    assert re.search(r"^oura +Oura +yes +(none|S256) ", rows["oura"])
     assert re.search(r"^strava +Strava +no .*read,activity:read_all", rows["strava"])
+    assert " no   " in rows["strava"]
+    assert " no credentials: set STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET " in rows["strava"]
+    assert re.search(r" no +no client secret: set WHOOP_CLIENT_SECRET ", rows["whoop"])
+    assert re.search(r" no +no client id: set FITBIT_CLIENT_ID ", rows["fitbit"])
+    assert CANARY not in run.stdout
+
+
+LISTED = {"TENDON_ALLOW_PRIVATE_PROVIDERS": "1"}
+ELSEWHERE = "for a sandbox elsewhere set SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, " yes +S256"),
+        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "1"}, " yes +S256"),
+        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "0"}, f" no +TENDON_SANDBOX is 0; {ELSEWHERE} "),
+        ({"TENDON_AUTH": "jwt", **LISTED}, f" no +it runs with TENDON_AUTH=dev only; {ELSEWHERE} "),
+        ({"TENDON_AUTH": "jwt", **LISTED, "SANDBOX_CLIENT_ID": "x", "SANDBOX_CLIENT_SECRET": "y"}, " yes +S256"),
+        ({"TENDON_AUTH": "jwt"}, None),
+    ],
+)
+def test_the_sandbox_among_the_providers(tmp_path: Path, settings: dict[str, str], said: str | None) -> None:
+    """As `tendon serve` has it with the same settings."""
+    run = tendon("providers", cwd=tmp_path, settings=settings)
+    (row,) = [line for line in run.stdout.splitlines() if line.startswith("sandbox ")] or [None]
+    assert (row is None) == (said is None)
+    if row and said:
+        assert re.search(said, row)
+
+
+def test_a_public_client_needs_no_secret(tmp_path: Path) -> None:
+    entry = 'slug = "acme"\nname = "Acme"\ndocs = "https://acme.example"\n[authorize]\nurl = "https://acme.example/a"\n'
+    entry += '[token]\nurl = "https://acme.example/t"\nauth = "none"\n'
+    (tmp_path / "acme.toml").write_text(entry, encoding="utf-8")
+    for given, said in (({}, "no +no credentials: set ACME_CLIENT_ID "), ({"ACME_CLIENT_ID": "x"}, "yes +S256")):
+        run = tendon("providers", cwd=tmp_path, settings={"TENDON_CATALOGUE": str(tmp_path), **given})
+        assert re.search(f"^acme +Acme +{said}", run.stdout, re.MULTILINE)
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
