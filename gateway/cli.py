@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_address(sandbox, port=9000)
     sandbox.add_argument(
-        "--redirect-uri", action="append", metavar="URI", help="A redirect URI to accept; may be repeated."
+        "--redirect-uri",
+        action="append",
+        metavar="URI",
+        help="A redirect URI to accept, beside TENDON_REDIRECT_URIS; may be repeated.",
     )
     sandbox.add_argument(
         "--write-catalogue",

@@ -37,5 +37,6 @@ def sandbox_greeting(origin: str, written: Path | None) -> str:
     folder = f"  The catalogue is written to {written}, pointed here.\n" if written else ""
     return f"""
   The sandbox is up at {origin}, in the dialect of every provider of the catalogue.
+  It sends users back to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on this machine.
 {folder}  Where <SLUG>_CLIENT_ID and <SLUG>_CLIENT_SECRET are not set, they are `tendon` and `sandbox`.
 """

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from gateway.settings import CatalogueSettings, Settings, SettingsError
+from gateway.settings import CatalogueSettings, SandboxSettings, Settings, SettingsError
 from providers.catalogue import BUILT_IN, PRACTICE, CatalogueError, read_catalogue
 from providers.credentials import environment_name
 
 _PATH: Final = "/sandbox"
 # As the sandbox's own entry writes its address.
 _VARIABLE: Final = "{origin}"
-_USUAL_REDIRECTS: Final = ("http://127.0.0.1:8000/connect", "http://localhost:8000/connect")
+# The connect page of a gateway on this machine, on whatever port.
+_CONNECT_PAGES: Final = ("http://127.0.0.1:*/connect", "http://localhost:*/connect")
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
@@ -61,25 +62,33 @@ def routes(settings: Settings, environment: Mapping[str, str], redirects: list[s
 
 
 def standalone(
-    extra: Path | None, given: Mapping[str, str], origin: str, redirects: list[str], written: Path | None
+    settings: SandboxSettings,
+    given: Mapping[str, str],
+    origin: str,
+    *,
+    redirect_uris: Sequence[str] = (),
+    written: Path | None = None,
 ) -> ASGIApp:
-    """The sandbox alone, in the dialect of every entry of the catalogue and of the operator's folder `extra`.
+    """The sandbox alone, in the dialect of every entry of the catalogue and of the operator's folder.
 
+    It sends users back to `redirect_uris`, to those of the settings and to the connect page on this machine.
     Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `written`, the
     entries are written into that folder with their addresses replaced by the sandbox's. Raises SettingsError.
     """
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect, rebase  # noqa: PLC0415
 
+    extra = settings.catalogue
     if extra is not None and written is not None and extra.resolve() == written.resolve():
         raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
     texts = {slug: rebase(text, origin).replace(_VARIABLE, origin) for slug, text in _entries(extra, given).items()}
     dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
+    redirects = (*redirect_uris, *settings.redirect_uris.split(), *_CONNECT_PAGES)
     clients = {
         slug: Client(
             given.get(environment_name(slug, "client_id"), "tendon"),
             given.get(environment_name(slug, "client_secret"), "sandbox"),
-            tuple(redirects or _USUAL_REDIRECTS),
+            redirects,
         )
         for slug in texts
     }

@@ -73,7 +73,19 @@ class CatalogueSettings(BaseModel):
         return self.dev if self.sandbox is None else self.sandbox
 
 
-class Settings(DatabaseSettings, CatalogueSettings):
+class SandboxSettings(CatalogueSettings):
+    """All that the sandbox alone takes: the catalogue, and where it may send users back to."""
+
+    redirect_uris: str = ""
+
+    @field_validator("redirect_uris")
+    @classmethod
+    def _redirects(cls, uris: str) -> str:
+        RedirectAllowList(uris.split())
+        return uris
+
+
+class Settings(SandboxSettings, DatabaseSettings):
     """What the operator decides. Every field is the environment variable TENDON_<NAME>."""
 
     auth: Auth  # pyright: ignore[reportGeneralTypeIssues] - here it has to be said
@@ -83,7 +95,6 @@ class Settings(DatabaseSettings, CatalogueSettings):
     jwks_url: str | None = None
     issuer: str | None = None
     audience: str | None = None
-    redirect_uris: str = ""
     vault_keys: SecretStr | None = None
     provider_timeout: float = 10
     database_pool: int = 10
@@ -93,12 +104,6 @@ class Settings(DatabaseSettings, CatalogueSettings):
     concurrency: int = 32
     rate_limit: str | None = None
     keep_alive: int = 75
-
-    @field_validator("redirect_uris")
-    @classmethod
-    def _redirects(cls, uris: str) -> str:
-        RedirectAllowList(uris.split())
-        return uris
 
     @field_validator("vault_keys")
     @classmethod
@@ -185,6 +190,11 @@ def read_database_settings() -> DatabaseSettings:
 def read_catalogue_settings() -> CatalogueSettings:
     """The same for what the catalogue needs."""
     return _read(CatalogueSettings)
+
+
+def read_sandbox_settings() -> SandboxSettings:
+    """The same for what the sandbox alone needs."""
+    return _read(SandboxSettings)
 
 
 def read_environment() -> dict[str, str]:

@@ -12,13 +12,13 @@ from urllib.parse import unquote_plus
 from sandbox.parameters import Parameters
 from sandbox.refusal import Refusal
 
-_LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\])):[0-9]{1,5}(?=/|$)")
+_LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]{1,5}(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
     """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1), but for `:*` behind a
-    loopback address, which is any port (RFC 8252 7.3)."""
+    loopback address or `localhost`, which is any port (RFC 8252 7.3)."""
 
     client_id: str
     client_secret: str

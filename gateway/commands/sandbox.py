@@ -11,7 +11,8 @@ from gateway.commands.refusing import refusing
 from gateway.greeting import sandbox_greeting
 from gateway.practice import standalone
 from gateway.server import run as serve
-from gateway.settings import SettingsError, read_catalogue_settings, read_environment
+from gateway.settings import SettingsError, read_environment, read_sandbox_settings
+from resolvers.redirects import RedirectAllowList
 
 
 def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue: Path | None) -> None:
@@ -22,7 +23,20 @@ def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue
                 "--host: the sandbox tells everybody everything, so it serves on a loopback address only"
             )
         logs.set_up("INFO", dev=True)
-        extra = read_catalogue_settings().catalogue
-        app = standalone(extra, read_environment(), origin, redirect_uri or [], write_catalogue)
+        app = standalone(
+            read_sandbox_settings(),
+            read_environment(),
+            origin,
+            redirect_uris=_checked(redirect_uri or []),
+            written=write_catalogue,
+        )
     gc.enable()
     serve(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))
+
+
+def _checked(redirect_uris: list[str]) -> list[str]:
+    try:
+        RedirectAllowList(redirect_uris)
+    except ValueError as fault:
+        raise SettingsError(f"--redirect-uri: {fault}") from None
+    return redirect_uris

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.conftest import SLUGS, credentials, start_gateway
-from tests.processes import tendon
+from tests.processes import Process, tendon
 
 KEY = "k1:" + "A" * 43 + "="
 JWT = {"TENDON_JWKS_URL": "https://id.example/jwks", "TENDON_ISSUER": "https://id.example", "TENDON_AUDIENCE": "tendon"}
@@ -184,6 +184,7 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
         ("broken", [], "acme.toml"),
         ("good", ["--write-catalogue", "good"], "--write-catalogue: would overwrite"),
         ("good", ["--host", "0.0.0.0"], "--host: the sandbox"),
+        ("good", ["--redirect-uri", "/done"], "--redirect-uri: entry 1 is not an absolute URI"),
     ],
 )
 def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[str], said: str) -> None:
@@ -194,6 +195,44 @@ def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[s
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_sandbox_checks_the_allow_list(tmp_path: Path) -> None:
+    run = tendon("sandbox", cwd=tmp_path, settings={"TENDON_REDIRECT_URIS": f"https://{CANARY}/#"})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "TENDON_REDIRECT_URIS: entry 1 is not an absolute URI" in run.stderr
+    assert CANARY not in run.stderr
+
+
+def test_where_the_sandbox_alone_sends_users_back_to(tmp_path: Path) -> None:
+    """One's own page by the setting that the gateway reads, too; the connect page of a gateway on any port."""
+    settings = {"TENDON_REDIRECT_URIS": "http://localhost:3000/callback http://127.0.0.1:*/app"}
+    sandbox = Process("sandbox", "--redirect-uri", "https://app.example/done", folder=tmp_path, settings=settings)
+    accepted = [
+        "http://localhost:3000/callback",
+        "http://127.0.0.1:5173/app",
+        "https://app.example/done",
+        "http://127.0.0.1:8123/connect",
+        "http://localhost:8123/connect",
+    ]
+    rejected = ["http://localhost:3000/", "http://localhost:5173/app", "https://app.example/connect"]
+    try:
+        with httpx.Client(base_url=sandbox.origin, trust_env=False) as client:
+            for redirect_uri in accepted + rejected:
+                query = {
+                    "response_type": "code",
+                    "client_id": "tendon",
+                    "redirect_uri": redirect_uri,
+                    "state": "s" * 43,
+                    "code_challenge": "c" * 43,
+                    "code_challenge_method": "S256",
+                    "decision": "approve",
+                }
+                answer = client.get("/authorize", params=query)
+                sent_back = answer.headers.get("location", "").startswith(f"{redirect_uri}?code=")
+                assert (answer.is_redirect, sent_back) == (redirect_uri in accepted,) * 2, redirect_uri
+    finally:
+        sandbox.kill()
 
 
 def test_an_allow_list_in_dev_takes_nothing_away(tmp_path: Path) -> None:
