@@ -1,15 +1,21 @@
 # Two commands on a fresh machine: `make run` and `make test`. The rest is for those who change Tendon.
-# Nothing but Python 3.11 and make is needed; every target makes .venv from requirements.lock when it has to.
+# Nothing but Python 3.11 and make is needed; every target makes .venv when it has to, from what is pinned:
+# requirements.lock serves, requirements-build.lock builds and installs Tendon, requirements-dev.lock is these two and what
+# tests and checks. `make run PYTHON=python3.12` chooses the Python of .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Marks of what .venv is good for: to run, and to test and all else.
+RUN := .venv/.run
 READY := .venv/.ready
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture bench growth regression clean
+.PHONY: run test lint types layers sdl lock vendor migrations torture bench growth regression clean again
 
-run: $(READY)
+run: $(RUN)
+	@echo "Migrating the database"
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon migrate
+	@echo "Starting Tendon on http://127.0.0.1:$(PORT)"
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
 
 test: $(READY)
@@ -53,10 +59,14 @@ layers: $(READY)
 sdl: $(READY)
 	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
 
-# Pin every dependency again, with hashes and no index address.
+# Pin what pyproject.toml needs, with hashes and no index address. What is pinned keeps its version, and is the same in all
+# three files; `make lock UPGRADE=1` pins the newest of everything.
+LOCK = $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q \
+	$(if $(UPGRADE),--upgrade)
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
-		--no-emit-index-url --no-header --upgrade -q -o requirements.lock
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --group build -c requirements.lock -o requirements-build.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 
 # Write the migration that brings the tables to what models/ says.
 migrations: $(READY)
@@ -66,11 +76,18 @@ migrations: $(READY)
 vendor: $(READY)
 	$(BIN)/python -m web.vendor
 
-$(READY): requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+MAKE_VENV = PYTHON="$(PYTHON)" CHOSEN="$(if $(filter command,$(origin PYTHON)),$(PYTHON))" scripts/make-venv
+
+$(RUN): requirements.lock requirements-build.lock pyproject.toml
+	@$(MAKE_VENV) run
+
+$(READY): $(RUN) requirements-dev.lock
+	@$(MAKE_VENV) test
+
+# A .venv whose Python has gone, or is not the one that the command line asks for, is made again.
+ifneq ($(shell $(MAKE_VENV) fits),yes)
+$(RUN): again
+endif
 
 clean:
 	rm -rf .venv .tendon .bench

@@ -1,0 +1,74 @@
+"""The three locks: each pins what it is for, all pin the same, and what serves needs nothing that only tests need."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from tests.house.test_house import ROOMS, ROOT
+
+RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
+# A pin with its hashes, without the comments that say who wants it.
+_PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+$", re.MULTILINE)
+
+
+def pins(lock: str) -> dict[str, str]:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    found = {match["name"]: match[0] for match in _PIN.finditer(text)}
+    assert len(found) == len(re.findall(r"^[^ #\n]", text, re.MULTILINE)), f"{lock} has lines of another kind"
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wanted(requirements: list[str]) -> set[str]:
+    return {normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+
+
+def test_all_locks_agree() -> None:
+    everything = pins(DEV)
+    assert pins(RUNTIME).items() <= everything.items()
+    assert pins(BUILD).items() <= everything.items()
+
+
+def test_each_lock_has_what_it_is_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    development = wanted([entry for entry in groups["dev"] if isinstance(entry, str)])
+    assert wanted(project["project"]["dependencies"]) <= pins(RUNTIME).keys()
+    assert wanted(groups["build"]) <= pins(BUILD).keys()
+    assert development <= pins(DEV).keys()
+    assert (development | wanted(groups["build"])) & pins(RUNTIME).keys() == set()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_serves_imports_nothing_of_the_tests(room: str) -> None:
+    """Also what is imported late, or on another platform."""
+    names = {
+        name
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported(node)
+    }
+    foreign = names - set(sys.stdlib_module_names) - set(ROOMS) - {"_typeshed"}
+    distributions = packages_distributions()
+    missing = {name for name in foreign if not {*map(normal, distributions[name])} & pins(RUNTIME).keys()}
+    assert missing == set()
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """The top-level names that an import statement names."""
+    match node:
+        case ast.Import(names):
+            return [alias.name.partition(".")[0] for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module.partition(".")[0]]
+        case _:
+            return []
