@@ -39,4 +39,5 @@ def sandbox_greeting(origin: str, written: Path | None) -> str:
   The sandbox is up at {origin}, in the dialect of every provider of the catalogue.
   It sends users back to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on this machine.
 {folder}  Where <SLUG>_CLIENT_ID and <SLUG>_CLIENT_SECRET are not set, they are `tendon` and `sandbox`.
+  A gateway finds it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, and with the two of the sandbox.
 """

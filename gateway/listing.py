@@ -51,7 +51,7 @@ def _availability(entry: Provider, environment: Mapping[str, str], settings: Cat
             return "yes", ""
         case _ if entry.slug == PRACTICE:
             off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
-            return "no", f"{off}; for a sandbox elsewhere {mend}"
+            return "no", f"{off}; for a sandbox elsewhere {mend}, and SANDBOX_ORIGIN to its address"
         case [name] if entry.token.auth != "none":
             return "no", f"no {'client secret' if name.endswith('SECRET') else 'client id'}: {mend}"
         case _:

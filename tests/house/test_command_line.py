@@ -137,7 +137,7 @@ def test_the_table_of_providers(tmp_path: Path) -> None:
 
 
 LISTED = {"TENDON_ALLOW_PRIVATE_PROVIDERS": "1"}
-ELSEWHERE = "for a sandbox elsewhere set SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET"
+ELSEWHERE = "for a sandbox elsewhere set SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET, and SANDBOX_ORIGIN to its address"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import subprocess
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import pytest
 
 from gateway.settings import Settings
@@ -17,7 +19,7 @@ from providers.catalogue import BUILT_IN, read_catalogue
 from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
 from rest.problems import STATUS
 from tests.conftest import SLUGS, start_gateway
-from tests.processes import Process
+from tests.processes import Process, tendon
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -112,6 +114,28 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
     assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
     assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
     assert listed == {"connections": [by_rest["connection"]]}
+
+
+def test_several_workers_beside_a_sandbox(tmp_path: Path) -> None:
+    """With the settings that the README has for it."""
+    block = re.search(r"tendon sandbox &\n(.*?)tendon serve --workers 4", README, re.DOTALL)
+    assert block
+    settings = dict(re.findall(r"([A-Z_]+)=(\S+)", block[1]))
+    assert tendon("migrate", cwd=tmp_path, settings=settings).returncode == 0
+    sandbox = Process("sandbox", folder=tmp_path, settings={})
+    settings["SANDBOX_ORIGIN"] = settings["SANDBOX_ORIGIN"].replace("http://127.0.0.1:9000", sandbox.origin)
+    gateway = Process("serve", "--workers", "2", folder=tmp_path, settings=settings)
+    try:
+        headers = {"Authorization": "Bearer dev:alice"}
+        members = {"provider": "sandbox", "redirectUri": f"{gateway.origin}/connect"}
+        with httpx.Client(base_url=gateway.origin, headers=headers, trust_env=False, timeout=30) as client:
+            begun = client.post("/v1/connections/authorize", json=members).json()
+            back = httpx.get(begun["url"] + "&decision=approve", trust_env=False).headers["location"]
+            answer = client.post("/v1/connections/callback", json=members | dict(parse_qsl(urlsplit(back).query)))
+        assert (answer.status_code, answer.json()["connection"]["status"]) == (201, "connected")
+    finally:
+        gateway.stop()
+        sandbox.kill()
 
 
 def test_what_serve_prints_works_as_printed(laptop: Process) -> None:
