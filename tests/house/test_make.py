@@ -173,7 +173,7 @@ def test_a_new_lock_that_can_not_be_installed(machine: Machine) -> None:
     interpreter.write_text(good, encoding="utf-8")
     status, out, _ = machine.make("run")
     assert status == 0
-    assert out.startswith("Installing ")
+    assert out.startswith("Updating ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
