@@ -1,10 +1,14 @@
-"""Documents made ready to run: parsed, held against limits and schema, and looked through, once for each text."""
+"""Documents made ready to run: parsed, held against limits and schema, and looked through, once for each text.
+
+What is found wrong with a text is not remembered: wrong texts are as many as somebody cares to send, and each would
+keep its errors and all that they point to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from graphql import (
@@ -20,24 +24,29 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
-    SelectionSetNode,
-    parse,
     specified_rules,
-    validate,
 )
 
-from schema.limits import TOKENS, LimitsRule, Scale
+from schema.limits import ANONYMOUS, FULL, Limits, Scale, excess_of
+from schema.parsing import parse
 from schema.plans import Plan, Plans
 from schema.queries import PUBLIC_FIELDS
+from schema.validation import validate
 
-OPEN_RULES: Final = (LimitsRule, *specified_rules, MaxIntrospectionDepthRule)
+OPEN_RULES: Final = (*specified_rules, MaxIntrospectionDepthRule)
 CLOSED_RULES: Final = (*OPEN_RULES, NoSchemaIntrospectionCustomRule)
 
 CACHED: Final = 100
-"""Texts from outside that are remembered. More would let anybody fill the memory."""
+"""Texts from callers that are remembered. More would let anybody fill the memory."""
+
+CACHED_ANONYMOUS: Final = 20
+"""The same for callers without a bearer token, who have a place of their own: they can't push out what others use."""
 
 LONGEST: Final = 16 * 1024
 """Characters of one that is."""
+
+# The fields that ask for the schema, which `__typename` does not.
+_INTROSPECTION: Final = ("__schema", "__type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that was read. `errors` are those of parsing or validation, `operations` stand under their names."""
+    """A text that was read. `errors` are those of parsing or validation, `operations` stand under their names.
+    `closed` says that it came without a bearer token and each of its operations wants one. It was not validated then.
+    """
 
     ast: DocumentNode | None
-    errors: Sequence[GraphQLError]
+    errors: Sequence[GraphQLError] = ()
     operations: Mapping[str | None, Operation] = field(default_factory=dict[str | None, Operation])
+    closed: bool = False
 
     def operation(self, name: str | None) -> Operation | None:
         """The one of that name; without a name the only one there is (GraphQL 6.1)."""
@@ -70,52 +82,95 @@ class Document:
         return self.operations.get(name) if name is not None else None
 
 
+class _Unusable(Exception):
+    """How a document that can't be run passes by the cache."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+
 class Documents:
-    """Reads documents for a schema. `explore` lets introspection through."""
+    """Reads documents for a schema. `explore` lets introspection through, and suggestions."""
 
     def __init__(self, schema: GraphQLSchema, *, explore: bool) -> None:
         self._schema = schema
+        self._explore = explore
         self._plans = Plans(schema)
         self._rules: Sequence[type[ASTValidationRule]] = OPEN_RULES if explore else CLOSED_RULES
-        self._remembered = lru_cache(maxsize=CACHED)(self.read)
+        self._private = _private_fields(schema)
+        self._remembered = lru_cache(maxsize=CACHED)(partial(self._usable, anonymous=False))
+        self._remembered_anonymous = lru_cache(maxsize=CACHED_ANONYMOUS)(partial(self._usable, anonymous=True))
 
-    def ready(self, text: str) -> Document:
+    def ready(self, text: str, *, anonymous: bool = False) -> Document:
         """As `read`, and remembered. What is long is mostly filling, so that would fill the memory, too."""
-        return self._remembered(text) if len(text) <= LONGEST else self.read(text)
-
-    def read(self, text: str) -> Document:
-        """Parse, validate and compile a text."""
+        if len(text) > LONGEST:
+            return self.read(text, anonymous=anonymous)
         try:
-            ast = parse(text, max_tokens=TOKENS)
+            return self._remembered_anonymous(text) if anonymous else self._remembered(text)
+        except _Unusable as unusable:
+            return unusable.document
+
+    def read(self, text: str, *, anonymous: bool = False) -> Document:
+        """Parse, validate and compile a text. What costs more comes later, and only after all that may refuse it."""
+        # Whether introspection is all of the document, only parsing can tell.
+        introspects = self._explore and any(name in text for name in _INTROSPECTION)
+        limits = ANONYMOUS if anonymous and not introspects else FULL
+        try:
+            ast = parse(text, limits)
         except GraphQLError as fault:
             return Document(None, [fault])
-        errors = validate(self._schema, ast, self._rules)
+        if anonymous:
+            roots = [root_fields(ast, node) for node in _operations_of(ast)]
+            if roots and not any(self._private.isdisjoint(names) for names in roots):
+                return Document(ast, operations=self._operations(ast, valid=False), closed=True)
+            if not all(_introspects(names) for names in roots):
+                limits = ANONYMOUS
+        if excess := _excess(ast, limits):
+            return Document(ast, [GraphQLError(excess)], self._operations(ast, valid=False))
+        errors = validate(self._schema, ast, self._rules, suggest=self._explore)
         return Document(ast, errors, self._operations(ast, valid=not errors))
+
+    def _usable(self, text: str, *, anonymous: bool) -> Document:
+        document = self.read(text, anonymous=anonymous)
+        if document.closed or document.errors:
+            raise _Unusable(document)
+        return document
 
     def _operations(self, ast: DocumentNode, *, valid: bool) -> dict[str | None, Operation]:
         """Only a valid document is safe to be looked through: others may have cycles."""
         scale = Scale(ast) if valid else None
         # Several have fragments in common, which the plan of each would repeat: a small text could fill the memory.
-        planned = valid and sum(isinstance(node, OperationDefinitionNode) for node in ast.definitions) == 1
+        nodes = _operations_of(ast)
+        planned = valid and len(nodes) == 1
         found: dict[str | None, Operation] = {}
-        for node in ast.definitions:
-            if isinstance(node, OperationDefinitionNode):
-                public = valid and is_public(ast, node)
-                roots = scale.weigh(node.selection_set).root if scale else 0
-                plan = self._plans.plan(ast, node) if planned else None
-                found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
+        for node in nodes:
+            public = valid and is_public(ast, node)
+            roots = scale.weigh(node.selection_set).root if scale else 0
+            plan = self._plans.plan(ast, node) if planned else None
+            found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
         return found
+
+
+def _excess(ast: DocumentNode, limits: Limits) -> str | None:
+    """What there is too much of. The tokens are counted again, because the document may have been parsed with more."""
+    return limits.too_many_tokens if ast.token_count > limits.tokens else excess_of(ast, limits)
+
+
+def _introspects(roots: set[str]) -> bool:
+    """Whether the schema is all that is asked about."""
+    return any(name in roots for name in _INTROSPECTION) and all(name.startswith("__") for name in roots)
 
 
 def is_public(ast: DocumentNode, operation: OperationDefinitionNode) -> bool:
     """Whether all that the operation asks for at its root is open to everybody."""
-    return all(name in PUBLIC_FIELDS or name.startswith("__") for name in _root_fields(ast, operation.selection_set))
+    return all(name in PUBLIC_FIELDS or name.startswith("__") for name in root_fields(ast, operation))
 
 
-def _root_fields(ast: DocumentNode, selections: SelectionSetNode) -> set[str]:
+def root_fields(ast: DocumentNode, operation: OperationDefinitionNode) -> set[str]:
+    """The names of the fields at the operation's root."""
     fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
     names: set[str] = set()
-    waiting = [selections]
+    waiting = [operation.selection_set]
     while waiting:
         for node in waiting.pop().selections:
             match node:
@@ -131,3 +186,13 @@ def _root_fields(ast: DocumentNode, selections: SelectionSetNode) -> set[str]:
                 case _:
                     pass
     return names
+
+
+def _operations_of(ast: DocumentNode) -> list[OperationDefinitionNode]:
+    return [node for node in ast.definitions if isinstance(node, OperationDefinitionNode)]
+
+
+def _private_fields(schema: GraphQLSchema) -> frozenset[str]:
+    """The root fields that want a bearer token."""
+    roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
+    return frozenset(name for kind in roots if kind for name in kind.fields) - PUBLIC_FIELDS

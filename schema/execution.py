@@ -90,6 +90,11 @@ class Executor:
         """A document of our own, to be run any number of times."""
         return self._documents.read(text)
 
+    def wants_caller(self, document: Document) -> bool:
+        """Whether the document's operation is refused without a bearer token, whatever its variables are."""
+        operation = document.operation(None)
+        return operation is not None and not operation.public
+
     def members(self, document: Document) -> frozenset[str]:
         """See `coercion.members`."""
         operation = document.operation(None)
@@ -111,7 +116,7 @@ class Executor:
         if isinstance(document, str):
             if not document:
                 return _refused(ValidationError("query must not be empty."))
-            document = self._documents.ready(document)
+            document = self._documents.ready(document, anonymous=context.caller is None)
         operation = document.operation(operation_name)
         refusal = _refusal(document, operation, operation_name, context, read_only=read_only)
         if refusal is not None:

@@ -1,29 +1,32 @@
-"""What one document may ask for. Refused before any resolver runs, and before the standard rules look at it.
+"""What one document may ask for. Checked before any of GraphQL's validation rules looks at it, and before any resolver.
 
-The standard limiters expand a fragment again at every spread, which a small document can make exponential. Here each
-fragment is weighed once and its weight is reused, so the whole costs one walk over the document.
+Some limits bound what an operation asks for, others what it costs to find out whether a document is valid: the rules
+compare fields and fragments in pairs, and quote what they reject. Those that can be counted while the text is read are
+checked by `parsing.py`.
+
+The usual depth and alias limiters expand a fragment again at every spread, which a small document can make exponential.
+Here each fragment is weighed once and its weight is reused, so the whole costs one walk.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from graphql import (
-    DirectiveNode,
+    DefinitionNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    NameNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
-    ValidationRule,
-    Visitor,
-    visit,
+    ValueNode,
 )
-from graphql.validation.validate import ValidationAbortedError
 
 TOKENS: Final = 1000
 DEPTH: Final = 10
@@ -32,18 +35,47 @@ INTROSPECTION_DEPTH: Final = 16
 ALIASES: Final = 15
 ROOT_FIELDS: Final = 5
 DIRECTIVES: Final = 50
-# Fields after the expansion of fragments. A standard rule compares them pairwise: twice as many cost four times.
+# Fields after the expansion of fragments.
 FIELDS: Final = 250
-# Characters. graphql-core repeats names in each of up to a hundred errors.
+# Operations and fragments.
+DEFINITIONS: Final = 30
+# Members of one input object. Each that is unknown is an error, which quotes the whole object.
+MEMBERS: Final = 30
+# Fragments as they are used, by name or inline. Each is compared with each.
+SPREADS: Final = 30
+# Whatever becomes a node of the document: names, values, and the brackets that open. Each takes 10 us or more to read
+# and to validate.
+PARTS: Final = 300
+# Characters of one name or number, which errors repeat.
 NAME: Final = 128
+# To say where an error is, graphql-core counts lines from the beginning.
+LINES: Final = 1000
+# Characters in strings that have to be read one by one: those with escapes, and block strings.
+ESCAPED: Final = 2048
 ONCE: Final = "completeConnection"
 
 
-_TOO_MANY_FIELDS: Final = f"The document selects more than {FIELDS} fields at once."
-
-
 @dataclass(frozen=True, slots=True)
-class Weight:
+class Limits:
+    """Those that depend on the caller. `size` is in bytes of UTF-8; None leaves it to the limit for bodies. `scope`
+    ends their messages."""
+
+    tokens: int
+    depth: int
+    size: int | None
+    scope: str = ""
+
+    @property
+    def too_many_tokens(self) -> str:
+        return f"The document has more than {self.tokens} tokens{self.scope}."
+
+
+FULL: Final = Limits(TOKENS, DEPTH, None)
+ANONYMOUS: Final = Limits(100, 5, 6 * 1024, " without a bearer token")
+"""For callers without a bearer token."""
+
+
+class Weight(NamedTuple):
     """What a selection set holds after its fragments are expanded. `root` counts its own fields, by name."""
 
     depth: int = 0
@@ -53,41 +85,40 @@ class Weight:
     root: int = 0
     once: int = 0
 
-    def beside(self, other: Weight) -> Weight:
-        return Weight(
-            max(self.depth, other.depth),
-            max(self.introspection, other.introspection),
-            self.aliases + other.aliases,
-            self.fields + other.fields,
-            self.root + other.root,
-            self.once + other.once,
-        )
+
+_NOTHING: Final = Weight()
 
 
 class Scale:
-    """Weighs the operations of one document."""
+    """Weighs the operations of one document. `members` is the size of the largest input object it has met."""
 
     def __init__(self, document: DocumentNode) -> None:
+        self.members = 0
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._known: dict[str, Weight] = {}
 
     def weigh(self, selections: SelectionSetNode | None) -> Weight:
-        weight = Weight()
-        for node in selections.selections if selections else ():
-            match node:
-                case FieldNode():
-                    weight = weight.beside(self._field(node))
-                case InlineFragmentNode():
-                    weight = weight.beside(self.weigh(node.selection_set))
-                case FragmentSpreadNode():
-                    weight = weight.beside(self._fragment(node.name.value))
-                case _:
-                    pass
-        return weight
+        if selections is None or not selections.selections:
+            return _NOTHING
+        depths, introspections, *counts = zip(*map(self._selection, selections.selections), strict=True)
+        return Weight(max(depths), max(introspections), *map(sum, counts))
+
+    def _selection(self, node: SelectionNode) -> Weight:
+        match node:
+            case FieldNode():
+                return self._field(node)
+            case InlineFragmentNode():
+                return self.weigh(node.selection_set)
+            case FragmentSpreadNode():
+                return self._fragment(node.name.value)
+            case _:
+                return _NOTHING
 
     def _field(self, node: FieldNode) -> Weight:
+        for argument in node.arguments or ():
+            self.measure(argument.value)
         within = self.weigh(node.selection_set)
         introspects = node.name.value.startswith("__")
         return Weight(
@@ -102,68 +133,55 @@ class Scale:
     def _fragment(self, name: str) -> Weight:
         if name not in self._known:
             # A fragment met again within itself weighs nothing: a standard rule refuses the cycle.
-            self._known[name] = Weight()
+            self._known[name] = _NOTHING
             fragment = self._fragments.get(name)
             self._known[name] = self.weigh(fragment.selection_set if fragment else None)
         return self._known[name]
 
+    def measure(self, value: ValueNode) -> None:
+        """Look for input objects in a value."""
+        if isinstance(value, ObjectValueNode):
+            self.members = max(self.members, len(value.fields))
+            for field in value.fields:
+                self.measure(field.value)
+        elif isinstance(value, ListValueNode):
+            for item in value.values:
+                self.measure(item)
 
-class LimitsRule(ValidationRule):
-    """Goes first among the rules and ends the validation when a document is over a limit."""
 
-    def enter_document(self, node: DocumentNode, *_args: Any) -> None:
-        excess = excess_of(node)
-        if excess:
-            raise ValidationAbortedError(excess)
-
-
-def excess_of(document: DocumentNode) -> str | None:
+def excess_of(document: DocumentNode, limits: Limits = FULL) -> str | None:
     """What the document has too much of, or None."""
-    counter = _Counter()
-    visit(document, counter)
-    if counter.directives > DIRECTIVES:
-        return f"The document has more than {DIRECTIVES} directives."
-    if counter.longest_name > NAME:
-        return f"A name has more than {NAME} characters."
     scale = Scale(document)
+    if len(document.definitions) > DEFINITIONS:
+        return f"The document has more than {DEFINITIONS} operations and fragments."
     for node in document.definitions:
-        excess = None
-        if isinstance(node, OperationDefinitionNode):
-            excess = _excess(scale.weigh(node.selection_set))
-        elif isinstance(node, FragmentDefinitionNode):
-            excess = _excess_of_fragment(scale.weigh(node.selection_set))
-        if excess:
-            return excess
+        for count, most, message in _counts(node, scale, limits):
+            if count > most:
+                return message
+    if scale.members > MEMBERS:
+        return f"An input object in the document has more than {MEMBERS} members."
     return None
 
 
-def _excess_of_fragment(weight: Weight) -> str | None:
-    """One that no operation spreads is validated all the same. How deep it stands only an operation can say."""
-    return _TOO_MANY_FIELDS if weight.fields > FIELDS else None
-
-
-def _excess(weight: Weight) -> str | None:
-    for count, most, message in (
-        (weight.depth, DEPTH, f"The operation is deeper than {DEPTH} levels."),
+def _counts(node: DefinitionNode, scale: Scale, limits: Limits) -> list[tuple[int, int, str]]:
+    if isinstance(node, FragmentDefinitionNode):
+        # One that no operation spreads is validated all the same. How deep it stands only an operation can say.
+        return [_fields(scale.weigh(node.selection_set))]
+    if not isinstance(node, OperationDefinitionNode):
+        return []
+    for variable in node.variable_definitions or ():
+        if variable.default_value:
+            scale.measure(variable.default_value)
+    weight = scale.weigh(node.selection_set)
+    return [
+        (weight.depth, limits.depth, f"The operation is deeper than {limits.depth} levels{limits.scope}."),
         (weight.introspection, INTROSPECTION_DEPTH, f"The introspection is deeper than {INTROSPECTION_DEPTH} levels."),
         (weight.aliases, ALIASES, f"The operation has more than {ALIASES} aliases."),
         (weight.root, ROOT_FIELDS, f"The operation has more than {ROOT_FIELDS} root fields."),
-        (weight.fields, FIELDS, _TOO_MANY_FIELDS),
+        _fields(weight),
         (weight.once, 1, f"An operation can have one {ONCE} only."),
-    ):
-        if count > most:
-            return message
-    return None
+    ]
 
 
-class _Counter(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.directives = 0
-        self.longest_name = 0
-
-    def enter_directive(self, _node: DirectiveNode, *_args: Any) -> None:
-        self.directives += 1
-
-    def enter_name(self, node: NameNode, *_args: Any) -> None:
-        self.longest_name = max(self.longest_name, len(node.value))
+def _fields(weight: Weight) -> tuple[int, int, str]:
+    return weight.fields, FIELDS, f"The document selects more than {FIELDS} fields at once."

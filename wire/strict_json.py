@@ -28,6 +28,8 @@ _LONGEST_INT: Final = 4000
 # at twice.
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class MalformedJSON(ValueError):
     """The bytes are not strict JSON. The message says what is wrong and never quotes the input."""
@@ -161,7 +163,7 @@ def _refuse_unstorable(value: object) -> None:
 def _refuse_unstorable_text(text: str) -> None:
     if "\x00" in text:
         raise MalformedJSON("has a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _SURROGATE.search(text):
         raise MalformedJSON("has a lone surrogate")
 
 

@@ -7,10 +7,26 @@ import time
 import httpx
 import pytest
 from graphql import get_introspection_query, parse
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schema.limits import ALIASES, DEPTH, DIRECTIVES, FIELDS, ROOT_FIELDS, TOKENS, excess_of
+from schema.execution import Executor
+from schema.limits import (
+    ALIASES,
+    DEFINITIONS,
+    DEPTH,
+    DIRECTIVES,
+    ESCAPED,
+    FIELDS,
+    LINES,
+    MEMBERS,
+    NAME,
+    PARTS,
+    ROOT_FIELDS,
+    SPREADS,
+    TOKENS,
+    excess_of,
+)
 from tests.conftest import Person
 from tests.interfaces import bearer
 from tests.processes import Process
@@ -29,11 +45,40 @@ def directives(count: int) -> str:
 
 
 def tokens(count: int) -> str:
-    """Spread and fragment are nine tokens for one field; `{ providers {` and `} }` are five."""
-    fragments, fields = divmod(count - 5, 9)
-    spreads = " ".join(f"...F{number}" for number in range(fragments))
-    definitions = " ".join(f"fragment F{number} on Provider {{ slug }}" for number in range(fragments))
-    return f"{{ providers {{ {spreads} {'slug ' * fields} }} }} {definitions}"
+    """A comment is a token, and `{ providers { slug } }` six."""
+    return "{ providers { slug } }" + "\n#" * (count - 6)
+
+
+def parts(count: int) -> str:
+    """`{ providers {` are three."""
+    return "{ providers { " + "slug " * (count - 3) + "} }"
+
+
+def spreads(count: int) -> str:
+    return "{ providers { " + "... { slug } " * (count - 1) + "...F } } fragment F on Provider { id }"
+
+
+def definitions(count: int) -> str:
+    return "{ ...F0 } " + " ".join(
+        f"fragment F{number} on Query {{ {f'...F{number + 1}' if number < count - 2 else '__typename'} }}"
+        for number in range(count - 1)
+    )
+
+
+def lines(count: int) -> str:
+    return "\n" * (count - 1) + "{ __typename }"
+
+
+def name(length: int) -> str:
+    return "query %s { __typename }" % ("x" * length)
+
+
+def escaped(length: int) -> str:
+    return '{ provider(slug: "%s") { slug } }' % ("\\n" + "x" * (length - 3))
+
+
+def block_string(length: int) -> str:
+    return '{ provider(slug: """%s""") { slug } }' % ("x" * (length - 3))
 
 
 def fields(count: int) -> str:
@@ -63,8 +108,27 @@ def fragments(count: int) -> str:
         (tokens(TOKENS), tokens(TOKENS + 1)),
         (fields(FIELDS), fields(FIELDS + 1)),
         (completions(1), completions(2)),
+        (spreads(SPREADS), spreads(SPREADS + 1)),
+        (definitions(DEFINITIONS), definitions(DEFINITIONS + 1)),
+        (lines(LINES), lines(LINES + 1)),
+        (name(NAME), name(NAME + 1)),
+        (escaped(ESCAPED), escaped(ESCAPED + 1)),
+        (block_string(ESCAPED), block_string(ESCAPED + 1)),
     ],
-    ids=["aliases", "root fields", "directives", "tokens", "fields", "one completion"],
+    ids=[
+        "aliases",
+        "root fields",
+        "directives",
+        "tokens",
+        "fields",
+        "one completion",
+        "spreads",
+        "definitions",
+        "lines",
+        "names",
+        "escapes",
+        "block strings",
+    ],
 )
 async def test_one_more_is_refused(
     client: httpx.AsyncClient, gateway: Process, someone: Person, fits: str, exceeds: str
@@ -80,6 +144,31 @@ async def test_one_more_is_refused(
     assert await codes(exceeds) == {"VALIDATION_ERROR"}
 
 
+def _refusal(document: str) -> str | None:
+    errors = Executor(explore=False).read(document).errors
+    return errors[0].message if errors else None
+
+
+def test_the_parts_of_a_document() -> None:
+    """More than a selection may have, so those that fit are refused for another reason."""
+    assert _refusal(parts(PARTS)) == f"The document selects more than {FIELDS} fields at once."
+    assert _refusal(parts(PARTS + 1)) == f"The document has more than {PARTS} names, values and opening brackets."
+
+
+def test_the_members_of_an_input_object() -> None:
+    def members(count: int) -> str:
+        literal = " ".join(f"k{number}: 1" for number in range(count))
+        return "mutation { authorizeConnection(input: {%s}) { url } }" % literal
+
+    assert "required field" in (_refusal(members(MEMBERS)) or "")
+    assert _refusal(members(MEMBERS + 1)) == f"An input object in the document has more than {MEMBERS} members."
+
+
+def test_the_digits_of_a_number() -> None:
+    assert "1" * NAME not in (_refusal("{ a(b: %s) }" % ("1" * NAME)) or "")
+    assert _refusal("{ a(b: %s) }" % ("1" * (NAME + 1))) == f"A number has more than {NAME} characters."
+
+
 def test_depth() -> None:
     def nested(levels: int) -> str:
         return "{ " + "a { " * (levels - 1) + "b" + " }" * levels
@@ -88,16 +177,21 @@ def test_depth() -> None:
     assert excess_of(parse(nested(DEPTH + 1))) == f"The operation is deeper than {DEPTH} levels."
 
 
-async def test_fragments_that_reference_fragments_cost_nothing(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_fragments_that_reference_fragments_cost_nothing(
+    client: httpx.AsyncClient, gateway: Process, someone: Person
+) -> None:
+    many = DEFINITIONS - 2
     taken: list[float] = []
     # The best of some: other threads of this process, and the collection of its garbage, count in.
     for _ in range(5):
         began = time.process_time()
-        assert excess_of(parse(fragments(60))) == f"The document selects more than {FIELDS} fields at once."
+        assert excess_of(parse(fragments(many))) == f"The document selects more than {FIELDS} fields at once."
         taken.append(time.process_time() - began)
     assert min(taken) < 0.1
-    response = await client.post(f"{gateway.origin}/graphql", json={"query": fragments(60)})
-    assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
+    # No more of them than may be spread.
+    few = {"query": fragments(SPREADS // 2 - 1)}
+    response = await client.post(f"{gateway.origin}/graphql", json=few, headers=bearer(someone.token))
+    assert "more than 250 fields" in response.json()["errors"][0]["message"]
     assert response.elapsed.total_seconds() < 1
 
 
@@ -121,6 +215,7 @@ selection: st.SearchStrategy[str] = st.deferred(
 )
 
 
+@settings(deadline=None)
 @given(roots=st.lists(selection, min_size=1, max_size=6), fragment=selection)
 def test_weights_are_those_of_the_expanded_document(roots: list[str], fragment: str) -> None:
     """The memoised walk says the same of a document as of the one with its fragment written out."""

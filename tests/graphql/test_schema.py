@@ -9,10 +9,11 @@ import pytest
 from graphql import parse, validate
 
 from providers.catalogue import read_catalogue
+from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError
 from rest.routes import ROUTES, RestRoute
-from schema.documents import CACHED, LONGEST
+from schema.documents import CACHED, CACHED_ANONYMOUS, LONGEST
 from schema.execution import Executor
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,10 @@ def test_no_operation_is_left_over() -> None:
     assert files == {route.operation for route in ROUTES}
 
 
-def _context() -> Context:
+ALICE = Caller("alice", "app", frozenset())
+
+
+def _context(caller: Caller | None = ALICE) -> Context:
     """Just what the public fields look at: the catalogue."""
     nothing: Any = None
     resources = Resources(
@@ -44,7 +48,7 @@ def _context() -> Context:
         provider_timeout=1,
         flights=nothing,
     )
-    return Context(resources, caller=None, request_id="test")
+    return Context(resources, caller=caller, request_id="test")
 
 
 async def test_a_document_is_parsed_and_validated_once() -> None:
@@ -69,6 +73,26 @@ async def test_what_is_remembered_is_bounded() -> None:
     assert executor._documents._remembered.cache_info().currsize == CACHED
 
 
+async def test_those_without_a_token_push_nothing_out() -> None:
+    executor = Executor(explore=False)
+    ours = "query Ours { providers { slug } }"
+    await executor.run(ours, None, _context())
+    for number in range(CACHED * 2):
+        await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context(caller=None))
+    assert executor._documents._remembered_anonymous.cache_info().currsize == CACHED_ANONYMOUS
+    await executor.run(ours, None, _context())
+    assert executor._documents._remembered.cache_info().hits == 1
+
+
+@pytest.mark.parametrize("document", ["{", "{ nothing }", "{ providers { slug slug: name } }"])
+async def test_what_is_wrong_is_not_remembered(document: str) -> None:
+    executor = Executor(explore=False)
+    for caller in (ALICE, None):
+        assert (await executor.run(document, None, _context(caller))).problem is not None
+    assert executor._documents._remembered.cache_info().currsize == 0
+    assert executor._documents._remembered_anonymous.cache_info().currsize == 0
+
+
 async def test_what_is_long_is_not_remembered() -> None:
     executor = Executor(explore=False)
     assert (await executor.run("{ providers { slug } } #" + "x" * LONGEST, None, _context())).problem is None
@@ -78,7 +102,7 @@ async def test_what_is_long_is_not_remembered() -> None:
 def test_operations_with_fragments_in_common_have_no_plans() -> None:
     """Each would repeat them, so that a small text could fill the memory."""
     fields = "".join(f" a{number}: slug" for number in range(10))
-    several = "".join(f" query q{number} {{ ...F }}" for number in range(60))
+    several = "".join(f" query q{number} {{ ...F }}" for number in range(20))
     document = Executor(explore=False).read(f"fragment F on Query {{ providers {{ {fields} }} }} {several}")
     assert not document.errors
     assert {operation.plan for operation in document.operations.values()} == {None}

@@ -1,0 +1,224 @@
+"""Validation by graphql-core's own rules, at about half the cost of its `validate`.
+
+`validate` dispatches every node to every rule through visitors that could also edit the document, and visits each
+operation again for its variables. The rules need none of that: here each node goes to those rules only that have a
+method for its kind. The errors are the same, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from operator import is_
+from typing import Any, Final, cast
+
+from graphql import (
+    SKIP,
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    TypeInfo,
+    ValidationContext,
+    Visitor,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from graphql.validation.validate import ValidationAbortedError, query_document_keys_to_validate
+from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
+
+ERRORS: Final = 5
+"""Errors after which validation stops. Whoever mends those finds the next ones."""
+
+# What graphql-core counts while it compares fields of the same name with each other; a pair of fields counts two. Its
+# own bound of 500,000 takes 70 ms.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 5_000
+
+_Hook = Callable[..., Any]
+_Hooks = tuple[_Hook | None, _Hook | None, list[tuple[int, _Hook]], list[tuple[int, _Hook]]]
+"""What to do with nodes of a kind: type information when it comes and goes, and the rules by their index."""
+
+
+def validate(
+    schema: GraphQLSchema, document: DocumentNode, rules: Sequence[type[ASTValidationRule]], *, suggest: bool
+) -> list[GraphQLError]:
+    """The first errors of the document. `suggest` lets messages say what might have been meant, which takes time."""
+    document = _without_repeats(document)
+    errors: list[GraphQLError] = []
+
+    def on_error(error: GraphQLError) -> None:
+        if len(errors) >= ERRORS:
+            raise ValidationAbortedError(f"There are more than {ERRORS} errors.")
+        errors.append(error)
+
+    type_info = TypeInfo(schema)
+    context = _Context(schema, document, type_info, on_error, hide_suggestions=not suggest)
+    try:
+        _Walk(type_info, [rule(context) for rule in rules]).visit(document)
+    except ValidationAbortedError as error:
+        # Without the frames that it came through, which would live as long as it does.
+        error.__context__ = None
+        errors.append(error.with_traceback(None))
+    return errors
+
+
+def _without_repeats(document: DocumentNode) -> DocumentNode:
+    """The document without fields that stand again, as they are, among the same selections: they can't be less valid
+    than the first, but each is compared with each."""
+    definitions = tuple(_once_each(node) for node in document.definitions)
+    return _changed(document, "definitions", document.definitions, definitions)
+
+
+def _once_each(node: Any) -> Any:
+    selections = getattr(node, "selection_set", None)
+    if selections is None:
+        return node
+    seen: set[str] = set()
+    kept: list[Any] = []
+    for selection in selections.selections:
+        plain = isinstance(selection, FieldNode) and not (
+            selection.alias or selection.arguments or selection.directives or selection.selection_set
+        )
+        if not plain:
+            kept.append(_once_each(selection))
+        elif selection.name.value not in seen:
+            seen.add(selection.name.value)
+            kept.append(selection)
+    lean = _changed(selections, "selections", selections.selections, tuple(kept))
+    return node if lean is selections else replace(node, selection_set=lean)
+
+
+def _changed(node: Any, key: str, before: Sequence[Any], after: Sequence[Any]) -> Any:
+    """The node, or a copy of it where something in it was changed."""
+    same = len(before) == len(after) and all(map(is_, before, after))
+    return node if same else replace(node, **{key: after})
+
+
+@lru_cache(maxsize=256)
+def _methods(visitors: tuple[type[Visitor], ...], phase: str, kind: str) -> list[tuple[int, str]]:
+    """Which of the visitors have something to do when a node of that kind is entered or left: their indices, and the
+    names of their methods."""
+    named = [(index, name) for index in range(len(visitors)) for name in (f"{phase}_{kind}", phase)]
+    found = {index: name for index, name in reversed(named) if hasattr(visitors[index], name)}
+    return sorted(found.items())
+
+
+class _Walk:
+    """One walk over a document with all rules. What rules may do beside reporting is to skip what is in a node."""
+
+    def __init__(self, type_info: TypeInfo, visitors: Sequence[Visitor]) -> None:
+        self._type_info = type_info
+        self._visitors = visitors
+        self._kinds = tuple(type(visitor) for visitor in visitors)
+        self._skipping: list[Any] = [None] * len(visitors)
+        self._hooks: dict[str, _Hooks] = {}
+        self._ancestors: list[Any] = []
+        self._path: list[Any] = []
+
+    def visit(self, node: Node, key: Any = None, parent: Any = None) -> None:
+        come, go, enters, leaves = self._hooks.get(node.kind) or self._hooks_of(node.kind)
+        if come:
+            come(node)
+        skipped = self._enter(enters, node, key, parent)
+        self._children(node, parent)
+        for index, leave in leaves:
+            if self._skipping[index] is None:
+                leave(node, key, parent, self._path, self._ancestors)
+        for index in skipped:
+            self._skipping[index] = None
+        if go:
+            go()
+
+    def _enter(self, enters: list[tuple[int, _Hook]], node: Node, key: Any, parent: Any) -> list[int]:
+        """Returns which rules skip what is in the node."""
+        skipped: list[int] = []
+        for index, enter in enters:
+            if self._skipping[index] is None and enter(node, key, parent, self._path, self._ancestors) is SKIP:
+                self._skipping[index] = node
+                skipped.append(index)
+        return skipped
+
+    def _children(self, node: Node, parent: Any) -> None:
+        ancestors, path = self._ancestors, self._path
+        if parent is not None:
+            ancestors.append(parent)
+        for key in query_document_keys_to_validate.get(node.kind, ()):
+            child = getattr(node, key, None)
+            if not child:
+                continue
+            path.append(key)
+            if isinstance(child, tuple):
+                ancestors.append(node)
+                nodes = cast("tuple[Node, ...]", child)
+                for index, item in enumerate(nodes):
+                    path.append(index)
+                    self.visit(item, index, nodes)
+                    path.pop()
+                ancestors.pop()
+            else:
+                self.visit(child, key, node)
+            path.pop()
+        if parent is not None:
+            ancestors.pop()
+
+    def _hooks_of(self, kind: str) -> _Hooks:
+        self._hooks[kind] = found = (
+            getattr(self._type_info, f"enter_{kind}", None),
+            getattr(self._type_info, f"leave_{kind}", None),
+            self._bound("enter", kind),
+            self._bound("leave", kind),
+        )
+        return found
+
+    def _bound(self, phase: str, kind: str) -> list[tuple[int, _Hook]]:
+        methods = _methods(self._kinds, phase, kind)
+        return [(index, getattr(self._visitors[index], name)) for index, name in methods]
+
+
+class _Context(ValidationContext):
+    """graphql-core's, which keeps what it found under nodes, and hashes all that is in them for every look-up."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._usages: dict[int, list[VariableUsage]] = {}
+        self._all_usages: dict[int, list[VariableUsage]] = {}
+        self._spreads: dict[int, list[FragmentSpreadNode]] = {}
+
+    def get_variable_usages(self, node: Any) -> list[VariableUsage]:
+        found = self._usages.get(id(node))
+        if found is None:
+            fragment = node if isinstance(node, FragmentDefinitionNode) else None
+            visitor = VariableUsageVisitor(self._type_info, fragment)
+            # A definition that writes no `$` has no variables.
+            if node.loc is None or "$" in node.loc.source.body[node.loc.start : node.loc.end]:
+                _Walk(self._type_info, [visitor]).visit(node)
+            found = self._usages[id(node)] = visitor.usages
+        return found
+
+    def get_recursive_variable_usages(self, operation: OperationDefinitionNode) -> list[VariableUsage]:
+        found = self._all_usages.get(id(operation))
+        if found is None:
+            found = list(self.get_variable_usages(operation))
+            for fragment in self.get_recursively_referenced_fragments(operation):
+                found += self.get_variable_usages(fragment)
+            self._all_usages[id(operation)] = found
+        return found
+
+    def get_fragment_spreads(self, node: SelectionSetNode) -> list[FragmentSpreadNode]:
+        found = self._spreads.get(id(node))
+        if found is None:
+            found = self._spreads[id(node)] = []
+            waiting = [node]
+            while waiting:
+                for selection in waiting.pop().selections:
+                    if isinstance(selection, FragmentSpreadNode):
+                        found.append(selection)
+                    elif (within := cast("Any", selection).selection_set) is not None:
+                        waiting.append(within)
+        return found
