@@ -46,6 +46,14 @@ class UnsupportedMediaType(Problem):
     default = "Send the body as application/json in UTF-8."
 
 
+class PersistedQueryNotSupported(Problem):
+    """Asked for by its hash only (Apollo's automatic persisted queries). Clients know this answer by the message, which
+    is Apollo Server's, and send the whole document then."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    default = "PersistedQueryNotSupported"
+
+
 STATUS: Final = {
     "VALIDATION_ERROR": 400,
     "INVALID_STATE": 400,
@@ -69,4 +77,6 @@ STATUS: Final = {
     "PROVIDER_MISCONFIGURED": 500,
     "INTERNAL_ERROR": 500,
     "SERVICE_UNAVAILABLE": 503,
+    # As Apollo Server has it. Some clients look for no message in an answer with another status.
+    "PERSISTED_QUERY_NOT_SUPPORTED": 200,
 }

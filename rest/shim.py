@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from resolvers.context import Context
-from resolvers.errors import InternalError, Problem
+from resolvers.errors import InternalError, Problem, Unauthenticated
 from rest.answers import answer, problem_answer
 from rest.routes import ROUTES, RestRoute
 from schema.execution import Executor
@@ -32,6 +32,7 @@ class RestEndpoint:
         self._open_context = open_context
         self._document = executor.read(row.document)
         self._members = executor.members(self._document)
+        self._wants_caller = executor.wants_caller(self._document)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answered = await self._answer(Request(scope, receive))
@@ -41,6 +42,9 @@ class RestEndpoint:
         row = self._row
         try:
             context = await self._open_context(request)
+            if self._wants_caller and context.caller is None:
+                # Before anything of the request is read. The schema would say the same.
+                raise Unauthenticated
             variables = await row.variables(request, self._members)
             outcome = await self._executor.run(self._document, variables, context)
         except Problem as problem:

@@ -43,10 +43,9 @@ class Rate:
     def spend(self, caller: Caller | None, operations: int = 1) -> None:
         """Count operations of a caller. Raises RateLimited, which costs the caller nothing further.
 
-        Those without a caller count for nobody: they are Admission's business and a proxy's.
+        All who come without a bearer token are one caller: they have nothing that tells them apart, since any number of
+        addresses may be one attacker's, or one address everybody's proxy.
         """
-        if caller is None:
-            return
         seconds = self.wait(_name(caller), operations)
         if seconds:
             log.info("caller.limited", seconds=seconds)
@@ -97,6 +96,8 @@ def read_rate(text: str) -> Rate:
     return Rate(int(found[1]), _SECONDS[found[2]])
 
 
-def _name(caller: Caller) -> str:
+def _name(caller: Caller | None) -> str:
     """A user and an app may have the same name."""
+    if caller is None:
+        return "anonymous"
     return f"app {caller.client_id}" if caller.user is None else f"user {caller.user}"

@@ -134,6 +134,42 @@ async def test_queries_by_get(client: httpx.AsyncClient, url: str) -> None:
     assert (await client.get(f"{url}?query={{a}}&query={{b}}")).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query", ["variables=&operationName=&extensions=", "variables&operationName&extensions", "operationName=&variables"]
+)
+async def test_what_is_empty_in_a_get_is_absent(client: httpx.AsyncClient, url: str, query: str) -> None:
+    for accept in (JSON, GRAPHQL):
+        response = await client.get(f"{url}?query={{__typename}}&{query}", headers={"Accept": accept})
+        assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+    assert (await client.get(f"{url}?query=&{query}")).status_code == 400
+    assert (await client.get(f"{url}?query={{__typename}}&variables=&{query}&variables={{}}")).status_code == 400
+
+
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL, f"{GRAPHQL},{JSON};q=0.9"])
+async def test_a_hash_without_a_document(client: httpx.AsyncClient, url: str, accept: str, someone: Person) -> None:
+    """What makes Apollo Client and urql send the whole document, and no hash any more."""
+    headers = bearer(someone.token) | {"Accept": accept}
+    by_get = {"operationName": "Q", "variables": "{}", "extensions": json.dumps(HASH)}
+    answers = [
+        await client.post(url, json={"operationName": "Q", "variables": {}, "extensions": HASH}, headers=headers),
+        await client.post(url, json={"query": None, "extensions": HASH}, headers=headers),
+        await client.get(url, params=by_get, headers=headers),
+        await client.get(url, params=by_get | {"query": ""}, headers=headers),
+    ]
+    code = {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
+    for answer in answers:
+        assert answer.status_code == 200
+        assert answer.json() == {"errors": [{"message": "PersistedQueryNotSupported", "extensions": code}]}
+
+
+async def test_a_hash_beside_a_document_is_ignored(client: httpx.AsyncClient, url: str) -> None:
+    answer = await client.post(url, json={"query": "{ __typename }", "extensions": HASH})
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
 async def test_no_mutation_by_get(client: httpx.AsyncClient, url: str, someone: Person) -> None:
     mutation = (
         'mutation { authorizeConnection(input: {provider: "oura", redirectUri: "https://app.example/"}) { state } }'

@@ -166,6 +166,23 @@ async def test_a_caller_who_asks_for_too_much(api: Interface, narrow: Process) -
     assert person.id not in narrow.said
 
 
+async def test_all_without_a_token_share_one_rate(api: Interface, crowd: httpx.AsyncClient, narrow: Process) -> None:
+    """20 a minute for all of them, by whichever interface. Callers with a token, pages and probes are not concerned."""
+    answers = [await api.connections(None, userId="anybody") for _ in range(25)]
+    assert {answer.code for answer in answers} <= {"UNAUTHENTICATED", "RATE_LIMITED"}
+    refused = [answer for answer in answers if answer.code == "RATE_LIMITED"]
+    assert len(refused) >= 4
+    for answer in refused:
+        assert answer.status == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    public = await crowd.post(f"{narrow.origin}/graphql", json={"query": "{ providers { slug } }"})
+    assert (public.status_code, public.json()["errors"][0]["extensions"]["code"]) == (429, "RATE_LIMITED")
+    for path in ("/livez", "/readyz", "/openapi.json", "/"):
+        assert (await crowd.get(f"{narrow.origin}{path}")).status_code == 200
+    person = people(1)[0]
+    assert (await api.connections(person.token, userId=person.id)).code is None
+
+
 async def test_a_limited_callback_is_not_spent(api: Interface, sandbox: Sandbox) -> None:
     person, callback = await due(api, sandbox, people(1)[0])
     while (await api.connections(person.token, userId=person.id)).code is None:

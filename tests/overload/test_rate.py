@@ -107,17 +107,22 @@ def test_a_user_and_an_app_of_the_same_name_are_two() -> None:
         assert refusal.value.retry_after == 3600
 
 
-def test_who_has_no_token_is_not_counted() -> None:
-    rate = Rate(1, 3600)
-    for _ in range(10):
+def test_all_who_have_no_token_are_one_caller() -> None:
+    rate = Rate(2, 3600)
+    for _ in range(2):
         rate.spend(None)
-    rate.spend(ALICE)
+    with pytest.raises(RateLimited) as refusal:
+        rate.spend(None)
+    assert refusal.value.retry_after == 1800
+    for caller in (ALICE, Caller("anonymous", "app", frozenset()), Caller(None, "anonymous", frozenset())):
+        rate.spend(caller)
 
 
 def test_off() -> None:
     rate = read_rate("off")
     for _ in range(10_000):
         rate.spend(ALICE)
+        rate.spend(None)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5/second", 1), ("5/minute", 12), ("5 / hour", 720)])
