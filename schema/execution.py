@@ -126,10 +126,13 @@ class Executor:
         variables = variables or {}
         prepared = operation.plan and operation.plan.prepared(variables)
         if operation.plan is None or prepared is None:
+            # In front of graphql-core, which looks for what was meant by each of the members that it doesn't know.
+            if sentences := list(complaints(self.graphql, operation.node, variables)):
+                return self._told(Outcome(None, [Failure(ValidationError(text)) for text in sentences], executed=False))
             result = await self._executed(document.ast, operation_name, variables, context)
         else:
             result = await operation.plan.run(prepared, context)
-        return self._outcome(result, operation, variables)
+        return self._outcome(result)
 
     async def _executed(
         self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
@@ -138,7 +141,7 @@ class Executor:
         result = execute(self.graphql, ast, context_value=context, variable_values=dict(variables), operation_name=name)
         return await result if isawaitable(result) else result
 
-    def _outcome(self, result: Any, operation: Operation, variables: Mapping[str, Any]) -> Outcome:
+    def _outcome(self, result: Any) -> Outcome:
         if not isinstance(result, ExecutionResult):
             return _refused(ValidationError("Incremental delivery is not supported here."))
         if not result.errors:
@@ -146,9 +149,6 @@ class Executor:
         failures = [self._failure(error) for error in result.errors]
         if result.data is not None or any(error.path for error in result.errors):
             return self._told(Outcome(result.data, failures))
-        if all(_is_about_variables(error) for error in result.errors):
-            sentences = complaints(self.graphql, operation.node, variables)
-            failures = [Failure(ValidationError(sentence)) for sentence in sentences] or failures
         return self._told(Outcome(None, failures, executed=False))
 
     def _failure(self, error: GraphQLError) -> Failure:
@@ -199,10 +199,6 @@ def _over_the_rate(context: Context, operation: Operation) -> Problem | None:
     except RateLimited as refusal:
         return refusal
     return None
-
-
-def _is_about_variables(error: GraphQLError) -> bool:
-    return error.message.startswith("Variable ") and " has invalid " in error.message
 
 
 def _refused(problem: Problem) -> Outcome:

@@ -38,7 +38,7 @@ ERRORS: Final = 5
 
 # What graphql-core counts while it compares fields of the same name with each other; a pair of fields counts two. Its
 # own bound of 500,000 takes 70 ms.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 5_000
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 3_000
 
 _Hook = Callable[..., Any]
 _Hooks = tuple[_Hook | None, _Hook | None, list[tuple[int, _Hook]], list[tuple[int, _Hook]]]

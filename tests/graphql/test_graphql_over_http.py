@@ -226,6 +226,24 @@ async def test_one_failed_field_leaves_the_others(client: httpx.AsyncClient, url
     assert response.json()["errors"][0]["path"] == ["provider"]
 
 
+async def test_many_unknown_members_of_a_variable_are_one_error(
+    client: httpx.AsyncClient, url: str, someone: Person
+) -> None:
+    query = "mutation($input: AuthorizeConnectionInput!) { authorizeConnection(input: $input) { url } }"
+    given = {f"redirectUr{number}": 1 for number in range(1900)} | {"provider": "x", "redirectUri": "x"}
+    answer = await client.post(
+        url, json={"query": query, "variables": {"input": given}}, headers=bearer(someone.token) | {"Accept": GRAPHQL}
+    )
+    assert answer.status_code == 400
+    assert [error["message"] for error in answer.json()["errors"]] == [
+        "input has a member that AuthorizeConnectionInput does not have."
+    ]
+    far_more = {f"redirectUr{number}": 1 for number in range(2001)}
+    for body in ({"query": query, "variables": far_more}, {"query": query, "variables": {"a": [{}] * 2001}}):
+        answer = await client.post(url, json=body, headers=bearer(someone.token))
+        assert answer.json()["errors"][0]["message"] == "The body has too many members and items."
+
+
 async def test_no_websocket(client: httpx.AsyncClient, url: str) -> None:
     upgrade = {
         "Connection": "Upgrade",
