@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -19,24 +20,35 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from providers.credentials import Credentials, environment_name, read_credentials
+from providers.nearest_key import unknown_key
 from providers.provider import Provider
 from providers.urls import Terms
 
-__all__ = ["Catalogue", "CatalogueError", "Credentials", "Provider", "read_catalogue", "read_credentials"]
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "Credentials",
+    "Provider",
+    "passed_over",
+    "read_catalogue",
+    "read_credentials",
+]
 
 Catalogue = Mapping[str, Provider]
 """Provider by slug, in the order of the slugs. Can't be changed."""
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
+_OTHER_FORMATS: Final = ("json", "yaml", "yml")
 PRACTICE: Final = "sandbox"
 """Not a provider but our own stand-in for one, on a private address: no part of a public catalogue."""
 
 
 class CatalogueError(Exception):
-    """`problems` are all that was found; each names the file and the key."""
+    """`problems` are all that was found; each names the file and the key. `readable` are the entries without any."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], readable: Catalogue = MappingProxyType({})) -> None:
         self.problems = tuple(problems)
+        self.readable = readable
         super().__init__("\n".join(problems))
 
 
@@ -48,11 +60,11 @@ def read_catalogue(
     `variables` is the environment. Outside `allow_private` URLs must be https and not lead to private addresses, and
     the sandbox is left out. Raises CatalogueError.
     """
-    files = {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+    files = files_of(BUILT_IN)
     if not allow_private:
         files.pop(PRACTICE, None)
     if extra is not None:
-        files |= _files_of(extra)
+        files |= files_of(extra)
     problems: list[str] = []
     entries: dict[str, Provider] = {}
     for slug in sorted(files):
@@ -62,11 +74,34 @@ def read_catalogue(
             problems += found.problems
     problems += _clashes(entries)
     if problems:
-        raise CatalogueError(problems)
+        raise CatalogueError(problems, entries)
     return MappingProxyType(entries)
 
 
-def _files_of(folder: Path) -> dict[str, Path]:
+def passed_over(folder: Path) -> list[str]:
+    """What lies in the operator's folder as if it were an entry but isn't read, and what to do about each.
+
+    Hidden files and other documents, such as a README, are nobody's mistake.
+    """
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    return [f"{name}: is not read: {hint}" for name in names if (hint := _hint(name))]
+
+
+def _hint(name: str) -> str | None:
+    stem, *endings = name.lower().split(".")
+    if not stem or not endings or name.endswith(".toml"):
+        return None
+    if any(ending.startswith("toml") for ending in endings):
+        # Written in capitals, or a copy that an editor or an upgrade left.
+        return f"the name of an entry ends in .toml: rename it to {stem}.toml, or move it elsewhere"
+    ending = endings[-1]
+    if ending in _OTHER_FORMATS or sorted(ending) == sorted("toml") or get_close_matches(ending, ["toml"], cutoff=0.8):
+        return f"an entry is a TOML file: rename it to {stem}.toml"
+    return None
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """The entries' files by the slug that their names promise. Raises CatalogueError."""
     if not folder.is_dir():
         raise CatalogueError([f"{folder}: is not a folder"])
     return {path.stem: path for path in folder.glob("*.toml") if not path.name.startswith(".")}
@@ -123,7 +158,7 @@ def _told(error: ErrorDetails, table: tuple[str, ...]) -> str:
         case "missing":
             problem = "is missing"
         case "extra_forbidden":
-            problem = "is not a key of this format"
+            problem = f"is not a key of this format: {unknown_key(Provider, error['loc'])}"
         case "literal_error":
             problem = f"must be one of {context['expected']}"
         case "string_pattern_mismatch":

@@ -217,7 +217,10 @@ class Provider(_Table):
     @classmethod
     def _as_the_file(cls, slug: str, info: ValidationInfo[Terms]) -> str:
         if slug != info.context.slug:
-            raise ValueError("must be the name of the file without .toml")
+            raise ValueError(
+                f"must be the name of the file without .toml: rename the file to {slug}.toml, "
+                f'or write slug = "{info.context.slug}"'
+            )
         return slug
 
     @cached_property

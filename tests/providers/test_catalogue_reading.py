@@ -12,6 +12,7 @@ from providers.catalogue import (
     CatalogueError,
     Credentials,
     Provider,
+    passed_over,
     read_catalogue,
     read_credentials,
 )
@@ -119,7 +120,7 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
     assert found[:3] == (
         "acme.toml: name: is missing",
         "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none'",
-        "acme.toml: token.expiry: is not a key of this format",
+        "acme.toml: token.expiry: is not a key of this format: did you mean expires?",
     )
     assert found[3].startswith("zeta.toml: is not TOML: ")
     assert len(found) == 4
@@ -209,6 +210,56 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("table", "key", "hint"),
+    [
+        ("[token]", "accounts = 'id'", "did you mean account?"),
+        ("[token]", "Auth = 'none'", "did you mean auth?"),
+        ("[token]", "succes = {}", "did you mean success?"),
+        ("[authorize]", "scope_seperator = ','", "did you mean scope_separator?"),
+        ("[authorize]", "auth = 'none'", "it belongs in [token] or in [revoke]"),
+        ("[token]", "pkce = 'none'", "it belongs in [authorize]"),
+        ("[token]", "slug = 'acme'", "it belongs at the top of the file, above all tables"),
+    ],
+)
+def test_a_key_that_there_is_not(tmp_path: Path, table: str, key: str, hint: str) -> None:
+    place = f"{table.strip('[]')}.{key.partition(' ')[0]}"
+    assert problems(tmp_path, SMALL.replace(table, f"{table}\n{key}")) == (
+        f"acme.toml: {place}: is not a key of this format: {hint}",
+    )
+
+
+def test_a_key_that_is_like_none(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, SMALL + "[account]\nurl = 'https://acme.example/me'\nfield = 'id'\nxyz = 1\n")
+    assert found == "acme.toml: account.xyz: is not a key of this format: the keys here are url, field"
+    (found,) = problems(tmp_path, SMALL.replace("[token]", "[token]\nsuccess = {field = 'a', equals = 0, equal = 1}"))
+    assert found == "acme.toml: token.success.equal: is not a key of this format: did you mean equals?"
+    found, missing = problems(tmp_path, SMALL.replace("[token]", "[tokens]"))
+    assert found == "acme.toml: token: is missing"
+    assert missing == "acme.toml: tokens: is not a key of this format: did you mean token?"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("acme.tml", "an entry is a TOML file: rename it to acme.toml"),
+        ("acme.tom", "an entry is a TOML file: rename it to acme.toml"),
+        ("acme.tmol", "an entry is a TOML file: rename it to acme.toml"),
+        ("acme.yaml", "an entry is a TOML file: rename it to acme.toml"),
+        ("acme.json", "an entry is a TOML file: rename it to acme.toml"),
+        ("Acme.TOML", "the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere"),
+        ("acme.toml.bak", "the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere"),
+        ("acme.toml~", "the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere"),
+        ("acme.toml.txt", "the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere"),
+    ],
+)
+def test_a_file_that_is_passed_over(tmp_path: Path, name: str, hint: str) -> None:
+    for other in ("README.md", ".acme.toml.swp", "._acme.toml", "index.html", "LICENSE", "oura.toml"):
+        (tmp_path / other).touch()
+    (tmp_path / name).touch()
+    assert passed_over(tmp_path) == [f"{name}: is not read: {hint}"]
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "localhost",
@@ -280,7 +331,10 @@ def test_the_sandbox_runs_elsewhere() -> None:
 
 def test_two_files_for_one_slug(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text(SMALL, "utf-8")
-    assert problems(tmp_path, SMALL) == ("other.toml: slug: must be the name of the file without .toml",)
+    assert problems(tmp_path, SMALL) == (
+        "other.toml: slug: must be the name of the file without .toml: "
+        'rename the file to acme.toml, or write slug = "other"',
+    )
 
 
 def test_two_slugs_with_the_same_variables(tmp_path: Path) -> None:
