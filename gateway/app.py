@@ -68,7 +68,7 @@ class Gateway:
             with away_in(request.scope)():
                 caller = None if token is None else await self.verifier.verify(token)
         except InvalidToken as refusal:
-            log.info("bearer.refused", reason=refusal.reason)
+            log.info("bearer.refused", reason=refusal.reason, client=refusal.client_id)
             raise
         self.rate.spend(caller)
         request_id = request.scope["state"]["request_id"]
@@ -104,6 +104,9 @@ class Gateway:
             auth=self.settings.auth,
             database=named(url),
             providers=sorted(self.registrations),
+            services=[
+                f"{client}={','.join(sorted(scopes))}" for client, scopes in self.settings.service_clients.items()
+            ],
             version=version("tendon"),
         )
         if not self.settings.dev and "database_url" not in self.settings.model_fields_set:

@@ -10,9 +10,11 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from gateway.overload.rate import Rate, read_rate
+from gateway.service_clients import ServiceClients, read_service_clients
 from models.engine import Limits, configuration
 from models.vault import VaultError, read_keys
 from resolvers.redirects import RedirectAllowList
+from wire import uri
 
 DOTENV: Final = ".env"
 _HOME: Final = Path(".tendon")
@@ -95,6 +97,7 @@ class Settings(SandboxSettings, DatabaseSettings):
     jwks_url: str | None = None
     issuer: str | None = None
     audience: str | None = None
+    services: str = ""
     vault_keys: SecretStr | None = None
     provider_timeout: float = 10
     database_pool: int = 10
@@ -104,6 +107,19 @@ class Settings(SandboxSettings, DatabaseSettings):
     concurrency: int = 32
     rate_limit: str | None = None
     keep_alive: int = 75
+
+    @field_validator("introspection_url", "jwks_url")
+    @classmethod
+    def _endpoint(cls, url: str | None) -> str | None:
+        if url is not None and not (uri.is_absolute(url) and uri.is_web(url)):
+            raise ValueError("must be an http or https URL without a user name or fragment")
+        return url
+
+    @field_validator("services")
+    @classmethod
+    def _services(cls, services: str) -> str:
+        read_service_clients(services)
+        return services
 
     @field_validator("vault_keys")
     @classmethod
@@ -162,6 +178,10 @@ class Settings(SandboxSettings, DatabaseSettings):
     def rate(self) -> Rate:
         """Each caller's. In dev there is none unless it is set."""
         return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
+
+    @property
+    def service_clients(self) -> ServiceClients:
+        return read_service_clients(self.services)
 
     @property
     def explorer(self) -> bool:

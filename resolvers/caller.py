@@ -8,15 +8,28 @@ from resolvers.errors import Forbidden, InsufficientScope, Unauthenticated
 
 READ = "read:wearables"
 WRITE = "write:wearables"
+# For services only: a user's token never carries them.
+READ_TOKENS = "read:tokens"
+READ_AUDIT = "read:audit"
+WRITE_ERASURE = "write:erasure"
+ISSUE_SESSIONS = "issue:sessions"
+
+PLATFORM_SCOPES = frozenset({READ, WRITE})
+SERVICE_SCOPES = frozenset({READ_TOKENS, READ_AUDIT, WRITE_ERASURE, ISSUE_SESSIONS})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`user` is the token's subject, None for a service token; `client_id` is the app that holds the token."""
+    """`user` is the token's subject, None for a service; `client_id` is the app that holds the token."""
 
     user: str | None
     client_id: str | None
     scopes: frozenset[str]
+
+    @property
+    def is_service(self) -> bool:
+        """Whether this is a client that TENDON_SERVICES names: no other caller is without a user."""
+        return self.user is None
 
 
 def with_scope(caller: Caller | None, scope: str) -> Caller:
@@ -29,7 +42,7 @@ def with_scope(caller: Caller | None, scope: str) -> Caller:
 
 
 def user_with_scope(caller: Caller | None, scope: str) -> str:
-    """The user who calls, when the token has `scope` and a user: a service can't walk a user's flow."""
+    """The user who calls, when the token has `scope` and a user: a service can't complete a user's flow."""
     user = with_scope(caller, scope).user
     if user is None:
         raise Forbidden("A service token can't do this. Use the user's own token.")
@@ -37,5 +50,5 @@ def user_with_scope(caller: Caller | None, scope: str) -> str:
 
 
 def may_act_for(caller: Caller, user: str) -> bool:
-    """Whether the caller may see what belongs to `user`: the user, or a service (RFC 6749 4.4)."""
-    return caller.user is None or caller.user == user
+    """Whether the caller may see what belongs to `user`: the user, or a service."""
+    return caller.is_service or caller.user == user

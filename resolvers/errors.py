@@ -88,9 +88,15 @@ class InvalidToken(Problem):
     code = "INVALID_TOKEN"
     default = "The bearer token is not valid."
 
-    def __init__(self, reason: str = "malformed") -> None:
-        """`reason` is a fixed text for the log. The caller is told no more than that the token is not valid."""
+    def __init__(self, reason: str = "malformed", *, subject: str | None = None, client_id: str | None = None) -> None:
+        """`reason` is a fixed text for the log. The caller is told no more than that the token is not valid.
+
+        `subject` (a user) and `client_id` are set where they are verified although the token is refused: its signature
+        is good, or the authorization server vouches for it, but it has expired or is for another audience.
+        """
         self.reason = reason
+        self.subject = subject
+        self.client_id = client_id
         super().__init__()
 
 

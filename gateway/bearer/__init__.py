@@ -2,7 +2,7 @@
 
     header.py         read_bearer: the Authorization header's token
     verifier.py       Verifier, the one interface, and EitherVerifier for TENDON_AUTH=introspection+jwt
-    dev.py            dev:alice, for a laptop
+    dev.py            dev:alice and dev-service:NAME, for a laptop
     introspection.py  opaque tokens: the authorization server is asked (RFC 7662)
     jwt.py, jwks.py   signed tokens (RFC 9068): checked with the issuer's published keys (RFC 7517)
     claims.py         what a token's members say: user or service, scopes, times

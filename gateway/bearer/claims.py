@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from resolvers.caller import Caller
+from gateway.service_clients import ServiceClients, granted
+from resolvers.caller import SERVICE_SCOPES, Caller
 from resolvers.errors import InvalidToken
 from wire.strict_json import Malformed
 
@@ -29,20 +30,56 @@ def _is_unreadable(value: object) -> bool:
     return isinstance(value, Malformed) or (isinstance(value, str) and _SURROGATE.search(value) is not None)
 
 
-def caller_from_claims(claims: Claims) -> Caller:
-    """Who holds the token: the one place that tells users from services.
+def caller_of_signed(claims: Claims, services: ServiceClients) -> Caller:
+    """Who holds a signed token: a service when its client is one of `services`, whatever its `sub`, else a user.
 
-    The user is `sub`. A token without `sub`, or whose `sub` is its own client (`client_id`, else `azp`), was issued
-    by the client credentials grant (RFC 9068 2.2 and 5) and has no user: a service. A `sub` that is there but is
-    not 1 to 255 characters without controls is InvalidToken, never a service; so is such a `client_id`, and a token
-    that names neither user nor client.
+    Raises InvalidToken.
+    """
+    client_id = _client(claims)
+    listed = None if client_id is None else services.get(client_id)
+    if listed is None:
+        return _user(claims, client_id)
+    return Caller(user=None, client_id=client_id, scopes=granted(listed, _scopes(claims)))
+
+
+def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
+    """Who holds an opaque token: always a user. Services have signed ones, so of theirs it is InvalidToken."""
+    client_id = _client(claims)
+    if client_id in services:
+        raise InvalidToken("an opaque token of a service")
+    return _user(claims, client_id)
+
+
+def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:
+    """Why verified claims let nobody in, and whom they are about, as far as that can be read.
+
+    The subject of a service's token, or one that is its own client, is no user.
+    """
+    names = {claim: _readable_name(claims, claim) for claim in ("sub", "client_id", "azp")}
+    clients = {name for claim, name in names.items() if claim != "sub" and name is not None}
+    user = None if names["sub"] in clients or not clients.isdisjoint(services) else names["sub"]
+    return InvalidToken(reason, subject=user, client_id=clients.pop() if len(clients) == 1 else None)
+
+
+def _user(claims: Claims, client_id: str | None) -> Caller:
+    """`sub`, of 1 to 255 characters without controls. The scopes that only services have are never a user's.
+
+    A token without `sub`, or whose `sub` is its own client, was issued by the client credentials grant (RFC 9068 2.2
+    and 5) and has no user: what a token lacks makes nobody a service, and a client that may choose its own id could
+    take a user's.
     """
     sub = _name(claims, "sub")
-    client_id = _name(claims, "client_id") or _name(claims, "azp")
-    if sub is None and client_id is None:
-        raise InvalidToken("neither user nor client")
-    user = None if sub == client_id else sub
-    return Caller(user=user, client_id=client_id, scopes=_scopes(claims))
+    if sub is None or sub == client_id:
+        raise InvalidToken("no user, and no client of TENDON_SERVICES")
+    return Caller(user=sub, client_id=client_id, scopes=_scopes(claims) - SERVICE_SCOPES)
+
+
+def _client(claims: Claims) -> str | None:
+    """The client that holds the token: `client_id`, else `azp`. InvalidToken when they name different ones."""
+    client_id, azp = _name(claims, "client_id"), _name(claims, "azp")
+    if client_id is not None and azp is not None and client_id != azp:
+        raise InvalidToken("client_id and azp differ")
+    return client_id or azp
 
 
 def is_for(aud: object, audience: str) -> bool:
@@ -71,15 +108,6 @@ def lifetime(claims: Claims, now: float, longest: float) -> float:
     return min(exp, now + longest) - now
 
 
-def _name(claims: Claims, claim: str) -> str | None:
-    if claim not in claims:
-        return None
-    value = claims[claim]
-    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        raise InvalidToken("claims")
-    return value
-
-
 def _scopes(claims: Claims) -> frozenset[str]:
     """`scope` as one string with spaces between (RFC 6749 3.3), else `scp` as such a string or a list of strings."""
     if "scope" not in claims and isinstance(claims.get("scp"), list):
@@ -91,6 +119,20 @@ def _scopes(claims: Claims) -> frozenset[str]:
     if len(scopes) != len(items):
         raise InvalidToken("claims")
     return frozenset(scopes) - {""}
+
+
+def _name(claims: Claims, claim: str) -> str | None:
+    if claim not in claims:
+        return None
+    name = _readable_name(claims, claim)
+    if name is None:
+        raise InvalidToken("claims")
+    return name
+
+
+def _readable_name(claims: Claims, claim: str) -> str | None:
+    value = claims.get(claim)
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 def _numeric_date(claims: Claims, claim: str) -> int | float | None:

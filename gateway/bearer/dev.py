@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 
-from resolvers.caller import READ, WRITE, Caller
+from resolvers.caller import PLATFORM_SCOPES, SERVICE_SCOPES, Caller
 from resolvers.errors import InvalidToken
 
-_TOKEN = re.compile(r"dev:(?P<user>[A-Za-z0-9._@-]{1,64})")
+_TOKEN = re.compile(r"(?P<kind>dev|dev-service):(?P<name>[A-Za-z0-9._@-]{1,64})")
 
 
 class DevVerifier:
-    """`dev:alice` is user alice with both scopes, in the app "dev"."""
+    """`dev:alice` is user alice with the platform's scopes, in the app "dev"; `dev-service:NAME` a service with all."""
 
     async def verify(self, token: str) -> Caller:
         found = _TOKEN.fullmatch(token)
         if found is None:
             raise InvalidToken("no dev token")
-        return Caller(user=found["user"], client_id="dev", scopes=frozenset({READ, WRITE}))
+        if found["kind"] == "dev-service":
+            return Caller(user=None, client_id=found["name"], scopes=PLATFORM_SCOPES | SERVICE_SCOPES)
+        return Caller(user=found["name"], client_id="dev", scopes=PLATFORM_SCOPES)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import httpx
 import structlog
 
-from gateway.bearer.claims import Claims, are_readable, caller_from_claims, check_times, is_for, lifetime
+from gateway.bearer.claims import Claims, are_readable, caller_of_opaque, check_times, is_for, lifetime, refused
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.flights import Flights
 from gateway.bearer.header import is_token
 from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from gateway.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 
@@ -32,7 +33,7 @@ class IntrospectionVerifier:
     Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status
     but 200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never remembered. `clock`
     gives seconds since the epoch, `monotonic` those of the cache. `client` is closed with the verifier. With
-    `audience`, a token that is for others only is refused.
+    `audience`, a token that is for others only is refused. `services` are refused: theirs are signed.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class IntrospectionVerifier:
         client_secret: str,
         *,
         audience: str | None = None,
+        services: ServiceClients = NO_SERVICES,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         timeout: float = DEADLINE,
@@ -51,6 +53,7 @@ class IntrospectionVerifier:
         self._url = httpx.URL(url)
         self._authorization = _basic(client_id, client_secret)
         self._audience = audience
+        self._services = services
         self._clock = clock
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
         self._verdicts = Verdicts(monotonic)
@@ -95,21 +98,20 @@ class IntrospectionVerifier:
         return answer
 
     def _judge(self, answer: Claims) -> Verdict:
+        if answer["active"] is not True:
+            # Whatever else such an answer says is not verified (RFC 7662 2.2).
+            return Verdict(InvalidToken("inactive"), REFUSED_FOR)
         now = self._clock()
         try:
             self._check(answer, now)
-            return Verdict(caller_from_claims(answer), lifetime(answer, now, LONGEST))
+            return Verdict(caller_of_opaque(answer, self._services), lifetime(answer, now, LONGEST))
         except InvalidToken as refusal:
-            return Verdict(None, REFUSED_FOR, refusal.reason)
+            return Verdict(refused(answer, self._services, refusal.reason), REFUSED_FOR)
 
     def _check(self, answer: Claims, now: float) -> None:
         token_type = answer.get("token_type", "Bearer")
-        if answer["active"] is not True or not isinstance(token_type, str) or token_type.lower() != "bearer":
-            raise InvalidToken("inactive")
-        if "sub" not in answer or answer["sub"] == answer.get("client_id"):
-            # Opaque tokens are users'; a service is told by a signed token only. The members are optional here (RFC
-            # 7662 2.2), and a client that may choose its own id could take a user's (RFC 9068 5).
-            raise InvalidToken("no user")
+        if not isinstance(token_type, str) or token_type.lower() != "bearer":
+            raise InvalidToken("token_type")
         if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
             raise InvalidToken("audience")
         # The server's clock decides on `active`; by ours a token may look too new, but never too old.

@@ -14,12 +14,13 @@ from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
-from gateway.bearer.claims import LEEWAY, Claims, caller_from_claims, check_times, is_for, lifetime
+from gateway.bearer.claims import LEEWAY, Claims, caller_of_signed, check_times, is_for, lifetime, refused
 from gateway.bearer.compact import Compact, read_claims, read_compact
 from gateway.bearer.endpoint import DEADLINE
 from gateway.bearer.header import is_token
 from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
 from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from gateway.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
 
@@ -31,7 +32,7 @@ class JWTVerifier:
 
     A good token is remembered for at most LONGEST seconds, which saves its signature check. `clock` gives seconds
     since the epoch, `monotonic` those of the caches; `timeout` is for one fetch of the keys. `client` is closed
-    with the verifier.
+    with the verifier. `services` are the clients whose tokens are theirs and no user's.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class JWTVerifier:
         issuer: str,
         audience: str,
         *,
+        services: ServiceClients = NO_SERVICES,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         timeout: float = DEADLINE,
@@ -49,6 +51,7 @@ class JWTVerifier:
         self._keys = Keys(client, jwks_url, monotonic=monotonic, timeout=timeout)
         self._issuer = issuer
         self._audience = audience
+        self._services = services
         self._clock = clock
         self._verdicts = Verdicts(monotonic)
 
@@ -80,11 +83,30 @@ class JWTVerifier:
 
     def _judge(self, claims: Claims) -> Verdict:
         """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
+        if claims.get("iss") != self._issuer:
+            # Of another issuer's users we know nothing.
+            raise InvalidToken(_other_issuer(claims.get("iss"), self._issuer))
         now = self._clock()
-        if claims.get("iss") != self._issuer or not is_for(claims.get("aud"), self._audience) or "exp" not in claims:
-            raise InvalidToken("issuer, audience or no exp")
+        try:
+            self._check(claims, now)
+            return Verdict(caller_of_signed(claims, self._services), lifetime(claims, now, LONGEST))
+        except InvalidToken as refusal:
+            reason = refusal.reason
+        raise refused(claims, self._services, reason)
+
+    def _check(self, claims: Claims, now: float) -> None:
+        if not is_for(claims.get("aud"), self._audience):
+            raise InvalidToken("audience")
+        if "exp" not in claims:
+            raise InvalidToken("no exp")
         check_times(claims, now, after_exp=LEEWAY)
-        return Verdict(caller_from_claims(claims), lifetime(claims, now, LONGEST))
+
+
+def _other_issuer(iss: object, issuer: str) -> str:
+    """The reason for the log: a slash too many or too few in TENDON_ISSUER is easily overlooked."""
+    if isinstance(iss, str) and iss.rstrip("/") == issuer.rstrip("/"):
+        return "issuer: TENDON_ISSUER and iss differ in the slash at the end"
+    return "issuer"
 
 
 def _check_header(header: dict[str, Any]) -> None:

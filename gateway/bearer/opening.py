@@ -1,4 +1,4 @@
-"""From settings to a verifier: the one place that knows which way needs which setting."""
+"""From settings to a verifier."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.bearer.dev import DevVerifier
 from gateway.bearer.endpoint import open_client
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.verifier import EitherVerifier, Verifier
-from wire import uri
+from gateway.service_clients import ServiceClients
 
 
 class Secret(Protocol):
@@ -18,7 +18,7 @@ class Secret(Protocol):
 
 
 class BearerSettings(Protocol):
-    """The settings TENDON_AUTH, TENDON_INTROSPECTION_URL … as attributes; empty counts as missing."""
+    """The settings TENDON_AUTH, TENDON_INTROSPECTION_URL … as attributes, checked already; empty counts as missing."""
 
     @property
     def auth(self) -> str | None: ...
@@ -34,12 +34,14 @@ class BearerSettings(Protocol):
     def issuer(self) -> str | None: ...
     @property
     def audience(self) -> str | None: ...
+    @property
+    def service_clients(self) -> ServiceClients: ...
 
 
 def open_verifier(settings: BearerSettings) -> Verifier:
     """The verifier that `settings.auth` names. It asks nobody yet; close it when the gateway stops.
 
-    Raises ValueError, naming the TENDON_ setting, when one is missing, is no URL, or names no such way.
+    Raises ValueError, naming the TENDON_ setting, when one is missing or names no such way.
     """
     match settings.auth:
         case "dev":
@@ -55,27 +57,27 @@ def open_verifier(settings: BearerSettings) -> Verifier:
 
 
 def _introspection(settings: BearerSettings) -> Verifier:
-    url = _url("TENDON_INTROSPECTION_URL", settings.introspection_url)
-    client_id = _text("TENDON_INTROSPECTION_CLIENT_ID", settings.introspection_client_id)
-    client_secret = _text("TENDON_INTROSPECTION_CLIENT_SECRET", settings.introspection_client_secret)
-    return IntrospectionVerifier(open_client(), url, client_id, client_secret, audience=settings.audience or None)
+    return IntrospectionVerifier(
+        open_client(),
+        _text("TENDON_INTROSPECTION_URL", settings.introspection_url),
+        _text("TENDON_INTROSPECTION_CLIENT_ID", settings.introspection_client_id),
+        _text("TENDON_INTROSPECTION_CLIENT_SECRET", settings.introspection_client_secret),
+        audience=settings.audience or None,
+        services=settings.service_clients,
+    )
 
 
 def _jwt(settings: BearerSettings) -> Verifier:
     # joserfc is not needed, and not paid for at start, in the other ways.
     from gateway.bearer.jwt import JWTVerifier  # noqa: PLC0415
 
-    url = _url("TENDON_JWKS_URL", settings.jwks_url)
-    issuer = _text("TENDON_ISSUER", settings.issuer)
-    return JWTVerifier(open_client(), url, issuer, _text("TENDON_AUDIENCE", settings.audience))
-
-
-def _url(name: str, value: str | None) -> str:
-    url = _text(name, value)
-    if not (uri.is_absolute(url) and uri.is_web(url)):
-        message = f"{name} must be an http or https URL without user or fragment."
-        raise ValueError(message)
-    return url
+    return JWTVerifier(
+        open_client(),
+        _text("TENDON_JWKS_URL", settings.jwks_url),
+        _text("TENDON_ISSUER", settings.issuer),
+        _text("TENDON_AUDIENCE", settings.audience),
+        services=settings.service_clients,
+    )
 
 
 def _text(name: str, value: str | Secret | None) -> str:

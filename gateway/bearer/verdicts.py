@@ -17,17 +17,16 @@ LONGEST = 30.0  # seconds that a good token is believed without asking again
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The token's caller, or None when it is not valid; `seconds` is how long that may be believed, `reason` why
-    it is not valid."""
+    """The token's caller, or why there is none; `seconds` is how long that may be believed."""
 
-    found: Caller | None
+    found: Caller | InvalidToken
     seconds: float
-    reason: str = ""
 
     def caller(self) -> Caller:
         """The caller. Raises InvalidToken when there is none."""
-        if self.found is None:
-            raise InvalidToken(self.reason)
+        if isinstance(self.found, InvalidToken):
+            # A new one each time: one exception raised to many callers would gather the tracebacks of all of them.
+            raise InvalidToken(self.found.reason, subject=self.found.subject, client_id=self.found.client_id)
         return self.found
 
 

@@ -40,8 +40,9 @@ def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock)
         timeout: float = 3.0, name: str = "tendon", secret: str = "s3cret", audience: str | None = None
     ) -> IntrospectionVerifier:
         url = server.url("/introspect")
-        times = {"clock": clock, "monotonic": clock.monotonic}
-        return IntrospectionVerifier(client, url, name, secret, audience=audience, **times, timeout=timeout)
+        return IntrospectionVerifier(
+            client, url, name, secret, audience=audience, clock=clock, monotonic=clock.monotonic, timeout=timeout
+        )
 
     return open_one
 
@@ -90,6 +91,8 @@ async def test_odd_credentials_survive(server: AuthorizationServer, opened: Open
         ({"scope": ...}, Caller("alice", "app", frozenset())),
         ({"scope": f" {READ}  x"}, Caller("alice", "app", frozenset({READ, "x"}))),
         ({"client_id": ...}, Caller("alice", None, ALICE.scopes)),
+        ({"client_id": ..., "azp": "web"}, Caller("alice", "web", ALICE.scopes)),
+        ({"scope": f"{READ} read:tokens read:audit x"}, Caller("alice", "app", frozenset({READ, "x"}))),
     ],
 )
 async def test_active(server: AuthorizationServer, opened: Open, changes: dict[str, object], caller: Caller) -> None:
@@ -102,6 +105,9 @@ async def test_active(server: AuthorizationServer, opened: Open, changes: dict[s
     [
         {"sub": ...},
         {"sub": "app"},
+        {"sub": "web", "client_id": ..., "azp": "web"},
+        {"sub": ..., "client_id": ...},
+        {"azp": "web"},
         {"active": False},
         {"exp": NOW},
         {"exp": NOW - 1},

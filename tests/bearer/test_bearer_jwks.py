@@ -31,8 +31,8 @@ def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock)
     _publish(server, FIRST)
 
     def open_one(timeout: float = 3.0) -> JWTVerifier:
-        times = {"clock": clock, "monotonic": clock.monotonic}
-        return JWTVerifier(client, server.url("/jwks"), ISSUER, AUDIENCE, **times, timeout=timeout)
+        url = server.url("/jwks")
+        return JWTVerifier(client, url, ISSUER, AUDIENCE, clock=clock, monotonic=clock.monotonic, timeout=timeout)
 
     return open_one
 

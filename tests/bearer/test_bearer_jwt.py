@@ -32,6 +32,7 @@ from resolvers.caller import READ, WRITE, Caller
 from resolvers.errors import InvalidToken
 
 BOTH = frozenset({READ, WRITE})
+READ_AND_X = frozenset({READ, "x"})
 ALICE = Caller(user="alice", client_id="app", scopes=BOTH)
 SECRET = b"a shared secret that nobody else knows"
 
@@ -149,10 +150,11 @@ async def test_refused_headers(opened: JWTVerifier, header: dict[str, object]) -
         ({"sub": "Zoë 日本"}, Caller("Zoë 日本", "app", BOTH)),
         ({"client_id": ...}, Caller("alice", None, BOTH)),
         ({"client_id": ..., "azp": "web"}, Caller("alice", "web", BOTH)),
-        ({"azp": "alice"}, ALICE),
-        ({"sub": "app"}, Caller(None, "app", BOTH)),
-        ({"sub": "web", "client_id": ..., "azp": "web"}, Caller(None, "web", BOTH)),
-        ({"sub": ...}, Caller(None, "app", BOTH)),
+        ({"azp": "app"}, ALICE),
+        (
+            {"scope": f"{READ} read:tokens read:audit write:erasure issue:sessions x"},
+            Caller("alice", "app", READ_AND_X),
+        ),
     ],
 )
 async def test_accepted_claims(opened: JWTVerifier, claims: dict[str, object], caller: Caller) -> None:
@@ -205,6 +207,17 @@ async def test_accepted_claims(opened: JWTVerifier, claims: dict[str, object], c
         {"client_id": None},
         {"client_id": ""},
         {"client_id": ["app"]},
+        {"azp": None},
+        {"azp": ["app"]},
+        # No service: nobody is one for what the token lacks.
+        {"sub": ...},
+        {"sub": "app"},
+        {"sub": "web", "client_id": ..., "azp": "web"},
+        {"sub": ..., "client_id": ..., "azp": "web"},
+        {"sub": ..., "client_id": ...},
+        # Two clients.
+        {"azp": "web"},
+        {"azp": "alice"},
     ],
 )
 async def test_refused_claims(opened: JWTVerifier, claims: dict[str, object]) -> None:

@@ -181,9 +181,14 @@ def test_what_jwt_needs(read: Read, missing: str) -> None:
 @pytest.mark.parametrize("name", ["INTROSPECTION_URL", "JWKS_URL"])
 @pytest.mark.parametrize("value", ["CANARY", "https://user:CANARY@login.example/", "ftp://CANARY/", "https://CANARY/#"])
 def test_a_url_that_is_none(read: Read, name: str, value: str) -> None:
-    told = read.starting(PRODUCTION | INTROSPECTION | JWT | {"AUTH": "introspection+jwt", name: value})
-    assert f"TENDON_{name}" in told
-    assert "\n" not in told
+    (line,) = read.lines(PRODUCTION | INTROSPECTION | JWT | {"AUTH": "introspection+jwt", name: value})
+    assert line == f"TENDON_{name}: must be an http or https URL without a user name or fragment"
+
+
+@pytest.mark.parametrize("value", ["CANARY", "CANARY=", "CANARY=everything", "a=read:audit a=read:tokens"])
+def test_services_that_are_none(read: Read, value: str) -> None:
+    (line,) = read.lines(DEV | {"SERVICES": value})
+    assert line.startswith("TENDON_SERVICES: entry ")
 
 
 def test_the_environment_goes_before_the_file(read: Read, tmp_path: Path) -> None:
