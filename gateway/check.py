@@ -47,7 +47,31 @@ def told() -> Generator[None]:
     try:
         yield
     except DatabaseDown as fault:
-        hint = ": this role may not do that; docs/operating.md has the rights" if "42501" in fault.reason else ""
-        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({fault.reason}){hint}") from None
+        raise _unusable(fault.reason) from None
     except OSError as fault:
-        raise SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({type(fault).__name__})") from None
+        raise _unusable(type(fault).__name__) from None
+
+
+# What to look at, by what stands in the reason. docs/operating.md has more.
+_HINTS: Final = {
+    "42501": "this role may not do that; docs/operating.md has the rights",
+    "28P01": "the user or the password is wrong",
+    "28000": "the server doesn't let this user in from here; look at its pg_hba.conf",
+    "3D000": "the server has no database of this name; create it, or correct the name",
+    "gaierror": "its host's name leads nowhere; correct the host",
+    "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
+    "TimeoutError": "no answer came in time; look at host, port and firewalls",
+    "FileNotFoundError": "there is no such folder or socket; correct the path",
+    "FileExistsError": "its folder is a file; correct the path",
+    "NotADirectoryError": "its folder is a file; correct the path",
+    "IsADirectoryError": "this is a folder; add the name of a file",
+    "PermissionError": "this user may not write there; give the folder to this user, or correct the path",
+    "SQLITE_NOTADB": "this file is no SQLite database; correct the path",
+    "SQLITE_CANTOPEN": "this file can't be opened; correct the path, or let this user read and write it",
+    "SQLITE_READONLY": "this user may not write to the file",
+}
+
+
+def _unusable(reason: str) -> SettingsError:
+    hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in reason), "")
+    return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){hint}")
