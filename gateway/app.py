@@ -26,11 +26,13 @@ from gateway.keys import open_vault
 from gateway.overload.admission import Admission, away_in, places
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
-from gateway.settings import Settings, SettingsError
+from gateway.registrations import read_registrations
+from gateway.settings import Settings
+from gateway.settings_warnings import SettingsWarning, settings_warnings
 from models.database import opened
 from models.engine import named
 from models.vault import Vault
-from providers.catalogue import PRACTICE, Catalogue, CatalogueError, read_catalogue, read_credentials
+from providers.catalogue import PRACTICE, Catalogue
 from providers.http import open_client
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem
@@ -58,6 +60,7 @@ class Gateway:
     vault: Vault
     health: Health
     rate: Rate
+    warnings: list[SettingsWarning]
     flights: Flights = field(default_factory=Flights)
     resources: Resources = field(init=False)
 
@@ -117,6 +120,8 @@ class Gateway:
                 log.warning("plain.http", way=way, reason="tokens or keys travel readable")
         if not self.redirects:
             log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
+        for warning in self.warnings:
+            log.warning(warning.event, name=warning.about, reason=warning.reason)
 
 
 def create_app(settings: Settings, environment: Mapping[str, str], origin: str) -> Edge:
@@ -126,8 +131,8 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     and agree on what is made up here. Raises SettingsError for settings, catalogue entries or keys that can't be used.
     """
     redirect_uris = practice.redirect_uris(settings, origin)
-    environment = practice.environment(settings, origin, environment)
-    gateway = _gateway(settings, environment, redirect_uris)
+    given, environment = environment, practice.environment(settings, origin, environment)
+    gateway = _gateway(settings, environment, redirect_uris, given)
     executor = Executor(explore=settings.explorer)
     guests = practice.routes(settings, environment, redirect_uris)
     interfaces = _interfaces(settings, executor, gateway)
@@ -150,21 +155,16 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     )
 
 
-def _gateway(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> Gateway:
+def _gateway(
+    settings: Settings, environment: Mapping[str, str], redirect_uris: list[str], given: Mapping[str, str]
+) -> Gateway:
     vault = open_vault(settings)
-    try:
-        catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=settings.private_providers)
-        verifier = open_verifier(settings)
-    except (CatalogueError, ValueError) as fault:
-        raise SettingsError(str(fault)) from None
-    registrations = {
-        slug: Registration(entry, credentials)
-        for slug, entry in catalogue.items()
-        if (credentials := read_credentials(entry, environment)) is not None
-    }
+    catalogue, registrations = read_registrations(settings, environment)
     known = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE or slug in registrations}
     allowed = RedirectAllowList(redirect_uris)
-    return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate)
+    verifier = open_verifier(settings)
+    warnings = list(settings_warnings(settings, given))
+    return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate, warnings)
 
 
 def _interfaces(settings: Settings, executor: Executor, gateway: Gateway) -> list[Route]:

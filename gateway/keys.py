@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.settings import Settings, SettingsError
+from gateway.settings_problems import KEY_FORM
 from models.vault import Vault, VaultError, new_key, read_keys
 
 _DEV_KEYS: Final = Path(".tendon/vault.keys")
+_REMEDY: Final = "put its former content back, or remove the file and the database beside it to begin anew"
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -19,11 +21,15 @@ def open_vault(settings: Settings) -> Vault:
     if settings.vault_keys is not None:
         return Vault(read_keys(settings.vault_keys.get_secret_value()))
     if not settings.dev:
-        raise SettingsError("TENDON_VAULT_KEYS: must be set: `id:base64 of 32 bytes`, separated by spaces")
+        raise SettingsError(f"TENDON_VAULT_KEYS: must be set. {KEY_FORM}")
     try:
         return Vault(read_keys(_dev_keys()))
     except VaultError as fault:
-        raise SettingsError(f"{_DEV_KEYS}: {fault}") from None
+        raise SettingsError(f"{_DEV_KEYS}: {fault}: {_REMEDY}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{_DEV_KEYS}: is not a list of keys: {_REMEDY}") from None
+    except OSError as fault:
+        raise SettingsError(f"{_DEV_KEYS}: can't be used ({fault.strerror}): let this user read and write it") from None
 
 
 def _dev_keys() -> str:

@@ -7,21 +7,26 @@ from collections.abc import Iterable
 
 from wire import uri
 
-_ANY_LOOPBACK_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\])):\*(/.*|)")
+_ANY_LOOPBACK_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):\*(/.*|)")
 _PORT = r":(?:[1-9][0-9]{0,4})"
+
+# What follows a comma or semicolon that was meant to separate two entries: another URI, or nothing.
+_TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
 
 class RedirectAllowList:
-    """`entries` are absolute URIs. `http://127.0.0.1:*/path` stands for any port there (RFC 8252 7.3).
+    """`entries` are absolute URIs. `http://127.0.0.1:*/path` stands for any port there (RFC 8252 7.3), and so it is
+    with `localhost` and `[::1]`.
 
-    Raises ValueError with the number of the entry that is neither.
+    Raises ValueError with the number of the entry that is neither, why, and what to write; it quotes nothing of it.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._exact: set[str] = set()
         self._loopback: list[re.Pattern[str]] = []
-        for number, entry in enumerate(entries, 1):
-            self._add(number, entry)
+        problems = [f"entry {at} {problem}" for at, entry in enumerate(entries, 1) if (problem := self._add(entry))]
+        if problems:
+            raise ValueError("; ".join(problems))
 
     def __bool__(self) -> bool:
         return bool(self._exact or self._loopback)
@@ -32,12 +37,31 @@ class RedirectAllowList:
         # The pattern leaves ports beyond the last one open.
         return any(pattern.fullmatch(redirect_uri) for pattern in self._loopback) and uri.is_absolute(redirect_uri)
 
-    def _add(self, number: int, entry: str) -> None:
+    def _add(self, entry: str) -> str | None:
+        """What is wrong with the entry, if anything."""
         variable = _ANY_LOOPBACK_PORT.fullmatch(entry)
-        if not uri.is_absolute(entry.replace(":*", ":1", 1) if variable else entry):
-            raise ValueError(f"entry {number} is not an absolute URI without a fragment")
-        if variable:
+        written = entry.replace(":*", ":1", 1) if variable else entry
+        problem = _problem(written)
+        if problem is None and variable:
             origin, path = variable.groups()
             self._loopback.append(re.compile(re.escape(origin) + _PORT + re.escape(path)))
-        else:
+        elif problem is None:
             self._exact.add(entry)
+        return problem
+
+
+def _problem(entry: str) -> str | None:
+    if _TWO_ENTRIES.search(entry):
+        return "holds a comma or semicolon between URIs: separate URIs with spaces (inside one, write %2C or %3B)"
+    if "*" in entry:
+        return (
+            "has a `*`, which stands for the port of a loopback address only, as in http://127.0.0.1:*/callback: "
+            "list each URI exactly (inside one, write %2A)"
+        )
+    if "#" in entry:
+        return "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): remove the # and what follows"
+    if uri.has_userinfo(entry):
+        return "has a user name before its host: remove it"
+    if not uri.is_absolute(entry):
+        return "is not an absolute URI: write it whole, as in https://app.example/callback"
+    return None

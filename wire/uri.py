@@ -37,6 +37,12 @@ def is_web(text: str) -> bool:
     return found is not None and found["scheme"].lower() in ("http", "https") and found["userinfo"] is None
 
 
+def has_userinfo(text: str) -> bool:
+    """Whether `text` is a URI that has a user name, or a password, before its host."""
+    found = _match(text)
+    return found is not None and found["userinfo"] is not None
+
+
 def _match(text: str) -> re.Match[str] | None:
     if len(text) > MAX_LENGTH:
         return None

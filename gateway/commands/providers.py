@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from gateway.commands.refusing import refusing
 from gateway.listing import listing
 from gateway.output import print_answer
 from gateway.settings import read_catalogue_settings, read_environment
+from gateway.settings_warnings import catalogue_warnings
 
 
 def run() -> None:
     with refusing():
-        table = listing(read_catalogue_settings(), read_environment())
+        settings, environment = read_catalogue_settings(), read_environment()
+        for warning in catalogue_warnings(settings, environment):
+            print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        table = listing(settings, environment)
     print_answer(table)

@@ -119,43 +119,80 @@ def test_nothing_else_varies(redirect_uri: str) -> None:
     assert not LOOPBACK.allows(redirect_uri)
 
 
+STAR = (
+    "has a `*`, which stands for the port of a loopback address only, as in http://127.0.0.1:*/callback: "
+    "list each URI exactly (inside one, write %2A)"
+)
+SEPARATOR = "holds a comma or semicolon between URIs: separate URIs with spaces (inside one, write %2C or %3B)"
+FRAGMENT = "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): remove the # and what follows"
+USER = "has a user name before its host: remove it"
+RELATIVE = "is not an absolute URI: write it whole, as in https://app.example/callback"
+
+
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "problem"),
     [
-        "http://localhost:*/done",
-        "http://127.0.0.2:*/done",
-        "http://app.example:*/done",
-        "https://127.0.0.1:*/done",
-        "http://user@127.0.0.1:*/done",
-        "http://127.0.0.1.evil.example:*/done",
-        "http://127.0.0.1:*x/done",
-        "http://127.0.0.1:*?x=1",
-        "http://127.0.0.1:*/done#x",
-        "http://127.0.0.1:*/a|b",
-        "http://127.0.0.1:*/a\n",
-        "http://[::2]:*/done",
-        "myapp://cb:*/done",
-        "/done",
-        "app.example/done",
-        "//app.example/done",
-        "https://app.example/done#",
-        "https://app.example/a b",
-        "http://127x0.0.1:*/done",
-        "*",
-        "",
+        ("https://app.example/a,https://app.example/b", SEPARATOR),
+        ("https://app.example/a;https://app.example/b", SEPARATOR),
+        ("https://app.example/a,com.example.app:/cb", SEPARATOR),
+        ("https://app.example/a,http://127.0.0.1:*/b", SEPARATOR),
+        ("https://app.example/a,", SEPARATOR),
+        ("https://app.example/a;", SEPARATOR),
+        ("http://127.0.0.2:*/done", STAR),
+        ("http://app.example:*/done", STAR),
+        ("https://127.0.0.1:*/done", STAR),
+        ("https://localhost:*/done", STAR),
+        ("http://LOCALHOST:*/done", STAR),
+        ("http://localhost.evil.example:*/done", STAR),
+        ("http://user@127.0.0.1:*/done", STAR),
+        ("http://127.0.0.1.evil.example:*/done", STAR),
+        ("http://127.0.0.1:*x/done", STAR),
+        ("http://127.0.0.1:*?x=1", STAR),
+        ("http://127.0.0.1:*/*", STAR),
+        ("http://[::2]:*/done", STAR),
+        ("http://127x0.0.1:*/done", STAR),
+        ("myapp://cb:*/done", STAR),
+        ("https://*.example/done", STAR),
+        ("https://app.example/*", STAR),
+        ("*", STAR),
+        ("http://127.0.0.1:*/done#x", FRAGMENT),
+        ("https://app.example/done#", FRAGMENT),
+        ("https://user@app.example/done", USER),
+        ("https://user:password@app.example/done", USER),
+        ("http://127.0.0.1:*/a|b", RELATIVE),
+        ("http://127.0.0.1:*/a\n", STAR),
+        ("/done", RELATIVE),
+        ("app.example/done", RELATIVE),
+        ("//app.example/done", RELATIVE),
+        ("https://app.example/a b", RELATIVE),
+        ("https:///done", RELATIVE),
+        ("", RELATIVE),
     ],
 )
-def test_an_entry_that_can_not_be_meant(entry: str) -> None:
-    with pytest.raises(ValueError, match=r"^entry 2 is not an absolute URI without a fragment$"):
+def test_an_entry_that_can_not_be_meant(entry: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=r"^entry 2 ") as raised:
         RedirectAllowList([LISTED, entry])
+    assert str(raised.value) == f"entry 2 {problem}"
 
 
-def test_a_star_elsewhere_is_a_star() -> None:
-    """A host and a path may hold one (RFC 3986 3.2.2 and 3.3)."""
-    stars = RedirectAllowList(["https://*.example/done", "https://app.example/*", "https://app.example/a:*"])
-    assert stars.allows("https://*.example/done")
-    for redirect_uri in ("https://app.example/done", "https://app.example/a", "https://app.example/a:1"):
-        assert not stars.allows(redirect_uri)
+def test_all_such_entries_are_reported() -> None:
+    with pytest.raises(ValueError, match=r"^entry 1 ") as raised:
+        RedirectAllowList(["/done", LISTED, "https://app.example/done#"])
+    assert str(raised.value) == f"entry 1 {RELATIVE}; entry 3 {FRAGMENT}"
+
+
+@pytest.mark.parametrize("entry", ["https://app.example/a,b;c", "https://app.example/?a=1,2", "https://a.example/%2A"])
+def test_a_comma_inside_a_uri_separates_nothing(entry: str) -> None:
+    assert RedirectAllowList([entry]).allows(entry)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_every_name_of_this_machine_may_have_any_port(host: str) -> None:
+    anywhere = RedirectAllowList([f"http://{host}:*/cb"])
+    assert anywhere.allows(f"http://{host}:54321/cb")
+    others = {"localhost", "127.0.0.1", "[::1]"} - {host}
+    for other in (*(f"http://{name}:54321/cb" for name in others), f"http://{host}.evil.example:1/cb"):
+        assert not anywhere.allows(other)
 
 
 def test_nothing_is_allowed_by_an_empty_list() -> None:

@@ -1,0 +1,103 @@
+"""What the environment and `.env` say, before anybody asks what it means."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from dotenv.parser import Binding, parse_stream
+
+DOTENV: Final = ".env"
+
+_QUOTES: Final = ("'", '"')
+_OURS: Final = re.compile(r"TENDON_\w+|\w+_CLIENT_(ID|SECRET)", re.IGNORECASE)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class SettingsError(Exception):
+    """One line per setting that is wrong, without its value."""
+
+
+def read_environment() -> dict[str, str]:
+    """The environment over `.env`, where nothing is expanded: a secret may hold `${`.
+
+    Raises SettingsError with a line for each mistake in the file.
+    """
+    environment, problems = scan_environment()
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return environment
+
+
+def scan_environment() -> tuple[dict[str, str], list[str]]:
+    """The same as far as it can be read, and the mistakes in the file. Raises SettingsError when none of it can."""
+    bindings = _bindings()
+    values = {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
+    return values | dict(os.environ), list(_problems(bindings))
+
+
+def names_in_file() -> set[str]:
+    """The variables that `.env` sets."""
+    return {binding.key for binding in _bindings() if binding.key is not None}
+
+
+def _bindings() -> list[Binding]:
+    """None without a file. A folder of this name is somebody's virtual environment."""
+    path = Path(DOTENV)
+    if not (path.is_file() or path.is_fifo()):
+        return []
+    try:
+        # With a byte order mark, or without.
+        with path.open(encoding="utf-8-sig") as stream:
+            return list(parse_stream(stream))
+    except OSError as fault:
+        raise SettingsError(
+            f"{DOTENV}: can't be read ({fault.strerror}): let this user read it, or remove it"
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{DOTENV}: is not UTF-8: save it as UTF-8") from None
+
+
+def blemish(value: str, *, secret: bool = False) -> str | None:
+    """What was hardly meant to be in a single value, and what to write instead; None when there is nothing.
+
+    It is refused and not mended, because what is sent to somebody else has to be what the operator sees. Quotation
+    marks around a secret may be part of it.
+    """
+    if value != value.strip():
+        what = "a line break" if value.strip("\r\n") != value else "white space"
+        return f"begins or ends with {what}: remove it"
+    if _CONTROL.search(value):
+        return "holds a line break or another control character: remove it"
+    return None if secret else quotes(value)
+
+
+def quotes(value: str) -> str | None:
+    """The same for quotation marks, which a shell or `.env` takes away, but Docker's `--env-file` does not."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        return "is in quotation marks, which count as part of it here: remove them"
+    return None
+
+
+def _problems(bindings: list[Binding]) -> Iterator[str]:
+    lines: dict[str, int] = {}
+    for binding in bindings:
+        line, key = _line(binding), binding.key
+        if binding.error:
+            yield f"{DOTENV}: line {line} can't be read: write NAME=value"
+        elif key is not None and key in lines:
+            yield f"{DOTENV}: {key} is set twice, in lines {lines[key]} and {line}: remove one of them"
+        elif key is not None and binding.value is None and _OURS.fullmatch(key):
+            yield f"{DOTENV}: line {line} has no `=` after {key}: write {key}=value"
+        if key is not None:
+            lines.setdefault(key, line)
+
+
+def _line(binding: Binding) -> int:
+    """The parser counts from the blank lines before a binding."""
+    text = binding.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))

@@ -1,0 +1,66 @@
+"""The catalogue, and where this service is registered: `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gateway.environment import SettingsError, blemish
+from gateway.settings import CatalogueSettings
+from providers.catalogue import PRACTICE, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
+from providers.credentials import environment_name
+from resolvers.context import Registration
+
+
+def read_registrations(
+    settings: CatalogueSettings, environment: Mapping[str, str]
+) -> tuple[Catalogue, dict[str, Registration]]:
+    """The catalogue, and the registration of each provider that has credentials here.
+
+    Raises SettingsError with all that is wrong in the entries and the credentials.
+    """
+    catalogue, problems = _read(settings, environment)
+    problems += _credential_problems(catalogue, environment)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    found = {slug: read_credentials(entry, environment) for slug, entry in catalogue.items()}
+    return catalogue, {slug: Registration(catalogue[slug], each) for slug, each in found.items() if each is not None}
+
+
+def further_problems(settings: CatalogueSettings | None, environment: Mapping[str, str]) -> list[str]:
+    """What `read_registrations` would find, for a report on settings that are wrong besides.
+
+    The sandbox's credentials are left out: what is missing of them is made up.
+    """
+    if settings is None:
+        return []
+    catalogue, problems = _read(settings, environment)
+    others = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE}
+    return [*problems, *_credential_problems(others, environment)]
+
+
+def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
+    private = settings.private_providers
+    try:
+        return read_catalogue(settings.catalogue, variables=environment, allow_private=private), []
+    except CatalogueError as fault:
+        return fault.readable, list(fault.problems)
+
+
+def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[str]:
+    for slug, entry in catalogue.items():
+        names = {kind: environment_name(slug, kind) for kind in ("client_id", "client_secret")}
+        for kind, name in names.items():
+            problem = blemish(environment.get(name, ""), secret=kind == "client_secret")
+            if problem is not None:
+                yield f"{name}: {problem}"
+        given = [name for name in names.values() if environment.get(name)]
+        missing = _missing(entry, names, given)
+        if missing is not None:
+            yield f"{missing}: must be set, because {given[0]} is: set both, or neither to do without {entry.name}"
+
+
+def _missing(entry: Provider, names: Mapping[str, str], given: list[str]) -> str | None:
+    """The half of the credentials that isn't there. A public client has no secret (RFC 6749 2.1)."""
+    if len(given) != 1 or (entry.token.auth == "none" and given == [names["client_id"]]):
+        return None
+    return next(name for name in names.values() if name not in given)

@@ -1,0 +1,109 @@
+"""What in the settings does nothing, or more than one may think: no reason not to start, but said at every start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from gateway.environment import names_in_file, quotes
+from gateway.settings import CatalogueSettings, Settings
+from gateway.settings_problems import NEEDED, name_of, needed
+from providers.catalogue import BUILT_IN, files_of, passed_over
+from providers.credentials import environment_name
+
+_PREFIX: Final = name_of("")
+_NAMES: Final = frozenset(name_of(field) for field in Settings.model_fields)
+# So close to one of our names that it can be no other program's.
+_CLOSE: Final = 0.88
+# What is worth comparing with our names, of all that an environment holds.
+_LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsWarning:
+    """`event` is for the log, `about` the name of a variable or file; `reason` says what to do. No value is in it."""
+
+    event: str
+    about: str
+    reason: str
+
+
+def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    """All for a process that serves."""
+    if settings.private_providers and not settings.dev:
+        yield SettingsWarning(
+            "private.providers",
+            name_of("allow_private_providers"),
+            "outside dev, URLs of the catalogue may be http and lead into your own network: remove it",
+        )
+    yield from _unused(settings)
+    credentials = _credentials(settings)
+    for name in sorted(environment.keys() - credentials - _NAMES):
+        if name.upper().startswith(_PREFIX):
+            meant = _or_meant(name, credentials | _NAMES, 0.6)
+        elif _LIKE_OURS.fullmatch(name):
+            meant = _or_meant(name, _NAMES, _CLOSE)
+        else:
+            meant = ""
+        if meant or name.upper().startswith(_PREFIX):
+            yield SettingsWarning("setting.unknown", name, f"is no setting and is ignored{meant}")
+    yield from catalogue_warnings(settings, environment)
+
+
+def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    """Files that are no entry and credentials of no provider."""
+    folder = settings.catalogue
+    if folder is not None:
+        for line in passed_over(folder):
+            name, _, reason = line.partition(": ")
+            yield SettingsWarning("catalogue.file.ignored", name, reason)
+        if not files_of(folder):
+            yield SettingsWarning("catalogue.empty", name_of("catalogue"), "the folder holds no file named <slug>.toml")
+    yield from _unknown_credentials(_credentials(settings), environment)
+
+
+def _unused(settings: Settings) -> Iterator[SettingsWarning]:
+    auth, given = settings.auth, settings.model_fields_set
+    used = {*needed(auth), *(() if settings.dev else ("audience",))}
+    for field in [field for fields in NEEDED.values() for field in fields]:
+        if field in given - used:
+            yield SettingsWarning("setting.unused", name_of(field), f"TENDON_AUTH={auth} does not use it")
+    if "services" in given and "jwt" not in auth:
+        reason = (
+            "uses dev-service:NAME instead"
+            if settings.dev
+            else "refuses the tokens of services: write introspection+jwt"
+        )
+        yield SettingsWarning("setting.unused", name_of("services"), f"TENDON_AUTH={auth} {reason}")
+    if "database_pool" in given and settings.database_url.startswith("sqlite:"):
+        yield SettingsWarning("setting.unused", name_of("database_pool"), "SQLite does not use it")
+
+
+def _credentials(settings: CatalogueSettings) -> set[str]:
+    """The variables that hold those of any provider in the catalogue, ours that are left out included."""
+    slugs = {*files_of(BUILT_IN), *(files_of(settings.catalogue) if settings.catalogue is not None else ())}
+    return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
+
+
+def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    in_file = names_in_file()
+    for name in sorted(environment):
+        if name in known | _NAMES:
+            if name.endswith("_SECRET") and quotes(environment[name]):
+                yield SettingsWarning(
+                    "setting.quoted", name, "the quotation marks around it count as part of the secret"
+                )
+        elif _LIKE_OURS.fullmatch(name) and not name.upper().startswith(_PREFIX):
+            meant = _or_meant(name, known, _CLOSE)
+            # What other programs have in the environment is none of ours; in `.env` it is.
+            if meant or (name in in_file and _CREDENTIAL.fullmatch(name)):
+                yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{meant}")
+
+
+def _or_meant(name: str, known: frozenset[str] | set[str], cutoff: float) -> str:
+    nearest = get_close_matches(name.upper(), sorted(known), n=1, cutoff=cutoff)
+    return f": did you mean {nearest[0]}?" if nearest else ""
