@@ -14,6 +14,8 @@ DOTENV: Final = ".env"
 
 _QUOTES: Final = ("'", '"')
 _OURS: Final = re.compile(r"TENDON_\w+|\w+_CLIENT_(ID|SECRET)", re.IGNORECASE)
+# As Python keeps bytes of the environment that are none.
+_NOT_UTF8: Final = re.compile(r"[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -67,6 +69,8 @@ def blemish(value: str, *, secret: bool = False) -> str | None:
     It is refused and not mended, because what is sent to somebody else has to be what the operator sees. Quotation
     marks around a secret may be part of it.
     """
+    if _NOT_UTF8.search(value):
+        return "is not UTF-8: write it in UTF-8"
     if value != value.strip():
         what = "a line break" if value.strip("\r\n") != value else "white space"
         return f"begins or ends with {what}: remove it"

@@ -7,10 +7,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.app import create_app
 from gateway.keys import open_vault
@@ -170,6 +173,7 @@ REFUSED = [
     ("INTROSPECTION_CLIENT_SECRET", "\tCANARY", SPACE),
     ("INTROSPECTION_CLIENT_SECRET", "CAN\nARY", CONTROL),
     ("JWKS_URL", "https://CANARY/#", URL),
+    ("ISSUER", "https://CANARY.example/\udcff", "is not UTF-8: write it in UTF-8"),
     (
         "ISSUER",
         "https://CANARY.example https://b.example",
@@ -333,6 +337,10 @@ def test_no_sandbox_outside_dev(read: Read, value: str) -> None:
         ({"OURA_CLIENT_ID": "'x'", "OURA_CLIENT_SECRET": "CANARY"}, [f"OURA_CLIENT_ID: {QUOTED}"]),
         ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CANARY "}, [f"OURA_CLIENT_SECRET: {SPACE}"]),
         ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CAN\rARY"}, [f"OURA_CLIENT_SECRET: {CONTROL}"]),
+        (
+            {"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CANARY\udcff"},
+            ["OURA_CLIENT_SECRET: is not UTF-8: write it in UTF-8"],
+        ),
         ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "'CANARY'"}, []),
         ({"PUBLIC_CLIENT_ID": "x"}, []),
         (
@@ -410,6 +418,20 @@ def test_mistakes_in_the_file_are_reported_with_all_others(
         "TENDON_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR",
         "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura",
     ]
+
+
+@given(st.binary(max_size=60) | st.text("AB=\"'#\\\\ \\n\\r$x", max_size=40).map(str.encode))
+def test_whatever_stands_in_the_file(content: bytes) -> None:
+    """It can be read, or the mistakes are told."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        Path(".env").write_bytes(content)
+        try:
+            values = read_environment()
+        except SettingsError as fault:
+            lines = str(fault).splitlines()
+            assert all(line.startswith(".env: ") for line in lines)
+        else:
+            assert values.items() >= dict(os.environ).items()
 
 
 def test_a_file_of_settings_as_windows_writes_it(read: Read, tmp_path: Path) -> None:
