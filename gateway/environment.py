@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -52,15 +53,15 @@ def _bindings() -> list[Binding]:
     if not (path.is_file() or path.is_fifo()):
         return []
     try:
-        # With a byte order mark, or without.
-        with path.open(encoding="utf-8-sig") as stream:
-            return list(parse_stream(stream))
+        text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise SettingsError(
             f"{DOTENV}: can't be read ({fault.strerror}): let this user read it, or remove it"
         ) from None
     except UnicodeDecodeError:
         raise SettingsError(f"{DOTENV}: is not UTF-8: save it as UTF-8") from None
+    # With a byte order mark, or without.
+    return list(parse_stream(StringIO(text.removeprefix("\ufeff"))))
 
 
 def blemish(value: str, *, secret: bool = False) -> str | None:

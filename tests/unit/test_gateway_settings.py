@@ -462,7 +462,8 @@ def test_what_this_user_may_not_read(read: Read, tmp_path: Path, place: str, pro
 
 @contextmanager
 def nobody(folder: Path) -> Generator[None]:
-    """Root may read everything, so another user reads where the tests run as root."""
+    """Root may read everything, so another user reads where the tests run as root. What is imported late must have been
+    imported before: that user may not see this Python."""
     folder.chmod(0o755)
     user = os.geteuid()
     os.seteuid(user or 65534)
