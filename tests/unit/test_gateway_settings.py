@@ -302,12 +302,12 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     }
     assert read.lines(wrong) == [
         "TENDON_DATABASE_URL: must be sqlite://PATH or postgres://user@host/database",
+        "TENDON_SANDBOX: the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting",
         f"TENDON_JWKS_URL: {URL}",
         f"TENDON_ISSUER: must be set with TENDON_AUTH=jwt: {NEEDED['ISSUER']}",
         f"TENDON_AUDIENCE: must be set with TENDON_AUTH=jwt: {NEEDED['AUDIENCE']}",
         f"TENDON_VAULT_KEYS: must be set. {KEY_FORM}",
         "TENDON_PROVIDER_TIMEOUT: must be a number, such as 10",
-        "TENDON_SANDBOX: the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting",
         "acme.toml: docs: is missing",
         "acme.toml: authorize: is missing",
         "acme.toml: token: is missing",
