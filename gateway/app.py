@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway import practice
 from gateway.bearer import Verifier, open_verifier, read_bearer
+from gateway.check import warn_of_database
 from gateway.dispatch import Dispatch
 from gateway.edge import Edge
 from gateway.graphql_http import GraphQLEndpoint
@@ -112,6 +113,7 @@ class Gateway:
             ],
             version=version("tendon"),
         )
+        warn_of_database(url)
         if not self.settings.dev and "database_url" not in self.settings.model_fields_set:
             log.warning("database.default", reason="TENDON_DATABASE_URL is not set")
         asked = {"introspection": self.settings.introspection_url, "jwt": self.settings.jwks_url}

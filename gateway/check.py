@@ -10,12 +10,36 @@ import structlog
 
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, alive, opened
+from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, unverified_sslmode
+from models.file_modes import ReadableByOthers
 from models.pending import pending_migrations
 
 log = structlog.get_logger("tendon")
 
 # What no waiting mends.
-_OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError")
+_OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
+# What to look at, by what stands in the reason. docs/operating.md has more.
+_HINTS: Final = {
+    TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
+    " `?sslmode=disable` if nobody else can read what is sent to it",
+    CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
+    " by `?sslrootcert=PATH`, and the server as its certificate does",
+    "42501": "this role may not do that; docs/operating.md has the rights",
+    "28P01": "the user or the password is wrong",
+    "28000": "the server doesn't let this user in from here; look at its pg_hba.conf",
+    "3D000": "the server has no database of this name; create it, or correct the name",
+    "gaierror": "its host's name leads nowhere; correct the host",
+    "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
+    "TimeoutError": "no answer came in time; look at host, port and firewalls",
+    "FileNotFoundError": "there is no such folder or socket; correct the path",
+    "FileExistsError": "its folder is a file; correct the path",
+    "NotADirectoryError": "its folder is a file; correct the path",
+    "IsADirectoryError": "this is a folder; add the name of a file",
+    "PermissionError": "this user may not write there; give the folder to this user, or correct the path",
+    "SQLITE_NOTADB": "this file is no SQLite database; correct the path",
+    "SQLITE_CANTOPEN": "this file can't be opened; correct the path, or let this user read and write it",
+    "SQLITE_READONLY": "this user may not write to the file",
+}
 
 
 async def check_database(url: str, limits: Limits) -> None:
@@ -48,30 +72,19 @@ def told() -> Generator[None]:
         yield
     except DatabaseDown as fault:
         raise _unusable(fault.reason) from None
+    except ReadableByOthers as fault:
+        raise SettingsError(f"TENDON_DATABASE_URL: {fault}") from None
     except OSError as fault:
         raise _unusable(type(fault).__name__) from None
-
-
-# What to look at, by what stands in the reason. docs/operating.md has more.
-_HINTS: Final = {
-    "42501": "this role may not do that; docs/operating.md has the rights",
-    "28P01": "the user or the password is wrong",
-    "28000": "the server doesn't let this user in from here; look at its pg_hba.conf",
-    "3D000": "the server has no database of this name; create it, or correct the name",
-    "gaierror": "its host's name leads nowhere; correct the host",
-    "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
-    "TimeoutError": "no answer came in time; look at host, port and firewalls",
-    "FileNotFoundError": "there is no such folder or socket; correct the path",
-    "FileExistsError": "its folder is a file; correct the path",
-    "NotADirectoryError": "its folder is a file; correct the path",
-    "IsADirectoryError": "this is a folder; add the name of a file",
-    "PermissionError": "this user may not write there; give the folder to this user, or correct the path",
-    "SQLITE_NOTADB": "this file is no SQLite database; correct the path",
-    "SQLITE_CANTOPEN": "this file can't be opened; correct the path, or let this user read and write it",
-    "SQLITE_READONLY": "this user may not write to the file",
-}
 
 
 def _unusable(reason: str) -> SettingsError:
     hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in reason), "")
     return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){hint}")
+
+
+def warn_of_database(url: str) -> None:
+    """Log that the connection to a server elsewhere is not verified, where the URL says so."""
+    if sslmode := unverified_sslmode(url):
+        reason = "the password and all data may be read or changed on the way"
+        log.warning("database.unverified", sslmode=sslmode, reason=reason)

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.settings import Settings, SettingsError
 from gateway.settings_problems import KEY_FORM
+from models.file_modes import ReadableByOthers, make_private
 from models.vault import Vault, VaultError, new_key, read_keys
 
 _DEV_KEYS: Final = Path(".tendon/vault.keys")
@@ -24,6 +25,8 @@ def open_vault(settings: Settings) -> Vault:
         raise SettingsError(f"TENDON_VAULT_KEYS: must be set. {KEY_FORM}")
     try:
         return Vault(read_keys(_dev_keys()))
+    except ReadableByOthers as fault:
+        raise SettingsError(str(fault)) from None
     except VaultError as fault:
         raise SettingsError(f"{_DEV_KEYS}: {fault}: {_REMEDY}") from None
     except UnicodeDecodeError:
@@ -42,5 +45,5 @@ def _dev_keys() -> str:
         with suppress(FileExistsError):
             os.link(name, _DEV_KEYS)
         Path(name).unlink()
-    _DEV_KEYS.chmod(0o600)
+    make_private(_DEV_KEYS)
     return _DEV_KEYS.read_text(encoding="ascii")

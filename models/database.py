@@ -12,8 +12,9 @@ from tortoise.context import TortoiseContext
 from tortoise.transactions import in_transaction
 
 from models.engine import DatabaseDown, Limits, UnsupportedDatabase, configuration
+from models.file_modes import make_private
 
-__all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "alive", "client_of", "opened", "transaction"]
+__all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "alive", "client_of", "opened", "transaction", "writable"]
 
 APPS: Final[dict[str, Any]] = {
     "models": {
@@ -29,7 +30,8 @@ _USUAL: Final = Limits()
 async def opened(url: str, limits: Limits = _USUAL) -> AsyncGenerator[TortoiseContext]:
     """The database for as long as the block runs, for every task of this process.
 
-    An SQLite file is opened at once: raises DatabaseDown and OSError. PostgreSQL is connected to on demand.
+    An SQLite file is opened at once: raises DatabaseDown and OSError, ReadableByOthers among them. PostgreSQL is
+    connected to on demand.
     """
     database = TortoiseContext()
     connection = configuration(url, limits)
@@ -54,6 +56,12 @@ async def alive(database: TortoiseContext) -> None:
     await client_of(database).execute_script("SELECT 1")
 
 
+async def writable(database: TortoiseContext) -> None:
+    """Raises DatabaseDown when writes would fail. Nothing is written for it."""
+    client: Any = client_of(database)
+    await client.check_writable()
+
+
 @asynccontextmanager
 async def transaction() -> AsyncGenerator[TransactionalDBClient]:
     """All or nothing, or DatabaseDown. On SQLite it holds the write lock from its beginning."""
@@ -67,3 +75,6 @@ def _prepare_file(path: Path) -> None:
         raise IsADirectoryError
     # Created here so that health data is never readable for other users of the machine, whatever the umask.
     path.touch(mode=0o600)
+    # The write-ahead log and its index hold the same rows, beside the file itself where the path is a link.
+    for suffix in ("", "-wal", "-shm"):
+        make_private(Path(f"{path.resolve()}{suffix}"))

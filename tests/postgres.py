@@ -47,26 +47,45 @@ def binaries() -> Path | None:
 
 
 class PostgresServer:
-    """Started at once; to be stopped with `remove`. Refuses to run as root, so root starts it as another user."""
+    """Started at once; to be stopped with `remove`. Refuses to run as root, so root starts it as another user.
 
-    def __init__(self, programs: Path) -> None:
+    With `primary` it is a hot standby of that server until it is promoted."""
+
+    def __init__(self, programs: Path, *, primary: PostgresServer | None = None) -> None:
         self._programs = programs
         self._user = _somebody() if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="tendon-postgres-"))
         if self._user:
             shutil.chown(self.folder, self._user)
         self.port = free_port()
-        self._run("initdb", "-D", "data", "-U", "tendon", "--auth=trust", "--no-sync", "--encoding=UTF8")
+        self.settings = dict(_SETTINGS)
+        if primary:
+            source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "tendon")
+            self._run("pg_basebackup", *source, "-D", "data", "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        else:
+            self._run("initdb", "-D", "data", "-U", "tendon", "--auth=trust", "--no-sync", "--encoding=UTF8")
         self.start()
 
     def start(self) -> None:
-        settings = [f"-c {name}={value}" for name, value in _SETTINGS.items()]
+        settings = [f"-c {name}={value}" for name, value in self.settings.items()]
         options = " ".join([f"-p {self.port}", f"-k {self.folder}", *settings])
         self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "log", "-o", options, "start")
+
+    def give(self, name: str, content: bytes) -> Path:
+        """A file that the server, and nobody else, may read."""
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if self._user:
+            shutil.chown(path, self._user)
+        return path
 
     def stop(self, mode: str = "fast") -> None:
         """`fast` as an operator does it, `immediate` as a crash does."""
         self._run("pg_ctl", "-D", "data", "-w", "-m", mode, "stop")
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-D", "data", "-w", "promote")
 
     def remove(self) -> None:
         self.signal(signal.SIGCONT)

@@ -17,13 +17,18 @@ from tortoise.connection import get_connections
 from models.engine.down import told
 from models.engine.limits import Limits
 from models.engine.pool import Pool
-from models.engine.server_faults import BROKEN, breaks, judge, without_doubt
-from models.engine.work import Row, Values, Work
+from models.engine.server_faults import BROKEN, breaks_session, judge, without_doubt
+from models.engine.tls import tls
+from models.engine.work import Row, Step, Values, Work
 
 log = structlog.get_logger("tendon")
 
 # Seconds to put a connection in order after its statement was given up: whoever gave it up waits no longer for that.
 _LEAVING: Final = 0.5
+
+
+# The server refuses it as it would any write, but it finds no row, and so leaves no trace.
+_WRITE_NOTHING: Final = Work((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
 
 
 class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
@@ -35,8 +40,9 @@ class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass
 class Client(AsyncpgDBClient):
     """Connects on demand, so a process starts while the database is away and finds it when it is back."""
 
-    def __init__(self, limits: Limits, **credentials: Any) -> None:
+    def __init__(self, limits: Limits, sslmode: str | None, sslrootcert: str | None, **credentials: Any) -> None:
         super().__init__(**_bounds(limits.seconds), **credentials)
+        self._sslmode, self._sslrootcert = sslmode, sslrootcert
         self.seconds = limits.seconds
         self.pool = Pool(self._connect, limits.connections, limits.seconds)
 
@@ -67,6 +73,10 @@ class Client(AsyncpgDBClient):
         self.pool.give_back(connection)
         return rows
 
+    async def check_writable(self) -> None:
+        """Raises DatabaseDown: 25006 on a standby, or on a server that is read-only."""
+        await self.run(_WRITE_NOTHING, {})
+
     async def take(self) -> Any:
         """A connection of the pool, to be given back. Raises DatabaseDown, never in doubt."""
         with told(without_doubt):
@@ -74,7 +84,10 @@ class Client(AsyncpgDBClient):
 
     async def give_back(self, connection: Any, fault: BaseException | None) -> None:
         """To be used again, rolled back if need be. One that is broken is closed instead."""
-        if breaks(fault) or connection.is_closed():
+        broken = breaks_session(fault)
+        if broken:
+            self.pool.renew()
+        if broken or connection.is_closed():
             self.pool.drop(connection)
             return
         try:
@@ -91,8 +104,9 @@ class Client(AsyncpgDBClient):
         else:
             self.pool.give_back(connection)
 
-    async def _connect(self) -> Any:
+    async def _connect(self, seconds: float | None) -> Any:
         return await asyncpg.connect(
+            **tls(self._sslmode, self._sslrootcert),
             host=self.host,
             port=self.port,
             user=self.user,
@@ -100,7 +114,7 @@ class Client(AsyncpgDBClient):
             database=self.database,
             server_settings=self.server_settings,
             connection_class=_Connection,
-            **self.extra,
+            **self.extra | ({} if seconds is None else {"timeout": seconds}),
         )
 
 
@@ -191,7 +205,7 @@ class _Context(TransactionContext):
             if fault is None:
                 with told(judge):
                     await self._transaction.__aexit__(None, None, None)
-            elif not breaks(fault):
+            elif not breaks_session(fault):
                 # Whatever failed before matters more than that the connection is broken, too.
                 with suppress(*BROKEN):
                     await self._transaction.__aexit__(kind, fault, trace)
@@ -209,9 +223,11 @@ class _Context(TransactionContext):
 @asynccontextmanager
 async def locked(credentials: dict[str, Any], number: int) -> AsyncGenerator[None]:
     """An advisory lock for as long as the block runs. It goes with the session that holds it. Raises DatabaseDown."""
-    named = {name: value for name, value in credentials.items() if name != "limits"}
+    named = dict(credentials)
+    named.pop("limits")
     with told(without_doubt):
-        session = await asyncpg.connect(**named, timeout=30)
+        secured = tls(named.pop("sslmode"), named.pop("sslrootcert"))
+        session = await asyncpg.connect(**named, **secured, timeout=30)
     try:
         with told(judge):
             if not await session.fetchval("SELECT pg_try_advisory_lock($1)", number):

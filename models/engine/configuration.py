@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from models.engine.limits import Limits
+from models.engine.tls import SSLMODES, SYSTEM, VERIFIED, is_local
 
 _POSTGRES = ("postgres://", "postgresql://")
-_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 class UnsupportedDatabase(ValueError):
@@ -16,9 +17,11 @@ class UnsupportedDatabase(ValueError):
 
 
 def configuration(url: str, limits: Limits) -> dict[str, Any]:
-    """The connection for `sqlite://PATH` or `postgres://[user[:password]@][host][:port]/database[?host=…&sslmode=…]`.
+    """The connection for `sqlite://PATH` or
+    `postgres://[user[:password]@][host][:port]/database[?host=…&sslmode=…&sslrootcert=…]`.
 
-    `host` in the query is a folder with PostgreSQL's socket, or a host. Raises UnsupportedDatabase.
+    `host` in the query is a folder with PostgreSQL's socket, or a host; `sslrootcert` is a file of certificates, or
+    `system`. Without `sslmode` it is `verify-full`, except on this machine. Raises UnsupportedDatabase.
     """
     if url.startswith("sqlite://"):
         return {"engine": "models.engine.sqlite", "credentials": _sqlite(url, limits)}
@@ -35,6 +38,14 @@ def named(url: str) -> str:
     return f"postgres {server['host']}:{server['port']}/{server['database']}"
 
 
+def unverified_sslmode(url: str) -> str | None:
+    """The `sslmode` by which a server elsewhere is not verified: passwords and data could be read or changed there."""
+    if url.startswith("sqlite://"):
+        return None
+    server = _postgres(url, Limits())
+    return None if is_local(server["host"]) or server["sslmode"] == VERIFIED else server["sslmode"]
+
+
 def _sqlite(url: str, limits: Limits) -> dict[str, Any]:
     path = url.removeprefix("sqlite://")
     if path in ("", ":memory:"):
@@ -46,22 +57,34 @@ def _postgres(url: str, limits: Limits) -> dict[str, Any]:
     parts = _split(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     host, sslmode = options.pop("host", None) or parts.hostname, options.pop("sslmode", None)
+    sslrootcert = options.pop("sslrootcert", None)
     if options or parts.fragment:
-        raise UnsupportedDatabase("may have host and sslmode after the question mark, and nothing else")
-    if sslmode not in (None, *_SSLMODES):
-        raise UnsupportedDatabase(f"must have one of {', '.join(_SSLMODES)} as sslmode")
+        raise UnsupportedDatabase("may have host, sslmode and sslrootcert after the question mark, and nothing else")
+    if sslmode not in (None, *SSLMODES):
+        raise UnsupportedDatabase(f"must have one of {', '.join(SSLMODES)} as sslmode")
     database = unquote(parts.path.removeprefix("/"))
     if not database or "/" in database or not host or not parts.username:
         raise UnsupportedDatabase("must name user, host and database: postgres://user@host/database")
+    if sslmode is None and not is_local(host):
+        sslmode = VERIFIED
+    _check_authorities(sslmode, sslrootcert)
     return {
         "user": unquote(parts.username),
         "password": None if parts.password is None else unquote(parts.password),
         "host": host,
         "port": parts.port or 5432,
         "database": database,
-        "ssl": sslmode,
+        "sslmode": sslmode,
+        "sslrootcert": sslrootcert,
         "limits": limits,
     }
+
+
+def _check_authorities(sslmode: str | None, sslrootcert: str | None) -> None:
+    if sslrootcert == SYSTEM and sslmode != VERIFIED:
+        raise UnsupportedDatabase("may have sslrootcert=system with sslmode=verify-full only")
+    if sslrootcert not in (None, SYSTEM) and not os.access(sslrootcert, os.R_OK):
+        raise UnsupportedDatabase("must have a file that can be read as sslrootcert, or system")
 
 
 def _split(url: str) -> SplitResult:

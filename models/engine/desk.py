@@ -21,6 +21,10 @@ _AT_ONCE: Final = 64
 # Seconds between two looks at a lock that another process has. Often, since it may be free for a moment only.
 _PAUSE: Final = (0.0005, 0.004)
 
+# A connection that was opened while the file could not be written stays read-only, and one that met a broken disk or a
+# file that was replaced can't be trusted.
+_BREAKING: Final = ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
 Outcome = Sequence[Row] | Exception
 
 
@@ -29,6 +33,12 @@ def judge(fault: BaseException) -> DatabaseDown | None:
     if isinstance(fault, sqlite3.OperationalError) or type(fault) is sqlite3.DatabaseError:
         return DatabaseDown(_name(fault))
     return None
+
+
+def breaks_session(fault: BaseException | None) -> bool:
+    """Whether the connection must not be used again after it."""
+    down = fault if isinstance(fault, DatabaseDown) else fault and judge(fault)
+    return bool(down and down.reason.startswith(_BREAKING))
 
 
 def carry_out(session: sqlite3.Connection, work: Work, values: Values) -> Sequence[Row]:
@@ -104,7 +114,9 @@ class Desk:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_tell, tasks, outcomes)
         if session:
-            session.close()
+            # It writes the log back into the file, which may be what fails.
+            with suppress(sqlite3.Error):
+                session.close()
 
     def _next(self) -> list[_Task]:
         """Those who wait, or the first who comes; none at the end."""

@@ -14,11 +14,13 @@ _IDLE: Final = 300.0
 
 
 class Pool:
-    """At most `size` connections, made by `connect` on demand. `seconds` bounds the wait for one to be free."""
+    """At most `size` connections, made on demand by `connect`, which is given the seconds it may take. `seconds` bounds
+    the whole wait for one, free or new."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]], size: int, seconds: float | None) -> None:
+    def __init__(self, connect: Callable[[float | None], Awaitable[Any]], size: int, seconds: float | None) -> None:
         self._connect = connect
         self._seconds = seconds
+        self._generation = 0
         self._free = size
         self._idle: list[Any] = []
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -45,12 +47,13 @@ class Pool:
             self._free += 1
         if self._free:
             self._free -= 1
-            return await self._new()
-        return await self._turn() or await self._new()
+            return await self._new(self._seconds)
+        began = monotonic()
+        return await self._turn() or await self._new(self._left(began))
 
     def give_back(self, connection: Any) -> None:
         """One that is in order."""
-        if self._closed or connection.is_closed():
+        if self._closed or connection.is_closed() or connection.generation != self._generation:
             self.drop(connection)
             return
         while self._waiting:
@@ -67,6 +70,12 @@ class Pool:
         connection.terminate()
         self._leave_place()
 
+    def renew(self) -> None:
+        """Lend none again that was opened before now: what broke one, such as a failover, has broken the others."""
+        self._generation += 1
+        while self._idle:
+            self.drop(self._idle.pop())
+
     async def close(self) -> None:
         """Those that are lent are closed as they come back."""
         self._closed = True
@@ -81,12 +90,20 @@ class Pool:
             self.drop(self._idle.pop(0))
         self._clearing = asyncio.get_running_loop().call_later(_IDLE, self._clear) if self._idle else None
 
-    async def _new(self) -> Any:
+    async def _new(self, seconds: float | None) -> Any:
+        # As it was when connecting began: that may lead to a server that is replaced meanwhile.
+        generation = self._generation
         try:
-            return await self._connect()
+            connection = await self._connect(seconds)
         except BaseException:
             self._leave_place()
             raise
+        connection.generation = generation
+        return connection
+
+    def _left(self, began: float) -> float | None:
+        """A moment at least: of a place that came late something may still be made."""
+        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
 
     async def _turn(self) -> Any:
         """A connection, or None for a place to make one. Raises TimeoutError."""

@@ -3,21 +3,29 @@ same, and whether the connection is of use any more."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Final
 
 import asyncpg
 from asyncpg.exceptions import ClientConfigurationError, InternalClientError, InvalidCachedStatementError
 
 from models.engine.down import DatabaseDown
+from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
 
-# Classes and codes of SQLSTATE: connection, authorization, catalogue, resources, operator, system; a standby, a
-# transaction the server ended, a lock not to be had, a right that is missing, a table that is not there.
-_DOWN_CLASSES: Final = frozenset({"08", "28", "3D", "53", "57", "58"})
-_DOWN_CODES: Final = frozenset({"25006", "25P03", "40001", "40P01", "42501", "42703", "42P01", "55P03"})
+# Classes and codes of SQLSTATE: connection, transaction state (a read-only server is 25006), prepared statements,
+# authorization, catalogue, resources, operator, system; serialization and deadlock, a missing right, column or table, a
+# prepared statement that a pooler left there, a lock that is not available.
+_DOWN_CLASSES: Final = frozenset({"08", "25", "26", "28", "3D", "53", "57", "58"})
+_DOWN_CODES: Final = frozenset({"40001", "40P01", "42501", "42703", "42P01", "42P05", "55P03"})
 # A server that is going down, or a connection that is gone, may have done what it was asked before.
 _DOUBTFUL_CLASSES: Final = frozenset({"08", "57", "58"})
 # By its time-out, a statement was undone.
 _CANCELLED: Final = "57014"
+# These concern the statement alone: what is not supported, values, constraints, conflicts, names and rights, resources,
+# limits, locks, errors that a function raises. After any other error the session is of no use: it belongs to a server
+# that is read-only or shuts down, or a pooler has mixed it up with another.
+_STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42", "44", "53", "54", "55", "P0"})
+_DUPLICATE_STATEMENT: Final = "42P05"
 
 BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 
@@ -32,8 +40,11 @@ def judge(fault: BaseException) -> DatabaseDown | None:
         down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
         in_doubt = code[:2] in _DOUBTFUL_CLASSES and code != _CANCELLED
         return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
+    # asyncpg tells of wrong values by errors that are ValueErrors, too. So is a certificate that fails verification.
+    if isinstance(fault, ValueError) and not isinstance(fault, ssl.SSLError):
+        return None
     # The last is what a connection says that the server ended between two statements.
-    if isinstance(fault, OSError | asyncpg.InterfaceError | InternalClientError) and not isinstance(fault, ValueError):
+    if isinstance(fault, OSError | asyncpg.InterfaceError | InternalClientError):
         return DatabaseDown(name, in_doubt=True)
     return None
 
@@ -44,11 +55,18 @@ def without_doubt(fault: BaseException) -> DatabaseDown | None:
         return DatabaseDown(f"{type(fault).__name__} {fault.sqlstate}")
     if isinstance(fault, ClientConfigurationError):
         return DatabaseDown("ClientConfigurationError: sslmode needs a certificate that is not there")
+    if type(fault) is ConnectionError and "rejected SSL upgrade" in str(fault):
+        return DatabaseDown(TLS_REFUSED)
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return DatabaseDown(f"{CERTIFICATE_REFUSED}: {fault.verify_message}")
     down = judge(fault)
     return down and DatabaseDown(down.reason)
 
 
-def breaks(fault: BaseException | None) -> bool:
-    """Whether it leaves a connection that answers no more: it would only be waited for."""
-    down = fault if isinstance(fault, DatabaseDown) else fault and judge(fault)
-    return bool(down and down.in_doubt)
+def breaks_session(fault: BaseException | None) -> bool:
+    """Whether the session must not be used again after it."""
+    cause = fault.__cause__ if isinstance(fault, DatabaseDown) else fault
+    if isinstance(cause, asyncpg.PostgresError):
+        code = str(cause.sqlstate)
+        return code == _DUPLICATE_STATEMENT or not (code[:2] in _STATEMENT_CLASSES or code == _CANCELLED)
+    return cause is not None and judge(cause) is not None

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 
-from models.engine.desk import Desk, carry_out, judge
+from models.engine.desk import Desk, breaks_session, carry_out, judge
 from models.engine.down import DatabaseDown, told
-from models.engine.work import Row, Values, Work
+from models.engine.work import Row, Step, Values, Work
+
+# Bytes that a disk must have left: a few hundred pages of the write-ahead log.
+_ROOM: Final = 1_000_000
+# A read-only file refuses it as it would any write, but it finds no row, and so writes nothing, not even into the log.
+_WRITE_NOTHING: Final = Work((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
 
 
 async def _acquire(lock: asyncio.Lock, client: Any) -> None:
@@ -47,7 +53,11 @@ class _Held(ConnectionWrapper[Any]):
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        try:
+            if breaks_session(fault) and isinstance(self.client, Client):
+                await self.client.close_connection()
+        finally:
+            self._lock.release()
         if fault is not None and (down := judge(fault)):
             raise down from fault
 
@@ -57,18 +67,49 @@ class Client(SqliteClient):
 
     def __init__(self, file_path: str, **pragmas: Any) -> None:
         super().__init__(file_path, **pragmas)
-        seconds = self.pragmas["busy_timeout"] / 1000
-        self._reading = Desk(partial(self._open, seconds), seconds, writes=False)
-        self._writing = Desk(partial(self._open, 0), seconds, writes=True)
+        self._reading, self._writing = self._desks()
 
     async def run(self, work: Work, values: Values) -> Sequence[Row]:
         """What the first step returns. Raises DatabaseDown."""
-        return await (self._writing if work.writes else self._reading).run(work, values)
+        desk = self._writing if work.writes else self._reading
+        try:
+            return await desk.run(work, values)
+        except (DatabaseDown, sqlite3.Error) as fault:
+            if breaks_session(fault) and desk in (self._reading, self._writing):
+                await self._renew()
+            raise
+
+    async def check_writable(self) -> None:
+        """Raises DatabaseDown, also when the disk is full."""
+        await self._writing.run(_WRITE_NOTHING, {})
+        disk = os.statvfs(self.filename)
+        if disk.f_bavail * disk.f_frsize < _ROOM:
+            raise DatabaseDown("SQLITE_FULL")
 
     async def close(self) -> None:
         await self._writing.close()
         await self._reading.close()
         await super().close()
+
+    def _desks(self) -> tuple[Desk, Desk]:
+        """One that reads and one that writes. They connect when they are first asked."""
+        seconds = self.pragmas["busy_timeout"] / 1000
+        reading = Desk(partial(self._open, seconds), seconds, writes=False)
+        return reading, Desk(partial(self._open, 0), seconds, writes=True)
+
+    async def _renew(self) -> None:
+        """Close all connections: within a process they share what SQLite found out about the file."""
+        before = self._reading, self._writing
+        self._reading, self._writing = self._desks()
+        for desk in before:
+            await desk.close()
+        async with self._lock:
+            await self.close_connection()
+
+    async def close_connection(self) -> None:
+        """The ORM's own. It is opened again when it is needed."""
+        with suppress(sqlite3.Error):
+            await super().close()
 
     def _open(self, seconds: float) -> sqlite3.Connection:
         """`seconds` is how long a statement waits for others."""
@@ -98,13 +139,9 @@ class _Transaction(SqliteTransactionWrapper):
             await self._connection.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        try:
-            with told(judge):
-                await self._connection.commit()
-        except DatabaseDown:
-            # On a full disk the transaction is still open.
-            await self.rollback()
-            raise
+        """On a full disk the transaction is still open when this raises."""
+        with told(judge):
+            await self._connection.commit()
 
     async def rollback(self) -> None:
         """Nothing is lost when it fails: the file is rolled back when it is opened next."""
@@ -135,19 +172,32 @@ class _Context(TransactionContext):
         self._token = get_connections().set(self._name, self._transaction)
         try:
             await self._transaction.begin()
-        except BaseException:
-            await self._end(self._transaction.rollback)
+        except BaseException as fault:
+            await self._end(self._transaction.rollback, fault)
             raise
         return self._transaction
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._end(self._transaction.commit if kind is None else self._transaction.rollback)
-
-    async def _end(self, how: Callable[[], Awaitable[None]]) -> None:
+        if kind is not None:
+            await self._end(self._transaction.rollback, fault)
+            return
         try:
-            await how()
+            await self._transaction.commit()
+        except BaseException as later:
+            await self._end(self._transaction.rollback, later)
+            raise
+        await self._end()
+
+    async def _end(
+        self, rollback: Callable[[], Awaitable[None]] | None = None, fault: BaseException | None = None
+    ) -> None:
+        try:
+            if rollback:
+                await rollback()
+            if breaks_session(fault):
+                await self._client.close_connection()
         finally:
             get_connections().reset(self._token)
             self._client._lock.release()  # noqa: SLF001

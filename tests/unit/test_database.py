@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,14 +24,6 @@ from tests.processes import tendon
 from tests.tables import tables
 
 NEWEST = sorted(path.stem for path in (Path(__file__).parents[2] / "models" / "migrations").glob("[0-9]*.py"))
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    """A machine that lets everybody read what is created."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 USUAL = Limits()
@@ -67,6 +56,8 @@ USUAL = Limits()
         "postgres://user:CANARY@database.example/tendon#x",
         "postgres://user:CANARY@database.example/tendon?password=CANARY",
         "postgres://user:CANARY@database.example/tendon?sslmode=CANARY",
+        "postgres://user:CANARY@database.example/tendon?sslrootcert=/nothing/CANARY",
+        "postgres://user:CANARY@database.example/tendon?sslmode=require&sslrootcert=system",
     ],
 )
 def test_other_urls(url: str) -> None:
@@ -84,26 +75,23 @@ def test_a_path_is_taken_as_it_stands(path: str) -> None:
 @pytest.mark.parametrize(
     ("url", "meant"),
     [
-        ("postgres://me@db.example/tendon", ("me", None, "db.example", 5432, "tendon", None)),
-        ("postgresql://me:p%40ss%2F@db.example:6/t%20n", ("me", "p@ss/", "db.example", 6, "t n", None)),
+        ("postgres://me@db.example/tendon", ("me", None, "db.example", 5432, "tendon", "verify-full")),
+        ("postgresql://me:p%40ss%2F@db.example:6/t%20n", ("me", "p@ss/", "db.example", 6, "t n", "verify-full")),
+        ("postgres://me@192.0.2.1/tendon", ("me", None, "192.0.2.1", 5432, "tendon", "verify-full")),
+        ("postgres://me@localhost.example/tendon", ("me", None, "localhost.example", 5432, "tendon", "verify-full")),
+        ("postgres://me@/tendon?host=db.example", ("me", None, "db.example", 5432, "tendon", "verify-full")),
+        ("postgres://me@localhost/tendon?host=db.example", ("me", None, "db.example", 5432, "tendon", "verify-full")),
+        ("postgres://me@db.example/tendon?sslmode=disable", ("me", None, "db.example", 5432, "tendon", "disable")),
+        ("postgres://me@localhost/tendon", ("me", None, "localhost", 5432, "tendon", None)),
+        ("postgres://me@127.9.9.9/tendon", ("me", None, "127.9.9.9", 5432, "tendon", None)),
+        ("postgres://me@[::1]/tendon", ("me", None, "::1", 5432, "tendon", None)),
         ("postgres://me@/tendon?host=/run/postgresql", ("me", None, "/run/postgresql", 5432, "tendon", None)),
         ("postgres://me@[::1]/tendon?sslmode=require", ("me", None, "::1", 5432, "tendon", "require")),
     ],
 )
 def test_a_servers_url(url: str, meant: tuple[str | int | None, ...]) -> None:
     found = configuration(url, USUAL)["credentials"]
-    assert tuple(found[name] for name in ("user", "password", "host", "port", "database", "ssl")) == meant
-
-
-async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> None:
-    folder = tmp_path / "made"
-    await migrate(f"sqlite://{folder}/tendon.db")
-    async with opened(f"sqlite://{folder}/tendon.db"):
-        await note("x")
-        # The write-ahead log holds the same rows.
-        assert {path.name for path in folder.iterdir()} == {"tendon.db", "tendon.db-wal", "tendon.db-shm"}
-        assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert tuple(found[name] for name in ("user", "password", "host", "port", "database", "sslmode")) == meant
 
 
 async def test_what_can_not_be_opened_says_so_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""The file of an SQLite database: private, whoever made it, and written again as soon as that is possible."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from models.database import DatabaseDown, opened, transaction, writable
+from models.file_modes import ReadableByOthers
+from models.migrating import migrate
+from models.statement import Statement
+from tests.unit.test_database import note
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A machine that lets everybody read what is created."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> None:
+    folder = tmp_path / "made"
+    await migrate(f"sqlite://{folder}/tendon.db")
+    async with opened(f"sqlite://{folder}/tendon.db"):
+        await note("x")
+        # The write-ahead log holds the same rows.
+        assert {path.name for path in folder.iterdir()} == {"tendon.db", "tendon.db-wal", "tendon.db-shm"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604, 0o666])
+async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode: int) -> None:
+    """Wherever they are, and whoever made them so: that of the database, and what a killed process leaves beside it."""
+    url = f"sqlite://{tmp_path}/link.db"
+    (tmp_path / "link.db").symlink_to(tmp_path / "tendon.db")
+    await migrate(url)
+    with closing(sqlite3.connect(tmp_path / "tendon.db", isolation_level=None)) as killed:
+        killed.execute("DELETE FROM audit_event")
+        files = [tmp_path / f"tendon.db{suffix}" for suffix in ("", "-wal", "-shm")]
+        for file in files:
+            file.chmod(mode)
+        with capture_logs() as logged:
+            await _open(url)
+        assert [stat.S_IMODE(file.stat().st_mode) for file in files if file.exists()] == [0o600] * 3
+    assert [(one["event"], one["file"], one["was"]) for one in logged] == [
+        ("file.mode", str(file), f"{mode:04o}") for file in files
+    ]
+
+
+@pytest.fixture
+def nobodys_folder() -> Iterator[Path]:
+    """The test is somebody who is not root, and works in a folder of their own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as two users")
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, 65534, 65534)
+        os.seteuid(65534)
+        yield Path(name)
+        os.seteuid(0)
+
+
+async def test_a_file_of_somebody_else_that_others_may_read_is_refused(nobodys_folder: Path) -> None:
+    file = nobodys_folder / "tendon.db"
+    await migrate(f"sqlite://{file}")
+    os.seteuid(0)
+    file.chmod(0o666)
+    os.chown(file, 0, 0)
+    os.seteuid(65534)
+    with pytest.raises(ReadableByOthers, match=r"tendon.db may be read by others .* let its owner `chmod 600` it"):
+        await _open(f"sqlite://{file}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o666
+
+
+async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path) -> None:
+    """It stays so for the connection, which is closed. The second call at the latest succeeds."""
+    file = nobodys_folder / "tendon.db"
+    await migrate(f"sqlite://{file}")
+    file.chmod(0o400)
+    async with opened(f"sqlite://{file}") as database:
+        for write in (partial(writable, database), _write, _write_in_transaction):
+            with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
+                await write()
+        assert await COUNT.row() == (0,)
+        _make_writable(nobodys_folder)
+        with suppress(DatabaseDown):
+            await _write()
+        await _write()
+        await _write_in_transaction()
+        await writable(database)
+        assert await COUNT.row() in [(2,), (3,)]
+
+
+def _make_writable(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.chmod(0o600)
+
+
+COUNT = Statement("SELECT count(*) FROM audit_event")
+WRITE = Statement(
+    """
+    INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
+    VALUES (now(), 'test', 'oura', '[]', 'ok', 'x') RETURNING id"""
+)
+
+
+async def _write() -> None:
+    await WRITE.rows()
+
+
+async def _write_in_transaction() -> None:
+    async with transaction():
+        await note("x")
+
+
+async def _open(url: str) -> None:
+    async with asyncio.timeout(5), opened(url):
+        pass
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("only where something can be mounted")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+async def test_a_disk_that_is_full(small_disk: Path) -> None:
+    """It is known without writing."""
+    url = f"sqlite://{small_disk}/tendon.db"
+    await migrate(url)
+    async with opened(url) as database:
+        await writable(database)
+        disk = os.statvfs(small_disk)
+        (small_disk / "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 100_000))
+        with pytest.raises(DatabaseDown, match="SQLITE_FULL"):
+            await writable(database)
+        (small_disk / "filler").unlink()
+        await writable(database)
