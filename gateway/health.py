@@ -16,10 +16,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tortoise.context import TortoiseContext
 
-from models.database import alive
+from models.database import alive, writable
 from models.pending import pending_migrations
 from models.vault import Vault
-from models.vault_key import unusable_keys
+from models.vault_key import VaultKeys
 from resolvers.failures import described, outage
 from rest.answers import answer, problem_answer
 from rest.problems import MethodNotAllowed
@@ -48,7 +48,7 @@ class Health:
 
     def __init__(self, vault: Vault) -> None:
         self.draining = False
-        self._vault = vault
+        self._keys = VaultKeys(vault)
         self._database: TortoiseContext | None = None
         self._at_head = False
         self._reasons: Sequence[str] = ("database",)
@@ -60,8 +60,8 @@ class Health:
 
     @asynccontextmanager
     async def watching(self, database: TortoiseContext) -> AsyncGenerator[None]:
-        """The database to look at, for as long as the block runs. The first look is taken now: it notes the key that
-        seals, and the log says whether this process is ready also where nobody probes."""
+        """The database to look at, for as long as the block runs. The first look is taken now, so that
+        the log says whether this process is ready also where nobody probes."""
         self._database = database
         self._begin()
         try:
@@ -133,7 +133,8 @@ class Health:
             if pending := await pending_migrations(self._database):
                 return ("migrations",), {"pending": pending}
             self._at_head = True
-        keys = await unusable_keys(self._vault)
+        await writable(self._database)
+        keys = await self._keys.unusable()
         return (("keys",), {"keys": keys}) if keys else ((), {})
 
     def _tell(self, reasons: Sequence[str], detail: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -19,7 +20,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION: Final = 1
 _NONCE: Final = 12
 _KEY: Final = 32
+# Of 32 random bytes at least 20 differ, as good as always.
+_FEW: Final = 8
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+MAKE_KEY: Final = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
+"""A command that prints a key. The id and a colon go in front."""
 
 
 class VaultError(Exception):
@@ -47,8 +54,7 @@ class Vault:
         return self._active
 
     def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
-        key_id = self._active.encode()
-        head = bytes((_VERSION, len(key_id))) + key_id
+        head = bytes((_VERSION,)) + key_id_bytes(self._active)
         nonce = os.urandom(_NONCE)
         bound = head + _place(table, row, column)
         return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
@@ -69,8 +75,14 @@ class Vault:
             raise VaultError("a sealed value was changed or moved, or its key id stands for another key now") from None
 
 
+def key_id_bytes(key_id: str) -> bytes:
+    """What a value that is sealed under this key has after its first byte, whatever the version."""
+    return bytes((len(key_id),)) + key_id.encode()
+
+
 def read_keys(setting: str) -> dict[str, bytes]:
-    """Read `id:base64 of 32 bytes`, separated by white space. Raises VaultError naming the id, never the key."""
+    """Read `id:base64 of 32 bytes`, separated by white space. Raises VaultError naming the id, never the key, also for
+    a key that anybody could guess."""
     keys: dict[str, bytes] = {}
     for entry in setting.split():
         key_id, _, encoded = entry.partition(":")
@@ -96,7 +108,14 @@ def _decode(key_id: str, encoded: str) -> bytes:
         raise VaultError(f"the vault key {key_id} is not base64") from None
     if len(key) != _KEY:
         raise VaultError(f"the vault key {key_id} has {len(key)} bytes, not {_KEY}")
+    if _is_guessable(key):
+        raise VaultError(f"the vault key {key_id} is a pattern and not random; make one with `{MAKE_KEY}`")
     return key
+
+
+def _is_guessable(key: bytes) -> bool:
+    """One byte or a few over and over, or bytes that count up or down, as examples and placeholders have them."""
+    return len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
 
 
 def _place(*parts: str | tuple[str, ...]) -> bytes:

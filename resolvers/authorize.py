@@ -12,6 +12,7 @@ from providers.authorization import authorization_url, challenge, new_state, new
 from resolvers import audit, inputs
 from resolvers.context import Context, Registration
 from resolvers.errors import ValidationError
+from resolvers.sealing import check_seal
 from resolvers.states import LIFE, clear_away, state_hash
 
 log = structlog.get_logger("tendon")
@@ -39,8 +40,8 @@ class Authorization:
 async def authorize_connection(context: Context, provider: str, redirect_uri: str) -> Authorization:
     """Remember an authorization request for the calling user, for LIFE.
 
-    Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound and what
-    `acting_user` raises.
+    Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound,
+    ServiceUnavailable and what `acting_user` raises.
     """
     user = await audit.acting_user(context, audit.AUTHORIZE, provider)
     inputs.text("provider", provider, inputs.SLUG)
@@ -52,6 +53,8 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
         raise ValidationError("redirectUri is not on the allow-list of this service.")
     state = new_state()
     verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
+    if verifier:
+        await check_seal(context)
     await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
     url = authorization_url(
         registration.provider,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.vault import Vault
+from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
 from providers.turnstile import Turnstiles
 from resolvers.caller import Caller
@@ -46,6 +47,10 @@ class Resources:
     provider_timeout: float
     flights: Flights
     turnstiles: Turnstiles = field(default_factory=Turnstiles)
+    vault_keys: VaultKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vault_keys", VaultKeys(self.vault))
 
     def registration(self, slug: str) -> Registration:
         """Our client at the provider. Raises ProviderNotFound; its message tells an unknown slug from an entry of the

@@ -20,6 +20,7 @@ from resolvers.attempts import Attempt, Claim, Claimed
 from resolvers.callback import Callback
 from resolvers.context import Context
 from resolvers.errors import Problem, ServiceUnavailable
+from resolvers.sealing import check_seal
 
 # Seconds to wait for a place among those who ask a provider.
 _PLACE: Final = 0.5
@@ -45,6 +46,7 @@ async def claim_and_exchange(
     Waits for a place at the provider first: who can't ask it now claims nothing. Raises HeldBack then, and the problem
     that the provider's answer is.
     """
+    await check_seal(context)
     with await _permitted(context, attempt) as permit:
         claim = await claims.claim(context, attempt)
         if claim is None:

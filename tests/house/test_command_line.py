@@ -10,8 +10,9 @@ import pytest
 
 from tests.conftest import SLUGS, credentials, start_gateway
 from tests.processes import Process, tendon
+from tests.vault_keys import vault_key
 
-KEY = "k1:" + "A" * 43 + "="
+KEY = vault_key("k1")
 JWT = {"TENDON_JWKS_URL": "https://id.example/jwks", "TENDON_ISSUER": "https://id.example", "TENDON_AUDIENCE": "tendon"}
 CANARY = "canary-7f3a"
 MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").glob("[0-9]*.py")))

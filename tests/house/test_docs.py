@@ -7,6 +7,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,11 +16,13 @@ import pytest
 
 from gateway.settings import Settings
 from models.engine import Limits, configuration
+from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
 from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
 from rest.problems import STATUS
 from tests.conftest import SLUGS, start_gateway
 from tests.processes import Process, tendon
+from tests.vault_keys import vault_key
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +37,28 @@ def test_every_setting_is_in_the_readme(name: str) -> None:
 def test_the_readme_has_no_setting_that_is_not_there() -> None:
     named = set(re.findall(r"TENDON_([A-Z_]+)", README))
     assert named <= {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "Makefile"]), ids=str)
+def test_no_document_holds_a_key_that_is_taken(path: Path) -> None:
+    assert _usable_keys(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_key_in_a_document_would_be_found() -> None:
+    key = vault_key("k1")
+    assert _usable_keys(f"export TENDON_VAULT_KEYS='{key}' …") == [key]
+    assert _usable_keys(f"{key.partition(':')[2]} is a key") == [f"id:{key.partition(':')[2]}"]
+    assert _usable_keys(f"such as k1:{'A' * 43}=") == []
+
+
+def _usable_keys(text: str) -> list[str]:
+    """Whatever a reader could copy into TENDON_VAULT_KEYS."""
+    found: list[str] = []
+    for key_id, key in re.findall(r"(?:([A-Za-z0-9_-]{1,32}):)?(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{43}=)", text):
+        with suppress(VaultError):
+            read_keys(f"{key_id or 'id'}:{key}")
+            found.append(f"{key_id or 'id'}:{key}")
+    return found
 
 
 def test_every_error_is_in_the_table() -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from tests.conftest import start_gateway
 from tests.databases import Database
+from tests.vault_keys import vault_key
 
 PRODUCTION = {
-    "TENDON_VAULT_KEYS": "k1:" + "A" * 43 + "=",
+    "TENDON_VAULT_KEYS": vault_key("k1"),
     "TENDON_REDIRECT_URIS": "https://app.example/callback",
     "OURA_CLIENT_ID": "x",
     "OURA_CLIENT_SECRET": "y",

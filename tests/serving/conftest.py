@@ -21,11 +21,12 @@ from tests.processes import Process, free_port, tendon
 from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 from tests.serving.serving import Lines, is_gone, until, workers
+from tests.vault_keys import vault_key
 
 Serve = Callable[..., Process]
 
-# Bytes that are easily told from another key's.
-KEY = "k1:" + "A" * 43 + "="
+
+KEY = vault_key("k1")
 
 
 @pytest.fixture(scope="session")

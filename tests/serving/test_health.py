@@ -15,16 +15,15 @@ import pytest
 from gateway.health import Health
 from models.database import opened
 from models.vault import Vault, read_keys
-from tests.conftest import Person
 from tests.databases import Database, PostgresDatabase
 from tests.postgres import PostgresServer, programs
 from tests.processes import tendon
-from tests.serving.conftest import KEY, Exchanges, Serve
+from tests.serving.conftest import KEY, Serve
 from tests.serving.serving import PATIENCE, becomes, events, get, readiness, until
+from tests.vault_keys import vault_key
 
-# The same id, other bytes.
-ANOTHER = KEY.replace("AAA", "BBB", 1)
-NEWER = "k2:" + "C" * 43 + "="
+ANOTHER = vault_key("k1", "another")
+NEWER = vault_key("k2")
 
 
 async def test_a_service_that_is_well(serve: Serve, client: httpx.AsyncClient) -> None:
@@ -58,37 +57,6 @@ async def test_a_table_that_is_gone_and_comes_back(serve: Serve, tmp_path: Path)
     _run(tmp_path, "ALTER TABLE elsewhere RENAME TO vault_key")
     await becomes(process.origin)
     assert (len(events(process, "unready")), len(events(process, "ready"))) == (1, 2)
-
-
-async def test_a_key_that_is_another_under_the_same_id(serve: Serve) -> None:
-    await _sealed_under(serve, KEY)
-    process = serve(TENDON_VAULT_KEYS=ANOTHER)
-    await becomes(process.origin, "keys")
-    assert (await get(process.origin, "/livez")).status_code == 200
-    assert "keys=['k1']" in events(process, "unready")[0]
-    assert "BBB" not in process.said
-
-
-async def test_a_key_that_is_missing(serve: Serve, exchanges: Exchanges, someone: Person, tmp_path: Path) -> None:
-    await _sealed_under(serve, KEY)
-    process = serve(TENDON_VAULT_KEYS=NEWER)
-    await becomes(process.origin, "keys")
-    assert "keys=['k1']" in events(process, "unready")[0]
-    # What the known key sealed goes on working.
-    begun = await exchanges.begin(process, someone)
-    exchanges.end()
-    assert await begun == "connected"
-    assert process.stop() == 0
-
-    process = serve(TENDON_VAULT_KEYS=f"{NEWER} {KEY}")
-    await becomes(process.origin)
-    assert _run(tmp_path, "SELECT key_id FROM vault_key ORDER BY key_id") == [("k1",), ("k2",)]
-
-
-async def _sealed_under(serve: Serve, keys: str) -> None:
-    process = serve(TENDON_VAULT_KEYS=keys)
-    await becomes(process.origin)
-    assert process.stop() == 0
 
 
 def _run(folder: Path, statement: str) -> list[tuple[str, ...]]:

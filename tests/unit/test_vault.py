@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import subprocess
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.vault import MissingKey, Vault, VaultError, _place, new_key, read_keys
+from models.vault import MAKE_KEY, MissingKey, Vault, VaultError, _place, new_key, read_keys
 
 # Ids that are one flipped bit apart, so that a changed id names another key that is there.
 KEYS = {key_id: bytes([number]) * 32 for number, key_id in enumerate(("k1", "k0", "k3", "c1"))}
@@ -125,12 +128,16 @@ def test_a_vault_needs_a_key() -> None:
 
 
 def encoded(length: int) -> str:
-    return base64.b64encode(b"\xab" * length).decode()
+    return base64.b64encode(RANDOM[:length]).decode()
+
+
+# As random as a key has to be, and the same in every run.
+RANDOM = hashlib.sha512(b"a key").digest()
 
 
 def test_keys_as_the_setting_writes_them() -> None:
     setting = f"  new:{encoded(32)}\n\told-1_X:{encoded(32)} "
-    assert read_keys(setting) == {"new": b"\xab" * 32, "old-1_X": b"\xab" * 32}
+    assert read_keys(setting) == {"new": RANDOM[:32], "old-1_X": RANDOM[:32]}
     assert list(read_keys(setting)) == ["new", "old-1_X"]
 
 
@@ -159,6 +166,37 @@ def test_a_key_that_can_not_be_used(setting: str, message: str) -> None:
     with pytest.raises(VaultError) as raised:
         read_keys(setting)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(bytes([byte]) * 32 for byte in (0, 1, 0x41, 0xFF)),
+        bytes(31) + b"\x01",
+        b"changeme" * 4,
+        b"\x00\x01" * 16,
+        bytes(range(32)),
+        bytes(range(255, 223, -1)),
+        bytes(byte * 7 % 256 for byte in range(32)),
+    ],
+)
+def test_a_key_that_anybody_could_guess(key: bytes) -> None:
+    with pytest.raises(VaultError, match=r"^the vault key main is a pattern and not random; make one with `python3 "):
+        read_keys(f"main:{base64.b64encode(key).decode()}")
+
+
+def test_the_command_that_the_message_names_makes_a_key() -> None:
+    for _ in range(3):
+        made = subprocess.run(MAKE_KEY, shell=True, capture_output=True, text=True, check=True)
+        assert len(read_keys(f"main:{made.stdout.strip()}")["main"]) == 32
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_key_is_refused_for_a_pattern_only(key: bytes) -> None:
+    assume(len(set(key)) > 16 and key != bytes(sorted(key)) and key != bytes(sorted(key, reverse=True)))
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    assume(len(steps) > 1)
+    assert read_keys(f"main:{base64.b64encode(key).decode()}") == {"main": key}
 
 
 @pytest.mark.parametrize(
