@@ -16,8 +16,9 @@ from resolvers import renewal
 from resolvers.context import Context
 from resolvers.exchanging import Received
 
-# Seconds that the user is kept waiting for it.
+# Seconds that the user is kept waiting for it, and that this may go on after the lease.
 _PATIENCE: Final = 3.0
+_BEYOND: Final = 0.5
 
 log = structlog.get_logger("tendon")
 
@@ -28,11 +29,14 @@ async def name_account(context: Context, provider: Provider, received: Received,
     if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
         # Known, not to be known, or the tokens there are newer ones, maybe of another account.
         return
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    deadline = min(asyncio.get_running_loop().time() + _PATIENCE, received.claim.until + _BEYOND)
     try:
         with context.away():
             account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
-        await renewal.name_account(connection, account)
+        async with asyncio.timeout_at(deadline):
+            await renewal.name_account(connection, account)
+    except TimeoutError:
+        log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
     except ProviderFault as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
     except DatabaseDown as fault:

@@ -56,7 +56,7 @@ ENDED: Final = "error = NULL, verifier = NULL, lease_until = NULL, purge_after =
 _RELEASE: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = 'pending', owner = NULL, lease_until = NULL, purge_after = expires_at
+    SET status = 'pending', code_hash = NULL, owner = NULL, lease_until = NULL, purge_after = expires_at
     WHERE {held} RETURNING status""",
     held=HELD,
 )

@@ -8,12 +8,15 @@
    the database is away (`storing.py`). What can be known only by asking again, the provider's own id of the user,
    comes after.
 
-From the claim on it runs to its end, also when the caller hangs up.
+From the claim on it runs to its end, also when the caller hangs up, or has waited for longer than the lease: the same
+callback then gets what came of it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack, suppress
+from typing import Final
 
 import structlog
 
@@ -26,7 +29,7 @@ from resolvers.account import name_account
 from resolvers.attempts import Attempt
 from resolvers.callback import Callback, check
 from resolvers.context import Context
-from resolvers.errors import InternalError, Problem, ValidationError
+from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
 from resolvers.exchanging import claim_and_exchange
 from resolvers.renewal import granted_scopes
 from resolvers.storing import store
@@ -34,6 +37,10 @@ from resolvers.storing import store
 __all__ = ["Callback", "complete_connection"]
 
 log = structlog.get_logger("tendon")
+
+# Seconds that a caller waits at most, on top of the lease: for a place before the claim, and after a lease that another
+# attempt left behind for the request to be ended.
+_BEYOND: Final = 2.0
 
 
 async def complete_connection(context: Context, callback: Callback) -> StoredConnection:
@@ -47,7 +54,15 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
     registration = context.resources.registration(callback.provider)
     await _check_issuer(context, registration.provider, callback.iss, user)
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
-    return await context.resources.flights.see_through(_redeem(context, attempt, callback))
+    patience = asyncio.timeout(claims.lease(context) + _BEYOND)
+    try:
+        async with patience:
+            return await context.resources.flights.see_through(_redeem(context, attempt, callback))
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        log.warning("callback.slow", provider=callback.provider)
+        raise ServiceUnavailable("This takes longer than usual. Send the same callback again.") from None
 
 
 async def _check_issuer(context: Context, provider: Provider, iss: str | None, user: str) -> None:

@@ -136,7 +136,7 @@ class ServiceUnavailable(Problem):
     code = "SERVICE_UNAVAILABLE"
     default = "The service can't answer just now. Try again shortly."
 
-    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+    def __init__(self, message: str | None = None, *, retry_after: int | None = 1) -> None:
         super().__init__(message, retry_after=retry_after)
 
 

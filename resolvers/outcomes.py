@@ -1,9 +1,10 @@
-"""What a callback gets that did not win the claim: the result of the one that did, for the same code only."""
+"""What a callback gets that did not win the claim: the result of the one that did, for the same code only. Until there
+is one, no code is the wrong one: a claim that is released leaves the state as it was."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 from uuid import UUID
 
 import structlog
@@ -61,11 +62,9 @@ async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
     pause = _FIRST_PAUSE
     while True:
         seen = await _look(attempt)
-        if seen is None or seen.code_hash != attempt.answer_hash:
-            await _refuse(context, attempt, seen)
-        elif seen.status != RequestStatus.EXCHANGING:
-            return await _settled(attempt, seen)
-        elif seen.over:
+        if seen is None or seen.status != RequestStatus.EXCHANGING:
+            return await _settled(context, attempt, seen)
+        if seen.over:
             await abandon(context, attempt.key)
         else:
             if context.resources.flights.waiting(attempt.key) >= _WAITERS:
@@ -92,7 +91,7 @@ async def _look(attempt: Attempt) -> _Seen | None:
     return _Seen(*row) if row else None
 
 
-async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> None:
+async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> NoReturn:
     """Raises InvalidState."""
     provider = attempt.registration.provider.slug
     log.info("state.refused", provider=provider, reason=await _why(attempt, seen))
@@ -103,7 +102,7 @@ async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> Non
 async def _why(attempt: Attempt, seen: _Seen | None) -> str:
     """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
     if seen is not None:
-        return "another code" if seen.code_hash else "expired"
+        return "expired" if seen.status == RequestStatus.PENDING else "another code"
     request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
     if request is None:
         return "unknown"
@@ -111,14 +110,19 @@ async def _why(attempt: Attempt, seen: _Seen | None) -> str:
     return f"another {different[0]}" if different else "unknown"
 
 
-async def _settled(attempt: Attempt, seen: _Seen) -> StoredConnection:
+async def _settled(context: Context, attempt: Attempt, seen: _Seen | None) -> StoredConnection:
+    """Raises what the request ended with, InvalidState for another code than it ended with, and ProviderUnavailable
+    with a time to wait when the attempt that held it could not reach the provider and released it."""
+    if seen is None or (seen.expired and seen.status == RequestStatus.PENDING):
+        return await _refuse(context, attempt, seen)
+    if seen.status == RequestStatus.PENDING:
+        raise unspent()
+    if seen.code_hash != attempt.answer_hash:
+        return await _refuse(context, attempt, seen)
     log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, error=seen.error)
     if seen.status == RequestStatus.FAILED:
         ended = PROBLEMS.get(seen.error or "", InternalError)
         raise ended
-    if seen.status == RequestStatus.PENDING:
-        # The attempt that held it could not reach the provider and gave it back.
-        raise InvalidState if seen.expired else unspent()
     connection = await connection_by_id(seen.connection_id) if seen.connection_id else None
     if not connection or connection.user_id != attempt.user:
         raise InvalidState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +24,8 @@ LIFE: Final = timedelta(minutes=10)
 REMEMBERED: Final = timedelta(days=7)
 # Each authorize adds one row and takes away up to this many of those past, so the table can't outgrow its use.
 _PURGED_AT_ONCE: Final = 20
+# Seconds that this may take.
+_CLEARING: Final = 1.0
 
 # In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
 _PAST: Final = Statement(
@@ -51,15 +54,20 @@ def state_hash(state: str) -> str:
 
 
 async def clear_away(context: Context) -> None:
-    """Delete some of the requests that are past remembering, and end some whose holder died."""
+    """Delete some of the requests that are past remembering, and end some whose holder died.
+
+    Whoever asked has what they came for and waits no longer than a moment. The next one clears away more.
+    """
     try:
-        for key, status in await _PAST.rows(most=_PURGED_AT_ONCE):
-            if status == "exchanging":
-                await abandon(context, key)
-        await _PURGE.rows(most=_PURGED_AT_ONCE)
+        async with asyncio.timeout(_CLEARING):
+            for key, status in await _PAST.rows(most=_PURGED_AT_ONCE):
+                if status == "exchanging":
+                    await abandon(context, key)
+            await _PURGE.rows(most=_PURGED_AT_ONCE)
     except DatabaseDown as fault:
-        # Whoever asked has what they came for. The next one clears away more.
         log.warning("purge.failed", error=fault.reason)
+    except TimeoutError as fault:
+        log.warning("purge.failed", error=type(fault).__name__)
 
 
 async def abandon(context: Context, key: str) -> None:

@@ -36,8 +36,8 @@ _REVOKING: Final = 10.0
 async def store(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredConnection:
     """The stored connection, with the granted scopes. Tries again for as long as the lease lets it.
 
-    When it can't be stored the tokens are revoked, as far as the provider lets us. Raises ServiceUnavailable then, and
-    what `finish` raises.
+    When it can't be stored the tokens are revoked, as far as the provider lets us. Raises ServiceUnavailable then, with
+    a time to wait when it may have been stored all the same, and what `renew` raises.
     """
     tries = _Tries(context, attempt, partial(renew, context, attempt, received, scopes))
     try:
@@ -71,8 +71,8 @@ class _Tries:
                 return stored
             pause = _PAUSES[min(self._failed, len(_PAUSES)) - 1]
             if asyncio.get_running_loop().time() + pause >= deadline:
-                log.error("store.given.up", provider=provider, tries=self._failed)
-                raise ServiceUnavailable("The connection could not be stored. Start it again.")
+                log.error("store.given.up", provider=provider, tries=self._failed, in_doubt=self.in_doubt)
+                raise self._given_up()
             with self._context.away():
                 await asyncio.sleep(pause)
 
@@ -85,6 +85,12 @@ class _Tries:
             self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt
             log.warning("store.failed", provider=provider, error=outage(fault) or type(fault).__name__)
             return None
+
+    def _given_up(self) -> Problem:
+        """The same callback finds what is in doubt. What was not stored is lost, and sending the same is no use."""
+        if self.in_doubt:
+            return ServiceUnavailable("The connection may have been stored. Send the same callback again to find out.")
+        return ServiceUnavailable("The connection could not be stored. Start it again.", retry_after=None)
 
     async def _written(self) -> StoredConnection:
         try:

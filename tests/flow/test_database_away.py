@@ -25,6 +25,7 @@ from tests.sandbox_control import Sandbox
 
 PATIENCE = 20
 RETRIED = "SERVICE_UNAVAILABLE"
+IN_DOUBT = "The connection may have been stored. Send the same callback again to find out."
 
 
 class Line:
@@ -105,12 +106,13 @@ async def test_a_commit_whose_answer_got_lost(line: Line, sandbox: Sandbox, some
 
 
 async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbox, someone: Person) -> None:
-    """The caller is told to start again, but the connection is there, so its tokens are not taken back."""
+    """So nobody says that it was not stored: the same callback finds it, and its tokens are not taken back."""
     callback = await begin(line.api, sandbox, someone)
     revoked = len(await sandbox.calls("sandbox", "revoke"))
     line.proxy.stall_at_reply(b"connected")
     async with asyncio.timeout(PATIENCE):
-        assert (await line.api.complete(someone.token, **callback)).code == RETRIED
+        answer = await line.api.complete(someone.token, **callback)
+    assert (answer.code, answer.message, answer.headers["retry-after"]) == (RETRIED, IN_DOUBT, "1")
     line.proxy.cut()
     line.proxy.flow()
     assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
@@ -234,6 +236,8 @@ async def test_away_after_the_exchange_for_too_long(
         async with asyncio.timeout(PATIENCE):
             answer = await waiting
         assert (answer.code, answer.message) == (RETRIED, "The connection could not be stored. Start it again.")
+        # To send the same again is no use.
+        assert "retry-after" not in answer.headers
     await _until_surrendered(hasty_gateway)
     assert await own_database.fetch("SELECT * FROM connection") == []
     again = await api.complete(someone.token, **callback)

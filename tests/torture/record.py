@@ -96,13 +96,9 @@ class Record:
         return [one for one in self.callbacks(flow) if one.user == flow.user and one.code != flow.code]
 
     def final(self, flow: Flow) -> list[Operation]:
-        """The right callbacks whose answer was no "later".
-
-        INVALID_STATE is none while another code holds the state: that may yet be given back unspent.
-        """
-        ended = [one for one in self.right(flow) if not one.answer.passing]
-        contested = bool(self.others(flow))
-        return [one for one in ended if not (contested and one.answer.outcome == "INVALID_STATE")]
+        """The right callbacks whose answer was no "later". INVALID_STATE is one: while another code holds the state,
+        which may yet be released unspent, nobody hears it."""
+        return [one for one in self.right(flow) if not one.answer.passing]
 
     def acknowledged(self, flow: Flow) -> list[Operation]:
         return [one for one in self.final(flow) if one.answer.outcome == "ok"]

@@ -167,7 +167,6 @@ def test_a_thief_who_hears_more_than_no(tale: Tale) -> None:
         Answer("NOT_FOUND", 404),
         Answer(GARBLED, 502),
         Answer("INVALID_GRANT", 500),
-        Answer("SERVICE_UNAVAILABLE", 503),
         Answer(OK, 200, data={"connection": connection("ann")}),
         Answer(OK, 201, data={"connection": connection("ann", status="pending")}),
         Answer(OK, 201, data={"connection": connection("ann", extra=1)}),
@@ -179,6 +178,19 @@ def test_an_answer_that_is_none_of_the_contracts(tale: Tale, answer: Answer) -> 
     tale.exchange(flow, fault="slow")
     tale.callback(flow, answer=answer)
     assert "contract: every answer is known" in broken(tale)
+
+
+def test_a_list_that_is_unavailable_and_not_for_how_long(tale: Tale) -> None:
+    tale.listing("ann", "ann", 1, outcome="SERVICE_UNAVAILABLE")
+    assert broken(tale) == {"contract: every answer is known"}
+
+
+def test_tokens_that_could_not_be_stored(tale: Tale) -> None:
+    """To send the same callback again is no use, so nobody is told for how long to wait."""
+    flow = tale.flow()
+    tale.exchange(flow, fault="slow")
+    tale.callback(flow, answer=Answer("SERVICE_UNAVAILABLE", 503))
+    assert "contract: every answer is known" not in broken(tale)
 
 
 def test_a_callback_that_ends_in_two_ways(tale: Tale) -> None:
@@ -202,12 +214,13 @@ def test_a_right_code_that_comes_too_late(tale: Tale) -> None:
     assert broken(tale) == set()
 
 
-def test_a_state_that_another_code_gave_back(tale: Tale) -> None:
+def test_a_right_code_that_is_refused_while_another_has_the_state(tale: Tale) -> None:
+    """INVALID_STATE is final, and the other code may yet be released unspent."""
     flow = tale.connected()
     tale.store(flow)
     tale.callback(flow, at=0.2, took=0.4, code="another", answer=LATER)
     tale.callback(flow, "INVALID_STATE", at=0.3, took=0.1)
-    assert broken(tale) == set()
+    assert "contract: the same callback, the same end" in broken(tale)
 
 
 @pytest.mark.parametrize("answer", [LATER, Answer("SERVICE_UNAVAILABLE", 503, retry_after=True), Answer(LOST)])
