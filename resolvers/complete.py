@@ -14,7 +14,6 @@ callback then gets what came of it.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -31,6 +30,7 @@ from resolvers.callback import Callback, check
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
 from resolvers.exchanging import claim_and_exchange
+from resolvers.flights import StillRunning
 from resolvers.renewal import granted_scopes
 from resolvers.storing import store
 
@@ -54,13 +54,11 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
     registration = context.resources.registration(callback.provider)
     await _check_issuer(context, registration.provider, callback.iss, user)
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
-    patience = asyncio.timeout(claims.lease(context) + _BEYOND)
     try:
-        async with patience:
-            return await context.resources.flights.see_through(_redeem(context, attempt, callback))
-    except TimeoutError:
-        if not patience.expired():
-            raise
+        return await context.resources.flights.see_through(
+            _redeem(context, attempt, callback), claims.lease(context) + _BEYOND
+        )
+    except StillRunning:
         log.warning("callback.slow", provider=callback.provider)
         raise ServiceUnavailable("This takes longer than usual. Send the same callback again.") from None
 

@@ -20,6 +20,10 @@ T = TypeVar("T")
 _MOMENT: Final = 2.0
 
 
+class StillRunning(Exception):
+    """It goes on without whoever waited for it."""
+
+
 class Flights:
     """The exchanges under way in this process.
 
@@ -33,12 +37,28 @@ class Flights:
         self._landings: dict[str, asyncio.Event] = {}
         self._waiting: Counter[str] = Counter()
 
-    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end, also when the one who awaits this is cancelled."""
+    async def see_through(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+        """Run `work` to its end, also when the one who awaits this is cancelled, or waits no longer than `seconds`.
+
+        Raises StillRunning then."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._landed)
-        return await asyncio.shield(task)
+        waiting = asyncio.shield(task)
+        if seconds is None:
+            return await waiting
+        # Lighter than asyncio.timeout, and every callback comes by here.
+        end = asyncio.get_running_loop().call_later(seconds, waiting.cancel)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if _is_cancelled() or task.cancelled():
+                raise
+            if not task.done():
+                raise StillRunning from None
+            return task.result()
+        finally:
+            end.cancel()
 
     def begin(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run `work` to its end, though nobody waits for it. It has to be bounded: the end of the process waits."""
@@ -104,6 +124,12 @@ class Flights:
         if not task.cancelled():
             # Fetched, so that a failure nobody awaits any more is not reported as forgotten.
             task.exception()
+
+
+def _is_cancelled() -> bool:
+    """Whether whoever runs this is told to end."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
 
 async def _noted(work: Coroutine[Any, Any, Any]) -> None:

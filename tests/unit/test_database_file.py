@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import sqlite3
 import stat
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.keys import open_vault
+from gateway.settings import Settings, SettingsError
 from models.database import DatabaseDown, opened, transaction, writable
 from models.file_modes import ReadableByOthers
 from models.migrating import migrate
@@ -66,6 +69,8 @@ def nobodys_folder() -> Iterator[Path]:
     """The test is somebody who is not root, and works in a folder of their own."""
     if os.geteuid() != 0:
         pytest.skip("only root can act as two users")
+    # That user can't read the standard library everywhere.
+    codecs.lookup("ascii")
     with tempfile.TemporaryDirectory() as name:
         os.chown(name, 65534, 65534)
         os.seteuid(65534)
@@ -152,3 +157,31 @@ async def test_a_disk_that_is_full(small_disk: Path) -> None:
             await writable(database)
         (small_disk / "filler").unlink()
         await writable(database)
+
+
+DEV = Settings.model_validate({"auth": "dev"})
+
+
+def test_the_keys_of_dev_are_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_vault(DEV)
+    keys = tmp_path / ".tendon" / "vault.keys"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    keys.chmod(0o644)
+    with capture_logs() as logged:
+        open_vault(DEV)
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert [(one["event"], one["was"]) for one in logged] == [("file.mode", "0644")]
+
+
+def test_keys_of_somebody_else_that_others_may_read_are_refused(
+    nobodys_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(nobodys_folder)
+    open_vault(DEV)
+    os.seteuid(0)
+    (nobodys_folder / ".tendon" / "vault.keys").chmod(0o644)
+    os.chown(".tendon/vault.keys", 0, 0)
+    os.seteuid(65534)
+    with pytest.raises(SettingsError, match="may be read by others"):
+        open_vault(DEV)

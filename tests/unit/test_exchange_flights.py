@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 from suspended import run_and_cancel
 
-from resolvers.flights import Flights
+from resolvers.flights import Flights, StillRunning
 
 # Far above what anything here takes.
 PATIENCE = 5
@@ -74,6 +74,29 @@ async def test_a_waiter_that_hangs_up_cancels_nothing() -> None:
     async with asyncio.timeout(PATIENCE):
         await flights.drain()
     assert (work.ended, work.cancelled) == (True, False)
+
+
+async def test_a_waiter_that_waits_no_longer_cancels_nothing() -> None:
+    flights, work = Flights(), Work()
+    with pytest.raises(StillRunning):
+        await flights.see_through(work.run(), 0.05)
+    assert (work.ended, work.cancelled) == (False, False)
+    work.leave.set()
+    async with asyncio.timeout(PATIENCE):
+        await flights.drain()
+    assert (work.ended, work.cancelled) == (True, False)
+
+
+async def test_what_ends_in_time_comes_back_and_leaves_no_timer() -> None:
+    flights, work = Flights(), Work()
+    work.leave.set()
+    assert await flights.see_through(work.run(), 0.05) == "done"
+    with pytest.raises(ZeroDivisionError):
+        await flights.see_through(work.fail(), 0.05)
+    await asyncio.sleep(0.1)
+    waiter = asyncio.create_task(flights.see_through(Work().run(), PATIENCE))
+    await asyncio.sleep(0)
+    await hang_up(waiter)
 
 
 async def test_a_failure_that_nobody_waits_for_is_quiet() -> None:
