@@ -11,11 +11,13 @@ _PIECES: Final = {
     "postgres": {
         "hash": "md5(random()::text) || md5(random()::text)",
         "uuid": "gen_random_uuid()",
+        "pseudonym": "md5((i % {users})::text)",
         "sealed": "decode(repeat(md5(i::text), 7), 'hex')",
         "moment": "now() + ({shift}) * interval '1 second'",
     },
     "sqlite": {
         "hash": "lower(hex(randomblob(32)))",
+        "pseudonym": "printf('%032x', (i % {users}) * 2654435761)",
         "uuid": "lower(printf('%s-%s-7%s-8%s-%s', hex(randomblob(4)), hex(randomblob(2)), "
         "substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))",
         "sealed": "randomblob(112)",
@@ -37,8 +39,8 @@ _CONNECTIONS: Final = """
         '["sleep", "offline"]', {sealed}, {sealed}, {then}, 1, {then}, {then}, {then}
     FROM series"""
 _EVENTS: Final = """
-    INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id)
-    {series} SELECT {then}, 'filled-' || (i % {users}), 'dev', 'filled-' || (i % {users}), 'complete', 'bench',
+    INSERT INTO audit_event (at, actor, client_id, subject, action, provider, scopes, outcome, request_id)
+    {series} SELECT {then}, {pseudonym}, 'dev', {pseudonym}, 'complete', 'bench',
         '["sleep", "offline"]', 'ok', {hash}
     FROM series"""
 
@@ -68,8 +70,9 @@ def past(database: Database) -> int:
 
 
 def _statement(engine: str, table: str, rows: int, *, purge: str) -> str:
-    pieces = dict(_PIECES[engine])
+    users = max(rows // 10, 1)
+    pieces = {name: piece.replace("{users}", str(users)) for name, piece in _PIECES[engine].items()}
     moment = pieces.pop("moment")
     moments = {"then": moment.format(shift=_THEN), "purge": moment.format(shift=purge)}
     series = _SERIES.format(count=rows)
-    return table.format(series=series, users=max(rows // 10, 1), **pieces, **moments)
+    return table.format(series=series, users=users, **pieces, **moments)

@@ -11,6 +11,7 @@ import uuid6
 
 from benchmarks import workload
 from benchmarks.databases import Database, Record
+from models.authorization_request import verifier_row
 from models.connection import seal_row
 from models.vault import Vault
 from resolvers.states import state_hash
@@ -47,9 +48,9 @@ def seed_lists(database: Database, vault: Vault, listed: int = workload.LISTED) 
 def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterator[Record]:
     for number in range(first, last):
         key = state_hash(workload.state(number))
-        sealed = vault.seal(workload.verifier(number), table="authorization_request", row=(key,), column="verifier")
-        bound = (key, workload.user(number), workload.SLUG, workload.REDIRECT_URI, registration)
-        yield (*bound, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
+        row = verifier_row(key, workload.user(number), workload.SLUG, workload.REDIRECT_URI)
+        sealed = vault.seal(workload.verifier(number), table="authorization_request", row=row, column="verifier")
+        yield (*row, registration, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
 
 
 def _connections(vault: Vault, listed: int) -> Iterator[Record]:
@@ -57,7 +58,7 @@ def _connections(vault: Vault, listed: int) -> Iterator[Record]:
         user = workload.reader(number, listed)
         for at, slug in enumerate(listed_slugs(listed)):
             tokens = [
-                vault.seal(workload.access_token(at), table="connection", row=seal_row(user, slug), column=column)
+                vault.seal(workload.access_token(at), table="connection", row=seal_row(user, slug, 1), column=column)
                 for column in ("access_token", "refresh_token")
             ]
             made = _THEN + timedelta(minutes=at)

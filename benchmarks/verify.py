@@ -44,18 +44,18 @@ def _compare(runner: Runner, expected: dict[str, int], found: dict[str, int]) ->
 
 def _open_some(runner: Runner) -> None:
     """The tokens have to be those of a code of that very user, sealed for their row."""
-    columns = "user_id, access_token, refresh_token"
+    columns = "user_id, version, access_token, refresh_token"
     query = f"SELECT {columns} FROM connection WHERE provider = '{workload.SLUG}' LIMIT {_LOOKED_AT}"
-    for user, access, refresh in runner.database.rows(query):
+    for user, version, access, refresh in runner.database.rows(query):
         vault = runner.stage.provider.vault
-        number = int(_opened(vault, user, "access_token", access).split("-")[1])
-        second = _opened(vault, user, "refresh_token", refresh)
+        number = int(_opened(vault, seal_row(user, workload.SLUG, version), "access_token", access).split("-")[1])
+        second = _opened(vault, seal_row(user, workload.SLUG, version), "refresh_token", refresh)
         if workload.user(number) != user or second != workload.refresh_token(number):
             raise WrongAnswer(f"{runner.contender.name}: somebody else's tokens")
 
 
-def _opened(vault: Vault, user: str, column: str, sealed: bytes) -> str:
+def _opened(vault: Vault, row: tuple[str, ...], column: str, sealed: bytes) -> str:
     try:
-        return vault.open(bytes(sealed), table="connection", row=seal_row(user, workload.SLUG), column=column)
+        return vault.open(bytes(sealed), table="connection", row=row, column=column)
     except VaultError as fault:
         raise WrongAnswer(f"a token does not open: {fault}") from None

@@ -30,13 +30,15 @@ from gateway.pages import Pages
 from gateway.registrations import read_registrations
 from gateway.settings import Settings
 from gateway.settings_warnings import SettingsWarning, settings_warnings
-from models.database import opened
+from models.database import DatabaseDown, opened
 from models.engine import named
 from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue
 from providers.http import open_client
+from resolvers import audit
+from resolvers.caller import Caller
 from resolvers.context import Context, Registration, Resources
-from resolvers.errors import InternalError, InvalidToken, Problem
+from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
 from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 from rest.answers import answer, problem_answer
@@ -73,10 +75,23 @@ class Gateway:
                 caller = None if token is None else await self.verifier.verify(token)
         except InvalidToken as refusal:
             log.info("bearer.refused", reason=refusal.reason, client=refusal.client_id)
+            await self._record(refusal, request)
             raise
         self.rate.spend(caller)
         request_id = request.scope["state"]["request_id"]
         return Context(self.resources, caller, request_id, away_in(request.scope), partial(self.rate.spend, caller))
+
+    async def _record(self, refusal: InvalidToken, request: Request) -> None:
+        """Of a token that says whose it is, the audit trail has the refusal. Raises ServiceUnavailable."""
+        if refusal.subject is None and refusal.client_id is None:
+            return
+        named = Caller(user=refusal.subject, client_id=refusal.client_id, scopes=frozenset())
+        context = Context(self.resources, named, request.scope["state"]["request_id"])
+        try:
+            await audit.denied(context, audit.AUTHENTICATE, refusal)
+        except DatabaseDown as fault:
+            log.error("database.down", error=fault.reason)  # noqa: TRY400 - the reason says it all
+            raise ServiceUnavailable from None
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
@@ -97,6 +112,7 @@ class Gateway:
                 provider_timeout=settings.provider_timeout,
                 flights=self.flights,
             )
+            self.flights.at_the_end(self.resources.repeats.flush)
             self._tell()
             yield
 

@@ -7,18 +7,23 @@ from tortoise.models import Model
 
 
 class AuditEvent(Model):
-    """One row per state-changing call, refusals included. `outcome` is `ok` or a code of the error table.
+    """One row for each call that changes something or is denied, and for each read of another user's data.
 
-    `user_id` and `client_id` are the actor as the token named it; `subject` is whose connection it is.
+    `actor` and `subject` are pseudonyms (`resolvers/pseudonyms.py`): who called, and whose connection it is.
+    `client_id` is the app that held the token; with it and no actor the caller is a service. `outcome` is `ok`,
+    `replayed`, or a code of the error table. `count` says how many equal calls a row stands for, and `request_id` is
+    that of the last of them. A page of one user's events is read by (subject, id), newest first.
     """
 
     id = fields.BigIntField(primary_key=True)
     at = fields.DatetimeField()
-    user_id = fields.CharField(max_length=255, null=True)
+    count = fields.IntField(db_default=1)
+    actor = fields.CharField(max_length=32, null=True)
     client_id = fields.CharField(max_length=255, null=True)
-    subject = fields.CharField(max_length=255, null=True)
+    subject = fields.CharField(max_length=32, null=True)
     action = fields.CharField(max_length=32)
-    provider = fields.CharField(max_length=63)
+    provider = fields.CharField(max_length=63, null=True)
+    connection_id = fields.UUIDField(null=True)
     scopes = fields.JSONField[list[str]]()
     outcome = fields.CharField(max_length=64)
     request_id = fields.CharField(max_length=64)
@@ -26,4 +31,4 @@ class AuditEvent(Model):
     class Meta(Model.Meta):
         table = "audit_event"
         table_description = "who did what"
-        indexes = (("subject", "at"),)
+        indexes = (("subject", "id"),)

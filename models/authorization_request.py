@@ -46,3 +46,9 @@ class AuthorizationRequest(Model):
     class Meta(Model.Meta):
         table = "authorization_request"
         table_description = "states that wait for their callback, or had it"
+
+
+def verifier_row(state_hash: str, user_id: str, provider: str, redirect_uri: str) -> tuple[str, str, str, str]:
+    """What the vault takes as the row of a verifier: all that its state is bound to, so that in a row whose user,
+    provider or redirect URI was changed it does not open."""
+    return (state_hash, user_id, provider, redirect_uri)

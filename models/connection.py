@@ -25,10 +25,11 @@ class ConnectionStatus(StrEnum):
 
 
 class Connection(Model):
-    """One row per (user, provider): connecting again renews it. `account` is the provider's own id of the user.
+    """One row per (user, provider): connecting again renews it.
 
-    Tokens are sealed for `seal_row` of this row and their column; see `vault.py`. `version` counts how
-    often they came, `granted_at` is when they were asked for, by the database's clock.
+    `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
+    the last one that was known of the tokens before. Tokens are sealed for `seal_row` of this row and their column; see
+    `vault.py`. `version` counts how often they came, `granted_at` is when they were asked for, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -36,6 +37,7 @@ class Connection(Model):
     provider = fields.CharField(max_length=63)
     status = fields.CharField(max_length=16)
     account = fields.CharField(max_length=256, null=True)
+    former_account = fields.CharField(max_length=256, null=True)
     requested_scopes = fields.JSONField[list[str]]()
     granted_scopes = fields.JSONField[list[str]]()
     access_token = fields.BinaryField(null=True)
@@ -51,6 +53,8 @@ class Connection(Model):
         table = "connection"
         table_description = "users linked to providers"
         unique_together = (("user_id", "provider"),)
+        # In this order an account is found whatever its provider, and nobody can read a whole provider by it.
+        indexes = (("account", "provider"),)
 
 
 SHOWN: Final = (
@@ -93,7 +97,8 @@ class StoredConnection:
         return json.loads(self.granted)
 
 
-def seal_row(user_id: str, provider: str) -> tuple[str, str]:
-    """What the vault takes as the row of a connection's tokens: its natural key, known before the row exists,
-    so that a token moved to another user's row does not open."""
-    return (user_id, provider)
+def seal_row(user_id: str, provider: str, version: int, site: str = "") -> tuple[str, str, str, str]:
+    """What the vault takes as the row of a connection's tokens: its natural key, known before the row exists, so that
+    a token moved to another user's row does not open; and the version that they are written with, so that an older
+    token put back does not open either. `site` is empty for a provider that has one only."""
+    return (user_id, provider, site, str(version))

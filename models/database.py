@@ -18,7 +18,14 @@ __all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "alive", "client_of"
 
 APPS: Final[dict[str, Any]] = {
     "models": {
-        "models": ["models.audit_event", "models.authorization_request", "models.connection", "models.vault_key"],
+        "models": [
+            "models.audit_event",
+            "models.audit_key",
+            "models.audit_subject",
+            "models.authorization_request",
+            "models.connection",
+            "models.vault_key",
+        ],
         "migrations": "models.migrations",
         "default_connection": "default",
     }

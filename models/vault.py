@@ -1,6 +1,13 @@
 """The vault seals what must never lie open in the database: AES-256-GCM, the key's id in front.
 
-A sealed value is bound to its table, row and column by associated data: moved elsewhere, it does not open.
+A sealed value is bound to its place by associated data: moved elsewhere, it does not open. The place is a table, a row
+and a column, and the row is all that must not change under the value:
+
+  connection             user, provider, site and the version of the row (`models.connection.seal_row`)
+  authorization_request  hash of the state, user, provider and redirect URI (`verifier_row`)
+  audit_key              what the key is for
+  vault_key              the key's id
+
 Layout: version (1 byte, 0x01), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with tag (16 bytes).
 """
 
@@ -37,6 +44,14 @@ class MissingKey(VaultError):
     """The value was sealed under a key that is not in the list."""
 
 
+class DoesNotOpen(VaultError):
+    """The value was changed or belongs elsewhere, or the key of the id `key_id` is not the one that sealed it."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__("a sealed value was changed or moved, or its key id stands for another key now")
+
+
 class Vault:
     """Seals with the first key, opens with all. `keys` maps key id to 32 bytes, in the order of the setting."""
 
@@ -60,7 +75,7 @@ class Vault:
         return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
 
     def open(self, sealed: bytes, *, table: str, row: tuple[str, ...], column: str) -> str:
-        """Raises MissingKey, or VaultError when the value was changed or belongs elsewhere."""
+        """Raises MissingKey, DoesNotOpen, or VaultError for what is no sealed value at all."""
         end = 2 + (sealed[1] if len(sealed) > 1 else 0)
         if len(sealed) < end + _NONCE or sealed[0] != _VERSION:
             raise VaultError("not a sealed value")
@@ -72,7 +87,7 @@ class Vault:
         try:
             return cipher.decrypt(nonce, content, sealed[:end] + _place(table, row, column)).decode()
         except InvalidTag:
-            raise VaultError("a sealed value was changed or moved, or its key id stands for another key now") from None
+            raise DoesNotOpen(key_id) from None
 
 
 def key_id_bytes(key_id: str) -> bytes:

@@ -73,7 +73,7 @@ class VaultKeys:
     """
 
     def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+        self.vault = vault
         self._relied_on_until = float("-inf")
         self._recording = asyncio.Lock()
         self._uses: dict[str, KeyUse] = {}
@@ -106,8 +106,8 @@ class VaultKeys:
                 return
             if unusable := await self._unusable(records):
                 raise UnusableKeys(f"nothing is sealed here while these keys are missing or wrong: {unusable}")
-            active = self._vault.active
-            await _RECORD.row(key_id=active, check=self._vault.seal(_KNOWN, **_place(active)))
+            active = self.vault.active
+            await _RECORD.row(key_id=active, check=self.vault.seal(_KNOWN, **_place(active)))
 
     async def _unusable(self, records: Sequence[_Record]) -> list[str]:
         unopened = [record for record in records if not self._opens(record)]
@@ -117,11 +117,11 @@ class VaultKeys:
         return await self._uses.setdefault(key_id, KeyUse(key_id)).found()
 
     def _opens_active(self, records: Sequence[_Record]) -> bool:
-        return any(record.key_id == self._vault.active and self._opens(record) for record in records)
+        return any(record.key_id == self.vault.active and self._opens(record) for record in records)
 
     def _opens(self, record: _Record) -> bool:
         try:
-            return self._vault.open(record.check, **_place(record.key_id)) == _KNOWN
+            return self.vault.open(record.check, **_place(record.key_id)) == _KNOWN
         except VaultError:
             return False
 

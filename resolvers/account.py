@@ -34,7 +34,7 @@ async def name_account(context: Context, provider: Provider, received: Received,
         with context.away():
             account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
         async with asyncio.timeout_at(deadline):
-            await renewal.name_account(connection, account)
+            await renewal.name_account(context, connection, account)
     except TimeoutError:
         log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
     except ProviderFault as fault:

@@ -1,4 +1,4 @@
-"""The audit trail. What tells of a deed is written with it: RECORDED follows from the deed's statement."""
+"""The audit trail. What tells of a deed is written with it: RECORDED and NAMED follow from the deed's statement."""
 
 from __future__ import annotations
 
@@ -6,43 +6,152 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from models.connection import StoredConnection
 from models.statement import Statement
-from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context
-from resolvers.errors import Forbidden, InsufficientScope
+from resolvers.errors import (
+    AccessDenied,
+    ConnectionNotFound,
+    Forbidden,
+    InsufficientScope,
+    InvalidGrant,
+    InvalidState,
+    InvalidToken,
+    Problem,
+    ProviderNotFound,
+    ValidationError,
+)
 
-OK: Final = "ok"
+AUTHENTICATE: Final = "authenticate"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
+READ: Final = "read"
+
+OK: Final = "ok"
+REPLAYED: Final = "replayed"
+"""A callback that was sent again and got the connection again."""
+DENIALS: Final = frozenset(
+    problem.code
+    for problem in (
+        AccessDenied,
+        ConnectionNotFound,
+        Forbidden,
+        InsufficientScope,
+        InvalidGrant,
+        InvalidState,
+        InvalidToken,
+        ProviderNotFound,
+        ValidationError,
+    )
+)
+"""The problems that are recorded for a known caller. What may be sent again later, or is our own fault, is none."""
 
 _EVENT: Final = """
-    INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id)
-    SELECT now(), :actor, :client, {subject}, :action, {provider}, :audited, :outcome, :request_id"""
+    INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
+        request_id)
+    SELECT now(), :actor, :client, :subject, {action}, {provider}, {connection}, {scopes}, :outcome, :request_id"""
+_USUAL: Final = {"action": ":action", "provider": ":provider", "connection": "NULL", "scopes": ":audited"}
 
-RECORDED: Final = f"{_EVENT.format(subject=':subject', provider=':provider')} FROM done"
-"""With the values of `event`."""
-RECORDED_OF_ROW: Final = f"{_EVENT.format(subject='done.user_id', provider='done.provider')} FROM done"
-"""Subject and provider are those of the row that the deed's statement returns."""
 
-_RECORD: Final = Statement(_EVENT, subject=":subject", provider=":provider")
+def _following(**columns: str) -> str:
+    return f"{_EVENT.format(**_USUAL | columns)} FROM done"
+
+
+def recorded_for(connection: str) -> str:
+    """RECORDED with the connection that this column of `done` names."""
+    return _following(connection=connection)
+
+
+def _account_event(action: str) -> str:
+    return _following(action=f"'{action}'", connection="done.id", scopes="'[]'")
+
+
+RECORDED: Final = _following()
+"""With the values of `event`, as all that follows."""
+RECORDED_OF_ROW: Final = _following(provider="done.provider")
+"""The provider is that of the row that the deed's statement returns."""
+ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.former_account <> done.account"
+ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.shared"
+# Where the actor is a service there is nobody to name.
+NAMED: Final = """
+    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL
+    ON CONFLICT (pseudonym) DO NOTHING"""
+"""What the caller's pseudonym stands for. Only callers are named: whom a call is about may be anybody's guess. It comes
+last in a statement, so that while it waits for another's row it holds up nobody who could hold up that one."""
+
+_RECORD: Final = Statement(
+    """
+    INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
+        request_id, count)
+    SELECT now(), :actor, :client, :subject, :action, :provider, :connection_id, :audited, :outcome,
+        :request_id, :count
+    RETURNING id""",
+    NAMED,
+)
 
 
 async def record(
-    context: Context, action: str, *, subject: str | None, provider: str, outcome: str, scopes: Sequence[str] = ()
+    context: Context,
+    action: str,
+    *,
+    subject: str | None,
+    provider: str | None = None,
+    connection_id: str | None = None,
 ) -> None:
-    """One row, of what has no other statement."""
-    await _RECORD.rows(**event(context, action, subject=subject, provider=provider, outcome=outcome, scopes=scopes))
+    """One row, of what has no other statement and went well."""
+    told = await event(context, action, subject=subject, provider=provider, outcome=OK)
+    await _write({**told, "connection_id": connection_id, "count": 1})
 
 
-def event(
-    context: Context, action: str, *, subject: str | None, provider: str, outcome: str, scopes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """The actor is the context's caller, `outcome` is OK or a code of the error table."""
+async def denied(
+    context: Context,
+    action: str,
+    problem: Problem,
+    *,
+    subject: str | None = None,
+    provider: str | None = None,
+    connection_id: str | None = None,
+) -> None:
+    """Record what the caller is about to be denied, when it is one of DENIALS and somebody is known to call.
+
+    `provider` may be any text. Without a `subject` it is about the caller. Raises DatabaseDown.
+    """
     caller = context.caller
+    if caller is None or problem.code not in DENIALS:
+        return
+    if provider is not None and provider not in context.resources.catalogue:
+        # It is the caller's text until the catalogue knows it.
+        provider = "?"
+    told = await event(context, action, subject=subject or caller.user, provider=provider, outcome=problem.code)
+    await context.resources.repeats.record({**told, "connection_id": connection_id}, _write)
+
+
+async def replayed(context: Context, connection: StoredConnection) -> None:
+    """Record that a callback got the connection that it or another like it made before."""
+    user, provider = connection.user_id, connection.provider
+    told = await event(context, COMPLETE, subject=user, provider=provider, outcome=REPLAYED)
+    await context.resources.repeats.record({**told, "connection_id": connection.id}, _write)
+
+
+async def event(
+    context: Context,
+    action: str,
+    *,
+    subject: str | None,
+    provider: str | None,
+    outcome: str,
+    scopes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The values of a row. The actor is the context's caller, `subject` a user's id, `outcome` is OK, REPLAYED or a
+    code of the error table. `user` is the caller's own id, for NAMED."""
+    caller, pseudonyms, keys = context.caller, context.resources.pseudonyms, context.resources.vault_keys
+    user = caller.user if caller else None
+    actor = await pseudonyms.of(keys, user)
     return {
-        "actor": caller.user if caller else None,
+        "actor": actor,
+        "user": user,
         "client": caller.client_id if caller else None,
-        "subject": subject,
+        "subject": actor if subject == user else await pseudonyms.of(keys, subject),
         "action": action,
         "provider": provider,
         "audited": json.dumps(list(scopes)) if scopes else "[]",
@@ -51,16 +160,5 @@ def event(
     }
 
 
-async def acting_user(context: Context, action: str, provider: str) -> str:
-    """The user who calls, when the token lets them act. Who is turned away leaves a row.
-
-    Raises what `user_with_scope` raises.
-    """
-    try:
-        return user_with_scope(context.caller, WRITE)
-    except (Forbidden, InsufficientScope) as denial:
-        # The name is the caller's text until the catalogue knows it.
-        known = provider if provider in context.resources.catalogue else "?"
-        subject = context.caller and context.caller.user
-        await record(context, action, subject=subject, provider=known, outcome=denial.code)
-        raise
+async def _write(values: Any) -> None:
+    await _RECORD.rows(**values)

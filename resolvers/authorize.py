@@ -7,11 +7,13 @@ from typing import Final
 
 import structlog
 
+from models.authorization_request import verifier_row
 from models.statement import Statement
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
+from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
-from resolvers.errors import ValidationError
+from resolvers.errors import Problem, ValidationError
 from resolvers.sealing import check_seal
 from resolvers.states import LIFE, clear_away, state_hash
 
@@ -21,11 +23,12 @@ _REMEMBER: Final = Statement(
     """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
         status, created_at, expires_at, purge_after)
-    VALUES (:key, :subject, :provider, :redirect_uri, :registration, :audited, :verifier, 'pending', now(),
+    VALUES (:key, :user, :provider, :redirect_uri, :registration, :audited, :verifier, 'pending', now(),
         after(:life), after(:life))
     RETURNING (SELECT state_hash FROM authorization_request WHERE purge_after < now()
         ORDER BY purge_after LIMIT 1) AS past""",
     audit.RECORDED,
+    audit.NAMED,
 )
 
 
@@ -41,16 +44,14 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     """Remember an authorization request for the calling user, for LIFE.
 
     Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound,
-    ServiceUnavailable and what `acting_user` raises.
+    ServiceUnavailable and what `user_with_scope` raises.
     """
-    user = await audit.acting_user(context, audit.AUTHORIZE, provider)
-    inputs.text("provider", provider, inputs.SLUG)
-    inputs.redirect_uri(redirect_uri)
-    registration = context.resources.registration(provider)
-    if not context.resources.redirects.allows(redirect_uri):
-        log.info("redirect.refused", provider=provider)
-        await audit.record(context, audit.AUTHORIZE, subject=user, provider=provider, outcome=ValidationError.code)
-        raise ValidationError("redirectUri is not on the allow-list of this service.")
+    try:
+        user = user_with_scope(context.caller, WRITE)
+        registration = _checked(context, provider, redirect_uri)
+    except Problem as problem:
+        await audit.denied(context, audit.AUTHORIZE, problem, provider=provider)
+        raise
     state = new_state()
     verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
     if verifier:
@@ -66,18 +67,29 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     return Authorization(url, state)
 
 
+def _checked(context: Context, provider: str, redirect_uri: str) -> Registration:
+    inputs.text("provider", provider, inputs.SLUG)
+    inputs.redirect_uri(redirect_uri)
+    registration = context.resources.registration(provider)
+    if not context.resources.redirects.allows(redirect_uri):
+        log.info("redirect.refused", provider=provider)
+        raise ValidationError("redirectUri is not on the allow-list of this service.")
+    return registration
+
+
 async def _remember(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str | None
 ) -> None:
     """With its audit row. What is past remembering is cleared away, where there is any."""
     key, provider = state_hash(state), registration.provider
+    sealed_for = verifier_row(key, user, provider.slug, redirect_uri)
     row = await _REMEMBER.row(
         key=key,
         redirect_uri=redirect_uri,
         registration=registration.fingerprint,
-        verifier=_sealed(context, key, verifier),
+        verifier=_sealed(context, sealed_for, verifier),
         life=LIFE.total_seconds(),
-        **audit.event(
+        **await audit.event(
             context,
             audit.AUTHORIZE,
             subject=user,
@@ -90,7 +102,7 @@ async def _remember(
         await clear_away(context)
 
 
-def _sealed(context: Context, key: str, verifier: str | None) -> bytes | None:
+def _sealed(context: Context, row: tuple[str, ...], verifier: str | None) -> bytes | None:
     if verifier is None:
         return None
-    return context.resources.vault.seal(verifier, table="authorization_request", row=(key,), column="verifier")
+    return context.resources.vault.seal(verifier, table="authorization_request", row=row, column="verifier")

@@ -66,6 +66,7 @@ _END: Final = Statement(
     SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
     WHERE {held} RETURNING status""",
     audit.RECORDED,
+    audit.NAMED,
     held=HELD,
 )
 _FINISHED: Final = Statement(
@@ -148,7 +149,7 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     A COMMIT of ours that is still on its way comes before or is undone: both want the row.
     """
     provider = attempt.registration.provider.slug
-    event = audit.event(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=problem.code)
+    event = await audit.event(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=problem.code)
     held = {"key": attempt.key, "owner": attempt.owner}
     return await _END.row(**held, remembered=REMEMBERED.total_seconds(), **event) is not None
 

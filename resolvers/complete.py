@@ -27,7 +27,8 @@ from resolvers import audit, claims, outcomes
 from resolvers.account import name_account
 from resolvers.attempts import Attempt
 from resolvers.callback import Callback, check
-from resolvers.context import Context
+from resolvers.caller import WRITE, user_with_scope
+from resolvers.context import Context, Registration
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
 from resolvers.exchanging import claim_and_exchange
 from resolvers.flights import StillRunning
@@ -47,12 +48,14 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
     """The connection that this callback makes, or made before.
 
     Raises ValidationError, ProviderNotFound, InvalidState, InvalidGrant, AccessDenied, ProviderUnavailable,
-    ProviderMisconfigured, ServiceUnavailable and what `acting_user` raises.
+    ProviderMisconfigured, ServiceUnavailable and what `user_with_scope` raises.
     """
-    user = await audit.acting_user(context, audit.COMPLETE, callback.provider)
-    check(callback)
-    registration = context.resources.registration(callback.provider)
-    await _check_issuer(context, registration.provider, callback.iss, user)
+    try:
+        user = user_with_scope(context.caller, WRITE)
+        registration = _checked(context, callback)
+    except Problem as problem:
+        await audit.denied(context, audit.COMPLETE, problem, provider=callback.provider)
+        raise
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
     try:
         return await context.resources.flights.see_through(
@@ -63,14 +66,19 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
         raise ServiceUnavailable("This takes longer than usual. Send the same callback again.") from None
 
 
-async def _check_issuer(context: Context, provider: Provider, iss: str | None, user: str) -> None:
+def _checked(context: Context, callback: Callback) -> Registration:
+    check(callback)
+    registration = context.resources.registration(callback.provider)
+    _check_issuer(registration.provider, callback.iss)
+    return registration
+
+
+def _check_issuer(provider: Provider, iss: str | None) -> None:
     """RFC 9207 2.4: by exact comparison, before anything is spent, so that a mix-up reaches no token endpoint."""
     expected = provider.authorize.iss
     if expected is not None and iss != expected:
         # A mix-up, a front end that leaves it out, or a catalogue that has it wrong: then it happens to everybody.
         log.warning("issuer.refused", provider=provider.slug, given=iss is not None)
-        outcome = ValidationError.code
-        await audit.record(context, audit.COMPLETE, subject=user, provider=provider.slug, outcome=outcome)
         raise ValidationError("iss must be the issuer that this provider sends.")
 
 

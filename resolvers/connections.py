@@ -1,37 +1,66 @@
-"""Looking at connections. Whoever may not see one is told that there is none."""
+"""Looking at connections. Whoever may not see one is told that there is none, and what is shown to anybody but its user
+is in the audit trail first."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict
 from uuid import UUID
 
 from models.connection import SHOWN, StoredConnection
 from models.statement import Statement
-from resolvers import inputs
-from resolvers.caller import READ, may_act_for, with_scope
+from resolvers import audit, inputs
+from resolvers.caller import READ, Caller, may_act_for, with_scope
 from resolvers.context import Context
-from resolvers.errors import ConnectionNotFound, Forbidden
+from resolvers.errors import ConnectionNotFound, Forbidden, Problem
 
 _OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
 _BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
 
 
+class _About(TypedDict):
+    subject: str | None
+    provider: str | None
+    connection_id: str | None
+
+
 async def list_connections(context: Context, user_id: str) -> list[StoredConnection]:
     """All connections of `user_id`, oldest first. Raises Forbidden for somebody else's, ValidationError."""
-    caller = with_scope(context.caller, READ)
+    caller = await _reader(context, user_id)
     inputs.text("userId", user_id, inputs.USER)
     if not may_act_for(caller, user_id):
+        await audit.denied(context, audit.READ, Forbidden(), subject=user_id)
         raise Forbidden
+    if caller.user != user_id:
+        await audit.record(context, audit.READ, subject=user_id)
     return [StoredConnection.of(row) for row in await _OF_USER.rows(user=user_id)]
 
 
 async def find_connection(context: Context, connection_id: str) -> StoredConnection:
     """The connection with this id. Raises ConnectionNotFound, also for somebody else's and for what is no id."""
-    caller = with_scope(context.caller, READ)
+    caller = await _reader(context)
     connection = await connection_by_id(_uuid(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
+        await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(connection))
         raise ConnectionNotFound
+    if caller.user != connection.user_id:
+        await audit.record(context, audit.READ, **_about(connection))
     return connection
+
+
+async def _reader(context: Context, user_id: str | None = None) -> Caller:
+    """The caller, who wants to read what belongs to `user_id`."""
+    try:
+        return with_scope(context.caller, READ)
+    except Problem as problem:
+        await audit.denied(context, audit.READ, problem, subject=user_id)
+        raise
+
+
+def _about(connection: StoredConnection | None) -> _About:
+    """The words of an audit row."""
+    if connection is None:
+        return {"subject": None, "provider": None, "connection_id": None}
+    return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
 
 
 async def connection_by_id(connection_id: UUID | str) -> StoredConnection | None:

@@ -15,7 +15,9 @@ from providers.turnstile import Turnstiles
 from resolvers.caller import Caller
 from resolvers.errors import ProviderNotFound
 from resolvers.flights import Flights
+from resolvers.pseudonyms import Pseudonyms
 from resolvers.redirects import RedirectAllowList
+from resolvers.repeats import Repeats
 
 if TYPE_CHECKING:
     from providers.http import ProviderClient
@@ -48,6 +50,8 @@ class Resources:
     flights: Flights
     turnstiles: Turnstiles = field(default_factory=Turnstiles)
     vault_keys: VaultKeys = field(init=False)
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
+    repeats: Repeats = field(default_factory=Repeats)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vault_keys", VaultKeys(self.vault))

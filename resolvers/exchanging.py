@@ -10,7 +10,9 @@ from typing import Final, NoReturn
 
 import structlog
 
-from models.vault import VaultError
+from models.authorization_request import verifier_row
+from models.database import DatabaseDown
+from models.vault import DoesNotOpen, MissingKey, VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.exchange import exchange_code
 from providers.token_answer import TokenAnswer
@@ -19,7 +21,7 @@ from resolvers import claims, outcomes, refusals
 from resolvers.attempts import Attempt, Claim, Claimed
 from resolvers.callback import Callback
 from resolvers.context import Context
-from resolvers.errors import Problem, ServiceUnavailable
+from resolvers.errors import InvalidState, Problem, ServiceUnavailable
 from resolvers.sealing import check_seal
 
 # Seconds to wait for a place among those who ask a provider.
@@ -99,14 +101,26 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
 async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -> str | None:
     if request.verifier is None:
         return None
+    row = verifier_row(attempt.key, request.user_id, request.provider, attempt.redirect_uri)
     try:
-        return context.resources.vault.open(
-            request.verifier, table="authorization_request", row=(attempt.key,), column="verifier"
-        )
+        return context.resources.vault.open(request.verifier, table="authorization_request", row=row, column="verifier")
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id says it all
+        if await _was_edited(context, fault):
+            await _give_up(context, attempt, InvalidState())
+        # Another process may have the right key, and so may this one later.
         await claims.release(context, attempt)
         raise ServiceUnavailable from None
+
+
+async def _was_edited(context: Context, fault: VaultError) -> bool:
+    """Whether the row was changed in the database, since the key is the right one."""
+    if isinstance(fault, MissingKey):
+        return False
+    try:
+        return not isinstance(fault, DoesNotOpen) or fault.key_id not in await context.resources.vault_keys.unusable()
+    except DatabaseDown:
+        return False
 
 
 async def _give_up(context: Context, attempt: Attempt, problem: Problem) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,7 @@ class Flights:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._chores: set[asyncio.Task[Any]] = set()
+        self._last: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._landings: dict[str, asyncio.Event] = {}
         self._waiting: Counter[str] = Counter()
 
@@ -72,6 +73,10 @@ class Flights:
         self._chores.add(task)
         task.add_done_callback(self._landed)
 
+    def at_the_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `work` whenever this drains, after everything else, for a moment at most."""
+        self._last.append(work)
+
     @contextmanager
     def under_way(self, key: str) -> Generator[None]:
         """Marks the exchange for `key` as running here until the block ends."""
@@ -107,7 +112,7 @@ class Flights:
             await asyncio.wait_for(landing.wait(), max(seconds, 1))
 
     async def drain(self) -> None:
-        """Wait until all that is under way has ended, and a moment for the rest."""
+        """Wait until all that is under way has ended, and a moment for the rest. Then do what is to be done last."""
         while self._tasks:
             # Unlike gather, this leaves them alone when it is cancelled itself.
             await asyncio.wait(self._tasks)
@@ -117,6 +122,10 @@ class Flights:
             chore.cancel()
         if self._chores:
             await asyncio.wait(self._chores)
+        for work in self._last:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MOMENT):
+                    await _noted(work())
 
     def _landed(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

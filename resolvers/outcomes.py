@@ -17,7 +17,7 @@ from resolvers import audit
 from resolvers.attempts import BOUND, Attempt
 from resolvers.connections import connection_by_id
 from resolvers.context import Context
-from resolvers.errors import PROBLEMS, InternalError, InvalidState, ProviderUnavailable, ServiceUnavailable
+from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.states import abandon
 
 log = structlog.get_logger("tendon")
@@ -55,17 +55,27 @@ def unspent(retry_after: int = 5) -> ProviderUnavailable:
 
 
 async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
-    """Waits for the one who holds the claim, for as long as its lease at most.
+    """Waits for the one who holds the claim, for as long as its lease at most. Either way the audit trail says so.
 
     Raises InvalidState, or the problem that ended the request.
     """
+    try:
+        connection = await _awaited(context, attempt)
+    except Problem as problem:
+        await audit.denied(context, audit.COMPLETE, problem, provider=attempt.registration.provider.slug)
+        raise
+    await audit.replayed(context, connection)
+    return connection
+
+
+async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
     pause = _FIRST_PAUSE
     while True:
         seen = await _look(attempt)
         if seen is None or seen.status != RequestStatus.EXCHANGING:
-            return await _settled(context, attempt, seen)
+            return await _settled(attempt, seen)
         if seen.over:
-            await abandon(context, attempt.key)
+            await abandon(context, attempt.key, attempt.user)
         else:
             if context.resources.flights.waiting(attempt.key) >= _WAITERS:
                 raise ServiceUnavailable
@@ -91,11 +101,9 @@ async def _look(attempt: Attempt) -> _Seen | None:
     return _Seen(*row) if row else None
 
 
-async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> NoReturn:
+async def _refuse(attempt: Attempt, seen: _Seen | None) -> NoReturn:
     """Raises InvalidState."""
-    provider = attempt.registration.provider.slug
-    log.info("state.refused", provider=provider, reason=await _why(attempt, seen))
-    await audit.record(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=InvalidState.code)
+    log.info("state.refused", provider=attempt.registration.provider.slug, reason=await _why(attempt, seen))
     raise InvalidState
 
 
@@ -110,15 +118,15 @@ async def _why(attempt: Attempt, seen: _Seen | None) -> str:
     return f"another {different[0]}" if different else "unknown"
 
 
-async def _settled(context: Context, attempt: Attempt, seen: _Seen | None) -> StoredConnection:
+async def _settled(attempt: Attempt, seen: _Seen | None) -> StoredConnection:
     """Raises what the request ended with, InvalidState for another code than it ended with, and ProviderUnavailable
     with a time to wait when the attempt that held it could not reach the provider and released it."""
     if seen is None or (seen.expired and seen.status == RequestStatus.PENDING):
-        return await _refuse(context, attempt, seen)
+        return await _refuse(attempt, seen)
     if seen.status == RequestStatus.PENDING:
         raise unspent()
     if seen.code_hash != attempt.answer_hash:
-        return await _refuse(context, attempt, seen)
+        return await _refuse(attempt, seen)
     log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, error=seen.error)
     if seen.status == RequestStatus.FAILED:
         ended = PROBLEMS.get(seen.error or "", InternalError)

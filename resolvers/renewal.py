@@ -13,7 +13,7 @@ from models.connection import SHOWN, ConnectionStatus, StoredConnection, seal_ro
 from models.statement import Statement
 from models.vault import Vault
 from resolvers import audit
-from resolvers.attempts import Attempt, Claimed
+from resolvers.attempts import Attempt
 from resolvers.claims import ENDED, HELD
 from resolvers.connections import connection_by_id
 from resolvers.context import Context
@@ -23,31 +23,45 @@ from resolvers.states import REMEMBERED
 
 log = structlog.get_logger("tendon")
 
-# Connecting again keeps `id` and `created_at` and renews the rest, but not with tokens that are older than those there:
-# two flows of one user may overlap, and a write may come late. Where nobody has written since the claim, nothing is
-# asked of clocks, which may step back; and what clocks can't tell apart is not older.
+_SHARED: Final = """EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user) AS shared"""
+# Connecting again keeps `id` and `created_at` and renews the rest, where the row still is at the version that was read:
+# the tokens are sealed for the next one. `shared` says that another user has the same account at the provider.
 _RENEW: Final = Statement(
     """
     INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
         granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
     SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
-        :audited, :access_token, :refresh_token, :expires_at, :granted_at, 1
+        :audited, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
     FROM authorization_request WHERE {held} FOR UPDATE
     ON CONFLICT (user_id, provider) DO UPDATE SET
         updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
+        former_account = coalesce(connection.account, connection.former_account),
         requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
         access_token = excluded.access_token, refresh_token = excluded.refresh_token,
-        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = connection.version + 1
-    WHERE connection.version = :version OR connection.granted_at IS NULL
-        OR connection.granted_at <= :granted_by
-    RETURNING {shown}""",
+        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
+    WHERE connection.version = :version
+    RETURNING {shown}, former_account, {shared}""",
     """
     UPDATE authorization_request SET status = 'completed', connection_id = done.id, {ended}
     FROM done WHERE state_hash = :key""",
-    audit.RECORDED,
+    audit.recorded_for("done.id"),
+    audit.ACCOUNT_CHANGED,
+    audit.ACCOUNT_SHARED,
+    audit.NAMED,
     held=HELD,
     ended=ENDED,
     shown=SHOWN,
+    shared=_SHARED,
+)
+# Of a connection that somebody else has renewed since the claim: two flows of one user may overlap, and a write may
+# come late. Tokens older than those there don't replace them; what clocks can't tell apart is not older.
+_VERSION: Final = Statement(
+    """
+    SELECT version FROM connection
+    WHERE (user_id, provider) = (SELECT user_id, provider FROM authorization_request WHERE {held})
+        AND (granted_at IS NULL OR granted_at <= :granted_by)""",
+    held=HELD,
 )
 # With the connection as somebody else has renewed it meanwhile.
 _ADOPT: Final = Statement(
@@ -55,11 +69,19 @@ _ADOPT: Final = Statement(
     UPDATE authorization_request SET status = 'completed', connection_id = (SELECT id FROM connection AS c
         WHERE c.user_id = authorization_request.user_id AND c.provider = authorization_request.provider), {ended}
     WHERE {held} RETURNING connection_id""",
-    audit.RECORDED,
+    audit.recorded_for("done.connection_id"),
+    audit.NAMED,
     held=HELD,
     ended=ENDED,
 )
-_NAME: Final = Statement("UPDATE connection SET account = :account WHERE id = :id AND version = :version")
+_NAME: Final = Statement(
+    """
+    UPDATE connection SET account = :account WHERE id = :id AND version = :version
+    RETURNING id, account, former_account, {shared}""",
+    audit.ACCOUNT_CHANGED,
+    audit.ACCOUNT_SHARED,
+    shared=_SHARED,
+)
 
 
 async def renew(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredConnection:
@@ -69,7 +91,7 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
     again.
     """
     request = received.claim.request
-    event = audit.event(
+    event = await audit.event(
         context,
         audit.COMPLETE,
         subject=request.user_id,
@@ -78,8 +100,24 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
         scopes=scopes,
     )
     held = {"key": attempt.key, "owner": attempt.owner, "remembered": REMEMBERED.total_seconds(), **event}
-    row = await _RENEW.row(**held, **_tokens(context.resources.vault, received))
-    return StoredConnection.of(row) if row else await _adopt(held)
+    version: int | None = received.claim.version
+    while version is not None:
+        row = await _RENEW.row(**held, **_tokens(context.resources.vault, received, version))
+        if row:
+            *shown, former_account, shared = row
+            connection = StoredConnection.of(shown)
+            _warn(connection, former_account, shared=shared)
+            return connection
+        version = await _version(held, received)
+    return await _adopt(held)
+
+
+async def _version(held: dict[str, Any], received: Received) -> int | None:
+    """The version of a connection that may be renewed all the same; None when its tokens are newer or the lease is
+    lost."""
+    granted_by = received.granted_at + timedelta(seconds=received.claim.error)
+    row = await _VERSION.row(**held, granted_by=granted_by)
+    return row[0] if row else None
 
 
 async def _adopt(held: dict[str, Any]) -> StoredConnection:
@@ -92,10 +130,23 @@ async def _adopt(held: dict[str, Any]) -> StoredConnection:
     return connection
 
 
-async def name_account(connection: StoredConnection, account: str | None) -> None:
+async def name_account(context: Context, connection: StoredConnection, account: str | None) -> None:
     """Add the provider's own id of the user, unless the connection was renewed meanwhile."""
-    await _NAME.rows(account=account, id=connection.id, version=connection.version)
+    user, provider = connection.user_id, connection.provider
+    event = await audit.event(context, audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
+    row = await _NAME.row(account=account, id=connection.id, version=connection.version, **event)
     connection.account = account
+    if row:
+        _warn(connection, row[2], shared=row[3])
+
+
+def _warn(connection: StoredConnection, former_account: str | None, *, shared: bool) -> None:
+    """The audit trail has it by now. The account itself is nothing for a log."""
+    told = {"provider": connection.provider, "connection_id": connection.id}
+    if connection.account is not None and former_account not in (None, connection.account):
+        log.warning("account.changed", **told)
+    if shared:
+        log.warning("account.shared", **told)
 
 
 def granted_scopes(received: Received, redirect: str | None, separator: str) -> list[str]:
@@ -112,23 +163,21 @@ def granted_scopes(received: Received, redirect: str | None, separator: str) -> 
     return asked
 
 
-def _tokens(vault: Vault, received: Received) -> dict[str, Any]:
-    """What the connection is made of, beside the request."""
+def _tokens(vault: Vault, received: Received, version: int) -> dict[str, Any]:
+    """What the connection is made of, beside the request, when it is at this version, 0 for none."""
     request, answer = received.claim.request, received.answer
+    row = seal_row(request.user_id, request.provider, version + 1)
     return {
         "id": str(uuid6.uuid7()),
         "status": ConnectionStatus.CONNECTED,
         "account": answer.account,
-        "access_token": _sealed(vault, request, "access_token", answer.access_token),
-        "refresh_token": _sealed(vault, request, "refresh_token", answer.refresh_token),
+        "access_token": _sealed(vault, row, "access_token", answer.access_token),
+        "refresh_token": _sealed(vault, row, "refresh_token", answer.refresh_token),
         "expires_at": answer.expires_at,
         "granted_at": received.granted_at,
-        "granted_by": received.granted_at + timedelta(seconds=received.claim.error),
-        "version": received.claim.version,
+        "version": version,
     }
 
 
-def _sealed(vault: Vault, request: Claimed, column: str, token: str | None) -> bytes | None:
-    if token is None:
-        return None
-    return vault.seal(token, table="connection", row=seal_row(request.user_id, request.provider), column=column)
+def _sealed(vault: Vault, row: tuple[str, ...], column: str, token: str | None) -> bytes | None:
+    return None if token is None else vault.seal(token, table="connection", row=row, column=column)

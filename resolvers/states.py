@@ -30,7 +30,8 @@ _CLEARING: Final = 1.0
 # In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
 _PAST: Final = Statement(
     """
-    SELECT state_hash, status FROM authorization_request WHERE purge_after < now() ORDER BY purge_after LIMIT :most""",
+    SELECT state_hash, status, user_id FROM authorization_request WHERE purge_after < now()
+    ORDER BY purge_after LIMIT :most""",
 )
 _PURGE: Final = Statement(
     """
@@ -43,7 +44,7 @@ _ABANDON: Final = Statement(
     UPDATE authorization_request
     SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
     WHERE state_hash = :key AND status = 'exchanging' AND lease_until <= now()
-    RETURNING user_id, provider""",
+    RETURNING provider""",
     audit.RECORDED_OF_ROW,
 )
 
@@ -60,9 +61,9 @@ async def clear_away(context: Context) -> None:
     """
     try:
         async with asyncio.timeout(_CLEARING):
-            for key, status in await _PAST.rows(most=_PURGED_AT_ONCE):
+            for key, status, user in await _PAST.rows(most=_PURGED_AT_ONCE):
                 if status == "exchanging":
-                    await abandon(context, key)
+                    await abandon(context, key, user)
             await _PURGE.rows(most=_PURGED_AT_ONCE)
     except DatabaseDown as fault:
         log.warning("purge.failed", error=fault.reason)
@@ -70,11 +71,11 @@ async def clear_away(context: Context) -> None:
         log.warning("purge.failed", error=type(fault).__name__)
 
 
-async def abandon(context: Context, key: str) -> None:
-    """End a request whose holder died: the code may be spent. Of several who see it, one does it."""
+async def abandon(context: Context, key: str, user: str) -> None:
+    """End a request of `user` whose holder died: the code may be spent. Of several who see it, one does it."""
     # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
     nobody = replace(context, caller=None)
-    event = audit.event(nobody, audit.COMPLETE, subject=None, provider="", outcome=ProviderUnavailable.code)
+    event = await audit.event(nobody, audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
     row = await _ABANDON.row(key=key, remembered=REMEMBERED.total_seconds(), **event)
     if row:
-        log.warning("claim.abandoned", provider=row[1])
+        log.warning("claim.abandoned", provider=row[0])

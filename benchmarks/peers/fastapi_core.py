@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.peers import fastapi_shapes as shapes
 from benchmarks.peers.fastapi_tables import SQLITE, engine
-from benchmarks.peers.sealing import seal, unseal
+from benchmarks.peers.sealing import pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
 database = engine()
@@ -58,7 +58,7 @@ async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.Callbac
         claim = (await run(connection, "claim", *binding, code, owner, 15.0)).first()
     if claim is None:
         raise HTTPException(400, "invalid_state")
-    verifier = unseal(claim.verifier, "authorization_request", key, "verifier")
+    verifier = unseal(claim.verifier, "authorization_request", *binding[:4], "verifier")
     tokens = await client.fetch_token(
         WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
     )
@@ -69,17 +69,19 @@ async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.Callbac
 async def store(values: tuple[Any, ...], ended: tuple[str, str, float], audit: tuple[Any, ...]) -> Any:
     if not SQLITE:
         async with single.connect() as connection:
-            return (await run(connection, "store", *values, *ended, audit[-1])).one()
+            return (await run(connection, "store", *values, *ended, audit[-1], audit[1])).one()
     async with database.begin() as connection:
         row = (await run(connection, "upsert", *values)).one()
         key, owner, remembered = ended
         (await run(connection, "finish", key, owner, row.id, remembered)).one()
         await run(connection, "audit", *audit)
+        await run(connection, "named", audit[1], values[1])
     return row
 
 
 def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
-    now = datetime.now(UTC)
+    now, version = datetime.now(UTC), claim.version or 0
+    place = ("connection", user, WORK.slug, "", str(version + 1))
     return (
         str(uuid4()),
         user,
@@ -87,11 +89,11 @@ def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
         moment(now),
         claim.scopes if SQLITE else json.dumps(claim.scopes),
         json.dumps(tokens["scope"].split()),
-        seal(tokens["access_token"], "connection", user, WORK.slug, "access_token"),
-        seal(tokens["refresh_token"], "connection", user, WORK.slug, "refresh_token"),
+        seal(tokens["access_token"], *place, "access_token"),
+        seal(tokens["refresh_token"], *place, "refresh_token"),
         moment(now + timedelta(seconds=tokens["expires_in"])),
         claim.claimed_at,
-        claim.version or 0,
+        version,
     )
 
 
@@ -99,8 +101,9 @@ def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
 async def authorize(body: shapes.AuthorizeIn, user: shapes.User) -> shapes.AuthorizeOut:
     state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
     key = hashlib.sha256(state.encode()).hexdigest()
-    sealed, scopes = seal(verifier, "authorization_request", key, "verifier"), json.dumps(WORK.scopes)
-    values = (key, user, body.provider, body.redirect_uri, WORK.registration, scopes, sealed, 600.0)
+    place = (key, user, body.provider, body.redirect_uri)
+    sealed, scopes = seal(verifier, "authorization_request", *place, "verifier"), json.dumps(WORK.scopes)
+    values = (*place, WORK.registration, scopes, sealed, 600.0)
     await begin(values, _audit(user, "authorize"))
     async with single.connect() as connection:
         await run(connection, "past", 20)
@@ -111,11 +114,12 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User) -> shapes.Autho
 async def begin(request: tuple[Any, ...], audit: tuple[Any, ...]) -> None:
     if not SQLITE:
         async with single.connect() as connection:
-            await run(connection, "begin", *request, audit[0], audit[-1])
+            await run(connection, "begin", *request, audit[0], audit[-1], audit[1])
         return
     async with database.begin() as connection:
         await run(connection, "remember", *request)
         await run(connection, "audit", *audit)
+        await run(connection, "named", audit[1], request[1])
 
 
 @app.get("/v1/connections")
@@ -128,7 +132,7 @@ async def connections(userId: str, user: shapes.User) -> shapes.ListOut:  # noqa
 
 
 def _audit(user: str, action: str) -> tuple[Any, ...]:
-    return moment(datetime.now(UTC)), user, action, WORK.slug, json.dumps(WORK.scopes), uuid4().hex
+    return moment(datetime.now(UTC)), pseudonym(user), action, WORK.slug, json.dumps(WORK.scopes), uuid4().hex
 
 
 def shown(user: str, slug: str, row: Any) -> shapes.ConnectionOut:

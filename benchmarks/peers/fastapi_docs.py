@@ -15,8 +15,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from benchmarks.peers import fastapi_shapes as shapes
-from benchmarks.peers.fastapi_tables import AuditEvent, AuthorizationRequest, Connection, engine
-from benchmarks.peers.sealing import seal, unseal
+from benchmarks.peers.fastapi_tables import AuditEvent, AuditSubject, AuthorizationRequest, Connection, engine
+from benchmarks.peers.sealing import pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
 database = engine()
@@ -52,7 +52,15 @@ async def ready() -> dict[str, str]:
 async def callback(body: shapes.CallbackIn, user: shapes.User, db: Db) -> shapes.CallbackOut:
     owner = uuid4().hex
     request = await claim(db, body, user, owner)
-    verifier = unseal(request.verifier, "authorization_request", request.state_hash, "verifier")
+    verifier = unseal(
+        request.verifier,
+        "authorization_request",
+        request.state_hash,
+        user,
+        body.provider,
+        body.redirect_uri,
+        "verifier",
+    )
     tokens = await client.fetch_token(
         WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
     )
@@ -94,10 +102,11 @@ async def store(db: AsyncSession, request: AuthorizationRequest, tokens: dict[st
         db.add(connection)
     connection.status, connection.updated_at, connection.granted_at = "connected", now, now
     connection.requested_scopes, connection.granted_scopes = request.scopes, str(tokens["scope"]).split()
-    connection.access_token = seal(tokens["access_token"], "connection", user, slug, "access_token")
-    connection.refresh_token = seal(tokens["refresh_token"], "connection", user, slug, "refresh_token")
-    connection.expires_at = now + timedelta(seconds=tokens["expires_in"])
     connection.version += 1
+    place = ("connection", user, slug, "", str(connection.version))
+    connection.access_token = seal(tokens["access_token"], *place, "access_token")
+    connection.refresh_token = seal(tokens["refresh_token"], *place, "refresh_token")
+    connection.expires_at = now + timedelta(seconds=tokens["expires_in"])
     request.status, request.connection_id, request.verifier, request.lease_until = (
         "completed",
         connection.id,
@@ -105,9 +114,15 @@ async def store(db: AsyncSession, request: AuthorizationRequest, tokens: dict[st
         None,
     )
     request.purge_after = now + timedelta(days=7)
-    db.add(AuditEvent(user_id=user, subject=user, action="complete", provider=slug, scopes=connection.granted_scopes))
+    await note(db, user, "complete", slug, connection.granted_scopes)
     await db.commit()
     return connection
+
+
+async def note(db: AsyncSession, user: str, action: str, slug: str, scopes: list[str]) -> None:
+    name = pseudonym(user)
+    await db.merge(AuditSubject(pseudonym=name, user_id=user))
+    db.add(AuditEvent(actor=name, subject=name, action=action, provider=slug, scopes=scopes))
 
 
 @app.post("/v1/connections/authorize")
@@ -121,14 +136,14 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User, db: Db) -> shap
         redirect_uri=body.redirect_uri,
         registration=WORK.registration,
         scopes=WORK.scopes,
-        verifier=seal(verifier, "authorization_request", key, "verifier"),
+        verifier=seal(verifier, "authorization_request", key, user, body.provider, body.redirect_uri, "verifier"),
         status="pending",
         created_at=now,
         expires_at=later,
         purge_after=later,
     )
     db.add(request)
-    db.add(AuditEvent(user_id=user, subject=user, action="authorize", provider=body.provider, scopes=WORK.scopes))
+    await note(db, user, "authorize", body.provider, WORK.scopes)
     await db.commit()
     await db.execute(select(AuthorizationRequest).where(AuthorizationRequest.purge_after < now).limit(20))
     url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)

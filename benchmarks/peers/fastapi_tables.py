@@ -68,6 +68,7 @@ class Connection(Base):
     provider: Mapped[str] = mapped_column(String(63))
     status: Mapped[str] = mapped_column(String(16))
     account: Mapped[str | None] = mapped_column(String(256))
+    former_account: Mapped[str | None] = mapped_column(String(256))
     requested_scopes: Mapped[list[str]]
     granted_scopes: Mapped[list[str]]
     access_token: Mapped[bytes | None]
@@ -85,11 +86,20 @@ class AuditEvent(Base):
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
     at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
-    user_id: Mapped[str | None] = mapped_column(String(255))
+    count: Mapped[int] = mapped_column(default=1)
+    actor: Mapped[str | None] = mapped_column(String(32))
     client_id: Mapped[str | None] = mapped_column(String(255), default="dev")
-    subject: Mapped[str | None] = mapped_column(String(255))
+    subject: Mapped[str | None] = mapped_column(String(32))
     action: Mapped[str] = mapped_column(String(32))
-    provider: Mapped[str] = mapped_column(String(63))
+    provider: Mapped[str | None] = mapped_column(String(63))
+    connection_id: Mapped[UUID | None]
     scopes: Mapped[list[str]]
     outcome: Mapped[str] = mapped_column(String(64), default="ok")
     request_id: Mapped[str] = mapped_column(String(64), default=lambda: uuid4().hex)
+
+
+class AuditSubject(Base):
+    __tablename__ = "audit_subject"
+
+    pseudonym: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255))

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from benchmarks.peers.floor_client import exchange
 from benchmarks.peers.floor_database import Postgres, Sqlite, opened
-from benchmarks.peers.sealing import seal, unseal
+from benchmarks.peers.sealing import pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
 _BEARERS = {f"Bearer {token}".encode(): user for token, user in WORK.users.items()}
@@ -49,10 +49,11 @@ async def _callback(user: str, sent: dict[str, str]) -> str:
     code = hashlib.sha256(sent["code"].encode()).hexdigest()
     binding = (key, user, sent["provider"], sent["redirectUri"], WORK.registration)
     sealed, scopes, claimed_at, version = (await _database.rows("claim", *binding, code, owner, 15.0))[0]
-    verifier = unseal(sealed, "authorization_request", key, "verifier")
+    verifier = unseal(sealed, "authorization_request", *binding[:4], "verifier")
     answer = json.loads(await exchange(sent["code"], verifier))
     now, made = datetime.now(UTC), str(uuid4())
-    tokens = [seal(answer[name], "connection", user, WORK.slug, name) for name in ("access_token", "refresh_token")]
+    place = ("connection", user, WORK.slug, "", str((version or 0) + 1))
+    tokens = [seal(answer[name], *place, name) for name in ("access_token", "refresh_token")]
     until = _database.moment(now + timedelta(seconds=answer["expires_in"]))
     granted, moment = json.dumps(answer["scope"].split()), _database.moment(now)
     values = (made, user, WORK.slug, moment, scopes, granted, *tokens, until, claimed_at, version or 0)
@@ -63,8 +64,9 @@ async def _callback(user: str, sent: dict[str, str]) -> str:
 async def _authorize(user: str, sent: dict[str, str]) -> str:
     state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
     key = hashlib.sha256(state.encode()).hexdigest()
-    sealed = seal(verifier, "authorization_request", key, "verifier")
-    remember = (key, user, sent["provider"], sent["redirectUri"], WORK.registration, _SCOPES, sealed, 600.0)
+    place = (key, user, sent["provider"], sent["redirectUri"])
+    sealed = seal(verifier, "authorization_request", *place, "verifier")
+    remember = (*place, WORK.registration, _SCOPES, sealed, 600.0)
     at = _database.moment(datetime.now(UTC))
     await _database.begin(remember, _audit(at, user, "authorize", _SCOPES))
     await _database.rows("past", 20)
@@ -96,7 +98,7 @@ def _moment(value: Any) -> str:
 
 
 def _audit(at: Any, user: str, action: str, scopes: str) -> tuple[Any, ...]:
-    return at, user, action, WORK.slug, scopes, uuid4().hex
+    return at, pseudonym(user), action, WORK.slug, scopes, uuid4().hex
 
 
 async def _body(receive: Any) -> dict[str, str]:

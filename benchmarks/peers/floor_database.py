@@ -36,6 +36,7 @@ class Sqlite:
         with self._transaction() as write:
             write("remember", request)
             write("audit", audit)
+            write("named", (audit[1], request[1]))
 
     async def store(self, connection: Values, request: Values, audit: Values) -> Row:
         """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
@@ -44,6 +45,7 @@ class Sqlite:
             key, owner, remembered = request
             assert write("finish", (key, owner, stored[0], remembered))
             write("audit", audit)
+            write("named", (audit[1], connection[1]))
         return stored
 
     @contextmanager
@@ -81,12 +83,12 @@ class Postgres:
 
     async def begin(self, request: Values, audit: Values) -> None:
         """Remember the authorization request."""
-        at, _, _, _, _, number = audit
-        await self.rows("begin", *request, at, number)
+        at, pseudonym, _, _, _, number = audit
+        await self.rows("begin", *request, at, number, pseudonym)
 
     async def store(self, connection: Values, request: Values, audit: Values) -> Row:
         """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
-        return (await self.rows("store", *connection, *request, audit[-1]))[0]
+        return (await self.rows("store", *connection, *request, audit[-1], audit[1]))[0]
 
     @staticmethod
     def moment(value: datetime) -> datetime:

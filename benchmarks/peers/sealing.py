@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,13 +15,18 @@ _CIPHER = AESGCM(bytes.fromhex(WORK.key))
 
 
 def seal(secret: str, *place: str) -> bytes:
-    """`place` is table, row and column."""
+    """`place` is table, row (in all its parts) and column."""
     nonce = os.urandom(12)
     return _HEAD + nonce + _CIPHER.encrypt(nonce, secret.encode(), _bound(place))
 
 
 def unseal(sealed: bytes, *place: str) -> str:
     return _CIPHER.decrypt(sealed[_START : _START + 12], sealed[_START + 12 :], _bound(place)).decode()
+
+
+def pseudonym(user: str) -> str:
+    """What the audit trail calls a user."""
+    return hmac.digest(bytes.fromhex(WORK.key), user.encode(), "sha256")[:16].hex()
 
 
 def _bound(place: tuple[str, ...]) -> bytes:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from models.connection import seal_row
 from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database, PostgresDatabase, SqliteFile
@@ -102,7 +103,8 @@ async def test_a_commit_whose_answer_got_lost(line: Line, sandbox: Sandbox, some
     assert answer.connection["status"] == "connected"
     assert (await line.api.complete(someone.token, **callback)).payload == answer.payload
     assert len(await sandbox.exchanges(callback["code"])) == 1
-    assert await line.database.value("SELECT count(*) FROM audit_event WHERE action = 'complete'") == 1
+    completed = "SELECT count(*) FROM audit_event WHERE action = 'complete' AND outcome = 'ok'"
+    assert await line.database.value(completed) == 1
 
 
 async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbox, someone: Person) -> None:
@@ -163,8 +165,9 @@ async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
     assert (await waiting).connection
     await asyncio.to_thread(other.stop)
     vault = Vault(read_keys((line.process.folder / ".tendon" / "vault.keys").read_text()))
-    sealed = await line.database.value("SELECT access_token FROM connection")
-    stored = vault.open(sealed, table="connection", row=(someone.id, "sandbox"), column="access_token")
+    ((sealed, version),) = await line.database.fetch("SELECT access_token, version FROM connection")
+    row = seal_row(someone.id, "sandbox", version)
+    stored = vault.open(sealed, table="connection", row=row, column="access_token")
     issued = [token["value"] for token in await sandbox.tokens() if token["kind"] == "access_token"]
     assert stored == issued[-1]
 

@@ -14,7 +14,7 @@ import pytest
 from gateway.framing import HEAD_LIMIT
 from tests.conftest import REDIRECT_URI, Person, begin, start_gateway
 from tests.databases import Database
-from tests.interfaces import Interface, Rest, bearer
+from tests.interfaces import Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
@@ -124,28 +124,6 @@ async def test_a_large_body_in_one_piece_is_no_long_head(any_gateway: Process) -
         assert answer.startswith(b"HTTP/1.1 200")
     writer.close()
     await writer.wait_closed()
-
-
-async def outcomes(database: Database, person: Person) -> list[tuple[str, str]]:
-    rows = await database.fetch("SELECT action, outcome FROM audit_event WHERE subject = $1 ORDER BY id", person.id)
-    return [(action, outcome) for action, outcome in rows]
-
-
-async def test_deeds_and_denials_leave_a_row(
-    api: Interface, sandbox: Sandbox, someone: Person, another: Person, shared_database: Database
-) -> None:
-    callback = await begin(api, sandbox, someone)
-    await api.complete(another.token, **callback)
-    await api.complete(someone.token, **callback | {"iss": "https://evil.example"})
-    await api.complete(someone.token, **callback)
-    await api.authorize(someone.token, provider="sandbox", redirectUri="https://evil.example/")
-    assert await outcomes(shared_database, another) == [("complete", "INVALID_STATE")]
-    assert await outcomes(shared_database, someone) == [
-        ("authorize", "ok"),
-        ("complete", "VALIDATION_ERROR"),
-        ("complete", "ok"),
-        ("authorize", "VALIDATION_ERROR"),
-    ]
 
 
 async def test_a_state_that_was_given_back_expires_all_the_same(

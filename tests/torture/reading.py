@@ -62,7 +62,7 @@ async def _connection(world: World, row: dict[str, Any]) -> StoredConnection:
 def _open(world: World, row: dict[str, Any], column: str) -> str | None:
     if row[column] is None:
         return None
-    place = seal_row(row["user_id"], row["provider"])
+    place = seal_row(row["user_id"], row["provider"], row["version"])
     return world.vault.open(row[column], table="connection", row=place, column=column)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from models.vault import Vault, new_key, read_keys
 from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from schema.execution import Executor, Outcome
@@ -19,7 +20,7 @@ def context(*, caller: Caller | None) -> Context:
         catalogue={},
         registrations={},
         redirects=nothing,
-        vault=nothing,
+        vault=Vault(read_keys(new_key("test"))),
         client=nothing,
         provider_timeout=1,
         flights=nothing,

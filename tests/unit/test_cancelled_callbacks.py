@@ -134,6 +134,8 @@ async def _nothing(work: Coroutine[Any, Any, Any]) -> None:
 
 
 async def test_authorize_cancelled_wherever_it_waits(world: World) -> None:
+    # The key of the pseudonyms is read to its end, also when the first to ask for it leaves.
+    await world.begin("asking")
     for place in count(1):
         user = f"asking-{place}"
         work = authorize_connection(world.context(user), "sandbox", REDIRECT_URI)

@@ -156,7 +156,8 @@ async def test_indexes_are_really_there(own_database: Database) -> None:
     assert (True, ("user_id", "provider")) in found["connection"].indexes
     assert (False, ("purge_after",)) in found["authorization_request"].indexes
     assert (True, ("state_hash",)) in found["authorization_request"].indexes
-    assert (False, ("subject", "at")) in found["audit_event"].indexes
+    assert (False, ("subject", "id")) in found["audit_event"].indexes
+    assert (False, ("account", "provider")) in found["connection"].indexes
 
 
 async def test_one_connection_for_user_and_provider(own_database: Database) -> None:

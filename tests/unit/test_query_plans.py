@@ -20,6 +20,8 @@ from tortoise.models import Model
 import models
 import resolvers
 from models.audit_event import AuditEvent
+from models.audit_key import AuditKey
+from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
 from models.database import opened
@@ -32,7 +34,9 @@ from tests.unit.query_plans import Planner, PostgresPlanner, SqlitePlanner
 
 M = TypeVar("M", bound=Model)
 
-MODELS: dict[str, type[Model]] = {one.__name__: one for one in (AuditEvent, AuthorizationRequest, Connection, VaultKey)}
+MODELS: dict[str, type[Model]] = {
+    one.__name__: one for one in (AuditEvent, AuditKey, AuditSubject, AuthorizationRequest, Connection, VaultKey)
+}
 ROOMS = (models, resolvers)
 # One request in so many may be cleared away.
 PAST = 10
@@ -81,6 +85,7 @@ async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         await _fill(AuthorizationRequest, _request)
         await _fill(Connection, _connection)
         await _fill(AuditEvent, _event)
+        await _fill(AuditSubject, _subject)
         planner = {"sqlite": SqlitePlanner, "postgres": PostgresPlanner}[request.param](database)
         await planner.analyze()
         yield planner
@@ -109,7 +114,11 @@ def _connection(number: int) -> dict[str, Any]:
 
 def _event(number: int) -> dict[str, Any]:
     told = {"action": "complete", "provider": "p", "scopes": [], "outcome": "ok", "request_id": f"{number}"}
-    return {"at": datetime(2026, 1, 1, tzinfo=UTC), "subject": f"user-{number % 1000}", **told}
+    return {"at": datetime(2026, 1, 1, tzinfo=UTC), "subject": f"{number % 1000:032}", **told}
+
+
+def _subject(number: int) -> dict[str, Any]:
+    return {"pseudonym": f"{number:032}", "user_id": f"user-{number}"}
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
@@ -145,7 +154,7 @@ def test_every_statement_of_the_code_was_found() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT * FROM connection WHERE account = :account",
+        "SELECT * FROM connection WHERE status = :status",
         "SELECT * FROM connection WHERE provider = :provider",
         "SELECT COUNT(*) FROM audit_event",
         "DELETE FROM authorization_request WHERE purge_after < now()",

@@ -3,7 +3,7 @@
 
 const crypto = require("node:crypto");
 const { work, Refusal } = require("./work.js");
-const { seal, unseal } = require("./sealing.js");
+const { pseudonym, seal, unseal } = require("./sealing.js");
 const { exchange } = require("./exchange.js");
 
 const database = require(work.engine === "sqlite" ? "./sqlite.js" : "./postgres.js");
@@ -16,14 +16,15 @@ async function complete(user, sent) {
   const binding = [key, user, sent.provider, sent.redirectUri, work.registration];
   const [claim] = await database.rows("claim", [...binding, sha256(sent.code), owner, 15]);
   if (claim === undefined) throw new Refusal(400, "invalid_state");
-  const answer = await exchange(sent.code, unseal(claim.verifier, "authorization_request", key, "verifier"));
+  const answer = await exchange(sent.code, unseal(claim.verifier, "authorization_request", ...binding.slice(0, 4), "verifier"));
   const row = await database.store(values(user, claim, answer), [key, owner, 604800], audit(user, "complete"));
   if (row === undefined) throw new Refusal(500, "provider_unavailable");
   return { connection: shown(user, work.slug, row) };
 }
 
 function values(user, claim, answer) {
-  const now = new Date();
+  const [now, version] = [new Date(), claim.version ?? 0];
+  const place = ["connection", user, work.slug, "", String(version + 1)];
   return [
     crypto.randomUUID(),
     user,
@@ -31,19 +32,20 @@ function values(user, claim, answer) {
     database.moment(now),
     database.json(claim.scopes),
     JSON.stringify(answer.scope.split(" ")),
-    seal(answer.access_token, "connection", user, work.slug, "access_token"),
-    seal(answer.refresh_token, "connection", user, work.slug, "refresh_token"),
+    seal(answer.access_token, ...place, "access_token"),
+    seal(answer.refresh_token, ...place, "refresh_token"),
     database.moment(new Date(now.getTime() + answer.expires_in * 1000)),
     claim.claimed_at,
-    claim.version ?? 0,
+    version,
   ];
 }
 
 async function authorize(user, sent) {
   const [state, verifier] = [hex(20), crypto.randomBytes(48).toString("base64url")];
   const key = sha256(state);
-  const sealed = seal(verifier, "authorization_request", key, "verifier");
-  const request = [key, user, sent.provider, sent.redirectUri, work.registration, scopes, sealed, 600];
+  const place = [key, user, sent.provider, sent.redirectUri];
+  const sealed = seal(verifier, "authorization_request", ...place, "verifier");
+  const request = [...place, work.registration, scopes, sealed, 600];
   await database.begin(request, audit(user, "authorize"));
   await database.rows("past", [20]);
   const query = new URLSearchParams({
@@ -64,7 +66,7 @@ async function list(user, userId) {
   return rows.map((row) => shown(user, row.provider, row));
 }
 
-const audit = (user, action) => [database.moment(new Date()), user, action, work.slug, scopes, hex(16)];
+const audit = (user, action) => [database.moment(new Date()), pseudonym(user), action, work.slug, scopes, hex(16)];
 
 const shown = (userId, slug, row) => ({
   id: row.id,

@@ -11,8 +11,9 @@ const rows = async (name, values) => (await pool.query({ name, text: work.statem
 module.exports = {
   rows,
   // Each is one statement, as Tendon has it on this engine.
-  begin: (request, audit) => rows("begin", [...request, audit.at(0), audit.at(-1)]),
-  store: async (connection, request, audit) => (await rows("store", [...connection, ...request, audit.at(-1)]))[0],
+  begin: (request, audit) => rows("begin", [...request, audit.at(0), audit.at(-1), audit.at(1)]),
+  store: async (connection, request, audit) =>
+    (await rows("store", [...connection, ...request, audit.at(-1), audit.at(1)]))[0],
   moment: (date) => date,
   shown: (moment) => (moment === null ? null : moment.toISOString()),
   json: (value) => JSON.stringify(value),

@@ -17,7 +17,7 @@ function bound(place) {
   return Buffer.concat(parts);
 }
 
-// `place` is table, row and column.
+// `place` is table, row (in all its parts) and column.
 function seal(secret, ...place) {
   const nonce = crypto.randomBytes(12);
   const cipher = crypto.createCipheriv("aes-256-gcm", key, nonce);
@@ -34,4 +34,7 @@ function unseal(sealed, ...place) {
   return cipher.update(sealed.subarray(start + 12, -16), undefined, "utf8") + cipher.final("utf8");
 }
 
-module.exports = { seal, unseal };
+// What the audit trail calls a user.
+const pseudonym = (user) => crypto.createHmac("sha256", key).update(user).digest("hex").slice(0, 32);
+
+module.exports = { pseudonym, seal, unseal };

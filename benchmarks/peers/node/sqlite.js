@@ -19,6 +19,7 @@ function rows(name, values) {
 const begin = session.transaction((request, audit) => {
   rows("remember", request);
   rows("audit", audit);
+  rows("named", [audit[1], request[1]]);
 });
 
 const store = session.transaction((values, [key, owner, remembered], audit) => {
@@ -26,6 +27,7 @@ const store = session.transaction((values, [key, owner, remembered], audit) => {
   const [request] = rows("finish", [key, owner, connection.id, remembered]);
   if (request === undefined) throw new Refusal(500, "provider_unavailable");
   rows("audit", audit);
+  rows("named", [audit[1], values[1]]);
   return connection;
 });
 

@@ -1,0 +1,17 @@
+"""What leads from a pseudonym of the audit trail back to the user. Once a row is deleted, nothing does."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class AuditSubject(Model):
+    """One row for each user who ever called. The other way, from user to pseudonym, is computed."""
+
+    pseudonym = fields.CharField(max_length=32, primary_key=True)
+    user_id = fields.CharField(max_length=255)
+
+    class Meta(Model.Meta):
+        table = "audit_subject"
+        table_description = "whom the pseudonyms of the audit trail stand for"
