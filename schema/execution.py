@@ -19,12 +19,13 @@ from graphql import (
 )
 from strawberry.schema.config import StrawberryConfig
 
+from resolvers import audit
 from resolvers.context import Context
 from resolvers.errors import Problem, RateLimited, Unauthenticated, ValidationError
 from schema.coercion import complaints, members
 from schema.documents import Document, Documents, Operation
-from schema.masking import problem_of
-from schema.mutations import Mutation
+from schema.masking import problem_of, unexpected
+from schema.mutations import Mutation, actions
 from schema.queries import Query
 from schema.scalars import SCALARS
 
@@ -128,11 +129,13 @@ class Executor:
         if operation.plan is None or prepared is None:
             # In front of graphql-core, which looks for what was meant by each of the members that it doesn't know.
             if sentences := list(complaints(self.graphql, operation.node, variables)):
-                return self._told(Outcome(None, [Failure(ValidationError(text)) for text in sentences], executed=False))
+                failures = [Failure(ValidationError(text)) for text in sentences]
+                return await _recorded(self._told(Outcome(None, failures, executed=False)), operation, context)
             result = await self._executed(document.ast, operation_name, variables, context)
         else:
             result = await operation.plan.run(prepared, context)
-        return self._outcome(result)
+        outcome = self._outcome(result)
+        return outcome if outcome.executed else await _recorded(outcome, operation, context)
 
     async def _executed(
         self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
@@ -176,6 +179,19 @@ def _refusal(
     if context.caller is None and not operation.public:
         return Unauthenticated()
     return _over_the_rate(context, operation)
+
+
+async def _recorded(outcome: Outcome, operation: Operation, context: Context) -> Outcome:
+    """A mutation is denied where its variables don't fit, too. Resolvers record what they deny themselves."""
+    try:
+        for action in actions(operation.node):
+            if outcome.problem:
+                await audit.denied(context, action, outcome.problem)
+    except Problem as problem:
+        return _refused(problem)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the caller is answered
+        return _refused(unexpected(fault))
+    return outcome
 
 
 def _unnamed(document: Document, name: str | None) -> Problem | None:

@@ -32,7 +32,7 @@ def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
         return ValidationError(without_input(error.message, suggest=suggest))
     if isinstance(cause, Problem):
         return cause
-    return _unexpected(cause, error.path)
+    return unexpected(cause, error.path)
 
 
 def without_input(message: str, *, suggest: bool) -> str:
@@ -44,7 +44,8 @@ def without_input(message: str, *, suggest: bool) -> str:
     return _QUOTES.sub(".", _FOUND.sub("", message))
 
 
-def _unexpected(cause: BaseException, path: list[Any] | None) -> Problem:
+def unexpected(cause: BaseException, path: list[Any] | None = None) -> Problem:
+    """The problem to show for an exception that is none of ours, logged on the way."""
     if reason := outage(cause):
         log.error("database.down", error=reason)
         return ServiceUnavailable()

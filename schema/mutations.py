@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import strawberry
+from collections.abc import Iterator
+from typing import Final
 
+import strawberry
+from graphql import FieldNode, OperationDefinitionNode
+
+from resolvers import audit
 from resolvers.authorize import authorize_connection
 from resolvers.complete import complete_connection
 from schema.types import (
@@ -14,6 +19,15 @@ from schema.types import (
     Connection,
     Info,
 )
+
+_ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection": audit.COMPLETE}
+
+
+def actions(operation: OperationDefinitionNode) -> Iterator[str]:
+    """What the audit trail calls the mutations of an operation."""
+    for selection in operation.selection_set.selections:
+        if isinstance(selection, FieldNode) and selection.name.value in _ACTIONS:
+            yield _ACTIONS[selection.name.value]
 
 
 @strawberry.type
