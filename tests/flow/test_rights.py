@@ -1,4 +1,5 @@
-"""The rights that docs/operating.md gives to the role that serves are enough; those it lacks are missed clearly."""
+"""The roles that docs/operating.md sets up: the one that serves has enough rights, those it lacks are missed clearly,
+and what is in the audit trail it can't change."""
 
 from __future__ import annotations
 
@@ -6,44 +7,151 @@ import asyncio
 import re
 from pathlib import Path
 
+import asyncpg
 import httpx
+import pytest
 
-from tests.conftest import Person, begin, start_gateway
+from tests.conftest import Person, begin
 from tests.databases import PostgresDatabase
-from tests.interfaces import Rest
+from tests.interfaces import Interface
 from tests.postgres import PostgresServer
 from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
 
-GRANTS = re.findall(r"```sql\n(.*?)```", Path("docs/operating.md").read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = re.findall(r"```sql\n(.*?)```", Path("docs/operating.md").read_text(encoding="utf-8"), re.DOTALL)
+ONCE, IN_DATABASE, GRANTS, RETENTION, LOOK_UP = BLOCKS
+
+
+async def run(url: str, statements: str) -> str:
+    """As an operator would, by psql. Returns what the last one says."""
+    session = await asyncpg.connect(url)
+    try:
+        return await session.execute(statements)
+    finally:
+        await session.close()
+
+
+def url_of(server: PostgresServer, role: str, database: str = "tendon") -> str:
+    return server.url(database).replace("tendon@", f"{role}@")
+
+
+@pytest.fixture(scope="session")
+async def roles(postgres: PostgresServer) -> PostgresServer:
+    for statement in ONCE.strip().split(";\n"):
+        await run(postgres.url("postgres"), statement)
+    await run(postgres.url("tendon"), IN_DATABASE)
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def owners(settings: dict[str, str], roles: PostgresServer) -> dict[str, str]:
+    return settings | {"TENDON_DATABASE_URL": url_of(roles, "tendon_owner")}
+
+
+@pytest.fixture(scope="session")
+def apps(settings: dict[str, str], roles: PostgresServer) -> dict[str, str]:
+    return settings | {"TENDON_DATABASE_URL": url_of(roles, "tendon_app")}
+
+
+@pytest.fixture(scope="session")
+async def granted(
+    roles: PostgresServer, owners: dict[str, str], apps: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a service whose database is set up as the page says. On the way it is seen what is missing."""
+    folder = tmp_path_factory.mktemp("rights")
+    for command in ("migrate", "serve"):
+        refused = await asyncio.to_thread(tendon, command, cwd=folder, settings=apps)
+        assert refused.returncode == 2, command
+        assert "Traceback" not in refused.stderr
+    migrated = await asyncio.to_thread(tendon, "migrate", cwd=folder, settings=owners)
+    assert migrated.returncode == 0, migrated.stderr
+    unreadable = await asyncio.to_thread(tendon, "serve", cwd=folder, settings=apps)
+    assert "42501): this role may not do that" in unreadable.stderr
+    # A role that had everything, as an earlier version of the page gave it.
+    everything = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tendon_app"
+    await run(owners["TENDON_DATABASE_URL"], everything)
+    for _ in range(2):
+        await run(owners["TENDON_DATABASE_URL"], GRANTS)
+    return folder
 
 
 async def test_a_role_that_only_serves(
-    postgres: PostgresServer,
-    settings: dict[str, str],
-    tmp_path: Path,
+    granted: Path,
+    apps: dict[str, str],
+    roles: PostgresServer,
     sandbox: Sandbox,
     client: httpx.AsyncClient,
     someone: Person,
+    another: Person,
+    interface: type[Interface],
 ) -> None:
-    database = PostgresDatabase(await postgres.create())
-    await database.fetch("DO $$ BEGIN CREATE ROLE tendon_app LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
-    serving = settings | {"TENDON_DATABASE_URL": database.url.replace("tendon@", "tendon_app@")}
-    for command in ("migrate", "serve"):
-        refused = await asyncio.to_thread(tendon, command, cwd=tmp_path, settings=serving)
-        assert refused.returncode == 2, command
-        assert "Traceback" not in refused.stderr
-    process = await asyncio.to_thread(start_gateway, tmp_path, settings, database)
-    assert process.stop() == 0
-    unreadable = await asyncio.to_thread(tendon, "serve", cwd=tmp_path, settings=serving)
-    assert "42501): this role may not do that" in unreadable.stderr
-    for statement in GRANTS[0].strip().split(";\n"):
-        await database.fetch(statement)
-    process = Process("serve", folder=tmp_path, settings=serving)
-    api = Rest(client, process.origin)
-    connection = (await api.complete(someone.token, **await begin(api, sandbox, someone))).connection
+    process = await asyncio.to_thread(Process, "serve", folder=granted, settings=apps)
+    api = interface(client, process.origin)
+    callback = await begin(api, sandbox, someone)
+    connection = (await api.complete(someone.token, **callback)).connection
+    for _ in range(3):
+        assert (await api.complete(someone.token, **callback)).connection == connection
+        assert (await api.complete(another.token, **callback)).code == "INVALID_STATE"
+    assert (await api.complete(someone.token, **await begin(api, sandbox, someone))).connection == connection
+    refused = await begin(api, sandbox, someone, decision="deny")
+    assert (await api.complete(someone.token, **refused)).code == "ACCESS_DENIED"
     assert (await api.connections(someone.token, userId=someone.id)).data == {"connections": [connection]}
+    assert (await api.connections(another.token, userId=someone.id)).code == "FORBIDDEN"
+    await run(url_of(roles, "tendon_owner"), "UPDATE authorization_request SET purge_after = '2020-01-01'")
     assert await begin(api, sandbox, someone)
+    assert await PostgresDatabase(url_of(roles, "tendon_app")).value("SELECT count(*) FROM authorization_request") == 1
     assert (await client.get(f"{process.origin}/readyz")).status_code == 200
     assert process.stop() == 0
-    assert not re.search(r"fault|database.down|purge.failed", process.said)
+    assert not re.search(r"fault |database.down|purge.failed|audit.delayed", process.said)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_event SET outcome = 'ok'",
+        "DELETE FROM audit_event",
+        "TRUNCATE audit_event",
+        "DROP TABLE audit_event",
+        "ALTER TABLE audit_event DISABLE TRIGGER ALL",
+        "UPDATE audit_subject SET user_id = 'x'",
+        "DELETE FROM audit_subject",
+        "UPDATE audit_key SET sealed = ''",
+        "DELETE FROM audit_key",
+        "SELECT setval('audit_event_id_seq', 1)",
+        "DELETE FROM connection",
+        "DELETE FROM tortoise_migrations",
+        "CREATE TABLE mine (x integer)",
+    ],
+)
+async def test_what_the_serving_role_can_not_do(granted: Path, roles: PostgresServer, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await run(url_of(roles, "tendon_app"), statement)
+
+
+async def test_what_retention_can_do(granted: Path, roles: PostgresServer, owners: dict[str, str]) -> None:
+    owner, retention = url_of(roles, "tendon_owner"), url_of(roles, "tendon_retention")
+    event = """INSERT INTO audit_event (at, action, scopes, outcome, request_id)
+        VALUES ({at}, 'authorize', '[]', 'ok', 'retention')"""
+    await run(owner, event.format(at="'2020-01-01'"))
+    await run(owner, event.format(at="now()"))
+    assert await run(retention, RETENTION) == "DELETE 1"
+    for statement in (
+        "UPDATE audit_event SET outcome = 'ok'",
+        event.format(at="now()"),
+        "SELECT * FROM audit_subject",
+        "SELECT * FROM connection",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await run(retention, statement)
+
+
+async def test_the_trail_of_a_user_is_found_as_the_page_says(
+    granted: Path, apps: dict[str, str], roles: PostgresServer, client: httpx.AsyncClient, interface: type[Interface]
+) -> None:
+    process = await asyncio.to_thread(Process, "serve", folder=granted, settings=apps)
+    api = interface(client, process.origin)
+    redirect_uri = "https://app.example/oauth/callback"
+    assert (await api.authorize("dev:alice", provider="sandbox", redirectUri=redirect_uri)).code is None
+    found = await PostgresDatabase(url_of(roles, "tendon_app")).fetch(LOOK_UP)
+    assert found[0][1:6] == ("authorize", "sandbox", "ok", 1, "dev")
+    assert process.stop() == 0

@@ -1,0 +1,75 @@
+"""What somebody changes in the database does not open, and ends in a stable error before the provider is asked."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from models.connection import seal_row
+from models.vault import Vault, VaultError, read_keys
+from tests.conftest import Person, begin
+from tests.databases import Database
+from tests.interfaces import Interface, Rest
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
+
+ELSEWHERE = "http://127.0.0.1:7777/done"
+
+
+@pytest.mark.parametrize("edited", ["user", "provider", "redirect URI", "verifier", "the verifier of another"])
+async def test_a_request_that_was_edited(
+    api: Interface,
+    sandbox: Sandbox,
+    someone: Person,
+    another: Person,
+    shared_database: Database,
+    gateway: Process,
+    edited: str,
+) -> None:
+    """It fits the callback, and fails all the same, for good."""
+    callback, person = await begin(api, sandbox, someone), someone
+    change, value = "", ""
+    match edited:
+        case "user":
+            change, value, person = "user_id = $1", another.id, another
+        case "provider":
+            await begin(api, sandbox, another, "fitbit")
+            others = "SELECT registration FROM authorization_request WHERE user_id = $1"
+            change = f"provider = 'fitbit', registration = ({others})"
+            value, callback = another.id, callback | {"provider": "fitbit"}
+            del callback["iss"]
+        case "redirect URI":
+            change, value, callback = "redirect_uri = $1", ELSEWHERE, callback | {"redirectUri": ELSEWHERE}
+        case "verifier":
+            value = b"no seal"
+            change = "verifier = $1"
+        case _:
+            await begin(api, sandbox, another)
+            change = "verifier = (SELECT verifier FROM authorization_request WHERE user_id = $1)"
+            value = another.id
+    await shared_database.fetch(f"UPDATE authorization_request SET {change} WHERE user_id = $2", value, someone.id)
+    said = len(gateway.said)
+    for _ in range(2):
+        assert (await api.complete(person.token, **callback)).code == "INVALID_STATE"
+    assert await sandbox.exchanges(callback["code"]) == []
+    written = gateway.said[said:]
+    assert "vault.failed" in written
+    assert "fault " not in written.replace("fault=", "")
+    assert "Traceback" not in written
+
+
+async def test_an_older_token_that_is_put_back(
+    client: httpx.AsyncClient, gateway: Process, sandbox: Sandbox, someone: Person, shared_database: Database
+) -> None:
+    api = Rest(client, gateway.origin)
+    vault = Vault(read_keys((gateway.folder / ".tendon" / "vault.keys").read_text()))
+    tokens = "SELECT access_token, version FROM connection WHERE user_id = $1"
+    for expected in (1, 2):
+        await api.complete(someone.token, **await begin(api, sandbox, someone))
+        ((sealed, version),) = await shared_database.fetch(tokens, someone.id)
+        assert version == expected
+        row = seal_row(someone.id, "sandbox", version)
+        assert await sandbox.accepts(vault.open(bytes(sealed), table="connection", row=row, column="access_token"))
+        older = seal_row(someone.id, "sandbox", version - 1)
+        with pytest.raises(VaultError):
+            vault.open(bytes(sealed), table="connection", row=older, column="access_token")
