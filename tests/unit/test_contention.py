@@ -30,6 +30,11 @@ async def test_four_processes(own_database: Database) -> None:
     assert await own_database.fetch(requests) == [("completed", USERS, PROCESSES * ROUNDS)]
     events = "SELECT count(*) FROM audit_event WHERE outcome = 'ok' GROUP BY action ORDER BY action"
     assert await own_database.fetch(events) == [(PROCESSES * ROUNDS,)] * 2
+    # All of them made pseudonyms from their first statement on, under the one key that one of them made.
+    assert await own_database.value("SELECT count(*) FROM audit_key") == 1
+    subjects = "SELECT count(DISTINCT subject), count(DISTINCT actor) FROM audit_event"
+    assert await own_database.fetch(subjects) == [(USERS, USERS)]
+    assert await own_database.value("SELECT count(*) FROM audit_subject") == USERS
     if own_database.engine == "sqlite":
         assert await own_database.value("PRAGMA integrity_check") == "ok"
 

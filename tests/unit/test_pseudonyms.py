@@ -1,0 +1,94 @@
+"""Pseudonyms: the same everywhere for the same user, under one key for a database, whoever makes it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+
+from models.audit_key import audit_key
+from models.database import APPS, client_of, opened
+from models.migrating import migrate
+from models.vault import Vault, VaultError, new_key, read_keys
+from models.vault_key import unusable_keys
+from resolvers.errors import ServiceUnavailable
+from resolvers.pseudonyms import Pseudonyms
+from tests.databases import Database
+
+
+def vault(*ids: str) -> Vault:
+    return Vault({id_: read_keys(new_key(id_))[id_] for id_ in ids})
+
+
+async def test_one_key_whoever_makes_it(own_database: Database) -> None:
+    await migrate(own_database.url)
+    ours = vault("k1")
+    async with opened(own_database.url):
+        keys = await asyncio.gather(*(audit_key(ours) for _ in range(20)))
+        several = await asyncio.gather(*(Pseudonyms().of(ours, "alice") for _ in range(20)))
+        assert len(set(keys)) == len(set(several)) == 1
+        pseudonyms = Pseudonyms()
+        assert await pseudonyms.of(ours, "bob") != several[0]
+        assert await pseudonyms.of(ours, None) is None
+        # A caller's text, for all it is worth.
+        assert len(await pseudonyms.of(ours, "\ud800" * 5000) or "") == 32
+    sealed = await own_database.fetch("SELECT sealed FROM audit_key")
+    assert len(sealed) == 1
+    assert keys[0] not in bytes(sealed[0][0])
+    assert keys[0].hex().encode() not in bytes(sealed[0][0])
+
+
+async def test_a_process_with_other_keys(own_database: Database) -> None:
+    """It can't read the key, and makes none: the others would be locked out."""
+    await migrate(own_database.url)
+    ours, wrong = vault("k1"), vault("k1")
+    async with opened(own_database.url):
+        await unusable_keys(ours)
+        with pytest.raises(VaultError):
+            await audit_key(wrong)
+        assert await own_database.fetch("SELECT * FROM audit_key") == []
+        key = await audit_key(ours)
+        for stranger in (wrong, vault("k2")):
+            with pytest.raises(ServiceUnavailable):
+                await Pseudonyms().of(stranger, "alice")
+        assert await audit_key(ours) == key
+
+
+async def test_whoever_leaves_does_not_take_the_key_along(own_database: Database) -> None:
+    await migrate(own_database.url)
+    ours, pseudonyms = vault("k1"), Pseudonyms()
+    async with opened(own_database.url):
+        first, second = [asyncio.create_task(pseudonyms.of(ours, "alice")) for _ in range(2)]
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == await Pseudonyms().of(ours, "alice")
+
+
+async def test_rows_from_before_name_nobody(own_database: Database) -> None:
+    """They stay, without whom they are about."""
+    async with opened(own_database.url) as database:
+        before = MigrationExecutor(client_of(database), APPS)
+        await before.migrate([MigrationTarget("models", "0003_newest_tokens")])
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    at = str(moment) if own_database.engine == "sqlite" else moment
+    for number in range(3):
+        await own_database.fetch(
+            "INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id) "
+            "VALUES ($1, 'alice@example.org', 'app', 'alice@example.org', 'authorize', 'oura', '[]', 'ok', $2)",
+            at,
+            str(number),
+        )
+    await migrate(own_database.url)
+    rows = await own_database.fetch("SELECT * FROM audit_event ORDER BY id")
+    assert "alice" not in str(rows)
+    columns = "id, count, actor, client_id, subject, action, provider, outcome, request_id"
+    kept = await own_database.fetch(f"SELECT {columns} FROM audit_event ORDER BY id")
+    assert list(kept) == [
+        (number + 1, 1, None, "app", None, "authorize", "oura", "ok", str(number)) for number in range(3)
+    ]
+    await own_database.fetch(
+        "INSERT INTO audit_event (at, action, scopes, outcome, request_id) VALUES ($1, 'read', '[]', 'ok', 'x')", at
+    )
+    assert await own_database.value("SELECT max(id) FROM audit_event") == 4
