@@ -22,6 +22,7 @@ __all__ = ["Row", "Statement", "moment"]
 # As the ORM writes a moment into SQLite: a text that compares as the moment does.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
+_CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+)$")
 _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
@@ -32,7 +33,8 @@ class Statement:
     given by that name. SQLite has one writer at a time, so there the locking of rows is left out.
 
     The first statement decides: it returns one row or none, and locks what it decided by. What comes after happens only
-    for its row, `FROM done`, whose columns are `done.column`. On PostgreSQL all of it is one statement, which sees the
+    for its row, `FROM done`, whose columns are `done.column`; with `FROM done WHERE done.column` at its end only where
+    that is true. On PostgreSQL all of it is one statement, which sees the
     database as it was before, in no certain order, so no part of it may change a row that another part changes.
     """
 
@@ -84,8 +86,10 @@ def _for_postgres(text: str) -> Step:
 
 
 def _for_sqlite(text: str) -> Step:
+    found = _CONDITION.search(text)
+    text = _CONDITION.sub("", text)
     text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
     names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
     text = _NAME_OR_DONE.sub("?", text)
     text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")
-    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names))
+    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), found and found[1])

@@ -1,4 +1,4 @@
-"""The audit trail. What tells of a deed is written with it: RECORDED and NAMED follow from the deed's statement."""
+"""The audit trail. What tells of a deed is written with it: RECORDED follows from the deed's statement."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ RECORDED: Final = _following()
 """With the values of `event`, as all that follows."""
 RECORDED_OF_ROW: Final = _following(provider="done.provider")
 """The provider is that of the row that the deed's statement returns."""
-ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.former_account <> done.account"
-ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.shared"
+ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.account_changed"
+ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared"
 # Where the actor is a service there is nobody to name.
 NAMED: Final = """
     INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL
     ON CONFLICT (pseudonym) DO NOTHING"""
-"""What the caller's pseudonym stands for. Only callers are named: whom a call is about may be anybody's guess. It comes
-last in a statement, so that while it waits for another's row it holds up nobody who could hold up that one."""
+"""What the caller's pseudonym stands for. Only callers are named: whom a call is about may be anybody's guess. A flow
+names its user when it begins."""
 
 _RECORD: Final = Statement(
     """

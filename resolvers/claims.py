@@ -66,7 +66,6 @@ _END: Final = Statement(
     SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
     WHERE {held} RETURNING status""",
     audit.RECORDED,
-    audit.NAMED,
     held=HELD,
 )
 _FINISHED: Final = Statement(

@@ -23,10 +23,11 @@ from resolvers.states import REMEMBERED
 
 log = structlog.get_logger("tendon")
 
-_SHARED: Final = """EXISTS (SELECT 1 FROM connection AS c
-    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user) AS shared"""
+# What is to be noticed of an account: that it is another than before, and that another user's connection has it, too.
+_NOTICED: Final = """account <> former_account AS account_changed, EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user) AS account_shared"""
 # Connecting again keeps `id` and `created_at` and renews the rest, where the row still is at the version that was read:
-# the tokens are sealed for the next one. `shared` says that another user has the same account at the provider.
+# the tokens are sealed for the next one.
 _RENEW: Final = Statement(
     """
     INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
@@ -41,18 +42,17 @@ _RENEW: Final = Statement(
         access_token = excluded.access_token, refresh_token = excluded.refresh_token,
         expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
     WHERE connection.version = :version
-    RETURNING {shown}, former_account, {shared}""",
+    RETURNING {shown}, {noticed}""",
     """
     UPDATE authorization_request SET status = 'completed', connection_id = done.id, {ended}
     FROM done WHERE state_hash = :key""",
     audit.recorded_for("done.id"),
     audit.ACCOUNT_CHANGED,
     audit.ACCOUNT_SHARED,
-    audit.NAMED,
     held=HELD,
     ended=ENDED,
     shown=SHOWN,
-    shared=_SHARED,
+    noticed=_NOTICED,
 )
 # Of a connection that somebody else has renewed since the claim: two flows of one user may overlap, and a write may
 # come late. Tokens older than those there don't replace them; what clocks can't tell apart is not older.
@@ -70,17 +70,16 @@ _ADOPT: Final = Statement(
         WHERE c.user_id = authorization_request.user_id AND c.provider = authorization_request.provider), {ended}
     WHERE {held} RETURNING connection_id""",
     audit.recorded_for("done.connection_id"),
-    audit.NAMED,
     held=HELD,
     ended=ENDED,
 )
 _NAME: Final = Statement(
     """
     UPDATE connection SET account = :account WHERE id = :id AND version = :version
-    RETURNING id, account, former_account, {shared}""",
+    RETURNING id, {noticed}""",
     audit.ACCOUNT_CHANGED,
     audit.ACCOUNT_SHARED,
-    shared=_SHARED,
+    noticed=_NOTICED,
 )
 
 
@@ -104,9 +103,9 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
     while version is not None:
         row = await _RENEW.row(**held, **_tokens(context.resources.vault, received, version))
         if row:
-            *shown, former_account, shared = row
+            *shown, changed, shared = row
             connection = StoredConnection.of(shown)
-            _warn(connection, former_account, shared=shared)
+            _warn(connection, changed=changed, shared=shared)
             return connection
         version = await _version(held, received)
     return await _adopt(held)
@@ -137,16 +136,15 @@ async def name_account(context: Context, connection: StoredConnection, account: 
     row = await _NAME.row(account=account, id=connection.id, version=connection.version, **event)
     connection.account = account
     if row:
-        _warn(connection, row[2], shared=row[3])
+        _warn(connection, changed=row[1], shared=row[2])
 
 
-def _warn(connection: StoredConnection, former_account: str | None, *, shared: bool) -> None:
+def _warn(connection: StoredConnection, *, changed: bool | None, shared: bool) -> None:
     """The audit trail has it by now. The account itself is nothing for a log."""
-    told = {"provider": connection.provider, "connection_id": connection.id}
-    if connection.account is not None and former_account not in (None, connection.account):
-        log.warning("account.changed", **told)
+    if changed:
+        log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
     if shared:
-        log.warning("account.shared", **told)
+        log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
 
 
 def granted_scopes(received: Received, redirect: str | None, separator: str) -> list[str]:

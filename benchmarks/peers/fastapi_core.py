@@ -75,7 +75,6 @@ async def store(values: tuple[Any, ...], ended: tuple[str, str, float], audit: t
         key, owner, remembered = ended
         (await run(connection, "finish", key, owner, row.id, remembered)).one()
         await run(connection, "audit", *audit)
-        await run(connection, "named", audit[1], values[1])
     return row
 
 

@@ -114,14 +114,13 @@ async def store(db: AsyncSession, request: AuthorizationRequest, tokens: dict[st
         None,
     )
     request.purge_after = now + timedelta(days=7)
-    await note(db, user, "complete", slug, connection.granted_scopes)
+    note(db, user, "complete", slug, connection.granted_scopes)
     await db.commit()
     return connection
 
 
-async def note(db: AsyncSession, user: str, action: str, slug: str, scopes: list[str]) -> None:
+def note(db: AsyncSession, user: str, action: str, slug: str, scopes: list[str]) -> None:
     name = pseudonym(user)
-    await db.merge(AuditSubject(pseudonym=name, user_id=user))
     db.add(AuditEvent(actor=name, subject=name, action=action, provider=slug, scopes=scopes))
 
 
@@ -143,7 +142,8 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User, db: Db) -> shap
         purge_after=later,
     )
     db.add(request)
-    await note(db, user, "authorize", body.provider, WORK.scopes)
+    await db.merge(AuditSubject(pseudonym=pseudonym(user), user_id=user))
+    note(db, user, "authorize", body.provider, WORK.scopes)
     await db.commit()
     await db.execute(select(AuthorizationRequest).where(AuthorizationRequest.purge_after < now).limit(20))
     url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)

@@ -45,7 +45,6 @@ class Sqlite:
             key, owner, remembered = request
             assert write("finish", (key, owner, stored[0], remembered))
             write("audit", audit)
-            write("named", (audit[1], connection[1]))
         return stored
 
     @contextmanager

@@ -49,8 +49,10 @@ def carry_out(session: sqlite3.Connection, work: Work, values: Values) -> Sequen
     if then and rows:
         columns = [column[0] for column in cursor.description]
         done = {f"done.{column}": value for column, value in zip(columns, rows[0], strict=True)}
+        known = {**values, **done}
         for step in then:
-            session.execute(step.text, _fit(step.names, {**values, **done})).close()
+            if step.condition is None or known[step.condition]:
+                session.execute(step.text, _fit(step.names, known)).close()
     return rows
 
 

@@ -13,10 +13,12 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement. `names` are those of its values, in the order of their places."""
+    """One statement. `names` are those of its values, in the order of their places. With a `condition` it is run only
+    where the value of that name is true."""
 
     text: str
     names: tuple[str, ...]
+    condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,15 @@ DEED = Statement(
     SELECT now(), 'test', done.user_id, '[]', :outcome, :name FROM done""",
     f"{EVENT} FROM done",
 )
+# What follows only where the row says so.
+CONDITIONAL = Statement(
+    """
+    INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
+    VALUES (:id, :name, 'oura', 'connected', '[]', '[]', now(), now())
+    RETURNING user_id = 'alice' AS noticed, account = 'x' AS unknown""",
+    f"{EVENT} FROM done WHERE done.noticed",
+    f"{EVENT} FROM done WHERE done.unknown",
+)
 NOTE = Statement(EVENT)
 FOUND = Statement("SELECT user_id FROM connection WHERE user_id = :name")
 
@@ -67,6 +76,12 @@ async def test_where_the_first_does_nothing_nothing_follows(database: Database) 
     await deed("alice")
     assert await deed("alice") is None
     assert await found("alice") == ALL
+
+
+async def test_what_follows_only_where_the_row_says_so(database: Database) -> None:
+    for name, expected in (("alice", 1), ("bob", 0)):
+        assert await CONDITIONAL.row(id=str(uuid4()), name=name) is not None
+        assert await rows(name) == expected
 
 
 async def test_what_follows_fails(database: Database) -> None:

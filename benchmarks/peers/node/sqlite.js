@@ -27,7 +27,6 @@ const store = session.transaction((values, [key, owner, remembered], audit) => {
   const [request] = rows("finish", [key, owner, connection.id, remembered]);
   if (request === undefined) throw new Refusal(500, "provider_unavailable");
   rows("audit", audit);
-  rows("named", [audit[1], values[1]]);
   return connection;
 });
 

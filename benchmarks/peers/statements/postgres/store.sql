@@ -22,7 +22,5 @@ WITH held AS (
     INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
         request_id)
     SELECT $4, $16, 'dev', $16, 'complete', $3, stored.id, $6, 'ok', $15 FROM stored
-), named AS (
-    INSERT INTO audit_subject (pseudonym, user_id) SELECT $16, $2 FROM stored ON CONFLICT (pseudonym) DO NOTHING
 )
 SELECT id, status, last_sync_at, created_at FROM stored
