@@ -1,57 +1,68 @@
-"""The key of the audit trail's pseudonyms: made once for a database, by whichever process needs it first, and stored
-sealed."""
+"""The keys of the audit trail's pseudonyms, stored sealed: nearly always one, made by the process that needs it first."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
-from models.statement import Statement
+from models.statement import Row, Statement
 from models.vault import VaultError
 from models.vault_key import VaultKeys
 
-_PURPOSE: Final = "pseudonyms"
 _BYTES: Final = 32
-
-_FIND: Final = Statement("SELECT sealed FROM audit_key WHERE purpose = :purpose")
+_FIND: Final = Statement("SELECT number, sealed FROM audit_key ORDER BY number DESC")
 _MAKE: Final = Statement(
     """
-    INSERT INTO audit_key (purpose, sealed, created_at) VALUES (:purpose, :sealed, now())
-    ON CONFLICT (purpose) DO NOTHING"""
+    INSERT INTO audit_key (number, sealed, created_at) VALUES (:number, :sealed, now())
+    ON CONFLICT (number) DO NOTHING"""
 )
 
 
 class AuditKey(Model):
-    """One row, which never changes: with another key the same user would get another pseudonym."""
+    """One row per key, and no row ever changes: the newest that a process can open is the one it uses.
 
-    purpose = fields.CharField(max_length=32, primary_key=True)
+    There is a second one only where the vault key that sealed the first is gone. A user then has a second pseudonym,
+    and `audit_subject` leads back from both.
+    """
+
+    number = fields.IntField(primary_key=True, generated=False)
     sealed = fields.BinaryField()
     created_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
         table = "audit_key"
-        table_description = "the sealed key of the pseudonyms in the audit trail"
+        table_description = "the sealed keys of the pseudonyms in the audit trail"
 
 
 async def audit_key(keys: VaultKeys) -> bytes:
-    """The key, made if there is none yet. Of several processes that make one at once, the first one's counts.
+    """The key, made if there is none that opens. Of several processes that make one at once, the first one's counts.
 
-    Raises DatabaseDown, and VaultError when the vault can't open it.
+    Raises DatabaseDown, and VaultError when this process must not seal anything.
     """
-    row = await _FIND.row(purpose=_PURPOSE)
-    if row is None:
-        await _make(keys)
-        row = await _FIND.row(purpose=_PURPOSE)
-    if row is None:
-        raise VaultError("the audit trail's key is gone")
-    return bytes.fromhex(keys.vault.open(row[0], table="audit_key", row=(_PURPOSE,), column="sealed"))
+    rows = await _FIND.rows()
+    key = _newest(keys, rows)
+    if key is None:
+        await _make(keys, rows[0][0] + 1 if rows else 1)
+        key = _newest(keys, await _FIND.rows())
+    if key is None:
+        raise VaultError("the audit trail's key was made by a process with other vault keys")
+    return key
 
 
-async def _make(keys: VaultKeys) -> None:
-    # Sealed under a wrong key, it would lock out every process that has the right ones.
+def _newest(keys: VaultKeys, rows: Sequence[Row]) -> bytes | None:
+    for number, sealed in rows:
+        with suppress(VaultError):
+            return bytes.fromhex(keys.vault.open(sealed, table="audit_key", row=(str(number),), column="sealed"))
+    return None
+
+
+async def _make(keys: VaultKeys, number: int) -> None:
+    # Only by a process that can open all else: one with wrong keys would give users other pseudonyms than the rest do.
     await keys.check_active()
-    sealed = keys.vault.seal(secrets.token_hex(_BYTES), table="audit_key", row=(_PURPOSE,), column="sealed")
-    await _MAKE.rows(purpose=_PURPOSE, sealed=sealed)
+    sealed = keys.vault.seal(secrets.token_hex(_BYTES), table="audit_key", row=(str(number),), column="sealed")
+    await _MAKE.rows(number=number, sealed=sealed)

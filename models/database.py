@@ -82,6 +82,15 @@ def _prepare_file(path: Path) -> None:
         raise IsADirectoryError
     # Created here so that health data is never readable for other users of the machine, whatever the umask.
     path.touch(mode=0o600)
+    if not _is_database(path):
+        # A path that was written wrongly: that file's mode is for its owner to choose.
+        return
     # The write-ahead log and its index hold the same rows, beside the file itself where the path is a link.
     for suffix in ("", "-wal", "-shm"):
         make_private(Path(f"{path.resolve()}{suffix}"))
+
+
+def _is_database(path: Path) -> bool:
+    """Whether SQLite would open it: it is empty, or begins as section 1.3 of SQLite's file format says."""
+    with path.open("rb") as file:
+        return file.read(16) in (b"", b"SQLite format 3\0")

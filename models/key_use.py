@@ -33,9 +33,6 @@ _TOKENS: Final = Statement(
 )
 
 
-_AUDIT_KEY: Final = Statement("SELECT purpose FROM audit_key WHERE substr(sealed, 2, :size) = :head LIMIT 1")
-
-
 class KeyUse:
     """Looks through the tables, the newest rows first and a bit at a time: they may be large, and no index knows keys.
     Until all was looked through, the key counts as used."""
@@ -60,7 +57,7 @@ class KeyUse:
 
     async def _look(self, until: float) -> bool | None:
         """None when there is more to look through."""
-        if self._before == _NEWEST and await self._is_first_found():
+        if self._before == _NEWEST and await _VERIFIER.row(waiting=_WAITING, **self._head):
             return True
         while monotonic() < until:
             rows = await _TOKENS.rows(before=self._before, most=_AT_ONCE, **self._head)
@@ -70,12 +67,6 @@ class KeyUse:
                 return False
             self._before = rows[-1][0]
         return None
-
-    async def _is_first_found(self) -> bool:
-        """What takes one short statement each."""
-        if await _AUDIT_KEY.row(**self._head):
-            return True
-        return await _VERIFIER.row(waiting=_WAITING, **self._head) is not None
 
     def _conclude(self, found: bool) -> None:
         self._found = found

@@ -5,7 +5,7 @@ and a column, and the row is all that must not change under the value:
 
   connection             user, provider, site and the version of the row (`models.connection.seal_row`)
   authorization_request  hash of the state, user, provider and redirect URI (`verifier_row`)
-  audit_key              what the key is for
+  audit_key              the key's number
   vault_key              the key's id
 
 Layout: version (1 byte, 0x01), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with tag (16 bytes).

@@ -26,5 +26,5 @@ async def computed_pseudonym(database: Database, process: Process, user: str) ->
     """As whoever has the vault's keys finds it, also of somebody who never called."""
     vault = Vault(read_keys((process.folder / ".tendon" / "vault.keys").read_text()))
     sealed = await database.value("SELECT sealed FROM audit_key")
-    key = bytes.fromhex(vault.open(bytes(sealed), table="audit_key", row=("pseudonyms",), column="sealed"))
+    key = bytes.fromhex(vault.open(bytes(sealed), table="audit_key", row=("1",), column="sealed"))
     return hmac.digest(key, user.encode(), "sha256")[:16].hex()

@@ -67,15 +67,15 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="AuditKey",
             fields=[
-                ("purpose", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=32)),
+                ("number", fields.IntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ("sealed", fields.BinaryField()),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={
                 "table": "audit_key",
                 "app": "models",
-                "pk_attr": "purpose",
-                "table_description": "the sealed key of the pseudonyms in the audit trail",
+                "pk_attr": "number",
+                "table_description": "the sealed keys of the pseudonyms in the audit trail",
             },
             bases=["Model"],
         ),

@@ -97,6 +97,19 @@ async def callback(api: Interface, sandbox: Sandbox, users: str) -> dict[str, An
     return members | {"code": back["code"], "state": back["state"]}
 
 
+async def test_an_expired_token(
+    jwt_gateway: Process, own_database: Database, interface: type[Interface], client: httpx.AsyncClient, someone: Person
+) -> None:
+    """Its issuer signed whose it was. Of a token with another signature nobody knows, so it leaves no row."""
+    api = interface(client, jwt_gateway.origin)
+    claims = {"sub": someone.id, "client_id": "app", "iat": time.time() - 900, "exp": time.time() - 600}
+    for bearer in (SIGNER.token(claims=claims), ecdsa("key").token(claims=claims)):
+        assert (await api.connections(bearer, userId=someone.id)).code == "INVALID_TOKEN"
+    name = await own_database.value("SELECT pseudonym FROM audit_subject")
+    told = "SELECT actor, client_id, subject, action, outcome FROM audit_event"
+    assert list(await own_database.fetch(told)) == [(name, "app", name, "authenticate", "INVALID_TOKEN")]
+
+
 class Refusing:
     """A verifier that knows whose a token is, and refuses it."""
 
@@ -118,7 +131,7 @@ async def test_a_refused_token(own_database: Database) -> None:
     await migrate(own_database.url)
     settings = Settings(auth="dev", database_url=own_database.url)
     vault = Vault(read_keys(new_key("k1")))
-    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited())
+    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
     async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
         for bearer in ("alice@app", "alice@app", "@service", "bob@"):
             with pytest.raises(InvalidToken):
@@ -138,7 +151,7 @@ async def test_a_refused_token_while_the_database_is_away(tmp_path_factory: pyte
     url = f"sqlite://{tmp_path_factory.mktemp('unmigrated')}/tendon.db"
     vault = Vault(read_keys(new_key("k1")))
     settings = Settings(auth="dev", database_url=url)
-    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited())
+    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
     async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
         with pytest.raises(ServiceUnavailable):
             await gateway.open_context(request("alice@app"))

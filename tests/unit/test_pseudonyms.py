@@ -12,14 +12,14 @@ from models.audit_key import audit_key
 from models.database import APPS, client_of, opened
 from models.migrating import migrate
 from models.vault import Vault, VaultError, new_key, read_keys
-from models.vault_key import unusable_keys
+from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
 from resolvers.pseudonyms import Pseudonyms
 from tests.databases import Database
 
 
-def vault(*ids: str) -> Vault:
-    return Vault({id_: read_keys(new_key(id_))[id_] for id_ in ids})
+def vault(*ids: str) -> VaultKeys:
+    return VaultKeys(Vault({id_: read_keys(new_key(id_))[id_] for id_ in ids}))
 
 
 async def test_one_key_whoever_makes_it(own_database: Database) -> None:
@@ -32,7 +32,7 @@ async def test_one_key_whoever_makes_it(own_database: Database) -> None:
         pseudonyms = Pseudonyms()
         assert await pseudonyms.of(ours, "bob") != several[0]
         assert await pseudonyms.of(ours, None) is None
-        # A caller's text, for all it is worth.
+        # A user's id is text from a token, so any string must do.
         assert len(await pseudonyms.of(ours, "\ud800" * 5000) or "") == 32
     sealed = await own_database.fetch("SELECT sealed FROM audit_key")
     assert len(sealed) == 1
@@ -45,7 +45,7 @@ async def test_a_process_with_other_keys(own_database: Database) -> None:
     await migrate(own_database.url)
     ours, wrong = vault("k1"), vault("k1")
     async with opened(own_database.url):
-        await unusable_keys(ours)
+        await ours.check_active()
         with pytest.raises(VaultError):
             await audit_key(wrong)
         assert await own_database.fetch("SELECT * FROM audit_key") == []
@@ -54,6 +54,22 @@ async def test_a_process_with_other_keys(own_database: Database) -> None:
             with pytest.raises(ServiceUnavailable):
                 await Pseudonyms().of(stranger, "alice")
         assert await audit_key(ours) == key
+
+
+@pytest.mark.parametrize("key_id", ["k1", "k2"])
+async def test_a_vault_key_that_is_gone(own_database: Database, key_id: str) -> None:
+    """When nothing else is sealed under it, users get other pseudonyms from then on, the same ones everywhere."""
+    await migrate(own_database.url)
+    old, new = read_keys(new_key("k1")), read_keys(new_key(key_id))
+    gone, left = VaultKeys(Vault(old)), VaultKeys(Vault(new))
+    async with opened(own_database.url):
+        before = await audit_key(gone)
+        await own_database.fetch("UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'")
+        keys = await asyncio.gather(*(audit_key(left) for _ in range(20)))
+        assert len(set(keys)) == 1
+        assert keys[0] != before
+        # A process that has both keys uses the newest.
+        assert await audit_key(VaultKeys(Vault(new if key_id == "k1" else old | new))) == keys[0]
 
 
 async def test_whoever_leaves_does_not_take_the_key_along(own_database: Database) -> None:
