@@ -1,4 +1,4 @@
-"""The keys of the audit trail's pseudonyms, stored sealed: nearly always one, made by the process that needs it first."""
+"""The sealed keys of the audit trail's pseudonyms: nearly always one, made by the first process that needs it."""
 
 from __future__ import annotations
 

@@ -87,10 +87,10 @@ class _Tries:
             return None
 
     def _given_up(self) -> Problem:
-        """The same callback finds what is in doubt. What was not stored is lost, and sending the same is no use."""
+        """The same callback finds what is in doubt. What was not stored is lost: it finds the end of the request."""
         if self.in_doubt:
             return ServiceUnavailable("The connection may have been stored. Send the same callback again to find out.")
-        return ServiceUnavailable("The connection could not be stored. Start it again.", retry_after=None)
+        return ServiceUnavailable("The connection could not be stored. Start it again.")
 
     async def _written(self) -> StoredConnection:
         try:

@@ -239,8 +239,7 @@ async def test_away_after_the_exchange_for_too_long(
         async with asyncio.timeout(PATIENCE):
             answer = await waiting
         assert (answer.code, answer.message) == (RETRIED, "The connection could not be stored. Start it again.")
-        # To send the same again is no use.
-        assert "retry-after" not in answer.headers
+        assert "retry-after" in answer.headers
     await _until_surrendered(hasty_gateway)
     assert await own_database.fetch("SELECT * FROM connection") == []
     again = await api.complete(someone.token, **callback)

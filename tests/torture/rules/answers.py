@@ -65,8 +65,7 @@ def _wrong(one: Operation) -> str | None:
         return _shape(one) if status == expected else f"status {status}"
     if outcome == GARBLED or outcome not in CODES[one.action]:
         return outcome
-    # Tokens that could not be stored are lost: to send the same callback again is no use.
-    if outcome == "SERVICE_UNAVAILABLE" and not one.answer.retry_after and one.action != "callback":
+    if outcome == "SERVICE_UNAVAILABLE" and not one.answer.retry_after:
         return "unavailable, and not for how long"
     return f"status {status}" if one.interface == REST and status != STATUS[outcome] else None
 
