@@ -21,7 +21,7 @@ from tests.sandbox_control import Sandbox
 
 TYPENAME = '{"data":{"__typename":"Query"}}'
 # What .ci/run installs.
-INSTALLED = ("curl", "nginx")
+INSTALLED = ("curl", "javac", "nginx")
 QUERY = '{"query": "{ __typename }"}'
 
 
@@ -68,7 +68,8 @@ def test_curl_that_knows_http_2_is_spoken(any_gateway: Process) -> None:
 
 
 def test_java(any_gateway: Process) -> None:
-    program("javac")  # which says that Java can run source
+    # A runtime alone can't run source.
+    program("javac")
     source = Path(__file__).with_name("HttpClientCheck.java")
     run = subprocess.run(
         [program("java"), "-XX:TieredStopAtLevel=1", str(source), f"{any_gateway.origin}/graphql", "6"],
