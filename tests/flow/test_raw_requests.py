@@ -81,7 +81,8 @@ async def test_a_callback_with_an_upgrade(
 async def test_a_body_runs_as_nobody(any_gateway: Process, someone: Person) -> None:
     """It would swallow the next request of the connection, and be run with its bearer."""
     smuggled = f"GET /v1/connections?userId={someone.id} HTTP/1.1\r\nHost: tendon\r\nX-Swallow: ".encode()
-    upgrading = sized("/v1/connections/callback", smuggled, "Connection: Upgrade", "Upgrade: websocket", MEDIA)
+    known = "Authorization: Bearer dev:mallory"
+    upgrading = sized("/v1/connections/callback", smuggled, "Connection: Upgrade", "Upgrade: websocket", MEDIA, known)
     following = f"GET /livez HTTP/1.1\r\nHost: tendon\r\nAuthorization: Bearer {someone.token}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", any_gateway.port), timeout=20) as line:
         line.sendall(upgrading)

@@ -164,7 +164,7 @@ async def test_a_body_behind_nginx_is_nobodys_request(nginx: str, someone: Perso
     """nginx reuses its connections to the gateway: what is left on one would run before the next user's request."""
     smuggled = f"GET /v1/connections?userId={someone.id} HTTP/1.1\r\nHost: tendon\r\nX-Swallow: "
     headers = {"Content-Type": "application/json"}
-    upgrade = headers | {"Connection": "Upgrade", "Upgrade": "websocket"}
+    upgrade = headers | {"Connection": "Upgrade", "Upgrade": "websocket", "Authorization": "Bearer dev:mallory"}
     bearer = {"Authorization": f"Bearer {someone.token}"}
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         for _ in range(5):

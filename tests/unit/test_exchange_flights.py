@@ -94,9 +94,12 @@ async def test_what_ends_in_time_comes_back_and_leaves_no_timer() -> None:
     with pytest.raises(ZeroDivisionError):
         await flights.see_through(work.fail(), 0.05)
     await asyncio.sleep(0.1)
-    waiter = asyncio.create_task(flights.see_through(Work().run(), PATIENCE))
+    last = Work()
+    waiter = asyncio.create_task(flights.see_through(last.run(), PATIENCE))
     await asyncio.sleep(0)
     await hang_up(waiter)
+    last.leave.set()
+    await flights.drain()
 
 
 async def test_a_failure_that_nobody_waits_for_is_quiet() -> None:
