@@ -52,17 +52,16 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     except Problem as problem:
         await audit.denied(context, audit.AUTHORIZE, problem, provider=provider)
         raise
-    state = new_state()
-    verifier = new_verifier() if registration.provider.authorize.pkce == "S256" else None
-    if verifier:
-        await check_seal(context)
+    # Also where the provider takes no PKCE: its seal is what binds the request to the user.
+    state, verifier = new_state(), new_verifier()
+    await check_seal(context)
     await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
     url = authorization_url(
         registration.provider,
         registration.credentials,
         redirect_uri=redirect_uri,
         state=state,
-        code_challenge=challenge(verifier) if verifier else None,
+        code_challenge=challenge(verifier) if registration.provider.authorize.pkce == "S256" else None,
     )
     return Authorization(url, state)
 
@@ -78,7 +77,7 @@ def _checked(context: Context, provider: str, redirect_uri: str) -> Registration
 
 
 async def _remember(
-    context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str | None
+    context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str
 ) -> None:
     """With its audit row. What is past remembering is cleared away, where there is any."""
     key, provider = state_hash(state), registration.provider
@@ -102,7 +101,5 @@ async def _remember(
         await clear_away(context)
 
 
-def _sealed(context: Context, row: tuple[str, ...], verifier: str | None) -> bytes | None:
-    if verifier is None:
-        return None
+def _sealed(context: Context, row: tuple[str, ...], verifier: str) -> bytes:
     return context.resources.vault.seal(verifier, table="authorization_request", row=row, column="verifier")

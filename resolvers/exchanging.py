@@ -81,7 +81,7 @@ async def _ask(context: Context, attempt: Attempt, request: Claimed, callback: C
                 registration.credentials,
                 code=callback.code,
                 redirect_uri=callback.redirect_uri,
-                code_verifier=verifier,
+                code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
                 deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
             )
     except ProviderFault as fault:
@@ -98,12 +98,12 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
-async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -> str | None:
-    if request.verifier is None:
-        return None
+async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -> str:
+    """Every request has one until it ends, so a row without it was edited in the database."""
     row = verifier_row(attempt.key, request.user_id, request.provider, attempt.redirect_uri)
     try:
-        return context.resources.vault.open(request.verifier, table="authorization_request", row=row, column="verifier")
+        sealed = request.verifier or b""
+        return context.resources.vault.open(sealed, table="authorization_request", row=row, column="verifier")
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id says it all
         if await _was_edited(context, fault):

@@ -16,7 +16,9 @@ from tests.sandbox_control import Sandbox
 ELSEWHERE = "http://127.0.0.1:7777/done"
 
 
-@pytest.mark.parametrize("edited", ["user", "provider", "redirect URI", "verifier", "the verifier of another"])
+@pytest.mark.parametrize(
+    "edited", ["user", "provider", "redirect URI", "verifier", "no verifier", "the verifier of another"]
+)
 async def test_a_request_that_was_edited(
     api: Interface,
     sandbox: Sandbox,
@@ -43,6 +45,8 @@ async def test_a_request_that_was_edited(
         case "verifier":
             value = b"no seal"
             change = "verifier = $1"
+        case "no verifier":
+            change, value, person = "user_id = $1, verifier = NULL", another.id, another
         case _:
             await begin(api, sandbox, another)
             change = "verifier = (SELECT verifier FROM authorization_request WHERE user_id = $1)"
@@ -56,6 +60,18 @@ async def test_a_request_that_was_edited(
     assert "vault.failed" in written
     assert "fault " not in written.replace("fault=", "")
     assert "Traceback" not in written
+
+
+async def test_a_request_that_was_completed_and_put_back(
+    api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database
+) -> None:
+    """Its verifier is gone, so nothing shows whose it was, and its code is not sent again."""
+    callback = await begin(api, sandbox, someone)
+    assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
+    put_back = "UPDATE authorization_request SET status = 'pending', code_hash = NULL WHERE user_id = $1"
+    await shared_database.fetch(put_back, someone.id)
+    assert (await api.complete(someone.token, **callback)).code == "INVALID_STATE"
+    assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
 async def test_an_older_token_that_is_put_back(
