@@ -82,7 +82,8 @@ class Gateway:
         return Context(self.resources, caller, request_id, away_in(request.scope), partial(self.rate.spend, caller))
 
     async def _record(self, refusal: InvalidToken, request: Request) -> None:
-        """Of a token that says whose it is, the audit trail has the refusal. Raises ServiceUnavailable."""
+        """Records the refusal in the audit trail when the token identifies a user or a client. Raises
+        ServiceUnavailable."""
         if refusal.subject is None and refusal.client_id is None:
             return
         named = Caller(user=refusal.subject, client_id=refusal.client_id, scopes=frozenset())
@@ -90,7 +91,7 @@ class Gateway:
         try:
             await audit.denied(context, audit.AUTHENTICATE, refusal)
         except DatabaseDown as fault:
-            log.error("database.down", error=fault.reason)  # noqa: TRY400 - the reason says it all
+            log.error("database.down", error=fault.reason)  # noqa: TRY400 - the reason is enough
             raise ServiceUnavailable from None
 
     @asynccontextmanager

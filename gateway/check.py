@@ -18,19 +18,19 @@ log = structlog.get_logger("tendon")
 
 # What no waiting mends.
 _OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
-# What to look at, by what stands in the reason. docs/operating.md has more.
+# Hints by what the reason contains. docs/operating.md has more.
 _HINTS: Final = {
     TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
-    " `?sslmode=disable` if nobody else can read what is sent to it",
+    " `?sslmode=disable` if nobody else can read the traffic",
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
     " by `?sslrootcert=PATH`, and the server as its certificate does",
     "42501": "this role may not do that; docs/operating.md has the rights",
     "28P01": "the user or the password is wrong",
-    "28000": "the server doesn't let this user in from here; look at its pg_hba.conf",
+    "28000": "the server doesn't accept this user from this host; check its pg_hba.conf",
     "3D000": "the server has no database of this name; create it, or correct the name",
-    "gaierror": "its host's name leads nowhere; correct the host",
+    "gaierror": "the host name can't be resolved; correct it",
     "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
-    "TimeoutError": "no answer came in time; look at host, port and firewalls",
+    "TimeoutError": "no answer came in time; check host, port and firewalls",
     "FileNotFoundError": "there is no such folder or socket; correct the path",
     "FileExistsError": "its folder is a file; correct the path",
     "NotADirectoryError": "its folder is a file; correct the path",
@@ -84,7 +84,7 @@ def _unusable(reason: str) -> SettingsError:
 
 
 def warn_of_database(url: str) -> None:
-    """Log that the connection to a server elsewhere is not verified, where the URL says so."""
+    """Log a warning when the URL leaves the connection to a remote server unverified."""
     if sslmode := unverified_sslmode(url):
         reason = "the password and all data may be read or changed on the way"
         log.warning("database.unverified", sslmode=sslmode, reason=reason)

@@ -50,13 +50,13 @@ def main() -> None:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - it takes as long as all else here
+    from importlib.metadata import version  # noqa: PLC0415 - as slow as everything else here together
 
     return version("tendon")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints its help as other answers are printed. The commands' parsers are of this class, too."""
+    """Prints help as commands print their answers. Subparsers inherit this class."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if file is None:

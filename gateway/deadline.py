@@ -1,4 +1,4 @@
-"""A time limit on the other side of a connection, which is never missed for what has come and was not read yet."""
+"""A time limit on the peer of a connection. Data that arrived in time counts, even if it has not been read yet."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-# Seconds after the time is over in which the event loop looks at its sockets once more, at least.
+# Minimum seconds after the limit in which the event loop polls its sockets once more.
 SECOND_LOOK: Final = 0.02
 
 
 class Deadline:
     """Calls `missed` when the time is over.
 
-    A process may stand still: stopped, swapped out, or on a machine that is. What came meanwhile lies in the socket,
-    and the timer may run before it is read. So the sockets are read once more before anybody is judged, and a timer
-    that ran late gives as much time again, up to as much as there was.
+    A process may be suspended: stopped, swapped out, or on a machine that is. Data received meanwhile stays in the
+    socket buffer, and the timer may run before it is read. So the event loop polls its sockets once more before
+    `missed` is called, and a timer that ran late is extended by the delay, at most by its own length.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, missed: Callable[[], None]) -> None:
@@ -29,7 +29,7 @@ class Deadline:
         return self._timer is not None
 
     def start(self, seconds: float) -> None:
-        """From now on. A time that ran before no longer counts."""
+        """Start counting now, in place of any limit that is still running."""
         self.stop()
         self._seconds = seconds
         self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)

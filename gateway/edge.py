@@ -29,7 +29,7 @@ _HEADERS: Final = [
 ]
 _OURS: Final = {name for name, _ in _HEADERS}
 _CLOSE: Final = (b"connection", b"close")
-# Seconds without a request after which nobody sends any more, and seconds after which that is no longer waited for.
+# Seconds without a request after which no more are expected, and the longest wait for that, in seconds.
 _QUIET: Final = 1.0
 _LONGEST: Final = 10.0
 # Seconds that a caller who is turned away gets to send the rest of the body.
@@ -80,8 +80,8 @@ class Edge:
             self._note(exchange, scope)
 
     async def drain(self) -> None:
-        """Turn away what comes from now on. Returns when what had begun before has ended and nothing new comes: a
-        balancer learns by its next probe that this process is not ready, and sends requests until then."""
+        """Refuse new requests. Returns when those in flight have ended and no more arrive: a load balancer notices with
+        its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
         end = monotonic() + _LONGEST
         if self._in_flight:
@@ -92,7 +92,7 @@ class Edge:
 
     @property
     def _expected(self) -> bool:
-        """Whether requests are likely to come."""
+        """Whether more requests are likely to arrive."""
         return monotonic() < self._turned_away_at + _QUIET or self._health.unnoticed
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

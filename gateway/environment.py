@@ -1,4 +1,4 @@
-"""What the environment and `.env` say, before anybody asks what it means."""
+"""Reads the environment and `.env`, without interpreting the values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ DOTENV: Final = ".env"
 
 _QUOTES: Final = ("'", '"')
 _OURS: Final = re.compile(r"TENDON_\w+|\w+_CLIENT_(ID|SECRET)", re.IGNORECASE)
-# As Python keeps bytes of the environment that are none.
+# How Python represents bytes of the environment that are not UTF-8.
 _NOT_UTF8: Final = re.compile(r"[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class SettingsError(Exception):
-    """One line per setting that is wrong, without its value."""
+    """One line per wrong setting, without its value."""
 
 
 def read_environment() -> dict[str, str]:
-    """The environment over `.env`, where nothing is expanded: a secret may hold `${`.
+    """The environment, which takes precedence over `.env`. Nothing is expanded: a secret may contain `${`.
 
     Raises SettingsError with a line for each mistake in the file.
     """
@@ -36,7 +36,8 @@ def read_environment() -> dict[str, str]:
 
 
 def scan_environment() -> tuple[dict[str, str], list[str]]:
-    """The same as far as it can be read, and the mistakes in the file. Raises SettingsError when none of it can."""
+    """What could be read of both, and the mistakes in the file. Raises SettingsError when the file can't be read at
+    all."""
     bindings = _bindings()
     values = {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
     return values | dict(os.environ), list(_problems(bindings))
@@ -48,7 +49,7 @@ def names_in_file() -> set[str]:
 
 
 def _bindings() -> list[Binding]:
-    """None without a file. A folder of this name is somebody's virtual environment."""
+    """Empty without a file. A directory named `.env` is a virtual environment."""
     path = Path(DOTENV)
     if not (path.is_file() or path.is_fifo()):
         return []
@@ -60,14 +61,14 @@ def _bindings() -> list[Binding]:
         ) from None
     except UnicodeDecodeError:
         raise SettingsError(f"{DOTENV}: is not UTF-8: save it as UTF-8") from None
-    # With a byte order mark, or without.
+    # An optional byte order mark.
     return list(parse_stream(StringIO(text.removeprefix("\ufeff"))))
 
 
 def blemish(value: str, *, secret: bool = False) -> str | None:
-    """What was hardly meant to be in a single value, and what to write instead; None when there is nothing.
+    """What is probably a mistake in a single value, and what to write instead; None when there is nothing.
 
-    It is refused and not mended, because what is sent to somebody else has to be what the operator sees. Quotation
+    The value is refused and not corrected, because the operator has to see exactly what is sent to others. Quotation
     marks around a secret may be part of it.
     """
     if _NOT_UTF8.search(value):
@@ -76,14 +77,14 @@ def blemish(value: str, *, secret: bool = False) -> str | None:
         what = "a line break" if value.strip("\r\n") != value else "white space"
         return f"begins or ends with {what}: remove it"
     if _CONTROL.search(value):
-        return "holds a line break or another control character: remove it"
+        return "contains a line break or another control character: remove it"
     return None if secret else quotes(value)
 
 
 def quotes(value: str) -> str | None:
-    """The same for quotation marks, which a shell or `.env` takes away, but Docker's `--env-file` does not."""
+    """The same for quotation marks, which a shell or `.env` removes, but Docker's `--env-file` does not."""
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        return "is in quotation marks, which count as part of it here: remove them"
+        return "is in quotation marks, which are part of the value here: remove them"
     return None
 
 

@@ -1,7 +1,7 @@
-"""Where an HTTP/1.1 message ends on a connection (RFC 9112): its head, and its body by either framing.
+"""Finds the end of an HTTP/1.1 message on a connection (RFC 9112): its head, and its body by either framing.
 
-llhttp reads heads, and nothing else: it would take what follows a head with `Upgrade` for another protocol, pass
-trailers on as headers without a bound, and let a trailer decide what becomes of the connection.
+llhttp only parses heads: it would treat the data after a head with `Upgrade` as another protocol, pass on an unlimited
+number of trailers as headers, and let a trailer decide whether the connection is kept.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ import re
 from functools import lru_cache
 from typing import Final, Protocol
 
-# Bytes of a request line and its headers, and how many fields they may have.
+# Bytes of a request line and its headers, and the number of header fields.
 HEAD_LIMIT: Final = 64 * 1024
 FIELD_LIMIT: Final = 256
-# Bytes of a chunked body that are no content, beyond those that small chunks need, and bytes of its trailers.
+# Bytes of a chunked body that are not content, beyond what small chunks need, and bytes of its trailers.
 CHUNKING_LIMIT: Final = 16 * 1024
-# Chunks of one body: they cost us more than the sender, and the largest body that we take is 64 KiB.
+# Chunks of one body: parsing one costs us more than sending it, and no accepted body is larger than 64 KiB.
 CHUNK_LIMIT: Final = 1024
-# Bytes that a chunk may spend on its size, and for each of its own, without a word about it.
+# Bytes of overhead that a chunk may have for its size line, and per byte of content, before they count.
 _EACH_CHUNK: Final = 16
 _EACH_BYTE: Final = 2
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
-# RFC 9110 7.2 without the comma: a proxy that joins two would send one.
+# RFC 9110 7.2 without the comma, which a proxy inserts when it joins two Host headers.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?[ \t]*")
-# A name has 253 characters at most, and a port five (RFC 1035 2.3.4).
+# A name has at most 253 characters (RFC 1035 2.3.4), and a port five.
 _LONGEST_HOST: Final = 300
-# Two lines of these are never one list (RFC 9110 5.3): a bearer must be one, and cookies have a separator of their own.
+# Fields that must not be joined into a list (RFC 9110 5.3): there is only one bearer, and cookies use another
+# separator.
 _SINGLE: Final = frozenset({b"authorization", b"cookie"})
 
 _CODING: Final = "Transfer-Encoding must be chunked, and nothing else."
@@ -37,7 +38,7 @@ Field = tuple[bytes, bytes]
 
 
 class Unreadable(Exception):
-    """What came is not an HTTP/1.1 request, or too long for one. The message may be shown to the caller."""
+    """The data is not an HTTP/1.1 request, or exceeds a limit. The message may be shown to the caller."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -46,16 +47,17 @@ class Unreadable(Exception):
 
 
 class HeadEnd:
-    """Finds the empty line that ends a head, also where it comes in several pieces.
+    """Finds the empty line that ends a head, also when it arrives in several pieces.
 
-    It is the first: llhttp takes no other line end than CRLF and no folded line, so nothing it accepts ends earlier.
+    The first one is the end: llhttp accepts only CRLF as line end and no folded lines, so no accepted head ends
+    earlier.
     """
 
     def __init__(self) -> None:
         self._before = b""
 
     def after(self, piece: bytes) -> int:
-        """The length of what of this piece belongs to the head; 0 when the head goes on after it."""
+        """How many bytes of this piece belong to the head; 0 when the head continues after it."""
         before = self._before
         text = before + piece if before else piece
         found = text.find(b"\r\n\r\n")
@@ -65,12 +67,12 @@ class HeadEnd:
 
 class Body(Protocol):
     def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """The content in `data`, and what follows the body; None where it goes on. Raises Unreadable."""
+        """The content in `data`, and the data after the body, None while the body continues. Raises Unreadable."""
         ...
 
 
 class SizedBody:
-    """By Content-Length."""
+    """A body framed by Content-Length."""
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -83,11 +85,11 @@ class SizedBody:
 
 
 class ChunkedBody:
-    """By the chunked coding (RFC 9112 7.1). Chunk extensions and trailers are checked, counted and dropped."""
+    """A body in the chunked coding (RFC 9112 7.1). Chunk extensions and trailers are checked, counted and dropped."""
 
     def __init__(self) -> None:
         self._line = b""
-        # Of the current chunk. After its content comes a line end.
+        # Bytes left of the current chunk. A line end follows its content.
         self._left = 0
         self._after_content = False
         self._in_trailers = False
@@ -116,10 +118,10 @@ class ChunkedBody:
         return bytes(content), None
 
     def _ends(self, line: bytes) -> bool:
-        """Whether this line is the body's last."""
+        """Whether this line ends the body."""
         if self._after_content:
             if line != b"\r\n":
-                raise Unreadable("A chunk is not as long as it says.")
+                raise Unreadable("A chunk's data does not match its size.")
             self._after_content = False
         elif not self._in_trailers:
             self._begin_chunk(line)
@@ -145,7 +147,7 @@ class ChunkedBody:
 
     def _check_unfinished(self) -> None:
         if self._after_content and self._line not in (b"", b"\r"):
-            raise Unreadable("A chunk is not as long as it says.")
+            raise Unreadable("A chunk's data does not match its size.")
         _check_excess(self._excess + len(self._line))
 
     def _count(self, excess: int) -> None:
@@ -159,9 +161,9 @@ def _check_excess(excess: int) -> None:
 
 
 def body_of(version: str, method: bytes, headers: list[Field]) -> Body | None:
-    """How the body of a request is framed, None where it has none. Raises Unreadable where RFC 9112 wants a 400.
+    """The framing of a request's body, None without a body. Raises Unreadable where RFC 9112 requires a 400.
 
-    What is wrong with a Content-Length alone, or beside a Transfer-Encoding, llhttp has refused.
+    llhttp has already refused an invalid Content-Length, and one together with Transfer-Encoding.
     """
     fields = dict(headers)
     if len(fields) < len(headers):
@@ -169,7 +171,7 @@ def body_of(version: str, method: bytes, headers: list[Field]) -> Body | None:
     if version not in ("1.1", "1.0"):
         raise Unreadable("The version of HTTP must be 1.1 or 1.0.")
     if method == b"CONNECT":
-        raise Unreadable("This is not a proxy: CONNECT is not taken.")
+        raise Unreadable("This server is not a proxy: CONNECT is not supported.")
     host = fields.get(b"host")
     if host is None and version == "1.1":
         raise Unreadable("There must be one Host header.")
@@ -184,7 +186,7 @@ def body_of(version: str, method: bytes, headers: list[Field]) -> Body | None:
 
 
 def _check_single(headers: list[Field]) -> None:
-    """RFC 9112 3.2 and 6.1. Nobody sends a request in two codings, but for smuggling."""
+    """RFC 9112 3.2 and 6.1. A request with several codings is an attempt at smuggling."""
     names = [name for name, _ in headers]
     if names.count(b"host") > 1:
         raise Unreadable("There must be one Host header.")
@@ -198,9 +200,9 @@ def _is_host(value: bytes) -> bool:
 
 
 def joined(headers: list[Field]) -> list[Field]:
-    """Fields that came in several lines as one list each (RFC 9110 5.3), so that nobody reads the first line only.
+    """Repeated fields joined into one list each (RFC 9110 5.3), so that no code reads only the first line.
 
-    Of what can't be a list, such as Content-Type, two lines become a value that nobody accepts.
+    Two lines of a field that can't be a list, such as Content-Type, become a value that is always refused.
     """
     if len(dict(headers)) == len(headers):
         return headers

@@ -1,8 +1,8 @@
-"""GraphQL over HTTP: reads a request, runs it, and gives it the media type and status that the specification wants.
+"""GraphQL over HTTP: reads a request, runs it, and answers with the media type and status of the specification.
 
-POST takes application/json only, which a page on another origin can't send without a preflight; GET takes queries
-only. Batches are refused. Who calls is known before anything of the request is read, because much less is read for
-callers without a bearer token.
+POST takes application/json only, which a page on another origin can't send without a preflight; GET takes queries only.
+Batches are refused. The caller is authenticated before the request is read, because much smaller requests are accepted
+without a bearer token.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class GraphQLEndpoint:
 
 
 async def _read(request: Request, most: int) -> Asked:
-    """`most` are the bytes that a body or a query may have."""
+    """`most` is the limit for a body or a query string, in bytes."""
     if request.method == "POST":
         return _asked(await json_object(request, most), read_only=False)
     if len(request.scope["query_string"]) > most:
         raise PayloadTooLarge("The query is too long.")
-    # Clients send what is empty as `variables=` or `variables`.
+    # Clients send empty parameters as `variables=` or `variables`.
     given: dict[str, Any] = {name: value for name, value in parameters(request).items() if value}
     for name in ("variables", "extensions"):
         if name in given:

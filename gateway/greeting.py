@@ -11,7 +11,7 @@ from gateway.settings import Settings
 
 
 def greeting(settings: Settings, origin: str, redirect_uris: Sequence[str]) -> str:
-    """Only addresses that are served, and a call only if one of `redirect_uris` can stand in it."""
+    """Shows only addresses that are served, and the example call only if one of `redirect_uris` is exact."""
     pages = [("Front page", "/"), ("Connect by hand", "/connect")] if settings.with_connect_page else []
     pages += [("GraphiQL", "/graphql")] if settings.explorer else []
     pages += [("OpenAPI", "/openapi.json")]

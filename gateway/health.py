@@ -32,7 +32,7 @@ READY: Final = "/readyz"
 # Seconds that a look at the database counts for, and that one may take.
 _FRESH: Final = 1.0
 _PATIENCE: Final = 2.0
-# Seconds between two probes, at most, of somebody whose next one is waited for at the end.
+# Longest interval, in seconds, between two probes that counts as regular: the next one is awaited on shutdown.
 _REGULAR: Final = 10.0
 
 # A Response may be sent any number of times: it holds nothing of a request.
@@ -60,8 +60,8 @@ class Health:
 
     @asynccontextmanager
     async def watching(self, database: TortoiseContext) -> AsyncGenerator[None]:
-        """The database to look at, for as long as the block runs. The first look is taken now, so that
-        the log says whether this process is ready also where nobody probes."""
+        """Watch this database for as long as the block runs. Checks it at once, so that the log says whether this
+        process is ready even if nothing probes it."""
         self._database = database
         self._begin()
         try:
@@ -84,14 +84,14 @@ class Health:
 
     @property
     def unnoticed(self) -> bool:
-        """Somebody who asks regularly whether this process is ready will soon ask again, and learn that it is not."""
+        """Whether a regular prober has yet to see that this process is not ready."""
         return monotonic() < self._next_probe
 
     def _note_probe(self) -> None:
         now = monotonic()
         interval = now - self._probed_at
         self._probed_at = now
-        # Half as long again, for probes that come late.
+        # Half an interval more, for probes that are late.
         self._next_probe = 0.0 if self.draining or interval > _REGULAR else now + 1.5 * interval
 
     async def reasons(self) -> Sequence[str]:

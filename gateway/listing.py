@@ -11,12 +11,12 @@ from providers.catalogue import PRACTICE, CatalogueError, Provider, read_catalog
 from providers.credentials import missing_variables
 
 _HEAD: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
-# Nothing is served here, so any will do.
+# Nothing is served, so any origin will do.
 _ORIGIN: Final = "http://127.0.0.1:8000"
 
 
 def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
-    """One line a provider, available or not as `tendon serve` would have it with the same settings.
+    """One line per provider, available or not as with `tendon serve` and the same settings.
 
     Raises SettingsError when the catalogue can't be read.
     """
@@ -43,7 +43,7 @@ def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
 
 
 def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
-    """Yes or no, and the reason."""
+    """Whether the provider is available, and why or why not."""
     missing = missing_variables(entry, environment)
     mend = f"set {' and '.join(missing)}"
     match missing:

@@ -41,15 +41,15 @@ def set_up(level: str, *, dev: bool) -> None:
 
 
 class _Stream:
-    """A line of the log that can't be written is lost: its reader has gone, or the disk is full. The callers of the
-    service must not notice."""
+    """Drops log lines that can't be written, because their reader has gone or the disk is full: requests must not fail
+    for that."""
 
     def __init__(self, stream: TextIO) -> None:
         self._write = stream.write
         self._flush = stream.flush
 
     def write(self, text: str) -> None:
-        try:  # noqa: SIM105 - `suppress` takes longer than the writing
+        try:  # noqa: SIM105 - `suppress` takes longer than the write
             self._write(text)
         except OSError:
             pass

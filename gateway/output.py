@@ -1,4 +1,4 @@
-"""What a command prints on standard output, whose reader may go away early, as in `tendon providers | head`."""
+"""Prints on standard output, whose reader may close it early, as in `tendon providers | head`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import sys
 from typing import Final
 
-# What a shell reports for a program that SIGPIPE ended: 128 + 13.
+# The status that a shell reports for a program ended by SIGPIPE: 128 + 13.
 _NOBODY_READS: Final = 141
 _NOT_WRITTEN: Final = 1
 
 
 def print_answer(text: str) -> None:
-    """What the command was asked for. Exits quietly with status 141 when nobody reads it any more, and with a message
-    and status 1 when it can't be written, as on a full disk."""
+    """Print the result of a command. Exits quietly with status 141 when the reader has gone, and with a message and
+    status 1 when writing fails, as on a full disk."""
     try:
         print(text, flush=True)  # noqa: T201 - this is where commands print
     except BrokenPipeError:
@@ -26,7 +26,7 @@ def print_answer(text: str) -> None:
 
 
 def print_notice(text: str) -> None:
-    """What a person may like to read beside what the command does, which goes on without it."""
+    """Print a notice for people. Failure to print it is ignored, since the command works without it."""
     try:
         print(text, flush=True)  # noqa: T201 - this is where commands print
     except OSError:
@@ -34,7 +34,7 @@ def print_notice(text: str) -> None:
 
 
 def _discard_output() -> None:
-    """What is buffered would be written again, and complained about, when Python exits."""
+    """Prevent Python from flushing the buffer again at exit, and reporting the failure."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

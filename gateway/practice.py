@@ -18,12 +18,12 @@ from providers.credentials import environment_name
 _PATH: Final = "/sandbox"
 # As the sandbox's own entry writes its address.
 _VARIABLE: Final = "{origin}"
-# The connect page of a gateway on this machine, on whatever port.
+# The connect page of a gateway on this machine, on any port.
 _CONNECT_PAGES: Final = ("http://127.0.0.1:*/connect", "http://localhost:*/connect")
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
-    """The allow-list: what the operator set, and in dev our own connect page, by both names of this machine."""
+    """The allow-list: what the operator set, and in dev our own connect page, under both names of this machine."""
     return [*_connect_page(settings, origin), *settings.redirect_uris.split()]
 
 
@@ -71,9 +71,9 @@ def standalone(
 ) -> ASGIApp:
     """The sandbox alone, in the dialect of every entry of the catalogue and of the operator's folder.
 
-    It sends users back to `redirect_uris`, to those of the settings and to the connect page on this machine.
-    Credentials are `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `written`, the
-    entries are written into that folder with their addresses replaced by the sandbox's. Raises SettingsError.
+    It accepts `redirect_uris`, the redirect URIs of the settings and the connect page on this machine. Credentials are
+    `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`, else `tendon` and `sandbox`. With `written`, the entries are written
+    into that folder with their addresses replaced by the sandbox's. Raises SettingsError.
     """
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect, rebase  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The connections of the server: how many there may be, how long anything may take on one, and how one ends."""
+"""The server's connections: how many are allowed, the time limits on each, and how they are closed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _HEALTH: Final = (b"GET /livez ", b"GET /readyz ")
 
 
 class BoundedProtocol(RequestReader):
-    """Hangs up on a client that sends too much or takes too long.
+    """Closes the connection of a client that sends too much or takes too long.
 
-    Times are in seconds: for a head since the connection was made or its first byte came, for a body since then, for an
-    answer to be taken, and, when the process ends, for a request that has not come whole.
+    Time limits are in seconds: for a head, from the connection or its first byte on; for a body, from then on; for the
+    client to read an answer; and, on shutdown, for a request that is not complete.
     """
 
     connections_allowed: ClassVar[int] = 2000
@@ -32,7 +32,7 @@ class BoundedProtocol(RequestReader):
 
     _crowded = False
     _heard = False
-    # What is said when the requests that came before are answered.
+    # Sent after the answers to the requests before it.
     _last_words = b""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -89,7 +89,7 @@ class BoundedProtocol(RequestReader):
             self.loop.call_later(deaf, self.flow.resume_reading)
 
     def shutdown(self) -> None:
-        """The process ends. A request that lies in the socket, or has come in part, is still taken."""
+        """Called on shutdown. A request still in the socket buffer, or received in part, is answered."""
         if self._answering or self._finished:
             super().shutdown()
         elif self._begun:
@@ -101,7 +101,7 @@ class BoundedProtocol(RequestReader):
             self.timeout_keep_alive_handler()
 
     def timeout_keep_alive_handler(self) -> None:
-        """As in a Deadline: the next request may have come, unread."""
+        """As in Deadline: the next request may have arrived, but not been read."""
         self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
 
     def refuse_unfinished(self) -> None:
@@ -133,20 +133,20 @@ class BoundedProtocol(RequestReader):
 
     @property
     def _arriving(self) -> bool:
-        """A request's body has not come to its end, and the request is not answered."""
+        """Whether the body of an unanswered request is incomplete."""
         return self._body is not None and self._answering and self._unanswered[-1] is self.cycle
 
     def _end(self, fault: Unreadable) -> None:
-        """Say what is wrong, after the answers to the requests before it, and hang up."""
+        """Send the error after the answers to earlier requests, and close the connection."""
         log.info("request.unreadable", reason=fault.message)
         self._finished = True
         self._reading.stop()
         words = _unreadable_words(fault, self.url if self._begun else b"", (self._begun and self.headers) or [])
         if self._body is not None and (self.cycle.response_started or not self._arriving):
-            # It has its answer, or the beginning of one.
+            # The request has been answered, at least in part.
             words = b""
         if self._arriving and len(self._unanswered) > 1:
-            # Its turn never comes.
+            # It will not be run.
             self._unanswered.pop()
             self.pipeline.popleft()
             self._last_words = words
@@ -162,7 +162,7 @@ class BoundedProtocol(RequestReader):
             self.transport.close()
 
 
-# Imported when they are needed: the sandbox starts without them.
+# Imported on demand, because the sandbox starts without them.
 
 
 def _too_many(head: bytes) -> bytes:

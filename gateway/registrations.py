@@ -1,4 +1,4 @@
-"""The catalogue, and where this service is registered: `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`."""
+"""Reads the catalogue, and this service's client credentials: `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from resolvers.context import Registration
 def read_registrations(
     settings: CatalogueSettings, environment: Mapping[str, str]
 ) -> tuple[Catalogue, dict[str, Registration]]:
-    """The catalogue, and the registration of each provider that has credentials here.
+    """The catalogue, and the registration of each provider that has credentials.
 
-    Raises SettingsError with all that is wrong in the entries and the credentials.
+    Raises SettingsError with every problem in the entries and the credentials.
     """
     catalogue, problems = _read(settings, environment)
     problems += _credential_problems(catalogue, environment)
@@ -27,9 +27,9 @@ def read_registrations(
 
 
 def further_problems(settings: CatalogueSettings | None, environment: Mapping[str, str]) -> list[str]:
-    """What `read_registrations` would find, for a report on settings that are wrong besides.
+    """The problems that `read_registrations` would report, to add to those found in the settings.
 
-    The sandbox's credentials are left out: what is missing of them is made up.
+    The sandbox's credentials are left out: missing ones are generated.
     """
     if settings is None:
         return []
@@ -56,11 +56,11 @@ def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -
         given = [name for name in names.values() if environment.get(name)]
         missing = _missing(entry, names, given)
         if missing is not None:
-            yield f"{missing}: must be set, because {given[0]} is: set both, or neither to do without {entry.name}"
+            yield f"{missing}: must be set, because {given[0]} is: set both, or neither to leave {entry.name} out"
 
 
 def _missing(entry: Provider, names: Mapping[str, str], given: list[str]) -> str | None:
-    """The half of the credentials that isn't there. A public client has no secret (RFC 6749 2.1)."""
+    """The missing half of the credentials. A public client has no secret (RFC 6749 2.1)."""
     if len(given) != 1 or (entry.token.auth == "none" and given == [names["client_id"]]):
         return None
     return next(name for name in names.values() if name not in given)

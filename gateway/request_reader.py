@@ -1,6 +1,6 @@
-"""Requests read from a connection's bytes, for uvicorn to run.
+"""Reads requests from a connection's bytes, for uvicorn to run.
 
-An `Upgrade` is never taken, so it is ignored (RFC 9110 7.8): the request and those after it are read as any others.
+`Upgrade` is never accepted and therefore ignored (RFC 9110 7.8): the request and those after it are read as usual.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _SLICE: Final = 1024
 
 
 class RequestReader(HttpToolsProtocol):
-    """Its parser sees heads only, one at a time; bodies are framed here."""
+    """Passes one head at a time to the parser; bodies are framed here."""
 
-    # Bytes of the head that is being read, or of blank lines before one.
+    # Bytes of the head being read, and of blank lines before it.
     _head = 0
     _in_head = True
     _begun = False
     _ended = False
-    # No request is taken any more: the last one said so, or what came after it can't be read.
+    # No more requests are read: the last one closes the connection, or the data after it is unreadable.
     _finished = False
     _body: Body | None = None
     _unreadable: Unreadable | None = None
@@ -54,7 +54,7 @@ class RequestReader(HttpToolsProtocol):
             data = rest
 
     def _read_head(self, data: bytes) -> bytes:
-        """Returns what follows the head, nothing where it goes on."""
+        """Returns the data after the head, empty if the head is incomplete."""
         if not self._begun:
             # RFC 9112 2.2
             blank, data = len(data), data.lstrip(b"\r\n")
@@ -74,15 +74,15 @@ class RequestReader(HttpToolsProtocol):
         return data[end:] if end else b""
 
     def _parse(self, piece: bytes) -> None:
-        """A part of a head, and nothing beyond it."""
+        """`piece` holds part of a head, and nothing after it."""
         if not self._begun and len(self.pipeline) >= PIPELINED:
-            raise Unreadable("Too many requests wait on this connection.")
+            raise Unreadable("Too many requests are waiting on this connection.")
         if not piece:
             return
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # llhttp takes the rest for another protocol.
+            # llhttp treats the data that follows as another protocol.
             self.parser = httptools.HttpRequestParser(self)
         except httptools.HttpParserError:
             self._body = None
@@ -101,7 +101,7 @@ class RequestReader(HttpToolsProtocol):
         if self._body is None:
             self._complete()
         else:
-            # This one waits for a body, which it is not given.
+            # This parser would wait for the body, which is framed here.
             self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
@@ -127,12 +127,12 @@ class RequestReader(HttpToolsProtocol):
         self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
-        """llhttp's opinion, which it has of heads alone."""
+        """Ignores llhttp's end of the message, which it derives from the head alone."""
 
     def _complete(self) -> None:
-        """A request has come whole."""
+        """The request is complete."""
         super().on_message_complete()
         self._body = None
         self._head, self._in_head, self._begun, self._ended = 0, True, False, True
-        # RFC 9112 9.6: what follows the last request is not read.
+        # RFC 9112 9.6: data after the last request is not read.
         self._finished = not self.cycle.keep_alive

@@ -27,12 +27,12 @@ log = structlog.get_logger("tendon")
 
 # Seconds that a process gets to finish what is in flight when it is told to stop, unless more is said.
 GRACE: Final = 30.0
-# Seconds that a connection may be idle between two requests, unless more is said: longer than balancers keep theirs,
-# which is 60 for many, or they would send requests into connections that are being closed.
+# Seconds that a connection may be idle between two requests, by default: longer than load balancers keep theirs (often
+# 60 seconds), or they would send requests into connections that are being closed.
 KEEP_ALIVE: Final = 75
-# Seconds that what had arrived before the process was told to stop gets to be read.
+# Seconds to read what arrived before the process was told to stop.
 _ARRIVED: Final = 0.1
-# Seconds that it goes on answering with 503 at least, so that connections are not refused at once.
+# Minimum seconds of answering with 503, so that connections are not refused at once.
 _LINGER: Final = 0.5
 # Seconds that callers get to read the last bytes of their answers.
 _FLUSH: Final = 3
@@ -47,12 +47,12 @@ Drain = Callable[[], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """Drains when it is told to stop: the listener stays open, and the app says by `drain` when all has ended and
-    nothing new comes. Connections that the kernel has made by then are served, too.
+    """Drains when told to stop: the listener stays open until `drain` returns, when all requests have ended and no more
+    arrive. Connections still in the kernel's accept queue by then are served, too.
 
-    `announce` is called when it really listens. `lifeline` is for a worker: the reading end of a pipe, told by its end
-    of file that the one who looks after the workers wants them to stop, or is gone. What is not finished within `grace`
-    seconds is cut off, and the exit status is 1.
+    `announce` is called when the server is listening. `lifeline` is the reading end of a pipe, for a worker: end of
+    file means that the supervisor wants it to stop, or is gone. What is not finished within `grace` seconds is cut off,
+    and the exit status is 1.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
-        # Nothing happens in between: the kernel resets what waits at a listener that is closed.
+        # No await between accepting and closing: the kernel resets connections that wait at a closed listener.
         waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
         for server in self.servers:
             server.close()
@@ -111,7 +111,7 @@ class Server(uvicorn.Server):
         log.info("stopped")
 
     def _protocol(self) -> BoundedProtocol:
-        """As uvicorn makes it for a connection that it accepts."""
+        """Built as uvicorn does for a connection that it accepts."""
         return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
@@ -140,12 +140,12 @@ class Server(uvicorn.Server):
 
 
 def _waiting(listener: socket.socket) -> Generator[socket.socket]:
-    """The connections that nobody has accepted yet."""
+    """The connections in the listener's accept queue."""
     while True:
         try:
             connection, _ = listener.accept()
         except OSError:
-            # None, or none that there is a file for.
+            # The queue is empty, or no file descriptor is left.
             return
         connection.setblocking(False)
         yield connection

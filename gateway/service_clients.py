@@ -1,4 +1,5 @@
-"""TENDON_SERVICES: which clients are services, and what each may do. No other client's token is ever a service's."""
+"""Reads TENDON_SERVICES: which clients are services, with which scopes. A token of any other client is never a
+service's."""
 
 from __future__ import annotations
 
@@ -19,12 +20,13 @@ KNOWN_SCOPES: Final = (*sorted(PLATFORM_SCOPES), *sorted(SERVICE_SCOPES))
 _FORM: Final = "write client_id=scope,scope and separate clients with spaces"
 # RFC 6749 A.1, without the space, which separates entries.
 _CLIENT_ID: Final = re.compile(r"[!-~]{1,255}")
-# Two entries with a comma or semicolon between them would otherwise read as one client with a strange id.
+# Without this check, two entries joined by a comma or semicolon would read as one client with a strange id.
 _TWO_ENTRIES: Final = re.compile(rf"=(?:{'|'.join(KNOWN_SCOPES)})[,;]")
 
 
 def read_service_clients(setting: str) -> ServiceClients:
-    """Read `client_id=scope,scope …`; a client id may hold `=`. Raises ValueError, which quotes nothing of it."""
+    """Read `client_id=scope,scope …`; a client id may contain `=`. Raises ValueError, which never quotes the
+    setting."""
     clients: dict[str, frozenset[str]] = {}
     for number, entry in enumerate(setting.split(), 1):
         client_id, equals, scopes = entry.rpartition("=")
@@ -41,7 +43,8 @@ def read_service_clients(setting: str) -> ServiceClients:
 
 
 def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
-    """What a service may do: of the platform's scopes what both its entry and its token say, of ours its entry."""
+    """A service's scopes: of the platform's scopes, those in both its entry and its token; of ours, those in its
+    entry."""
     return (listed & token & PLATFORM_SCOPES) | (listed & SERVICE_SCOPES)
 
 

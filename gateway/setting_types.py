@@ -1,4 +1,4 @@
-"""What the text of a setting may be. Each message says what to write, and none quotes the value."""
+"""The types of settings. Each message says what to write, and none quotes the value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wire import uri
 
 N = TypeVar("N", int, float)
 
-_TILDE = "has a `~`, which nothing expands here: write the whole path"
+_TILDE = "has a `~`, which is not expanded: write the full path"
 
 
 def _database(url: str) -> str:
@@ -53,7 +53,7 @@ def _endpoint(url: str) -> str:
 def _one_value(claim: str) -> AfterValidator:
     def check(text: str) -> str:
         if len(text.split()) > 1:
-            raise ValueError(f"holds white space: write one value, as `{claim}` of tokens has it")
+            raise ValueError(f"contains white space: write one value, as in the `{claim}` claim of tokens")
         return text
 
     return AfterValidator(check)
@@ -70,7 +70,7 @@ def _keys(keys: SecretStr) -> SecretStr:
 
 
 def _readable(read: Callable[[str], object]) -> AfterValidator:
-    """A text that `read` takes, which raises ValueError for others."""
+    """A text that `read` accepts; it raises ValueError for any other."""
 
     def check(text: str) -> str:
         read(text)

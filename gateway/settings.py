@@ -81,7 +81,7 @@ class CatalogueSettings(BaseModel):
 
 
 class SandboxSettings(CatalogueSettings):
-    """All that the sandbox alone takes: the catalogue, and where it may send users back to."""
+    """The settings of `tendon sandbox`: the catalogue, and the redirect URIs that it accepts."""
 
     redirect_uris: RedirectURIs = ""
 
@@ -127,12 +127,13 @@ class Settings(SandboxSettings, DatabaseSettings):
 
     @property
     def with_connect_page(self) -> bool:
-        """The front page and the connect page. A page that asks for bearer tokens is for whoever wants it."""
+        """Whether to serve the front page and the connect page. Off outside dev: a page that asks for bearer tokens is
+        opt-in."""
         return self.dev if self.connect_page is None else self.connect_page
 
 
 def read_settings() -> Settings:
-    """Raises SettingsError with a line for all that is missing or wrong, in the catalogue and credentials as well."""
+    """Raises SettingsError with a line for everything missing or wrong, in the catalogue and credentials as well."""
     environment, problems = scan_environment()
     try:
         settings = _read(Settings, environment, lacking)
@@ -141,7 +142,7 @@ def read_settings() -> Settings:
     else:
         if not problems:
             return settings
-    # Whoever mends these would otherwise meet those next.
+    # Report these together, or the operator would only see them after correcting the others.
     from gateway.registrations import further_problems  # noqa: PLC0415
 
     raise SettingsError("\n".join([*problems, *further_problems(_usable(environment), environment)]))
@@ -163,7 +164,8 @@ def read_sandbox_settings() -> SandboxSettings:
 
 
 def _read(kind: type[S], environment: Mapping[str, str], together: Lacking | None = None) -> S:
-    """An empty setting counts as one that is not set. `together` says what settings lack beside each other."""
+    """An empty setting counts as not set. `together` returns problems between settings, such as one that another
+    requires."""
     given = {name: value for name in kind.model_fields if (value := environment.get(name_of(name)))}
     problems = strange(given, kind)
     read: S | None = None
@@ -182,7 +184,7 @@ def _read(kind: type[S], environment: Mapping[str, str], together: Lacking | Non
 
 
 def _usable(environment: Mapping[str, str]) -> CatalogueSettings | None:
-    """What the catalogue needs, where that much is right."""
+    """The catalogue's settings, None when they are wrong themselves."""
     try:
         return _read(CatalogueSettings, environment)
     except SettingsError:

@@ -1,4 +1,4 @@
-"""What is wrong with settings, in words that say what to write instead."""
+"""Reports problems in settings, with what to write instead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from gateway.environment import blemish, quotes
 
-# Lists that white space separates: around them it means nothing.
+# Lists separated by white space, so that white space around them is harmless.
 LISTS: Final = ("redirect_uris", "services", "vault_keys")
 
-# What each way of checking tokens needs, with an example.
+# The settings that each way of checking tokens requires, with an example.
 NEEDED: Final[Mapping[str, Mapping[str, str]]] = {
     "introspection": {
         "introspection_url": "the RFC 7662 endpoint, such as https://login.example/oauth2/introspect",
@@ -41,17 +41,17 @@ Lacking = Callable[[Mapping[str, str]], dict[str, str]]
 
 
 def name_of(field: str) -> str:
-    """The variable of a setting."""
+    """The environment variable of a setting."""
     return f"TENDON_{field.upper()}"
 
 
 def needed(auth: str) -> dict[str, str]:
-    """The settings that this value of TENDON_AUTH needs, and what each is."""
+    """The settings that this value of TENDON_AUTH requires, each with a description."""
     return {name: what for way in _WAYS.get(auth, ()) for name, what in NEEDED[way].items()}
 
 
 def lacking(given: Mapping[str, str]) -> dict[str, str]:
-    """What settings miss that are right each for itself."""
+    """The missing or conflicting settings among those that are valid by themselves."""
     auth = given.get("auth", "")
     found = {
         name: f"must be set with TENDON_AUTH={auth}: {what}" for name, what in needed(auth).items() if name not in given
@@ -65,7 +65,7 @@ def lacking(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def strange(given: Mapping[str, str], kind: type[BaseModel]) -> dict[str, str]:
-    """Settings with something in them that was hardly meant."""
+    """Settings whose value is probably a mistake."""
     found: dict[str, str] = {}
     for name, value in given.items():
         secret = SecretStr in get_args(kind.model_fields[name].annotation)
@@ -76,7 +76,7 @@ def strange(given: Mapping[str, str], kind: type[BaseModel]) -> dict[str, str]:
 
 
 def message(error: ErrorDetails, field: FieldInfo) -> str:
-    """pydantic's finding in our words."""
+    """pydantic's error in our own words."""
     context = error.get("ctx", {})
     choice = str(context.get("expected")).replace("'", "")
     words = {

@@ -1,4 +1,5 @@
-"""What in the settings does nothing, or more than one may think: no reason not to start, but said at every start."""
+"""Warnings about settings that have no effect, or a risky one. They don't prevent the start, and are logged each
+time."""
 
 from __future__ import annotations
 
@@ -16,16 +17,17 @@ from providers.credentials import environment_name
 
 _PREFIX: Final = name_of("")
 _NAMES: Final = frozenset(name_of(field) for field in Settings.model_fields)
-# So close to one of our names that it can be no other program's.
+# So close to one of our names that no other program uses it.
 _CLOSE: Final = 0.88
-# What is worth comparing with our names, of all that an environment holds.
+# The names in the environment that are worth comparing with ours.
 _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsWarning:
-    """`event` is for the log, `about` the name of a variable or file; `reason` says what to do. No value is in it."""
+    """`event` is the log event, `about` names a variable or file; `reason` says what to do. It never contains a
+    value."""
 
     event: str
     about: str
@@ -33,7 +35,7 @@ class SettingsWarning:
 
 
 def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
-    """All for a process that serves."""
+    """All warnings for a process that serves."""
     if settings.private_providers and not settings.dev:
         yield SettingsWarning(
             "private.providers",
@@ -55,7 +57,7 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
 
 
 def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
-    """Files that are no entry and credentials of no provider."""
+    """Files that are not entries, and credentials of unknown providers."""
     folder = settings.catalogue
     if folder is not None:
         for line in passed_over(folder):
@@ -84,7 +86,7 @@ def _unused(settings: Settings) -> Iterator[SettingsWarning]:
 
 
 def _credentials(settings: CatalogueSettings) -> set[str]:
-    """The variables that hold those of any provider in the catalogue, ours that are left out included."""
+    """The variables of all providers' credentials, including built-in ones that are left out."""
     slugs = {*files_of(BUILT_IN), *(files_of(settings.catalogue) if settings.catalogue is not None else ())}
     return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
 
@@ -99,7 +101,7 @@ def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Ite
                 )
         elif _LIKE_OURS.fullmatch(name) and not name.upper().startswith(_PREFIX):
             meant = _or_meant(name, known, _CLOSE)
-            # What other programs have in the environment is none of ours; in `.env` it is.
+            # Other programs' variables are not our concern, unless they are in `.env`.
             if meant or (name in in_file and _CREDENTIAL.fullmatch(name)):
                 yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{meant}")
 

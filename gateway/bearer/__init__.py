@@ -1,15 +1,15 @@
-"""Who is calling: bearer tokens (RFC 6750) are read from the header here and verified in one of four ways.
+"""Authentication: reads bearer tokens (RFC 6750) from the header and verifies them in one of four ways.
 
     header.py         read_bearer: the Authorization header's token
     verifier.py       Verifier, the one interface, and EitherVerifier for TENDON_AUTH=introspection+jwt
     dev.py            dev:alice and dev-service:NAME, for a laptop
-    introspection.py  opaque tokens: the authorization server is asked (RFC 7662)
+    introspection.py  opaque tokens: asks the authorization server (RFC 7662)
     jwt.py, jwks.py   signed tokens (RFC 9068): checked with the issuer's published keys (RFC 7517)
-    claims.py         what a token's members say: user or service, scopes, times
-    opening.py        open_verifier: from settings to a verifier
+    claims.py         what a token's claims say: user or service, scopes, times
+    opening.py        open_verifier: makes a verifier from settings
 
-The rest serves those: `endpoint.py` asks the authorization server, `flights.py` lets many callers share one call,
-`verdicts.py` remembers answers, `compact.py` takes a JWT apart without trusting it.
+The other modules support those: `endpoint.py` calls the authorization server, `flights.py` lets callers share one call,
+`verdicts.py` caches answers, `compact.py` splits a JWT without trusting it.
 """
 
 from gateway.bearer.endpoint import open_client

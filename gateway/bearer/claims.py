@@ -17,12 +17,12 @@ LEEWAY = 10.0  # seconds by which two clocks may differ
 
 _USED = ("active", "token_type", "sub", "client_id", "azp", "scope", "scp", "aud", "exp", "nbf", "iat")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# Without controls, and without lone surrogates, which no database takes.
+# No control characters, and no lone surrogates, which no database stores.
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 def are_readable(claims: Claims) -> bool:
-    """Whether each claim that is used can be read in one way only. Others may hold anything."""
+    """Whether every claim that is used has exactly one reading. Other claims may hold anything."""
     return not any(_is_unreadable(claims.get(name)) for name in _USED)
 
 
@@ -31,7 +31,7 @@ def _is_unreadable(value: object) -> bool:
 
 
 def caller_of_signed(claims: Claims, services: ServiceClients) -> Caller:
-    """Who holds a signed token: a service when its client is one of `services`, whatever its `sub`, else a user.
+    """The holder of a signed token: a service when its client is in `services`, whatever its `sub`, else a user.
 
     Raises InvalidToken.
     """
@@ -43,7 +43,7 @@ def caller_of_signed(claims: Claims, services: ServiceClients) -> Caller:
 
 
 def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
-    """Who holds an opaque token: always a user. Services have signed ones, so of theirs it is InvalidToken."""
+    """The holder of an opaque token: always a user. Services use signed tokens, so theirs raise InvalidToken here."""
     client_id = _client(claims)
     if client_id in services:
         raise InvalidToken("an opaque token of a service")
@@ -51,9 +51,9 @@ def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
 
 
 def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:
-    """Why verified claims let nobody in, and whom they are about, as far as that can be read.
+    """The error for verified claims that are not accepted, with the user and client they name where readable.
 
-    The subject of a service's token, or one that is its own client, is no user.
+    The subject of a service's token, or one equal to its own client, is not a user.
     """
     names = {claim: _readable_name(claims, claim) for claim in ("sub", "client_id", "azp")}
     clients = {name for claim, name in names.items() if claim != "sub" and name is not None}
@@ -62,11 +62,11 @@ def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidTok
 
 
 def _user(claims: Claims, client_id: str | None) -> Caller:
-    """`sub`, of 1 to 255 characters without controls. The scopes that only services have are never a user's.
+    """`sub`, of 1 to 255 characters without control characters. Scopes reserved for services are removed.
 
     A token without `sub`, or whose `sub` is its own client, was issued by the client credentials grant (RFC 9068 2.2
-    and 5) and has no user: what a token lacks makes nobody a service, and a client that may choose its own id could
-    take a user's.
+    and 5) and has no user. A missing claim never makes its holder a service, and a client that can choose its own id
+    could pick a user's.
     """
     sub = _name(claims, "sub")
     if sub is None or sub == client_id:
@@ -75,7 +75,7 @@ def _user(claims: Claims, client_id: str | None) -> Caller:
 
 
 def _client(claims: Claims) -> str | None:
-    """The client that holds the token: `client_id`, else `azp`. InvalidToken when they name different ones."""
+    """The client that holds the token: `client_id`, else `azp`. Raises InvalidToken when the two differ."""
     client_id, azp = _name(claims, "client_id"), _name(claims, "azp")
     if client_id is not None and azp is not None and client_id != azp:
         raise InvalidToken("client_id and azp differ")

@@ -36,7 +36,7 @@ def read_compact(token: str) -> Compact | None:
 def read_claims(segment: str) -> dict[str, Any] | None:
     """The JSON object in the payload, None when there is none.
 
-    Claims that nobody uses may hold anything. One that is there twice is `Malformed` to whoever uses it (RFC 7519 4).
+    Unused claims may hold anything. A duplicate claim is `Malformed` to the code that uses it (RFC 7519 4).
     """
     return _read_object(segment, strict_json.read_answer)
 

@@ -11,7 +11,8 @@ _TOKEN = re.compile(r"(?P<kind>dev|dev-service):(?P<name>[A-Za-z0-9._@-]{1,64})"
 
 
 class DevVerifier:
-    """`dev:alice` is user alice with the platform's scopes, in the app "dev"; `dev-service:NAME` a service with all."""
+    """`dev:alice` is user alice with the platform's scopes, in the app "dev"; `dev-service:NAME` is a service with
+    every scope."""
 
     async def verify(self, token: str) -> Caller:
         found = _TOKEN.fullmatch(token)

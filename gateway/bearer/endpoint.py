@@ -1,4 +1,4 @@
-"""How the authorization server is asked: one deadline, a cap on the answer, JSON, no redirects."""
+"""Calls to the authorization server: one deadline, a cap on the answer, JSON, no redirects."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Endpoint:
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, request: httpx.Request) -> dict[str, object]:
-        """The object that answers `request` with 200. NoAnswerError for whatever else happens.
+        """Return the JSON object of a 200 answer to `request`. Raises NoAnswerError for any other outcome.
 
-        A member that can't be read in one way only is `Malformed`, which is for whoever uses it to refuse.
+        A member without exactly one reading is `Malformed`; the code that uses it has to refuse it.
         """
         try:
             async with asyncio.timeout(self._seconds):

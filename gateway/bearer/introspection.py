@@ -30,10 +30,10 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 class IntrospectionVerifier:
     """Asks the introspection endpoint at `url` as the client `client_id`.
 
-    Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status
-    but 200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never remembered. `clock`
-    gives seconds since the epoch, `monotonic` those of the cache. `client` is closed with the verifier. With
-    `audience`, a token that is for others only is refused. `services` are refused: theirs are signed.
+    Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status but
+    200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never cached. `clock` gives
+    seconds since the epoch, `monotonic` those of the cache. The verifier closes `client`. With `audience`, a token that
+    is only for others is refused. Tokens of `services` are refused, since services use signed ones.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class IntrospectionVerifier:
 
     def _judge(self, answer: Claims) -> Verdict:
         if answer["active"] is not True:
-            # Whatever else such an answer says is not verified (RFC 7662 2.2).
+            # No other member of an inactive answer is verified (RFC 7662 2.2).
             return Verdict(InvalidToken("inactive"), REFUSED_FOR)
         now = self._clock()
         try:

@@ -30,9 +30,9 @@ _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 class JWTVerifier:
     """Accepts the access tokens that `issuer` signed for `audience` with a key of its JWK Set at `jwks_url`.
 
-    A good token is remembered for at most LONGEST seconds, which saves its signature check. `clock` gives seconds
-    since the epoch, `monotonic` those of the caches; `timeout` is for one fetch of the keys. `client` is closed
-    with the verifier. `services` are the clients whose tokens are theirs and no user's.
+    A good token is cached for at most LONGEST seconds, which saves its signature check. `clock` gives seconds since the
+    epoch, `monotonic` those of the caches; `timeout` is for one fetch of the keys. The verifier closes `client`. A
+    token whose client is in `services` is a service's and not a user's.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class JWTVerifier:
     def _judge(self, claims: Claims) -> Verdict:
         """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
         if claims.get("iss") != self._issuer:
-            # Of another issuer's users we know nothing.
+            # The claims of another issuer say nothing about our users.
             raise InvalidToken(_other_issuer(claims.get("iss"), self._issuer))
         now = self._clock()
         try:
@@ -103,9 +103,9 @@ class JWTVerifier:
 
 
 def _other_issuer(iss: object, issuer: str) -> str:
-    """The reason for the log: a slash too many or too few in TENDON_ISSUER is easily overlooked."""
+    """The reason for the log: a missing or extra trailing slash in TENDON_ISSUER is easily overlooked."""
     if isinstance(iss, str) and iss.rstrip("/") == issuer.rstrip("/"):
-        return "issuer: TENDON_ISSUER and iss differ in the slash at the end"
+        return "issuer: TENDON_ISSUER and iss differ in the trailing slash"
     return "issuer"
 
 

@@ -1,4 +1,4 @@
-"""From settings to a verifier."""
+"""Makes a verifier from settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Secret(Protocol):
 
 
 class BearerSettings(Protocol):
-    """The settings TENDON_AUTH, TENDON_INTROSPECTION_URL … as attributes, checked already; empty counts as missing."""
+    """The settings TENDON_AUTH, TENDON_INTROSPECTION_URL … as attributes, already validated; empty counts as
+    missing."""
 
     @property
     def auth(self) -> str | None: ...
@@ -39,9 +40,9 @@ class BearerSettings(Protocol):
 
 
 def open_verifier(settings: BearerSettings) -> Verifier:
-    """The verifier that `settings.auth` names. It asks nobody yet; close it when the gateway stops.
+    """The verifier that `settings.auth` names. Opening it makes no request; close it when the gateway stops.
 
-    Raises ValueError, naming the TENDON_ setting, when one is missing or names no such way.
+    Raises ValueError naming the TENDON_ setting when one is missing or `auth` has an unknown value.
     """
     match settings.auth:
         case "dev":

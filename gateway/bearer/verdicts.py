@@ -17,7 +17,7 @@ LONGEST = 30.0  # seconds that a good token is believed without asking again
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The token's caller, or why there is none; `seconds` is how long that may be believed."""
+    """The token's caller, or why it was refused; `seconds` is how long the verdict may be cached."""
 
     found: Caller | InvalidToken
     seconds: float
@@ -25,7 +25,7 @@ class Verdict:
     def caller(self) -> Caller:
         """The caller. Raises InvalidToken when there is none."""
         if isinstance(self.found, InvalidToken):
-            # A new one each time: one exception raised to many callers would gather the tracebacks of all of them.
+            # A new exception each time: one raised to many callers would collect all their tracebacks.
             raise InvalidToken(self.found.reason, subject=self.found.subject, client_id=self.found.client_id)
         return self.found
 

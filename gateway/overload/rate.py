@@ -41,10 +41,10 @@ class Rate:
         self._full_again: OrderedDict[str, float] = OrderedDict()
 
     def spend(self, caller: Caller | None, operations: int = 1) -> None:
-        """Count operations of a caller. Raises RateLimited, which costs the caller nothing further.
+        """Count operations of a caller. Raises RateLimited, which is not counted itself.
 
-        All who come without a bearer token are one caller: they have nothing that tells them apart, since any number of
-        addresses may be one attacker's, or one address everybody's proxy.
+        All requests without a bearer token share one caller: nothing tells them apart, since one attacker may have many
+        addresses, and one address may be everybody's proxy.
         """
         seconds = self.wait(_name(caller), operations)
         if seconds:

@@ -1,5 +1,4 @@
-"""Refusals that are sent before the app has a say, in the form of the interface that the caller came by. Where there
-is no time for anything they are made once."""
+"""Refusals sent before the app runs, in the format of the API that was called. Those sent under load are built once."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ def late_refusal(scope: Scope) -> bytes:
 
 
 def unreadable_refusal(status: int, message: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """400, 408 or 431 as bytes, for what is no request. `target` and `headers` are what could be read of it."""
+    """400, 408 or 431 as bytes, for data that is not a request. `target` and `headers` are what was parsed of it."""
     path = target.partition(b"?")[0].decode("latin-1")
     return _written(refusal_of(_UNREADABLE[status](message), {"path": path, "headers": headers}))
 

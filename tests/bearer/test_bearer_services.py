@@ -148,7 +148,7 @@ async def test_nobody_is_known_where_nothing_is_verified(
 @pytest.mark.parametrize("iss", [f"{ISSUER}/", f"{ISSUER}//"])
 async def test_an_issuer_that_differs_in_its_last_slash(jwt: JWTVerifier, iss: str) -> None:
     reason, _, _ = await _refusal(jwt, SIGNER.token(claims={"iss": iss}))
-    assert reason == "issuer: TENDON_ISSUER and iss differ in the slash at the end"
+    assert reason == "issuer: TENDON_ISSUER and iss differ in the trailing slash"
 
 
 async def test_a_refusal_shows_nobody(jwt: JWTVerifier) -> None:

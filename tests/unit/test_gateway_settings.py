@@ -106,8 +106,8 @@ WAYS = "must be dev, introspection, jwt or introspection+jwt"
 URL = "must be an http or https URL without a user name or fragment, such as https://login.example/path"
 SPACE = "begins or ends with white space: remove it"
 BREAK = "begins or ends with a line break: remove it"
-CONTROL = "holds a line break or another control character: remove it"
-QUOTED = "is in quotation marks, which count as part of it here: remove them"
+CONTROL = "contains a line break or another control character: remove it"
+QUOTED = "is in quotation marks, which are part of the value here: remove them"
 SCOPES = "read:wearables, write:wearables, issue:sessions, read:audit, read:tokens, write:erasure"
 ENTRY = "write client_id=scope,scope and separate clients with spaces"
 FOLDER = "is not a folder: name the one that holds your catalogue files, or remove the setting"
@@ -121,7 +121,7 @@ REFUSED = [
     ("AUTH", '"dev"', QUOTED),
     ("DATABASE_URL", "CANARY", "must be sqlite://PATH or postgres://user@host/database"),
     ("DATABASE_URL", "sqlite://", "must be sqlite://PATH, with the path of a file"),
-    ("DATABASE_URL", "sqlite://~/CANARY.db", "has a `~`, which nothing expands here: write the whole path"),
+    ("DATABASE_URL", "sqlite://~/CANARY.db", "has a `~`, which is not expanded: write the full path"),
     (
         "DATABASE_URL",
         "sqlite://CANARY.db?mode=ro",
@@ -152,7 +152,7 @@ REFUSED = [
     ),
     ("REDIRECT_URIS", "'https://app.example/cb https://app.example/b'", QUOTED),
     ("CATALOGUE", "/CANARY/nowhere", FOLDER),
-    ("CATALOGUE", "~/CANARY", "has a `~`, which nothing expands here: write the whole path"),
+    ("CATALOGUE", "~/CANARY", "has a `~`, which is not expanded: write the full path"),
     (
         "VAULT_KEYS",
         "CANARY",
@@ -177,9 +177,9 @@ REFUSED = [
     (
         "ISSUER",
         "https://CANARY.example https://b.example",
-        "holds white space: write one value, as `iss` of tokens has it",
+        "contains white space: write one value, as in the `iss` claim of tokens",
     ),
-    ("AUDIENCE", "CANARY b", "holds white space: write one value, as `aud` of tokens has it"),
+    ("AUDIENCE", "CANARY b", "contains white space: write one value, as in the `aud` claim of tokens"),
     ("SERVICES", "CANARY", f"entry 1 has no `=`: {ENTRY}"),
     ("SERVICES", "a=read:wearables, read:tokens", "entry 1 has an empty scope: remove the extra comma"),
     (
@@ -311,7 +311,7 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "acme.toml: docs: is missing",
         "acme.toml: authorize: is missing",
         "acme.toml: token: is missing",
-        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura",
+        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out",
         f"STRAVA_CLIENT_SECRET: {BREAK}",
     ]
 
@@ -327,11 +327,11 @@ def test_no_sandbox_outside_dev(read: Read, value: str) -> None:
     [
         (
             {"OURA_CLIENT_ID": "x"},
-            ["OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura"],
+            ["OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out"],
         ),
         (
             {"OURA_CLIENT_SECRET": "CANARY", "OURA_CLIENT_ID": ""},
-            ["OURA_CLIENT_ID: must be set, because OURA_CLIENT_SECRET is: set both, or neither to do without Oura"],
+            ["OURA_CLIENT_ID: must be set, because OURA_CLIENT_SECRET is: set both, or neither to leave Oura out"],
         ),
         ({"OURA_CLIENT_ID": "x\n", "OURA_CLIENT_SECRET": "CANARY"}, [f"OURA_CLIENT_ID: {BREAK}"]),
         ({"OURA_CLIENT_ID": "'x'", "OURA_CLIENT_SECRET": "CANARY"}, [f"OURA_CLIENT_ID: {QUOTED}"]),
@@ -347,7 +347,7 @@ def test_no_sandbox_outside_dev(read: Read, value: str) -> None:
             {"PUBLIC_CLIENT_SECRET": "CANARY"},
             [
                 "PUBLIC_CLIENT_ID: must be set, because PUBLIC_CLIENT_SECRET is: "
-                "set both, or neither to do without Public"
+                "set both, or neither to leave Public out"
             ],
         ),
         ({"SANDBOX_CLIENT_ID": "x"}, []),
@@ -416,7 +416,7 @@ def test_mistakes_in_the_file_are_reported_with_all_others(
     assert read.lines(DEV) == [
         ".env: line 2 can't be read: write NAME=value",
         "TENDON_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR",
-        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura",
+        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out",
     ]
 
 
@@ -520,7 +520,7 @@ def test_the_keys_of_dev_are_made_once(read: Read, tmp_path: Path) -> None:
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
     assert open_vault(settings).open(sealed, table="t", row=(), column="c") == "secret"
     keys.write_text("CANARY")
-    remedy = "put its former content back, or remove the file and the database beside it to begin anew"
+    remedy = "put its former content back, or remove the file and the database beside it to start over"
     with pytest.raises(
         SettingsError, match=rf"^\.tendon/vault\.keys: a vault key is `id:base64`.*: {remedy}$"
     ) as raised:
