@@ -16,7 +16,7 @@ from resolvers import renewal
 from resolvers.context import Context
 from resolvers.exchanging import Received
 
-# Seconds that the user is kept waiting for it, and that this may go on after the lease.
+# Seconds that the user waits for it at most, and that it may take after the lease.
 _PATIENCE: Final = 3.0
 _BEYOND: Final = 0.5
 

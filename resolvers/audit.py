@@ -29,7 +29,7 @@ READ: Final = "read"
 
 OK: Final = "ok"
 REPLAYED: Final = "replayed"
-"""A callback that was sent again and got the connection again."""
+"""The outcome of a callback that was sent again and got the same connection."""
 DENIALS: Final = frozenset(
     problem.code
     for problem in (
@@ -44,7 +44,8 @@ DENIALS: Final = frozenset(
         ValidationError,
     )
 )
-"""The problems that are recorded for a known caller. What may be sent again later, or is our own fault, is none."""
+"""The problems that are recorded for an authenticated caller. Those that pass, or are our own fault, are not
+recorded."""
 
 _EVENT: Final = """
     INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
@@ -58,7 +59,7 @@ def _following(**columns: str) -> str:
 
 
 def recorded_for(connection: str) -> str:
-    """RECORDED with the connection that this column of `done` names."""
+    """RECORDED with the connection id in this column of `done`."""
     return _following(connection=connection)
 
 
@@ -67,17 +68,17 @@ def _account_event(action: str) -> str:
 
 
 RECORDED: Final = _following()
-"""With the values of `event`, as all that follows."""
+"""Takes the values of `event`, as all of these do."""
 RECORDED_OF_ROW: Final = _following(provider="done.provider")
-"""The provider is that of the row that the deed's statement returns."""
+"""The provider comes from the row that the main statement returns."""
 ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.account_changed"
 ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared"
-# Where the actor is a service there is nobody to name.
+# A service has no pseudonym, so there is nothing to store.
 NAMED: Final = """
     INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL
     ON CONFLICT (pseudonym) DO NOTHING"""
-"""What the caller's pseudonym stands for. Only callers are named: whom a call is about may be anybody's guess. A flow
-names its user when it begins."""
+"""Maps the caller's pseudonym to the user id. Only callers are stored: the user a call is about may be a guess. A flow
+stores its user when it begins."""
 
 _RECORD: Final = Statement(
     """
@@ -98,7 +99,7 @@ async def record(
     provider: str | None = None,
     connection_id: str | None = None,
 ) -> None:
-    """One row, of what has no other statement and went well."""
+    """Write one row for a successful action that has no statement of its own."""
     told = await event(context, action, subject=subject, provider=provider, outcome=OK)
     await _write({**told, "connection_id": connection_id, "count": 1})
 
@@ -112,22 +113,22 @@ async def denied(
     provider: str | None = None,
     connection_id: str | None = None,
 ) -> None:
-    """Record what the caller is about to be denied, when it is one of DENIALS and somebody is known to call.
+    """Record that the caller is denied something, if the problem is one of DENIALS and the caller is known.
 
-    `provider` may be any text. Without a `subject` it is about the caller. Raises DatabaseDown.
+    `provider` may be any text. Without `subject`, the row is about the caller. Raises DatabaseDown.
     """
     caller = context.caller
     if caller is None or problem.code not in DENIALS:
         return
     if provider is not None and provider not in context.resources.catalogue:
-        # It is the caller's text until the catalogue knows it.
+        # Unknown slugs are the caller's own text.
         provider = "?"
     told = await event(context, action, subject=subject or caller.user, provider=provider, outcome=problem.code)
     await context.resources.repeats.record({**told, "connection_id": connection_id}, _write)
 
 
 async def replayed(context: Context, connection: StoredConnection) -> None:
-    """Record that a callback got the connection that it or another like it made before."""
+    """Record that a repeated callback got the connection of an earlier one."""
     user, provider = connection.user_id, connection.provider
     told = await event(context, COMPLETE, subject=user, provider=provider, outcome=REPLAYED)
     await context.resources.repeats.record({**told, "connection_id": connection.id}, _write)

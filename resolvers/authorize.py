@@ -41,10 +41,10 @@ class Authorization:
 
 
 async def authorize_connection(context: Context, provider: str, redirect_uri: str) -> Authorization:
-    """Remember an authorization request for the calling user, for LIFE.
+    """Store an authorization request for the calling user, valid for LIFE.
 
-    Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound,
-    ServiceUnavailable and what `user_with_scope` raises.
+    Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound, ServiceUnavailable
+    and what `user_with_scope` raises.
     """
     try:
         user = user_with_scope(context.caller, WRITE)

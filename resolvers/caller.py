@@ -8,7 +8,7 @@ from resolvers.errors import Forbidden, InsufficientScope, Unauthenticated
 
 READ = "read:wearables"
 WRITE = "write:wearables"
-# For services only: a user's token never carries them.
+# For services only: a user's token never has it.
 READ_TOKENS = "read:tokens"
 READ_AUDIT = "read:audit"
 WRITE_ERASURE = "write:erasure"
@@ -28,7 +28,7 @@ class Caller:
 
     @property
     def is_service(self) -> bool:
-        """Whether this is a client that TENDON_SERVICES names: no other caller is without a user."""
+        """Whether this is a client that TENDON_SERVICES names: every other caller has a user."""
         return self.user is None
 
 
@@ -42,7 +42,7 @@ def with_scope(caller: Caller | None, scope: str) -> Caller:
 
 
 def user_with_scope(caller: Caller | None, scope: str) -> str:
-    """The user who calls, when the token has `scope` and a user: a service can't complete a user's flow."""
+    """The calling user, if the token has `scope` and a user: a service can't complete a user's flow."""
     user = with_scope(caller, scope).user
     if user is None:
         raise Forbidden("A service token can't do this. Use the user's own token.")
@@ -50,5 +50,5 @@ def user_with_scope(caller: Caller | None, scope: str) -> str:
 
 
 def may_act_for(caller: Caller, user: str) -> bool:
-    """Whether the caller may see what belongs to `user`: the user, or a service."""
+    """Whether the caller may see what belongs to `user`: that user, or a service."""
     return caller.is_service or caller.user == user

@@ -1,15 +1,14 @@
-"""The way of a callback, from top to bottom: check, claim, exchange, store.
+"""The path of a callback, from top to bottom: check, claim, exchange, store.
 
-1. Check what came, before anything is spent, and wait for a place at the provider.
-2. Claim the authorization request with one conditional UPDATE (`claims.py`). Who doesn't win it gets the result of
-   the one who did (`outcomes.py`).
+1. Check the callback, before anything is spent, and wait for a slot at the provider.
+2. Claim the authorization request with one conditional UPDATE (`claims.py`). A callback that loses gets the result of
+   the one that won (`outcomes.py`).
 3. Exchange the code. No transaction is open meanwhile.
-4. Seal the tokens and write connection, request and audit row all or nothing (`renewal.py`), again and again while
-   the database is away (`storing.py`). What can be known only by asking again, the provider's own id of the user,
-   comes after.
+4. Seal the tokens and write connection, request and audit row atomically (`renewal.py`), retrying while the database
+   is down (`storing.py`). The provider's own id of the user, if it takes another request, is fetched afterwards.
 
-From the claim on it runs to its end, also when the caller hangs up, or has waited for longer than the lease: the same
-callback then gets what came of it.
+Once claimed, it runs to its end, even if the caller disconnects or has waited for longer than the lease: sending the
+same callback again returns the result.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ __all__ = ["Callback", "complete_connection"]
 
 log = structlog.get_logger("tendon")
 
-# Seconds that a caller waits at most, on top of the lease: for a place before the claim, and after a lease that another
-# attempt left behind for the request to be ended.
+# Seconds that a caller waits at most, in addition to the lease: for a slot before the claim, and, after a lease that
+# another attempt abandoned, for the request to be ended.
 _BEYOND: Final = 2.0
 
 

@@ -1,5 +1,5 @@
-"""Looking at connections. Whoever may not see one is told that there is none, and what is shown to anybody but its user
-is in the audit trail first."""
+"""Reads connections. A caller without access gets ConnectionNotFound, and a read by anyone but the connection's user is
+recorded in the audit trail before it is answered."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def find_connection(context: Context, connection_id: str) -> StoredConnect
 
 
 async def _reader(context: Context, user_id: str | None = None) -> Caller:
-    """The caller, who wants to read what belongs to `user_id`."""
+    """The caller, checked for reading what belongs to `user_id`."""
     try:
         return with_scope(context.caller, READ)
     except Problem as problem:
@@ -57,7 +57,7 @@ async def _reader(context: Context, user_id: str | None = None) -> Caller:
 
 
 def _about(connection: StoredConnection | None) -> _About:
-    """The words of an audit row."""
+    """The values of an audit row."""
     if connection is None:
         return {"subject": None, "provider": None, "connection_id": None}
     return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}

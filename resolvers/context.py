@@ -57,8 +57,8 @@ class Resources:
         object.__setattr__(self, "vault_keys", VaultKeys(self.vault))
 
     def registration(self, slug: str) -> Registration:
-        """Our client at the provider. Raises ProviderNotFound; its message tells an unknown slug from an entry of the
-        catalogue without credentials, which `providers` lists to anybody as not available."""
+        """Our client at the provider. Raises ProviderNotFound. Its message distinguishes an unknown slug from a
+        catalogue entry without credentials, which `providers` publicly lists as unavailable."""
         found = self.registrations.get(slug)
         if found is not None:
             return found

@@ -2,22 +2,22 @@
 
 Problem
   ValidationError      VALIDATION_ERROR          malformed input; the message names the field
-  InvalidState         INVALID_STATE             the state can't be spent by this call
+  InvalidState         INVALID_STATE             this call can't use the state
   InvalidGrant         INVALID_GRANT             the provider refused the code
-  AccessDenied         ACCESS_DENIED             the user said no at the provider
+  AccessDenied         ACCESS_DENIED             the user denied access at the provider
   ProviderNotFound     PROVIDER_NOT_FOUND        not in the catalogue, or without credentials here
   ConnectionNotFound   CONNECTION_NOT_FOUND      no such connection, or not visible to this caller
   Unauthenticated      UNAUTHENTICATED           no token
   InvalidToken         INVALID_TOKEN             a token that is not, or no longer, valid
   InsufficientScope    INSUFFICIENT_SCOPE        the token lacks a scope
-  Forbidden            FORBIDDEN                 somebody else's connections, or a user's flow without a user
+  Forbidden            FORBIDDEN                 another user's connections, or a user's flow without a user
   RateLimited          RATE_LIMITED              too many requests
-  ProviderUnavailable  PROVIDER_UNAVAILABLE      time-out, network failure, 5xx or unreadable answer out there
+  ProviderUnavailable  PROVIDER_UNAVAILABLE      time-out, network failure, 5xx or unreadable answer of the provider
   ProviderMisconfigured PROVIDER_MISCONFIGURED   the provider rejects our registration
   ServiceUnavailable   SERVICE_UNAVAILABLE       draining, overloaded, database unreachable
   InternalError        INTERNAL_ERROR            everything else
 
-A message is written for the caller and never quotes input. What happened behind it goes to the log only.
+A message is written for the caller and never quotes input. The cause behind it is only logged.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from typing import ClassVar
 class Problem(Exception):
     """An error of the contract: a stable `code` and a public `message`.
 
-    `retry_after` is in seconds, where trying again is worth it; the message says whether with the same request or from
-    the start. `extensions` is what GraphQL shows beside the
-    message; graphql-core copies it from the exception.
+    `retry_after` is in seconds, None when a retry won't help; the message says whether to repeat the request or start
+    over. `extensions` is what GraphQL shows beside the message; graphql-core copies it from the exception.
     """
 
     code: ClassVar[str]
@@ -89,7 +88,7 @@ class InvalidToken(Problem):
     default = "The bearer token is not valid."
 
     def __init__(self, reason: str = "malformed", *, subject: str | None = None, client_id: str | None = None) -> None:
-        """`reason` is a fixed text for the log. The caller is told no more than that the token is not valid.
+        """`reason` is a fixed text for the log. The caller only learns that the token is not valid.
 
         `subject` (a user) and `client_id` are set where they are verified although the token is refused: its signature
         is good, or the authorization server vouches for it, but it has expired or is for another audience.

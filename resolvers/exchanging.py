@@ -105,16 +105,16 @@ async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -
         sealed = request.verifier or b""
         return context.resources.vault.open(sealed, table="authorization_request", row=row, column="verifier")
     except VaultError as fault:
-        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id says it all
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         if await _was_edited(context, fault):
             await _give_up(context, attempt, InvalidState())
-        # Another process may have the right key, and so may this one later.
+        # Another process may have the right key, and this one may get it later.
         await claims.release(context, attempt)
         raise ServiceUnavailable from None
 
 
 async def _was_edited(context: Context, fault: VaultError) -> bool:
-    """Whether the row was changed in the database, since the key is the right one."""
+    """Whether the row was changed in the database, given that the key is the right one."""
     if isinstance(fault, MissingKey):
         return False
     try:

@@ -21,7 +21,7 @@ _MOMENT: Final = 2.0
 
 
 class StillRunning(Exception):
-    """It goes on without whoever waited for it."""
+    """The work continues, but the caller waits no longer."""
 
 
 class Flights:
@@ -39,16 +39,17 @@ class Flights:
         self._waiting: Counter[str] = Counter()
 
     async def see_through(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
-        """Run `work` to its end, also when the one who awaits this is cancelled, or waits no longer than `seconds`.
+        """Run `work` to its end, even if the awaiting task is cancelled. Waits for at most `seconds`.
 
-        Raises StillRunning then."""
+        Raises StillRunning after that.
+        """
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._landed)
         waiting = asyncio.shield(task)
         if seconds is None:
             return await waiting
-        # Lighter than asyncio.timeout, and every callback comes by here.
+        # Cheaper than asyncio.timeout, and every callback takes this path.
         end = asyncio.get_running_loop().call_later(seconds, waiting.cancel)
         try:
             return await waiting
@@ -74,7 +75,7 @@ class Flights:
         task.add_done_callback(self._landed)
 
     def at_the_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` whenever this drains, after everything else, for a moment at most."""
+        """Run `work` at the end of each drain, after everything else, with a short time limit."""
         self._last.append(work)
 
     @contextmanager
@@ -112,7 +113,7 @@ class Flights:
             await asyncio.wait_for(landing.wait(), max(seconds, 1))
 
     async def drain(self) -> None:
-        """Wait until all that is under way has ended, and a moment for the rest. Then do what is to be done last."""
+        """Wait for all running work, and briefly for chores. Then run what `at_the_end` registered."""
         while self._tasks:
             # Unlike gather, this leaves them alone when it is cancelled itself.
             await asyncio.wait(self._tasks)
@@ -136,7 +137,7 @@ class Flights:
 
 
 def _is_cancelled() -> bool:
-    """Whether whoever runs this is told to end."""
+    """Whether the current task is being cancelled."""
     current = asyncio.current_task()
     return current is not None and current.cancelling() > 0
 

@@ -1,5 +1,5 @@
-"""What a callback gets that did not win the claim: the result of the one that did, for the same code only. Until there
-is one, no code is the wrong one: a claim that is released leaves the state as it was."""
+"""The result of a callback that did not win the claim: that of the winner, for the same code only. Until the winner has
+a result, no code is rejected: a released claim leaves the state as it was."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def unspent(retry_after: int = 5) -> ProviderUnavailable:
 
 
 async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
-    """Waits for the one who holds the claim, for as long as its lease at most. Either way the audit trail says so.
+    """Waits for the holder of the claim, at most until its lease ends, and records the outcome in the audit trail.
 
     Raises InvalidState, or the problem that ended the request.
     """
@@ -119,8 +119,8 @@ async def _why(attempt: Attempt, seen: _Seen | None) -> str:
 
 
 async def _settled(attempt: Attempt, seen: _Seen | None) -> StoredConnection:
-    """Raises what the request ended with, InvalidState for another code than it ended with, and ProviderUnavailable
-    with a time to wait when the attempt that held it could not reach the provider and released it."""
+    """Raises the problem that ended the request, InvalidState if the code differs from the one it ended with, and
+    ProviderUnavailable with a time to wait when the holder could not reach the provider and released the claim."""
     if seen is None or (seen.expired and seen.status == RequestStatus.PENDING):
         return await _refuse(attempt, seen)
     if seen.status == RequestStatus.PENDING:

@@ -1,5 +1,5 @@
-"""The names that users have in the audit trail: HMAC-SHA-256 of the user's id, so that a user can be forgotten and the
-trail left as it is."""
+"""The pseudonyms of users in the audit trail: HMAC-SHA-256 of the user's id, so that a user can be forgotten without
+changing the trail."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from models.vault import VaultError
 from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
 
-# Half of the digest, the least that RFC 2104 (5) wants: two rows carry two of them each, and an index one more.
+# Half of the digest, the minimum of RFC 2104 (5): each row stores two of them, and an index one more.
 _BYTES: Final = 16
 
 log = structlog.get_logger("tendon")
 
 
 class Pseudonyms:
-    """Keeps the key, which never changes, for as long as the process runs."""
+    """Caches the key, which never changes, for the life of the process."""
 
     def __init__(self) -> None:
         self._key: bytes | None = None
         self._reading: asyncio.Task[bytes] | None = None
 
     async def of(self, keys: VaultKeys, user: str | None) -> str | None:
-        """None for nobody. Raises DatabaseDown, and ServiceUnavailable when the vault can't open the key."""
+        """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
+        open the key."""
         if user is None:
             return None
         key = self._key or await self._read(keys)
         return hmac.digest(key, user.encode(errors="surrogatepass"), "sha256")[:_BYTES].hex()
 
     async def _read(self, keys: VaultKeys) -> bytes:
-        """Once for all that wait for it, also when one of them leaves."""
+        """Reads the key once for all tasks that wait for it, even if one of them is cancelled."""
         if self._reading is None:
             self._reading = asyncio.create_task(_opened(keys))
             self._reading.add_done_callback(self._was_read)
@@ -51,5 +52,5 @@ async def _opened(keys: VaultKeys) -> bytes:
     try:
         return await audit_key(keys)
     except VaultError as fault:
-        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id says it all
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         raise ServiceUnavailable from None

@@ -10,15 +10,15 @@ from wire import uri
 _ANY_LOOPBACK_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):\*(/.*|)")
 _PORT = r":(?:[1-9][0-9]{0,4})"
 
-# What follows a comma or semicolon that was meant to separate two entries: another URI, or nothing.
+# The text after a comma or semicolon that was meant to separate two entries: another URI, or nothing.
 _TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
 
 class RedirectAllowList:
-    """`entries` are absolute URIs. `http://127.0.0.1:*/path` stands for any port there (RFC 8252 7.3), and so it is
-    with `localhost` and `[::1]`.
+    """`entries` are absolute URIs. `http://127.0.0.1:*/path` accepts any port there (RFC 8252 7.3); the same goes for
+    `localhost` and `[::1]`.
 
-    Raises ValueError with the number of the entry that is neither, why, and what to write; it quotes nothing of it.
+    Raises ValueError with the number of the invalid entry, the reason, and what to write; it never quotes the entry.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -38,7 +38,7 @@ class RedirectAllowList:
         return any(pattern.fullmatch(redirect_uri) for pattern in self._loopback) and uri.is_absolute(redirect_uri)
 
     def _add(self, entry: str) -> str | None:
-        """What is wrong with the entry, if anything."""
+        """What is wrong with the entry, None when it is valid."""
         variable = _ANY_LOOPBACK_PORT.fullmatch(entry)
         written = entry.replace(":*", ":1", 1) if variable else entry
         problem = _problem(written)

@@ -34,7 +34,7 @@ def known(error: str) -> str:
 
 
 def of_exchange(fault: ProviderFault) -> Problem:
-    """The end of a token request. A refusal that says no more is one of the code."""
+    """The problem for a failed token request. A refusal without further details counts as a refusal of the code."""
     if not isinstance(fault, ErrorAnswer):
         return ProviderUnavailable()
     match fault.meaning:
@@ -49,10 +49,10 @@ def of_exchange(fault: ProviderFault) -> Problem:
 
 
 def _unavailable(retry_after: int | None) -> ProviderUnavailable:
-    """The code has been sent and is never sent again, so the wait is for another start, and the message says so."""
+    """The code has been sent and is never sent again, so the wait applies to a new flow, and the message says so."""
     if retry_after is None:
         return ProviderUnavailable()
     return ProviderUnavailable(
-        f"The provider takes no requests just now. Start the connection again in {retry_after} seconds.",
+        f"The provider is not accepting requests. Start the connection again in {retry_after} seconds.",
         retry_after=retry_after,
     )

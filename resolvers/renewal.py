@@ -23,11 +23,11 @@ from resolvers.states import REMEMBERED
 
 log = structlog.get_logger("tendon")
 
-# What is to be noticed of an account: that it is another than before, and that another user's connection has it, too.
+# What to report about an account: that it differs from the one before, and that another user's connection has it, too.
 _NOTICED: Final = """account <> former_account AS account_changed, EXISTS (SELECT 1 FROM connection AS c
     WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user) AS account_shared"""
-# Connecting again keeps `id` and `created_at` and renews the rest, where the row still is at the version that was read:
-# the tokens are sealed for the next one.
+# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read: the
+# tokens are sealed for the next one.
 _RENEW: Final = Statement(
     """
     INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
@@ -54,8 +54,8 @@ _RENEW: Final = Statement(
     shown=SHOWN,
     noticed=_NOTICED,
 )
-# Of a connection that somebody else has renewed since the claim: two flows of one user may overlap, and a write may
-# come late. Tokens older than those there don't replace them; what clocks can't tell apart is not older.
+# For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
+# come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
 _VERSION: Final = Statement(
     """
     SELECT version FROM connection
@@ -112,8 +112,7 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
 
 
 async def _version(held: dict[str, Any], received: Received) -> int | None:
-    """The version of a connection that may be renewed all the same; None when its tokens are newer or the lease is
-    lost."""
+    """The version of a connection that may still be renewed; None when its tokens are newer or the lease is lost."""
     granted_by = received.granted_at + timedelta(seconds=received.claim.error)
     row = await _VERSION.row(**held, granted_by=granted_by)
     return row[0] if row else None
@@ -140,7 +139,7 @@ async def name_account(context: Context, connection: StoredConnection, account: 
 
 
 def _warn(connection: StoredConnection, *, changed: bool | None, shared: bool) -> None:
-    """The audit trail has it by now. The account itself is nothing for a log."""
+    """Logs what the audit trail already has. The account itself is not logged."""
     if changed:
         log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
     if shared:
@@ -162,7 +161,8 @@ def granted_scopes(received: Received, redirect: str | None, separator: str) -> 
 
 
 def _tokens(vault: Vault, received: Received, version: int) -> dict[str, Any]:
-    """What the connection is made of, beside the request, when it is at this version, 0 for none."""
+    """The columns of a connection that don't come from the request, sealed for the version after this one (0 for a new
+    row)."""
     request, answer = received.claim.request, received.answer
     row = seal_row(request.user_id, request.provider, version + 1)
     return {

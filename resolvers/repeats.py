@@ -1,5 +1,5 @@
-"""Audit rows of what a caller may repeat without end: the first of a kind is written at once, the others are counted
-and become one row a minute."""
+"""Audit rows for events that a caller may repeat without limit: the first of a kind is written at once, the others are
+counted and written as one row a minute."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Values = Mapping[str, Any]
 Write = Callable[[Values], Awaitable[None]]
 
 KIND: Final = ("actor", "client", "subject", "action", "provider", "connection_id", "outcome")
-"""The values of an event that are the same in all events of one kind."""
+"""The values that are equal in all events of one kind."""
 
 # Seconds between two rows of one kind.
 _EVERY: Final = 60.0
-# Kinds to remember. One takes about a kilobyte.
+# Maximum number of kinds in memory. One takes about a kilobyte.
 _KINDS: Final = 2000
-# Kinds of one caller, who may choose whose connections to ask for. The others count as one.
+# Maximum number of kinds per caller, who chooses which connections to ask for. The rest count as one kind.
 _OF_ONE: Final = 32
-# So many rows are written side by side.
+# Maximum number of rows written concurrently.
 _AT_ONCE: Final = 32
 
 log = structlog.get_logger("tendon")
@@ -33,7 +33,8 @@ log = structlog.get_logger("tendon")
 
 @dataclass(slots=True)
 class _Kind:
-    """`first` writes the first row, `values` are those of the last event, `count` is how many no row stands for yet."""
+    """`first` writes the first row, `values` are those of the last event, `count` is the number of events not yet
+    written."""
 
     first: asyncio.Task[None]
     write: Write
@@ -43,7 +44,8 @@ class _Kind:
 
 
 class Repeats:
-    """Of one process. If it is killed, up to a minute's counts are lost, but never the first row of a kind."""
+    """The counts of one process. If it is killed, up to a minute's counts are lost, but never the first row of a
+    kind."""
 
     def __init__(self, *, every: float = _EVERY, kinds: int = _KINDS, of_one: int = _OF_ONE) -> None:
         self._every = every
@@ -55,7 +57,7 @@ class Repeats:
         self._timer: asyncio.TimerHandle | None = None
 
     async def record(self, values: Values, write: Write) -> None:
-        """Returns once a row of the kind is stored, this event's or that of one before. Raises what `write` raises."""
+        """Returns once a row of the kind is stored, for this event or an earlier one. Raises what `write` raises."""
         key = _key(values)
         if key not in self._kinds and self._callers[_caller(key)] >= self._of_one:
             values = {**values, "subject": None, "connection_id": None}
@@ -66,11 +68,11 @@ class Repeats:
         else:
             kind.values = values
             kind.count += 1
-        # Whoever hangs up takes the row from nobody else.
+        # A caller that disconnects must not cancel the write for the others.
         await asyncio.shield(kind.first)
 
     async def flush(self) -> None:
-        """Write what was counted so far."""
+        """Write the counts so far."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,7 +92,7 @@ class Repeats:
         return kind
 
     def _written(self, key: tuple[Any, ...], kind: _Kind, task: asyncio.Task[None]) -> None:
-        """What could not be written is to be tried again by whoever comes next."""
+        """Forget a kind whose first row could not be written, so that the next event tries again."""
         if (task.cancelled() or task.exception()) and self._kinds.get(key) is kind:
             self._forget(key)
 

@@ -1,4 +1,4 @@
-"""What has to hold before anything is sealed for the database."""
+"""The check before anything is sealed for the database."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = structlog.get_logger("tendon")
 
 
 async def check_seal(context: Context) -> None:
-    """Raises ServiceUnavailable when what is sealed here could not be opened elsewhere, and DatabaseDown. Nothing is
-    spent by then, and another process may be able to do it."""
+    """Raises ServiceUnavailable when other processes could not open what is sealed here, and DatabaseDown. Nothing has
+    been spent at this point, so another process may still complete the request."""
     try:
         await context.resources.vault_keys.check_active()
     except VaultError as fault:
-        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key ids say it all
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key ids are enough
         raise ServiceUnavailable from None

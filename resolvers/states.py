@@ -24,7 +24,7 @@ LIFE: Final = timedelta(minutes=10)
 REMEMBERED: Final = timedelta(days=7)
 # Each authorize adds one row and takes away up to this many of those past, so the table can't outgrow its use.
 _PURGED_AT_ONCE: Final = 20
-# Seconds that this may take.
+# Time limit for this, in seconds.
 _CLEARING: Final = 1.0
 
 # In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
@@ -55,9 +55,9 @@ def state_hash(state: str) -> str:
 
 
 async def clear_away(context: Context) -> None:
-    """Delete some of the requests that are past remembering, and end some whose holder died.
+    """Delete some requests whose retention has passed, and end some whose holder died.
 
-    Whoever asked has what they came for and waits no longer than a moment. The next one clears away more.
+    The caller's own request is done by then, so this takes at most a moment. The next call continues.
     """
     try:
         async with asyncio.timeout(_CLEARING):
@@ -72,7 +72,8 @@ async def clear_away(context: Context) -> None:
 
 
 async def abandon(context: Context, key: str, user: str) -> None:
-    """End a request of `user` whose holder died: the code may be spent. Of several who see it, one does it."""
+    """End a request of `user` whose holder died: the code may be spent. Of several processes that notice it, one does
+    it."""
     # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
     nobody = replace(context, caller=None)
     event = await audit.event(nobody, audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)

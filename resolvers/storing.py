@@ -34,10 +34,10 @@ _REVOKING: Final = 10.0
 
 
 async def store(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredConnection:
-    """The stored connection, with the granted scopes. Tries again for as long as the lease lets it.
+    """Store the connection, with the granted scopes. Retries until shortly before the lease ends.
 
-    When it can't be stored the tokens are revoked, as far as the provider lets us. Raises ServiceUnavailable then, with
-    a time to wait when it may have been stored all the same, and what `renew` raises.
+    If that fails, the tokens are revoked, as far as the provider supports it. Raises ServiceUnavailable then, with a
+    time to wait when the connection may have been stored after all, and what `renew` raises.
     """
     tries = _Tries(context, attempt, partial(renew, context, attempt, received, scopes))
     try:
@@ -87,7 +87,7 @@ class _Tries:
             return None
 
     def _given_up(self) -> Problem:
-        """The same callback finds what is in doubt. What was not stored is lost: it finds the end of the request."""
+        """Sending the callback again resolves a write in doubt. What was not stored is lost: the request has ended."""
         if self.in_doubt:
             return ServiceUnavailable("The connection may have been stored. Send the same callback again to find out.")
         return ServiceUnavailable("The connection could not be stored. Start it again.")

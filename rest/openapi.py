@@ -27,7 +27,7 @@ _REQUEST_ID: Final = {
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 _RETRY_AFTER: Final = {
-    "description": "Seconds after which trying again is worth it; the message says whether with the same request.",
+    "description": "Seconds to wait before trying again; the message says whether with the same request.",
     "schema": {"type": "integer", "minimum": 1},
 }
 

@@ -47,8 +47,8 @@ class UnsupportedMediaType(Problem):
 
 
 class PersistedQueryNotSupported(Problem):
-    """Asked for by its hash only (Apollo's automatic persisted queries). Clients know this answer by the message, which
-    is Apollo Server's, and send the whole document then."""
+    """The client sent only a hash (Apollo's automatic persisted queries). Clients recognize this answer by its message,
+    which is Apollo Server's, and then send the whole document."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
     default = "PersistedQueryNotSupported"
@@ -77,6 +77,6 @@ STATUS: Final = {
     "PROVIDER_MISCONFIGURED": 500,
     "INTERNAL_ERROR": 500,
     "SERVICE_UNAVAILABLE": 503,
-    # As Apollo Server has it. Some clients look for no message in an answer with another status.
+    # Apollo Server's status. Some clients ignore the message of an answer with any other status.
     "PERSISTED_QUERY_NOT_SUPPORTED": 200,
 }

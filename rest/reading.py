@@ -12,12 +12,12 @@ from rest.problems import PayloadTooLarge, UnsupportedMediaType
 from wire import strict_json
 
 BODY_LIMIT: Final = 64 * 1024
-# Commas, and opening brackets, of a JSON text: 64 KiB of empty objects would take 13 ms to read.
+# Limit for commas, and for opening brackets, of a JSON text: 64 KiB of empty objects would take 13 ms to read.
 _VALUES: Final = 2000
-# Parameters of a query.
+# Maximum number of query parameters.
 _QUERY_PARAMETERS: Final = 100
-# RFC 9110 8.3.1: `application/json` with any parameters. Of what a `+` has matched nothing is given back, so that no
-# header makes the matching slow.
+# RFC 9110 8.3.1: `application/json` with any parameters. The possessive `++` never backtracks, so that no header makes
+# matching slow.
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _PARAMETER: Final = rf'[ \t]*+;[ \t]*+(?:({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*+"))?+'
 _JSON: Final = re.compile(rf"[ \t]*+application/json((?:{_PARAMETER})*+)[ \t]*+", re.IGNORECASE)
@@ -26,7 +26,7 @@ _UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
 async def json_object(request: Request, most: int = BODY_LIMIT) -> dict[str, Any]:
-    """The body, a JSON object of at most `most` bytes, without the blanks around it. Raises UnsupportedMediaType,
+    """The body, a JSON object of at most `most` bytes. Surrounding white space is ignored. Raises UnsupportedMediaType,
     PayloadTooLarge and ValidationError."""
     if not _is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaType
@@ -43,7 +43,7 @@ def object_of(data: bytes, name: str) -> dict[str, Any]:
     if data.count(b",") > _VALUES:
         raise ValidationError(f"{name} has too many members and items.")
     if data.count(b"[") + data.count(b"{") > _VALUES:
-        # What nothing separates is in each other.
+        # Without commas between them, that many brackets can only be nested.
         raise ValidationError(f"{name} is nested too deeply.")
     try:
         value = strict_json.read(data)
@@ -66,7 +66,7 @@ def parameters(request: Request) -> dict[str, str]:
 
 
 def _is_json(content_type: str) -> bool:
-    """In UTF-8, as JSON always is (RFC 8259 8.1). Other parameters mean nothing."""
+    """JSON is always UTF-8 (RFC 8259 8.1). Other parameters have no meaning."""
     found = _JSON.fullmatch(content_type)
     if not found:
         return False
@@ -75,7 +75,7 @@ def _is_json(content_type: str) -> bool:
 
 
 def _is_plain(content_encoding: str) -> bool:
-    """Without a coding (RFC 9110 8.4)."""
+    """Whether the body has no content coding (RFC 9110 8.4)."""
     return all(coding.strip().lower() in ("", "identity") for coding in content_encoding.split(","))
 
 

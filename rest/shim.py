@@ -43,7 +43,7 @@ class RestEndpoint:
         try:
             context = await self._open_context(request)
             if self._wants_caller and context.caller is None:
-                # Before anything of the request is read. The schema would say the same.
+                # Before the request is read. The schema would raise the same error.
                 raise Unauthenticated
             variables = await row.variables(request, self._members)
             outcome = await self._executor.run(self._document, variables, context)

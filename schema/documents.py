@@ -1,7 +1,7 @@
-"""Documents made ready to run: parsed, held against limits and schema, and looked through, once for each text.
+"""Prepares documents for execution: parses them, checks limits and schema, and compiles them, once per text.
 
-What is found wrong with a text is not remembered: wrong texts are as many as somebody cares to send, and each would
-keep its errors and all that they point to.
+Invalid texts are not cached: a client can send any number of them, and each would keep its errors and everything that
+they reference.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ OPEN_RULES: Final = (*specified_rules, MaxIntrospectionDepthRule)
 CLOSED_RULES: Final = (*OPEN_RULES, NoSchemaIntrospectionCustomRule)
 
 CACHED: Final = 100
-"""Texts from callers that are remembered. More would let anybody fill the memory."""
+"""The number of cached texts from callers with a token. A larger cache would let anyone fill the memory."""
 
 CACHED_ANONYMOUS: Final = 20
-"""The same for callers without a bearer token, who have a place of their own: they can't push out what others use."""
+"""The same for callers without a bearer token, in a cache of their own, so that they can't evict what others use."""
 
 LONGEST: Final = 16 * 1024
 """Characters of one that is."""
 
-# The fields that ask for the schema, which `__typename` does not.
+# The fields that query the schema; `__typename` does not.
 _INTROSPECTION: Final = ("__schema", "__type")
 
 
@@ -66,8 +66,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that was read. `errors` are those of parsing or validation, `operations` stand under their names.
-    `closed` says that it came without a bearer token and each of its operations wants one. It was not validated then.
+    """A parsed text. `errors` come from parsing or validation, `operations` are keyed by name.
+
+    `closed` means that it came without a bearer token and every operation requires one; it was not validated.
     """
 
     ast: DocumentNode | None
@@ -83,14 +84,14 @@ class Document:
 
 
 class _Unusable(Exception):
-    """How a document that can't be run passes by the cache."""
+    """Keeps a document that can't be run out of the cache."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
 
 
 class Documents:
-    """Reads documents for a schema. `explore` lets introspection through, and suggestions."""
+    """Reads documents for a schema. `explore` allows introspection, and suggestions in errors."""
 
     def __init__(self, schema: GraphQLSchema, *, explore: bool) -> None:
         self._schema = schema
@@ -111,8 +112,8 @@ class Documents:
             return unusable.document
 
     def read(self, text: str, *, anonymous: bool = False) -> Document:
-        """Parse, validate and compile a text. What costs more comes later, and only after all that may refuse it."""
-        # Whether introspection is all of the document, only parsing can tell.
+        """Parse, validate and compile a text. Expensive steps run last, after every check that may refuse the text."""
+        # Only parsing can tell whether the document consists of introspection alone.
         introspects = self._explore and any(name in text for name in _INTROSPECTION)
         limits = ANONYMOUS if anonymous and not introspects else FULL
         try:
@@ -152,12 +153,12 @@ class Documents:
 
 
 def _excess(ast: DocumentNode, limits: Limits) -> str | None:
-    """What there is too much of. The tokens are counted again, because the document may have been parsed with more."""
+    """The error when the document exceeds a limit. Tokens are checked again, because parsing may have allowed more."""
     return limits.too_many_tokens if ast.token_count > limits.tokens else excess_of(ast, limits)
 
 
 def _introspects(roots: set[str]) -> bool:
-    """Whether the schema is all that is asked about."""
+    """Whether the operation queries the schema alone."""
     return any(name in roots for name in _INTROSPECTION) and all(name.startswith("__") for name in roots)
 
 
@@ -193,6 +194,6 @@ def _operations_of(ast: DocumentNode) -> list[OperationDefinitionNode]:
 
 
 def _private_fields(schema: GraphQLSchema) -> frozenset[str]:
-    """The root fields that want a bearer token."""
+    """The root fields that require a bearer token."""
     roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
     return frozenset(name for kind in roots if kind for name in kind.fields) - PUBLIC_FIELDS

@@ -92,7 +92,7 @@ class Executor:
         return self._documents.read(text)
 
     def wants_caller(self, document: Document) -> bool:
-        """Whether the document's operation is refused without a bearer token, whatever its variables are."""
+        """Whether the operation is refused without a bearer token, whatever its variables."""
         operation = document.operation(None)
         return operation is not None and not operation.public
 
@@ -127,7 +127,7 @@ class Executor:
         variables = variables or {}
         prepared = operation.plan and operation.plan.prepared(variables)
         if operation.plan is None or prepared is None:
-            # In front of graphql-core, which looks for what was meant by each of the members that it doesn't know.
+            # Checked before graphql-core, which searches for a suggestion for each unknown member.
             if sentences := list(complaints(self.graphql, operation.node, variables)):
                 failures = [Failure(ValidationError(text)) for text in sentences]
                 return await _recorded(self._told(Outcome(None, failures, executed=False)), operation, context)
@@ -182,14 +182,14 @@ def _refusal(
 
 
 async def _recorded(outcome: Outcome, operation: Operation, context: Context) -> Outcome:
-    """A mutation is denied where its variables don't fit, too. Resolvers record what they deny themselves."""
+    """Records in the audit trail that a mutation is denied for its variables. Resolvers record their own denials."""
     try:
         for action in actions(operation.node):
             if outcome.problem:
                 await audit.denied(context, action, outcome.problem)
     except Problem as problem:
         return _refused(problem)
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the caller is answered
+    except Exception as fault:  # noqa: BLE001 - the caller gets an answer in any case
         return _refused(unexpected(fault))
     return outcome
 

@@ -1,11 +1,10 @@
-"""What one document may ask for. Checked before any of GraphQL's validation rules looks at it, and before any resolver.
+"""Limits on one document, checked before any of GraphQL's validation rules and before any resolver.
 
-Some limits bound what an operation asks for, others what it costs to find out whether a document is valid: the rules
-compare fields and fragments in pairs, and quote what they reject. Those that can be counted while the text is read are
-checked by `parsing.py`.
+Some limits bound what an operation requests, others the cost of validating the document: the rules compare fields and
+fragments in pairs, and quote what they reject. `parsing.py` checks those that can be counted while parsing.
 
 The usual depth and alias limiters expand a fragment again at every spread, which a small document can make exponential.
-Here each fragment is weighed once and its weight is reused, so the whole costs one walk.
+Here each fragment is weighed once and its weight is reused, so that one walk is enough.
 """
 
 from __future__ import annotations
@@ -39,26 +38,26 @@ DIRECTIVES: Final = 50
 FIELDS: Final = 250
 # Operations and fragments.
 DEFINITIONS: Final = 30
-# Members of one input object. Each that is unknown is an error, which quotes the whole object.
+# Members of one input object. Each unknown member is an error, which quotes the whole object.
 MEMBERS: Final = 30
-# Fragments as they are used, by name or inline. Each is compared with each.
+# Fragment spreads, named or inline. Validation compares each with every other.
 SPREADS: Final = 30
-# Whatever becomes a node of the document: names, values, and the brackets that open. Each takes 10 us or more to read
-# and to validate.
+# Everything that becomes a node of the document: names, values, and opening brackets. Parsing and validating one takes
+# at least 10 us.
 PARTS: Final = 300
-# Characters of one name or number, which errors repeat.
+# Characters of one name or number, which errors quote.
 NAME: Final = 128
-# To say where an error is, graphql-core counts lines from the beginning.
+# graphql-core counts lines from the beginning to locate an error.
 LINES: Final = 1000
-# Characters in strings that have to be read one by one: those with escapes, and block strings.
+# Characters in strings that have to be scanned one by one: block strings and strings with escapes.
 ESCAPED: Final = 2048
 ONCE: Final = "completeConnection"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Those that depend on the caller. `size` is in bytes of UTF-8; None leaves it to the limit for bodies. `scope`
-    ends their messages."""
+    """The limits that depend on the caller. `size` is in bytes of UTF-8; with None the limit for bodies applies.
+    `scope` is the end of their messages."""
 
     tokens: int
     depth: int
@@ -72,7 +71,7 @@ class Limits:
 
 FULL: Final = Limits(TOKENS, DEPTH, None)
 ANONYMOUS: Final = Limits(100, 5, 6 * 1024, " without a bearer token")
-"""For callers without a bearer token."""
+"""The limits for callers without a bearer token."""
 
 
 class Weight(NamedTuple):
@@ -90,7 +89,7 @@ _NOTHING: Final = Weight()
 
 
 class Scale:
-    """Weighs the operations of one document. `members` is the size of the largest input object it has met."""
+    """Weighs the operations of one document. `members` is the size of the largest input object so far."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.members = 0
@@ -139,7 +138,7 @@ class Scale:
         return self._known[name]
 
     def measure(self, value: ValueNode) -> None:
-        """Look for input objects in a value."""
+        """Measure the input objects in a value."""
         if isinstance(value, ObjectValueNode):
             self.members = max(self.members, len(value.fields))
             for field in value.fields:
@@ -165,7 +164,7 @@ def excess_of(document: DocumentNode, limits: Limits = FULL) -> str | None:
 
 def _counts(node: DefinitionNode, scale: Scale, limits: Limits) -> list[tuple[int, int, str]]:
     if isinstance(node, FragmentDefinitionNode):
-        # One that no operation spreads is validated all the same. How deep it stands only an operation can say.
+        # A fragment is validated even if no operation spreads it. Its depth depends on the operation.
         return [_fields(scale.weigh(node.selection_set))]
     if not isinstance(node, OperationDefinitionNode):
         return []

@@ -45,7 +45,7 @@ def without_input(message: str, *, suggest: bool) -> str:
 
 
 def unexpected(cause: BaseException, path: list[Any] | None = None) -> Problem:
-    """The problem to show for an exception that is none of ours, logged on the way."""
+    """The problem to show for an unexpected exception, which is logged here."""
     if reason := outage(cause):
         log.error("database.down", error=reason)
         return ServiceUnavailable()

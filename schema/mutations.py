@@ -24,7 +24,7 @@ _ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection":
 
 
 def actions(operation: OperationDefinitionNode) -> Iterator[str]:
-    """What the audit trail calls the mutations of an operation."""
+    """The actions of the operation's mutations, as the audit trail names them."""
     for selection in operation.selection_set.selections:
         if isinstance(selection, FieldNode) and selection.name.value in _ACTIONS:
             yield _ACTIONS[selection.name.value]

@@ -1,8 +1,8 @@
-"""Parsing a document, with bounds on what it costs.
+"""Parses a document within limits on its cost.
 
-graphql-core's lexer looks at each character by itself, so 64 KiB of text cost 15 ms however little they say. The lexer
-here is the same one, but it passes over blanks, comments, names and plain strings in one step each, and it counts on
-the way: what would cost too much is refused before it is built or validated.
+graphql-core's lexer looks at every character by itself, so 64 KiB of text take 15 ms whatever they contain. This
+subclass skips blanks, comments, names and plain strings in one step each, and counts as it goes: a document that would
+cost too much is refused before it is built or validated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphql.language.parser import Parser
 from schema.limits import DIRECTIVES, ESCAPED, LINES, NAME, PARTS, SPREADS, Limits
 
 _BLANKS: Final = re.compile(r"[ \t\r\n,\ufeff]*+")
-# Surrogates are left to graphql-core, which refuses them.
+# graphql-core refuses surrogates.
 _COMMENT: Final = re.compile(r"#[^\r\n\ud800-\udfff]*+")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]*+")
 _NUMBER: Final = re.compile(r"[-+.0-9A-Za-z_]*+")
@@ -37,7 +37,7 @@ _OTHER_PARTS: Final = (
 
 
 def parse(text: str, limits: Limits) -> DocumentNode:
-    """Raises GraphQLError for a text that is no document, or is over a limit."""
+    """Raises GraphQLError for a text that is not a document, or exceeds a limit."""
     if limits.size is not None and len(text.encode()) > limits.size:
         raise GraphQLError(f"The document has more than {limits.size} bytes{limits.scope}.")
     source = Source(text)
@@ -45,13 +45,13 @@ def parse(text: str, limits: Limits) -> DocumentNode:
     try:
         return parser.parse_document()
     except RecursionError:
-        # Raised outside, or the error would keep all the frames of the recursion.
+        # Raise outside this block, or the error would keep all the frames of the recursion.
         pass
     raise GraphQLError("The document is nested too deeply.")
 
 
 class _Lexer(Lexer):
-    """See the top of this file. All numbers are those of the tokens so far."""
+    """See the top of this file. All counts are of the tokens read so far."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
         super().__init__(source)
@@ -82,7 +82,7 @@ class _Lexer(Lexer):
         return token
 
     def _after_blanks(self, start: int) -> int:
-        """Where the next token begins, which may be in another line."""
+        """The position of the next token, possibly on another line."""
         body = self.source.body
         end = _end(_BLANKS, body, start)
         blanks = body[start:end]
@@ -125,7 +125,7 @@ class _Lexer(Lexer):
 
 
 def _end(pattern: re.Pattern[str], body: str, start: int) -> int:
-    """Where the match ends. Every pattern that is used here matches, if only nothing."""
+    """The end of the match. Every pattern used here matches, if only the empty string."""
     found = pattern.match(body, start)
     return found.end() if found else start
 

@@ -1,7 +1,7 @@
 """Validation by graphql-core's own rules, at about half the cost of its `validate`.
 
 `validate` dispatches every node to every rule through visitors that could also edit the document, and visits each
-operation again for its variables. The rules need none of that: here each node goes to those rules only that have a
+operation again for its variables. The rules need none of that: here a node is passed only to the rules that have a
 method for its kind. The errors are the same, in the same order.
 """
 
@@ -34,21 +34,21 @@ from graphql.validation.validate import ValidationAbortedError, query_document_k
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
 ERRORS: Final = 5
-"""Errors after which validation stops. Whoever mends those finds the next ones."""
+"""Validation stops after this many errors. The client sees the others after correcting these."""
 
-# What graphql-core counts while it compares fields of the same name with each other; a pair of fields counts two. Its
-# own bound of 500,000 takes 70 ms.
+# graphql-core's budget for comparing fields of the same name; a pair of fields counts two. Its default of 500,000 takes
+# 70 ms.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 3_000
 
 _Hook = Callable[..., Any]
 _Hooks = tuple[_Hook | None, _Hook | None, list[tuple[int, _Hook]], list[tuple[int, _Hook]]]
-"""What to do with nodes of a kind: type information when it comes and goes, and the rules by their index."""
+"""The hooks for a kind of node: type information on entering and leaving, and the rules by index."""
 
 
 def validate(
     schema: GraphQLSchema, document: DocumentNode, rules: Sequence[type[ASTValidationRule]], *, suggest: bool
 ) -> list[GraphQLError]:
-    """The first errors of the document. `suggest` lets messages say what might have been meant, which takes time."""
+    """The first errors of the document. `suggest` adds suggestions to messages, which takes time."""
     document = _without_repeats(document)
     errors: list[GraphQLError] = []
 
@@ -62,15 +62,15 @@ def validate(
     try:
         _Walk(type_info, [rule(context) for rule in rules]).visit(document)
     except ValidationAbortedError as error:
-        # Without the frames that it came through, which would live as long as it does.
+        # Drop the frames that it came through, which would live as long as it does.
         error.__context__ = None
         errors.append(error.with_traceback(None))
     return errors
 
 
 def _without_repeats(document: DocumentNode) -> DocumentNode:
-    """The document without fields that stand again, as they are, among the same selections: they can't be less valid
-    than the first, but each is compared with each."""
+    """The document without repeated plain fields within a selection set. A repeat is as valid as the first one, but
+    validation compares every pair."""
     definitions = tuple(_once_each(node) for node in document.definitions)
     return _changed(document, "definitions", document.definitions, definitions)
 
@@ -95,22 +95,21 @@ def _once_each(node: Any) -> Any:
 
 
 def _changed(node: Any, key: str, before: Sequence[Any], after: Sequence[Any]) -> Any:
-    """The node, or a copy of it where something in it was changed."""
+    """The node itself, or a copy if something in it changed."""
     same = len(before) == len(after) and all(map(is_, before, after))
     return node if same else replace(node, **{key: after})
 
 
 @lru_cache(maxsize=256)
 def _methods(visitors: tuple[type[Visitor], ...], phase: str, kind: str) -> list[tuple[int, str]]:
-    """Which of the visitors have something to do when a node of that kind is entered or left: their indices, and the
-    names of their methods."""
+    """The visitors with a method for entering or leaving nodes of this kind: their indices, and the method names."""
     named = [(index, name) for index in range(len(visitors)) for name in (f"{phase}_{kind}", phase)]
     found = {index: name for index, name in reversed(named) if hasattr(visitors[index], name)}
     return sorted(found.items())
 
 
 class _Walk:
-    """One walk over a document with all rules. What rules may do beside reporting is to skip what is in a node."""
+    """One walk over a document with all rules. The only other thing a rule may do is skip the content of a node."""
 
     def __init__(self, type_info: TypeInfo, visitors: Sequence[Visitor]) -> None:
         self._type_info = type_info
@@ -136,7 +135,7 @@ class _Walk:
             go()
 
     def _enter(self, enters: list[tuple[int, _Hook]], node: Node, key: Any, parent: Any) -> list[int]:
-        """Returns which rules skip what is in the node."""
+        """Returns the rules that skip the content of the node."""
         skipped: list[int] = []
         for index, enter in enters:
             if self._skipping[index] is None and enter(node, key, parent, self._path, self._ancestors) is SKIP:
@@ -182,7 +181,7 @@ class _Walk:
 
 
 class _Context(ValidationContext):
-    """graphql-core's, which keeps what it found under nodes, and hashes all that is in them for every look-up."""
+    """A context without graphql-core's caches by node, which hash the whole subtree at every look-up."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -195,7 +194,7 @@ class _Context(ValidationContext):
         if found is None:
             fragment = node if isinstance(node, FragmentDefinitionNode) else None
             visitor = VariableUsageVisitor(self._type_info, fragment)
-            # A definition that writes no `$` has no variables.
+            # A definition without `$` in its text has no variables.
             if node.loc is None or "$" in node.loc.source.body[node.loc.start : node.loc.end]:
                 _Walk(self._type_info, [visitor]).visit(node)
             found = self._usages[id(node)] = visitor.usages
