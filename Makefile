@@ -1,11 +1,11 @@
-# Two commands on a fresh machine: `make run` and `make test`. The rest is for those who change Tendon.
-# Nothing but Python 3.11 and make is needed; every target makes .venv when it has to, from what is pinned:
-# requirements.lock serves, requirements-build.lock builds and installs Tendon, requirements-dev.lock is these two and what
-# tests and checks. `make run PYTHON=python3.12` chooses the Python of .venv.
+# Two commands on a fresh machine: `make run` and `make test`. The others are for developers of Tendon.
+# They need only Python 3.11 and make; every target creates .venv if necessary, from the pinned packages:
+# requirements.lock is for running Tendon, requirements-build.lock for building and installing it, requirements-dev.lock
+# adds tests and checks to both. `make run PYTHON=python3.12` chooses the Python of .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Marks of what .venv is good for: to run, and to test and all else.
+# Marks in .venv of what is installed: enough to run, or enough to test and for everything else.
 RUN := .venv/.run
 READY := .venv/.ready
 PORT ?= 8000
@@ -59,8 +59,8 @@ layers: $(READY)
 sdl: $(READY)
 	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
 
-# Pin what pyproject.toml needs, with hashes and no index address. What is pinned keeps its version, and is the same in all
-# three files; `make lock UPGRADE=1` pins the newest of everything.
+# Pin the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which is
+# the same in all three files; `make lock UPGRADE=1` pins the newest versions.
 LOCK = $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q \
 	$(if $(UPGRADE),--upgrade)
 lock: $(READY)
@@ -84,7 +84,7 @@ $(RUN): requirements.lock requirements-build.lock pyproject.toml
 $(READY): $(RUN) requirements-dev.lock
 	@$(MAKE_VENV) test
 
-# A .venv whose Python has gone, or is not the one that the command line asks for, is made again.
+# A .venv whose Python is gone, or differs from the one given on the command line, is created again.
 ifneq ($(shell $(MAKE_VENV) fits),yes)
 $(RUN): again
 endif

@@ -1,8 +1,8 @@
-"""The command `tendon`. It makes sure that Tendon's packages are Tendon's before it imports any of them.
+"""The command `tendon`. It verifies that Tendon's packages are Tendon's own before it imports any of them.
 
-They have names that others use too: a `models` in a directory of PYTHONPATH, in the current directory or in another
-distribution would be imported in place of ours, or lie over it, and fail in ways that nobody understands. This module
-has a name of its own and imports none of them before it has looked, so that it can say what is wrong.
+Others use the same package names: a `models` in a directory of PYTHONPATH, in the current directory or in another
+distribution would be imported in place of ours, or overwrite it, and cause obscure errors. This module has a unique
+name and imports none of them before that check, so that it can report what is wrong.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def main() -> None:
     if faults:
         print("\n".join(["tendon can't start:", *faults]), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         sys.exit(_UNUSABLE)
-    from gateway.cli import main as run  # noqa: PLC0415 - not before it is known to be ours
+    from gateway.cli import main as run  # noqa: PLC0415 - only once it is known to be ours
 
     run()
 
 
 def _faults(root: Path) -> Iterator[str]:
-    """A line for each package that is not the one that was installed in `root` beside this module."""
+    """A line for each package that is not the one installed in `root`, next to this module."""
     installed = _installed_sizes(root)
     for package in PACKAGES:
         own, spec = root / package, find_spec(package)
@@ -44,7 +44,7 @@ def _faults(root: Path) -> Iterator[str]:
 
 
 def _installed_sizes(root: Path) -> dict[str, int]:
-    """The size of each package's `__init__.py` as the wheel had it. Empty in a checkout, whose files change."""
+    """The size of each package's `__init__.py` in the wheel. Empty in a checkout, whose files change."""
     for record in root.glob("tendon-*.dist-info/RECORD"):
         rows = (line.rsplit(",", 2) for line in record.read_text(encoding="utf-8").splitlines())
         sizes = {path: size for path, _, size in rows}
@@ -57,7 +57,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _shadowed(spec: ModuleSpec, root: Path) -> str:
-    """Which directory comes first, and what helps."""
+    """The directory that comes first on the path, and the remedy."""
     places = spec.submodule_search_locations
     directory = Path(places[0] if places else str(spec.origin)).parent
     python_path = os.environ.get("PYTHONPATH")

@@ -1,4 +1,4 @@
-"""The sealed keys of the audit trail's pseudonyms: nearly always one, made by the first process that needs it."""
+"""The sealed keys of the audit trail's pseudonyms: usually one, made by the first process that needs it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MAKE: Final = Statement(
 
 
 class AuditKey(Model):
-    """One row per key, and no row ever changes: the newest that a process can open is the one it uses.
+    """One row per key. Rows never change; a process uses the newest key that it can open.
 
-    There is a second one only where the vault key that sealed the first is gone. A user then has a second pseudonym,
-    and `audit_subject` leads back from both.
+    There is a second key only if the vault key that sealed the first is gone. A user then has a second pseudonym, and
+    `audit_subject` maps both back to the user.
     """
 
     number = fields.IntField(primary_key=True, generated=False)
@@ -40,7 +40,7 @@ class AuditKey(Model):
 
 
 async def audit_key(keys: VaultKeys) -> bytes:
-    """The key, made if there is none that opens. Of several processes that make one at once, the first one's counts.
+    """The key, made if none can be opened. When several processes make one at once, all use the first that is stored.
 
     Raises DatabaseDown, and VaultError when this process must not seal anything.
     """
@@ -62,7 +62,7 @@ def _newest(keys: VaultKeys, rows: Sequence[Row]) -> bytes | None:
 
 
 async def _make(keys: VaultKeys, number: int) -> None:
-    # Only by a process that can open all else: one with wrong keys would give users other pseudonyms than the rest do.
+    # Only a process that can open all other keys may do this: one with wrong keys would give users other pseudonyms.
     await keys.check_active()
     sealed = keys.vault.seal(secrets.token_hex(_BYTES), table="audit_key", row=(str(number),), column="sealed")
     await _MAKE.rows(number=number, sealed=sealed)

@@ -1,4 +1,4 @@
-"""What leads from a pseudonym of the audit trail back to the user. Once a row is deleted, nothing does."""
+"""Maps a pseudonym of the audit trail back to the user. Once the row is deleted, nothing else does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 
 class AuditSubject(Model):
-    """One row for each user who ever called. The other way, from user to pseudonym, is computed."""
+    """One row for each user who ever called. The pseudonym of a user is computed."""
 
     pseudonym = fields.CharField(max_length=32, primary_key=True)
     user_id = fields.CharField(max_length=255)

@@ -49,6 +49,6 @@ class AuthorizationRequest(Model):
 
 
 def verifier_row(state_hash: str, user_id: str, provider: str, redirect_uri: str) -> tuple[str, str, str, str]:
-    """What the vault takes as the row of a verifier: all that its state is bound to, so that in a row whose user,
-    provider or redirect URI was changed it does not open."""
+    """The row that the vault binds a verifier to: everything that belongs to its state, so that the verifier does not
+    open after the row's user, provider or redirect URI was changed."""
     return (state_hash, user_id, provider, redirect_uri)

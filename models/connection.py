@@ -28,8 +28,8 @@ class Connection(Model):
     """One row per (user, provider): connecting again renews it.
 
     `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
-    the last one that was known of the tokens before. Tokens are sealed for `seal_row` of this row and their column; see
-    `vault.py`. `version` counts how often they came, `granted_at` is when they were asked for, by the database's clock.
+    the last known one of earlier tokens. Tokens are sealed for `seal_row` of this row and their column; see `vault.py`.
+    `version` counts how often tokens were stored, `granted_at` is when they were requested, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -53,7 +53,7 @@ class Connection(Model):
         table = "connection"
         table_description = "users linked to providers"
         unique_together = (("user_id", "provider"),)
-        # In this order an account is found whatever its provider, and nobody can read a whole provider by it.
+        # With the account first, an account is found for any provider, and the index can't list a whole provider.
         indexes = (("account", "provider"),)
 
 
@@ -98,7 +98,10 @@ class StoredConnection:
 
 
 def seal_row(user_id: str, provider: str, version: int, site: str = "") -> tuple[str, str, str, str]:
-    """What the vault takes as the row of a connection's tokens: its natural key, known before the row exists, so that
-    a token moved to another user's row does not open; and the version that they are written with, so that an older
-    token put back does not open either. `site` is empty for a provider that has one only."""
+    """The row that the vault binds a connection's tokens to.
+
+    It holds the natural key, which is known before the row exists, so that a token moved to another user's row does not
+    open, and the version that the tokens are written with, so that an older token put back does not open either. `site`
+    is empty for a provider with a single site.
+    """
     return (user_id, provider, site, str(version))

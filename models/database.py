@@ -35,10 +35,10 @@ _USUAL: Final = Limits()
 
 @asynccontextmanager
 async def opened(url: str, limits: Limits = _USUAL) -> AsyncGenerator[TortoiseContext]:
-    """The database for as long as the block runs, for every task of this process.
+    """The database, open for all tasks of this process while the block runs.
 
-    An SQLite file is opened at once: raises DatabaseDown and OSError, ReadableByOthers among them. PostgreSQL is
-    connected to on demand.
+    An SQLite file is opened at once, which may raise DatabaseDown and OSError, including ReadableByOthers. PostgreSQL
+    is connected to on demand.
     """
     database = TortoiseContext()
     connection = configuration(url, limits)
@@ -64,7 +64,7 @@ async def alive(database: TortoiseContext) -> None:
 
 
 async def writable(database: TortoiseContext) -> None:
-    """Raises DatabaseDown when writes would fail. Nothing is written for it."""
+    """Raises DatabaseDown when writes would fail. Writes nothing itself."""
     client: Any = client_of(database)
     await client.check_writable()
 
@@ -83,14 +83,14 @@ def _prepare_file(path: Path) -> None:
     # Created here so that health data is never readable for other users of the machine, whatever the umask.
     path.touch(mode=0o600)
     if not _is_database(path):
-        # A path that was written wrongly: that file's mode is for its owner to choose.
+        # Probably a mistyped path: the mode of that file is up to its owner.
         return
-    # The write-ahead log and its index hold the same rows, beside the file itself where the path is a link.
+    # The write-ahead log and its index hold the same rows. If the path is a link, they are next to the file itself.
     for suffix in ("", "-wal", "-shm"):
         make_private(Path(f"{path.resolve()}{suffix}"))
 
 
 def _is_database(path: Path) -> bool:
-    """Whether SQLite would open it: it is empty, or begins as section 1.3 of SQLite's file format says."""
+    """Whether SQLite would open it: it is empty, or starts with the header of SQLite's file format (section 1.3)."""
     with path.open("rb") as file:
         return file.read(16) in (b"", b"SQLite format 3\0")

@@ -1,4 +1,4 @@
-"""Files that hold tokens or keys: nobody but their owner may read or write them."""
+"""Keeps files with tokens or keys private: only their owner may read or write them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class ReadableByOthers(OSError):
-    """A file of somebody else's, so its mode can't be changed. The text names it."""
+    """The file belongs to another user, so its mode can't be changed. The text names it."""
 
 
 def make_private(path: Path) -> None:
-    """Take from everybody but the owner what they may do with the file, if it is there, and say so in the log.
+    """Remove all permissions of group and others from the file, if it exists, and log a warning.
 
     Raises ReadableByOthers.
     """
@@ -31,5 +31,7 @@ def make_private(path: Path) -> None:
     try:
         path.chmod(mode & ~_OTHERS)
     except PermissionError:
-        raise ReadableByOthers(f"{path} may be read by others and is not ours: let its owner `chmod 600` it") from None
+        raise ReadableByOthers(
+            f"{path} may be read by others and belongs to another user: its owner must `chmod 600` it"
+        ) from None
     log.warning("file.mode", file=str(path), was=f"{mode:04o}", reason="others could read or write it until now")

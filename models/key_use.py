@@ -1,4 +1,4 @@
-"""Whether living rows are sealed under a vault key: asked of keys that a process lacks, which is seldom."""
+"""Checks whether living rows are sealed under a vault key. Only runs for a key that a process lacks, which is rare."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from uuid import UUID
 from models.statement import Statement
 from models.vault import key_id_bytes
 
-# Seconds that one look may take, and that what was found counts for at least.
+# Time limit for one search, and the minimum time that its result is valid, both in seconds.
 _BUDGET: Final = 0.5
 _FRESH: Final = 5.0
-# What was found counts for so many times as long as it took to find: it must not keep the database busy.
+# A result is valid for this many times the duration of its search, so that searches don't keep the database busy.
 _RESTING: Final = 20
-# Rows that are read at once, and the id above all others.
+# Rows read at once, and an id above all others.
 _AT_ONCE: Final = 1000
 _NEWEST: Final = str(UUID(int=2**128 - 1))
-# Seconds in which every request ends that waits for its callback or its tokens, with much to spare. The rest stays for
-# days and holds nothing sealed.
+# More than long enough, in seconds, for every request that awaits its callback or its tokens to end. Other rows are
+# kept for days and hold nothing sealed.
 _WAITING: Final = 3600.0
 
 _VERIFIER: Final = Statement(
@@ -34,8 +34,8 @@ _TOKENS: Final = Statement(
 
 
 class KeyUse:
-    """Looks through the tables, the newest rows first and a bit at a time: they may be large, and no index knows keys.
-    Until all was looked through, the key counts as used."""
+    """Searches the tables, newest rows first and one batch at a time: they may be large, and no index covers key ids.
+    Until the search is complete, the key counts as used."""
 
     def __init__(self, key_id: str) -> None:
         head = key_id_bytes(key_id)
@@ -46,7 +46,7 @@ class KeyUse:
         self._due = float("-inf")
 
     async def found(self) -> bool:
-        """As far as it is known. Takes up to half a second. Raises DatabaseDown."""
+        """The result so far. Takes up to half a second. Raises DatabaseDown."""
         began = monotonic()
         if began >= self._due:
             found = await self._look(began + _BUDGET)
@@ -56,7 +56,7 @@ class KeyUse:
         return self._found
 
     async def _look(self, until: float) -> bool | None:
-        """None when there is more to look through."""
+        """None when there are more rows to search."""
         if self._before == _NEWEST and await _VERIFIER.row(waiting=_WAITING, **self._head):
             return True
         while monotonic() < until:

@@ -27,15 +27,15 @@ _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
 class Statement:
-    """One statement for both dialects, as PostgreSQL has it, and what follows from it, all or nothing.
+    """One statement for both dialects, in PostgreSQL's syntax, and the statements that follow from it, run atomically.
 
-    `:name` is a value, `now()` this moment, `after(:name)` the moment so many seconds from now, and `{name}` a part
-    given by that name. SQLite has one writer at a time, so there the locking of rows is left out.
+    `:name` is a value, `now()` the current time, `after(:name)` that many seconds from now, and `{name}` a fragment
+    given by that name. SQLite has one writer at a time, so row locks are left out there.
 
-    The first statement decides: it returns one row or none, and locks what it decided by. What comes after happens only
-    for its row, `FROM done`, whose columns are `done.column`; with `FROM done WHERE done.column` at its end only where
-    that is true. On PostgreSQL all of it is one statement, which sees the
-    database as it was before, in no certain order, so no part of it may change a row that another part changes.
+    The first statement decides: it returns one row or none, and locks the rows it decided by. The statements after it
+    take effect only for that row, `FROM done`, whose columns are `done.column`; one that ends in
+    `FROM done WHERE done.column`, only where that is true. On PostgreSQL they are all a single statement: its parts see
+    the database as it was before and run in no particular order, so no part may change a row that another part changes.
     """
 
     def __init__(self, text: str, *then: str, **parts: str) -> None:

@@ -1,7 +1,7 @@
-"""The vault seals what must never lie open in the database: AES-256-GCM, the key's id in front.
+"""The vault encrypts what must never be readable in the database: AES-256-GCM, prefixed with the key's id.
 
 A sealed value is bound to its place by associated data: moved elsewhere, it does not open. The place is a table, a row
-and a column, and the row is all that must not change under the value:
+and a column, where the row consists of everything that must not change while the value stays:
 
   connection             user, provider, site and the version of the row (`models.connection.seal_row`)
   authorization_request  hash of the state, user, provider and redirect URI (`verifier_row`)
@@ -27,13 +27,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION: Final = 1
 _NONCE: Final = 12
 _KEY: Final = 32
-# Of 32 random bytes at least 20 differ, as good as always.
+# Of 32 random bytes, at least 20 are distinct in practically all cases.
 _FEW: Final = 8
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 MAKE_KEY: Final = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
-"""A command that prints a key. The id and a colon go in front."""
+"""A command that prints a key. Prefix it with the id and a colon."""
 
 
 class VaultError(Exception):
@@ -45,11 +45,11 @@ class MissingKey(VaultError):
 
 
 class DoesNotOpen(VaultError):
-    """The value was changed or belongs elsewhere, or the key of the id `key_id` is not the one that sealed it."""
+    """The value was changed or belongs elsewhere, or the key with the id `key_id` is not the one that sealed it."""
 
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
-        super().__init__("a sealed value was changed or moved, or its key id stands for another key now")
+        super().__init__("a sealed value was changed or moved, or its key id now has another key")
 
 
 class Vault:
@@ -75,7 +75,7 @@ class Vault:
         return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
 
     def open(self, sealed: bytes, *, table: str, row: tuple[str, ...], column: str) -> str:
-        """Raises MissingKey, DoesNotOpen, or VaultError for what is no sealed value at all."""
+        """Raises MissingKey, DoesNotOpen, or VaultError for data that is not a sealed value."""
         end = 2 + (sealed[1] if len(sealed) > 1 else 0)
         if len(sealed) < end + _NONCE or sealed[0] != _VERSION:
             raise VaultError("not a sealed value")
@@ -91,13 +91,13 @@ class Vault:
 
 
 def key_id_bytes(key_id: str) -> bytes:
-    """What a value that is sealed under this key has after its first byte, whatever the version."""
+    """The bytes after the version in every value sealed under this key."""
     return bytes((len(key_id),)) + key_id.encode()
 
 
 def read_keys(setting: str) -> dict[str, bytes]:
     """Read `id:base64 of 32 bytes`, separated by white space. Raises VaultError naming the id, never the key, also for
-    a key that anybody could guess."""
+    a guessable key."""
     keys: dict[str, bytes] = {}
     for entry in setting.split():
         key_id, _, encoded = entry.partition(":")
@@ -129,7 +129,7 @@ def _decode(key_id: str, encoded: str) -> bytes:
 
 
 def _is_guessable(key: bytes) -> bool:
-    """One byte or a few over and over, or bytes that count up or down, as examples and placeholders have them."""
+    """Whether it is a short pattern repeated, or bytes that count up or down, as in examples and placeholders."""
     return len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
 
 

@@ -1,5 +1,5 @@
-"""The vault keys that sealed something here, each recorded with a known text sealed under it: what tells a process that
-it lacks a key, or has another one under the same id."""
+"""Records the vault keys in use, each with a known text sealed under it, by which a process detects that it lacks a key
+or has a different one with the same id."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from models.statement import Statement
 from models.vault import Vault, VaultError
 
 _KNOWN: Final = "tendon"
-# PostgreSQL's number of our lock: "vault" in ASCII.
+# The key of PostgreSQL's advisory lock: "vault" in ASCII.
 _LOCK: Final = int.from_bytes(b"vault")
-# Seconds that a key which was just recorded counts as used: what it sealed is written a moment later, after an exchange
-# at most.
+# Seconds that a newly recorded key counts as used: the first value that it sealed is written a moment later, at most
+# after an exchange.
 _RECENT: Final = 120.0
-# Seconds that a process relies on the record of its active key without looking again.
+# Seconds for which a process relies on the record of its active key before it checks again.
 _RELIED_ON: Final = 60.0
 
 _RECORDS: Final = Statement('SELECT key_id, "check", created_at > after(:recent) AS recent FROM vault_key')
@@ -49,7 +49,7 @@ class VaultKey(Model):
 
 
 class UnusableKeys(VaultError):
-    """Sealing now could make values that other processes can't open."""
+    """Values sealed now might not open in other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class _Place(TypedDict):
 
 
 class VaultKeys:
-    """The keys of this process's vault beside those that are recorded in the database.
+    """Compares the keys of this process's vault with those recorded in the database.
 
-    A record alone harms nobody: a key that this process lacks matters only while living rows are sealed under it. So a
-    process with wrong keys that sealed nothing, or whose rows are gone, leaves nothing behind that others stumble over.
+    A record by itself is harmless: a key that this process lacks matters only while living rows are sealed under it. So
+    a process with wrong keys that sealed nothing, or whose rows are gone, leaves nothing that blocks others.
     """
 
     def __init__(self, vault: Vault) -> None:
@@ -79,17 +79,17 @@ class VaultKeys:
         self._uses: dict[str, KeyUse] = {}
 
     async def unusable(self) -> list[str]:
-        """The ids of keys that living rows are sealed under, and that are missing here or are other keys.
+        """The ids of keys that living rows are sealed under, and that this process lacks or has a different key for.
 
         Raises DatabaseDown.
         """
         return await self._unusable(await _records())
 
     async def check_active(self) -> None:
-        """To be called before anything is sealed: the active key is recorded from here on.
+        """Must be called before anything is sealed: ensures that the active key is recorded.
 
-        A key that is new here is recorded only by a process that can open all the rest. Nearly always this asks nobody.
-        Raises UnusableKeys and DatabaseDown.
+        A new key is recorded only by a process that can open everything else. Usually no query is needed. Raises
+        UnusableKeys and DatabaseDown.
         """
         if monotonic() < self._relied_on_until:
             return
@@ -99,7 +99,7 @@ class VaultKeys:
             self._relied_on_until = monotonic() + _RELIED_ON
 
     async def _record(self) -> None:
-        """Of several processes that do it at once, each sees what the one before has recorded."""
+        """When several processes do this at once, each sees the records of those before it."""
         async with _alone():
             records = await _records()
             if self._opens_active(records):

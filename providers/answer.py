@@ -20,10 +20,10 @@ _FAILURE: Final = range(400, 600)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer whole, its body decoded. What it calls itself is not looked at: it is JSON or unreadable.
+    """A complete HTTP answer, its body decoded. The Content-Type is ignored: the body is JSON or unreadable.
 
-    `sent_at` is when its request began to leave, a time of the running loop. `fields` are the header's, with names in
-    lower case.
+    `sent_at` is when sending the request began, a time of the running loop. `fields` are the header fields, with names
+    in lower case.
     """
 
     status: int
@@ -66,7 +66,7 @@ def reading(answer: Answer) -> Generator[None]:
 
 
 def read_object(content: bytes) -> dict[str, object]:
-    """The JSON object in `content`. Only what is used of it has to be well-formed: see `member_at`. Raises
+    """The JSON object in `content`. Only the members that are used have to be well-formed: see `member_at`. Raises
     UnfitError."""
     try:
         value = strict_json.read_answer(content)
@@ -94,7 +94,7 @@ def list_or_none(value: object) -> list[object] | None:
 
 
 def member(whole: dict[str, object], name: str) -> object:
-    """None when it is null or absent. Raises UnfitError when it is there twice or no value at all."""
+    """None when it is null or absent. Raises UnfitError when it is duplicated or malformed."""
     value = whole.get(name)
     if isinstance(value, Malformed):
         problem = f"a member {value.problem}"
@@ -103,15 +103,15 @@ def member(whole: dict[str, object], name: str) -> object:
 
 
 def member_at(whole: dict[str, object], path: str) -> object:
-    """What stands at a dotted path, in which a whole number counts the items of a list from 0; None when it is null or
-    absent. Raises UnfitError when a step can't be made: it is no object or list, or is there twice."""
+    """The value at a dotted path, in which a whole number is an index into a list, from 0; None when it is null or
+    absent. Raises UnfitError when a step is neither an object nor a list, or is duplicated."""
     value: object = whole
     for name in path.split("."):
         if value is None:
             return None
         items = list_or_none(value)
         if items is None or not name.isdecimal():
-            value = member(as_object(value, "a step on the way to a member is not an object"), name)
+            value = member(as_object(value, "a step in the path to a member is not an object"), name)
         else:
             value = items[int(name)] if int(name) < len(items) else None
     return value

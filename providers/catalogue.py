@@ -44,7 +44,8 @@ PRACTICE: Final = "sandbox"
 
 
 class CatalogueError(Exception):
-    """`problems` are all that was found; each names the file and the key. `readable` are the entries without any."""
+    """`problems` lists everything that is wrong, each with file and key. `readable` are the entries without
+    problems."""
 
     def __init__(self, problems: list[str], readable: Catalogue = MappingProxyType({})) -> None:
         self.problems = tuple(problems)
@@ -79,9 +80,9 @@ def read_catalogue(
 
 
 def passed_over(folder: Path) -> list[str]:
-    """What lies in the operator's folder as if it were an entry but isn't read, and what to do about each.
+    """Files in the operator's folder that look like entries but aren't read, and what to do about each.
 
-    Hidden files and other documents, such as a README, are nobody's mistake.
+    Hidden files and other documents, such as a README, are not reported.
     """
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     return [f"{name}: is not read: {hint}" for name in names if (hint := _hint(name))]
@@ -92,7 +93,7 @@ def _hint(name: str) -> str | None:
     if not stem or not endings or name.endswith(".toml"):
         return None
     if any(ending.startswith("toml") for ending in endings):
-        # Written in capitals, or a copy that an editor or an upgrade left.
+        # An upper-case extension, or a copy that an editor or an upgrade left.
         return f"the name of an entry ends in .toml: rename it to {stem}.toml, or move it elsewhere"
     ending = endings[-1]
     if ending in _OTHER_FORMATS or sorted(ending) == sorted("toml") or get_close_matches(ending, ["toml"], cutoff=0.8):
@@ -101,7 +102,7 @@ def _hint(name: str) -> str | None:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The entries' files by the slug that their names promise. Raises CatalogueError."""
+    """The entries' files by slug, which is the file name. Raises CatalogueError."""
     if not folder.is_dir():
         raise CatalogueError([f"{folder}: is not a folder"])
     return {path.stem: path for path in folder.glob("*.toml") if not path.name.startswith(".")}

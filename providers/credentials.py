@@ -22,7 +22,7 @@ def environment_name(slug: str, name: str) -> str:
 
 
 def missing_variables(provider: Provider, environment: Mapping[str, str]) -> list[str]:
-    """The variables that have to be set before there are credentials; an empty one counts as not set."""
+    """The variables that are missing from the credentials; an empty one counts as missing."""
     needed = ("client_id",) if provider.token.auth == "none" else ("client_id", "client_secret")
     names = [environment_name(provider.slug, name) for name in needed]
     return [name for name in names if not environment.get(name)]

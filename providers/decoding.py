@@ -1,7 +1,8 @@
-"""An answer's body as it was meant, decompressed no further than the cap (RFC 9110 8.4).
+"""Decodes the body of an answer, decompressing it no further than the cap (RFC 9110 8.4).
 
-We ask for no compression. What comes all the same is read if it is gzip or deflate. Any other label leaves the body as
-it is: many name no coding (`utf-8`, `none`, `binary`), and whether a body can be used is for whoever reads it to say.
+We ask for no compression. A compressed body is still read if it is gzip or deflate. With any other label the body stays
+as it is: many labels name no coding (`utf-8`, `none`, `binary`), and the reader of the body decides whether it is
+usable.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from providers.errors import UnreadableAnswer
 from providers.incoming import Incoming
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
-"""Both formats, told apart by their headers."""
+"""Both formats; zlib detects which by the header."""
 
 _BARE: Final = -zlib.MAX_WBITS
-"""Deflate without a header, which some send for `deflate`."""
+"""Deflate without a header, which some servers send for `deflate`."""
 
 _FORMATS: Final = {
     b"gzip": (_GZIP_OR_ZLIB,),
@@ -25,7 +26,7 @@ _FORMATS: Final = {
 }
 
 MAX_CODINGS: Final = 5
-"""Codings on top of each other. Nobody needs two, and each is work."""
+"""Maximum number of codings applied in sequence. No server needs two, and each takes time."""
 
 
 def decoded(incoming: Incoming, cap: int) -> bytes:
@@ -37,7 +38,7 @@ def decoded(incoming: Incoming, cap: int) -> bytes:
     codings = [coding for label in labels.lower().split(b",") if (coding := label.strip()) in _FORMATS]
     if len(codings) > MAX_CODINGS:
         raise UnreadableAnswer("the body has too many encodings", incoming.status)
-    # In the order in which they were applied.
+    # The header lists the codings in the order in which they were applied.
     for coding in reversed(codings):
         body = _inflated(body, _FORMATS[coding], cap, incoming.status)
     return body
@@ -47,7 +48,7 @@ def _inflated(body: bytes, formats: tuple[int, ...], cap: int, status: int) -> b
     for window in formats:
         inflate = zlib.decompressobj(window)
         try:
-            # One byte more than there is room for shows that there is more.
+            # One byte over the limit shows that the body is too large.
             plain = inflate.decompress(body, cap + 1)
         except zlib.error:
             continue
@@ -55,4 +56,4 @@ def _inflated(body: bytes, formats: tuple[int, ...], cap: int, status: int) -> b
             raise UnreadableAnswer("the body is too large", status)
         if inflate.eof and not inflate.unused_data:
             return plain
-    raise UnreadableAnswer("the body is not compressed as it says", status)
+    raise UnreadableAnswer("the body does not match its Content-Encoding", status)

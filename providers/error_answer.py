@@ -1,4 +1,4 @@
-"""What a provider's error answer means: by its entry's rules, else by RFC 6749 5.2 and the HTTP status."""
+"""The meaning of a provider's error answer: by its entry's rules, else by RFC 6749 5.2 and the HTTP status."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from providers.errors import REGISTERED, ErrorAnswer, Meaning
 from providers.provider import ErrorRule
 
 LONGEST_WAIT: Final = 24 * 60 * 60
-"""Seconds. A provider that asks for more is asked again after these."""
+"""Upper limit in seconds for the wait that a provider asks for."""
 
 _MEANINGS: Final = {
     "access_denied": Meaning.ACCESS_DENIED,
     "invalid_client": Meaning.MISCONFIGURED,
     "invalid_grant": Meaning.GRANT_OVER,
-    # It is what many say to a code that they can't read, and the code is the caller's.
+    # Many servers answer this for a code that they can't parse, and the code comes from the caller.
     "invalid_request": Meaning.UNCLEAR,
     "invalid_scope": Meaning.MISCONFIGURED,
     "redirect_uri_mismatch": Meaning.MISCONFIGURED,
@@ -31,7 +31,7 @@ _MEANINGS: Final = {
 }
 _TOO_MANY_REQUESTS: Final = 429
 _PASSING_STATUSES: Final = frozenset({408, 425, *range(500, 600)})
-# Where no error code says more: our credentials were refused, or this is not the token endpoint.
+# If no error code says more: our credentials were refused, or this is not the token endpoint.
 _OUR_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 415})
 
 _WAITED_FOR: Final = frozenset({Meaning.SLOW_DOWN, Meaning.PASSING})
@@ -40,7 +40,7 @@ _MAX_DATE: Final = 40
 
 
 def read_failure(rules: Sequence[ErrorRule], answer: Answer) -> ErrorAnswer:
-    """An answer of status 4xx or 5xx. What can't be read of its body counts as not there."""
+    """An answer of status 4xx or 5xx. An unreadable body is treated as absent."""
     try:
         whole = read_object(answer.content)
     except UnfitError:
@@ -51,8 +51,8 @@ def read_failure(rules: Sequence[ErrorRule], answer: Answer) -> ErrorAnswer:
 def read_error(
     rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object], *, inner: dict[str, object] | None = None
 ) -> ErrorAnswer:
-    """`whole` is the object in the body of an answer that is an error, whatever its status; `inner` is the one in it
-    that names the error, where that is another."""
+    """`whole` is the object in the body of an error answer, whatever its status; `inner` is the nested object that
+    names the error, if that is a different one."""
     error = _error_code(whole if inner is None else inner)
     rule = matching(rules, answer, whole)
     meaning = _by_default(error, answer) if rule is None else Meaning(rule.meaning)
@@ -61,7 +61,7 @@ def read_error(
 
 
 def matching(rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object]) -> ErrorRule | None:
-    """The first rule that fits."""
+    """The first rule that matches."""
     return next((rule for rule in rules if _fits(rule, answer.status, whole)), None)
 
 
@@ -79,7 +79,7 @@ def _fits(rule: ErrorRule, status: int, whole: dict[str, object]) -> bool:
 
 
 def same(value: object, expected: str | int | bool) -> bool:
-    """True equals 1 in Python, but not in JSON."""
+    """Compare as in JSON, where true is not equal to 1."""
     return type(value) is type(expected) and value == expected
 
 
@@ -91,7 +91,8 @@ def _found(whole: dict[str, object], path: str) -> object:
 
 
 def _by_default(error: str | None, answer: Answer) -> Meaning:
-    """An outage decides nothing, whatever code comes with it, and neither does who says when to come again."""
+    """An outage is never a decision, whatever error code comes with it, and neither is an answer that says when to
+    retry."""
     if answer.status == _TOO_MANY_REQUESTS:
         return Meaning.SLOW_DOWN
     if answer.status in _PASSING_STATUSES:
@@ -104,19 +105,21 @@ def _by_default(error: str | None, answer: Answer) -> Meaning:
 
 
 def _error_code(whole: dict[str, object]) -> str | None:
-    """`error` as in RFC 6749 5.2, or `errors: [{errorType}]`. Only a registered code: the rest is never repeated."""
+    """`error` as in RFC 6749 5.2, or `errors: [{errorType}]`. Only a registered code, since others are never
+    repeated."""
     errors = list_or_none(whole.get("errors")) or []
     candidates = [whole.get("error"), *((object_or_none(error) or {}).get("errorType") for error in errors)]
     return next((code for code in candidates if isinstance(code, str) and code in REGISTERED), None)
 
 
 def says_error(whole: dict[str, object]) -> bool:
-    """Whether a success has an error in it, which counts more than whatever else it holds. Raises UnfitError."""
+    """Whether a success contains an error, which takes precedence over its other members. Raises UnfitError."""
     return member(whole, "error") is not None or bool(member(whole, "errors"))
 
 
 def _wait(rule: ErrorRule | None, answer: Answer, whole: dict[str, object]) -> int | None:
-    """Whole seconds from 1 to LONGEST_WAIT: as the rule has it, else by Retry-After (RFC 9110 10.2.3)."""
+    """Whole seconds from 1 to LONGEST_WAIT: from the rule's member or header, else from Retry-After (RFC 9110
+    10.2.3)."""
     if rule is not None and rule.wait is not None:
         told = _seconds(_found(whole, rule.wait))
     elif rule is not None and rule.wait_header is not None:
@@ -137,7 +140,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, or a date, which may lie in the past by the time it is read."""
+    """Seconds, or a date, which may already have passed."""
     seconds = _seconds(value)
     if seconds is not None or value is None or len(value) > _MAX_DATE:
         return seconds

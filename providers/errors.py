@@ -19,8 +19,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-# RFC 6749 5.2, those of 4.1.2.1 that token endpoints are seen to send too, RFC 8628's way to ask for patience, and the
-# one that several have for a redirect URI they don't know, where the RFC has none.
+# RFC 6749 5.2, the codes of 4.1.2.1 that token endpoints also send in practice, RFC 8628's `slow_down`, and the code
+# that several providers use for an unknown redirect URI, for which the RFC has none.
 REGISTERED: Final = frozenset(
     {
         "access_denied",
@@ -39,20 +39,20 @@ REGISTERED: Final = frozenset(
 
 
 class Meaning(StrEnum):
-    """What an error answer says about the request. The first four are words of the catalogue."""
+    """What an error answer says about the request. The first four are values of the catalogue."""
 
     GRANT_OVER = "grant_over"
     """The code or refresh token that was sent is dead. The same request would be refused again."""
     MISCONFIGURED = "misconfigured"
-    """It is our registration, or what the catalogue says of the endpoint. Neither the user nor time can mend it."""
+    """Our registration is wrong, or the catalogue's entry for the endpoint. Neither the user nor a retry can fix it."""
     SLOW_DOWN = "slow_down"
     """There were too many requests."""
     PASSING = "passing"
-    """The provider can't now, and has decided nothing."""
+    """The provider is temporarily unable to answer, and has decided nothing."""
     ACCESS_DENIED = "access_denied"
-    """The user said no."""
+    """The user denied access."""
     UNCLEAR = "unclear"
-    """A refusal that says no more. At an exchange take it as the code; it is no reason to give up a refresh token."""
+    """A refusal without a reason. Treat it as a refused code in an exchange, but keep a refresh token."""
 
 
 class ProviderFault(Exception):
@@ -111,9 +111,9 @@ class UnreadableAnswer(ProviderFault):
 
 
 class ErrorAnswer(ProviderFault):
-    """`error` is one of REGISTERED, None for any other and for none at all; `status` is the HTTP status.
+    """`error` is one of REGISTERED, None for any other code or none; `status` is the HTTP status.
 
-    `retry_after` is whole seconds, 1 or more, where the provider has said how long to wait.
+    `retry_after` is whole seconds, 1 or more, if the provider said how long to wait.
     """
 
     def __init__(self, error: str | None, status: int, meaning: Meaning, *, retry_after: int | None = None) -> None:

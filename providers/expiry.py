@@ -22,7 +22,8 @@ def read_expiry(
     """In UTC; None when the answer doesn't say or the token never expires. Raises UnfitError.
 
     `expires_in` is seconds from `now` (RFC 6749 5.1), `expires_at` seconds since 1970, and `jwt` the claim `exp` of an
-    access token that is a JWT (RFC 7519 4.1.4). A fraction of a second is dropped: no token is used for too long.
+    access token that is a JWT (RFC 7519 4.1.4). Fractions of a second are dropped, so that no token is used after it
+    expires.
     """
     match told:
         case "expires_in":

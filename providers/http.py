@@ -46,11 +46,11 @@ def open_client(*, allow_private: bool, timeout: float) -> ProviderClient:
 
 
 async def send(client: ProviderClient, request: Request, *, deadline: float, cap: int = CAP) -> Answer:
-    """The answer, whatever its status. Nothing is followed and nothing repeated.
+    """Send the request and return the answer, whatever its status. Redirects are not followed and nothing is retried.
 
-    `deadline` is a time of the running loop and holds for all from connecting to the last byte; `cap` is bytes of the
-    body. An error is an error whatever its body: where that is too large or can't be decoded, it is left out. Raises
-    TransportFailure, and UnreadableAnswer for any other answer like that.
+    `deadline` is a time of the running loop and covers everything from connecting to the last byte; `cap` limits the
+    body, in bytes. An error answer is returned whatever its body: one that is too large or can't be decoded is left
+    out. Raises TransportFailure, and UnreadableAnswer for such a body in any other answer.
     """
     if asyncio.get_running_loop().time() >= deadline:
         raise TimedOut(sent=False)

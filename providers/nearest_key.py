@@ -1,4 +1,4 @@
-"""What a key that the catalogue's format does not have was probably meant to be."""
+"""Suggests what an unknown key in a catalogue entry was meant to be."""
 
 from __future__ import annotations
 

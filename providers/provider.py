@@ -56,8 +56,8 @@ class _Table(BaseModel):
 class Authorize(_Table):
     """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207).
 
-    `pkce` is "none" only where the provider is known to refuse a code challenge. `pkce_checked` says whether it is
-    known to check the verifier; while it isn't, a code that was stolen from one user can be redeemed by another.
+    `pkce` is "none" only if the provider is known to refuse a code challenge. `pkce_checked` says whether it is known
+    to check the verifier; unless it does, a code that was stolen from one user can be redeemed by another.
     """
 
     url: AuthorizationEndpoint
@@ -100,19 +100,19 @@ def _scalars(value: object) -> tuple[str | int | bool, ...]:
 
 
 class ErrorRule(_Table):
-    """Which of a provider's error answers means what. The first rule that fits an answer decides.
+    """Assigns a meaning to some of a provider's error answers. The first rule that matches an answer decides.
 
-    A rule fits by its HTTP `status`, by what stands at `field`, a path in the whole answer, or by both. `field` alone
-    has to be there and not null; with `equals` it has to be this value, or one of these, and with `starts_with` a
-    string that begins so. `wait`, a path too, and `wait_header`, a header field, hold the seconds that the provider
-    asks us to wait.
+    A rule matches by the HTTP `status`, by the value at `field`, a path from the top of the answer, or by both. `field`
+    alone must be present and not null; with `equals` it must be that value, or one of those, and with `starts_with` a
+    string with that prefix. `wait`, also a path, and `wait_header`, a header field, contain the seconds that the
+    provider asks us to wait.
     """
 
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     field: DottedPath | None = Field(default=None, validate_default=True)
     equals: Annotated[tuple[str | int | bool, ...], PlainValidator(_scalars)] | None = None
     starts_with: Annotated[str, Field(min_length=1)] | None = None
-    # Before how long, which is held against it.
+    # Declared before `wait` and `wait_header`, which are validated against it.
     meaning: Literal["grant_over", "misconfigured", "slow_down", "passing"]
     wait: DottedPath | None = None
     wait_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
@@ -130,16 +130,16 @@ class ErrorRule(_Table):
         if value is not None and info.data.get("field", "") is None:
             raise ValueError("needs field")
         if value is not None and info.data.get("equals") is not None:
-            raise ValueError("can't stand beside equals")
+            raise ValueError("can't be combined with equals")
         return value
 
     @field_validator("wait", "wait_header")
     @classmethod
     def _of_what_passes(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("meaning") in ("grant_over", "misconfigured"):
-            raise ValueError("is for slow_down and passing")
+            raise ValueError("is only for slow_down and passing")
         if value is not None and info.data.get("wait") is not None:
-            raise ValueError("can't stand beside wait")
+            raise ValueError("can't be combined with wait")
         return value
 
 

@@ -1,4 +1,4 @@
-"""The token answer (RFC 6749 5.1), read strictly in what is used of it: what isn't right is an error, never a guess.
+"""The token answer (RFC 6749 5.1). The members in use are read strictly: a malformed one is an error, never a guess.
 
 An error (RFC 6749 5.2) is read in `error_answer.py`.
 """
@@ -49,10 +49,10 @@ class TokenAnswer:
 
 
 def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> TokenAnswer:
-    """Raises ErrorAnswer when the provider says no, UnreadableAnswer for anything else that is no token answer.
+    """Raises ErrorAnswer for an error of the provider, UnreadableAnswer for anything else that is not a token answer.
 
-    `now` (aware) is what `expires_in` counts from. The Content-Type decides nothing: providers send JSON under many
-    names, and what isn't JSON is refused under any. Members that nobody uses may hold anything.
+    `now` (aware) is what `expires_in` counts from. The Content-Type is ignored: providers send JSON under many media
+    types, and anything but JSON is refused under all of them. Unused members may hold anything.
     """
     rules = provider.token.errors
     if answer.failed:
@@ -60,7 +60,7 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
     with reading(answer):
         whole = read_object(answer.content)
         token = _token_object(provider, answer, whole)
-        # Each is checked for its type, which no malformed member has.
+        # The type check of each member also rejects a malformed one.
         return TokenAnswer(
             access_token=_token(token.get("access_token"), "access_token"),
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
@@ -73,8 +73,8 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
 
 
 def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) -> dict[str, object]:
-    """Raises ErrorAnswer when there is an error in it, when what says success is missing, and when the access token is
-    missing and a rule of the entry fits."""
+    """Raises ErrorAnswer when the answer contains an error, when the member that indicates success is missing, and when
+    the access token is missing and a rule of the entry matches."""
     rules, success, root = provider.token.errors, provider.token.success, provider.token.root
     if says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
         raise read_error(rules, answer, whole)
@@ -84,7 +84,7 @@ def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) 
         raise read_error(rules, answer, whole, inner=found)
     if "access_token" not in found and matching(rules, answer, whole) is not None:
         raise read_error(rules, answer, whole)
-    return as_object(token, "there is no token object where it should stand")
+    return as_object(token, "the token object is missing")
 
 
 def _token(value: object, name: str) -> str:
@@ -106,8 +106,8 @@ def _token_type(value: object) -> str:
 
 
 def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
-    """A string, split at the provider's separator and at white space, or a list of strings. Without any scope in it, it
-    is as good as absent: an empty `scope` is none of RFC 6749 3.3."""
+    """A string, split at the provider's separator and at white space, or a list of strings. An empty one counts as
+    absent: RFC 6749 3.3 does not allow an empty `scope`."""
     if value is None:
         return None
     if isinstance(value, str):

@@ -64,7 +64,7 @@ def _redirect_uri(exchange: Exchange) -> str:
 
 
 def _check(exchange: Exchange) -> str | None:
-    """The code_challenge, None without PKCE and where it is ignored."""
+    """The code_challenge, None without PKCE and if PKCE is ignored."""
     query = exchange.query
     if query.get("response_type") != "code":
         raise Refusal("unsupported_response_type", "response_type has to be code")

@@ -17,8 +17,8 @@ _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1), but for `:*` behind a
-    loopback address or `localhost`, which is any port (RFC 8252 7.3)."""
+    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1), except for `:*` after a
+    loopback address or `localhost`, which matches any port (RFC 8252 7.3)."""
 
     client_id: str
     client_secret: str

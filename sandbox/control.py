@@ -1,15 +1,15 @@
-"""The control API under `/_control/`: what a script reads of the provider and how it directs it. JSON in, JSON out.
+"""The control API under `/_control/`, for scripts to inspect and control the provider. JSON in, JSON out.
 
 | call                 | does                                                                                          |
 |----------------------|-----------------------------------------------------------------------------------------------|
-| GET, DELETE calls    | every call so far, in order, or with ?slug=, ?endpoint=, ?code= those / forget them           |
-| GET, DELETE faults   | {"names", "planned"} / plan nothing any more                                                  |
+| GET, DELETE calls    | every call so far, in order, filtered by ?slug=, ?endpoint=, ?code= / forget them           |
+| GET, DELETE faults   | {"names", "planned"} / clear the plan                                                         |
 | POST faults          | {"slug", "endpoint", "fault", "times": 1 (null: until cleared), "seconds"}                    |
-|                      | with "answer": {"status": 200, "headers", "body" or "base64"} for "fault", just that answer   |
+|                      | with "answer": {"status": 200, "headers", "body" or "base64"} for "fault", sends that answer  |
 | GET tokens           | every token with its value, kind, state, slug, client_id, family, account, scope, expires_at  |
 | POST accepts         | {"access_token"}: {"accepts": whether the provider would take it now}                         |
 | GET, PUT settings    | by slug / {"slug" (left out: all), "decision", "scope_in_answer", "code_life", "access_life"} |
-| POST reset           | all of it as at the start                                                                     |
+| POST reset           | restore the initial state                                                                     |
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class ErrorWords:
-    """How the provider says what an error means: by HTTP status, by a value at a dotted path, or both. `wait` and
-    `wait_header` are where it says for how many seconds."""
+    """How the provider expresses an error: by HTTP status, by a value at a dotted path, or both. `wait` and
+    `wait_header` are where it says how many seconds to wait."""
 
     meaning: str
     status: int | None
@@ -70,8 +70,8 @@ class Revocation:
 class Dialect:
     """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer.
 
-    `pkce_checked` is False for a provider that may not look at code challenge and verifier at all; it isn't looked at
-    here then, as the worst that it can be.
+    `pkce_checked` is False for a provider that may ignore code challenge and verifier; the sandbox then ignores them,
+    which is the worst case.
     """
 
     slug: str
@@ -118,7 +118,7 @@ class Dialect:
         )
 
     def words(self, meaning: str | None) -> ErrorWords | None:
-        """How this provider says so; None where it says it as the RFCs do."""
+        """The provider's own form of this error; None when it uses that of the RFCs."""
         return next((words for words in self.errors if words.meaning == meaning), None)
 
     def scopes(self, joined: str | None) -> list[str]:

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SCRIPTED = "scripted"
-"""The name of the fault that is an answer of the script's own."""
+"""The name of the fault whose answer the script supplies."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """An answer that is sent as it stands here, in place of the right one."""
+    """An answer that is sent as given, in place of the right one."""
 
     status: int
     headers: dict[str, str]
@@ -20,7 +20,7 @@ class ScriptedAnswer:
 
 @dataclass(slots=True)
 class Planned:
-    """`times` None means until it is cleared; `seconds` is for the faults that know a time, `answer` for SCRIPTED."""
+    """`times` None means until it is cleared; `seconds` is for faults with a duration, `answer` for SCRIPTED."""
 
     slug: str
     endpoint: str

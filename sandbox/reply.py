@@ -19,7 +19,7 @@ _MEANINGS = {
     "slow_down": "slow_down",
     "temporarily_unavailable": "passing",
 }
-"""What RFC error codes mean in a catalogue's words."""
+"""The meaning of RFC error codes, in the catalogue's terms."""
 
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
@@ -57,8 +57,8 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
 
 
 def token_refusal(dialect: Dialect, refused: Refusal, *, wait: float | None = None) -> Response:
-    """In the provider's own words where its entry has them. Where HTTP 200 is no success yet (Withings, COROS) an error
-    is a 200 with another mark and a sentence. `wait` is seconds."""
+    """In the provider's own form if its entry defines one. For a provider whose errors are HTTP 200 (Withings, COROS),
+    the answer is a 200 with another status value and a sentence. `wait` is seconds."""
     words = dialect.words(_MEANINGS.get(refused.error))
     body, status = _refused(dialect, refused), refused.status if dialect.success is None else 200
     headers = _challenge(refused) if dialect.success is None else {}
@@ -73,7 +73,7 @@ def token_refusal(dialect: Dialect, refused: Refusal, *, wait: float | None = No
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Set `value` at a dotted path, making the objects and, for whole numbers, the lists on the way."""
+    """Set `value` at a dotted path, creating the objects and, for whole numbers, the lists on the way."""
     names = path.split(".")
     place: Any = document
     for name, next_name in pairwise(names):

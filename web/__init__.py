@@ -31,7 +31,7 @@ GRAPHIQL_CSP = (
 
 _PAGES = Path(__file__).parent / "pages"
 _CONFIG = "<!-- config -->"
-# A part of a page that stands only where the switch of that name is on.
+# A part of a page that is kept only if the switch of that name is on.
 _OPTIONAL = re.compile(r"<!-- (dev|explorer) -->(.*?)<!-- /\1 -->", re.DOTALL)
 # What could end the script element, or a line of it (U+2028, U+2029). In JSON these can only stand inside strings.
 _UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -45,9 +45,9 @@ def index_page(config: Mapping[str, object]) -> bytes:
 def connect_page(config: Mapping[str, object]) -> bytes:
     """The page on which a person connects a provider, and to which the provider sends them back.
 
-    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "explorer": bool,
-    "connectPage": bool}`; the last two say whether GraphiQL, and this page and the front page, are served.
-    Everybody who gets the page can read it.
+    `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "explorer": bool, "connectPage":
+    bool}`; the last two say whether GraphiQL, and this page and the front page, are served. Everyone who loads the page
+    can read it.
     """
     return _page("connect.html", config)
 

@@ -1,11 +1,11 @@
-"""JSON (RFC 8259) from outside, read strictly in one of two ways.
+"""Reads JSON (RFC 8259) from outside, strictly, in one of two ways.
 
-`read` is for requests, whose sender can be asked to send something better: one reading of the whole text or none.
-Python's own reader keeps the last of two equal keys, accepts NaN and lets NUL and lone surrogates through, which no
-database column takes. Two readers that disagree on a body are an attack surface.
+`read` is for requests, whose sender can correct them: the whole text has exactly one reading, or is refused. Python's
+own parser keeps the last of two equal keys, accepts NaN and lets NUL and lone surrogates through, which no database
+column stores. Two parsers that disagree on a body are an attack surface.
 
-`read_answer` is for answers, whose sender can't be asked and of which we use a few members: what `read` would refuse
-spoils the member that holds it and no other. Whoever uses a member checks it, and a `Malformed` passes no check.
+`read_answer` is for answers, whose sender can't correct them and of which we use a few members: what `read` would
+refuse spoils only the member that holds it. The code that uses a member checks it, and a `Malformed` passes no check.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEEPEST: Final = 400
 """Arrays and objects within each other. Interpreters differ in how many they bear."""
 
 _LONGEST_INT: Final = 4000
-"""Digits of a whole number. Python reads a few more, unless it is told otherwise."""
+"""Digits of an integer. Python's own default limit is slightly higher."""
 
 # A string, which may hold any of them, or a bracket. A string without an end goes to the end, so that nothing is looked
 # at twice.
@@ -37,7 +37,8 @@ class MalformedJSON(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Stands in an answer for a value that can't be read in one way only. `problem` never quotes the input."""
+    """Takes the place of a value in an answer that does not have exactly one reading. `problem` never quotes the
+    input."""
 
     problem: str
 
@@ -54,17 +55,17 @@ def read(data: bytes) -> object:
         raise MalformedJSON("is not UTF-8") from None
     value = _decoded(_decoder, data, text)
     if b"\\u" in data:
-        # Only an escape can bring them in: raw NUL bytes and raw surrogates are refused above.
+        # Only an escape can produce them: raw NUL bytes and raw surrogates are refused above.
         _refuse_unstorable(value)
     return value
 
 
 def read_answer(data: bytes) -> object:
-    """Read one JSON value, in which a member may be malformed without a loss for the others.
+    """Read one JSON value, in which a malformed member does not affect the others.
 
-    Of a key that is there twice, and of a number out of range or no number at all, the value is a `Malformed`. Strings
-    may hold whatever their sender put into them: control characters, lone surrogates, and bytes that are not UTF-8 as
-    lone surrogates. A byte order mark in front is skipped (RFC 8259 8.1).
+    The value of a duplicate key, and a number that is out of range or not a number, is a `Malformed`. Strings may hold
+    anything that the sender put into them: control characters, lone surrogates, and bytes that are not UTF-8 as lone
+    surrogates. A byte order mark in front is skipped (RFC 8259 8.1).
 
     Raises MalformedJSON for anything but one value, and for nesting that is too deep, wherever it is.
     """
@@ -72,7 +73,7 @@ def read_answer(data: bytes) -> object:
     try:
         return _decoded(_answer_decoder, data, text)
     except MalformedJSON:
-        # Python reads no overlong integers. To look at each would take longer than to read most answers.
+        # Python refuses to parse overlong integers. Checking each one here would take longer than parsing most answers.
         return _decoded(_patient_decoder, data, text)
 
 

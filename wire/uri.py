@@ -38,7 +38,7 @@ def is_web(text: str) -> bool:
 
 
 def has_userinfo(text: str) -> bool:
-    """Whether `text` is a URI that has a user name, or a password, before its host."""
+    """Whether `text` is a URI with a user name or a password before its host."""
     found = _match(text)
     return found is not None and found["userinfo"] is not None
 

@@ -27,7 +27,7 @@ log = structlog.get_logger("tendon")
 _LEAVING: Final = 0.5
 
 
-# The server refuses it as it would any write, but it finds no row, and so leaves no trace.
+# A read-only server refuses this like any write, but it matches no row and so changes nothing.
 _WRITE_NOTHING: Final = Work((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
 
 

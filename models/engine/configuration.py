@@ -21,7 +21,7 @@ def configuration(url: str, limits: Limits) -> dict[str, Any]:
     `postgres://[user[:password]@][host][:port]/database[?host=…&sslmode=…&sslrootcert=…]`.
 
     `host` in the query is a folder with PostgreSQL's socket, or a host; `sslrootcert` is a file of certificates, or
-    `system`. Without `sslmode` it is `verify-full`, except on this machine. Raises UnsupportedDatabase.
+    `system`. `sslmode` defaults to `verify-full`, except on this machine. Raises UnsupportedDatabase.
     """
     if url.startswith("sqlite://"):
         return {"engine": "models.engine.sqlite", "credentials": _sqlite(url, limits)}
@@ -39,7 +39,7 @@ def named(url: str) -> str:
 
 
 def unverified_sslmode(url: str) -> str | None:
-    """The `sslmode` by which a server elsewhere is not verified: passwords and data could be read or changed there."""
+    """The `sslmode` that leaves a remote server unverified: passwords and data could be read or changed in transit."""
     if url.startswith("sqlite://"):
         return None
     server = _postgres(url, Limits())
@@ -84,7 +84,7 @@ def _check_authorities(sslmode: str | None, sslrootcert: str | None) -> None:
     if sslrootcert == SYSTEM and sslmode != VERIFIED:
         raise UnsupportedDatabase("may have sslrootcert=system with sslmode=verify-full only")
     if sslrootcert not in (None, SYSTEM) and not os.access(sslrootcert, os.R_OK):
-        raise UnsupportedDatabase("must have a file that can be read as sslrootcert, or system")
+        raise UnsupportedDatabase("must name a readable file, or system, as sslrootcert")
 
 
 def _split(url: str) -> SplitResult:

@@ -21,8 +21,8 @@ _AT_ONCE: Final = 64
 # Seconds between two looks at a lock that another process has. Often, since it may be free for a moment only.
 _PAUSE: Final = (0.0005, 0.004)
 
-# A connection that was opened while the file could not be written stays read-only, and one that met a broken disk or a
-# file that was replaced can't be trusted.
+# A connection opened while the file could not be written stays read-only, and one that hit a disk error or a replaced
+# file can't be trusted.
 _BREAKING: Final = ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 Outcome = Sequence[Row] | Exception
@@ -36,7 +36,7 @@ def judge(fault: BaseException) -> DatabaseDown | None:
 
 
 def breaks_session(fault: BaseException | None) -> bool:
-    """Whether the connection must not be used again after it."""
+    """Whether the connection must be closed after this error."""
     down = fault if isinstance(fault, DatabaseDown) else fault and judge(fault)
     return bool(down and down.reason.startswith(_BREAKING))
 
@@ -116,7 +116,7 @@ class Desk:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_tell, tasks, outcomes)
         if session:
-            # It writes the log back into the file, which may be what fails.
+            # Closing checkpoints the write-ahead log, which may be what fails.
             with suppress(sqlite3.Error):
                 session.close()
 

@@ -14,8 +14,8 @@ _IDLE: Final = 300.0
 
 
 class Pool:
-    """At most `size` connections, made on demand by `connect`, which is given the seconds it may take. `seconds` bounds
-    the whole wait for one, free or new."""
+    """At most `size` connections, opened on demand by `connect`, which gets its time limit in seconds. `seconds` bounds
+    the whole wait for a connection, idle or new."""
 
     def __init__(self, connect: Callable[[float | None], Awaitable[Any]], size: int, seconds: float | None) -> None:
         self._connect = connect
@@ -71,7 +71,8 @@ class Pool:
         self._leave_place()
 
     def renew(self) -> None:
-        """Lend none again that was opened before now: what broke one, such as a failover, has broken the others."""
+        """Discard every connection opened before now: an event that broke one, such as a failover, has broken the
+        others."""
         self._generation += 1
         while self._idle:
             self.drop(self._idle.pop())
@@ -91,7 +92,7 @@ class Pool:
         self._clearing = asyncio.get_running_loop().call_later(_IDLE, self._clear) if self._idle else None
 
     async def _new(self, seconds: float | None) -> Any:
-        # As it was when connecting began: that may lead to a server that is replaced meanwhile.
+        # The generation when connecting began: the server may be replaced before it ends.
         generation = self._generation
         try:
             connection = await self._connect(seconds)
@@ -102,7 +103,7 @@ class Pool:
         return connection
 
     def _left(self, began: float) -> float | None:
-        """A moment at least: of a place that came late something may still be made."""
+        """The time left, with a minimum: even a slot that frees up late may still be enough to connect."""
         return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
 
     async def _turn(self) -> Any:

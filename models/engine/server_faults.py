@@ -13,17 +13,17 @@ from models.engine.down import DatabaseDown
 from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
 
 # Classes and codes of SQLSTATE: connection, transaction state (a read-only server is 25006), prepared statements,
-# authorization, catalogue, resources, operator, system; serialization and deadlock, a missing right, column or table, a
-# prepared statement that a pooler left there, a lock that is not available.
+# authorization, catalogue, resources, operator, system; serialization and deadlock, a missing privilege, column or
+# table, a prepared statement left over by a pooler, a lock that is not available.
 _DOWN_CLASSES: Final = frozenset({"08", "25", "26", "28", "3D", "53", "57", "58"})
 _DOWN_CODES: Final = frozenset({"40001", "40P01", "42501", "42703", "42P01", "42P05", "55P03"})
 # A server that is going down, or a connection that is gone, may have done what it was asked before.
 _DOUBTFUL_CLASSES: Final = frozenset({"08", "57", "58"})
 # By its time-out, a statement was undone.
 _CANCELLED: Final = "57014"
-# These concern the statement alone: what is not supported, values, constraints, conflicts, names and rights, resources,
-# limits, locks, errors that a function raises. After any other error the session is of no use: it belongs to a server
-# that is read-only or shuts down, or a pooler has mixed it up with another.
+# Errors of the statement alone: unsupported features, values, constraints, conflicts, names and privileges, resources,
+# limits, locks, errors that a function raises. After any other error the session is unusable: its server is read-only
+# or shutting down, or a pooler has confused it with another.
 _STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42", "44", "53", "54", "55", "P0"})
 _DUPLICATE_STATEMENT: Final = "42P05"
 
@@ -40,7 +40,7 @@ def judge(fault: BaseException) -> DatabaseDown | None:
         down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
         in_doubt = code[:2] in _DOUBTFUL_CLASSES and code != _CANCELLED
         return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
-    # asyncpg tells of wrong values by errors that are ValueErrors, too. So is a certificate that fails verification.
+    # asyncpg reports wrong values as subclasses of ValueError. A failed certificate verification is one, too.
     if isinstance(fault, ValueError) and not isinstance(fault, ssl.SSLError):
         return None
     # The last is what a connection says that the server ended between two statements.
@@ -64,7 +64,7 @@ def without_doubt(fault: BaseException) -> DatabaseDown | None:
 
 
 def breaks_session(fault: BaseException | None) -> bool:
-    """Whether the session must not be used again after it."""
+    """Whether the session must be closed after this error."""
     cause = fault.__cause__ if isinstance(fault, DatabaseDown) else fault
     if isinstance(cause, asyncpg.PostgresError):
         code = str(cause.sqlstate)

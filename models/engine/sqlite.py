@@ -19,9 +19,9 @@ from models.engine.desk import Desk, breaks_session, carry_out, judge
 from models.engine.down import DatabaseDown, told
 from models.engine.work import Row, Step, Values, Work
 
-# Bytes that a disk must have left: a few hundred pages of the write-ahead log.
+# Bytes that must be free on the disk: a few hundred pages of the write-ahead log.
 _ROOM: Final = 1_000_000
-# A read-only file refuses it as it would any write, but it finds no row, and so writes nothing, not even into the log.
+# A read-only file refuses this like any write, but it matches no row, so nothing is written, not even to the log.
 _WRITE_NOTHING: Final = Work((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
 
 
@@ -92,13 +92,13 @@ class Client(SqliteClient):
         await super().close()
 
     def _desks(self) -> tuple[Desk, Desk]:
-        """One that reads and one that writes. They connect when they are first asked."""
+        """One that reads and one that writes. They connect on first use."""
         seconds = self.pragmas["busy_timeout"] / 1000
         reading = Desk(partial(self._open, seconds), seconds, writes=False)
         return reading, Desk(partial(self._open, 0), seconds, writes=True)
 
     async def _renew(self) -> None:
-        """Close all connections: within a process they share what SQLite found out about the file."""
+        """Close all connections: within a process, they share what SQLite knows about the file."""
         before = self._reading, self._writing
         self._reading, self._writing = self._desks()
         for desk in before:
@@ -107,7 +107,7 @@ class Client(SqliteClient):
             await self.close_connection()
 
     async def close_connection(self) -> None:
-        """The ORM's own. It is opened again when it is needed."""
+        """Closes the ORM's own connection. It is opened again on demand."""
         with suppress(sqlite3.Error):
             await super().close()
 
@@ -139,7 +139,7 @@ class _Transaction(SqliteTransactionWrapper):
             await self._connection.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        """On a full disk the transaction is still open when this raises."""
+        """On a full disk, the transaction is still open when this raises."""
         with told(judge):
             await self._connection.commit()
 

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL, in libpq's words: certificate and host name are verified unless `sslmode` says otherwise."""
+"""TLS to PostgreSQL, in libpq's terms: certificate and host name are verified unless `sslmode` says otherwise."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 VERIFIED: Final = "verify-full"
 SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", VERIFIED)
 SYSTEM: Final = "system"
-"""As `sslrootcert`: the certificate authorities that this machine trusts."""
+"""A value of `sslrootcert`: the certificate authorities that this machine trusts."""
 
 TLS_REFUSED: Final = "TLSRefused"
 CERTIFICATE_REFUSED: Final = "SSLCertVerificationError"
-"""Reasons of DatabaseDown: the server has no TLS, or not the certificate that it should have."""
+"""Reasons of DatabaseDown: the server has no TLS, or a certificate that can't be verified."""
 
 
 def is_local(host: str) -> bool:
-    """A folder with a socket, or a loopback address: what is sent there stays on this machine."""
+    """Whether `host` is a folder with a socket, or a loopback address: traffic to it stays on this machine."""
     if host.startswith("/") or host == "localhost":
         return True
     try:
@@ -31,15 +31,15 @@ def is_local(host: str) -> bool:
 
 
 def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
-    """The arguments of `asyncpg.connect`. Without `sslmode` it is asyncpg's own choice.
+    """The arguments of `asyncpg.connect`. Without `sslmode`, asyncpg's default applies.
 
-    The authorities are those of the file `sslrootcert`, else of PGSSLROOTCERT or ~/.postgresql/root.crt where these are
-    there, else the system's.
+    The certificate authorities come from the file `sslrootcert`, else from PGSSLROOTCERT or ~/.postgresql/root.crt if
+    there is one, else from the system.
     """
     if sslmode == VERIFIED and (sslrootcert == SYSTEM or not (sslrootcert or _has_own_authorities())):
         return {"ssl": _system_context()}
     if sslrootcert is not None:
-        # asyncpg takes it in a URL only. The rest of the URL is empty, and what else is given comes first.
+        # asyncpg accepts it only in a URL. The rest of this URL is empty, and explicit arguments take precedence.
         return {"ssl": sslmode, "dsn": f"postgres://?{urlencode({'sslrootcert': sslrootcert})}"}
     return {"ssl": sslmode}
 
@@ -50,5 +50,5 @@ def _has_own_authorities() -> bool:
 
 @cache
 def _system_context() -> ssl.SSLContext:
-    """Made once, since all of the authorities are read for it."""
+    """Cached, because it reads all certificate authorities."""
     return ssl.create_default_context()

@@ -13,8 +13,8 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement. `names` are those of its values, in the order of their places. With a `condition` it is run only
-    where the value of that name is true."""
+    """One statement. `names` are those of its values, in the order of their placeholders. With a `condition`, it runs
+    only if the value of that name is true."""
 
     text: str
     names: tuple[str, ...]

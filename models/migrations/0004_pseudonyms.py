@@ -5,8 +5,8 @@ from tortoise import fields, migrations
 from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 
-# The rows so far name users, and a migration has no vault key to make pseudonyms with. So they stay without whom they
-# are about, in a new table: of a column that is dropped, the old values would stay in the file.
+# Existing rows contain user ids, and a migration has no vault key to make pseudonyms with. So they are kept without
+# their users, in a new table: the values of a dropped column would remain in the file.
 _KEEP = """
 CREATE TABLE audit_event_kept AS
 SELECT id, at, client_id, action, provider, scopes, outcome, request_id FROM audit_event"""

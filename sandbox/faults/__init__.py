@@ -17,8 +17,8 @@
 | status_500         | no        | 500, text                                                                         |
 | status_503         | no        | 503 with Retry-After `seconds` (1)                                                |
 | status_429         | no        | 429 with Retry-After `seconds` (1)                                                |
-| slow_down          | no        | too many requests, as the dialect says it, with `seconds` (1) to wait; 429 in most |
-| passing            | no        | not now, as the dialect says it, with `seconds` (1) to wait; 503 in most           |
+| slow_down          | no        | too many requests in the dialect's form, with `seconds` (1) to wait; 429 in most   |
+| passing            | no        | temporary error in the dialect's form, with `seconds` (1) to wait; 503 in most     |
 | html               | no        | 200, a page                                                                       |
 | not_json           | no        | 200 application/json, cut off in the middle                                       |
 | empty              | no        | 200, no body                                                                      |

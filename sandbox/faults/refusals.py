@@ -85,7 +85,7 @@ FAULTS: dict[str, Fault] = {
     "status_503": _later(503),
     "status_429": _later(429),
     "slow_down": _for_now(lambda: Refusal("slow_down", "there were too many requests", status=429)),
-    "passing": _for_now(lambda: Refusal("temporarily_unavailable", "it is not possible now", status=503)),
+    "passing": _for_now(lambda: Refusal("temporarily_unavailable", "the server is unavailable", status=503)),
     "html": _fixed(_PAGE, 200, _HTML),
     "not_json": _fixed('{"access_token": "cut", "token_ty', 200, _JSON),
     "empty": _fixed("", 200, _JSON),

@@ -179,17 +179,17 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
         (
             "[token]",
             "[token]\nerrors = [{field = 'a', equals = 1, starts_with = 'b', meaning = 'passing'}]",
-            "token.errors.0.starts_with: can't stand beside equals",
+            "token.errors.0.starts_with: can't be combined with equals",
         ),
         (
             "[token]",
             "[token]\nerrors = [{field = 'a', meaning = 'grant_over', wait = 'b'}]",
-            "token.errors.0.wait: is for slow_down and passing",
+            "token.errors.0.wait: is only for slow_down and passing",
         ),
         (
             "[token]",
             "[token]\nerrors = [{field = 'a', meaning = 'passing', wait = 'b', wait_header = 'c'}]",
-            "token.errors.0.wait_header: can't stand beside wait",
+            "token.errors.0.wait_header: can't be combined with wait",
         ),
         ("[token]", "[token]\nerrors = [{field = 'a..b', meaning = 'passing'}]", "token.errors.0.field: must match"),
         ("[token]", "[token]\nparams = {client_secret = 'x'}", "token.params: must not have client_secret"),

@@ -85,7 +85,7 @@ async def test_a_file_of_somebody_else_that_others_may_read_is_refused(nobodys_f
     file.chmod(0o666)
     os.chown(file, 0, 0)
     os.seteuid(65534)
-    with pytest.raises(ReadableByOthers, match=r"tendon.db may be read by others .* let its owner `chmod 600` it"):
+    with pytest.raises(ReadableByOthers, match=r"tendon.db may be read by others .* its owner must `chmod 600` it"):
         await _open(f"sqlite://{file}")
     assert stat.S_IMODE(file.stat().st_mode) == 0o666
 
