@@ -43,7 +43,7 @@ def _compare(runner: Runner, expected: dict[str, int], found: dict[str, int]) ->
 
 
 def _open_some(runner: Runner) -> None:
-    """The tokens have to be those of a code of that very user, sealed for their row."""
+    """The tokens must belong to a code of the same user, and be sealed for their row."""
     columns = "user_id, version, access_token, refresh_token"
     query = f"SELECT {columns} FROM connection WHERE provider = '{workload.SLUG}' LIMIT {_LOOKED_AT}"
     for user, version, access, refresh in runner.database.rows(query):

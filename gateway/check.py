@@ -36,7 +36,7 @@ _HINTS: Final = {
     "NotADirectoryError": "its folder is a file; correct the path",
     "IsADirectoryError": "this is a folder; add the name of a file",
     "PermissionError": "this user may not write there; give the folder to this user, or correct the path",
-    "SQLITE_NOTADB": "this file is no SQLite database; correct the path",
+    "SQLITE_NOTADB": "this file is not an SQLite database; correct the path",
     "SQLITE_CANTOPEN": "this file can't be opened; correct the path, or let this user read and write it",
     "SQLITE_READONLY": "this user may not write to the file",
 }

@@ -40,7 +40,7 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
         yield SettingsWarning(
             "private.providers",
             name_of("allow_private_providers"),
-            "outside dev, URLs of the catalogue may be http and lead into your own network: remove it",
+            "allows catalogue URLs with http, or into your own network: remove it outside dev",
         )
     yield from _unused(settings)
     credentials = _credentials(settings)
@@ -52,7 +52,7 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
         else:
             meant = ""
         if meant or name.upper().startswith(_PREFIX):
-            yield SettingsWarning("setting.unknown", name, f"is no setting and is ignored{meant}")
+            yield SettingsWarning("setting.unknown", name, f"is not a setting and is ignored{meant}")
     yield from catalogue_warnings(settings, environment)
 
 

@@ -1,4 +1,4 @@
-"""The audit trail as a test reads it: from the database, by the user's id."""
+"""Reads the audit trail for tests: from the database, by the user's id."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ async def pseudonym(database: Database, user: str) -> str | None:
 
 
 async def events(database: Database, user: str, columns: str = "action, outcome") -> list[Event]:
-    """All that is about a user who called before, oldest first."""
+    """All rows about a user who has called before, oldest first."""
     name = await pseudonym(database, user)
     return list(await database.fetch(f"SELECT {columns} FROM audit_event WHERE subject = $1 ORDER BY id", name))
 
 
 async def computed_pseudonym(database: Database, process: Process, user: str) -> str:
-    """As whoever has the vault's keys finds it, also of somebody who never called."""
+    """The pseudonym computed with the vault's keys, also of a user who never called."""
     vault = Vault(read_keys((process.folder / ".tendon" / "vault.keys").read_text()))
     sealed = await database.value("SELECT sealed FROM audit_key")
     key = bytes.fromhex(vault.open(bytes(sealed), table="audit_key", row=("1",), column="sealed"))

@@ -47,9 +47,10 @@ def binaries() -> Path | None:
 
 
 class PostgresServer:
-    """Started at once; to be stopped with `remove`. Refuses to run as root, so root starts it as another user.
+    """Started at once; stop it with `remove`. PostgreSQL refuses to run as root, so root starts it as another user.
 
-    With `primary` it is a hot standby of that server until it is promoted."""
+    With `primary` it is a hot standby of that server until it is promoted.
+    """
 
     def __init__(self, programs: Path, *, primary: PostgresServer | None = None) -> None:
         self._programs = programs
@@ -72,7 +73,7 @@ class PostgresServer:
         self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "log", "-o", options, "start")
 
     def give(self, name: str, content: bytes) -> Path:
-        """A file that the server, and nobody else, may read."""
+        """Create a file that only the server may read."""
         path = self.folder / name
         path.write_bytes(content)
         path.chmod(0o600)

@@ -28,7 +28,7 @@ class Sandbox:
         await self._tell("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
 
     async def answer(self, slug: str, body: str | bytes, *, endpoint: str = "token", **more: Any) -> None:
-        """The next request to the endpoint is answered by just this, with a `status` and `headers` in `more`."""
+        """The next request to the endpoint gets exactly this answer, with a `status` and `headers` in `more`."""
         content = {"base64": base64.b64encode(body).decode()} if isinstance(body, bytes) else {"body": body}
         await self._tell("POST", "faults", {"slug": slug, "endpoint": endpoint, "answer": content | more})
 

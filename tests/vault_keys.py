@@ -7,5 +7,5 @@ import hashlib
 
 
 def vault_key(key_id: str, seed: str = "") -> str:
-    """As the setting has it. Another seed gives another key under the same id."""
+    """In the form of the setting. Another seed gives another key with the same id."""
     return f"{key_id}:{base64.b64encode(hashlib.sha256(f'{key_id} {seed}'.encode()).digest()).decode()}"

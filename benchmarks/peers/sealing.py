@@ -25,7 +25,7 @@ def unseal(sealed: bytes, *place: str) -> str:
 
 
 def pseudonym(user: str) -> str:
-    """What the audit trail calls a user."""
+    """The user's name in the audit trail."""
     return hmac.digest(bytes.fromhex(WORK.key), user.encode(), "sha256")[:16].hex()
 
 

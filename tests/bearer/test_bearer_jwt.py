@@ -209,7 +209,7 @@ async def test_accepted_claims(opened: JWTVerifier, claims: dict[str, object], c
         {"client_id": ["app"]},
         {"azp": None},
         {"azp": ["app"]},
-        # No service: nobody is one for what the token lacks.
+        # Not a service: a missing claim never makes a client one.
         {"sub": ...},
         {"sub": "app"},
         {"sub": "web", "client_id": ..., "azp": "web"},

@@ -1,4 +1,4 @@
-"""Services: named by the operator, never recognised by what a token lacks; and whom a refused token was about."""
+"""Services: named by the operator, never recognized by a missing claim; and the user or client of a refused token."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def introspection(server: AuthorizationServer, client: httpx.AsyncClient, clock:
 @pytest.mark.parametrize(
     "claims",
     [
-        # As most issuers have it (RFC 9068 2.2), without a subject, as Keycloak, as Auth0, and malformed ones.
+        # The form of most issuers (RFC 9068 2.2), without a subject, Keycloak's, Auth0's, and malformed ones.
         {"client_id": "reporting", "sub": "reporting"},
         {"client_id": "reporting", "sub": ...},
         {"client_id": ..., "azp": "reporting", "sub": UUID},
@@ -113,7 +113,7 @@ def test_a_service_has_nothing_that_its_entry_lacks(listed: frozenset[str], toke
         ({"exp": NOW - 60, "client_id": ..., "azp": "web"}, ("expired", "alice", "web")),
         ({"azp": "web"}, ("client_id and azp differ", "alice", None)),
         ({"sub": "a\nb"}, ("claims", None, "app")),
-        # A client, or its service account, is no user.
+        # A client, or its service account, is not a user.
         ({"sub": "app"}, ("no user, and no client of TENDON_SERVICES", None, "app")),
         ({"sub": ...}, ("no user, and no client of TENDON_SERVICES", None, "app")),
         ({"sub": ..., "client_id": ...}, ("no user, and no client of TENDON_SERVICES", None, None)),
@@ -128,7 +128,7 @@ async def test_whom_a_refused_token_was_about(
     claims: dict[str, object],
     refusal: tuple[str, str | None, str | None],
 ) -> None:
-    """A refusal is remembered by introspection, so the second one is a copy."""
+    """Introspection caches a refusal, so the second one is a copy."""
     assert await _refusal(jwt, SIGNER.token(claims=claims)) == refusal
     for _ in range(2):
         assert await _refusal(introspection, "opaque", server, claims) == refusal
@@ -137,7 +137,7 @@ async def test_whom_a_refused_token_was_about(
 async def test_nobody_is_known_where_nothing_is_verified(
     jwt: JWTVerifier, introspection: IntrospectionVerifier, server: AuthorizationServer
 ) -> None:
-    """Another signer's token, another issuer's, one that the server calls inactive, and what is no token."""
+    """A token of another signer, of another issuer, one that the server calls inactive, and one that is malformed."""
     assert await _refusal(jwt, ecdsa("key").token()) == ("signature", None, None)
     assert await _refusal(jwt, SIGNER.token(claims={"iss": "https://other.example"})) == ("issuer", None, None)
     assert await _refusal(jwt, "no-jwt") == ("no JWT", None, None)
@@ -166,7 +166,7 @@ async def _refusal(
     server: AuthorizationServer | None = None,
     claims: dict[str, object] | None = None,
 ) -> tuple[str, str | None, str | None]:
-    """Reason, subject and client. With `claims` the server vouches for them as it would for a token of CLAIMS."""
+    """Reason, subject and client. With `claims` the server vouches for them as for a token of CLAIMS."""
     if server is not None:
         active: dict[str, object] = {"active": True, "sub": "alice", "client_id": "app", "exp": NOW + 600}
         members = {**active, **(claims or {})}

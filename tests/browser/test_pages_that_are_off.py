@@ -1,4 +1,4 @@
-"""Pages that are switched off: their addresses are unknown ones, and nothing that is served leads to them."""
+"""Pages that are switched off: their addresses are unknown, and no served page links to them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serving(folder: Path, settings: dict[str, str]) -> Generator[Process]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
-    """The one that `visit` visits."""
+    """The gateway that `visit` visits."""
     with serving(tmp_path_factory.mktemp("laptop"), LAPTOP | {"TENDON_CONNECT_PAGE": "0"}) as process:
         yield process
 
@@ -79,7 +79,7 @@ def test_what_serve_prints_fits_what_is_served(tmp_path: Path) -> None:
     off = LAPTOP | {"TENDON_CONNECT_PAGE": "0", "TENDON_EXPLORE": "0"}
     with serving(tmp_path / "none", off) as gateway:
         assert re.findall(rf"{gateway.origin}(/\S+)", gateway.said) == ["/openapi.json"]
-    # A URI may hold what a shell would read (RFC 3986 2.2).
+    # A URI may contain characters that are special in a shell (RFC 3986 2.2).
     with serving(tmp_path / "one", off | {"TENDON_REDIRECT_URIS": "https://app.example/it's/$HOME"}) as gateway:
         call = re.search(r"curl -s .*", gateway.said, re.DOTALL)
         assert call

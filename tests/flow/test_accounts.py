@@ -1,6 +1,6 @@
-"""A provider's account that changes, or that two users hold, is seen: in the audit trail and in the log, never by name.
+"""A provider's account that changes, or that two users share, shows in the audit trail and the log, but never its name.
 
-At `fitbit` the token answer names the account, at `sandbox` it is asked for after the tokens are stored.
+At `fitbit` the token answer names the account, at `sandbox` it is fetched after the tokens are stored.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def test_another_account_than_before(
 async def test_an_account_that_was_not_known_meanwhile(
     api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database
 ) -> None:
-    """What was known before it is remembered."""
+    """The last known account is kept."""
     first, second = f"first-{someone.id[-20:]}", f"second-{someone.id[-20:]}"
     connection = await connect(api, sandbox, someone, "sandbox", first)
     await sandbox.fault("sandbox", "html", endpoint="account")

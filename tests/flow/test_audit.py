@@ -1,4 +1,5 @@
-"""The audit trail has every deed, denial, replay and foreign read, by either interface, and never names anybody."""
+"""The audit trail records every change, denial, replay and foreign read, by either interface, and never contains a
+name."""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ async def test_a_failure_and_its_repetition(
     callback = await begin(api, sandbox, someone) | {"code": f"never-given-{someone.id}"}
     for _ in range(3):
         assert (await api.complete(someone.token, **callback)).code == "INVALID_GRANT"
-    # The first is written with the end of the request, and of its repetitions the first.
+    # The first row is written when the request ends, and one for its first repetition.
     told = [("authorize", "ok"), ("complete", "INVALID_GRANT"), ("complete", "INVALID_GRANT")]
     assert await events(shared_database, someone.id) == told
 
@@ -82,7 +83,7 @@ async def test_somebody_elses_connections(
     subject = await computed_pseudonym(shared_database, gateway, another.id)
     told = await shared_database.fetch("SELECT subject, action, outcome FROM audit_event WHERE actor = $1", actor)
     assert list(told) == [(subject, "read", "FORBIDDEN")]
-    # What a caller typed is nobody yet.
+    # A user id that a caller typed is not stored.
     assert await pseudonym(shared_database, another.id) is None
     assert (await api.connections(someone.token, userId=someone.id)).data == {"connections": []}
     assert len(await shared_database.fetch("SELECT id FROM audit_event WHERE actor = $1", actor)) == 1
@@ -137,7 +138,7 @@ def own_gateway(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, st
 async def test_one_who_repeats(
     own_gateway: Process, own_database: Database, someone: Person, interface: type[Interface], client: httpx.AsyncClient
 ) -> None:
-    """The first is a row at once; what was counted is written when the process ends."""
+    """The first is written at once; the count of the others when the process ends."""
     api = interface(client, own_gateway.origin)
     assert (await api.complete(someone.token, **CALLBACK | {"provider": "fitbit"})).code == "INVALID_STATE"
     repeated = [api.complete(someone.token, **CALLBACK | {"provider": "fitbit"}) for _ in range(60)]
@@ -153,7 +154,7 @@ async def test_one_who_repeats(
 async def test_one_who_asks_for_everybody(
     own_gateway: Process, own_database: Database, someone: Person, interface: type[Interface], client: httpx.AsyncClient
 ) -> None:
-    """Whose connections to ask for is the caller's choice, so it makes no row each."""
+    """The caller chooses whose connections to ask for, so these don't each get a row."""
     api = interface(client, own_gateway.origin)
     for number in range(100):
         assert (await api.connections(someone.token, userId=f"stranger-{number}")).code == "FORBIDDEN"

@@ -1,4 +1,4 @@
-"""What the audit trail has of services, and of tokens that are refused though it is known whose they are."""
+"""What the audit trail records of services, and of refused tokens whose user or client is known."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_service_reads(
     sandbox: Sandbox,
     someone: Person,
 ) -> None:
-    """Every time, and by name of the service. What users read of their own is nobody's business."""
+    """Every read is recorded, with the name of the service. Users who read their own connections are not recorded."""
     api = interface(client, jwt_gateway.origin)
     users = token(someone.id, "app", "read:wearables", "write:wearables")
     services = token("reports", "reports", "read:wearables")
@@ -100,7 +100,8 @@ async def callback(api: Interface, sandbox: Sandbox, users: str) -> dict[str, An
 async def test_an_expired_token(
     jwt_gateway: Process, own_database: Database, interface: type[Interface], client: httpx.AsyncClient, someone: Person
 ) -> None:
-    """Its issuer signed whose it was. Of a token with another signature nobody knows, so it leaves no row."""
+    """The issuer has signed whose token it is. A token with another signature identifies nobody, so it leaves no
+    row."""
     api = interface(client, jwt_gateway.origin)
     claims = {"sub": someone.id, "client_id": "app", "iat": time.time() - 900, "exp": time.time() - 600}
     for bearer in (SIGNER.token(claims=claims), ecdsa("key").token(claims=claims)):
@@ -111,14 +112,14 @@ async def test_an_expired_token(
 
 
 class Refusing:
-    """A verifier that knows whose a token is, and refuses it."""
+    """A verifier that identifies a token's user and client, and refuses it."""
 
     async def verify(self, token: str) -> Caller:
         subject, _, client_id = token.partition("@")
         raise InvalidToken("expired", subject=subject or None, client_id=client_id or None)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def request(bearer: str) -> Request:
@@ -127,7 +128,7 @@ def request(bearer: str) -> Request:
 
 
 async def test_a_refused_token(own_database: Database) -> None:
-    """The gateway opens the context of a request alike for both interfaces."""
+    """The gateway opens the context of a request the same way for both interfaces."""
     await migrate(own_database.url)
     settings = Settings(auth="dev", database_url=own_database.url)
     vault = Vault(read_keys(new_key("k1")))
@@ -147,7 +148,7 @@ async def test_a_refused_token(own_database: Database) -> None:
 
 
 async def test_a_refused_token_while_the_database_is_away(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing is denied that could not be recorded."""
+    """A denial that can't be recorded is not sent."""
     url = f"sqlite://{tmp_path_factory.mktemp('unmigrated')}/tendon.db"
     vault = Vault(read_keys(new_key("k1")))
     settings = Settings(auth="dev", database_url=url)

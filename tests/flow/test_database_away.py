@@ -108,7 +108,7 @@ async def test_a_commit_whose_answer_got_lost(line: Line, sandbox: Sandbox, some
 
 
 async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbox, someone: Person) -> None:
-    """So nobody says that it was not stored: the same callback finds it, and its tokens are not taken back."""
+    """The answer must not say that it was not stored: the same callback finds it, and its tokens are not revoked."""
     callback = await begin(line.api, sandbox, someone)
     revoked = len(await sandbox.calls("sandbox", "revoke"))
     line.proxy.stall_at_reply(b"connected")

@@ -1,4 +1,4 @@
-"""What somebody changes in the database does not open, and ends in a stable error before the provider is asked."""
+"""A value that was edited in the database does not open, and causes a stable error before the provider is called."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_a_request_that_was_edited(
     gateway: Process,
     edited: str,
 ) -> None:
-    """It fits the callback, and fails all the same, for good."""
+    """It matches the callback, but still fails, permanently."""
     callback, person = await begin(api, sandbox, someone), someone
     change, value = "", ""
     match edited:

@@ -19,7 +19,7 @@ from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 JSON = {"Content-Type": "application/json"}
-# Without a token, most of this is refused before it is read.
+# Without a token, most of these are refused before they are read.
 KNOWN = {"Authorization": "Bearer dev:mallory"}
 BLANKS = " " * 30_000
 

@@ -76,7 +76,7 @@ async def test_fifty_at_once_over_two_processes(
     assert await own_database.value("SELECT count(*) FROM connection") == 1
     done = "SELECT action, outcome FROM audit_event WHERE outcome = 'ok' ORDER BY id"
     assert await own_database.fetch(done) == [("authorize", "ok"), ("complete", "ok")]
-    # Each process writes its first one at once, and counts the others.
+    # Each process writes its first row at once, and counts the others.
     replayed = await own_database.value("SELECT count(*) FROM audit_event WHERE outcome = 'replayed'")
     assert 1 <= replayed <= len(pair)
     assert [process.stop() for process in pair] == [0, 0]
@@ -139,7 +139,7 @@ async def test_claims_of_the_dead_are_ended_though_nobody_asks(
     await begin(midway.other, sandbox, someone)
     statuses = "SELECT status FROM authorization_request ORDER BY created_at"
     assert await own_database.fetch(statuses) == [("failed",), ("pending",)]
-    # Whoever came across it had no part in it.
+    # The caller who noticed it is not recorded as the actor.
     actors = "SELECT actor, subject FROM audit_event WHERE outcome = 'PROVIDER_UNAVAILABLE'"
     pseudonym = await own_database.value("SELECT pseudonym FROM audit_subject WHERE user_id = $1", someone.id)
     assert await own_database.fetch(actors) == [(None, pseudonym)]

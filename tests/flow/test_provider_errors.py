@@ -1,4 +1,4 @@
-"""What providers answer when it doesn't work out, and answers that are good though they look odd: what callers hear."""
+"""What callers get for providers' error answers, and for answers that are valid although they look odd."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_each_error_of_each_vendor(
     if error.wait is not None:
         assert f"Start the connection again in {error.wait} seconds." in (answer.message or "")
     assert "made-up" not in (answer.message or "")
-    # The code has been sent and is not sent again: the same callback has come to its end.
+    # The code has been sent and is not sent again: the same callback has reached its end.
     again = await api.complete(someone.token, **callback)
     assert (again.code, again.retry_after) == (answer.code, None)
     assert "Start the connection again" in (again.message or "") or error.meaning == "misconfigured"
@@ -70,7 +70,7 @@ async def test_a_wait_is_bounded(any_api: Interface, sandbox: Sandbox, someone: 
     assert (answer.code, answer.retry_after) == ("PROVIDER_UNAVAILABLE", 24 * 60 * 60)
 
 
-# Answers that are good
+# Answers that are valid
 
 TOKENS = {"access_token": "made-up", "refresh_token": "made-up-too", "token_type": "Bearer", "expires_in": 60}
 JSON = json.dumps(TOKENS).encode()
@@ -144,7 +144,7 @@ async def test_a_member_that_is_used_and_there_twice(
 async def test_an_empty_scope_is_an_absent_one(
     any_api: Interface, client: httpx.AsyncClient, sandbox: Sandbox, someone: Person, scope: Any
 ) -> None:
-    """Then the redirect says what was granted."""
+    """The redirect then says what was granted."""
     callback = await begin(any_api, sandbox, someone, grant="activity")
     await sandbox.answer("sandbox", json.dumps(TOKENS | {"scope": scope, "expires_in": 3599.7}))
     connection = (await any_api.complete(someone.token, **callback)).connection

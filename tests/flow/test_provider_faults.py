@@ -90,15 +90,15 @@ async def test_tokens_are_kept_when_the_account_is_not_to_be_had(
 async def test_a_code_of_another_flow(
     api: Interface, sandbox: Sandbox, someone: Person, another: Person, slug: str
 ) -> None:
-    """PKCE makes the provider refuse it (RFC 9700 4.5), where the provider checks the verifier. Where it may not, the
-    sandbox doesn't, and what docs/security.md says of these providers is true."""
+    """PKCE makes the provider refuse it (RFC 9700 4.5), if the provider checks the verifier. If it may not, the sandbox
+    doesn't either, and docs/security.md is right about these providers."""
     mine, theirs = await begin(api, sandbox, someone, slug), await begin(api, sandbox, another, slug)
     answer = await api.complete(someone.token, **mine | {"code": theirs["code"]})
     bound = catalogue_entry(slug)["authorize"].get("pkce_checked", True)
     assert answer.code == ("INVALID_GRANT" if bound else None)
     connected = (await api.connections(someone.token, userId=someone.id)).data["connections"]
     assert len(connected) == (0 if bound else 1)
-    # The verifier was sent all the same.
+    # The verifier was sent nevertheless.
     (exchange,) = await sandbox.exchanges(theirs["code"])
     assert 43 <= len(exchange["form"]["code_verifier"]) <= 128
 

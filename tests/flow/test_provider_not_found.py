@@ -45,7 +45,7 @@ async def test_the_message_says_which(
 
 
 async def test_providers_tells_anybody_the_same(client: httpx.AsyncClient, registering_few: Process) -> None:
-    """What the message says about a listed provider is no news: `available` is public."""
+    """The message about a listed provider reveals nothing new: `available` is public."""
 
     async def ask(query: str) -> httpx.Response:
         return await client.post(f"{registering_few.origin}/graphql", json={"query": query})

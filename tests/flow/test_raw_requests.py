@@ -1,4 +1,4 @@
-"""Requests that clients, proxies and attackers write by hand, sent to a gateway as bytes."""
+"""Hand-written requests, as clients, proxies and attackers send them, sent to a gateway as bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEDIA = "Content-Type: application/json"
 
 
 def call(api: Interface, callback: dict[str, Any]) -> tuple[str, bytes]:
-    """Where a callback is sent, and its body."""
+    """The path of a callback, and its body."""
     if isinstance(api, Rest):
         return "/v1/connections/callback", json.dumps(callback).encode()
     query = {"query": DOCUMENTS["CompleteConnection"], "variables": {"input": callback}}
@@ -44,7 +44,7 @@ def _head(path: str, *fields: str) -> bytes:
 
 
 def exchange(process: Process, *parts: bytes) -> httpx.Response:
-    """Send the parts, each in a packet of its own, and read one answer."""
+    """Send the parts, each in its own packet, and read one answer."""
     with socket.create_connection(("127.0.0.1", process.port), timeout=20) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in parts:
@@ -67,7 +67,7 @@ def code(response: httpx.Response) -> str:
 async def test_a_callback_with_an_upgrade(
     any_api: Interface, any_gateway: Process, sandbox: Sandbox, someone: Person, framed: Callable[..., bytes]
 ) -> None:
-    """Its body in the same packet as the head, and in the next, which is where Java's client sends it."""
+    """With the body in the same packet as the head, and in the next one, where Java's client sends it."""
     for at in (0, 1):
         person = Person(f"{someone.id}-{at}")
         path, body = call(any_api, await begin(any_api, sandbox, person))
@@ -79,7 +79,7 @@ async def test_a_callback_with_an_upgrade(
 
 
 async def test_a_body_runs_as_nobody(any_gateway: Process, someone: Person) -> None:
-    """It would swallow the next request of the connection, and be run with its bearer."""
+    """It would swallow the next request on the connection, and run with its bearer token."""
     smuggled = f"GET /v1/connections?userId={someone.id} HTTP/1.1\r\nHost: tendon\r\nX-Swallow: ".encode()
     known = "Authorization: Bearer dev:mallory"
     upgrading = sized("/v1/connections/callback", smuggled, "Connection: Upgrade", "Upgrade: websocket", MEDIA, known)
@@ -170,9 +170,9 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_costs_no_memory(any_gateway: Process, name: str) -> None:
-    """75 MB on one connection, for as long as the gateway takes them."""
+    """75 MB on one connection, as long as the gateway reads them."""
     begin, piece = FLOODS[name]
-    # From here on the peak counts anew.
+    # Resets the peak.
     Path(f"/proc/{any_gateway.pid}/clear_refs").write_text("5")
     before = peak_mb(any_gateway.pid)
     many = piece * (100_000 // len(piece))
@@ -185,6 +185,6 @@ def test_a_flood_costs_no_memory(any_gateway: Process, name: str) -> None:
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory that the process held."""
+    """The peak memory of the process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

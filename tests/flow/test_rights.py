@@ -1,5 +1,5 @@
-"""The roles that docs/operating.md sets up: the one that serves has enough rights, those it lacks are missed clearly,
-and what is in the audit trail it can't change."""
+"""The roles of docs/operating.md: the one that serves has enough privileges, a missing one is reported clearly, and the
+audit trail is immutable for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ONCE, IN_DATABASE, GRANTS, RETENTION, LOOK_UP = BLOCKS
 
 
 async def run(url: str, statements: str) -> str:
-    """As an operator would, by psql. Returns what the last one says."""
+    """Run the statements in psql, as an operator would. Returns the output of the last one."""
     session = await asyncpg.connect(url)
     try:
         return await session.execute(statements)
@@ -57,7 +57,8 @@ def apps(settings: dict[str, str], roles: PostgresServer) -> dict[str, str]:
 async def granted(
     roles: PostgresServer, owners: dict[str, str], apps: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The folder of a service whose database is set up as the page says. On the way it is seen what is missing."""
+    """The folder of a service whose database is set up as the page says. Checks on the way that missing steps are
+    reported."""
     folder = tmp_path_factory.mktemp("rights")
     for command in ("migrate", "serve"):
         refused = await asyncio.to_thread(tendon, command, cwd=folder, settings=apps)
@@ -67,7 +68,7 @@ async def granted(
     assert migrated.returncode == 0, migrated.stderr
     unreadable = await asyncio.to_thread(tendon, "serve", cwd=folder, settings=apps)
     assert "42501): this role may not do that" in unreadable.stderr
-    # A role that had everything, as an earlier version of the page gave it.
+    # A role with all privileges, as an earlier version of the page granted them.
     everything = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tendon_app"
     await run(owners["TENDON_DATABASE_URL"], everything)
     for _ in range(2):

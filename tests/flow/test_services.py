@@ -1,4 +1,4 @@
-"""Services on a running gateway: what one that is named may do with users' connections, and that nobody else is one."""
+"""Services on a running gateway: what a named one may do with users' connections, and that no other client is one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYCLOAK = "d952cf23-bf92-4c8f-a3ff-4972b4f2bc5b"
 
 
 def _authority(request: Request) -> Reply:
-    """Publishes its key, and calls a token that is the name of a user that user's, as the app it names."""
+    """Publishes its key, and introspects a token that is a user's name as that user's, for the app in it."""
     if request.path == "/jwks":
         return answer({"keys": [SIGNER.jwk]})
     user, _, client_id = request.form["token"][0].partition(":")
@@ -39,7 +39,7 @@ def signed(**claims: object) -> str:
 
 
 def service(client_id: str, **claims: object) -> str:
-    """As Keycloak makes it: the subject is a service account, and the client stands in `azp`."""
+    """A token in Keycloak's form: the subject is a service account, and `azp` names the client."""
     return signed(**{"client_id": ..., "azp": client_id, "sub": KEYCLOAK, **claims})
 
 
@@ -81,17 +81,17 @@ async def test_who_is_a_service(
     for api in interfaces:
         for token in (service("reporting"), service("exporter"), signed(client_id="reporting", sub="reporting")):
             assert (await api.connections(token, userId=alice.id)).data == {"connections": [connection]}
-        # The user's own token, opaque or signed, shows the user's own connections only.
+        # The user's own token, opaque or signed, shows only the user's own connections.
         for token in (alice.id, signed(sub=alice.id)):
             assert (await api.connections(token, userId=alice.id)).data == {"connections": [connection]}
             assert (await api.connections(token, userId=another.id)).code == "FORBIDDEN"
-        # Both the list and the token have to say a scope of the platform.
+        # Both the list and the token must contain a scope of the platform.
         for token in (service("reporting", scope="write:wearables"), service("tokens-only")):
             assert (await api.connections(token, userId=alice.id)).code == "INSUFFICIENT_SCOPE"
-        # A service account that nobody named is a user of its own: it has no one else's connections.
+        # A service account that is not named is a user of its own, without access to other users' connections.
         stranger = service("unnamed")
         assert (await api.connections(stranger, userId=alice.id)).code == "FORBIDDEN"
-        # Nobody is a service for what the token lacks.
+        # A missing claim never makes a client a service.
         for token in (
             signed(sub=...),
             signed(sub="app"),
@@ -110,7 +110,7 @@ async def test_who_is_a_service(
 async def test_a_service_never_acts_as_a_user(
     served: tuple[Process, AuthorizationServer], client: httpx.AsyncClient, sandbox: Sandbox, someone: Person
 ) -> None:
-    """Not even as the one whom its token names."""
+    """Not even as the user that its token names."""
     process, _ = served
     for api in (Rest(client, process.origin), GraphQL(client, process.origin)):
         callback = await begin(api, sandbox, _Opaque(someone.id))

@@ -1,4 +1,4 @@
-"""How long a caller waits at most, whatever hangs: what goes on without them is found by the same callback."""
+"""How long a caller waits at most when something hangs: the same callback then returns the result."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 
 PROVIDER_TIMEOUT = 2
-# The lease (five seconds and the time-out), and two more. A busy machine may add some.
+# The lease (five seconds plus the time-out), and two seconds more for a busy machine.
 BOUND = PROVIDER_TIMEOUT + 5 + 2
 BUSY = 1.5
 
 
 class Service:
-    """A gateway that waits long for its database, which is at the other end of `line`."""
+    """A gateway with a long database time-out, whose database is behind `line`."""
 
     def __init__(self, api: Interface, line: Proxy) -> None:
         self.api, self.line = api, line
@@ -67,8 +67,8 @@ async def _timed(answer: Awaitable[Answer]) -> tuple[Answer, float]:
 async def test_a_database_that_falls_silent_after_the_claim(
     service: Service, sandbox: Sandbox, someone: Person, code: str
 ) -> None:
-    """What the provider said is written, tokens or that it refused the code, but nobody knows so yet."""
-    # What is written now was prepared by then, so it takes one message.
+    """The provider's result is written, be it tokens or a refused code, but the write is not confirmed."""
+    # Prepared by then, the statement takes a single message.
     before, callback = [await begin(service.api, sandbox, someone) for _ in range(2)]
     wrong = {} if code == "right" else {"code": f"wrong-{someone.id}"}
     await service.api.complete(someone.token, **before | wrong)
@@ -102,7 +102,7 @@ async def test_a_claim_that_falls_silent(service: Service, sandbox: Sandbox, som
 async def test_the_account_is_not_waited_for_when_the_database_falls_silent(
     service: Service, sandbox: Sandbox, someone: Person
 ) -> None:
-    """The connection is stored by then, and that is what the caller hears."""
+    """The connection is stored by then, and the caller gets it."""
     callback = await begin(service.api, sandbox, someone)
     await sandbox.fault("sandbox", "slow", seconds=0.8)
     await sandbox.fault("sandbox", "slow", endpoint="account", seconds=2)

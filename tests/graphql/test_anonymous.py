@@ -1,4 +1,5 @@
-"""Callers without a bearer token: what is public is answered within small limits, and little is done for all else."""
+"""Callers without a bearer token: public data is served within small limits, and little work is done for anything
+else."""
 
 from __future__ import annotations
 
@@ -23,14 +24,14 @@ BOTH = pytest.mark.parametrize("explore", [False, True], ids=["closed", "open"])
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
-    """A gateway that keeps its schema to itself, as in production."""
+    """A gateway that hides its schema, as in production."""
     process = start_gateway(tmp_path_factory.mktemp("closed"), settings | {"TENDON_EXPLORE": "0"})
     yield process
     process.kill()
 
 
 def tokens(count: int) -> str:
-    """The curly brackets and `providers` are five."""
+    """The curly brackets and `providers` are five tokens."""
     return "{ providers { " + "slug " * (count - 5) + "} }"
 
 
@@ -40,7 +41,7 @@ def size(length: int) -> str:
 
 
 def depth(levels: int) -> str:
-    """No public field goes that deep, so a document that fits is refused for another reason."""
+    """No public field is that deep, so a document within the limit is refused for another reason."""
     return "{ " + "providers { " * (levels - 1) + "slug" + " }" * levels
 
 
@@ -80,7 +81,7 @@ def test_the_limits_are_those(explore: bool) -> None:
 
 
 async def test_editors_and_generators_need_no_token(client: httpx.AsyncClient, gateway: Process) -> None:
-    """Where exploring is on. Their query has more than 100 tokens."""
+    """If exploring is on. Their query has more than 100 tokens."""
     query = get_introspection_query(
         specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
     )

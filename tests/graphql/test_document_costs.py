@@ -1,4 +1,4 @@
-"""What a document costs that somebody sends to cost much: little more than one of ours, and no memory."""
+"""The cost of documents that are built to be expensive: little more than one of ours, and no memory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.conftest import Person
 from tests.interfaces import bearer
 from tests.processes import Process
 
-# By its size an ordinary document: 29 tokens. It takes about 0.3 ms to parse, validate and compile.
+# A document of ordinary size: 29 tokens. It takes about 0.3 ms to parse, validate and compile.
 ORDINARY = next(route.document for route in ROUTES if route.operation == "CompleteConnection")
-# 5 ms are 15 of it.
+# 5 ms are 15 times that.
 MOST = 15
 # For callers without a token.
 MOST_ANONYMOUS = 6
@@ -108,7 +108,7 @@ HOSTILE_ANONYMOUS = {
 
 
 class Reader:
-    """Reads documents as a request does, answers included."""
+    """Reads documents as a request does, including the answers."""
 
     def __init__(self, *, explore: bool, anonymous: bool) -> None:
         self._explore = explore
@@ -121,7 +121,7 @@ class Reader:
             assert Failure(problem_of(error, suggest=self._explore), error).formatted
 
     def calls(self, document: str) -> int:
-        """Calls of functions that reading it takes: the same on every machine, however busy it is."""
+        """The number of function calls that reading it takes, which is the same on every machine, however busy."""
         self(document)
         count = 0
 
@@ -139,7 +139,7 @@ class Reader:
         return count
 
     def ratio(self, document: str) -> float:
-        """CPU in times of an ordinary document's, which is measured in turn with it. The best of some."""
+        """CPU time relative to an ordinary document, measured in turn with it. The best of several runs."""
         taken: dict[str, list[float]] = {document: [], ORDINARY: []}
         for _ in range(5):
             for text, times in taken.items():
@@ -176,7 +176,7 @@ def memory_mb(pid: int) -> float:
 
 
 async def test_a_thousand_of_them_leave_nothing(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
-    """1,000 documents of 16 KiB, each another one."""
+    """1,000 different documents of 16 KiB."""
     url = f"{gateway.origin}/graphql"
 
     async def send(number: int) -> None:

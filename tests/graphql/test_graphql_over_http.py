@@ -150,7 +150,7 @@ HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL, f"{GRAPHQL},{JSON};q=0.9"])
 async def test_a_hash_without_a_document(client: httpx.AsyncClient, url: str, accept: str, someone: Person) -> None:
-    """What makes Apollo Client and urql send the whole document, and no hash any more."""
+    """The answer that makes Apollo Client and urql send the whole document, and no more hashes."""
     headers = bearer(someone.token) | {"Accept": accept}
     by_get = {"operationName": "Q", "variables": "{}", "extensions": json.dumps(HASH)}
     answers = [

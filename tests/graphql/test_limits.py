@@ -45,12 +45,12 @@ def directives(count: int) -> str:
 
 
 def tokens(count: int) -> str:
-    """A comment is a token, and `{ providers { slug } }` six."""
+    """A comment is a token, and `{ providers { slug } }` has six."""
     return "{ providers { slug } }" + "\n#" * (count - 6)
 
 
 def parts(count: int) -> str:
-    """`{ providers {` are three."""
+    """`{ providers {` has three."""
     return "{ providers { " + "slug " * (count - 3) + "} }"
 
 
@@ -150,7 +150,7 @@ def _refusal(document: str) -> str | None:
 
 
 def test_the_parts_of_a_document() -> None:
-    """More than a selection may have, so those that fit are refused for another reason."""
+    """More than a selection may have, so those within the limit are refused for another reason."""
     assert _refusal(parts(PARTS)) == f"The document selects more than {FIELDS} fields at once."
     assert _refusal(parts(PARTS + 1)) == f"The document has more than {PARTS} names, values and opening brackets."
 
@@ -188,7 +188,7 @@ async def test_fragments_that_reference_fragments_cost_nothing(
         assert excess_of(parse(fragments(many))) == f"The document selects more than {FIELDS} fields at once."
         taken.append(time.process_time() - began)
     assert min(taken) < 0.1
-    # No more of them than may be spread.
+    # As many as may be spread.
     few = {"query": fragments(SPREADS // 2 - 1)}
     response = await client.post(f"{gateway.origin}/graphql", json=few, headers=bearer(someone.token))
     assert "more than 250 fields" in response.json()["errors"][0]["message"]

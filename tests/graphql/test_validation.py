@@ -1,4 +1,4 @@
-"""Documents are read and validated as graphql-core does it, only cheaper: the same trees, and the same errors in the
+"""Documents are parsed and validated as by graphql-core, at a lower cost: the same trees, and the same errors in the
 same order."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCHEMA = Executor(explore=True).graphql
 
 
 def errors_of(found: list[GraphQLError]) -> list[tuple[str, object]]:
-    """The first ones. What ends the validation has other words here."""
+    """The first errors. The last one, which ends the validation, is worded differently here."""
     return [(error.message, error.locations) for error in found[:ERRORS]]
 
 
@@ -118,7 +118,7 @@ DOCUMENTS = _words(
 @settings(deadline=None, max_examples=50)
 @given(DOCUMENTS)
 def test_any_document_has_the_same_errors(document: str) -> None:
-    """Fields that stand again as they are, are looked at once. Nothing becomes valid by that."""
+    """Repeated identical fields are validated once. That makes no document valid."""
     ast = core_parse(document)
     lean = _without_repeats(ast)
     for suggest in (False, True):
@@ -161,7 +161,7 @@ PIECES = st.sampled_from([*PUNCTUATION, *WORDS, *BLANKS, *STRINGS, *BLOCK_STRING
 
 
 def read(parser: Callable[[str], DocumentNode], text: str) -> object:
-    """The tree, or what is wrong with the text."""
+    """The tree, or the error in the text."""
     try:
         return parser(text).to_dict(locations=True)
     except GraphQLError as error:

@@ -90,7 +90,7 @@ def test_a_database_without_its_migrations(tmp_path: Path) -> None:
     ("name", "hint"),
     [
         ("folder.db", "(IsADirectoryError): this is a folder; add the name of a file"),
-        ("text.db", "(SQLITE_NOTADB): this file is no SQLite database; correct the path"),
+        ("text.db", "(SQLITE_NOTADB): this file is not an SQLite database; correct the path"),
         ("text.db/tendon.db", "(FileExistsError): its folder is a file; correct the path"),
     ],
 )
@@ -179,7 +179,7 @@ ELSEWHERE = "for a sandbox elsewhere set SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SE
     ],
 )
 def test_the_sandbox_among_the_providers(tmp_path: Path, settings: dict[str, str], said: str | None) -> None:
-    """As `tendon serve` has it with the same settings."""
+    """As with `tendon serve` and the same settings."""
     run = tendon("providers", cwd=tmp_path, settings=settings)
     (row,) = [line for line in run.stdout.splitlines() if line.startswith("sandbox ")] or [None]
     assert (row is None) == (said is None)
@@ -232,7 +232,8 @@ def test_the_sandbox_checks_the_allow_list(tmp_path: Path) -> None:
 
 
 def test_where_the_sandbox_alone_sends_users_back_to(tmp_path: Path) -> None:
-    """One's own page by the setting that the gateway reads, too; the connect page of a gateway on any port."""
+    """To a page of the operator, by the setting that the gateway also reads, and to the connect page of a gateway on
+    any port."""
     settings = {"TENDON_REDIRECT_URIS": "http://localhost:3000/callback http://127.0.0.1:*/app"}
     sandbox = Process("sandbox", "--redirect-uri", "https://app.example/done", folder=tmp_path, settings=settings)
     accepted = [

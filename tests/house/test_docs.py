@@ -52,7 +52,7 @@ def test_a_key_in_a_document_would_be_found() -> None:
 
 
 def _usable_keys(text: str) -> list[str]:
-    """Whatever a reader could copy into TENDON_VAULT_KEYS."""
+    """Every value that a reader could copy into TENDON_VAULT_KEYS."""
     found: list[str] = []
     for key_id, key in re.findall(r"(?:([A-Za-z0-9_-]{1,32}):)?(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{43}=)", text):
         with suppress(VaultError):
@@ -94,7 +94,7 @@ def test_an_entry_says_what_its_provider_does_with_pkce(slug: str) -> None:
     entry = read_catalogue(variables={}, allow_private=True)[slug]
     notes = entry.notes or ""
     assert entry.binds_codes or "PKCE" in notes
-    # Left out only where it is known to be refused, and then the entry says by what.
+    # Omitted only if the provider is known to refuse it, and then the entry names the source.
     assert entry.authorize.pkce == "S256" or "refuse" in notes
 
 
@@ -142,7 +142,7 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
 
 
 def test_several_workers_beside_a_sandbox(tmp_path: Path) -> None:
-    """With the settings that the README has for it."""
+    """With the README's settings for it."""
     block = re.search(r"tendon sandbox &\n(.*?)tendon serve --workers 4", README, re.DOTALL)
     assert block
     settings = dict(re.findall(r"([A-Z_]+)=(\S+)", block[1]))

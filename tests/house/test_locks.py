@@ -1,4 +1,5 @@
-"""The three locks: each pins what it is for, all pin the same, and what serves needs nothing that only tests need."""
+"""The three locks: each pins the packages for its purpose, all pin the same versions, and none for tests is needed to
+run."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pytest
 from tests.house.test_house import ROOMS, ROOT
 
 RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
-# A pin with its hashes, without the comments that say who wants it.
+# A pin with its hashes, without the comments that name the requiring package.
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+$", re.MULTILINE)
 
 
@@ -50,7 +51,7 @@ def test_each_lock_has_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_serves_imports_nothing_of_the_tests(room: str) -> None:
-    """Also what is imported late, or on another platform."""
+    """Including late imports, and those for other platforms."""
     names = {
         name
         for path in (ROOT / room).rglob("*.py")
@@ -64,7 +65,7 @@ def test_what_serves_imports_nothing_of_the_tests(room: str) -> None:
 
 
 def _imported(node: ast.AST) -> list[str]:
-    """The top-level names that an import statement names."""
+    """The top-level packages in an import statement."""
     match node:
         case ast.Import(names):
             return [alias.name.partition(".")[0] for alias in names]

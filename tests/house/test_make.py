@@ -1,6 +1,6 @@
-"""`make run` on a machine where something is missing, wrong or interrupted: what it says, and what it leaves behind.
+"""`make run` on a machine where something is missing, wrong or interrupted: what it prints, and what it leaves behind.
 
-The real Makefile in a folder of its own, with a Python that pretends: it makes a `.venv` out of shell scripts.
+The real Makefile in a folder of its own, with a fake Python: it creates a `.venv` of shell scripts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ COPIED = ["Makefile", "pyproject.toml", "requirements.lock", "requirements-build
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
-# What `python -m venv .venv` leaves: an interpreter with a pip as the test wants it, and a `tendon` that says how it
-# was called.
+# What `python -m venv .venv` creates: an interpreter with a pip as the test requires it, and a `tendon` that prints its
+# arguments.
 _VENV = """
 mkdir -p .venv/bin && : > .venv/made-once
 cat > .venv/bin/python <<'END'
@@ -63,7 +63,7 @@ class Machine:
 
     @property
     def _environment(self) -> dict[str, str]:
-        """Without what the make that runs the tests hands down."""
+        """Without the variables that the make running the tests exports."""
         return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -109,7 +109,7 @@ def test_what_it_does_is_said_while_it_is_done(machine: Machine) -> None:
             "tendon serve --port 8123",
         ],
     )
-    # And once it is made, it is left alone.
+    # Once created, it is not touched.
     status, out, _ = machine.make("run", f"PYTHON={python}")
     assert (status, out.splitlines()[0]) == (0, "Migrating the database")
 
@@ -123,7 +123,7 @@ def test_a_python_that_is_too_old(machine: Machine, numbers: tuple[int, ...]) ->
     assert err.startswith(f"{python} is Python {found}, but Tendon needs 3.11 or newer.\n")
     assert re.search(r"such as: make run PYTHON=python3", err)
     assert not machine.venv.exists()
-    # So that the right one finds nothing in its way.
+    # So the right Python has nothing in its way.
     assert machine.make("run", f"PYTHON={machine.python('better')}")[0] == 0
 
 
@@ -134,7 +134,7 @@ def test_the_oldest_python_is_what_the_project_says() -> None:
 
 
 def test_a_python_without_venv(machine: Machine) -> None:
-    """As Debian's is without python3-venv."""
+    """As Debian's without python3-venv."""
     python = machine.python("python", pretence="sys.modules['ensurepip'] = None")
     status, out, err = machine.make("run", f"PYTHON={python}")
     assert (status, out) == (2, "")
@@ -160,7 +160,7 @@ def test_an_installation_that_fails(machine: Machine) -> None:
 
 
 def test_a_new_lock_that_can_not_be_installed(machine: Machine) -> None:
-    """What is there stays, and the next attempt does what this one could not."""
+    """The existing packages stay, and the next attempt installs the lock."""
     python = machine.python("python")
     assert machine.make("run", f"PYTHON={python}")[0] == 0
     interpreter = machine.venv / "bin" / "python"

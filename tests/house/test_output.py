@@ -1,4 +1,4 @@
-"""What `tendon` prints, when its reader goes away early or the disk is full."""
+"""What `tendon` prints when its reader closes early or the disk is full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS = {"TENDON_AUTH": "dev"}
 
 
 def unread_pipe() -> int:
-    """The writing end of a pipe that nobody reads."""
+    """The writing end of a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
@@ -25,7 +25,7 @@ def unread_pipe() -> int:
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
 def test_a_reader_that_has_gone(tmp_path: Path, arguments: list[str]) -> None:
-    """As in `tendon providers | head -0`: the status that a shell gives to what SIGPIPE ended, and no complaint."""
+    """As in `tendon providers | head -0`: the status that a shell reports for SIGPIPE, and no error message."""
     writing = unread_pipe()
     run = subprocess.run(
         [TENDON, *arguments],
@@ -61,7 +61,7 @@ def test_a_disk_that_is_full(tmp_path: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("unread", ["pipe", "/dev/full"])
 def test_a_service_goes_on_without_its_log(tmp_path: Path, unread: str, workers: str) -> None:
-    """What collects the log may die, or its disk may be full: callers don't notice, and the end is orderly."""
+    """The log collector may die, or its disk may be full: callers don't notice, and the shutdown is orderly."""
     settings = SETTINGS | {"TENDON_SANDBOX": "0", "TENDON_LOG_LEVEL": "DEBUG"}
     assert tendon("migrate", cwd=tmp_path, settings=settings).returncode == 0
     writing = unread_pipe() if unread == "pipe" else os.open(unread, os.O_WRONLY)

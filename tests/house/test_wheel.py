@@ -1,4 +1,4 @@
-"""Tendon as production installs it: the wheel, with what requirements.lock pins and nothing else.
+"""Tendon as production installs it: the wheel, with the packages that requirements.lock pins and no others.
 
 The packages of the lock are links to those of the environment that runs the tests, so that nothing is downloaded.
 """
@@ -80,7 +80,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Insta
 
 @pytest.fixture
 def own_installation(tmp_path: Path, wheel: Path) -> Installation:
-    """One that a test may break."""
+    """An installation that a test may break."""
     return Installation(tmp_path / "venv", wheel)
 
 
@@ -105,7 +105,7 @@ for package in {PACKAGES!r}:
 
 @pytest.fixture
 def serving(installation: Installation, tmp_path: Path) -> Generator[str]:
-    """Where the installation serves, as on a laptop, so that there is a provider to connect to."""
+    """The origin of the installation, serving as on a laptop, so that there is a provider to connect to."""
     migrated = run(installation.tendon, "migrate", cwd=tmp_path, TENDON_AUTH="dev")
     assert migrated.returncode == 0, migrated.stderr
     port = free_port()
@@ -146,7 +146,7 @@ def test_it_connects(serving: str) -> None:
 
 
 def foreign(folder: Path, name: str) -> Path:
-    """A package of that name which is not ours."""
+    """A package of that name that is not ours."""
     folder.mkdir(exist_ok=True)
     (folder / name).mkdir()
     (folder / name / "__init__.py").write_text("raise RuntimeError('imported')\n", encoding="utf-8")
@@ -154,7 +154,7 @@ def foreign(folder: Path, name: str) -> Path:
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """What it says after the first line."""
+    """What it prints after the first line."""
     assert (done.returncode, done.stdout) == (2, "")
     first, line = done.stderr.splitlines()
     assert first == "tendon can't start:"
@@ -192,7 +192,7 @@ def test_a_package_in_the_current_directory(installation: Installation, tmp_path
 
 
 def test_what_is_no_package_is_in_nobodys_way(installation: Installation, tmp_path: Path) -> None:
-    """A folder without `__init__.py` gives way to a package further on, so it does no harm."""
+    """A folder without `__init__.py` yields to a package later on the path, so it does no harm."""
     (tmp_path / "models").mkdir()
     assert run(installation.tendon, "--version", cwd=tmp_path, PYTHONPATH=str(tmp_path)).stdout == VERSION
 
@@ -204,7 +204,7 @@ def test_our_own_directory_by_another_path(installation: Installation, tmp_path:
 
 @pytest.mark.parametrize("content", ["", "raise RuntimeError('imported')\n"])
 def test_another_distribution_over_ours(own_installation: Installation, tmp_path: Path, content: str) -> None:
-    """pip lets it, and takes the file away with it when that distribution goes."""
+    """pip allows it, and removes the file when that distribution is uninstalled."""
     other = tmp_path / "acme_models-1.0-py3-none-any.whl"
     about = "acme_models-1.0.dist-info"
     files = {

@@ -1,4 +1,4 @@
-"""An app that says what reached it, and requests to it in every framing."""
+"""An app that answers with the request it received, and requests to it in every framing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SWALLOWED = b"GET /swallowed HTTP/1.1\r\nHost: test\r\nX-Swallow: "
 
 
 class Echo:
-    """Answers with the request. `ran` has all of them."""
+    """Answers with the request. `ran` collects all of them."""
 
     def __init__(self) -> None:
         self.ran: list[dict[str, Any]] = []
@@ -34,7 +34,7 @@ class Echo:
 
 
 def answers(received: bytes) -> list[dict[str, Any]]:
-    """What `Echo` said in one answer after the other. Fails on any other answer."""
+    """The contents of consecutive answers by `Echo`. Fails on any other answer."""
     found: list[dict[str, Any]] = []
     while received:
         head, _, rest = received.partition(b"\r\n\r\n")
@@ -50,13 +50,13 @@ def answers(received: bytes) -> list[dict[str, Any]]:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Of all answers, whose bodies must not look like one."""
+    """The statuses of all answers, whose bodies must not look like one."""
     return [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 
 @dataclass(frozen=True)
 class Post:
-    """A request with a body. `headers` are lines without their ends."""
+    """A request with a body. `headers` are lines without line ends."""
 
     body: bytes
     chunked: bool = False

@@ -167,7 +167,8 @@ async def test_a_caller_who_asks_for_too_much(api: Interface, narrow: Process) -
 
 
 async def test_all_without_a_token_share_one_rate(api: Interface, crowd: httpx.AsyncClient, narrow: Process) -> None:
-    """20 a minute for all of them, by whichever interface. Callers with a token, pages and probes are not concerned."""
+    """20 a minute for all of them together, over either interface. Callers with a token, pages and probes are not
+    affected."""
     answers = [await api.connections(None, userId="anybody") for _ in range(25)]
     assert {answer.code for answer in answers} <= {"UNAUTHENTICATED", "RATE_LIMITED"}
     refused = [answer for answer in answers if answer.code == "RATE_LIMITED"]

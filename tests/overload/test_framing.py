@@ -1,4 +1,4 @@
-"""What is a request and what is not (RFC 9112), and what becomes of the rest of a connection."""
+"""Which data is a request and which is not (RFC 9112), and what happens to the rest of the connection."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ MALFORMED_BODIES = {
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
 async def test_a_malformed_head(echo: Echo, port: int, sent: bytes) -> None:
-    """Is refused, and what comes after it is not read."""
+    """It is refused, and the data after it is not read."""
     received = await exchange(port, sent + LAST)
     assert statuses(received) == [400]
     assert b"\r\nconnection: close\r\n" in received.lower()
@@ -133,7 +133,7 @@ async def test_answers_that_are_due_come_first(echo: Echo, port: int, sent: byte
     [("*/*", "application/json"), ("application/graphql-response+json", "application/graphql-response+json")],
 )
 async def test_graphql_is_refused_in_its_own_form(port: int, accept: str, media: str) -> None:
-    """By what could be read of the head."""
+    """As far as the head could be read."""
     sent = head(f"Accept: {accept}", start="POST /graphql?x HTTP/1.1")
     fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
     assert b"content-type: %b;" % media.encode() in fields
@@ -162,7 +162,7 @@ async def test_a_well_formed_request(echo: Echo, port: int, sent: bytes) -> None
 
 @pytest.mark.parametrize("lines", [(), ("Host: test",), ("Host: test", "Connection: Upgrade", "Upgrade: h2c")])
 async def test_version_1_0(echo: Echo, port: int, lines: tuple[str, ...]) -> None:
-    """Needs no Host, and gets no interim answer."""
+    """It needs no Host, and gets no interim answer."""
     sent = head(*lines, "Expect: 100-continue", "Content-Length: 3", start="POST / HTTP/1.0")
     received = await exchange(port, sent, b"abc" + LAST)
     assert statuses(received) == [200]

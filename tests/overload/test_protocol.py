@@ -93,7 +93,7 @@ async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
 
 
 async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port: int) -> None:
-    """Those that came first are answered, then the connection ends."""
+    """The first ones are answered, then the connection is closed."""
     async with lines(port, 1) as [(reader, writer)]:
         writer.write(get("/held") + get("/") * 2000)
         await until(lambda: app.ran == 1)

@@ -1,4 +1,4 @@
-"""A process that stood still, as one that is stopped or swapped out, judges nobody before it has read its sockets."""
+"""A process that was stopped or swapped out reads its sockets before it enforces a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.processes import environment, free_port
 
-# Times are short, and the process is stopped for longer than any.
+# The limits are short, and the process is stopped for longer than any of them.
 _PROGRAM = """
 import asyncio, sys
 import uvicorn
@@ -93,7 +93,7 @@ def served(process: Served) -> Generator[Served]:
 
 
 def status(line: socket.socket) -> bytes:
-    """Of the next answer, which is read to its end."""
+    """The status of the next answer, which is read to its end."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += line.recv(65536) or pytest.fail("hung up")
@@ -115,7 +115,7 @@ def status(line: socket.socket) -> bytes:
     ids=["all", "half a head", "a body", "head and body"],
 )
 def test_what_came_meanwhile_is_answered(served: Served, before: bytes, after: bytes) -> None:
-    """Stopped at different moments before the time is over, so that the timer is late by more or less, or on time."""
+    """Stopped at different moments before the limit, so that the timer is late by varying amounts, or on time."""
     for moment in (0.05, 0.35):
         lines = [served.connect() for _ in range(5)]
         for line in lines:
@@ -163,7 +163,7 @@ def test_an_answer_that_was_taken_meanwhile_is_finished(served: Served) -> None:
 
 
 def test_a_slow_request_still_ends(served: Served) -> None:
-    """It gets as much time again, and no more."""
+    """Its limit is extended by its own length, and no more."""
     line = served.connect()
     line.sendall(GET[:10])
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""An `Upgrade` that is not taken changes nothing (RFC 9110 7.8), however its request is framed and cut."""
+"""An ignored `Upgrade` changes nothing (RFC 9110 7.8), however its request is framed and split."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ async def port(echo: Echo) -> AsyncGenerator[int]:
 
 
 async def told(port: int, *parts: bytes) -> bytes:
-    """All that comes back. Each part is read before the next is sent: client and server share one event loop."""
+    """Everything that is received. Each part is read before the next is sent: client and server share one event
+    loop."""
     async with lines(port, 1) as [(reader, writer)]:
         for part in parts:
             writer.write(part)
@@ -52,7 +53,7 @@ async def told(port: int, *parts: bytes) -> bytes:
 
 
 def assert_only(echo: Echo, received: bytes, *bodies: bytes) -> None:
-    """These requests ran and no other, each with its body, and then the last."""
+    """Exactly these requests ran, each with its body, and then the last one."""
     assert [said["body"] for said in answers(received)] == [*(body.decode("latin-1") for body in bodies), ""]
     assert [ran["path"] for ran in echo.ran] == ["/post"] * len(bodies) + ["/last"]
 
@@ -60,7 +61,7 @@ def assert_only(echo: Echo, received: bytes, *bodies: bytes) -> None:
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("upgrade", UPGRADES, ids=lambda lines: " ".join(lines)[:40] or "none")
 async def test_cut_at_every_byte(echo: Echo, port: int, upgrade: tuple[str, ...], chunked: bool) -> None:
-    """The body is a request of its own to whoever reads it as one."""
+    """The body looks like a request itself, to a server that reads it as one."""
     post = Post(SWALLOWED, chunked, upgrade, trailers=b"X-Swallow: x\r\n" if chunked else b"")
     sent = post.sent + post.sent + LAST
     for at in range(0, len(sent), 3):

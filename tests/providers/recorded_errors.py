@@ -1,4 +1,4 @@
-"""The error answers that vendors are known to give, in the shape that they have, with made-up values."""
+"""Error answers that vendors are known to send, in their shape, with made-up values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error answer means: the rules of an entry, for what vendors outside our catalogue are known to say, and how
+"""The meaning of an error answer: the rules of an entry, for errors known from vendors outside our catalogue, and how
 long to wait."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def entry(*rules: str, token: str = "") -> Provider:
-    """With these rules, each the lines of one."""
+    """An entry with these rules, each given as the lines of one."""
     return provider(token=token + "".join(f"\n[[token.errors]]\n{rule}" for rule in rules))
 
 
@@ -35,7 +35,7 @@ def said(entry: Provider, body: object, status: int = 400, **headers: str) -> Er
     return raised.value
 
 
-# One for each way in which vendors are known to differ from RFC 6749.
+# One for each known way in which vendors differ from RFC 6749.
 NUMBERS = entry(
     "field = 'sub_error'\nequals = 12304\nmeaning = 'misconfigured'",
     "field = 'sub_error'\nequals = [20155, 20156, 20158, 11205, 31204]\nmeaning = 'grant_over'",
@@ -186,7 +186,7 @@ def test_nothing_is_waited_for_where_waiting_does_not_help() -> None:
 )
 def test_a_wait_in_the_body(told: object, wait: int) -> None:
     rule = entry("field = 'status'\nequals = 601\nmeaning = 'slow_down'\nwait = 'body.wait_seconds'")
-    # Where the body doesn't say it, the header may.
+    # If the body doesn't say it, the header may.
     found = said(rule, {"status": 601, "body": {"wait_seconds": told}}, retry_after="5")
     assert (found.meaning, found.retry_after) == (Meaning.SLOW_DOWN, wait)
 

@@ -1,6 +1,6 @@
-"""Every provider of the catalogue has recorded error answers, and each means what it should.
+"""Every provider of the catalogue has recorded error answers, and each has the expected meaning.
 
-A new entry is found by itself.
+New entries are picked up automatically.
 """
 
 from __future__ import annotations

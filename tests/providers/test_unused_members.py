@@ -1,5 +1,4 @@
-"""What nobody uses of an answer may hold anything: it is neither a reason to lose a code nor a way to change what is
-read."""
+"""Unused members of an answer may hold anything: they neither cost a code nor change what is read."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ def test_an_odd_value_where_it_is_used(athlete: bytes) -> None:
 
 
 KEYS = st.text(max_size=8) | st.sampled_from(["id", "name", "access_token", "\ud800", "\x00", "é"])
-# Text of JSON, with keys that come twice and everything that Python writes though it is no JSON.
+# JSON texts, with duplicate keys and everything that Python writes although it is not JSON.
 VALUES = st.recursive(
     st.one_of(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),

@@ -1,5 +1,5 @@
-"""Clients and proxies that offer an `Upgrade` with every request: curl, Java's own client, and nginx as it is
-configured for WebSockets."""
+"""Clients and proxies that offer an `Upgrade` with every request: curl, Java's own client, and nginx as configured for
+WebSockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.processes import Process, free_port
 from tests.sandbox_control import Sandbox
 
 TYPENAME = '{"data":{"__typename":"Query"}}'
-# What .ci/run installs.
+# The programs that .ci/run installs.
 INSTALLED = ("curl", "javac", "nginx")
 QUERY = '{"query": "{ __typename }"}'
 
@@ -54,7 +54,7 @@ def test_curl(any_gateway: Process, framing: list[str]) -> None:
 
 
 def test_curl_that_knows_http_2_is_spoken(any_gateway: Process) -> None:
-    """It is not."""
+    """With prior knowledge of HTTP/2, which is not supported."""
     url = f"{any_gateway.origin}/livez"
     run = subprocess.run(
         [program("curl"), "-sS", "--http2-prior-knowledge", url],
@@ -68,7 +68,7 @@ def test_curl_that_knows_http_2_is_spoken(any_gateway: Process) -> None:
 
 
 def test_java(any_gateway: Process) -> None:
-    # A runtime alone can't run source.
+    # A runtime alone can't run source files.
     program("javac")
     source = Path(__file__).with_name("HttpClientCheck.java")
     run = subprocess.run(
@@ -121,7 +121,7 @@ http {{
 def nginx(
     request: pytest.FixtureRequest, any_gateway: Process, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[str]:
-    """An nginx before the gateway; its origin."""
+    """An nginx in front of the gateway; yields its origin."""
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     settings = _NGINX.format(upstream=any_gateway.port, port=port, buffering=request.param)
     (folder / "nginx.conf").write_text(settings, encoding="utf-8")
@@ -161,7 +161,7 @@ async def test_behind_nginx(nginx: str, sandbox: Sandbox, someone: Person, kind:
 
 
 async def test_a_body_behind_nginx_is_nobodys_request(nginx: str, someone: Person) -> None:
-    """nginx reuses its connections to the gateway: what is left on one would run before the next user's request."""
+    """nginx reuses its connections to the gateway: bytes left on one would run before the next user's request."""
     smuggled = f"GET /v1/connections?userId={someone.id} HTTP/1.1\r\nHost: tendon\r\nX-Swallow: "
     headers = {"Content-Type": "application/json"}
     upgrade = headers | {"Connection": "Upgrade", "Upgrade": "websocket", "Authorization": "Bearer dev:mallory"}

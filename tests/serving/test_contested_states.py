@@ -1,5 +1,5 @@
-"""Two codes for one state, the wrong one first: while it has claimed the state nothing is final, and when the provider
-can't be connected to, it leaves nothing behind."""
+"""Two codes for one state, the wrong one first: while it holds the claim nothing is final, and if the provider can't be
+reached, it leaves no trace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATE = "SELECT status, code_hash, owner FROM authorization_request"
 
 
 class Contest:
-    """A callback with the right code, and one with a wrong one, for the same state."""
+    """A callback with the right code and one with a wrong code, for the same state."""
 
     def __init__(self, api: Interface, person: Person, right: dict[str, str], database: Database) -> None:
         self._api, self._person, self.right, self._database = api, person, right, database
@@ -32,7 +32,7 @@ class Contest:
         return await self._api.complete(self._person.token, **callback)
 
     async def begin(self, callback: dict[str, str]) -> asyncio.Task[Answer]:
-        """Returns when it has the claim."""
+        """Returns once it holds the claim."""
         task = asyncio.create_task(self.send(callback))
 
         async def is_claimed() -> bool:
@@ -71,7 +71,7 @@ async def test_a_wrong_code_while_the_provider_refuses_connections(
     assert await own_database.fetch(STATE) == [("pending", None, None)]
     await provider.open()
     assert (await contest.send(contest.right)).connection["status"] == "connected"
-    # From here on the wrong code is wrong for ever.
+    # From here on the wrong code is permanently wrong.
     for _ in range(2):
         assert (await contest.send(contest.wrong)).code == "INVALID_STATE"
     assert len(await sandbox.exchanges(contest.right["code"])) == 1

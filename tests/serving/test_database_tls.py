@@ -1,6 +1,6 @@
-"""PostgreSQL elsewhere: its certificate and name are verified before it gets a password, unless the URL says otherwise.
+"""Remote PostgreSQL: its certificate and name are verified before it gets a password, unless the URL disables that.
 
-It is found at 0.0.0.0, which leads to this machine and is no loopback address.
+It is reached at 0.0.0.0, which leads to this machine and is not a loopback address.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def authority(folder: Path) -> Authority:
 
 @pytest.fixture(scope="module")
 async def server(authority: Authority) -> AsyncGenerator[PostgresServer]:
-    """With the right certificate. It asks for a password, and speaks TLS only."""
+    """A server with a valid certificate. It asks for a password, and accepts only TLS."""
     server = PostgresServer(programs())
     session = await asyncpg.connect(server.url("postgres"))
     await session.execute(f"ALTER ROLE tendon PASSWORD '{PASSWORD}'")
@@ -99,7 +99,7 @@ def _restart(server: PostgresServer, certificate: bytes, key: bytes) -> None:
 
 @pytest.fixture
 def misnamed(server: PostgresServer, authority: Authority) -> Generator[PostgresServer]:
-    """The certificate is good, but for another server."""
+    """Its certificate is valid, but for another server."""
     _restart(server, *authority.certify(x509.DNSName("database.example")))
     yield server
     _restart(server, *authority.certify(x509.IPAddress(ip_address(HERE))))
@@ -149,7 +149,7 @@ def test_another_servers_certificate(misnamed: PostgresServer, authority: Author
     run = _migrate(tmp_path, _url(misnamed.port, sslrootcert=authority.file))
     assert run.returncode == 2
     assert "SSLCertVerificationError" in run.stderr
-    # By what the URL says, the name need not be right. That is warned about.
+    # With this URL, the name need not match, which is logged as a warning.
     run = _migrate(tmp_path, _url(misnamed.port, sslrootcert=authority.file, sslmode="verify-ca"))
     assert run.returncode == 0, run.stderr
     assert "database.unverified" in run.stderr
@@ -169,7 +169,7 @@ async def test_what_the_url_leaves_open_is_warned_about_at_every_start(
 
 
 class Listener:
-    """Says `reply` to whatever comes, and keeps all that was sent to it."""
+    """Answers everything with `reply`, and records what it receives."""
 
     def __init__(self, reply: bytes) -> None:
         self.port = free_port()
@@ -182,7 +182,7 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(1000):
             self.heard.append(chunk)
-            # What asks for a password in clear: AuthenticationCleartextPassword.
+            # AuthenticationCleartextPassword, which asks for a password in clear.
             writer.write(self._reply if chunk == SSL_REQUEST else b"R\x00\x00\x00\x08\x00\x00\x00\x03")
         writer.close()
 
@@ -211,7 +211,7 @@ async def test_serve_does_not_start_without_tls(serve: Serve) -> None:
 
 
 async def test_clear_text_is_sent_only_where_the_url_says_so(tmp_path: Path) -> None:
-    """What shows that the listener would have heard it."""
+    """Proves that the listener would have received it."""
     listener = Listener(b"N")
     async with await listener.open():
         run = await asyncio.to_thread(_migrate, tmp_path, _url(listener.port, sslmode="disable"))

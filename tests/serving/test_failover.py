@@ -1,4 +1,4 @@
-"""A failover of PostgreSQL: a primary and its hot standby behind one address, which leads to one or the other."""
+"""A failover of PostgreSQL: a primary and its hot standby behind one address, which leads to either of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def address(primary: PostgresServer) -> AsyncGenerator[Proxy]:
 
 
 class Service:
-    """A gateway, on a database that is at both servers."""
+    """A gateway whose database exists on both servers."""
 
     def __init__(self, process: Process, api: Interface, person: Person) -> None:
         self.process, self._api, self._person = process, api, person
@@ -54,7 +54,7 @@ class Service:
         return (await self._api.connections(self._person.token, userId=self._person.id)).code
 
     async def fill_the_pool(self) -> None:
-        """With sessions of wherever the address leads now."""
+        """With sessions to the server that the address leads to now."""
         assert set(await asyncio.gather(*(self.read() for _ in range(40)))) == {None}
 
 
@@ -88,7 +88,7 @@ async def _has_caught_up(standby: PostgresServer, name: str) -> bool:
 async def test_sessions_that_were_opened_at_a_standby(
     service: Service, primary: PostgresServer, standby: PostgresServer, address: Proxy
 ) -> None:
-    """They stay there, and can read. The second call that writes succeeds, however many there are."""
+    """These sessions survive, and can read. The second write succeeds, however many there are."""
     await becomes(service.process.origin)
     address.target = standby.port
     address.cut()

@@ -1,4 +1,4 @@
-"""How long a connection is kept that nobody uses."""
+"""How long an idle connection is kept open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASKED = request("GET", "/livez")
 
 
 async def test_an_idle_connection_is_kept(serve: Serve, lines: Lines) -> None:
-    """For longer than uvicorn would, and by default for longer than balancers keep theirs."""
+    """For longer than uvicorn's default, and by default for longer than load balancers keep theirs."""
     assert Settings.model_fields["keep_alive"].default == KEEP_ALIVE > 60
     for count in (1, 2):
         process = serve(count)

@@ -1,4 +1,4 @@
-"""The last moments of a process: whatever was sent to it before its listener closed gets an answer."""
+"""The shutdown of a process: every request sent before its listener closed gets an answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASKED = request("GET", "/openapi.json")
 
 
 async def ask(process: Process) -> str:
-    """What a connection with one request comes to: its status, `refused` where nobody listens, or `lost`."""
+    """The outcome of a connection with one request: its status, `refused` without a listener, or `lost`."""
     try:
         line = Line(*await asyncio.open_connection("127.0.0.1", process.port))
     except ConnectionRefusedError:
@@ -33,8 +33,8 @@ async def ask(process: Process) -> str:
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "workers"])
 async def test_no_request_is_lost_while_a_process_stops(serve: Serve, count: int) -> None:
-    """New connections all the time, by clients who know nothing of readiness: served, told to go elsewhere, and in the
-    end refused by the kernel, so that a balancer may send the request to another."""
+    """A stream of new connections by clients that ignore readiness: served, answered with 503, and finally refused by
+    the kernel, so that a load balancer may send the request elsewhere."""
     process = serve(count)
     await serving(process, count)
     seen: Counter[str] = Counter()
@@ -55,7 +55,7 @@ async def test_no_request_is_lost_while_a_process_stops(serve: Serve, count: int
 
 
 async def test_what_had_arrived_is_served(serve: Serve, lines: Lines) -> None:
-    """In the sockets of connections, and in those that were not accepted yet, of a process that stood still."""
+    """On accepted connections, and on those still in the accept queue, of a process that was stopped."""
     process = serve()
     kept = await lines.to(process)
     await kept.send(ASKED)
@@ -71,7 +71,7 @@ async def test_what_had_arrived_is_served(serve: Serve, lines: Lines) -> None:
 
 
 async def test_who_asks_for_readiness_learns_of_the_end(serve: Serve) -> None:
-    """A balancer that probes once in two seconds is waited for, and what it sends until then is answered."""
+    """The process waits for a load balancer that probes every two seconds, and answers what it sends until then."""
     process = serve()
     await becomes(process.origin)
     for _ in range(2):
@@ -95,7 +95,7 @@ async def test_a_process_that_nobody_asks_stops_at_once(serve: Serve) -> None:
 
 
 async def test_a_new_connection_gets_its_chance(serve: Serve, lines: Lines) -> None:
-    """One that was made just before the listener closed and whose request is on its way."""
+    """A connection made just before the listener closed, whose request is still on its way."""
     process = serve()
     line = await lines.to(process)
     process.tell(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Replicas and their vault keys: one that has other keys is unready itself and changes nothing for the others."""
+"""Replicas and their vault keys: one with different keys is unready itself and does not affect the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.serving.conftest import KEY, Serve
 from tests.serving.serving import becomes, events, readiness
 from tests.vault_keys import vault_key
 
-# The same id, another key.
+# The same id, a different key.
 ANOTHER = vault_key("k1", "another")
 NEWER = vault_key("k2")
 RECORDED = "SELECT key_id FROM vault_key ORDER BY key_id"
@@ -33,7 +33,7 @@ def database(own_database: Database, tmp_path: Path) -> Database:
 
 
 class Replicas:
-    """On one database, each with its own keys."""
+    """Replicas on one database, each with its own keys."""
 
     def __init__(self, serve: Serve, database: Database, client: httpx.AsyncClient, sandbox: Sandbox) -> None:
         self._serve, self.database, self._client, self._sandbox = serve, database, client, sandbox
@@ -42,7 +42,7 @@ class Replicas:
         return self._serve(database=self.database, TENDON_VAULT_KEYS=" ".join(keys))
 
     async def authorize(self, process: Process, person: Person) -> Answer:
-        """It seals a verifier."""
+        """Seals a verifier."""
         api = Rest(self._client, process.origin)
         return await api.authorize(person.token, provider="sandbox", redirectUri=REDIRECT_URI)
 
@@ -53,7 +53,7 @@ class Replicas:
         return await Rest(self._client, process.origin).complete(person.token, **callback)
 
     async def connect(self, process: Process, person: Person) -> None:
-        """It seals tokens."""
+        """Seals tokens."""
         answer = await self.complete(process, person, await self.begin(process, person))
         assert answer.connection["status"] == "connected"
 
@@ -73,7 +73,7 @@ async def test_a_key_is_recorded_when_it_seals(replicas: Replicas, someone: Pers
 
 @pytest.mark.parametrize("wrong", [ANOTHER, NEWER], ids=["same id", "other id"])
 async def test_a_replica_with_a_wrong_key(replicas: Replicas, someone: Person, another: Person, wrong: str) -> None:
-    """It has sealed nothing, so nothing of it is left when it is gone, and the others never notice it."""
+    """It has sealed nothing, so it leaves nothing behind, and the others never notice it."""
     right = replicas.start(KEY)
     await replicas.connect(right, someone)
     astray = replicas.start(wrong)
@@ -85,7 +85,7 @@ async def test_a_replica_with_a_wrong_key(replicas: Replicas, someone: Person, a
     assert (await replicas.complete(astray, another, callback)).code == "SERVICE_UNAVAILABLE"
     assert "['k1']" in events(astray, "vault.failed")[0]
     assert wrong.partition(":")[2] not in astray.said
-    # Nothing was spent by that, and the others work on.
+    # Nothing was spent by that, and the others continue.
     assert (await replicas.complete(right, another, callback)).connection["status"] == "connected"
     assert await readiness(right.origin) == (200, [])
     assert await replicas.database.fetch(RECORDED) == [("k1",)]
@@ -104,7 +104,7 @@ async def test_of_two_that_seal_first_at_once_one_is_right(replicas: Replicas, s
 
 
 async def test_a_new_key_in_two_rounds(replicas: Replicas, someone: Person, another: Person) -> None:
-    """As the docs have it. Whoever is served by whichever process notices nothing, and no process is ever unready."""
+    """As documented. No user notices which process serves them, and no process is ever unready."""
     old = replicas.start(KEY)
     first = await replicas.begin(old, someone)
     added = replicas.start(KEY, NEWER)
@@ -122,7 +122,7 @@ async def test_a_new_key_in_two_rounds(replicas: Replicas, someone: Person, anot
 
 
 async def test_a_new_key_that_is_first_at_once(replicas: Replicas, someone: Person, another: Person) -> None:
-    """Whoever lacks it is unready while rows are sealed under it, and goes on with what its own keys can open."""
+    """A replica without it is unready while rows are sealed under it, and still serves what its own keys can open."""
     old, new = replicas.start(KEY), replicas.start(NEWER, KEY)
     await replicas.connect(old, someone)
     await becomes(new.origin)
@@ -133,7 +133,7 @@ async def test_a_new_key_that_is_first_at_once(replicas: Replicas, someone: Pers
 
 
 async def test_a_key_that_nothing_is_sealed_under_any_more(replicas: Replicas, someone: Person) -> None:
-    """It may go from the setting: its record is no reason to wait for it."""
+    """It may be removed from the setting: its record alone does not make a process unready."""
     await replicas.connect(replicas.start(KEY), someone)
     await replicas.connect(replicas.start(NEWER, KEY), someone)
     await replicas.database.fetch("UPDATE authorization_request SET verifier = NULL")
@@ -157,7 +157,7 @@ async def test_a_key_that_one_value_is_sealed_under(replicas: Replicas, someone:
 
 
 async def test_a_wrong_key_that_sealed_first_and_is_gone(replicas: Replicas, someone: Person) -> None:
-    """Under the id of the right one. It is made good as soon as its rows are no more: a request lives ten minutes."""
+    """A wrong key with the id of the right one. It is forgiven once its rows are gone: a request lives ten minutes."""
     astray = replicas.start(ANOTHER)
     assert (await replicas.authorize(astray, someone)).code is None
     assert astray.stop() == 0

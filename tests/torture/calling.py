@@ -11,7 +11,7 @@ from rest.routes import ROUTES
 from tests.torture.history import GARBLED, LOST, OK, REFUSED, Answer
 
 REST, GRAPHQL = "rest", "graphql"
-# Of a callback whose code was sent: it has come to its end, however long the provider asks to wait.
+# The message for a callback whose code was sent: it is over, however long the provider asks to wait.
 _START_AGAIN = "Start the connection again"
 ROUTE = {route.operation: route for route in ROUTES}
 # Longer than any lease of a run, so that who waits for one hears how it ended.

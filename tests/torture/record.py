@@ -96,8 +96,8 @@ class Record:
         return [one for one in self.callbacks(flow) if one.user == flow.user and one.code != flow.code]
 
     def final(self, flow: Flow) -> list[Operation]:
-        """The right callbacks whose answer was no "later". INVALID_STATE is one: while another code holds the state,
-        which may yet be released unspent, nobody hears it."""
+        """The right callbacks with a final answer. INVALID_STATE is final: it is never sent while another code, which
+        may yet be released unspent, holds the state."""
         return [one for one in self.right(flow) if not one.answer.passing]
 
     def acknowledged(self, flow: Flow) -> list[Operation]:

@@ -186,7 +186,7 @@ def test_a_list_that_is_unavailable_and_not_for_how_long(tale: Tale) -> None:
 
 
 def test_tokens_that_could_not_be_stored(tale: Tale) -> None:
-    """To send the same callback again is no use, so nobody is told for how long to wait."""
+    """Sending the same callback again is useless, so the answer has no time to wait."""
     flow = tale.flow()
     tale.exchange(flow, fault="slow")
     tale.callback(flow, answer=Answer("SERVICE_UNAVAILABLE", 503))
@@ -215,7 +215,7 @@ def test_a_right_code_that_comes_too_late(tale: Tale) -> None:
 
 
 def test_a_right_code_that_is_refused_while_another_has_the_state(tale: Tale) -> None:
-    """INVALID_STATE is final, and the other code may yet be released unspent."""
+    """INVALID_STATE is final, but the other code may yet be released unspent."""
     flow = tale.connected()
     tale.store(flow)
     tale.callback(flow, at=0.2, took=0.4, code="another", answer=LATER)

@@ -134,7 +134,7 @@ async def _nothing(work: Coroutine[Any, Any, Any]) -> None:
 
 
 async def test_authorize_cancelled_wherever_it_waits(world: World) -> None:
-    # The key of the pseudonyms is read to its end, also when the first to ask for it leaves.
+    # The pseudonyms' key is read to its end, even if the first task to ask for it is cancelled.
     await world.begin("asking")
     for place in count(1):
         user = f"asking-{place}"

@@ -30,7 +30,7 @@ async def test_four_processes(own_database: Database) -> None:
     assert await own_database.fetch(requests) == [("completed", USERS, PROCESSES * ROUNDS)]
     events = "SELECT count(*) FROM audit_event WHERE outcome = 'ok' GROUP BY action ORDER BY action"
     assert await own_database.fetch(events) == [(PROCESSES * ROUNDS,)] * 2
-    # All of them made pseudonyms from their first statement on, under the one key that one of them made.
+    # All of them used pseudonyms from their first statement on, under the single key that one of them made.
     assert await own_database.value("SELECT count(*) FROM audit_key") == 1
     subjects = "SELECT count(DISTINCT subject), count(DISTINCT actor) FROM audit_event"
     assert await own_database.fetch(subjects) == [(USERS, USERS)]

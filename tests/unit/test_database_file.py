@@ -1,4 +1,4 @@
-"""The file of an SQLite database: private, whoever made it, and written again as soon as that is possible."""
+"""The file of an SQLite database: private, whoever created it, and writable again as soon as possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.test_database import note
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """A machine that lets everybody read what is created."""
+    """A machine on which created files are readable by everyone."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -47,7 +47,7 @@ async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> N
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604, 0o666])
 async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode: int) -> None:
-    """Wherever they are, and whoever made them so: that of the database, and what a killed process leaves beside it."""
+    """In any folder and whoever set the mode: the database's file, and those that a killed process leaves beside it."""
     url = f"sqlite://{tmp_path}/link.db"
     (tmp_path / "link.db").symlink_to(tmp_path / "tendon.db")
     await migrate(url)
@@ -66,10 +66,10 @@ async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode:
 
 @pytest.fixture
 def nobodys_folder() -> Iterator[Path]:
-    """The test is somebody who is not root, and works in a folder of their own."""
+    """The test runs as a user other than root, in a folder of that user."""
     if os.geteuid() != 0:
         pytest.skip("only root can act as two users")
-    # That user can't read the standard library everywhere.
+    # That user may not be able to read the standard library.
     codecs.lookup("ascii")
     with tempfile.TemporaryDirectory() as name:
         os.chown(name, 65534, 65534)
@@ -91,7 +91,7 @@ async def test_a_file_of_somebody_else_that_others_may_read_is_refused(nobodys_f
 
 
 async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path) -> None:
-    """It stays so for the connection, which is closed. The second call at the latest succeeds."""
+    """The connection stays read-only, so it is closed. The second call at the latest succeeds."""
     file = nobodys_folder / "tendon.db"
     await migrate(f"sqlite://{file}")
     file.chmod(0o400)
@@ -146,7 +146,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_disk_that_is_full(small_disk: Path) -> None:
-    """It is known without writing."""
+    """It is detected without writing."""
     url = f"sqlite://{small_disk}/tendon.db"
     await migrate(url)
     async with opened(url) as database:

@@ -112,7 +112,7 @@ SCOPES = "read:wearables, write:wearables, issue:sessions, read:audit, read:toke
 ENTRY = "write client_id=scope,scope and separate clients with spaces"
 FOLDER = "is not a folder: name the one that holds your catalogue files, or remove the setting"
 
-# What is wrong with a setting by itself, and the whole line about it.
+# What is wrong with a setting by itself, and the full line that reports it.
 REFUSED = [
     ("AUTH", "CANARY", WAYS),
     ("AUTH", "DEV", WAYS),
@@ -229,7 +229,7 @@ def test_a_wrong_setting(read: Read, name: str, value: str, problem: str) -> Non
 
 
 def test_every_setting_can_be_wrong() -> None:
-    """A setting without a row above has no message that anybody has read."""
+    """A setting without a row above has a message that was never reviewed."""
     assert {name for name, _, _ in REFUSED} == {name.upper() for name in Settings.model_fields}
 
 
@@ -239,7 +239,7 @@ def test_the_log_level_in_any_case(read: Read, level: str) -> None:
 
 
 def test_lists_may_have_line_breaks(read: Read) -> None:
-    """As a YAML block has them."""
+    """As in a YAML block."""
     settings = read(
         DEV
         | {
@@ -287,7 +287,7 @@ def test_one_thing_that_is_missing(read: Read, missing: str) -> None:
 
 
 def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is wrong, what is missing, what contradicts, and what is wrong in the catalogue and the credentials."""
+    """What is wrong, missing or contradictory, and the problems in the catalogue and the credentials."""
     (tmp_path / "acme.toml").write_text('slug = "acme"\nname = "Acme"\n', encoding="utf-8")
     monkeypatch.setenv("OURA_CLIENT_ID", "x")
     monkeypatch.setenv("STRAVA_CLIENT_ID", "x")
@@ -422,7 +422,7 @@ def test_mistakes_in_the_file_are_reported_with_all_others(
 
 @given(st.binary(max_size=60) | st.text("AB=\"'#\\\\ \\n\\r$x", max_size=40).map(str.encode))
 def test_whatever_stands_in_the_file(content: bytes) -> None:
-    """It can be read, or the mistakes are told."""
+    """It can be read, or its mistakes are reported."""
     with TemporaryDirectory() as folder, chdir(folder):
         Path(".env").write_bytes(content)
         try:
@@ -462,8 +462,8 @@ def test_what_this_user_may_not_read(read: Read, tmp_path: Path, place: str, pro
 
 @contextmanager
 def nobody(folder: Path) -> Generator[None]:
-    """Root may read everything, so another user reads where the tests run as root. What is imported late must have been
-    imported before: that user may not see this Python."""
+    """Root may read everything, so a test that runs as root reads as another user. Late imports must be done before,
+    since that user may not be able to read this Python."""
     folder.chmod(0o755)
     user = os.geteuid()
     os.seteuid(user or 65534)

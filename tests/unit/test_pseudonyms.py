@@ -1,4 +1,4 @@
-"""Pseudonyms: the same everywhere for the same user, under one key for a database, whoever makes it."""
+"""Pseudonyms: the same in every process for the same user, under one key per database, whichever process makes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_one_key_whoever_makes_it(own_database: Database) -> None:
         pseudonyms = Pseudonyms()
         assert await pseudonyms.of(ours, "bob") != several[0]
         assert await pseudonyms.of(ours, None) is None
-        # A user's id is text from a token, so any string must do.
+        # A user's id is text from a token, so any string must work.
         assert len(await pseudonyms.of(ours, "\ud800" * 5000) or "") == 32
     sealed = await own_database.fetch("SELECT sealed FROM audit_key")
     assert len(sealed) == 1
@@ -41,7 +41,7 @@ async def test_one_key_whoever_makes_it(own_database: Database) -> None:
 
 
 async def test_a_process_with_other_keys(own_database: Database) -> None:
-    """It can't read the key, and makes none: the others would be locked out."""
+    """It can't open the key, and makes none, which would lock the others out."""
     await migrate(own_database.url)
     ours, wrong = vault("k1"), vault("k1")
     async with opened(own_database.url):
@@ -58,7 +58,7 @@ async def test_a_process_with_other_keys(own_database: Database) -> None:
 
 @pytest.mark.parametrize("key_id", ["k1", "k2"])
 async def test_a_vault_key_that_is_gone(own_database: Database, key_id: str) -> None:
-    """When nothing else is sealed under it, users get other pseudonyms from then on, the same ones everywhere."""
+    """If nothing else is sealed under it, users get new pseudonyms from then on, the same ones in every process."""
     await migrate(own_database.url)
     old, new = read_keys(new_key("k1")), read_keys(new_key(key_id))
     gone, left = VaultKeys(Vault(old)), VaultKeys(Vault(new))
@@ -83,7 +83,7 @@ async def test_whoever_leaves_does_not_take_the_key_along(own_database: Database
 
 
 async def test_rows_from_before_name_nobody(own_database: Database) -> None:
-    """They stay, without whom they are about."""
+    """They are kept, without the users that they are about."""
     async with opened(own_database.url) as database:
         before = MigrationExecutor(client_of(database), APPS)
         await before.migrate([MigrationTarget("models", "0003_newest_tokens")])

@@ -1,4 +1,4 @@
-"""Counting what repeats: never a row too many, never a first one lost, in bounded memory."""
+"""Counting repeated events: never a row too many, never a first one lost, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = 0.05
 
 
 class Trail:
-    """What was written. While it is `away`, nothing can be."""
+    """The rows that were written. While it is `away`, every write fails."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, int]] = []
@@ -86,7 +86,7 @@ async def test_counts_are_written_while_it_goes_on(trail: Trail) -> None:
         await repeats.record(event(), trail.write)
     await until(lambda: len(trail.rows) > 1)
     assert trail.rows == [("s", 1), ("s", 2)]
-    # After a time without any the next is a first one again.
+    # After a pause without events, the next one is a first one again.
     await until(lambda: not repeats._kinds)
     assert repeats._timer is None
     assert not repeats._callers
@@ -142,7 +142,7 @@ async def test_bounded_for_each_caller(trail: Trail) -> None:
 
 
 async def test_bounded_for_all(trail: Trail) -> None:
-    """The oldest are written out and forgotten, none is lost."""
+    """The oldest are written and forgotten, none is lost."""
     repeats = Repeats(kinds=10)
     for number in range(100):
         for _ in range(3):

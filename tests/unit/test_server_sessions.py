@@ -1,4 +1,4 @@
-"""Sessions that can't write, or that somebody in between broke: closed and not lent again."""
+"""Sessions that can't write, or that a proxy broke: closed and not lent again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNT = Statement("SELECT count(*) FROM audit_event")
 
 @pytest.fixture(scope="module")
 def server() -> Generator[PostgresServer]:
-    """One that other tests don't need to be writable."""
+    """A server that other tests don't need to be writable."""
     server = PostgresServer(programs())
     yield server
     server.remove()
@@ -49,7 +49,7 @@ async def test_a_server_that_is_read_only_for_a_while(server: PostgresServer, da
     await writable(database)
     await _switch(server, "on")
     try:
-        # With the session from before, and with one that is opened meanwhile.
+        # With the session from before, and with one that is opened in the meantime.
         for _ in range(2):
             with pytest.raises(DatabaseDown, match="25006") as raised:
                 await write()
@@ -81,13 +81,13 @@ async def _within_two_calls(write: Any) -> None:
 
 @pytest.mark.parametrize("write", [note, note_in_transaction])
 async def test_sessions_that_stay_read_only(database: Any, write: Any) -> None:
-    """As those that a balancer keeps at the server that was demoted: all that are there go with the first."""
+    """As behind a load balancer that keeps them at the demoted server: the first failure discards all of them."""
     client: Any = client_of(database)
     sessions = [await client.take() for _ in range(5)]
     for session in sessions:
         await session.execute("SET default_transaction_read_only = on")
         await client.give_back(session, None)
-    # One is in use meanwhile. It can read, and must not be lent again either.
+    # One is in use at the time. It can read, and must not be lent again either.
     held = await client.take()
     with pytest.raises(DatabaseDown, match="25006"):
         await write()
@@ -100,7 +100,7 @@ async def test_sessions_that_stay_read_only(database: Any, write: Any) -> None:
 
 
 async def test_whether_it_can_be_written_leaves_no_trace(database: Any) -> None:
-    """Not even the number of a transaction."""
+    """Not even a transaction id."""
     before = await _next_transaction(database)
     for _ in range(50):
         await writable(database)
@@ -113,7 +113,7 @@ async def _next_transaction(database: Any) -> int:
 
 
 async def test_prepared_statements_that_are_gone(database: Any) -> None:
-    """26000: as behind a pooler that gives every transaction another session."""
+    """26000: as behind a pooler that assigns each transaction another session."""
     client: Any = client_of(database)
     await COUNT.row()
     session = await client.take()
@@ -126,7 +126,7 @@ async def test_prepared_statements_that_are_gone(database: Any) -> None:
 
 
 async def test_prepared_statements_of_somebody_else(database: Any) -> None:
-    """42P05: another process has left statements by our names in the session."""
+    """42P05: another process has left statements with our names in the session."""
     client: Any = client_of(database)
     session = await client.take()
     number = int(session._get_unique_id("stmt").strip("_").rpartition("_")[2], 16)

@@ -1,4 +1,4 @@
-"""TENDON_SERVICES: every list of clients can be written, and whatever is written is a list or refused."""
+"""TENDON_SERVICES: every list of clients can be written, and every value is a list or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said at every start: settings that do nothing, or more than one may think."""
+"""Warnings at every start: settings that have no effect, or a risky one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ UNKNOWN = "setting.unknown"
             (
                 "private.providers",
                 "TENDON_ALLOW_PRIVATE_PROVIDERS",
-                "outside dev, URLs of the catalogue may be http and lead into your own network: remove it",
+                "allows catalogue URLs with http, or into your own network: remove it outside dev",
             ),
         ),
         (
@@ -110,17 +110,20 @@ def test_what_is_used() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("TENDON_REDIRECT_URI", "is no setting and is ignored: did you mean TENDON_REDIRECT_URIS?"),
-        ("TENDON_VAULT_KEY", "is no setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
-        ("TENDON_JWKS_URI", "is no setting and is ignored: did you mean TENDON_JWKS_URL?"),
-        ("TENDON_DATABSE_URL", "is no setting and is ignored: did you mean TENDON_DATABASE_URL?"),
-        ("TENDON_LOGLEVEL", "is no setting and is ignored: did you mean TENDON_LOG_LEVEL?"),
-        ("tendon_auth", "is no setting and is ignored: did you mean TENDON_AUTH?"),
-        ("TENDON_XYZZY_PLUGH_QUUX_WALDO", "is no setting and is ignored"),
-        ("TENDON_INTROSPECTIO_CLIENT_ID", "is no setting and is ignored: did you mean TENDON_INTROSPECTION_CLIENT_ID?"),
-        ("TENDON_OURA_CLIENT_ID", "is no setting and is ignored: did you mean OURA_CLIENT_ID?"),
-        ("TENDEN_VAULT_KEYS", "is no setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
-        ("TENDOM_AUDIENCE", "is no setting and is ignored: did you mean TENDON_AUDIENCE?"),
+        ("TENDON_REDIRECT_URI", "is not a setting and is ignored: did you mean TENDON_REDIRECT_URIS?"),
+        ("TENDON_VAULT_KEY", "is not a setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
+        ("TENDON_JWKS_URI", "is not a setting and is ignored: did you mean TENDON_JWKS_URL?"),
+        ("TENDON_DATABSE_URL", "is not a setting and is ignored: did you mean TENDON_DATABASE_URL?"),
+        ("TENDON_LOGLEVEL", "is not a setting and is ignored: did you mean TENDON_LOG_LEVEL?"),
+        ("tendon_auth", "is not a setting and is ignored: did you mean TENDON_AUTH?"),
+        ("TENDON_XYZZY_PLUGH_QUUX_WALDO", "is not a setting and is ignored"),
+        (
+            "TENDON_INTROSPECTIO_CLIENT_ID",
+            "is not a setting and is ignored: did you mean TENDON_INTROSPECTION_CLIENT_ID?",
+        ),
+        ("TENDON_OURA_CLIENT_ID", "is not a setting and is ignored: did you mean OURA_CLIENT_ID?"),
+        ("TENDEN_VAULT_KEYS", "is not a setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
+        ("TENDOM_AUDIENCE", "is not a setting and is ignored: did you mean TENDON_AUDIENCE?"),
     ],
 )
 def test_a_setting_that_there_is_not(name: str, reason: str) -> None:

@@ -31,7 +31,7 @@ DEED = Statement(
     SELECT now(), 'test', done.user_id, '[]', :outcome, :name FROM done""",
     f"{EVENT} FROM done",
 )
-# What follows only where the row says so.
+# Statements that run only if a column of the row is true.
 CONDITIONAL = Statement(
     """
     INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)

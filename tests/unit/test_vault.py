@@ -131,7 +131,7 @@ def encoded(length: int) -> str:
     return base64.b64encode(RANDOM[:length]).decode()
 
 
-# As random as a key has to be, and the same in every run.
+# As random as a key must be, and the same in every run.
 RANDOM = hashlib.sha512(b"a key").digest()
 
 
