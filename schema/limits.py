@@ -9,11 +9,13 @@ Here each fragment is weighed once and its weight is reused, so that one walk is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from graphql import (
     DefinitionNode,
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -25,6 +27,7 @@ from graphql import (
     SelectionNode,
     SelectionSetNode,
     ValueNode,
+    VariableDefinitionNode,
 )
 
 TOKENS: Final = 1000
@@ -33,13 +36,17 @@ DEPTH: Final = 10
 INTROSPECTION_DEPTH: Final = 16
 ALIASES: Final = 15
 ROOT_FIELDS: Final = 5
-DIRECTIVES: Final = 50
+DIRECTIVES: Final = 25
 # Fields after the expansion of fragments.
 FIELDS: Final = 250
-# Operations and fragments.
-DEFINITIONS: Final = 30
-# Members of one input object. Each unknown member is an error, which quotes the whole object.
+# Operations and fragments. Each operation is validated with every fragment that it reaches.
+DEFINITIONS: Final = 16
+# Members of one input object. Each unknown member is an error.
 MEMBERS: Final = 30
+# Values in one list. Each wrong value is an error.
+ITEMS: Final = 30
+# Depth of objects and lists in a value, and of lists in a type. Our inputs have one level.
+NESTING: Final = 10
 # Fragment spreads, named or inline. Validation compares each with every other.
 SPREADS: Final = 30
 # Everything that becomes a node of the document: names, values, and opening brackets. Parsing and validating one takes
@@ -52,6 +59,8 @@ LINES: Final = 1000
 # Characters in strings that have to be scanned one by one: block strings and strings with escapes.
 ESCAPED: Final = 2048
 ONCE: Final = "completeConnection"
+# Answering it takes 10 ms. No tool needs it twice, or what it selects under several aliases.
+SCHEMA: Final = "__schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +92,20 @@ class Weight(NamedTuple):
     fields: int = 0
     root: int = 0
     once: int = 0
+    schemas: int = 0
+    introspection_aliases: int = 0
 
 
 _NOTHING: Final = Weight()
 
 
 class Scale:
-    """Weighs the operations of one document. `members` is the size of the largest input object so far."""
+    """Weighs the operations of one document. `members` is the size of the largest input object so far, `items` that of
+    the longest list."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.members = 0
+        self.items = 0
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -105,6 +118,7 @@ class Scale:
         return Weight(max(depths), max(introspections), *map(sum, counts))
 
     def _selection(self, node: SelectionNode) -> Weight:
+        self.measure_directives(node)
         match node:
             case FieldNode():
                 return self._field(node)
@@ -127,6 +141,8 @@ class Scale:
             fields=within.fields + 1,
             root=1,
             once=int(node.name.value == ONCE),
+            schemas=int(node.name.value == SCHEMA),
+            introspection_aliases=within.aliases if introspects else within.introspection_aliases,
         )
 
     def _fragment(self, name: str) -> Weight:
@@ -137,13 +153,21 @@ class Scale:
             self._known[name] = self.weigh(fragment.selection_set if fragment else None)
         return self._known[name]
 
+    def measure_directives(self, node: SelectionNode | DefinitionNode | VariableDefinitionNode) -> None:
+        """Measure what is given to the directives of a node."""
+        # Constant and other directives have no type in common.
+        for directive in cast("Sequence[DirectiveNode]", cast("Any", node).directives or ()):
+            for argument in directive.arguments or ():
+                self.measure(argument.value)
+
     def measure(self, value: ValueNode) -> None:
-        """Measure the input objects in a value."""
+        """Measure the input objects and lists in a value."""
         if isinstance(value, ObjectValueNode):
             self.members = max(self.members, len(value.fields))
             for field in value.fields:
                 self.measure(field.value)
         elif isinstance(value, ListValueNode):
+            self.items = max(self.items, len(value.values))
             for item in value.values:
                 self.measure(item)
 
@@ -159,16 +183,21 @@ def excess_of(document: DocumentNode, limits: Limits = FULL) -> str | None:
                 return message
     if scale.members > MEMBERS:
         return f"An input object in the document has more than {MEMBERS} members."
+    if scale.items > ITEMS:
+        return f"A list in the document has more than {ITEMS} values."
     return None
 
 
 def _counts(node: DefinitionNode, scale: Scale, limits: Limits) -> list[tuple[int, int, str]]:
     if isinstance(node, FragmentDefinitionNode):
+        scale.measure_directives(node)
         # A fragment is validated even if no operation spreads it. Its depth depends on the operation.
         return [_fields(scale.weigh(node.selection_set))]
     if not isinstance(node, OperationDefinitionNode):
         return []
+    scale.measure_directives(node)
     for variable in node.variable_definitions or ():
+        scale.measure_directives(variable)
         if variable.default_value:
             scale.measure(variable.default_value)
     weight = scale.weigh(node.selection_set)
@@ -179,6 +208,8 @@ def _counts(node: DefinitionNode, scale: Scale, limits: Limits) -> list[tuple[in
         (weight.root, ROOT_FIELDS, f"The operation has more than {ROOT_FIELDS} root fields."),
         _fields(weight),
         (weight.once, 1, f"An operation can have one {ONCE} only."),
+        (weight.schemas, 1, f"An operation can have one {SCHEMA} only."),
+        (weight.introspection_aliases, 0, "Introspection can't have aliases below its root field."),
     ]
 
 

@@ -1,8 +1,8 @@
 """Parses a document within limits on its cost.
 
 graphql-core's lexer looks at every character by itself, so 64 KiB of text take 15 ms whatever they contain. This
-subclass skips blanks, comments, names and plain strings in one step each, and counts as it goes: a document that would
-cost too much is refused before it is built or validated.
+subclass skips blanks, comments, names, integers and plain strings in one step each, and counts as it goes: a document
+that would cost too much is refused before it is built or validated.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Final
 from graphql import DocumentNode, GraphQLError, Lexer, Source, Token, TokenKind
 from graphql.language.parser import Parser
 
-from schema.limits import DIRECTIVES, ESCAPED, LINES, NAME, PARTS, SPREADS, Limits
+from schema.limits import DIRECTIVES, ESCAPED, LINES, NAME, NESTING, PARTS, SPREADS, Limits
 
 _BLANKS: Final = re.compile(r"[ \t\r\n,\ufeff]*+")
 # graphql-core refuses surrogates.
 _COMMENT: Final = re.compile(r"#[^\r\n\ud800-\udfff]*+")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]*+")
 _NUMBER: Final = re.compile(r"[-+.0-9A-Za-z_]*+")
+_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(?![0-9.A-Za-z_])")
 _PLAIN: Final = re.compile(r'"([^"\\\r\n\ud800-\udfff]*+)"')
 _STRING: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*+')
 _BLOCK_STRING: Final = re.compile(r'"""(?:[^"\\]|\\"""|\\|"(?!""))*+')
@@ -34,6 +35,15 @@ _OTHER_PARTS: Final = (
     TokenKind.BLOCK_STRING,
     TokenKind.BRACKET_L,
 )
+# Between parentheses, braces and brackets belong to values, and to list types. Everywhere else braces hold selections,
+# whose depth is limited once fragments are expanded.
+_NESTING: Final = {
+    TokenKind.BRACE_L: 1,
+    TokenKind.BRACKET_L: 1,
+    TokenKind.BRACE_R: -1,
+    TokenKind.BRACKET_R: -1,
+}
+_PARENTHESES: Final = {TokenKind.PAREN_L: 1, TokenKind.PAREN_R: -1}
 
 
 def parse(text: str, limits: Limits) -> DocumentNode:
@@ -61,6 +71,8 @@ class _Lexer(Lexer):
         self._escaped = 0
         self._directives = 0
         self._spreads = 0
+        self._parentheses = 0
+        self._nesting = 0
 
     def read_next_token(self, start: int) -> Token:
         token = super().read_next_token(self._after_blanks(start))
@@ -79,7 +91,15 @@ class _Lexer(Lexer):
         elif kind is TokenKind.SPREAD:
             self._spreads += 1
             _check(self._spreads, SPREADS, "The document spreads more than {} fragments.")
+        elif kind in _PARENTHESES:
+            self._parentheses += _PARENTHESES[kind]
+        if self._parentheses and kind in _NESTING:
+            self._nest(_NESTING[kind])
         return token
+
+    def _nest(self, levels: int) -> None:
+        self._nesting += levels
+        _check(self._nesting, NESTING, "The document has a value or type that is nested more than {} levels deep.")
 
     def _after_blanks(self, start: int) -> int:
         """The position of the next token, possibly on another line."""
@@ -106,6 +126,9 @@ class _Lexer(Lexer):
 
     def read_number(self, start: int, first_char: str) -> Token:
         _check(_end(_NUMBER, self.source.body, start) - start, NAME, "A number has more than {} characters.")
+        integer = _INTEGER.match(self.source.body, start)
+        if integer is not None:
+            return self.create_token(TokenKind.INT, start, integer.end(), integer[0])
         return super().read_number(start, first_char)
 
     def read_string(self, start: int) -> Token:

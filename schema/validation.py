@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from operator import is_
 from typing import Any, Final, cast
 
@@ -39,6 +40,17 @@ ERRORS: Final = 5
 # graphql-core's budget for comparing fields of the same name; a pair of fields counts two. Its default of 500,000 takes
 # 70 ms.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 3_000
+
+
+def _unprinted(_value: Node) -> str:
+    """What messages say in place of a value that is wrong. Printing it takes most of the time, and `masking.py` takes
+    it out again, since it may be a code or a state."""
+    return "…"
+
+
+# Some of these modules go by the name of a function that hides them.
+for _module in ("utilities.validate_input_value", "type.scalars", "type.definition"):
+    cast("Any", import_module(f"graphql.{_module}")).print_for_error = _unprinted
 
 _Hook = Callable[..., Any]
 _Hooks = tuple[_Hook | None, _Hook | None, list[tuple[int, _Hook]], list[tuple[int, _Hook]]]

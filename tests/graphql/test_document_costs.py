@@ -12,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings, target
+from hypothesis import strategies as st
 
 from rest.routes import ROUTES
 from schema.execution import Executor, Failure
 from schema.masking import problem_of
 from tests.conftest import Person
+from tests.graphql.hostile_documents import HOSTILE, HOSTILE_ANONYMOUS, LONG, named, nested
 from tests.interfaces import bearer
 from tests.processes import Process
 
@@ -26,85 +29,6 @@ ORDINARY = next(route.document for route in ROUTES if route.operation == "Comple
 MOST = 15
 # For callers without a token.
 MOST_ANONYMOUS = 6
-
-
-def named(prefix: str, count: int, form: str = "%s") -> str:
-    return " ".join(form.replace("%s", f"{prefix}{number}") for number in range(count))
-
-
-def literal(members: int) -> str:
-    return "{" + named("redirectUr", members, "%s: 1") + "}"
-
-
-LONG = "x" * 120
-HOSTILE = {
-    "unknown members": "mutation { %s }" % named("a", 5, f"%s: authorizeConnection(input: {literal(28)}) {{ url }}"),
-    "far more unknown members": "mutation { authorizeConnection(input: %s) { url } }" % literal(320),
-    "unknown fields": "{ providers { %s } }" % named("slux", 240),
-    "unknown fields with long names": "{ providers { %s } }" % named(LONG, 240),
-    "unknown arguments": "{ providers(%s) { slug } }" % named("a", 140, "%s: 1"),
-    "unknown directives": "{ providers { %s } }" % named("a", 50, "slug @%s(if: false)"),
-    "an error after many directives": "{ providers { %s nothing } }" % ("slug @skip(if: false) " * 50),
-    "unknown types": "query(%s) { __typename }" % named("v", 70, "$%s: CompleteConnectionInpt"),
-    "unused variables": "query(%s) { __typename }" % named("v", 90, "$%s: Int"),
-    "undefined variables": "{ %s }" % named("a", 5, "%s: provider(slug: $%s) { slug @skip(if: $%s) }"),
-    "unused fragments": "{ __typename } %s" % named("f", 29, "fragment %s on Query { __typename providers { slug } }"),
-    "spreads": "{ providers { %s nothing } } %s"
-    % (named("...f", 25), named("f", 25, "fragment %s on Provider { slug name }")),
-    "far more spreads": "{ providers { %s } } %s"
-    % (named("...f", 80), named("f", 80, "fragment %s on Provider { slug }")),
-    "spreads within spreads": "{ providers { ...f0 } } fragment f14 on Provider { nothing } "
-    + " ".join(f"fragment f{n} on Provider {{ ...f{n + 1} ...f{n + 1} }}" for n in range(14)),
-    "a cycle of fragments": "{ ...f0 } "
-    + " ".join(f"fragment f{n} on Query {{ ...f{(n + 1) % 28} }}" for n in range(28)),
-    "inline fragments": "{ providers { %s nothing } }" % ("... on Provider { slug } " * 29),
-    "fields again and again": "{ providers { %s nothing } }" % ("slug " * 240),
-    "fields again with directives": "{ providers { %s nothing } }" % ("slug @include(if: true) " * 49),
-    "fields again with selections": "{ connections(userId: 1) { %s nothing } }" % ("provider { slug id } " * 55),
-    "fields again with arguments": "{ providers { %s } }" % ("scopes(a: 1) " * 70),
-    "fields in conflict": "{ providers { %s } }" % ("a: slug a: name " * 7),
-    "operations": " ".join(f"query q{n} {{ providers {{ slug }} }}" for n in range(29)) + " query q1 { __typename }",
-    "operations without names": "{ __typename } " * 30,
-    "a long list": "{ provider(slug: [%s]) { slug } }" % ("1 " * 280),
-    "lists in lists": "{ provider(slug: %s) { slug } }" % ("[" * 150 + "]" * 150),
-    "objects in objects": "{ provider(slug: %s) { slug } }" % ("{a: " * 100 + "1" + "}" * 100),
-    "a list type": "query($v: %s) { __typename }" % ("[" * 150 + "Int" + "]" * 150),
-    "a deep document": "{ a " * 190 + "} " * 190,
-    "a long string": '{ provider(slug: "%s") { nothing } }' % ("x" * 64_000),
-    "long strings that are rejected": "{ providers { %s } }" % (f'slug @skip(if: "{"x" * 1200}") ' * 50),
-    "escapes": '{ provider(slug: "%s") { nothing } }' % ("\\n" * 1020),
-    "far more escapes": '{ provider(slug: "%s") { nothing } }' % ("\\n" * 32_000),
-    "a block string": '{ provider(slug: """%s""") { nothing } }' % ("x\n" * 1020),
-    "a long block string": '{ provider(slug: """%s""") { nothing } }' % ("x\n" * 32_000),
-    "a block string that pretends to end": '{ provider(slug: """\\"""%s""") { nothing } }' % ("x\n" * 32_000),
-    "a string without end": '{ provider(slug: "%s' % ("\\n" * 32_000),
-    "a long name": "{ %s }" % ("x" * 64_000),
-    "a long number": "{ provider(slug: %s) { slug } }" % ("1" * 64_000),
-    "a long comment": "#" + "x" * 64_000 + "\n{ nothing }",
-    "comments": "#\n" * 990 + "{ nothing }",
-    "far more comments": "#\n" * 32_000 + "{ nothing }",
-    "blanks": " " * 64_000 + "{ nothing }",
-    "lines": "\n" * 990 + "{ %s }" % named("a", 10),
-    "far more lines": "\n" * 64_000 + "{ nothing }",
-    "lines and an error at the end": "\n" * 64_000 + "{",
-    "punctuation": "{ providers(" + ":" * 1000,
-    "tokens": "{ providers { %s" % ("slug " * 1000),
-    "types of a schema": named("t", 90, "type %s { a: Int }"),
-    "introspection": "{ __schema { types { %s } } }" % named("a", 120, "%s: name"),
-}
-HOSTILE_ANONYMOUS = {
-    **HOSTILE,
-    "tokens that fit": "{ providers { %s } }" % ("slug " * 95),
-    "fields that fit": "{ providers { %s nothing } }" % ("slug @skip(if: true) " * 11),
-    "aliases that fit": "{ %s providers { nothing } }"
-    % named("a", 4, "%s: providers { a: slug b: name a c: id d: slug }"),
-    "arguments that fit": "{ %s }" % named("a", 4, '%s: provider(slug: "x", no: 1) { slug }'),
-    "spreads that fit": "{ providers { %s } } %s"
-    % (named("...f", 9), named("f", 9, "fragment %s on Provider { slug }")),
-    "variables that fit": "query(%s) { __typename }" % named("v", 22, "$%s: Int"),
-    "escapes that fit": '{ provider(slug: "%s") { nothing } }' % ("\\n" * 1020),
-    "bytes that fit": '{ provider(slug: "%s") { nothing } }' % ("x" * 6000),
-}
 
 
 class Reader:
@@ -168,6 +92,47 @@ def test_a_hostile_document(reader: Reader, kind: str) -> None:
 @pytest.mark.parametrize("kind", HOSTILE_ANONYMOUS)
 def test_a_hostile_document_without_a_token(anonymous_reader: Reader, reader: Reader, kind: str) -> None:
     assert anonymous_reader.calls(HOSTILE_ANONYMOUS[kind]) < MOST_ANONYMOUS * reader.calls(ORDINARY)
+
+
+LEAVES = st.sampled_from(
+    ["1", "9" * 128, "1.5e3", "true", "null", "ENUM", "$v", '"x"', f'"{LONG}"', '"""b"""', '"\\n"']
+)
+MEMBERS = st.sampled_from(["a", "provider", "code", "state", "redirectUri", "slug", LONG])
+TIMES = st.sampled_from([1, 1, 2, 5, 25, 60, 120])
+
+
+def _within(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    lists = st.tuples(inner, TIMES).map(lambda given: f"[{f'{given[0]} ' * given[1]}]")
+    one = st.tuples(MEMBERS, inner, st.integers(1, 12)).map(lambda given: nested(given[0], given[2], given[1]))
+    members = st.tuples(MEMBERS, inner, TIMES).map(
+        lambda given: "{" + named(given[0], given[2], f"%s: {given[1].replace('%', '')}") + "}"
+    )
+    return lists | one | members
+
+
+LITERALS = st.recursive(LEAVES, _within, max_leaves=8)
+PLACES = st.sampled_from(
+    [
+        "query($v: String = %s) { provider(slug: $v) { slug } }",
+        "query($v: CompleteConnectionInput = %s) { __typename }",
+        "query($v: String) { provider(slug: %s) { slug } }",
+        "query($v: String) { providers @include(if: %s) { slug } }",
+        'query($v: String) { __type(name: %s) { name } provider(slug: "x") { slug @skip(if: $v) } }',
+        "query($v: String) { ...F } fragment F on Query { provider(slug: %s) { slug } }",
+        "mutation($v: String) { completeConnection(input: %s) { connection { id } } }",
+        "mutation($v: String) { completeConnection(input: {provider: %s}) { connection { id } } }",
+        "mutation($v: String) { a: authorizeConnection(input: %s) { url } b: authorizeConnection(input: %s) { url } }",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(PLACES, LITERALS)
+def test_any_value(reader: Reader, place: str, literal: str) -> None:
+    calls = reader.calls(place.replace("%s", literal))
+    # Lets the search prefer what costs more.
+    target(float(calls))
+    assert calls < MOST * reader.calls(ORDINARY)
 
 
 def memory_mb(pid: int) -> float:

@@ -19,7 +19,6 @@ from schema.limits import (
     ESCAPED,
     FIELDS,
     LINES,
-    MEMBERS,
     NAME,
     PARTS,
     ROOT_FIELDS,
@@ -153,15 +152,6 @@ def test_the_parts_of_a_document() -> None:
     """More than a selection may have, so those within the limit are refused for another reason."""
     assert _refusal(parts(PARTS)) == f"The document selects more than {FIELDS} fields at once."
     assert _refusal(parts(PARTS + 1)) == f"The document has more than {PARTS} names, values and opening brackets."
-
-
-def test_the_members_of_an_input_object() -> None:
-    def members(count: int) -> str:
-        literal = " ".join(f"k{number}: 1" for number in range(count))
-        return "mutation { authorizeConnection(input: {%s}) { url } }" % literal
-
-    assert "required field" in (_refusal(members(MEMBERS)) or "")
-    assert _refusal(members(MEMBERS + 1)) == f"An input object in the document has more than {MEMBERS} members."
 
 
 def test_the_digits_of_a_number() -> None:

@@ -102,7 +102,7 @@ async def test_what_is_long_is_not_remembered() -> None:
 def test_operations_with_fragments_in_common_have_no_plans() -> None:
     """Each would repeat them, so that a small text could fill the memory."""
     fields = "".join(f" a{number}: slug" for number in range(10))
-    several = "".join(f" query q{number} {{ ...F }}" for number in range(20))
+    several = "".join(f" query q{number} {{ ...F }}" for number in range(15))
     document = Executor(explore=False).read(f"fragment F on Query {{ providers {{ {fields} }} }} {several}")
     assert not document.errors
     assert {operation.plan for operation in document.operations.values()} == {None}
