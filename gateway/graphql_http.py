@@ -27,6 +27,8 @@ from schema.execution import Executor, Outcome
 ANONYMOUS_BODY: Final = 16 * 1024
 """Bytes of a body without a bearer token: a document of 6 KiB, escaped as JSON, and its variables."""
 
+_JSON_BLANKS: Final = " \t\r\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -78,8 +80,13 @@ async def _read(request: Request, most: int) -> Asked:
     given: dict[str, Any] = {name: value for name, value in parameters(request).items() if value}
     for name in ("variables", "extensions"):
         if name in given:
-            given[name] = object_of(given[name].encode(), name)
+            given[name] = _object_or_null(given[name], name)
     return _asked(given, read_only=True)
+
+
+def _object_or_null(text: str, name: str) -> dict[str, Any] | None:
+    """A JSON object, or null, which is the same as nothing (GraphQL over HTTP 5.1)."""
+    return None if text.strip(_JSON_BLANKS) == "null" else object_of(text.encode(), name)
 
 
 def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
@@ -94,7 +101,8 @@ def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
     for name in ("variables", "extensions"):
         if not isinstance(given.get(name), dict | None):
             raise ValidationError(f"{name} must be an object or null.")
-    return Asked(query, cast("dict[str, Any] | None", variables), operation_name, read_only)
+    # Many clients send an empty name where there is none to give.
+    return Asked(query, cast("dict[str, Any] | None", variables), operation_name or None, read_only)
 
 
 def _answer(outcome: Outcome, media: str) -> Response:

@@ -135,7 +135,14 @@ async def test_queries_by_get(client: httpx.AsyncClient, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["variables=&operationName=&extensions=", "variables&operationName&extensions", "operationName=&variables"]
+    "query",
+    [
+        "variables=&operationName=&extensions=",
+        "variables&operationName&extensions",
+        "operationName=&variables",
+        "variables=null&extensions=null",
+        "variables=%20null%0A&extensions=",
+    ],
 )
 async def test_what_is_empty_in_a_get_is_absent(client: httpx.AsyncClient, url: str, query: str) -> None:
     for accept in (JSON, GRAPHQL):
@@ -143,6 +150,26 @@ async def test_what_is_empty_in_a_get_is_absent(client: httpx.AsyncClient, url: 
         assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
     assert (await client.get(f"{url}?query=&{query}")).status_code == 400
     assert (await client.get(f"{url}?query={{__typename}}&variables=&{query}&variables={{}}")).status_code == 400
+
+
+async def test_what_is_empty_in_a_post_is_absent(client: httpx.AsyncClient, url: str) -> None:
+    empty = {"operationName": "", "variables": None, "extensions": None}
+    for accept in (JSON, GRAPHQL):
+        response = await post(client, url, {"query": "query One { __typename }"} | empty, accept=accept)
+        assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+    several = {"query": "query One { __typename } query Two { __typename }"}
+    for name in ("", None):
+        response = await post(client, url, several | {"operationName": name}, accept=GRAPHQL)
+        assert response.status_code == 400
+        by_get = await client.get(url, params=several | {"operationName": ""}, headers={"Accept": GRAPHQL})
+        assert by_get.json() == response.json()
+
+
+async def test_variables_and_extensions_of_a_get_are_objects_or_null(client: httpx.AsyncClient, url: str) -> None:
+    for name in ("variables", "extensions"):
+        for text in ("nul", "NULL", "nullnull", "[]", '"null"', "1"):
+            response = await client.get(url, params={"query": "{ __typename }", name: text})
+            assert response.status_code == 400
 
 
 HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
