@@ -1,5 +1,5 @@
 """Audit rows for events that a caller may repeat without limit: the first of a kind is written at once, the others are
-counted and written as one row a minute."""
+counted and written as one row a minute. Kinds beyond the maximum are counted together."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ Write = Callable[[Values], Awaitable[None]]
 KIND: Final = ("actor", "client", "subject", "action", "provider", "connection_id", "outcome")
 """The values that are equal in all events of one kind."""
 
+# What the overflow kinds are told apart by. Their rows hold none of the other values, and name no user.
+_OVERFLOW: Final = ("action", "outcome")
+_LEFT_OUT: Final = {"user": None} | dict.fromkeys(name for name in KIND if name not in _OVERFLOW)
+
 # Seconds between two rows of one kind.
 _EVERY: Final = 60.0
-# Maximum number of kinds in memory. One takes about a kilobyte.
+# Maximum number of kinds in memory, which also bounds the rows per minute. One takes about a kilobyte. Overflow kinds
+# come on top: one for each action and outcome.
 _KINDS: Final = 2000
 # Maximum number of kinds per caller, who chooses which connections to ask for. The rest count as one kind.
 _OF_ONE: Final = 32
@@ -53,6 +58,7 @@ class Repeats:
         self._of_one = of_one
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
         self._callers: Counter[tuple[Any, ...]] = Counter()
+        self._overflowing = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -61,6 +67,9 @@ class Repeats:
         key = _key(values)
         if key not in self._kinds and self._callers[_caller(key)] >= self._of_one:
             values = {**values, "subject": None, "connection_id": None}
+            key = _key(values)
+        if key not in self._kinds and len(self._kinds) - self._overflowing >= self._most:
+            values = {**values, **_LEFT_OUT}
             key = _key(values)
         kind = self._kinds.get(key)
         if kind is None:
@@ -81,8 +90,9 @@ class Repeats:
             await asyncio.wait(self._tasks)
 
     def _begin(self, key: tuple[Any, ...], values: Values, write: Write) -> _Kind:
-        if len(self._kinds) >= self._most:
-            self._evict()
+        if _is_overflow(key):
+            self._overflowing += 1
+            log.warning("audit.overflow", action=values["action"], outcome=values["outcome"])
         loop = asyncio.get_running_loop()
         first = self._start(write({**values, "count": 1}))
         kind = self._kinds[key] = _Kind(first, write, values, loop.time())
@@ -96,14 +106,9 @@ class Repeats:
         if (task.cancelled() or task.exception()) and self._kinds.get(key) is kind:
             self._forget(key)
 
-    def _evict(self) -> None:
-        key, oldest = next(iter(self._kinds.items()))
-        self._forget(key)
-        if oldest.count:
-            self._start(_write_count(oldest))
-
     def _forget(self, key: tuple[Any, ...]) -> None:
         del self._kinds[key]
+        self._overflowing -= _is_overflow(key)
         caller = _caller(key)
         self._callers[caller] -= 1
         if not self._callers[caller]:
@@ -153,3 +158,7 @@ def _key(values: Values) -> tuple[Any, ...]:
 def _caller(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """Actor and client."""
     return key[:2]
+
+
+def _is_overflow(key: tuple[Any, ...]) -> bool:
+    return all(value is None for name, value in zip(KIND, key, strict=True) if name not in _OVERFLOW)

@@ -147,6 +147,27 @@ async def test_a_refused_token(own_database: Database) -> None:
     ]
 
 
+async def test_more_refused_tokens_than_can_be_told_apart(own_database: Database) -> None:
+    """Each is counted, but 2,000 users at most have rows and names of their own."""
+    await migrate(own_database.url)
+    settings = Settings(auth="dev", database_url=own_database.url)
+    vault = Vault(read_keys(new_key("k1")))
+    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
+    async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
+        for number in [*range(2_100), *range(1_990, 2_100)]:
+            with pytest.raises(InvalidToken):
+                await gateway.open_context(request(f"user-{number}@app"))
+        assert await own_database.value("SELECT count(*) FROM audit_event") == 2_001
+    assert await own_database.value("SELECT count(*) FROM audit_subject") == 2_000
+    told = "SELECT sum(count) FROM audit_event WHERE subject IS {} NULL"
+    assert await own_database.value(told.format("NOT")) == 2_010
+    assert await own_database.value(told.format("")) == 200
+    columns = "actor, client_id, action, provider, outcome, count"
+    counted = await own_database.fetch(f"SELECT {columns} FROM audit_event WHERE subject IS NULL ORDER BY id")
+    nobody = (None, None, "authenticate", None, "INVALID_TOKEN")
+    assert list(counted) == [(*nobody, 1), (*nobody, 199)]
+
+
 async def test_a_refused_token_while_the_database_is_away(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A denial that can't be recorded is not sent."""
     url = f"sqlite://{tmp_path_factory.mktemp('unmigrated')}/tendon.db"

@@ -142,12 +142,77 @@ async def test_bounded_for_each_caller(trail: Trail) -> None:
 
 
 async def test_bounded_for_all(trail: Trail) -> None:
-    """The oldest are written and forgotten, none is lost."""
+    """Kinds beyond the maximum are counted together, and none is lost."""
     repeats = Repeats(kinds=10)
-    for number in range(100):
-        for _ in range(3):
+    for _ in range(3):
+        for number in range(100):
             await repeats.record(event(number, actor=str(number)), trail.write)
-        assert len(repeats._kinds) <= 10
-        assert len(repeats._callers) <= 10
+    assert trail.rows == [*((number, 1) for number in range(10)), (None, 1)]
+    assert len(repeats._kinds) == 11
     await repeats.flush()
-    assert trail.counts == dict.fromkeys(range(100), 3)
+    assert trail.counts == dict.fromkeys(range(10), 3) | {None: 270}
+    assert len(trail.rows) == 22
+
+
+async def test_an_overflow_for_each_action_and_outcome(trail: Trail) -> None:
+    """Its rows name nobody."""
+    rows: list[dict[str, Any]] = []
+
+    async def write(values: Mapping[str, Any]) -> None:
+        rows.append(dict(values))
+
+    repeats = Repeats(kinds=1)
+    await repeats.record(event(), trail.write)
+    for _ in range(2):
+        for action in ("read", "complete"):
+            for outcome in ("ok", "FORBIDDEN"):
+                for number in range(3):
+                    told = event(number, actor=str(number)) | {"action": action, "outcome": outcome, "user": "alice"}
+                    await repeats.record(told | {"client": "app", "provider": "oura", "connection_id": number}, write)
+    assert len(rows) == 4
+    await repeats.flush()
+    assert len(rows) == 8
+    kinds = [(action, outcome) for action in ("read", "complete") for outcome in ("ok", "FORBIDDEN")]
+    for (action, outcome), first, rest in zip(kinds, rows[:4], rows[4:], strict=True):
+        named = dict.fromkeys([*KIND, "user"]) | {"action": action, "outcome": outcome}
+        assert (first, rest) == (named | {"count": 1}, named | {"count": 5})
+
+
+async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: Trail) -> None:
+    repeats = Repeats(every=EVERY, kinds=10)
+    began = asyncio.get_running_loop().time()
+    sent = 0
+    while asyncio.get_running_loop().time() < began + 10 * EVERY:
+        for number in range(21):
+            await repeats.record(event(number, actor=str(number)), trail.write)
+            sent += 1
+        await asyncio.sleep(EVERY / 50)
+    turns = (asyncio.get_running_loop().time() - began) // EVERY + 1
+    assert len(trail.rows) <= 11 * (turns + 1)
+    await repeats.flush()
+    assert sum(trail.counts.values()) == sent
+
+
+async def test_kinds_that_have_ended_make_place_for_others(trail: Trail) -> None:
+    repeats = Repeats(every=EVERY, kinds=2)
+    for number in range(4):
+        await repeats.record(event(number, actor=str(number)), trail.write)
+    await until(lambda: not repeats._kinds)
+    assert trail.counts == {0: 1, 1: 1, None: 2}
+    await repeats.record(event(4, actor="4"), trail.write)
+    assert trail.counts[4] == 1
+    await repeats.flush()
+
+
+async def test_an_overflow_that_fails_is_tried_by_the_next(trail: Trail) -> None:
+    repeats = Repeats(kinds=1)
+    await repeats.record(event(), trail.write)
+    trail.away = True
+    for number in range(3):
+        with pytest.raises(DatabaseDown):
+            await repeats.record(event(number, actor=str(number)), trail.write)
+    trail.away = False
+    await repeats.record(event(9, actor="9"), trail.write)
+    assert len(repeats._kinds) == 2
+    await repeats.flush()
+    assert trail.counts == {"s": 1, None: 1}
