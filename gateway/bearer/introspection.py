@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,7 @@ from resolvers.errors import InvalidToken, ServiceUnavailable
 MAX_ANSWER = 64 * 1024
 REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
 RETRY_AFTER = 2  # seconds
+WAITING = 64  # verifications that wait for an answer at once, out of the 250 requests that a process admits
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 
@@ -30,10 +32,11 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 class IntrospectionVerifier:
     """Asks the introspection endpoint at `url` as the client `client_id`.
 
-    Concurrent verifications of one token share one call. A failure (no answer within `timeout` seconds, any status but
-    200, our own credentials refused, an unreadable answer) is ServiceUnavailable and never cached. `clock` gives
-    seconds since the epoch, `monotonic` those of the cache. The verifier closes `client`. With `audience`, a token that
-    is only for others is refused. Tokens of `services` are refused, since services use signed ones.
+    Concurrent verifications of one token share one call. At most WAITING verifications wait at once; further ones fail
+    at once, unless the answer is cached. A failure (no answer within `timeout` seconds, any status but 200, our own
+    credentials refused, an unreadable answer) is ServiceUnavailable and never cached. `clock` gives seconds since the
+    epoch, `monotonic` those of the cache. The verifier closes `client`. With `audience`, a token that is only for
+    others is refused. Tokens of `services` are refused, since services use signed ones.
     """
 
     def __init__(
@@ -56,14 +59,16 @@ class IntrospectionVerifier:
         self._services = services
         self._clock = clock
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
+        self._monotonic = monotonic
+        self._logged_at = -math.inf
         self._verdicts = Verdicts(monotonic)
-        self._flights = Flights[Verdict | None]()
+        self._flights = Flights[Verdict | None](WAITING)
 
     async def verify(self, token: str) -> Caller:
         if not is_token(token):
             raise InvalidToken
         key = fingerprint(token)
-        verdict = self._verdicts.get(key) or await self._flights.join(key, partial(self._find_out, key, token))
+        verdict = self._verdicts.get(key) or await self._ask(key, token)
         if verdict is None:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         return verdict.caller()
@@ -71,6 +76,20 @@ class IntrospectionVerifier:
     async def close(self) -> None:
         await self._flights.landed()
         await self._client.aclose()
+
+    async def _ask(self, key: bytes, token: str) -> Verdict | None:
+        """As `_find_out`, together with others who ask about the same token. None at once when too many wait."""
+        if self._flights.is_full(key):
+            self._log_rejection()
+            return None
+        return await self._flights.join(key, partial(self._find_out, key, token))
+
+    def _log_rejection(self) -> None:
+        """Once a second, since strangers decide how many there are."""
+        now = self._monotonic()
+        if now >= self._logged_at + 1:
+            self._logged_at = now
+            _log.warning("bearer.introspection_failed", reason="too many waiting")
 
     async def _find_out(self, key: bytes, token: str) -> Verdict | None:
         """The verdict on the token, now remembered; None when the endpoint gave no usable answer."""

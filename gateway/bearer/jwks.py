@@ -26,7 +26,13 @@ MAX_ANSWER = 256 * 1024
 FRESH = 600.0  # seconds that fetched keys are used without asking again
 STALE = 3600.0  # seconds that they are used at most, while the endpoint fails
 PAUSE = 10.0  # seconds between two fetches while there are keys, however many unknown kids arrive
+# Verifications that wait for the keys at once, out of the 250 requests that a process admits. When it starts, many do
+# for a moment.
+WAITING = 125
+RETRY_AFTER = 2  # seconds, where too many wait for the keys
 PAUSE_WITHOUT_KEYS = 1.0  # nobody can be let in until the endpoint is back
+
+_ALL = b""  # the one key of the fetches that are shared
 
 PublicKey = RSAKey | ECKey | OKPKey
 
@@ -48,7 +54,7 @@ class Keys:
         self._url = httpx.URL(url)
         self._monotonic = monotonic
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
-        self._flights = Flights[None]()
+        self._flights = Flights[None](WAITING)
         self._keys: list[PublicKey] = []
         self._fetched = -math.inf
         self._not_before = -math.inf
@@ -59,11 +65,12 @@ class Keys:
 
         Raises InvalidToken when the issuer has no such key, ServiceUnavailable when that can't be known now.
         """
-        if self._age() >= FRESH or self._pick(kid) is None:
-            await self._refresh()
+        refreshed = (self._age() < FRESH and self._pick(kid) is not None) or await self._refresh()
         key = self._pick(kid) if self._age() < STALE else None
         if key is not None:
             return key
+        if not refreshed:
+            raise ServiceUnavailable(retry_after=RETRY_AFTER)
         if self._failed:
             # The issuer may have published that key meanwhile: the token can't be called invalid.
             raise ServiceUnavailable(retry_after=math.ceil(self._pause()))
@@ -83,10 +90,15 @@ class Keys:
             return self._keys[0] if len(self._keys) == 1 else None
         return next((key for key in self._keys if key.kid == kid), None)
 
-    async def _refresh(self) -> None:
-        """Fetch the keys, or join the fetch under way, unless the last one has only just ended."""
-        if self._monotonic() >= self._not_before:
-            await self._flights.join(b"", self._fetch)
+    async def _refresh(self) -> bool:
+        """Fetch the keys, or join the fetch under way, unless the last one has only just ended. False when too many
+        wait for it already."""
+        if self._monotonic() < self._not_before:
+            return True
+        if self._flights.is_full(_ALL):
+            return False
+        await self._flights.join(_ALL, self._fetch)
+        return True
 
     async def _fetch(self) -> None:
         try:

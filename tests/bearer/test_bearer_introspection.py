@@ -16,7 +16,7 @@ from standing_clock import Clock
 from token_issuer import NOW
 
 from gateway.bearer import open_client
-from gateway.bearer.introspection import IntrospectionVerifier
+from gateway.bearer.introspection import WAITING, IntrospectionVerifier
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 
@@ -334,6 +334,46 @@ async def test_a_hanging_endpoint_hangs_nobody_for_longer(server: AuthorizationS
     assert time.monotonic() - began < 1.5
     server.always(answer(ACTIVE))
     assert await verifier.verify(TOKEN) == ALICE
+
+
+async def test_only_so_many_wait(
+    server: AuthorizationServer, opened: Open, log: list[MutableMapping[str, Any]]
+) -> None:
+    """The others are rejected at once, and what is known needs no waiting."""
+    server.always(answer(ACTIVE))
+    verifier = opened()
+    assert await verifier.verify(TOKEN) == ALICE
+    held = asyncio.Event()
+    server.always(answer(ACTIVE, held=held))
+    waiting = [asyncio.create_task(verifier.verify(f"t{number // 2}")) for number in range(WAITING)]
+    await asyncio.sleep(0)
+    for number in range(20):
+        with pytest.raises(ServiceUnavailable) as raised:
+            await verifier.verify(f"t{number}")
+        assert raised.value.retry_after
+    assert [event["reason"] for event in log] == ["too many waiting"]
+    assert await verifier.verify(TOKEN) == ALICE
+    held.set()
+    assert await asyncio.gather(*waiting) == [ALICE] * WAITING
+    assert await verifier.verify("another") == ALICE
+
+
+async def test_calls_whose_callers_have_left_count(server: AuthorizationServer, opened: Open) -> None:
+    """Or connections that are opened and closed would queue up calls without end."""
+    held = asyncio.Event()
+    server.always(answer(ACTIVE, held=held))
+    verifier = opened()
+    for number in range(WAITING):
+        leaving = asyncio.create_task(verifier.verify(f"t{number}"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    await asyncio.sleep(0)
+    with pytest.raises(ServiceUnavailable):
+        await verifier.verify("another")
+    joined = asyncio.create_task(verifier.verify("t0"))
+    await asyncio.sleep(0)
+    held.set()
+    assert await joined == ALICE
 
 
 async def test_closing_waits_for_the_call_under_way(server: AuthorizationServer) -> None:

@@ -16,6 +16,7 @@ from standing_clock import Clock
 from token_issuer import AUDIENCE, ISSUER, Signer, base64url, ecdsa, eddsa, rs256
 
 from gateway.bearer import open_client
+from gateway.bearer.jwks import WAITING
 from gateway.bearer.jwt import JWTVerifier
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
@@ -108,8 +109,31 @@ async def test_flood_before_any_key(server: AuthorizationServer, opened: Open, c
     verifier = opened()
     tokens = [_fresh(FIRST, clock, kid=f"unknown-{number}") for number in range(200)]
     outcomes = await asyncio.gather(*(verifier.verify(token) for token in tokens), return_exceptions=True)
-    assert all(isinstance(each, InvalidToken) for each in outcomes)
+    assert [type(each) for each in outcomes] == [InvalidToken] * WAITING + [ServiceUnavailable] * (200 - WAITING)
     assert len(server.requests) == 1
+
+
+async def test_only_so_many_wait_for_keys(server: AuthorizationServer, opened: Open, clock: Clock) -> None:
+    """Who needs no other keys than those at hand is not kept waiting or rejected."""
+    verifier = opened()
+    await verifier.verify(_fresh(FIRST, clock))
+    clock.advance(60)
+    held = asyncio.Event()
+    server.always(answer({"keys": [FIRST.jwk]}, held=held))
+    tokens = [_fresh(FIRST, clock, kid=f"unknown-{number}") for number in range(WAITING)]
+    waiting = [asyncio.create_task(verifier.verify(token)) for token in tokens]
+    await asyncio.sleep(0)
+    with pytest.raises(ServiceUnavailable) as raised:
+        await verifier.verify(_fresh(FIRST, clock, kid="unknown"))
+    assert raised.value.retry_after
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    # Keys that are due to be fetched again are good for a while yet.
+    clock.advance(600)
+    assert await _user(verifier, _fresh(FIRST, clock)) == "alice"
+    held.set()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(each) for each in outcomes} == {InvalidToken}
+    assert len(server.requests) == 2
 
 
 async def test_rotation(server: AuthorizationServer, opened: Open, clock: Clock) -> None:

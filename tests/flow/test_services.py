@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.bearer.introspection import WAITING
 from tests.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
 from tests.bearer.token_issuer import AUDIENCE, ISSUER, ecdsa
 from tests.conftest import Person, begin, start_gateway
@@ -21,6 +22,7 @@ from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 SIGNER = ecdsa("key")
+NEVER = asyncio.Event()
 SCOPES = "read:wearables write:wearables"
 KEYCLOAK = "d952cf23-bf92-4c8f-a3ff-4972b4f2bc5b"
 
@@ -29,6 +31,8 @@ def _authority(request: Request) -> Reply:
     """Publishes its key, and introspects a token that is a user's name as that user's, for the app in it."""
     if request.path == "/jwks":
         return answer({"keys": [SIGNER.jwk]})
+    if request.form["token"][0].startswith("stranger"):
+        return answer({"active": False}, held=NEVER)
     user, _, client_id = request.form["token"][0].partition(":")
     return answer({"active": True, "sub": user, "client_id": client_id or "app", "scope": SCOPES})
 
@@ -150,3 +154,34 @@ class _Opaque(Person):
 async def _connect(api: Interface, sandbox: Sandbox, person: Person) -> dict[str, object]:
     callback = await begin(api, sandbox, _Opaque(person.id))
     return (await api.complete(person.id, **callback)).connection
+
+
+async def test_an_introspection_that_hangs_keeps_out_no_other_callers(
+    served: tuple[Process, AuthorizationServer], client: httpx.AsyncClient, someone: Person
+) -> None:
+    """Strangers with random tokens, more than a process admits requests, and callers whose tokens need no answer."""
+    process, authority = served
+    api = Rest(client, process.origin)
+    known = [service("reporting"), someone.id]
+    for token in known:
+        assert (await api.connections(token, userId=someone.id)).data == {"connections": []}
+    port = int(process.origin.rpartition(":")[2])
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
+    for number, (_, writer) in enumerate(connections):
+        writer.write(b"GET /v1/connections HTTP/1.1\r\nHost: x\r\n")
+        writer.write(b"Authorization: Bearer stranger-%d\r\nConnection: close\r\n\r\n" % number)
+    answers = [asyncio.create_task(reader.read()) for reader, _ in connections]
+    # All but those that may wait are answered while the endpoint still hangs.
+    async with asyncio.timeout(2.5):
+        for _, answered in zip(range(400 - WAITING), asyncio.as_completed(answers), strict=False):
+            head = await answered
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: " in head.lower()
+        for token in (*known, service("reporting")):
+            assert (await api.connections(token, userId=someone.id)).data == {"connections": []}
+        assert not all(task.done() for task in answers)
+    assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in await asyncio.gather(*answers))
+    for _, writer in connections:
+        writer.close()
+    asked = [request for request in authority.requests if request.path == "/introspect"]
+    assert len(asked) <= 1 + WAITING
