@@ -36,7 +36,7 @@ DEPTH: Final = 10
 INTROSPECTION_DEPTH: Final = 16
 ALIASES: Final = 15
 ROOT_FIELDS: Final = 5
-DIRECTIVES: Final = 25
+DIRECTIVES: Final = 50
 # Fields after the expansion of fragments.
 FIELDS: Final = 250
 # Operations and fragments. Each operation is validated with every fragment that it reaches.
