@@ -26,13 +26,16 @@ def read_registrations(
     return catalogue, {slug: Registration(catalogue[slug], each) for slug, each in found.items() if each is not None}
 
 
-def further_problems(settings: CatalogueSettings | None, environment: Mapping[str, str]) -> list[str]:
-    """The problems that `read_registrations` would report, to add to those found in the settings.
+def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+    """What is wrong in the entries, for a report on settings that are wrong besides."""
+    return _read(settings, environment)[1]
+
+
+def further_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+    """What `read_registrations` would find, for the same report.
 
     The sandbox's credentials are left out: missing ones are generated.
     """
-    if settings is None:
-        return []
     catalogue, problems = _read(settings, environment)
     others = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE}
     return [*problems, *_credential_problems(others, environment)]

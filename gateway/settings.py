@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -45,6 +45,7 @@ __all__ = [
 _HOME: Final = Path(".tendon")
 
 S = TypeVar("S", bound=BaseModel)
+Further = Callable[["CatalogueSettings", Mapping[str, str]], list[str]]
 
 
 class DatabaseSettings(BaseModel):
@@ -133,59 +134,75 @@ class Settings(SandboxSettings, DatabaseSettings):
 
 
 def read_settings() -> Settings:
-    """Raises SettingsError with a line for everything missing or wrong, in the catalogue and credentials as well."""
-    environment, problems = scan_environment()
-    try:
-        settings = _read(Settings, environment, lacking)
-    except SettingsError as fault:
-        problems.append(str(fault))
-    else:
-        if not problems:
-            return settings
-    # Report these together, or the operator would only see them after correcting the others.
+    """Raises SettingsError with a line for all that is missing or wrong, in the catalogue and credentials as well."""
+    # Imported here, since it imports this module.
     from gateway.registrations import further_problems  # noqa: PLC0415
 
-    raise SettingsError("\n".join([*problems, *further_problems(_usable(environment), environment)]))
+    return _read(Settings, lacking, further_problems)
 
 
 def read_database_settings() -> DatabaseSettings:
     """The same for what a migration needs."""
-    return _read(DatabaseSettings, read_environment())
+    return _read(DatabaseSettings)
 
 
 def read_catalogue_settings() -> CatalogueSettings:
-    """The same for what the catalogue needs."""
-    return _read(CatalogueSettings, read_environment())
+    """The same for what the catalogue needs, which includes its entries."""
+    from gateway.registrations import catalogue_problems  # noqa: PLC0415
+
+    return _read(CatalogueSettings, further=catalogue_problems)
 
 
 def read_sandbox_settings() -> SandboxSettings:
-    """The same for what the sandbox alone needs."""
-    return _read(SandboxSettings, read_environment())
+    """The same for what the sandbox alone needs. It allows private addresses in any case."""
+    from gateway.registrations import catalogue_problems  # noqa: PLC0415
+
+    def further(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+        return catalogue_problems(settings.model_copy(update={"allow_private_providers": True}), environment)
+
+    return _read(SandboxSettings, further=further)
 
 
-def _read(kind: type[S], environment: Mapping[str, str], together: Lacking | None = None) -> S:
-    """An empty setting counts as not set. `together` returns problems between settings, such as one that another
-    requires."""
-    given = {name: value for name in kind.model_fields if (value := environment.get(name_of(name)))}
+def _read(kind: type[S], together: Lacking | None = None, further: Further | None = None) -> S:
+    """Raises SettingsError with all mistakes in `.env` and in the settings of `kind`.
+
+    `together` finds what settings lack beside each other. `further` finds what depends on the settings of the
+    catalogue: whoever mends the rest would otherwise meet that next.
+    """
+    environment, mistakes = scan_environment()
+    given = _given(kind, environment)
+    settings, problems = _validated(kind, given)
+    problems = (together(given) if together else {}) | problems
+    if settings is not None and not mistakes and not problems:
+        return settings
+    lines = [f"{name_of(name)}: {problems[name]}" for name in kind.model_fields if name in problems]
+    others = further(_usable(environment), environment) if further else ()
+    raise SettingsError("\n".join([*mistakes, *lines, *others]))
+
+
+def _given(kind: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
+    """An empty setting counts as one that is not set."""
+    return {name: value for name in kind.model_fields if (value := environment.get(name_of(name)))}
+
+
+def _validated(kind: type[S], given: Mapping[str, str]) -> tuple[S | None, dict[str, str]]:
+    """The settings, and by name what is wrong with each."""
     problems = strange(given, kind)
-    read: S | None = None
     try:
-        read = kind.model_validate({name: value.strip() for name, value in given.items()})
+        return kind.model_validate({name: value.strip() for name, value in given.items()}), problems
     except ValidationError as fault:
         for error in fault.errors():
             name = str(error["loc"][0])
             problems.setdefault(name, message(error, kind.model_fields[name]))
-    problems = (together(given) if together else {}) | problems
-    if problems or read is None:
-        raise SettingsError(
-            "\n".join(f"{name_of(name)}: {problems[name]}" for name in kind.model_fields if name in problems)
-        )
-    return read
+    return None, problems
 
 
-def _usable(environment: Mapping[str, str]) -> CatalogueSettings | None:
-    """The catalogue's settings, None when they are wrong themselves."""
-    try:
-        return _read(CatalogueSettings, environment)
-    except SettingsError:
-        return None
+def _usable(environment: Mapping[str, str]) -> CatalogueSettings:
+    """The catalogue's settings without those that are wrong. Where it is not known whether private addresses are
+    allowed, they are: what is right must not be reported as a mistake."""
+    given = _given(CatalogueSettings, environment)
+    _, problems = _validated(CatalogueSettings, given)
+    known = {name: value.strip() for name, value in given.items() if name not in problems}
+    if "allow_private_providers" in problems:
+        known["allow_private_providers"] = "1"
+    return CatalogueSettings.model_validate(known)

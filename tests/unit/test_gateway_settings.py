@@ -316,6 +316,66 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ]
 
 
+FOR_THE_CATALOGUE = [
+    ("AUTH", "foo", WAYS),
+    ("CATALOGUE", "/CANARY/nowhere", FOLDER),
+    ("SANDBOX", "2", "must be 1 or 0"),
+    ("ALLOW_PRIVATE_PROVIDERS", "2", "must be 1 or 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), FOR_THE_CATALOGUE)
+def test_credentials_are_checked_whatever_else_is_wrong(
+    read: Read, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv("OURA_CLIENT_ID", "abc")
+    monkeypatch.setenv("WHOOP_CLIENT_SECRET", " CANARY")
+    assert read.lines(DEV | {name: value}) == [
+        f"TENDON_{name}: {problem}",
+        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura",
+        f"WHOOP_CLIENT_SECRET: {SPACE}",
+        "WHOOP_CLIENT_ID: must be set, because WHOOP_CLIENT_SECRET is: set both, or neither to do without WHOOP",
+    ]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), FOR_THE_CATALOGUE)
+def test_a_private_address_is_no_mistake_where_it_may_be_allowed(
+    read: Read, tmp_path: Path, name: str, value: str, problem: str
+) -> None:
+    (tmp_path / "public.toml").write_text(PUBLIC.replace("https:", "http:"), encoding="utf-8")
+    allowed = {"CATALOGUE": str(tmp_path), "ALLOW_PRIVATE_PROVIDERS": "1", name: value}
+    assert f"TENDON_{name}: {problem}" in read.lines(PRODUCTION | INTROSPECTION | allowed)
+    assert not any("public.toml" in line for line in read.lines(PRODUCTION | INTROSPECTION | allowed))
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        ("migrate", ["TENDON_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR"]),
+        ("providers", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
+        ("sandbox", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
+    ],
+)
+def test_each_command_reports_all_that_it_needs(tmp_path: Path, command: str, lines: list[str]) -> None:
+    content = f"some words\nTENDON_AUTH=foo\nTENDON_LOG_LEVEL=loud\nTENDON_CATALOGUE={tmp_path}\n"
+    (tmp_path / ".env").write_text(content, encoding="utf-8")
+    (tmp_path / "acme.toml").write_text(PUBLIC.replace('slug = "public"', ""), encoding="utf-8")
+    done = tendon(command, cwd=tmp_path, settings={})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "tendon can't start:",
+        ".env: line 1 can't be read: write NAME=value",
+        *lines,
+    ]
+
+
+def test_the_sandbox_alone_allows_private_addresses_in_its_report_as_well(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("some words\n", encoding="utf-8")
+    (tmp_path / "public.toml").write_text(PUBLIC.replace("https:", "http:"), encoding="utf-8")
+    done = tendon("sandbox", cwd=tmp_path, settings={"TENDON_AUTH": "jwt", "TENDON_CATALOGUE": str(tmp_path)})
+    assert done.stderr.splitlines() == ["tendon can't start:", ".env: line 1 can't be read: write NAME=value"]
+
+
 @pytest.mark.parametrize("value", ["1", "true", "yes", "on", "TRUE"])
 def test_no_sandbox_outside_dev(read: Read, value: str) -> None:
     (line,) = read.lines(PRODUCTION | INTROSPECTION | {"SANDBOX": value})
