@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
+from urllib.parse import urlsplit
 
+from gateway.commands.origin import is_loopback
 from gateway.environment import names_in_file, quotes
 from gateway.settings import CatalogueSettings, Settings
 from gateway.settings_problems import NEEDED, name_of, needed
@@ -19,7 +21,9 @@ _PREFIX: Final = name_of("")
 _NAMES: Final = frozenset(name_of(field) for field in Settings.model_fields)
 # So close to one of our names that no other program uses it.
 _CLOSE: Final = 0.88
-# The names in the environment that are worth comparing with ours.
+# After the prefix, which would make any two of our names alike.
+_SIMILAR: Final = 0.75
+# What is worth comparing with our names, of all that an environment holds.
 _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
@@ -42,11 +46,12 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
             name_of("allow_private_providers"),
             "allows catalogue URLs with http, or into your own network: remove it outside dev",
         )
+    yield from _readable_codes(settings)
     yield from _unused(settings)
     credentials = _credentials(settings)
     for name in sorted(environment.keys() - credentials - _NAMES):
         if name.upper().startswith(_PREFIX):
-            meant = _or_meant(name, credentials | _NAMES, 0.6)
+            meant = _setting_meant(name, credentials)
         elif _LIKE_OURS.fullmatch(name):
             meant = _or_meant(name, _NAMES, _CLOSE)
         else:
@@ -66,6 +71,21 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
         if not files_of(folder):
             yield SettingsWarning("catalogue.empty", name_of("catalogue"), "the folder holds no file named <slug>.toml")
     yield from _unknown_credentials(_credentials(settings), environment)
+
+
+def _readable_codes(settings: Settings) -> Iterator[SettingsWarning]:
+    """In dev nothing but this machine is served."""
+    entries = () if settings.dev else enumerate(settings.redirect_uris.split(), 1)
+    plain = [f"entry {at}" for at, entry in entries if _is_plain_http(entry)]
+    if plain:
+        reason = f"plain http to another machine, where codes can be read on the way ({', '.join(plain)}): write https"
+        yield SettingsWarning("plain.http", name_of("redirect_uris"), reason)
+
+
+def _is_plain_http(redirect_uri: str) -> bool:
+    parts = urlsplit(redirect_uri)
+    host = parts.hostname or ""
+    return parts.scheme == "http" and not (is_loopback(host) or host.endswith(".localhost"))
 
 
 def _unused(settings: Settings) -> Iterator[SettingsWarning]:
@@ -104,6 +124,12 @@ def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Ite
             # Other programs' variables are not our concern, unless they are in `.env`.
             if meant or (name in in_file and _CREDENTIAL.fullmatch(name)):
                 yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{meant}")
+
+
+def _setting_meant(name: str, credentials: set[str]) -> str:
+    names = {known.removeprefix(_PREFIX): known for known in credentials | _NAMES}
+    nearest = get_close_matches(name.upper().removeprefix(_PREFIX), sorted(names), n=1, cutoff=_SIMILAR)
+    return f": did you mean {names[nearest[0]]}?" if nearest else ""
 
 
 def _or_meant(name: str, known: frozenset[str] | set[str], cutoff: float) -> str:

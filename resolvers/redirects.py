@@ -13,6 +13,10 @@ _PORT = r":(?:[1-9][0-9]{0,4})"
 # The text after a comma or semicolon that was meant to separate two entries: another URI, or nothing.
 _TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
+# As browsers know them, percent-encoded as well (section 4.3 of the URL standard).
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_DOTS = "has a `.` or `..` in its path, which browsers resolve before they go there: write the path without it"
+
 
 class RedirectAllowList:
     """`entries` are absolute URIs. `http://127.0.0.1:*/path` accepts any port there (RFC 8252 7.3); the same goes for
@@ -64,4 +68,4 @@ def _problem(entry: str) -> str | None:
         return "has a user name before its host: remove it"
     if not uri.is_absolute(entry):
         return "is not an absolute URI: write it whole, as in https://app.example/callback"
-    return None
+    return _DOTS if _DOT_SEGMENT.search(entry.partition("?")[0]) else None

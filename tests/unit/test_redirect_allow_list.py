@@ -128,10 +128,20 @@ FRAGMENT = "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): re
 USER = "has a user name before its host: remove it"
 RELATIVE = "is not an absolute URI: write it whole, as in https://app.example/callback"
 
+DOTS = "has a `.` or `..` in its path, which browsers resolve before they go there: write the path without it"
+
 
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
+        ("https://app.example/x/../cb", DOTS),
+        ("https://app.example/./cb", DOTS),
+        ("https://app.example/cb/..", DOTS),
+        ("https://app.example/cb/.?x=1", DOTS),
+        ("https://app.example/x/%2e%2E/cb", DOTS),
+        ("http://127.0.0.1:*/x/.%2e/cb", DOTS),
+        ("com.example.app:/x/../cb", DOTS),
+        ("/../cb", RELATIVE),
         ("https://app.example/a,https://app.example/b", SEPARATOR),
         ("https://app.example/a;https://app.example/b", SEPARATOR),
         ("https://app.example/a,com.example.app:/cb", SEPARATOR),
@@ -183,6 +193,14 @@ def test_all_such_entries_are_reported() -> None:
 
 @pytest.mark.parametrize("entry", ["https://app.example/a,b;c", "https://app.example/?a=1,2", "https://a.example/%2A"])
 def test_a_comma_inside_a_uri_separates_nothing(entry: str) -> None:
+    assert RedirectAllowList([entry]).allows(entry)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["https://app.example/..a/.well-known/b.", "https://app.example/.../cb", "https://app.example/cb?to=/../x"],
+)
+def test_dots_that_browsers_leave_alone(entry: str) -> None:
     assert RedirectAllowList([entry]).allows(entry)
 
 

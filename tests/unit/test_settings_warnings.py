@@ -73,6 +73,15 @@ UNKNOWN = "setting.unknown"
             ),
         ),
         (
+            INTROSPECTION
+            | {"redirect_uris": "https://app.example/a http://app.example/b http://[::1]:*/c HTTP://10.0.0.1:80/d"},
+            (
+                "plain.http",
+                "TENDON_REDIRECT_URIS",
+                "plain http to another machine, where codes can be read on the way (entry 2, entry 4): write https",
+            ),
+        ),
+        (
             INTROSPECTION | {"jwks_url": "https://login.example/jwks"},
             (UNUSED, "TENDON_JWKS_URL", "TENDON_AUTH=introspection does not use it"),
         ),
@@ -101,6 +110,9 @@ def test_what_a_setting_does_or_does_not(settings: dict[str, str], found: tuple[
 
 
 def test_what_is_used() -> None:
+    on_this_machine = "http://localhost:*/a http://127.0.0.1:3000/b http://app.localhost/c app.example:/d"
+    assert warned(INTROSPECTION | {"redirect_uris": on_this_machine}) == []
+    assert warned(DEV | {"redirect_uris": "http://app.example/cb"}) == []
     assert warned(INTROSPECTION | {"audience": "https://tendon.example"}) == []
     assert warned(JWT | {"services": "reporting=read:wearables"}) == []
     assert warned(DEV | {"allow_private_providers": "1"}) == []
@@ -110,20 +122,24 @@ def test_what_is_used() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("TENDON_REDIRECT_URI", "is not a setting and is ignored: did you mean TENDON_REDIRECT_URIS?"),
-        ("TENDON_VAULT_KEY", "is not a setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
-        ("TENDON_JWKS_URI", "is not a setting and is ignored: did you mean TENDON_JWKS_URL?"),
-        ("TENDON_DATABSE_URL", "is not a setting and is ignored: did you mean TENDON_DATABASE_URL?"),
-        ("TENDON_LOGLEVEL", "is not a setting and is ignored: did you mean TENDON_LOG_LEVEL?"),
-        ("tendon_auth", "is not a setting and is ignored: did you mean TENDON_AUTH?"),
-        ("TENDON_XYZZY_PLUGH_QUUX_WALDO", "is not a setting and is ignored"),
-        (
-            "TENDON_INTROSPECTIO_CLIENT_ID",
-            "is not a setting and is ignored: did you mean TENDON_INTROSPECTION_CLIENT_ID?",
-        ),
-        ("TENDON_OURA_CLIENT_ID", "is not a setting and is ignored: did you mean OURA_CLIENT_ID?"),
-        ("TENDEN_VAULT_KEYS", "is not a setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
-        ("TENDOM_AUDIENCE", "is not a setting and is ignored: did you mean TENDON_AUDIENCE?"),
+        ("TENDON_REDIRECT_URI", "is no setting and is ignored: did you mean TENDON_REDIRECT_URIS?"),
+        ("TENDON_VAULT_KEY", "is no setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
+        ("TENDON_JWKS_URI", "is no setting and is ignored: did you mean TENDON_JWKS_URL?"),
+        ("TENDON_DATABSE_URL", "is no setting and is ignored: did you mean TENDON_DATABASE_URL?"),
+        ("TENDON_LOGLEVEL", "is no setting and is ignored: did you mean TENDON_LOG_LEVEL?"),
+        ("tendon_auth", "is no setting and is ignored: did you mean TENDON_AUTH?"),
+        ("TENDON_METRICS", "is no setting and is ignored"),
+        ("TENDON_RETENTION", "is no setting and is ignored"),
+        ("TENDON_ACCOUNT_POLICY", "is no setting and is ignored"),
+        ("TENDON_CORS_ORIGINS", "is no setting and is ignored"),
+        ("TENDON_WORKERS", "is no setting and is ignored"),
+        ("TENDON_SERVICE", "is no setting and is ignored: did you mean TENDON_SERVICES?"),
+        ("TENDON_AUHT", "is no setting and is ignored: did you mean TENDON_AUTH?"),
+        ("TENDON_XYZZY_PLUGH_QUUX_WALDO", "is no setting and is ignored"),
+        ("TENDON_INTROSPECTIO_CLIENT_ID", "is no setting and is ignored: did you mean TENDON_INTROSPECTION_CLIENT_ID?"),
+        ("TENDON_OURA_CLIENT_ID", "is no setting and is ignored: did you mean OURA_CLIENT_ID?"),
+        ("TENDEN_VAULT_KEYS", "is no setting and is ignored: did you mean TENDON_VAULT_KEYS?"),
+        ("TENDOM_AUDIENCE", "is no setting and is ignored: did you mean TENDON_AUDIENCE?"),
     ],
 )
 def test_a_setting_that_there_is_not(name: str, reason: str) -> None:
