@@ -18,10 +18,16 @@ log = structlog.get_logger("tendon")
 
 # What no waiting mends.
 _OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
-# Hints by what the reason contains. docs/operating.md has more.
+# With sslmode=allow TLS is asked for only once an attempt without it has failed.
+_AFTER_CLEAR_TEXT: Final = (
+    "the server offers no TLS, and by `sslmode=allow` the password may have been sent in clear already: change it,"
+    " set up TLS there, and remove `sslmode=allow`"
+)
+# What to look at, by what stands in the reason. docs/operating.md has more.
 _HINTS: Final = {
     TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
-    " `?sslmode=disable` if nobody else can read the traffic",
+    " `?sslmode=disable` if nobody else can read what is sent to it",
+    "ClientConfigurationError": "one of libpq's variables (PG…) is wrong, or the certificate authority's file is gone",
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
     " by `?sslrootcert=PATH`, and the server as its certificate does",
     "42501": "this role may not do that; docs/operating.md has the rights",
@@ -47,7 +53,7 @@ async def check_database(url: str, limits: Limits) -> None:
 
     A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
     """
-    with told():
+    with told(url):
         try:
             pending = await _pending(url, limits)
         except DatabaseDown as fault:
@@ -66,25 +72,28 @@ async def _pending(url: str, limits: Limits) -> list[str]:
 
 
 @contextmanager
-def told() -> Generator[None]:
+def told(url: str) -> Generator[None]:
     """Raises SettingsError in place of what says that the database can't be used."""
     try:
         yield
     except DatabaseDown as fault:
-        raise _unusable(fault.reason) from None
+        raise _unusable(fault.reason, url) from None
     except ReadableByOthers as fault:
         raise SettingsError(f"TENDON_DATABASE_URL: {fault}") from None
     except OSError as fault:
-        raise _unusable(type(fault).__name__) from None
+        raise _unusable(type(fault).__name__, url) from None
 
 
-def _unusable(reason: str) -> SettingsError:
-    hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in reason), "")
-    return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){hint}")
+def _unusable(reason: str, url: str) -> SettingsError:
+    hint = next((hint for sign, hint in _HINTS.items() if sign in reason), None)
+    unverified = unverified_sslmode(url)
+    if reason == TLS_REFUSED and unverified is not None and unverified[0] == "allow":
+        hint = _AFTER_CLEAR_TEXT
+    return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){f': {hint}' if hint else ''}")
 
 
 def warn_of_database(url: str) -> None:
-    """Log a warning when the URL leaves the connection to a remote server unverified."""
-    if sslmode := unverified_sslmode(url):
-        reason = "the password and all data may be read or changed on the way"
+    """Log what the URL leaves open on the way to a server elsewhere."""
+    if unverified := unverified_sslmode(url):
+        sslmode, reason = unverified
         log.warning("database.unverified", sslmode=sslmode, reason=reason)

@@ -17,6 +17,6 @@ def run() -> None:
         settings = read_database_settings()
         logs.set_up(settings.log_level, dev=True)
         warn_of_database(settings.database_url)
-        with told():
+        with told(settings.database_url):
             applied = asyncio.run(migrate(settings.database_url))
     print_answer(f"applied {', '.join(applied)}" if applied else "nothing to apply")

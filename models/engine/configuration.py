@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from models.engine.limits import Limits
-from models.engine.tls import SSLMODES, SYSTEM, VERIFIED, is_local
+from models.engine.tls import SSLMODES, VERIFIED, authorities_problem, is_local, left_open
 
 _POSTGRES = ("postgres://", "postgresql://")
 
@@ -38,12 +37,15 @@ def named(url: str) -> str:
     return f"postgres {server['host']}:{server['port']}/{server['database']}"
 
 
-def unverified_sslmode(url: str) -> str | None:
-    """The `sslmode` that leaves a remote server unverified: passwords and data could be read or changed in transit."""
+def unverified_sslmode(url: str) -> tuple[str, str] | None:
+    """The `sslmode` by which a server elsewhere is not verified, and what that leaves open."""
     if url.startswith("sqlite://"):
         return None
     server = _postgres(url, Limits())
-    return None if is_local(server["host"]) or server["sslmode"] == VERIFIED else server["sslmode"]
+    sslmode = server["sslmode"]
+    if is_local(server["host"]) or sslmode == VERIFIED:
+        return None
+    return sslmode, left_open(sslmode, server["sslrootcert"])
 
 
 def _sqlite(url: str, limits: Limits) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def _postgres(url: str, limits: Limits) -> dict[str, Any]:
         raise UnsupportedDatabase("must name user, host and database: postgres://user@host/database")
     if sslmode is None and not is_local(host):
         sslmode = VERIFIED
-    _check_authorities(sslmode, sslrootcert)
+    if (problem := authorities_problem(sslmode, sslrootcert)) is not None:
+        raise UnsupportedDatabase(problem)
     return {
         "user": unquote(parts.username),
         "password": None if parts.password is None else unquote(parts.password),
@@ -78,13 +81,6 @@ def _postgres(url: str, limits: Limits) -> dict[str, Any]:
         "sslrootcert": sslrootcert,
         "limits": limits,
     }
-
-
-def _check_authorities(sslmode: str | None, sslrootcert: str | None) -> None:
-    if sslrootcert == SYSTEM and sslmode != VERIFIED:
-        raise UnsupportedDatabase("may have sslrootcert=system with sslmode=verify-full only")
-    if sslrootcert not in (None, SYSTEM) and not os.access(sslrootcert, os.R_OK):
-        raise UnsupportedDatabase("must name a readable file, or system, as sslrootcert")
 
 
 def _split(url: str) -> SplitResult:

@@ -54,7 +54,7 @@ def without_doubt(fault: BaseException) -> DatabaseDown | None:
     if isinstance(fault, asyncpg.PostgresError):
         return DatabaseDown(f"{type(fault).__name__} {fault.sqlstate}")
     if isinstance(fault, ClientConfigurationError):
-        return DatabaseDown("ClientConfigurationError: sslmode needs a certificate that is not there")
+        return DatabaseDown("ClientConfigurationError")
     if type(fault) is ConnectionError and "rejected SSL upgrade" in str(fault):
         return DatabaseDown(TLS_REFUSED)
     if isinstance(fault, ssl.SSLCertVerificationError):

@@ -15,6 +15,21 @@ SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", VERIFIE
 SYSTEM: Final = "system"
 """A value of `sslrootcert`: the certificate authorities that this machine trusts."""
 
+_WITH_AUTHORITIES: Final = ("require", "verify-ca", VERIFIED)
+_NO_AUTHORITIES: Final = (
+    "needs the file of a certificate authority for sslmode=verify-ca: name it by sslrootcert=PATH"
+    " (PGSSLROOTCERT is not set, and there is no ~/.postgresql/root.crt)"
+)
+_LEFT_OPEN: Final = {
+    "verify-ca": "the server's host name is not checked: any server with a certificate of the same authority"
+    " could read and change everything",
+    "require": "the server's certificate is not verified: whoever pretends to be the server could read and change"
+    " everything, the password included",
+    "prefer": "nothing is verified, and where TLS fails the password and all data are sent in clear",
+    "allow": "nothing is verified, and the first attempt is in clear: the password and all data may be sent so",
+    "disable": "the password and all data are sent in clear",
+}
+
 TLS_REFUSED: Final = "TLSRefused"
 CERTIFICATE_REFUSED: Final = "SSLCertVerificationError"
 """Reasons of DatabaseDown: the server has no TLS, or a certificate that can't be verified."""
@@ -31,12 +46,8 @@ def is_local(host: str) -> bool:
 
 
 def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
-    """The arguments of `asyncpg.connect`. Without `sslmode`, asyncpg's default applies.
-
-    The certificate authorities come from the file `sslrootcert`, else from PGSSLROOTCERT or ~/.postgresql/root.crt if
-    there is one, else from the system.
-    """
-    if sslmode == VERIFIED and (sslrootcert == SYSTEM or not (sslrootcert or _has_own_authorities())):
+    """The arguments of `asyncpg.connect`. Without `sslmode` it is asyncpg's own choice."""
+    if sslmode == VERIFIED and authorities(sslrootcert) in (None, SYSTEM):
         return {"ssl": _system_context()}
     if sslrootcert is not None:
         # asyncpg accepts it only in a URL. The rest of this URL is empty, and explicit arguments take precedence.
@@ -44,8 +55,43 @@ def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
     return {"ssl": sslmode}
 
 
-def _has_own_authorities() -> bool:
-    return bool(os.environ.get("PGSSLROOTCERT")) or Path("~/.postgresql/root.crt").expanduser().exists()
+def authorities(sslrootcert: str | None) -> str | None:
+    """Whose certificates are trusted: the file `sslrootcert`, else that of PGSSLROOTCERT or ~/.postgresql/root.crt
+    where these are there, else None. `system` stands for the system's."""
+    usual = Path("~/.postgresql/root.crt").expanduser()
+    return sslrootcert or os.environ.get("PGSSLROOTCERT") or (str(usual) if usual.exists() else None)
+
+
+def authorities_problem(sslmode: str | None, sslrootcert: str | None) -> str | None:
+    """Why certificates could not be verified as `sslmode` asks for, and what to write."""
+    found, named_by = authorities(sslrootcert), _named_by(sslrootcert)
+    if sslmode not in _WITH_AUTHORITIES and sslrootcert is None:
+        return None
+    if found is None:
+        return _NO_AUTHORITIES if sslmode == "verify-ca" else None
+    if found == SYSTEM:
+        return None if sslmode == VERIFIED else f"may have {named_by}=system with sslmode={VERIFIED} only"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(found)
+    except ssl.SSLError:
+        return f"must have a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as {named_by}"
+    except OSError:
+        return f"must have a file that can be read as {named_by}, or system"
+    return None
+
+
+def _named_by(sslrootcert: str | None) -> str:
+    if sslrootcert is not None:
+        return "sslrootcert"
+    return "PGSSLROOTCERT" if os.environ.get("PGSSLROOTCERT") else "~/.postgresql/root.crt"
+
+
+def left_open(sslmode: str, sslrootcert: str | None) -> str:
+    """What a mode other than `verify-full` allows on the way to a server elsewhere."""
+    if sslmode == "require" and authorities(sslrootcert) is not None:
+        # As libpq does it, for the sake of old clients.
+        sslmode = "verify-ca"
+    return _LEFT_OPEN[sslmode]
 
 
 @cache

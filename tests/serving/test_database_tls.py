@@ -155,6 +155,50 @@ def test_another_servers_certificate(misnamed: PostgresServer, authority: Author
     assert "database.unverified" in run.stderr
 
 
+def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("some words\n", encoding="utf-8")
+    problem = "must have a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as"
+    run = _migrate(tmp_path, _url(5432, sslrootcert=tmp_path / "words.txt"))
+    assert f"TENDON_DATABASE_URL: {problem} sslrootcert" in run.stderr
+    run = _migrate(tmp_path, _url(5432), PGSSLROOTCERT=str(tmp_path / "words.txt"))
+    assert f"TENDON_DATABASE_URL: {problem} PGSSLROOTCERT" in run.stderr
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_text("some words\n", encoding="utf-8")
+    run = _migrate(tmp_path, _url(5432))
+    assert f"TENDON_DATABASE_URL: {problem} ~/.postgresql/root.crt" in run.stderr
+    run = _migrate(tmp_path, _url(5432), PGSSLROOTCERT="/nowhere")
+    assert "TENDON_DATABASE_URL: must have a file that can be read as PGSSLROOTCERT, or system" in run.stderr
+
+
+def test_no_authority_where_one_is_needed(tmp_path: Path) -> None:
+    run = _migrate(tmp_path, _url(5432, sslmode="verify-ca"))
+    assert run.returncode == 2
+    assert (
+        "name it by sslrootcert=PATH (PGSSLROOTCERT is not set, and there is no ~/.postgresql/root.crt)" in run.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("sslmode", "named", "reason"),
+    [
+        ("verify-ca", True, "the server's host name is not checked"),
+        ("require", True, "the server's host name is not checked"),
+        ("require", False, "the server's certificate is not verified"),
+        ("prefer", False, "where TLS fails the password and all data are sent in clear"),
+        ("allow", False, "the first attempt is in clear"),
+        ("disable", False, "the password and all data are sent in clear"),
+    ],
+)
+def test_what_each_mode_leaves_open(
+    authority: Authority, tmp_path: Path, sslmode: str, named: bool, reason: str
+) -> None:
+    options = {"sslmode": sslmode} | ({"sslrootcert": authority.file} if named else {})
+    run = _migrate(tmp_path, _url(free_port(), **options))
+    (warning,) = [line for line in run.stderr.splitlines() if "database.unverified" in line]
+    assert f"sslmode={sslmode}" in warning
+    assert reason in warning
+
+
 async def test_what_the_url_leaves_open_is_warned_about_at_every_start(
     server: PostgresServer, serve: Serve, tmp_path: Path
 ) -> None:
@@ -208,6 +252,31 @@ async def test_serve_does_not_start_without_tls(serve: Serve) -> None:
         with pytest.raises(RuntimeError, match="the server offers no TLS"):
             await asyncio.to_thread(serve, TENDON_DATABASE_URL=_url(listener.port))
     assert listener.heard == [SSL_REQUEST]
+
+
+async def test_clear_text_that_was_sent_before_tls_was_asked_for(tmp_path: Path) -> None:
+    """By sslmode=allow. The server refuses what it got, and TLS as well."""
+    heard: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(1000):
+            heard.append(chunk)
+            if chunk == SSL_REQUEST:
+                writer.write(b"N")
+            elif PASSWORD.encode() in chunk:
+                fields = b"SFATAL\0VFATAL\0C28000\0Mno encryption\0\0"
+                writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+            else:
+                writer.write(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(refuse, "127.0.0.1", port):
+        run = await asyncio.to_thread(_migrate, tmp_path, _url(port, sslmode="allow"))
+    assert PASSWORD.encode() in b"".join(heard)
+    assert heard[-1] == SSL_REQUEST
+    assert "by `sslmode=allow` the password may have been sent in clear already: change it" in run.stderr
+    assert "would be sent" not in run.stderr
 
 
 async def test_clear_text_is_sent_only_where_the_url_says_so(tmp_path: Path) -> None:
