@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -11,10 +12,12 @@ import structlog
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, alive, opened
 from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, unverified_sslmode
-from models.file_modes import ReadableByOthers
+from models.file_modes import ReadableByOthers, open_folders
 from models.pending import pending_migrations
 
 log = structlog.get_logger("tendon")
+
+_SQLITE: Final = "sqlite://"
 
 # What no waiting mends.
 _OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
@@ -93,7 +96,11 @@ def _unusable(reason: str, url: str) -> SettingsError:
 
 
 def warn_of_database(url: str) -> None:
-    """Log what the URL leaves open on the way to a server elsewhere."""
+    """Log what the URL leaves open: on the way to a server elsewhere, or in the folder of a file."""
+    if url.startswith(_SQLITE):
+        for folder in open_folders(Path(url.removeprefix(_SQLITE))):
+            reason = "any user of this machine could replace the database in it: let its owner `chmod o-w` it"
+            log.warning("folder.mode", folder=str(folder), reason=reason)
     if unverified := unverified_sslmode(url):
         sslmode, reason = unverified
         log.warning("database.unverified", sslmode=sslmode, reason=reason)

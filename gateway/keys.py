@@ -10,11 +10,11 @@ from typing import Final
 
 from gateway.settings import Settings, SettingsError
 from gateway.settings_problems import KEY_FORM
-from models.file_modes import ReadableByOthers, make_private
+from models.file_modes import OWN_FOLDER, ReadableByOthers, make_own_folder_private, make_private
 from models.vault import Vault, VaultError, new_key, read_keys
 
-_DEV_KEYS: Final = Path(".tendon/vault.keys")
-_REMEDY: Final = "put its former content back, or remove the file and the database beside it to start over"
+_DEV_KEYS: Final = Path(OWN_FOLDER, "vault.keys")
+_REMEDY: Final = "put its former content back, or remove the file and the database beside it to begin anew"
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -38,6 +38,7 @@ def open_vault(settings: Settings) -> Vault:
 def _dev_keys() -> str:
     """Linked into place when it is whole, so that of two first starts both read the same key."""
     _DEV_KEYS.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own_folder_private(_DEV_KEYS.parent)
     if not _DEV_KEYS.exists():
         handle, name = tempfile.mkstemp(dir=_DEV_KEYS.parent)
         with os.fdopen(handle, "w", encoding="ascii") as file:

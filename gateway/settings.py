@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -28,6 +27,7 @@ from gateway.setting_types import (
 )
 from gateway.settings_problems import Lacking, lacking, message, name_of, strange
 from models.engine import Limits
+from models.file_modes import OWN_FOLDER
 
 __all__ = [
     "CatalogueSettings",
@@ -42,8 +42,6 @@ __all__ = [
     "read_settings",
 ]
 
-_HOME: Final = Path(".tendon")
-
 S = TypeVar("S", bound=BaseModel)
 Further = Callable[["CatalogueSettings", Mapping[str, str]], list[str]]
 
@@ -54,7 +52,7 @@ class DatabaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     # It may hold a password.
-    database_url: DatabaseURL = Field(f"sqlite://{_HOME}/tendon.db", repr=False)
+    database_url: DatabaseURL = Field(f"sqlite://{OWN_FOLDER}/tendon.db", repr=False)
     log_level: LogLevel = "INFO"
 
 

@@ -12,7 +12,7 @@ from tortoise.context import TortoiseContext
 from tortoise.transactions import in_transaction
 
 from models.engine import DatabaseDown, Limits, UnsupportedDatabase, configuration
-from models.file_modes import make_private
+from models.file_modes import make_own_folder_private, make_private
 
 __all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "alive", "client_of", "opened", "transaction", "writable"]
 
@@ -78,6 +78,7 @@ async def transaction() -> AsyncGenerator[TransactionalDBClient]:
 
 def _prepare_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own_folder_private(path.parent)
     if path.is_dir():
         raise IsADirectoryError
     # Created here so that health data is never readable for other users of the machine, whatever the umask.

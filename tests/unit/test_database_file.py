@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.check import warn_of_database
 from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError
 from models.database import DatabaseDown, opened, transaction, writable
@@ -185,3 +186,53 @@ def test_keys_of_somebody_else_that_others_may_read_are_refused(
     os.seteuid(65534)
     with pytest.raises(SettingsError, match="may be read by others"):
         open_vault(DEV)
+
+
+async def test_the_folder_that_tendon_made_is_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may write to it could put files of their own in the place of ours."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ".tendon"
+    for use in (partial(migrate, "sqlite://.tendon/tendon.db"), _open_keys):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        with capture_logs() as logged:
+            await use()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert [(one["event"], one["file"], one["was"]) for one in logged] == [("file.mode", ".tendon", "0777")]
+
+
+async def _open_keys() -> None:
+    open_vault(DEV)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+async def test_a_folder_of_that_name_of_somebody_else_is_refused(
+    nobodys_folder: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.chdir(nobodys_folder)
+    os.seteuid(0)
+    folder = nobodys_folder / ".tendon"
+    folder.mkdir()
+    folder.chmod(mode)
+    os.seteuid(65534)
+    problem = r"^\.tendon may be read by others and is not ours: let its owner `chmod 700` it$"
+    with pytest.raises(ReadableByOthers, match=problem):
+        await migrate("sqlite://.tendon/tendon.db")
+    with pytest.raises(SettingsError, match=problem):
+        open_vault(DEV)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o702, True), (0o1777, False), (0o775, False)])
+async def test_another_folder_is_warned_about_and_left_as_it_is(tmp_path: Path, mode: int, warned: bool) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(mode)
+    (tmp_path / "link.db").symlink_to(folder / "tendon.db")
+    for url in (f"sqlite://{folder}/tendon.db", f"sqlite://{tmp_path}/link.db"):
+        with capture_logs() as logged:
+            warn_of_database(url)
+            await migrate(url)
+        told = [(one["event"], one["folder"]) for one in logged]
+        assert told == ([("folder.mode", str(folder))] if warned else [])
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
