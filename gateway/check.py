@@ -14,6 +14,7 @@ from models.database import DatabaseDown, Limits, alive, opened
 from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, unverified_sslmode
 from models.file_modes import ReadableByOthers, open_folders
 from models.pending import pending_migrations
+from models.rights import missing_rights
 
 log = structlog.get_logger("tendon")
 
@@ -52,13 +53,13 @@ _HINTS: Final = {
 
 
 async def check_database(url: str, limits: Limits) -> None:
-    """Raises SettingsError for a file that can't be used, and for a database that lacks migrations.
+    """Raises SettingsError for a file that can't be used, and for a database that lacks migrations or rights.
 
     A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
     """
     with told(url):
         try:
-            pending = await _pending(url, limits)
+            pending, missing = await _look(url, limits)
         except DatabaseDown as fault:
             if url.startswith("sqlite:") or fault.reason.startswith(_OURS):
                 raise
@@ -66,12 +67,18 @@ async def check_database(url: str, limits: Limits) -> None:
             return
     if pending:
         raise SettingsError(f"the database lacks {', '.join(pending)}: run `tendon migrate`")
+    if missing:
+        raise SettingsError(
+            f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant what docs/operating.md has for tendon_app"
+        )
 
 
-async def _pending(url: str, limits: Limits) -> list[str]:
+async def _look(url: str, limits: Limits) -> tuple[list[str], list[str]]:
+    """The migrations that the database lacks, and the rights that this role does."""
     async with opened(url, limits) as database:
         await alive(database)
-        return await pending_migrations(database)
+        pending = await pending_migrations(database)
+        return pending, [] if pending else await missing_rights(database)
 
 
 @contextmanager

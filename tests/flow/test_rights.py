@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
+from models.rights import SEQUENCE_RIGHTS, TABLE_RIGHTS
 from tests.conftest import Person, begin
 from tests.databases import PostgresDatabase
 from tests.interfaces import Interface
@@ -127,6 +128,42 @@ async def test_a_role_that_only_serves(
 async def test_what_the_serving_role_can_not_do(granted: Path, roles: PostgresServer, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await run(url_of(roles, "tendon_app"), statement)
+
+
+def test_the_rights_that_are_checked_are_those_of_the_page() -> None:
+    granted = {
+        relation: set(rights.split(", "))
+        for rights, relations in re.findall(r"GRANT ([A-Z, ]+) ON (?:SEQUENCE )?([a-z_, ]+) TO tendon_app;", GRANTS)
+        for relation in relations.split(", ")
+    }
+    checked = {relation: set(rights) for relation, rights in (TABLE_RIGHTS | SEQUENCE_RIGHTS).items()}
+    assert checked == granted
+
+
+@pytest.mark.parametrize(
+    ("taken", "lacking"),
+    [
+        ("SELECT ON audit_subject", "SELECT on audit_subject"),
+        ("INSERT ON audit_subject, audit_key", "INSERT on audit_key, INSERT on audit_subject"),
+        ("UPDATE, DELETE ON authorization_request", "UPDATE on authorization_request, DELETE on authorization_request"),
+        ("USAGE ON SEQUENCE audit_event_id_seq", "USAGE on audit_event_id_seq"),
+    ],
+)
+async def test_a_right_that_was_not_granted_is_named_at_the_start(
+    granted: Path, apps: dict[str, str], owners: dict[str, str], taken: str, lacking: str
+) -> None:
+    await run(owners["TENDON_DATABASE_URL"], f"REVOKE {taken} FROM tendon_app")
+    try:
+        refused = await asyncio.to_thread(tendon, "serve", cwd=granted, settings=apps)
+    finally:
+        await run(owners["TENDON_DATABASE_URL"], GRANTS)
+    problem = f"its role lacks {lacking}: grant what docs/operating.md has for tendon_app"
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, f"TENDON_DATABASE_URL: {problem}")
+
+
+async def test_the_owner_of_the_tables_may_serve_as_well(granted: Path, owners: dict[str, str]) -> None:
+    process = await asyncio.to_thread(Process, "serve", folder=granted, settings=owners)
+    assert process.stop() == 0
 
 
 async def test_what_retention_can_do(granted: Path, roles: PostgresServer, owners: dict[str, str]) -> None:

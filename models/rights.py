@@ -1,0 +1,43 @@
+"""The rights that a role needs to serve. Without one of them single requests would fail while the rest goes on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tortoise.context import TortoiseContext
+
+from models.database import client_of
+
+TABLE_RIGHTS: Final = {
+    "audit_event": ("SELECT", "INSERT"),
+    "audit_key": ("SELECT", "INSERT"),
+    "audit_subject": ("SELECT", "INSERT"),
+    "authorization_request": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "connection": ("SELECT", "INSERT", "UPDATE"),
+    "tortoise_migrations": ("SELECT",),
+    "vault_key": ("SELECT", "INSERT", "UPDATE"),
+}
+SEQUENCE_RIGHTS: Final = {"audit_event_id_seq": ("USAGE",)}
+
+_MISSING: Final = """
+SELECT right_name || ' on ' || relation AS missing
+FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY
+    AS needed (relation, right_name, is_table, place)
+WHERE NOT CASE WHEN is_table THEN has_table_privilege(relation, right_name)
+    ELSE has_sequence_privilege(relation, right_name) END
+ORDER BY place"""
+
+
+async def missing_rights(database: TortoiseContext) -> list[str]:
+    """Such as `INSERT on audit_event`, none on SQLite. The database has to be migrated. Raises DatabaseDown."""
+    client: Any = client_of(database)
+    if client.capabilities.dialect != "postgres":
+        return []
+    needed = [
+        (relation, right, rights is TABLE_RIGHTS)
+        for rights in (TABLE_RIGHTS, SEQUENCE_RIGHTS)
+        for relation, names in rights.items()
+        for right in names
+    ]
+    columns = [list(column) for column in zip(*needed, strict=True)]
+    return [row["missing"] for row in await client.execute_query_dict(_MISSING, columns)]
