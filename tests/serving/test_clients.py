@@ -20,8 +20,8 @@ from tests.processes import Process, free_port
 from tests.sandbox_control import Sandbox
 
 TYPENAME = '{"data":{"__typename":"Query"}}'
-# The programs that .ci/run installs.
-INSTALLED = ("curl", "javac", "nginx")
+# What .ci/run installs.
+INSTALLED = ("curl", "haproxy", "javac", "nginx")
 QUERY = '{"query": "{ __typename }"}'
 
 
