@@ -27,10 +27,10 @@ _AFTER_CLEAR_TEXT: Final = (
     "the server offers no TLS, and by `sslmode=allow` the password may have been sent in clear already: change it,"
     " set up TLS there, and remove `sslmode=allow`"
 )
-# What to look at, by what stands in the reason. docs/operating.md has more.
+# Hints by what the reason contains. docs/operating.md has more.
 _HINTS: Final = {
     TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
-    " `?sslmode=disable` if nobody else can read what is sent to it",
+    " `?sslmode=disable` if nobody else can read the traffic",
     "ClientConfigurationError": "one of libpq's variables (PG…) is wrong, or the certificate authority's file is gone",
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
     " by `?sslrootcert=PATH`, and the server as its certificate does",
@@ -69,7 +69,7 @@ async def check_database(url: str, limits: Limits) -> None:
         raise SettingsError(f"the database lacks {', '.join(pending)}: run `tendon migrate`")
     if missing:
         raise SettingsError(
-            f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant what docs/operating.md has for tendon_app"
+            f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant tendon_app's rights of docs/operating.md"
         )
 
 
@@ -103,10 +103,10 @@ def _unusable(reason: str, url: str) -> SettingsError:
 
 
 def warn_of_database(url: str) -> None:
-    """Log what the URL leaves open: on the way to a server elsewhere, or in the folder of a file."""
+    """Log a warning for what the URL leaves open: in transit to a remote server, or in the folder of an SQLite file."""
     if url.startswith(_SQLITE):
         for folder in open_folders(Path(url.removeprefix(_SQLITE))):
-            reason = "any user of this machine could replace the database in it: let its owner `chmod o-w` it"
+            reason = "any user of this machine could replace the database in it: its owner should `chmod o-w` it"
             log.warning("folder.mode", folder=str(folder), reason=reason)
     if unverified := unverified_sslmode(url):
         sslmode, reason = unverified

@@ -14,7 +14,7 @@ from models.file_modes import OWN_FOLDER, ReadableByOthers, make_own_folder_priv
 from models.vault import Vault, VaultError, new_key, read_keys
 
 _DEV_KEYS: Final = Path(OWN_FOLDER, "vault.keys")
-_REMEDY: Final = "put its former content back, or remove the file and the database beside it to begin anew"
+_REMEDY: Final = "put its former content back, or remove the file and the database beside it to start over"
 
 
 def open_vault(settings: Settings) -> Vault:

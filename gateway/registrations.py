@@ -27,12 +27,12 @@ def read_registrations(
 
 
 def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """What is wrong in the entries, for a report on settings that are wrong besides."""
+    """The problems in the entries, to add to those found in the settings."""
     return _read(settings, environment)[1]
 
 
 def further_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """What `read_registrations` would find, for the same report.
+    """The problems that `read_registrations` would report, to add to those found in the settings.
 
     The sandbox's credentials are left out: missing ones are generated.
     """

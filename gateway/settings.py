@@ -132,7 +132,7 @@ class Settings(SandboxSettings, DatabaseSettings):
 
 
 def read_settings() -> Settings:
-    """Raises SettingsError with a line for all that is missing or wrong, in the catalogue and credentials as well."""
+    """Raises SettingsError with a line for everything missing or wrong, in the catalogue and credentials as well."""
     # Imported here, since it imports this module.
     from gateway.registrations import further_problems  # noqa: PLC0415
 
@@ -164,8 +164,8 @@ def read_sandbox_settings() -> SandboxSettings:
 def _read(kind: type[S], together: Lacking | None = None, further: Further | None = None) -> S:
     """Raises SettingsError with all mistakes in `.env` and in the settings of `kind`.
 
-    `together` finds what settings lack beside each other. `further` finds what depends on the settings of the
-    catalogue: whoever mends the rest would otherwise meet that next.
+    `together` returns problems between settings, such as one that another requires. `further` returns problems that
+    depend on the catalogue's settings, which the operator would otherwise only see after correcting the others.
     """
     environment, mistakes = scan_environment()
     given = _given(kind, environment)
@@ -179,12 +179,12 @@ def _read(kind: type[S], together: Lacking | None = None, further: Further | Non
 
 
 def _given(kind: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
-    """An empty setting counts as one that is not set."""
+    """An empty setting counts as not set."""
     return {name: value for name in kind.model_fields if (value := environment.get(name_of(name)))}
 
 
 def _validated(kind: type[S], given: Mapping[str, str]) -> tuple[S | None, dict[str, str]]:
-    """The settings, and by name what is wrong with each."""
+    """The settings, None if any is invalid, and the problem of each by its name."""
     problems = strange(given, kind)
     try:
         return kind.model_validate({name: value.strip() for name, value in given.items()}), problems
@@ -196,8 +196,8 @@ def _validated(kind: type[S], given: Mapping[str, str]) -> tuple[S | None, dict[
 
 
 def _usable(environment: Mapping[str, str]) -> CatalogueSettings:
-    """The catalogue's settings without those that are wrong. Where it is not known whether private addresses are
-    allowed, they are: what is right must not be reported as a mistake."""
+    """The catalogue's settings without the invalid ones. If it is unknown whether private addresses are allowed, they
+    are allowed, so that a correct entry is not reported."""
     given = _given(CatalogueSettings, environment)
     _, problems = _validated(CatalogueSettings, given)
     known = {name: value.strip() for name, value in given.items() if name not in problems}

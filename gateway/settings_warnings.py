@@ -21,9 +21,9 @@ _PREFIX: Final = name_of("")
 _NAMES: Final = frozenset(name_of(field) for field in Settings.model_fields)
 # So close to one of our names that no other program uses it.
 _CLOSE: Final = 0.88
-# After the prefix, which would make any two of our names alike.
+# Compared without the prefix, which would make any two names alike.
 _SIMILAR: Final = 0.75
-# What is worth comparing with our names, of all that an environment holds.
+# The names in the environment that are worth comparing with ours.
 _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
@@ -74,11 +74,11 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
 
 
 def _readable_codes(settings: Settings) -> Iterator[SettingsWarning]:
-    """In dev nothing but this machine is served."""
+    """Redirect URIs whose codes can be read in transit. Dev serves only this machine."""
     entries = () if settings.dev else enumerate(settings.redirect_uris.split(), 1)
     plain = [f"entry {at}" for at, entry in entries if _is_plain_http(entry)]
     if plain:
-        reason = f"plain http to another machine, where codes can be read on the way ({', '.join(plain)}): write https"
+        reason = f"plain http to another machine, so codes can be read in transit ({', '.join(plain)}): write https"
         yield SettingsWarning("plain.http", name_of("redirect_uris"), reason)
 
 

@@ -1,4 +1,4 @@
-"""Files that hold tokens or keys, and their folder: nobody but the owner may read or write them."""
+"""Keeps files with tokens or keys, and their folder, private: only their owner may read or write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 log = structlog.get_logger("tendon")
 
 OWN_FOLDER: Final = ".tendon"
-"""What Tendon makes for itself, in the current directory."""
+"""The folder that Tendon makes for itself in the current directory."""
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -21,7 +21,7 @@ class ReadableByOthers(OSError):
 
 
 def make_private(path: Path) -> None:
-    """Take from everybody but the owner what they may do with the file or folder, if it is there, and log that.
+    """Remove all permissions of group and others from the file or folder, if it exists, and log a warning.
 
     Raises ReadableByOthers.
     """
@@ -34,24 +34,26 @@ def make_private(path: Path) -> None:
     try:
         path.chmod(mode & ~_OTHERS)
     except PermissionError:
-        remedy = f"let its owner `chmod {'700' if path.is_dir() else '600'}` it"
-        raise ReadableByOthers(f"{path} may be read by others and is not ours: {remedy}") from None
+        private = "700" if path.is_dir() else "600"
+        raise ReadableByOthers(
+            f"{path} may be read by others and belongs to another user: its owner must `chmod {private}` it"
+        ) from None
     log.warning("file.mode", file=str(path), was=f"{mode:04o}", reason="others could read or write it until now")
 
 
 def make_own_folder_private(folder: Path) -> None:
-    """The same for a folder that Tendon made for itself; others are for their owner to set up. Who may write to it
-    could put another file in the place of ours. Raises ReadableByOthers."""
+    """The same for the folder that Tendon makes for itself: anybody who may write to it could replace its files. The
+    mode of other folders is up to their owners. Raises ReadableByOthers."""
     if folder.name == OWN_FOLDER and not folder.is_symlink():
         make_private(folder)
 
 
 def open_folders(file: Path) -> list[Path]:
-    """The folders of a file, and of what it is a link to, in which any user of this machine may replace it."""
+    """Those folders of a file, and of the file that it links to, in which any user of this machine may replace it."""
     folders = dict.fromkeys((file.absolute().parent, file.resolve().parent))
     return [folder for folder in folders if folder.is_dir() and _is_open(folder.stat().st_mode)]
 
 
 def _is_open(mode: int) -> bool:
-    """In a folder with the sticky bit, such as /tmp, users replace nothing but their own."""
+    """With the sticky bit, as on /tmp, users can replace only their own files."""
     return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX

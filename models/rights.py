@@ -1,4 +1,4 @@
-"""The rights that a role needs to serve. Without one of them single requests would fail while the rest goes on."""
+"""The rights that a role needs to serve. Without one of them, some requests would fail while others succeed."""
 
 from __future__ import annotations
 

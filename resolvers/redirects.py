@@ -13,9 +13,9 @@ _PORT = r":(?:[1-9][0-9]{0,4})"
 # The text after a comma or semicolon that was meant to separate two entries: another URI, or nothing.
 _TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
-# As browsers know them, percent-encoded as well (section 4.3 of the URL standard).
+# Browsers recognize them percent-encoded as well (URL standard, section 4.3).
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_DOTS = "has a `.` or `..` in its path, which browsers resolve before they go there: write the path without it"
+_DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path without it"
 
 
 class RedirectAllowList:

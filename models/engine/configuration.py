@@ -38,7 +38,7 @@ def named(url: str) -> str:
 
 
 def unverified_sslmode(url: str) -> tuple[str, str] | None:
-    """The `sslmode` by which a server elsewhere is not verified, and what that leaves open."""
+    """The `sslmode` that leaves a remote server unverified, and what it makes possible."""
     if url.startswith("sqlite://"):
         return None
     server = _postgres(url, Limits())

@@ -23,7 +23,7 @@ _NO_AUTHORITIES: Final = (
 _LEFT_OPEN: Final = {
     "verify-ca": "the server's host name is not checked: any server with a certificate of the same authority"
     " could read and change everything",
-    "require": "the server's certificate is not verified: whoever pretends to be the server could read and change"
+    "require": "the server's certificate is not verified: anybody who impersonates it could read and change"
     " everything, the password included",
     "prefer": "nothing is verified, and where TLS fails the password and all data are sent in clear",
     "allow": "nothing is verified, and the first attempt is in clear: the password and all data may be sent so",
@@ -46,7 +46,7 @@ def is_local(host: str) -> bool:
 
 
 def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
-    """The arguments of `asyncpg.connect`. Without `sslmode` it is asyncpg's own choice."""
+    """The arguments of `asyncpg.connect`. Without `sslmode`, asyncpg's default applies."""
     if sslmode == VERIFIED and authorities(sslrootcert) in (None, SYSTEM):
         return {"ssl": _system_context()}
     if sslrootcert is not None:
@@ -56,14 +56,14 @@ def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
 
 
 def authorities(sslrootcert: str | None) -> str | None:
-    """Whose certificates are trusted: the file `sslrootcert`, else that of PGSSLROOTCERT or ~/.postgresql/root.crt
-    where these are there, else None. `system` stands for the system's."""
+    """The file of trusted certificate authorities: `sslrootcert`, else PGSSLROOTCERT or ~/.postgresql/root.crt if there
+    is one, else None. May be `system`."""
     usual = Path("~/.postgresql/root.crt").expanduser()
     return sslrootcert or os.environ.get("PGSSLROOTCERT") or (str(usual) if usual.exists() else None)
 
 
 def authorities_problem(sslmode: str | None, sslrootcert: str | None) -> str | None:
-    """Why certificates could not be verified as `sslmode` asks for, and what to write."""
+    """Why no certificate could be verified as `sslmode` demands, and what to write; None if one could."""
     found, named_by = authorities(sslrootcert), _named_by(sslrootcert)
     if sslmode not in _WITH_AUTHORITIES and sslrootcert is None:
         return None
@@ -74,9 +74,9 @@ def authorities_problem(sslmode: str | None, sslrootcert: str | None) -> str | N
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(found)
     except ssl.SSLError:
-        return f"must have a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as {named_by}"
+        return f"must name a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as {named_by}"
     except OSError:
-        return f"must have a file that can be read as {named_by}, or system"
+        return f"must name a readable file, or system, as {named_by}"
     return None
 
 
@@ -87,9 +87,9 @@ def _named_by(sslrootcert: str | None) -> str:
 
 
 def left_open(sslmode: str, sslrootcert: str | None) -> str:
-    """What a mode other than `verify-full` allows on the way to a server elsewhere."""
+    """What a mode other than `verify-full` makes possible in transit to a remote server."""
     if sslmode == "require" and authorities(sslrootcert) is not None:
-        # As libpq does it, for the sake of old clients.
+        # libpq does this for compatibility with its old versions, and asyncpg as well.
         sslmode = "verify-ca"
     return _LEFT_OPEN[sslmode]
 

@@ -157,7 +157,7 @@ async def test_a_right_that_was_not_granted_is_named_at_the_start(
         refused = await asyncio.to_thread(tendon, "serve", cwd=granted, settings=apps)
     finally:
         await run(owners["TENDON_DATABASE_URL"], GRANTS)
-    problem = f"its role lacks {lacking}: grant what docs/operating.md has for tendon_app"
+    problem = f"its role lacks {lacking}: grant tendon_app's rights of docs/operating.md"
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, f"TENDON_DATABASE_URL: {problem}")
 
 

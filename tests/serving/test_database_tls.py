@@ -157,7 +157,7 @@ def test_another_servers_certificate(misnamed: PostgresServer, authority: Author
 
 def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("some words\n", encoding="utf-8")
-    problem = "must have a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as"
+    problem = "must name a file of certificates in PEM (`-----BEGIN CERTIFICATE-----`) as"
     run = _migrate(tmp_path, _url(5432, sslrootcert=tmp_path / "words.txt"))
     assert f"TENDON_DATABASE_URL: {problem} sslrootcert" in run.stderr
     run = _migrate(tmp_path, _url(5432), PGSSLROOTCERT=str(tmp_path / "words.txt"))
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
     run = _migrate(tmp_path, _url(5432))
     assert f"TENDON_DATABASE_URL: {problem} ~/.postgresql/root.crt" in run.stderr
     run = _migrate(tmp_path, _url(5432), PGSSLROOTCERT="/nowhere")
-    assert "TENDON_DATABASE_URL: must have a file that can be read as PGSSLROOTCERT, or system" in run.stderr
+    assert "TENDON_DATABASE_URL: must name a readable file, or system, as PGSSLROOTCERT" in run.stderr
 
 
 def test_no_authority_where_one_is_needed(tmp_path: Path) -> None:

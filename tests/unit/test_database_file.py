@@ -215,7 +215,7 @@ async def test_a_folder_of_that_name_of_somebody_else_is_refused(
     folder.mkdir()
     folder.chmod(mode)
     os.seteuid(65534)
-    problem = r"^\.tendon may be read by others and is not ours: let its owner `chmod 700` it$"
+    problem = r"^\.tendon may be read by others and belongs to another user: its owner must `chmod 700` it$"
     with pytest.raises(ReadableByOthers, match=problem):
         await migrate("sqlite://.tendon/tendon.db")
     with pytest.raises(SettingsError, match=problem):

@@ -332,9 +332,9 @@ def test_credentials_are_checked_whatever_else_is_wrong(
     monkeypatch.setenv("WHOOP_CLIENT_SECRET", " CANARY")
     assert read.lines(DEV | {name: value}) == [
         f"TENDON_{name}: {problem}",
-        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to do without Oura",
+        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out",
         f"WHOOP_CLIENT_SECRET: {SPACE}",
-        "WHOOP_CLIENT_ID: must be set, because WHOOP_CLIENT_SECRET is: set both, or neither to do without WHOOP",
+        "WHOOP_CLIENT_ID: must be set, because WHOOP_CLIENT_SECRET is: set both, or neither to leave WHOOP out",
     ]
 
 

@@ -128,7 +128,7 @@ FRAGMENT = "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): re
 USER = "has a user name before its host: remove it"
 RELATIVE = "is not an absolute URI: write it whole, as in https://app.example/callback"
 
-DOTS = "has a `.` or `..` in its path, which browsers resolve before they go there: write the path without it"
+DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path without it"
 
 
 @pytest.mark.parametrize(
