@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final
 
 import structlog
 
-from gateway.deadline import SECOND_LOOK, Deadline
 from gateway.framing import Unreadable
 from gateway.overload.files import SPARE, connections_allowed
 from gateway.request_reader import RequestReader
+from wire.deadline import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
 

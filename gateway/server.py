@@ -18,10 +18,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.address import Address
-from gateway.deadline import Deadline
 from gateway.output import print_notice
 from gateway.overload.files import raise_file_limit
 from gateway.protocol import BoundedProtocol
+from wire.deadline import Deadline
 
 log = structlog.get_logger("tendon")
 

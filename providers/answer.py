@@ -23,13 +23,14 @@ class Answer:
     """A complete HTTP answer, its body decoded. The Content-Type is ignored: the body is JSON or unreadable.
 
     `sent_at` is when sending the request began, a time of the running loop. `fields` are the header fields, with names
-    in lower case.
+    in lower case. `overdue` says that the body was still incomplete at the deadline, and is left out.
     """
 
     status: int
     content: bytes = field(repr=False)
     sent_at: float = field(default=0.0, compare=False)
     fields: Sequence[tuple[bytes, bytes]] = field(default=(), compare=False, repr=False)
+    overdue: bool = False
 
     @property
     def succeeded(self) -> bool:

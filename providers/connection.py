@@ -19,10 +19,12 @@ under TLS does not tell."""
 
 
 class Departure:
-    """Whether a request has begun to leave, and when: a time of the running loop."""
+    """Whether a request has begun to leave, and when: a time of the running loop. `incoming` is what has come of its
+    answer, which outlives a time-out and a break."""
 
     begun = False
     at = 0.0
+    incoming: Incoming | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -46,7 +48,7 @@ class Connection(asyncio.Protocol):
         if not self._is_open():
             raise Unreachable
         self._reusable, self._short = False, len(content) <= _SHORT
-        incoming = self._incoming = Incoming(cap)
+        incoming = self._incoming = departure.incoming = Incoming(cap)
         outcome = self._outcome = self._loop.create_future()
         departure.begun, departure.at = True, self._loop.time()
         self._transport.write(content)

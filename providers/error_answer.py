@@ -57,7 +57,7 @@ def read_error(
     rule = matching(rules, answer, whole)
     meaning = _by_default(error, answer) if rule is None else Meaning(rule.meaning)
     wait = _wait(rule, answer, whole) if meaning in _WAITED_FOR else None
-    return ErrorAnswer(error, answer.status, meaning, retry_after=wait)
+    return ErrorAnswer(error, answer.status, meaning, retry_after=wait, overdue=answer.overdue)
 
 
 def matching(rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object]) -> ErrorRule | None:

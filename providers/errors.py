@@ -2,7 +2,8 @@
 
 ProviderFault
   TransportFailure      no answer came; `sent` says whether any of the request may have left
-    TimedOut            none came in time, from the look-up of the name to the last byte
+    TimedOut            none came in time, from the look-up of the name to the last byte; `stood_still` says that this
+                        process stood still meanwhile, so that it says nothing about the provider
     Unreachable         no connection could be made: refused, no such name, no trusted certificate
     ForbiddenAddress    the name leads to an address that is never called (SSRF); nothing was connected
     HeldBack            the provider was not asked on purpose (`turnstile.py`)
@@ -69,8 +70,10 @@ class TransportFailure(ProviderFault):
 
 
 class TimedOut(TransportFailure):
-    def __init__(self, *, sent: bool) -> None:
-        super().__init__("it took too long", sent=sent)
+    def __init__(self, *, sent: bool, stood_still: bool = False) -> None:
+        self.stood_still = stood_still
+        reason = "this process stood still meanwhile" if stood_still else "it took too long"
+        super().__init__(reason, sent=sent)
 
 
 class Unreachable(TransportFailure):
@@ -113,14 +116,24 @@ class UnreadableAnswer(ProviderFault):
 class ErrorAnswer(ProviderFault):
     """`error` is one of REGISTERED, None for any other code or none; `status` is the HTTP status.
 
-    `retry_after` is whole seconds, 1 or more, if the provider said how long to wait.
+    `retry_after` is whole seconds, 1 or more, if the provider said how long to wait. `overdue` says that only the head
+    of the answer came in time.
     """
 
-    def __init__(self, error: str | None, status: int, meaning: Meaning, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        error: str | None,
+        status: int,
+        meaning: Meaning,
+        *,
+        retry_after: int | None = None,
+        overdue: bool = False,
+    ) -> None:
         self.error = error
         self.status = status
         self.meaning = meaning
         self.retry_after = retry_after
+        self.overdue = overdue
         super().__init__(
             f"error answer with HTTP status {status}: {error or 'no registered error code'} ({meaning.value})"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from urllib.parse import quote_plus, urlencode
 
@@ -24,8 +25,9 @@ async def exchange_code(
     redirect_uri: str,
     code_verifier: str | None,
     deadline: float,
+    latest: float = math.inf,
 ) -> TokenAnswer:
-    """The tokens for a code. Calls the token endpoint once; `deadline` is a time of the running loop.
+    """The tokens for a code. Calls the token endpoint once; `deadline` and `latest` are as for `send`.
 
     Raises ProviderFault. After one with `sent` False, and only then, the code may be sent again.
     """
@@ -37,7 +39,7 @@ async def exchange_code(
     # Before sending: a token never lives longer than we think.
     now = datetime.now(UTC)
     asking = form_request(provider.token.url, form, credentials, provider.token.auth)
-    answer = await send_patiently(client, asking, deadline=deadline)
+    answer = await send_patiently(client, asking, deadline=deadline, latest=latest)
     return read_token_answer(provider, answer, now)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import math
 from typing import Final
 
 import httpx
@@ -12,11 +12,12 @@ import httpx
 from providers.answer import Answer, is_failure
 from providers.connection import Departure
 from providers.decoding import decoded
-from providers.errors import TimedOut, Unreachable, UnreadableAnswer
+from providers.errors import ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
 from providers.network import trusted
 from providers.request import FIELDS, Request
 from providers.resolution import PublicAddresses, as_written
 from providers.transport import CAP, ProviderTransport
+from wire.deadline import Timeout
 
 __all__ = ["CAP", "Answer", "ProviderClient", "open_client", "send", "send_patiently"]
 
@@ -45,43 +46,47 @@ def open_client(*, allow_private: bool, timeout: float) -> ProviderClient:
     return ProviderClient(transport, timeout=timeout)
 
 
-async def send(client: ProviderClient, request: Request, *, deadline: float, cap: int = CAP) -> Answer:
+async def send(
+    client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf, cap: int = CAP
+) -> Answer:
     """Send the request and return the answer, whatever its status. Redirects are not followed and nothing is retried.
 
-    `deadline` is a time of the running loop and covers everything from connecting to the last byte; `cap` limits the
-    body, in bytes. An error answer is returned whatever its body: one that is too large or can't be decoded is left
-    out. Raises TransportFailure, and UnreadableAnswer for such a body in any other answer.
+    `deadline` is a time of the running loop and covers everything from connecting to the last byte. After a standstill
+    of this process it is extended, up to `latest`, so that an answer that has arrived is read. `cap` limits the body,
+    in bytes. An error answer is returned whatever its body: one that is too large, incomplete or can't be decoded is
+    left out. Raises TransportFailure, and UnreadableAnswer for such a body in any other answer.
     """
     if asyncio.get_running_loop().time() >= deadline:
         raise TimedOut(sent=False)
     departure = Departure()
+    limit = Timeout(deadline, latest=latest)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with limit:
             incoming = await client.transport.exchange(request, departure, cap=cap)
-    except TimeoutError:
-        raise TimedOut(sent=departure.begun) from None
-    except UnreadableAnswer as unreadable:
-        return _without_body(unreadable, departure)
-    try:
         return Answer(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
-    except UnreadableAnswer as unreadable:
-        return _without_body(unreadable, departure, incoming.fields)
+    except TimeoutError:
+        return _without_body(TimedOut(sent=departure.begun, stood_still=limit.stood_still), departure)
+    except (TransportFailure, UnreadableAnswer) as fault:
+        return _without_body(fault, departure)
 
 
-def _without_body(
-    unreadable: UnreadableAnswer, departure: Departure, fields: Sequence[tuple[bytes, bytes]] = ()
+def _without_body(fault: ProviderFault, departure: Departure) -> Answer:
+    """What the head says, if it says that this is an error. Raises `fault` otherwise."""
+    incoming = departure.incoming
+    if incoming is None or not incoming.has_head or not is_failure(incoming.status):
+        raise fault from None
+    overdue = isinstance(fault, TimedOut) and not fault.stood_still
+    return Answer(incoming.status, b"", departure.at, incoming.fields, overdue=overdue)
+
+
+async def send_patiently(
+    client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf
 ) -> Answer:
-    if not is_failure(unreadable.status):
-        raise unreadable
-    return Answer(unreadable.status, b"", departure.at, fields)
-
-
-async def send_patiently(client: ProviderClient, request: Request, *, deadline: float) -> Answer:
     """`send`, and once more after a refused connection, for nothing had left; never after anything else."""
     try:
-        return await send(client, request, deadline=deadline)
+        return await send(client, request, deadline=deadline, latest=latest)
     except Unreachable:
         if asyncio.get_running_loop().time() + _PAUSE >= deadline:
             raise
     await asyncio.sleep(_PAUSE)
-    return await send(client, request, deadline=deadline)
+    return await send(client, request, deadline=deadline, latest=latest)

@@ -50,6 +50,11 @@ class Incoming:
         self._parser = httptools.HttpResponseParser(self)
 
     @property
+    def has_head(self) -> bool:
+        """Whether `status` and `fields` are those of the answer, whatever became of its body."""
+        return not self._in_head
+
+    @property
     def body(self) -> bytes:
         return b"".join(self._parts)
 
@@ -119,10 +124,11 @@ class Incoming:
             self._refuse()
         if self.status < HTTPStatus.OK:
             self._pass_over(framed=sized or bool(codings))
-        elif len(self.fields) > MAX_FIELDS:
+            return
+        self._in_head, self._room = False, MAX_BODY
+        if len(self.fields) > MAX_FIELDS:
             self._refuse(UnreadableAnswer("the head has too many fields", self.status))
         else:
-            self._in_head, self._room = False, MAX_BODY
             self._until_end = not sized and not codings and self.status not in _BODILESS
             self.last = version != "1.1" or not self._parser.should_keep_alive()
 

@@ -12,6 +12,7 @@ from providers.connection import Connection
 from providers.errors import TimedOut, TransportFailure, Unreachable
 from providers.request import Origin
 from providers.resolution import Resolve
+from wire.deadline import Timeout
 
 
 @cache
@@ -42,8 +43,9 @@ class Network:
     async def _connect(self, address: str, origin: Origin) -> Connection:
         tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
         loop = asyncio.get_running_loop()
+        limit = Timeout(None if self._patience is None else loop.time() + self._patience)
         try:
-            async with asyncio.timeout(self._patience):
+            async with limit:
                 _, connection = await loop.create_connection(
                     Connection,
                     address,
@@ -54,7 +56,7 @@ class Network:
                     ssl_handshake_timeout=None if tls is None or self._patience is None else self._patience + 1,
                 )
         except TimeoutError:
-            raise TimedOut(sent=False) from None
+            raise TimedOut(sent=False, stood_still=limit.stood_still) from None
         except (OSError, UnicodeError):
             # OSError holds those of TLS.
             raise Unreachable from None

@@ -16,6 +16,7 @@ from providers.network import Network
 from providers.pool import Pool
 from providers.request import Origin, Request, of_httpx
 from providers.resolution import Resolve
+from wire.deadline import Timeout
 
 CAP: Final = 256 * 1024
 """Bytes of an answer's body, before and after decompression."""
@@ -50,7 +51,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         """For httpx, with its exceptions: the body is whole and decoded. The time-out for reading holds for all."""
         content = await request.aread()
         try:
-            async with asyncio.timeout(request.extensions.get("timeout", {}).get("read")):
+            async with _limit(request):
                 incoming = await self.exchange(of_httpx(request, content), Departure())
             body = decoded(incoming, CAP)
         except (TimeoutError, TimedOut):
@@ -72,6 +73,11 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         if self._https_only and origin.scheme != "https":
             raise ForbiddenAddress
         return Pool(origin, self._network)
+
+
+def _limit(request: httpx.Request) -> Timeout:
+    seconds = request.extensions.get("timeout", {}).get("read")
+    return Timeout(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 def _as_httpx(fault: ProviderFault) -> httpx.TransportError:

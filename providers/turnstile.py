@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from providers.circuit import Admission, Circuit
-from providers.errors import Busy, CircuitOpen, HeldBack, ProviderFault, TimedOut
+from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, ProviderFault, TimedOut
 
 LIMIT: Final = 48
 """Exchanges under way with one provider, by one process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them
@@ -21,8 +21,9 @@ waits for a connection with its time running."""
 
 class Permit:
     """Leave to ask the provider once, for as long as its block runs. How that ends is the verdict, unless it was told
-    otherwise: TimedOut is a failure; any other ProviderFault and a normal end are signs of life. Any other exception
-    says nothing, be it a cancellation or the database.
+    otherwise: TimedOut is a failure, and so is an error answer that was never whole; any other ProviderFault and a
+    normal end are signs of life. Any other exception says nothing, be it a cancellation or the database, and neither
+    does a time-out after this process stood still.
     """
 
     def __init__(self, circuit: Circuit, admission: Admission, places: asyncio.Semaphore | None) -> None:
@@ -52,9 +53,9 @@ class Permit:
             self._places.release()
 
     def _judge(self, outcome: BaseException | None) -> None:
-        if self._unused or isinstance(outcome, HeldBack):
+        if self._unused or isinstance(outcome, HeldBack) or (isinstance(outcome, TimedOut) and outcome.stood_still):
             self._circuit.left(self._admission)
-        elif isinstance(outcome, TimedOut):
+        elif isinstance(outcome, TimedOut) or (isinstance(outcome, ErrorAnswer) and outcome.overdue):
             self._circuit.timed_out(self._admission)
         elif outcome is None or isinstance(outcome, ProviderFault):
             self._circuit.answered()

@@ -19,6 +19,8 @@ from resolvers.exchanging import Received
 # Seconds that the user waits for it at most, and that it may take after the lease.
 _PATIENCE: Final = 3.0
 _BEYOND: Final = 0.5
+# Seconds at least to write it down.
+_NAMING: Final = 0.2
 
 log = structlog.get_logger("tendon")
 
@@ -29,11 +31,13 @@ async def name_account(context: Context, provider: Provider, received: Received,
     if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
         # Known, not to be known, or the tokens there are newer ones, maybe of another account.
         return
-    deadline = min(asyncio.get_running_loop().time() + _PATIENCE, received.claim.until + _BEYOND)
+    loop = asyncio.get_running_loop()
+    deadline = min(loop.time() + _PATIENCE, received.claim.until + _BEYOND)
     try:
         with context.away():
             account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
-        async with asyncio.timeout_at(deadline):
+        # This process may have stood still until the deadline or beyond it.
+        async with asyncio.timeout(max(deadline - loop.time(), _NAMING)):
             await renewal.name_account(context, connection, account)
     except TimeoutError:
         log.warning("account.unknown", provider=provider.slug, fault="the database took too long")

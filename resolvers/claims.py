@@ -30,6 +30,9 @@ log = structlog.get_logger("tendon")
 WRITING: Final = timedelta(seconds=5)
 """What the writing after the exchange may take on top of the provider's time-out. Both together are the lease."""
 
+STORING: Final = WRITING.total_seconds() / 2
+"""Seconds of the lease that are kept for the writing, whatever held up the claim or the exchange."""
+
 # Seconds that the database's clock may be off, and so many tries to do better.
 _INEXACT: Final = 0.05
 _READINGS: Final = 3
@@ -96,7 +99,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     if row is None:
         return None
     reading = await _exact(Reading.of(row[2], before))
-    if loop.time() - before > WRITING.total_seconds() / 2:
+    if loop.time() - before > WRITING.total_seconds() - STORING:
         # What is left of the lease may not last for asking and writing.
         await release(context, attempt)
         raise ServiceUnavailable

@@ -55,7 +55,7 @@ async def claim_and_exchange(
             permit.leave_unused()
             return None
         hold.enter_context(context.resources.flights.under_way(attempt.key))
-        answer = await _ask(context, attempt, claim.request, callback, permit)
+        answer = await _ask(context, attempt, claim, callback, permit)
         return Received(claim, answer, claim.at(answer.sent_at))
 
 
@@ -65,8 +65,9 @@ async def _permitted(context: Context, attempt: Attempt) -> Permit:
         return await turnstile.permit(_PLACE)
 
 
-async def _ask(context: Context, attempt: Attempt, request: Claimed, callback: Callback, permit: Permit) -> TokenAnswer:
+async def _ask(context: Context, attempt: Attempt, claim: Claim, callback: Callback, permit: Permit) -> TokenAnswer:
     """The tokens for the callback's code. No transaction is open meanwhile."""
+    request = claim.request
     if callback.error:
         permit.leave_unused()
         log.warning("authorization.refused", provider=request.provider, error=refusals.known(callback.error))
@@ -83,6 +84,7 @@ async def _ask(context: Context, attempt: Attempt, request: Claimed, callback: C
                 redirect_uri=callback.redirect_uri,
                 code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
                 deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
+                latest=claim.until - claims.STORING,
             )
     except ProviderFault as fault:
         permit.note(fault)

@@ -1,1 +1,2 @@
-"""How bytes and addresses from outside are read, the same everywhere: strict JSON and URIs. Knows no other room."""
+"""How bytes and addresses from outside are read, and how long they are waited for, the same everywhere: strict JSON,
+URIs and time limits. Imports no other package of ours."""

@@ -13,6 +13,7 @@ from providers.request import FIELDS
 from providers.resolution import as_written
 from providers.transport import ProviderTransport
 from wire import strict_json
+from wire.deadline import Timeout
 
 DEADLINE = 3.0  # seconds for one whole call
 
@@ -55,9 +56,8 @@ class Endpoint:
         A member without exactly one reading is `Malformed`; the code that uses it has to refuse it.
         """
         try:
-            async with asyncio.timeout(self._seconds):
-                async with self._turn:
-                    value = strict_json.read_answer(await self._body(request))
+            async with Timeout(asyncio.get_running_loop().time() + self._seconds), self._turn:
+                value = strict_json.read_answer(await self._body(request))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as failure:
             # OSError holds TimeoutError, ValueError MalformedJSON and what httpx trips over in a Location that nobody
             # follows; RuntimeError is how httpx refuses when the client is closed.

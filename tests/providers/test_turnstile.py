@@ -65,6 +65,24 @@ async def time_out(turnstile: Turnstile, times: int = 1, *, sent: bool = True) -
             await ask(turnstile, TimedOut(sent=sent))
 
 
+@pytest.mark.parametrize("sent", [True, False])
+async def test_time_outs_after_a_standstill_of_ours_say_nothing(turnstile: Turnstile, *, sent: bool) -> None:
+    await time_out(turnstile, TIME_OUTS - 1)
+    for _ in range(TIME_OUTS):
+        with pytest.raises(TimedOut):
+            await ask(turnstile, TimedOut(sent=sent, stood_still=True))
+    # No sign of life either: one more opens it.
+    await time_out(turnstile)
+    assert await is_open(turnstile)
+
+
+async def test_errors_that_never_end_count_as_time_outs(turnstile: Turnstile) -> None:
+    for _ in range(TIME_OUTS):
+        with pytest.raises(ErrorAnswer):
+            await ask(turnstile, ErrorAnswer(None, 503, Meaning.PASSING, overdue=True))
+    assert await is_open(turnstile)
+
+
 async def is_open(turnstile: Turnstile) -> int:
     """The seconds that it tells."""
     with pytest.raises(CircuitOpen) as raised:

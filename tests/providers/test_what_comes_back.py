@@ -188,3 +188,61 @@ async def test_what_is_not_http_is_a_safe_fault(client: ProviderClient, answer: 
     assert failure.sent
     assert len(server.asked) == 1
     assert "CANARY" not in str(failure)
+
+
+# Errors whose head says what counts, whatever becomes of the body
+
+SLOW_DOWN = b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\n"
+LOST_BODIES = {
+    "over the cap": SLOW_DOWN + b"Content-Length: %d\r\n\r\n" % (CAP + 1) + b"x" * (CAP + 1),
+    "cut short": SLOW_DOWN + b"Content-Length: 9\r\n\r\n{",
+    "chunks cut short": SLOW_DOWN + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "chunks that are none": SLOW_DOWN + b"Transfer-Encoding: chunked\r\n\r\nCANARY\r\n",
+    "an overlong chunk extension": SLOW_DOWN + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 400_000,
+    "many fields": SLOW_DOWN + b"X: x\r\n" * 100 + b"Content-Length: 2\r\n\r\n{}",
+    "no gzip": SLOW_DOWN + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+}
+
+
+def writing(answer: bytes, *, closes: bool = True) -> Respond:
+    async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        if closes:
+            writer.close()
+        else:
+            await asyncio.Event().wait()
+
+    return respond
+
+
+@pytest.mark.parametrize("name", LOST_BODIES)
+async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: ProviderClient, name: str) -> None:
+    async with loopback(writing(LOST_BODIES[name])) as server:
+        with pytest.raises(ErrorAnswer) as raised:
+            await exchange(client, provider(origin=server.origin))
+        assert len(server.asked) == 1
+    assert (raised.value.status, raised.value.meaning, raised.value.retry_after) == (400, Meaning.SLOW_DOWN, 30)
+    assert not raised.value.overdue
+
+
+@pytest.mark.parametrize("name", ["cut short", "chunks cut short"])
+async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(client: ProviderClient, name: str) -> None:
+    async with loopback(writing(LOST_BODIES[name], closes=False)) as server:
+        with pytest.raises(ErrorAnswer) as raised:
+            await exchange(client, provider(origin=server.origin), seconds=0.2)
+    assert (raised.value.meaning, raised.value.retry_after, raised.value.overdue) == (Meaning.SLOW_DOWN, 30, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nRetry-After: 30\r\nContent-Length: 9\r\n\r\n{",
+        b"HTTP/1.1 302 Found\r\nRetry-After: 30\r\nContent-Length: 9\r\n\r\n{",
+        b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\n",
+        b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+    ],
+)
+async def test_half_a_success_and_half_a_head_are_no_answer(client: ProviderClient, answer: bytes) -> None:
+    async with loopback(writing(answer)) as server:
+        assert (await failed(client, server.origin)).sent

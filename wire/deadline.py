@@ -1,0 +1,105 @@
+"""Time limits on what others send, which don't expire while something they sent is still unread.
+
+A process may stand still: stopped, swapped out, or on a machine that is. What arrived meanwhile waits in the socket,
+and the timer may run before it is read. So the sockets are read once more before a limit expires, and a timer that ran
+late grants as much time again as it was late, up to as much as there was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+# Seconds after the time is over in which the event loop looks at its sockets once more, at least.
+SECOND_LOOK: Final = 0.02
+
+# A timer that runs late by more than this part of its time says that the process stood still.
+_STANDSTILL: Final = 0.1
+
+
+class Deadline:
+    """Calls `missed` when the time is over."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, missed: Callable[[], None]) -> None:
+        self._loop = loop
+        self._missed = missed
+        self._seconds = 0.0
+        self._latest = math.inf
+        self._late = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self._timer is not None
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether the time is over and the process stood still when it ended."""
+        return self._late > self._seconds * _STANDSTILL
+
+    def start(self, seconds: float, *, latest: float = math.inf) -> None:
+        """From now on; a time that ran before no longer counts. `latest`, a time of the loop, limits what a late timer
+        grants, but not the second look."""
+        self.stop()
+        self._seconds, self._latest, self._late = seconds, latest, 0.0
+        self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _over(self, due: float) -> None:
+        now = self._loop.time()
+        self._late = now - due
+        granted = min(self._late, self._seconds, self._latest - now)
+        self._timer = self._loop.call_later(max(granted, SECOND_LOOK), self._judge)
+
+    def _judge(self) -> None:
+        self._timer = None
+        self._missed()
+
+
+class Timeout:
+    """`asyncio.timeout_at` with a Deadline's second look. `when` and `latest` are times of the running loop; None for
+    `when` sets no limit.
+
+    It cancels by itself, as asyncio's does: one inside the other takes twice the time, for each callback.
+    """
+
+    def __init__(self, when: float | None, *, latest: float = math.inf) -> None:
+        self._when = when
+        self._latest = latest
+        self._expired = False
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether it expired after the process had stood still: no fault of whoever was waited for."""
+        return self._expired and self._deadline.stood_still
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a time limit is for a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        loop = asyncio.get_running_loop()
+        self._deadline = Deadline(loop, self._expire)
+        if self._when is not None:
+            self._deadline.start(self._when - loop.time(), latest=self._latest)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._deadline.stop()
+        # Whoever else cancelled the task meanwhile has to be heard.
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
