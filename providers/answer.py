@@ -9,10 +9,13 @@ from typing import Final, cast
 
 from providers.errors import UnreadableAnswer
 from wire import strict_json
-from wire.strict_json import Malformed
+from wire.strict_json import DUPLICATE, Malformed
 
 MAX_ACCOUNT: Final = 256
 """Characters of a provider's own user id."""
+
+# Whole numbers up to it are the same as floats; above it several are one float.
+_EXACT: Final = 2**53
 
 _SUCCESS: Final = range(200, 300)
 _FAILURE: Final = range(400, 600)
@@ -53,6 +56,10 @@ def is_failure(status: int) -> bool:
 
 class UnfitError(Exception):
     """Something in an answer isn't as it must be. The text is fixed and never quotes the answer."""
+
+
+class DuplicateError(UnfitError):
+    """A member is there twice, so that readers may disagree on it."""
 
 
 @contextmanager
@@ -97,6 +104,8 @@ def list_or_none(value: object) -> list[object] | None:
 def member(whole: dict[str, object], name: str) -> object:
     """None when it is null or absent. Raises UnfitError when it is duplicated or malformed."""
     value = whole.get(name)
+    if value is DUPLICATE:
+        raise DuplicateError("a member has a duplicate key")
     if isinstance(value, Malformed):
         problem = f"a member {value.problem}"
         raise UnfitError(problem)
@@ -118,13 +127,18 @@ def member_at(whole: dict[str, object], path: str) -> object:
     return value
 
 
-def read_account(value: object) -> str | None:
-    """A provider's own user id, a string or a whole number. None stays None. Raises UnfitError."""
-    if value is None:
+def account_at(whole: dict[str, object], path: str) -> str | None:
+    """A provider's own user id, a string or a whole number; None where there is nothing that can be one, since tokens
+    are worth more than it. Raises UnfitError when it is there twice, or a step on the way to it is."""
+    try:
+        value = member_at(whole, path)
+    except DuplicateError:
+        raise
+    except UnfitError:
         return None
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise UnfitError("the account id is neither a string nor a whole number")
+        return None
     text = str(value)
-    if not 0 < len(text) <= MAX_ACCOUNT or not text.isprintable():
-        raise UnfitError("the account id is empty, too long or not printable")
-    return text
+    return text if 0 < len(text) <= MAX_ACCOUNT and text.isprintable() else None

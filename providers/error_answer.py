@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -15,27 +16,16 @@ from providers.provider import ErrorRule
 LONGEST_WAIT: Final = 24 * 60 * 60
 """Upper limit in seconds for the wait that a provider asks for."""
 
-_MEANINGS: Final = {
-    "access_denied": Meaning.ACCESS_DENIED,
-    "invalid_client": Meaning.MISCONFIGURED,
-    "invalid_grant": Meaning.GRANT_OVER,
-    # Many servers answer this for a code that they can't parse, and the code comes from the caller.
-    "invalid_request": Meaning.UNCLEAR,
-    "invalid_scope": Meaning.MISCONFIGURED,
-    "redirect_uri_mismatch": Meaning.MISCONFIGURED,
-    "server_error": Meaning.PASSING,
-    "slow_down": Meaning.SLOW_DOWN,
-    "temporarily_unavailable": Meaning.PASSING,
-    "unauthorized_client": Meaning.MISCONFIGURED,
-    "unsupported_grant_type": Meaning.MISCONFIGURED,
-}
 _TOO_MANY_REQUESTS: Final = 429
 _PASSING_STATUSES: Final = frozenset({408, 425, *range(500, 600)})
 # If no error code says more: our credentials were refused, or this is not the token endpoint.
 _OUR_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 415})
 
+# Where the code stands in an error that is an object.
+_CODE_MEMBERS: Final = ("errorType", "code", "error", "type")
+
 _WAITED_FOR: Final = frozenset({Meaning.SLOW_DOWN, Meaning.PASSING})
-_MAX_DIGITS: Final = 20
+_DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MAX_DATE: Final = 40
 
 
@@ -53,7 +43,7 @@ def read_error(
 ) -> ErrorAnswer:
     """`whole` is the object in the body of an error answer, whatever its status; `inner` is the nested object that
     names the error, if that is a different one."""
-    error = _error_code(whole if inner is None else inner)
+    error = registered_code(whole if inner is None else inner)
     rule = matching(rules, answer, whole)
     meaning = _by_default(error, answer) if rule is None else Meaning(rule.meaning)
     wait = _wait(rule, answer, whole) if meaning in _WAITED_FOR else None
@@ -79,8 +69,9 @@ def _fits(rule: ErrorRule, status: int, whole: dict[str, object]) -> bool:
 
 
 def same(value: object, expected: str | int | bool) -> bool:
-    """Compare as in JSON, where true is not equal to 1."""
-    return type(value) is type(expected) and value == expected
+    """Compare as in JSON, where true is not equal to 1, and 1.0 is."""
+    kind = int if isinstance(value, float) else type(value)
+    return kind is type(expected) and value == expected
 
 
 def _found(whole: dict[str, object], path: str) -> object:
@@ -98,23 +89,32 @@ def _by_default(error: str | None, answer: Answer) -> Meaning:
     if answer.status in _PASSING_STATUSES:
         return Meaning.PASSING
     if error is not None:
-        return _MEANINGS[error]
+        return REGISTERED[error]
     if _retry_after(answer.header("retry-after")) is not None:
         return Meaning.SLOW_DOWN
     return Meaning.MISCONFIGURED if answer.status in _OUR_STATUSES else Meaning.UNCLEAR
 
 
-def _error_code(whole: dict[str, object]) -> str | None:
-    """`error` as in RFC 6749 5.2, or `errors: [{errorType}]`. Only a registered code, since others are never
-    repeated."""
-    errors = list_or_none(whole.get("errors")) or []
-    candidates = [whole.get("error"), *((object_or_none(error) or {}).get("errorType") for error in errors)]
-    return next((code for code in candidates if isinstance(code, str) and code in REGISTERED), None)
+def registered_code(whole: dict[str, object]) -> str | None:
+    """`error` as in RFC 6749 5.2, or one of the places where vendors put the code. Only a registered code, since others
+    are never repeated."""
+    frames = (whole.get("error"), whole.get("errors"), whole.get("error_code"))
+    return next((code for frame in frames for code in _codes(frame) if code in REGISTERED), None)
+
+
+def _codes(frame: object) -> Generator[str]:
+    """The strings that may be codes: `frame` itself, members of an object, or either in the items of a list."""
+    items = list_or_none(frame)
+    for item in [frame] if items is None else items:
+        named = object_or_none(item)
+        values = [item] if named is None else [named.get(name) for name in _CODE_MEMBERS]
+        yield from (value for value in values if isinstance(value, str))
 
 
 def says_error(whole: dict[str, object]) -> bool:
-    """Whether a success contains an error, which takes precedence over its other members. Raises UnfitError."""
-    return member(whole, "error") is not None or bool(member(whole, "errors"))
+    """Whether a success contains an error, which takes precedence over its other members. An empty value, 0 and false
+    count as null. Raises UnfitError."""
+    return bool(member(whole, "error")) or bool(member(whole, "errors"))
 
 
 def _wait(rule: ErrorRule | None, answer: Answer, whole: dict[str, object]) -> int | None:
@@ -132,8 +132,10 @@ def _wait(rule: ErrorRule | None, answer: Answer, whole: dict[str, object]) -> i
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
-        return int(value)
+    if isinstance(value, str):
+        digits = _DECIMAL.fullmatch(value)
+        # What is too long for a number is too long to wait for.
+        return None if digits is None else min(float(digits[0]), LONGEST_WAIT)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return None
     return value

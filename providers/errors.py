@@ -20,24 +20,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-# RFC 6749 5.2, the codes of 4.1.2.1 that token endpoints also send in practice, RFC 8628's `slow_down`, and the code
-# that several providers use for an unknown redirect URI, for which the RFC has none.
-REGISTERED: Final = frozenset(
-    {
-        "access_denied",
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "redirect_uri_mismatch",
-        "server_error",
-        "slow_down",
-        "temporarily_unavailable",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    }
-)
-
 
 class Meaning(StrEnum):
     """What an error answer says about the request. The first four are values of the catalogue."""
@@ -54,6 +36,27 @@ class Meaning(StrEnum):
     """The user denied access."""
     UNCLEAR = "unclear"
     """A refusal without a reason. Treat it as a refused code in an exchange, but keep a refresh token."""
+
+
+REGISTERED: Final = {
+    "access_denied": Meaning.ACCESS_DENIED,
+    "invalid_client": Meaning.MISCONFIGURED,
+    "invalid_grant": Meaning.GRANT_OVER,
+    "invalid_redirect_uri": Meaning.MISCONFIGURED,
+    # Many servers answer this for a code that they can't parse, and the code comes from the caller.
+    "invalid_request": Meaning.UNCLEAR,
+    "invalid_scope": Meaning.MISCONFIGURED,
+    "redirect_uri_mismatch": Meaning.MISCONFIGURED,
+    "server_error": Meaning.PASSING,
+    "slow_down": Meaning.SLOW_DOWN,
+    "temporarily_unavailable": Meaning.PASSING,
+    "unauthorized_client": Meaning.MISCONFIGURED,
+    "unsupported_grant_type": Meaning.MISCONFIGURED,
+    "unsupported_response_type": Meaning.MISCONFIGURED,
+}
+"""The known error codes and what each means: those of RFC 6749 4.1.2.1 and 5.2, `slow_down` of RFC 8628,
+`invalid_redirect_uri` of RFC 7591, and `redirect_uri_mismatch`, which several providers use instead. Authorization
+responses and token answers share them."""
 
 
 class ProviderFault(Exception):

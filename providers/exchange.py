@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from urllib.parse import quote_plus, urlencode
 
-from providers.answer import UnfitError, member_at, read_account, read_object, reading
+from providers.answer import UnfitError, account_at, read_object, reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
 from providers.error_answer import read_failure
@@ -53,7 +53,7 @@ async def find_account(client: ProviderClient, provider: Provider, access_token:
     if answer.failed:
         raise read_failure((), answer)
     with reading(answer):
-        found = read_account(member_at(read_object(answer.content), account.field))
+        found = account_at(read_object(answer.content), account.field)
         if found is None:
-            raise UnfitError("the account id is missing")
+            raise UnfitError("the account id is missing, or is neither printable text nor a whole number, or too long")
         return found

@@ -13,20 +13,21 @@ from typing import Final, cast
 from providers.answer import (
     Answer,
     UnfitError,
+    account_at,
     as_object,
     member_at,
     object_or_none,
-    read_account,
     read_object,
     reading,
 )
-from providers.error_answer import matching, read_error, read_failure, same, says_error
+from providers.error_answer import matching, read_error, read_failure, registered_code, same, says_error
 from providers.expiry import read_expiry
 from providers.provider import Provider
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
-MAX_SCOPES: Final = 200
+MAX_SCOPES: Final = 64 * 1024
+"""Characters of all scopes together, each with a separator."""
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
@@ -67,14 +68,14 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
             token_type=_token_type(token.get("token_type")),
             expires_at=read_expiry(provider.token.expires, token, now),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
-            account=read_account(member_at(token, provider.token.account)) if provider.token.account else None,
+            account=account_at(token, provider.token.account) if provider.token.account else None,
             sent_at=answer.sent_at,
         )
 
 
 def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) -> dict[str, object]:
     """Raises ErrorAnswer when the answer contains an error, when the member that indicates success is missing, and when
-    the access token is missing and a rule of the entry matches."""
+    the access token is missing and a rule of the entry matches or the answer names a registered code."""
     rules, success, root = provider.token.errors, provider.token.success, provider.token.root
     if says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
         raise read_error(rules, answer, whole)
@@ -82,9 +83,16 @@ def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) 
     found = object_or_none(token) or {}
     if found is not whole and says_error(found):
         raise read_error(rules, answer, whole, inner=found)
-    if "access_token" not in found and matching(rules, answer, whole) is not None:
-        raise read_error(rules, answer, whole)
+    if _is_absent(found.get("access_token")):
+        named = next((each for each in (found, whole) if registered_code(each)), None)
+        if named is not None or matching(rules, answer, whole) is not None:
+            raise read_error(rules, answer, whole, inner=named)
     return as_object(token, "the token object is missing")
+
+
+def _is_absent(value: object) -> bool:
+    """An empty string counts as null."""
+    return value is None or value == ""
 
 
 def _token(value: object, name: str) -> str:
@@ -95,12 +103,12 @@ def _token(value: object, name: str) -> str:
 
 
 def _optional_token(value: object, name: str) -> str | None:
-    return None if value is None else _token(value, name)
+    return None if _is_absent(value) else _token(value, name)
 
 
 def _token_type(value: object) -> str:
     """RFC 6750, and some providers don't say. There is no other type that we could use."""
-    if value is None or (isinstance(value, str) and value.lower() == "bearer"):
+    if _is_absent(value) or (isinstance(value, str) and value.lower() == "bearer"):
         return "Bearer"
     raise UnfitError("token_type is not Bearer")
 
@@ -116,9 +124,10 @@ def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
         parts = cast("list[object]", value)
     else:
         raise UnfitError("scope is neither a string nor a list")
-    if len(parts) > MAX_SCOPES:
-        raise UnfitError("scope has too many entries")
-    return tuple(dict.fromkeys(_scope(part) for part in parts)) or None
+    scopes = tuple(dict.fromkeys(_scope(part) for part in parts))
+    if sum(len(scope) + 1 for scope in scopes) > MAX_SCOPES:
+        raise UnfitError("scope is too long")
+    return scopes or None
 
 
 def _scope(value: object) -> str:

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from providers.errors import ErrorAnswer, Meaning, ProviderFault
+from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault
 from resolvers.errors import AccessDenied, InvalidGrant, Problem, ProviderMisconfigured, ProviderUnavailable
-
-# RFC 6749 4.1.2.1 and 5.2: errors about our registration, not about this user.
-_OURS: Final = {
-    "invalid_client",
-    "redirect_uri_mismatch",
-    "invalid_scope",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "unsupported_response_type",
-}
-_PASSING: Final = {"server_error", "temporarily_unavailable"}
 
 
 def of_redirect(error: str) -> Problem:
     """The `error` of an authorization response. What isn't known counts as the user's no; nothing is reflected."""
-    if error in _OURS or error == "invalid_request":
+    if error == "invalid_request":
+        # No code was sent that could be at fault: the request was ours.
         return ProviderMisconfigured()
-    if error in _PASSING:
-        return ProviderUnavailable()
-    return AccessDenied()
+    match REGISTERED.get(error):
+        case Meaning.MISCONFIGURED:
+            return ProviderMisconfigured()
+        case Meaning.PASSING | Meaning.SLOW_DOWN:
+            return ProviderUnavailable()
+        case _:
+            return AccessDenied()
 
 
 def known(error: str) -> str:
     """The `error` of an authorization response for the log: it came through a browser, so nothing else goes there."""
-    return error if error in {*_OURS, *_PASSING, "access_denied", "invalid_request"} else "another"
+    return error if error in REGISTERED else "another"
 
 
 def of_exchange(fault: ProviderFault) -> Problem:

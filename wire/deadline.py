@@ -1,8 +1,8 @@
-"""Time limits on what others send, which don't expire while something they sent is still unread.
+"""Time limits on a peer. Data that arrived in time counts, even if it has not been read yet.
 
-A process may stand still: stopped, swapped out, or on a machine that is. What arrived meanwhile waits in the socket,
-and the timer may run before it is read. So the sockets are read once more before a limit expires, and a timer that ran
-late grants as much time again as it was late, up to as much as there was.
+A process may be suspended: stopped, swapped out, or on a machine that is. Data received meanwhile stays in the socket
+buffer, and the timer may run before it is read. So the event loop polls its sockets once more before a limit expires,
+and a timer that ran late is extended by the delay, at most by its own length.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-# Seconds after the time is over in which the event loop looks at its sockets once more, at least.
+# Minimum seconds after the limit in which the event loop polls its sockets once more.
 SECOND_LOOK: Final = 0.02
 
 # A timer that runs late by more than this part of its time says that the process stood still.
@@ -41,8 +41,8 @@ class Deadline:
         return self._late > self._seconds * _STANDSTILL
 
     def start(self, seconds: float, *, latest: float = math.inf) -> None:
-        """From now on; a time that ran before no longer counts. `latest`, a time of the loop, limits what a late timer
-        grants, but not the second look."""
+        """Start counting now, in place of any limit that is still running. A late timer is not extended beyond `latest`,
+        a time of the loop; the sockets are polled once more in any case."""
         self.stop()
         self._seconds, self._latest, self._late = seconds, latest, 0.0
         self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)

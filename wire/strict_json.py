@@ -105,7 +105,9 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-_TWICE: Final = Malformed("has a duplicate key")
+DUPLICATE: Final = Malformed("has a duplicate key")
+"""Stands in an answer for the value of a key that is there twice."""
+
 _NO_NUMBER: Final = Malformed("has a number out of range")
 
 
@@ -120,7 +122,7 @@ def _object_of_an_answer(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         times = Counter(key for key, _ in pairs)
-        value.update((key, _TWICE) for key, count in times.items() if count > 1)
+        value.update((key, DUPLICATE) for key, count in times.items() if count > 1)
     return value
 
 

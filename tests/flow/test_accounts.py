@@ -5,19 +5,22 @@ At `fitbit` the token answer names the account, at `sandbox` it is fetched after
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.audit_trail import events
-from tests.conftest import Person, begin
+from tests.conftest import Person, begin, catalogue_entry
 from tests.databases import Database
 from tests.interfaces import Interface
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 SLUGS = ("fitbit", "sandbox")
+TOKENS = {"access_token": "made-up", "token_type": "Bearer", "expires_in": 60}
+ACCOUNT_FIELD = catalogue_entry("sandbox")["account"]["field"]
 
 
 @pytest.fixture(params=SLUGS)
@@ -107,3 +110,34 @@ async def test_an_account_of_two_users(
     assert await account_events(shared_database, someone) == [("account_shared", slug, first)]
     assert len(logged(gateway, "account.shared", second)) == 1
     assert account not in gateway.said
+
+
+@pytest.mark.parametrize("user_id", [12.0, "12", 12])
+async def test_a_whole_number_is_an_account_however_it_is_written(
+    api: Interface, client: httpx.AsyncClient, sandbox: Sandbox, someone: Person, user_id: object
+) -> None:
+    """In both ways: `fitbit` names it beside the tokens, and the sandbox is asked for it."""
+    callback = await begin(api, sandbox, someone, "fitbit")
+    await sandbox.answer("fitbit", json.dumps(TOKENS | {"user_id": user_id}))
+    connection = (await api.complete(someone.token, **callback)).connection["id"]
+    assert await shown(client, api.origin, someone, connection) == "12"
+    callback = await begin(api, sandbox, someone, "sandbox")
+    await sandbox.answer("sandbox", json.dumps({ACCOUNT_FIELD: user_id}), endpoint="account")
+    connection = (await api.complete(someone.token, **callback)).connection["id"]
+    assert await shown(client, api.origin, someone, connection) == "12"
+
+
+@pytest.mark.parametrize("user_id", ["", True, {}, [7], "x" * 257, "a\nb", 1.5, 10**300])
+async def test_what_can_not_be_an_account_costs_no_connection(
+    api: Interface, client: httpx.AsyncClient, sandbox: Sandbox, someone: Person, user_id: object
+) -> None:
+    callback = await begin(api, sandbox, someone, "fitbit")
+    await sandbox.answer("fitbit", json.dumps(TOKENS | {"user_id": user_id}))
+    connection = (await api.complete(someone.token, **callback)).connection["id"]
+    assert await shown(client, api.origin, someone, connection) is None
+
+
+async def test_an_account_that_is_there_twice_is_refused(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    callback = await begin(api, sandbox, someone, "fitbit")
+    await sandbox.answer("fitbit", json.dumps(TOKENS)[:-1] + ', "user_id": "a", "user_id": "b"}')
+    assert (await api.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"

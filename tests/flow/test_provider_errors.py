@@ -70,6 +70,60 @@ async def test_a_wait_is_bounded(any_api: Interface, sandbox: Sandbox, someone: 
     assert (answer.code, answer.retry_after) == ("PROVIDER_UNAVAILABLE", 24 * 60 * 60)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "code", "wait"),
+    [
+        (400, {"error": {"code": "invalid_client"}}, {}, "PROVIDER_MISCONFIGURED", None),
+        (400, {"errors": ["unauthorized_client"]}, {}, "PROVIDER_MISCONFIGURED", None),
+        (400, {"error_code": "invalid_redirect_uri"}, {}, "PROVIDER_MISCONFIGURED", None),
+        (400, {"error": "unsupported_response_type"}, {}, "PROVIDER_MISCONFIGURED", None),
+        (200, {"errors": [{"code": "slow_down"}]}, {"Retry-After": "7"}, "PROVIDER_UNAVAILABLE", 7),
+        (200, {"error_code": "invalid_client", "access_token": ""}, {}, "PROVIDER_MISCONFIGURED", None),
+        (200, {"error": "invalid_client", "access_token": "made-up"}, {}, "PROVIDER_MISCONFIGURED", None),
+        (429, {}, {"Retry-After": "120.5"}, "PROVIDER_UNAVAILABLE", 121),
+        (429, {}, {"Retry-After": "9" * 25}, "PROVIDER_UNAVAILABLE", 24 * 60 * 60),
+        (400, {"x": "x" * 300_000}, {"Retry-After": "30"}, "PROVIDER_UNAVAILABLE", 30),
+        (400, {}, {"Retry-After": "30"} | {f"X-{number}": "x" for number in range(100)}, "PROVIDER_UNAVAILABLE", 30),
+        (423, {}, {}, "INVALID_GRANT", None),
+    ],
+)
+async def test_errors_in_frames_of_the_vendors_own(
+    any_api: Interface,
+    sandbox: Sandbox,
+    someone: Person,
+    status: int,
+    body: dict[str, Any],
+    headers: dict[str, str],
+    code: str,
+    wait: int | None,
+) -> None:
+    callback = await begin(any_api, sandbox, someone)
+    await sandbox.answer("sandbox", json.dumps(body), status=status, headers=headers)
+    answer = await any_api.complete(someone.token, **callback)
+    assert (answer.code, answer.retry_after) == (code, wait)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("redirect_uri_mismatch", "PROVIDER_MISCONFIGURED"),
+        ("invalid_redirect_uri", "PROVIDER_MISCONFIGURED"),
+        ("unsupported_response_type", "PROVIDER_MISCONFIGURED"),
+        ("invalid_request", "PROVIDER_MISCONFIGURED"),
+        ("slow_down", "PROVIDER_UNAVAILABLE"),
+        ("temporarily_unavailable", "PROVIDER_UNAVAILABLE"),
+        ("access_denied", "ACCESS_DENIED"),
+        ("whatever", "ACCESS_DENIED"),
+    ],
+)
+async def test_errors_of_the_redirect_mean_the_same(
+    any_api: Interface, sandbox: Sandbox, someone: Person, error: str, code: str
+) -> None:
+    callback = await begin(any_api, sandbox, someone)
+    answer = await any_api.complete(someone.token, **callback | {"code": "", "error": error})
+    assert answer.code == code
+
+
 # Answers that are valid
 
 TOKENS = {"access_token": "made-up", "refresh_token": "made-up-too", "token_type": "Bearer", "expires_in": 60}
@@ -83,6 +137,10 @@ GOOD = {
     "zlib": ("deflate", zlib.compress(JSON)),
     "bare deflate": ("deflate", RAW),
     "x-gzip": ("x-gzip", gzip.compress(JSON)),
+    "gzip that is none": ("gzip", JSON),
+    "deflate that is none": ("deflate", JSON),
+    "two members": ("gzip", gzip.compress(JSON[:9]) + gzip.compress(JSON[9:])),
+    "zeros after it": ("gzip", gzip.compress(JSON) + bytes(100)),
     "two": ("utf-8, deflate, gzip", gzip.compress(RAW)),
 }
 
@@ -105,7 +163,9 @@ async def test_a_good_answer_under_an_odd_label(
         ("gzip", 400, b"no gzip", "INVALID_GRANT"),
         ("gzip", 401, b"no gzip", "PROVIDER_MISCONFIGURED"),
         ("deflate", 503, b"no deflate", "PROVIDER_UNAVAILABLE"),
-        ("gzip", 200, JSON, "PROVIDER_UNAVAILABLE"),
+        ("gzip", 200, b"no JSON", "PROVIDER_UNAVAILABLE"),
+        ("gzip", 400, b'{"error": "invalid_client"}', "PROVIDER_MISCONFIGURED"),
+        ("gzip", 200, gzip.compress(JSON) + gzip.compress(bytes(1 << 20)), "PROVIDER_UNAVAILABLE"),
         ("br", 200, b"no JSON", "PROVIDER_UNAVAILABLE"),
         ("gzip", 200, gzip.compress(bytes(1 << 20)), "PROVIDER_UNAVAILABLE"),
     ],
@@ -154,3 +214,21 @@ async def test_an_empty_scope_is_an_absent_one(
         json={"query": f'{{ connection(id: "{connection["id"]}") {{ grantedScopes }} }}'},
     )
     assert response.json()["data"]["connection"] == {"grantedScopes": ["activity"]}
+
+
+EMPTY = [
+    {"error": "", "errors": [], "error_code": 0},
+    {"error": False},
+    {"error": {}},
+    {"refresh_token": "", "token_type": "", "scope": ""},
+    {"scope": " ".join(f"patient/Resource{number}.rs" for number in range(250))},
+]
+
+
+@pytest.mark.parametrize("said", EMPTY)
+async def test_what_says_nothing_costs_no_connection(
+    api: Interface, sandbox: Sandbox, someone: Person, said: dict[str, Any]
+) -> None:
+    callback = await begin(api, sandbox, someone)
+    await sandbox.answer("sandbox", json.dumps(TOKENS | said))
+    assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"

@@ -95,8 +95,8 @@ def test_a_path_that_leads_nowhere_fits_nothing(body: object) -> None:
 @pytest.mark.parametrize(
     ("equals", "fitting", "others"),
     [
-        ("1", [1], [True, 1.0, "1", [1], None]),
-        ("true", [True], [1, "true", False]),
+        ("1", [1, 1.0], [True, 1.5, "1", [1], None]),
+        ("true", [True], [1, 1.0, "true", False]),
         ("'x'", ["x"], ["X", "x ", ["x"], {"x": 1}]),
         ("['x', 2]", ["x", 2], ["2", ["x", 2]]),
     ],
@@ -122,6 +122,14 @@ def test_rules_are_for_errors_only() -> None:
             read_token_answer(rule, Answer(200, bad), NOW)
 
 
+@pytest.mark.parametrize("token", ["", ', "access_token": null', ', "access_token": ""'])
+def test_a_row_fits_what_has_no_token_however_that_is_written(token: str) -> None:
+    rule = entry("field = 'code'\nequals = 1001\nmeaning = 'misconfigured'")
+    assert said(rule, b'{"code": 1001%b}' % token.encode(), 200).meaning == Meaning.MISCONFIGURED
+    with pytest.raises(UnreadableAnswer):
+        read_token_answer(rule, Answer(200, b'{"code": 7%b}' % token.encode()), NOW)
+
+
 def test_an_ambiguous_mark_of_success_is_no_refusal() -> None:
     marked = entry(token="success = {field = 'status', equals = 0}")
     with pytest.raises(UnreadableAnswer):
@@ -142,9 +150,14 @@ def test_an_ambiguous_member_of_an_error_counts_as_absent() -> None:
         ("0", 1),
         ("007", 7),
         ("999999999999", LONGEST_WAIT),
-        ("9" * 21, None),
+        ("9" * 21, LONGEST_WAIT),
+        ("9" * 5000, LONGEST_WAIT),
         ("-1", None),
-        ("1.5", None),
+        ("1.5", 2),
+        ("120.5", 121),
+        ("120.", None),
+        (".5", None),
+        ("1e3", None),
         ("soon", None),
         ("", None),
         ("\u00b2", None),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from provider_entries import provider
 from providers.answer import Answer
 from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, UnreadableAnswer
 from providers.provider import Provider
-from providers.token_answer import TokenAnswer, read_token_answer
+from providers.token_answer import MAX_SCOPES, TokenAnswer, read_token_answer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLAIN = provider()
@@ -27,6 +28,7 @@ MEANINGS = {
     "access_denied": Meaning.ACCESS_DENIED,
     "invalid_client": Meaning.MISCONFIGURED,
     "invalid_grant": Meaning.GRANT_OVER,
+    "invalid_redirect_uri": Meaning.MISCONFIGURED,
     "invalid_request": Meaning.UNCLEAR,
     "invalid_scope": Meaning.MISCONFIGURED,
     "redirect_uri_mismatch": Meaning.MISCONFIGURED,
@@ -35,6 +37,7 @@ MEANINGS = {
     "temporarily_unavailable": Meaning.PASSING,
     "unauthorized_client": Meaning.MISCONFIGURED,
     "unsupported_grant_type": Meaning.MISCONFIGURED,
+    "unsupported_response_type": Meaning.MISCONFIGURED,
 }
 
 
@@ -79,7 +82,6 @@ def test_no_token_shows_in_its_repr() -> None:
         {"access_token": "a\n"},
         {"access_token": "é"},
         {"access_token": "a" * (16 * 1024 + 1)},
-        {"refresh_token": ""},
         {"refresh_token": False},
         {"refresh_token": "a\r\nb"},
         {"token_type": "mac"},
@@ -99,7 +101,7 @@ def test_no_token_shows_in_its_repr() -> None:
         {"scope": ["a b"]},
         {"scope": "é"},
         {"scope": "a" * 257},
-        {"scope": " ".join(str(number) for number in range(201))},
+        {"scope": " ".join(f"{number:0200}" for number in range(MAX_SCOPES // 200))},
     ],
 )
 def test_what_is_refused(change: dict[str, Any]) -> None:
@@ -163,11 +165,14 @@ def test_a_registered_error_code(error: str, status: int) -> None:
     "body",
     [
         {"error": "CANARY"},
-        {"error": {"code": "invalid_grant"}},
-        {"error": ["invalid_grant"]},
-        {"error": ""},
+        {"error": {"code": "CANARY", "message": "invalid_grant"}},
+        {"error": [["invalid_grant"], {"details": {"code": "invalid_grant"}}]},
+        {"error": True},
+        {"error": " "},
+        {"error": "INVALID_GRANT"},
         {"errors": "CANARY"},
         {"errors": [{"errorType": "CANARY"}, "x", {"errorType": ["invalid_grant"]}]},
+        {"error": "CANARY", "message": "invalid_grant", "code": "invalid_grant"},
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
@@ -186,9 +191,62 @@ def test_errors_as_a_list_of_types() -> None:
     assert found.error == "invalid_grant"
 
 
-@pytest.mark.parametrize("absent", [{"error": None}, {"errors": []}, {"errors": None}])
-def test_no_error_is_no_error(absent: dict[str, Any]) -> None:
-    assert read(GOOD | absent).access_token == "abc"
+FRAMES: list[Callable[[str], dict[str, Any]]] = [
+    lambda code: {"error": code},
+    lambda code: {"error": {"code": code, "message": "CANARY"}},
+    lambda code: {"error": {"code": 400, "type": code}},
+    lambda code: {"error": [code]},
+    lambda code: {"errors": [code]},
+    lambda code: {"errors": [{"error": code}]},
+    lambda code: {"errors": [{"code": "CANARY"}, {"code": code}]},
+    lambda code: {"errors": [{"errorType": code}]},
+    lambda code: {"errors": {"code": code}},
+    lambda code: {"error": "CANARY", "error_code": code},
+    lambda code: {"error_code": code},
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("code", ["invalid_client", "invalid_grant", "slow_down", "temporarily_unavailable"])
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_a_registered_code_in_a_frame_of_the_vendors_own(
+    frame: Callable[[str], dict[str, Any]], code: str, status: int
+) -> None:
+    for entry, body in ((PLAIN, frame(code)), (NESTED, {"status": 0, "body": frame(code)})):
+        if entry is PLAIN or status == 200:
+            found = fault(body, entry, status)
+            assert isinstance(found, ErrorAnswer)
+            assert (found.error, found.meaning) == (code, MEANINGS[code])
+            assert "CANARY" not in str(found)
+
+
+@pytest.mark.parametrize("status", [402, 409, 423, 451])
+def test_a_status_that_says_nothing_of_us_or_of_time_is_unclear(status: int) -> None:
+    found = fault(b"{}", status=status)
+    assert isinstance(found, ErrorAnswer)
+    assert found.meaning == Meaning.UNCLEAR
+
+
+NOTHING: list[Any] = [None, "", False, 0, 0.0, {}, []]
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("name", ["error", "errors", "error_code"])
+def test_no_error_is_no_error(name: str, nothing: object) -> None:
+    assert read(GOOD | {name: nothing}).access_token == "abc"
+    assert read({"status": 0, "body": GOOD | {name: nothing}}, NESTED).access_token == "abc"
+    # It is no error without tokens either, but no token answer.
+    assert isinstance(fault({name: nothing}), UnreadableAnswer)
+
+
+def test_what_is_empty_is_absent() -> None:
+    assert read(GOOD | {"refresh_token": "", "token_type": "", "scope": ""}) == read({"access_token": "abc"})
+
+
+def test_many_scopes() -> None:
+    scopes = tuple(f"patient/Resource{number}.rs" for number in range(2000))
+    assert read(GOOD | {"scope": " ".join(scopes)}).scopes == scopes
+    assert read(GOOD | {"scope": [*scopes, *scopes]}).scopes == scopes
 
 
 @pytest.mark.parametrize(
@@ -225,18 +283,50 @@ def test_root_success_and_account() -> None:
     assert read({"status": 0, "body": GOOD | {"user": {"id": "x-1"}}}, NESTED).account == "x-1"
 
 
-@pytest.mark.parametrize("status", [503, "0", False, 0.0, None])
+@pytest.mark.parametrize("status", [503, "0", False, 0.5, None])
 def test_no_success_is_a_refusal(status: object) -> None:
     found = fault({"status": status, "body": GOOD}, NESTED)
     assert isinstance(found, ErrorAnswer)
     assert (found.error, found.meaning) == (None, Meaning.UNCLEAR)
 
 
-BAD_IDS: list[object] = [1.5, True, [], {}, "", "a" * 257, "\x1b", 10**300]
-BAD_BODIES: list[object] = [None, [], "x", GOOD | {"user": "x"}, *(GOOD | {"user": {"id": bad}} for bad in BAD_IDS)]
+@pytest.mark.parametrize(
+    ("value", "account"),
+    [("x-1", "x-1"), (42, "42"), (12.0, "12"), (1e2, "100"), (-0.0, "0"), (-7, "-7"), (2.0**53, str(2**53))],
+)
+def test_what_is_an_account_id(value: object, account: str) -> None:
+    assert read(GOOD | {"id": value}, EPOCH).account == account
 
 
-@pytest.mark.parametrize("body", BAD_BODIES)
+NO_IDS: list[object] = [None, 1.5, 2.0**54, 1e300, True, [], [1], {}, "", "a" * 257, "\x1b", "\ud800", 10**300]
+
+
+@pytest.mark.parametrize("value", NO_IDS)
+def test_what_can_not_be_an_account_id_costs_no_token(value: object) -> None:
+    assert read(GOOD | {"id": value}, EPOCH) == read(GOOD, EPOCH)
+
+
+@pytest.mark.parametrize("user", [None, "x", 7, True, [], [{"id": 7}], {}, {"id": {}}])
+def test_a_path_to_an_account_that_leads_nowhere_costs_no_token(user: object) -> None:
+    assert read({"status": 0, "body": GOOD | {"user": user}}, NESTED).account is None
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"NaN", b"9" * 5000])
+def test_a_number_that_is_none_is_no_account_id(number: bytes) -> None:
+    assert read(b'{"access_token": "abc", "id": %b}' % number, EPOCH).account is None
+
+
+@pytest.mark.parametrize("user", [b'{"id": 1, "id": 1}', b'{"id": 1}, "user": {"id": 1}', b'{}, "user": {}'])
+def test_an_account_id_that_is_there_twice_is_refused(user: bytes) -> None:
+    found = fault(b'{"status": 0, "body": {"access_token": "abc", "user": %b}}' % user, NESTED)
+    assert isinstance(found, UnreadableAnswer)
+
+
+def test_a_mark_of_success_is_a_number_however_it_is_written() -> None:
+    assert read({"status": 0.0, "body": GOOD}, NESTED).access_token == "abc"
+
+
+@pytest.mark.parametrize("body", [None, [], "x", {}, {"user": {"id": 7}}])
 def test_a_body_that_is_not_as_described(body: object) -> None:
     assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableAnswer)
 
