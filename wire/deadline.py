@@ -41,8 +41,8 @@ class Deadline:
         return self._late > self._seconds * _STANDSTILL
 
     def start(self, seconds: float, *, latest: float = math.inf) -> None:
-        """Start counting now, in place of any limit that is still running. A late timer is not extended beyond `latest`,
-        a time of the loop; the sockets are polled once more in any case."""
+        """Start counting now, in place of any limit that is still running. A late timer is not extended beyond
+        `latest`, a time of the loop; the sockets are polled once more in any case."""
         self.stop()
         self._seconds, self._latest, self._late = seconds, latest, 0.0
         self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)
