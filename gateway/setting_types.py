@@ -12,7 +12,7 @@ from gateway.overload.rate import read_rate
 from gateway.service_clients import read_service_clients
 from gateway.settings_problems import KEY_FORM
 from models.engine import Limits, configuration
-from models.vault import VaultError, read_keys
+from models.vault import GuessableKey, VaultError, read_keys
 from resolvers.redirects import RedirectAllowList
 from wire import uri
 
@@ -64,6 +64,8 @@ def _keys(keys: SecretStr) -> SecretStr:
         raise ValueError("has a comma or semicolon: separate keys with spaces")
     try:
         read_keys(keys.get_secret_value())
+    except GuessableKey as fault:
+        raise ValueError(str(fault)) from None
     except VaultError as fault:
         raise ValueError(f"{fault}. {KEY_FORM}") from None
     return keys

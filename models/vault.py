@@ -29,15 +29,27 @@ _NONCE: Final = 12
 _KEY: Final = 32
 # Of 32 random bytes, at least 20 are distinct in practically all cases.
 _FEW: Final = 8
+_SPACE: Final = 0x20
+_BREAKS: Final = b"\t\r\n"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
-MAKE_KEY: Final = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
-"""A command that prints a key. Prefix it with the id and a colon."""
+def make_key_command(key_id: str) -> str:
+    """A command that prints a key as the setting writes it."""
+    return f"""python3 -c 'import base64, os; print("{key_id}:" + base64.b64encode(os.urandom(32)).decode())'"""
 
 
 class VaultError(Exception):
     """A key list or a sealed value that can't be used. The message holds key ids at most, never key or content."""
+
+
+class GuessableKey(VaultError):
+    """The key with the id `key_id` is not random. The message has the command that makes one."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"the vault key {key_id} is a pattern or text, not random bytes: make one with `{make_key_command(key_id)}`"
+        )
 
 
 class MissingKey(VaultError):
@@ -124,13 +136,17 @@ def _decode(key_id: str, encoded: str) -> bytes:
     if len(key) != _KEY:
         raise VaultError(f"the vault key {key_id} has {len(key)} bytes, not {_KEY}")
     if _is_guessable(key):
-        raise VaultError(f"the vault key {key_id} is a pattern and not random; make one with `{MAKE_KEY}`")
+        raise GuessableKey(key_id)
     return key
 
 
 def _is_guessable(key: bytes) -> bool:
-    """Whether it is a short pattern repeated, or bytes that count up or down, as in examples and placeholders."""
-    return len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
+    """Whether it is a short pattern repeated, bytes that count up or down, as in examples and placeholders, or text.
+
+    Of random keys, one in 10^13 consists of printable ASCII characters and white space alone.
+    """
+    is_text = key.isascii() and all(byte >= _SPACE or byte in _BREAKS for byte in key)
+    return is_text or len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
 
 
 def _place(*parts: str | tuple[str, ...]) -> bytes:
