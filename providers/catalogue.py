@@ -7,7 +7,6 @@ The format is described in `docs/catalogue.md`. Beside it stands the optional ta
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from providers.credentials import Credentials, environment_name, read_credentials
-from providers.nearest_key import unknown_key
+from providers.entry_problems import VARIABLE_NAME, described
 from providers.provider import Provider
 from providers.urls import Terms
 
@@ -135,12 +133,7 @@ def _variable_name(name: str) -> str:
     return name
 
 
-# Where pydantic puts its own names between ours: `[key]`, `literal['…']`.
-_INTERNAL: Final = re.compile(r"[\[']")
-
-_VARIABLES: Final = TypeAdapter(
-    dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_variable_name)], str]
-)
+_VARIABLES: Final = TypeAdapter(dict[Annotated[str, Field(pattern=VARIABLE_NAME), AfterValidator(_variable_name)], str])
 
 
 @contextmanager
@@ -148,33 +141,7 @@ def _problems_of(path: Path, *table: str) -> Generator[None]:
     try:
         yield
     except ValidationError as failure:
-        raise CatalogueError([f"{path.name}: {_told(error, table)}" for error in failure.errors()]) from None
-
-
-def _told(error: ErrorDetails, table: tuple[str, ...]) -> str:
-    """The problem in our words: `token.auth: must be one of …`."""
-    key = ".".join(str(part) for part in (*table, *error["loc"]) if not _INTERNAL.search(str(part)))
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            problem = "is missing"
-        case "extra_forbidden":
-            problem = f"is not a key of this format: {unknown_key(Provider, error['loc'])}"
-        case "literal_error":
-            problem = f"must be one of {context['expected']}"
-        case "string_pattern_mismatch":
-            problem = f"must match {context['pattern']}"
-        case "value_error":
-            problem = str(context["error"])
-        case "string_type":
-            problem = "must be a string"
-        case "tuple_type":
-            problem = "must be a list"
-        case "model_type" | "dict_type" | "mapping_type":
-            problem = "must be a table"
-        case _:
-            problem = error["msg"]
-    return f"{key}: {problem}"
+        raise CatalogueError([f"{path.name}: {described(error, table)}" for error in failure.errors()]) from None
 
 
 def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 def unknown_key(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
     """What to write instead of the key at `place` in a table that `model` describes."""
     tables = dict(_tables(model))
+    # No part of the model: it is read first.
+    tables[()].append("variables")
     path = tuple(part for part in place[:-1] if isinstance(part, str))
     name, own = str(place[-1]), tables.get(path, [])
     if nearest := get_close_matches(name.lower(), own, n=1):

@@ -45,8 +45,12 @@ def _no_params() -> Mapping[str, str]:
 
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
-DottedPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
-Scope = Annotated[str, Field(pattern=r"^[!-~]+$", max_length=256)]
+SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+SCOPE: Final = r"^[!-~]+$"
+DOTTED_PATH: Final = r"^[^.\s]+(\.[^.\s]+)*$"
+HEADER_NAME: Final = r"^[A-Za-z0-9-]+$"
+DottedPath = Annotated[str, Field(pattern=DOTTED_PATH)]
+Scope = Annotated[str, Field(pattern=SCOPE, max_length=256)]
 
 
 class _Table(BaseModel):
@@ -115,7 +119,7 @@ class ErrorRule(_Table):
     # Declared before `wait` and `wait_header`, which are validated against it.
     meaning: Literal["grant_over", "misconfigured", "slow_down", "passing"]
     wait: DottedPath | None = None
-    wait_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    wait_header: Annotated[str, Field(pattern=HEADER_NAME)] | None = None
 
     @field_validator("field")
     @classmethod
@@ -204,7 +208,7 @@ class Revoke(_Table):
 class Provider(_Table):
     """An entry as its file says it, the variables in its URLs replaced. `notes` holds doubts about the facts."""
 
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    slug: Annotated[str, Field(pattern=SLUG)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     docs: Page
     notes: str | None = None

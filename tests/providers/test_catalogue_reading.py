@@ -134,7 +134,11 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
         ('slug = "acme"', 'slug = "acme"\nextra = 1', "extra: is not a key of this format"),
         ("[token]", "[tokens]", "token: is missing"),
         ("[authorize]", "[authorize]\nscopes = 'sleep'", "authorize.scopes: must be a list"),
-        ("[authorize]", "[authorize]\nscopes = ['a b']", "authorize.scopes.0: must match"),
+        (
+            "[authorize]",
+            "[authorize]\nscopes = ['a b']",
+            "authorize.scopes.0: must be printable ASCII characters without a space",
+        ),
         (
             "[authorize]",
             "[authorize]\nscope_separator = ','\nscopes = ['a,b']",
@@ -151,7 +155,7 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
         ("https://acme.example/token", "https://acme.example/{region}", "token.url: uses {region}, which [variables]"),
         ("https://acme.example/token", "http://acme.example/token", "token.url: must be https"),
         ("[token]", "[token]\nsuccess = {field = 'a', equals = 1.5}", "token.success.equals: must be a string"),
-        ("[token]", "[token]\nroot = 'a..b'", "token.root: must match"),
+        ("[token]", "[token]\nroot = 'a..b'", "token.root: must be names separated by dots, such as user.id"),
         ("[token]", "[token]\nerrors = {status = 400, meaning = 'passing'}", "token.errors: must be a list"),
         ("[token]", "[token]\nerrors = [{meaning = 'passing'}]", "token.errors.0.field: is missing: a rule needs"),
         ("[token]", "[token]\nerrors = [{status = 400}]", "token.errors.0.meaning: is missing"),
@@ -160,7 +164,32 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
             "[token]\nerrors = [{status = 400, meaning = 'over'}]",
             "token.errors.0.meaning: must be one of 'grant_over', 'misconfigured', 'slow_down' or 'passing'",
         ),
-        ("[token]", "[token]\nerrors = [{status = 4000, meaning = 'passing'}]", "token.errors.0.status: "),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = 4000, meaning = 'passing'}]",
+            "token.errors.0.status: must be at most 599",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = 99, meaning = 'passing'}]",
+            "token.errors.0.status: must be at least 200",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = '400', meaning = 'passing'}]",
+            "token.errors.0.status: must be a whole n",
+        ),
+        (
+            "[token]",
+            "[token]\nerrors = [{status = 400, meaning = 'passing', wait_header = 'a b'}]",
+            "token.errors.0.wait_header: must be the name of a header field, such as Retry-After",
+        ),
+        ('slug = "acme"', 'slug = "Acme"', "slug: must be 1 to 63 lower-case letters, digits, `_` and `-`, and begin"),
+        ('"Acme Ring"', '""', "name: must not be empty"),
+        ('"Acme Ring"', f'"{"x" * 101}"', "name: must have 100 characters at most"),
+        ("[authorize]", "[authorize]\npkce_checked = 1", "authorize.pkce_checked: must be true or false"),
+        ("[authorize]", "[authorize]\nparams = 1", "authorize.params: must be a table"),
+        ("[token]", "[revoke]\nurl = 5\n[token]", "revoke.url: must be"),
         (
             "[token]",
             "[token]\nerrors = [{status = 400, equals = 1, meaning = 'passing'}]",
@@ -191,7 +220,11 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
             "[token]\nerrors = [{field = 'a', meaning = 'passing', wait = 'b', wait_header = 'c'}]",
             "token.errors.0.wait_header: can't be combined with wait",
         ),
-        ("[token]", "[token]\nerrors = [{field = 'a..b', meaning = 'passing'}]", "token.errors.0.field: must match"),
+        (
+            "[token]",
+            "[token]\nerrors = [{field = 'a..b', meaning = 'passing'}]",
+            "token.errors.0.field: must be names separated by dots",
+        ),
         ("[token]", "[token]\nparams = {client_secret = 'x'}", "token.params: must not have client_secret"),
         ("[token]", "[revoke]\nurl = 'https://a.example'\n[token]", "revoke.token: is missing"),
         (
@@ -199,7 +232,11 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
             "[revoke]\nmethod = 'GET'\nurl = 'https://a.example'\ntoken = 'access_token'\n[token]",
             "revoke.token: can't go with GET",
         ),
-        ("[token]", "[variables]\nOrigin = 'x'\n[token]", "variables.Origin: must match"),
+        (
+            "[token]",
+            "[variables]\nOrigin = 'x'\n[token]",
+            "variables.Origin: must be named with 1 to 63 lower-case letters, digits and `_`",
+        ),
         ("[token]", "[variables]\nclient_secret = 'x'\n[token]", "variables.client_secret: has the name of a cred"),
         ("[token]", "[variables]\nregion = 1\n[token]", "variables.region: must be a string"),
     ],
@@ -233,6 +270,9 @@ def test_a_key_that_is_like_none(tmp_path: Path) -> None:
     assert found == "acme.toml: account.xyz: is not a key of this format: the keys here are url, field"
     (found,) = problems(tmp_path, SMALL.replace("[token]", "[token]\nsuccess = {field = 'a', equals = 0, equal = 1}"))
     assert found == "acme.toml: token.success.equal: is not a key of this format: did you mean equals?"
+    (found,) = problems(tmp_path, SMALL.replace("[authorize]", "xyz = 1\n[authorize]"))
+    keys = "slug, name, docs, notes, authorize, token, account, revoke, variables"
+    assert found == f"acme.toml: xyz: is not a key of this format: the keys here are {keys}"
     found, missing = problems(tmp_path, SMALL.replace("[token]", "[tokens]"))
     assert found == "acme.toml: token: is missing"
     assert missing == "acme.toml: tokens: is not a key of this format: did you mean token?"
