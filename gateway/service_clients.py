@@ -4,7 +4,7 @@ service's."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
@@ -25,21 +25,34 @@ _TWO_ENTRIES: Final = re.compile(rf"=(?:{'|'.join(KNOWN_SCOPES)})[,;]")
 
 
 def read_service_clients(setting: str) -> ServiceClients:
-    """Read `client_id=scope,scope …`; a client id may contain `=`. Raises ValueError, which never quotes the
-    setting."""
+    """Read `client_id=scope,scope …`; a client id may contain `=`. Raises ValueError with a line for each mistake;
+    it never quotes the setting."""
     clients: dict[str, frozenset[str]] = {}
+    problems: list[str] = []
     for number, entry in enumerate(setting.split(), 1):
-        client_id, equals, scopes = entry.rpartition("=")
-        if not equals:
-            raise ValueError(f"entry {number} has no `=`: {_FORM}")
-        if _TWO_ENTRIES.search(client_id + equals):
-            raise ValueError(f"entry {number} holds several clients: separate them with spaces")
-        if not _CLIENT_ID.fullmatch(client_id):
-            raise ValueError(f"entry {number} has no client id of 1 to 255 printable ASCII characters: {_FORM}")
-        if client_id in clients:
-            raise ValueError(f"entry {number} names a client that an earlier entry names: give each client one entry")
-        clients[client_id] = _scopes(number, scopes)
+        client_id, _, scopes = entry.rpartition("=")
+        if problem := _problem(entry, clients):
+            problems.append(f"entry {number} {problem}")
+        else:
+            problems += (f"entry {number}{problem}" for problem in _scope_problems(scopes))
+        clients[client_id] = frozenset(scopes.split(","))
+    if problems:
+        raise ValueError("\n".join(problems))
     return MappingProxyType(clients)
+
+
+def _problem(entry: str, earlier: ServiceClients) -> str | None:
+    """What is wrong with the entry but for its scopes."""
+    client_id, equals, _ = entry.rpartition("=")
+    if not equals:
+        return f"has no `=`: {_FORM}"
+    if _TWO_ENTRIES.search(client_id + equals):
+        return "holds several clients: separate them with spaces"
+    if not _CLIENT_ID.fullmatch(client_id):
+        return f"has no client id of 1 to 255 printable ASCII characters: {_FORM}"
+    if client_id in earlier:
+        return "names a client that an earlier entry names: give each client one entry"
+    return None
 
 
 def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
@@ -48,18 +61,19 @@ def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
     return (listed & token & PLATFORM_SCOPES) | (listed & SERVICE_SCOPES)
 
 
-def _scopes(number: int, text: str) -> frozenset[str]:
+def _scope_problems(text: str) -> Iterator[str]:
+    """To follow the entry's number."""
     if not text:
-        raise ValueError(f"entry {number} has no scope: {_FORM}; the scopes are {', '.join(KNOWN_SCOPES)}")
+        yield f" has no scope: {_FORM}; the scopes are {', '.join(KNOWN_SCOPES)}"
+        return
     scopes = text.split(",")
+    if "" in scopes:
+        yield " has an empty scope: remove the extra comma"
     for place, scope in enumerate(scopes, 1):
-        if not scope:
-            raise ValueError(f"entry {number} has an empty scope: remove the extra comma")
-        if scope not in KNOWN_SCOPES:
-            raise ValueError(f"entry {number}, scope {place} {_unknown(scope)}")
-        if scope in scopes[: place - 1]:
-            raise ValueError(f"entry {number} has the scope {scope} twice: write it once")
-    return frozenset(scopes)
+        if scope and scope not in KNOWN_SCOPES:
+            yield f", scope {place} {_unknown(scope)}"
+        elif scope and scopes[: place - 1].count(scope) == 1:
+            yield f" has the scope {scope} twice: write it once"
 
 
 def _unknown(scope: str) -> str:

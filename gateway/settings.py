@@ -173,7 +173,9 @@ def _read(kind: type[S], together: Lacking | None = None, further: Further | Non
     problems = (together(given) if together else {}) | problems
     if settings is not None and not mistakes and not problems:
         return settings
-    lines = [f"{name_of(name)}: {problems[name]}" for name in kind.model_fields if name in problems]
+    lines = [
+        f"{name_of(name)}: {problem}" for name in kind.model_fields for problem in problems.get(name, "").splitlines()
+    ]
     others = further(_usable(environment), environment) if further else ()
     raise SettingsError("\n".join([*mistakes, *lines, *others]))
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from wire import uri
 
 _ANY_LOOPBACK_PORT = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost)):\*(/.*|)")
 _PORT = r":(?:[1-9][0-9]{0,4})"
 
+_QUOTES = ("'", '"')
+
 # The text after a comma or semicolon that was meant to separate two entries: another URI, or nothing.
 _TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
 # Browsers recognize them percent-encoded as well (URL standard, section 4.3).
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path without it"
 
 
 class RedirectAllowList:
     """`entries` are absolute URIs. `http://127.0.0.1:*/path` accepts any port there (RFC 8252 7.3); the same goes for
     `localhost` and `[::1]`.
 
-    Raises ValueError with the number of the invalid entry, the reason, and what to write; it never quotes the entry.
+    Raises ValueError with a line for each invalid entry: its number, the reason, and what to write. It never quotes the
+    entry.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -30,7 +33,7 @@ class RedirectAllowList:
         self._loopback: list[re.Pattern[str]] = []
         problems = [f"entry {at} {problem}" for at, entry in enumerate(entries, 1) if (problem := self._add(entry))]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
 
     def __bool__(self) -> bool:
         return bool(self._exact or self._loopback)
@@ -55,17 +58,44 @@ class RedirectAllowList:
 
 
 def _problem(entry: str) -> str | None:
-    if _TWO_ENTRIES.search(entry):
-        return "holds a comma or semicolon between URIs: separate URIs with spaces (inside one, write %2C or %3B)"
-    if "*" in entry:
-        return (
-            "has a `*`, which stands for the port of a loopback address only, as in http://127.0.0.1:*/callback: "
-            "list each URI exactly (inside one, write %2A)"
-        )
-    if "#" in entry:
-        return "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): remove the # and what follows"
-    if uri.has_userinfo(entry):
-        return "has a user name before its host: remove it"
-    if not uri.is_absolute(entry):
-        return "is not an absolute URI: write it whole, as in https://app.example/callback"
-    return _DOTS if _DOT_SEGMENT.search(entry.partition("?")[0]) else None
+    return next((problem for is_wrong, problem in _PROBLEMS if is_wrong(entry)), None)
+
+
+def _in_quotes(entry: str) -> bool:
+    return entry[:1] in _QUOTES and entry[-1:] in _QUOTES
+
+
+# The first that applies says most.
+_PROBLEMS: Final[tuple[tuple[Callable[[str], object], str], ...]] = (
+    (
+        _TWO_ENTRIES.search,
+        "holds a comma or semicolon between URIs: separate URIs with spaces (inside one, write %2C or %3B)",
+    ),
+    (_in_quotes, "is in quotation marks, which are part of the value here: remove them"),
+    (
+        lambda entry: not entry.isascii(),
+        "has a character outside ASCII: write the host as xn--…, and percent-encode the rest",
+    ),
+    (
+        lambda entry: _ANY_LOOPBACK_PORT.fullmatch(entry.lower()),
+        "has capital letters before its port: write localhost in lower case, as in http://localhost:*/callback",
+    ),
+    (
+        lambda entry: "*" in entry,
+        "has a `*`, which stands for the port of a loopback address only, as in http://127.0.0.1:*/callback: "
+        "list each URI exactly (inside one, write %2A)",
+    ),
+    (
+        lambda entry: "#" in entry,
+        "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): remove the # and what follows",
+    ),
+    (uri.has_userinfo, "has a user name before its host: remove it"),
+    (
+        lambda entry: not uri.is_absolute(entry),
+        "is not an absolute URI: write it whole, as in https://app.example/callback",
+    ),
+    (
+        lambda entry: _DOT_SEGMENT.search(entry.partition("?")[0]),
+        "has a `.` or `..` in its path, which browsers resolve: write the path without it",
+    ),
+)

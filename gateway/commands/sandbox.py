@@ -38,5 +38,5 @@ def _checked(redirect_uris: list[str]) -> list[str]:
     try:
         RedirectAllowList(redirect_uris)
     except ValueError as fault:
-        raise SettingsError(f"--redirect-uri: {fault}") from None
+        raise SettingsError("\n".join(f"--redirect-uri: {line}" for line in str(fault).splitlines())) from None
     return redirect_uris

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gateway.app import create_app
 from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError, read_environment, read_settings
+from models.vault import make_key_command
 from tests.processes import environment, tendon
 
 KEY = f"main:{base64.b64encode(hashlib.sha256(b'main').digest()).decode()}"
@@ -146,7 +147,7 @@ REFUSED = [
     (
         "REDIRECT_URIS",
         "/CANARY https://app.example/cb\nhttp://CANARY:*/cb",
-        "entry 1 is not an absolute URI: write it whole, as in https://app.example/callback; "
+        "entry 1 is not an absolute URI: write it whole, as in https://app.example/callback\n"
         "entry 3 has a `*`, which stands for the port of a loopback address only, as in "
         "http://127.0.0.1:*/callback: list each URI exactly (inside one, write %2A)",
     ),
@@ -159,6 +160,11 @@ REFUSED = [
         f"a vault key is `id:base64`, the id of letters, digits, `_` and `-`. {KEY_FORM}",
     ),
     ("VAULT_KEYS", "main:CANARY", f"the vault key main is not base64. {KEY_FORM}"),
+    (
+        "VAULT_KEYS",
+        f"k2:{base64.b64encode(b'CANARY, CANARY, CANARY and so on').decode()}",
+        f"the vault key k2 is a pattern or text, not random bytes: make one with `{make_key_command('k2')}`",
+    ),
     ("VAULT_KEYS", "main:Q0FOQVJZ", f"the vault key main has 6 bytes, not 32. {KEY_FORM}"),
     ("VAULT_KEYS", f"{KEY} {KEY}", f"the vault key id main is listed twice. {KEY_FORM}"),
     ("VAULT_KEYS", f"{KEY},two:CANARY", "has a comma or semicolon: separate keys with spaces"),
@@ -181,7 +187,20 @@ REFUSED = [
     ),
     ("AUDIENCE", "CANARY b", "contains white space: write one value, as in the `aud` claim of tokens"),
     ("SERVICES", "CANARY", f"entry 1 has no `=`: {ENTRY}"),
-    ("SERVICES", "a=read:wearables, read:tokens", "entry 1 has an empty scope: remove the extra comma"),
+    (
+        "SERVICES",
+        "a=read:wearables, read:tokens",
+        f"entry 1 has an empty scope: remove the extra comma\nentry 2 has no `=`: {ENTRY}",
+    ),
+    (
+        "SERVICES",
+        "CANARY a=read:token,,everything b=read:audit a=read:audit",
+        f"entry 1 has no `=`: {ENTRY}\n"
+        "entry 2 has an empty scope: remove the extra comma\n"
+        f"entry 2, scope 1 is not a scope: did you mean read:tokens? The scopes are {SCOPES}\n"
+        f"entry 2, scope 3 is not a scope: the scopes are {SCOPES}\n"
+        "entry 4 names a client that an earlier entry names: give each client one entry",
+    ),
     (
         "SERVICES",
         "a=read:wearables =read:tokens",
@@ -225,7 +244,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "value", "problem"), REFUSED)
 def test_a_wrong_setting(read: Read, name: str, value: str, problem: str) -> None:
-    assert read.lines(DEV | {name: value}) == [f"TENDON_{name}: {problem}"]
+    assert read.lines(DEV | {name: value}) == [f"TENDON_{name}: {line}" for line in problem.splitlines()]
 
 
 def test_every_setting_can_be_wrong() -> None:

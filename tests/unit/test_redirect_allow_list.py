@@ -126,6 +126,9 @@ STAR = (
 SEPARATOR = "holds a comma or semicolon between URIs: separate URIs with spaces (inside one, write %2C or %3B)"
 FRAGMENT = "has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): remove the # and what follows"
 USER = "has a user name before its host: remove it"
+CAPITALS = "has capital letters before its port: write localhost in lower case, as in http://localhost:*/callback"
+NOT_ASCII = "has a character outside ASCII: write the host as xn--…, and percent-encode the rest"
+QUOTED = "is in quotation marks, which are part of the value here: remove them"
 RELATIVE = "is not an absolute URI: write it whole, as in https://app.example/callback"
 
 DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path without it"
@@ -152,7 +155,13 @@ DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path wi
         ("http://app.example:*/done", STAR),
         ("https://127.0.0.1:*/done", STAR),
         ("https://localhost:*/done", STAR),
-        ("http://LOCALHOST:*/done", STAR),
+        ("http://LOCALHOST:*/done", CAPITALS),
+        ("HTTP://127.0.0.1:*/done", CAPITALS),
+        ("https://bücher.example/cb", NOT_ASCII),
+        ("https://app.example/bücher", NOT_ASCII),
+        ("http://ﬂocalhost:*/done", NOT_ASCII),
+        ("'https://app.example/cb'", QUOTED),
+        ('"http://127.0.0.1:*/cb"', QUOTED),
         ("http://localhost.evil.example:*/done", STAR),
         ("http://user@127.0.0.1:*/done", STAR),
         ("http://127.0.0.1.evil.example:*/done", STAR),
@@ -188,7 +197,7 @@ def test_an_entry_that_can_not_be_meant(entry: str, problem: str) -> None:
 def test_all_such_entries_are_reported() -> None:
     with pytest.raises(ValueError, match=r"^entry 1 ") as raised:
         RedirectAllowList(["/done", LISTED, "https://app.example/done#"])
-    assert str(raised.value) == f"entry 1 {RELATIVE}; entry 3 {FRAGMENT}"
+    assert str(raised.value) == f"entry 1 {RELATIVE}\nentry 3 {FRAGMENT}"
 
 
 @pytest.mark.parametrize("entry", ["https://app.example/a,b;c", "https://app.example/?a=1,2", "https://a.example/%2A"])
