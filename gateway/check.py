@@ -11,7 +11,7 @@ import structlog
 
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, alive, opened
-from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, unverified_sslmode
+from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, named, unverified_sslmode
 from models.file_modes import ReadableByOthers, open_folders
 from models.pending import pending_migrations
 from models.rights import missing_rights
@@ -58,6 +58,7 @@ async def check_database(url: str, limits: Limits) -> None:
     A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
     """
     with told(url):
+        _check_exists(url)
         try:
             pending, missing = await _look(url, limits)
         except DatabaseDown as fault:
@@ -66,11 +67,26 @@ async def check_database(url: str, limits: Limits) -> None:
             log.warning("database.away", reason=fault.reason)
             return
     if pending:
-        raise SettingsError(f"the database lacks {', '.join(pending)}: run `tendon migrate`")
+        raise SettingsError(f"the database {named(url)} lacks {', '.join(pending)}: run `tendon migrate`")
     if missing:
         raise SettingsError(
             f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant tendon_app's rights of docs/operating.md"
         )
+
+
+def _check_exists(url: str) -> None:
+    """Raises SettingsError for an SQLite file that is not there: opening it would create it, at a mistyped path too."""
+    if not url.startswith(_SQLITE):
+        return
+    try:
+        Path(url.removeprefix(_SQLITE)).stat()
+    except NotADirectoryError:
+        # Opening it says more.
+        return
+    except FileNotFoundError:
+        raise SettingsError(
+            f"there is no database {named(url)}: run `tendon migrate` to create it, or correct TENDON_DATABASE_URL"
+        ) from None
 
 
 async def _look(url: str, limits: Limits) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import practice
+from gateway.registrations import credential_mistakes
 from gateway.settings import CatalogueSettings, SettingsError
 from providers.catalogue import PRACTICE, CatalogueError, Provider, read_catalogue
 from providers.credentials import missing_variables
@@ -44,6 +45,8 @@ def listing(settings: CatalogueSettings, environment: Mapping[str, str]) -> str:
 
 def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
     """Whether the provider is available, and why or why not."""
+    if mistakes := credential_mistakes(entry.slug, environment):
+        return "no", "; ".join(f"{name} {problem}" for name, problem in mistakes.items())
     missing = missing_variables(entry, environment)
     mend = f"set {' and '.join(missing)}"
     match missing:

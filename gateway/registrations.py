@@ -49,13 +49,18 @@ def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[
         return fault.readable, list(fault.problems)
 
 
+def credential_mistakes(slug: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the values of a provider's credentials, by variable. They prevent the start."""
+    names = {environment_name(slug, kind): kind == "client_secret" for kind in ("client_id", "client_secret")}
+    found = {name: blemish(environment.get(name, ""), secret=secret) for name, secret in names.items()}
+    return {name: problem for name, problem in found.items() if problem is not None}
+
+
 def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[str]:
     for slug, entry in catalogue.items():
         names = {kind: environment_name(slug, kind) for kind in ("client_id", "client_secret")}
-        for kind, name in names.items():
-            problem = blemish(environment.get(name, ""), secret=kind == "client_secret")
-            if problem is not None:
-                yield f"{name}: {problem}"
+        for name, problem in credential_mistakes(slug, environment).items():
+            yield f"{name}: {problem}"
         given = [name for name in names.values() if environment.get(name)]
         missing = _missing(entry, names, given)
         if missing is not None:

@@ -47,7 +47,14 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
             "allows catalogue URLs with http, or into your own network: remove it outside dev",
         )
     yield from _readable_codes(settings)
+    yield from _open_outside_dev(settings)
     yield from _unused(settings)
+    yield from unknown_settings(settings, environment)
+    yield from catalogue_warnings(settings, environment)
+
+
+def unknown_settings(settings: CatalogueSettings | None, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    """Names that are probably misspelt settings. Without `settings`, only the built-in catalogue is known."""
     credentials = _credentials(settings)
     for name in sorted(environment.keys() - credentials - _NAMES):
         if name.upper().startswith(_PREFIX):
@@ -58,7 +65,6 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
             meant = ""
         if meant or name.upper().startswith(_PREFIX):
             yield SettingsWarning("setting.unknown", name, f"is not a setting and is ignored{meant}")
-    yield from catalogue_warnings(settings, environment)
 
 
 def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
@@ -88,6 +94,27 @@ def _is_plain_http(redirect_uri: str) -> bool:
     return parts.scheme == "http" and not (is_loopback(host) or host.endswith(".localhost"))
 
 
+def _open_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
+    if settings.dev:
+        return
+    if settings.explorer:
+        yield SettingsWarning(
+            "explore.open",
+            name_of("explore"),
+            "opens GraphiQL and introspection to everybody who can reach this service: remove it unless that is meant",
+        )
+    # Only the redirect URI of the page itself leads back to it.
+    if settings.with_connect_page and not any(
+        urlsplit(uri).path == "/connect" for uri in settings.redirect_uris.split()
+    ):
+        yield SettingsWarning(
+            "connect.page.unusable",
+            name_of("connect_page"),
+            "nobody can connect on this page: add its address to TENDON_REDIRECT_URIS, such as"
+            " https://tendon.example/connect",
+        )
+
+
 def _unused(settings: Settings) -> Iterator[SettingsWarning]:
     auth, given = settings.auth, settings.model_fields_set
     used = {*needed(auth), *(() if settings.dev else ("audience",))}
@@ -105,9 +132,10 @@ def _unused(settings: Settings) -> Iterator[SettingsWarning]:
         yield SettingsWarning("setting.unused", name_of("database_pool"), "SQLite does not use it")
 
 
-def _credentials(settings: CatalogueSettings) -> set[str]:
+def _credentials(settings: CatalogueSettings | None) -> set[str]:
     """The variables of all providers' credentials, including built-in ones that are left out."""
-    slugs = {*files_of(BUILT_IN), *(files_of(settings.catalogue) if settings.catalogue is not None else ())}
+    folder = None if settings is None else settings.catalogue
+    slugs = {*files_of(BUILT_IN), *(files_of(folder) if folder is not None else ())}
     return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
 
 

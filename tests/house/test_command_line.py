@@ -81,8 +81,23 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
 
 def test_a_database_without_its_migrations(tmp_path: Path) -> None:
     run = tendon("serve", "--port", "1024", cwd=tmp_path, settings={"TENDON_AUTH": "dev"})
+    problem = "there is no database sqlite .tendon/tendon.db: run `tendon migrate` to create it"
+    problem += ", or correct TENDON_DATABASE_URL"
+    assert (run.returncode, run.stderr) == (2, f"tendon can't start:\n{problem}\n")
+    assert not (tmp_path / ".tendon" / "tendon.db").exists()
+    (tmp_path / "empty.db").touch(mode=0o600)
+    settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "sqlite://empty.db"}
+    run = tendon("serve", "--port", "1024", cwd=tmp_path, settings=settings)
     assert run.returncode == 2
-    assert run.stderr == f"tendon can't start:\nthe database lacks {MIGRATIONS}: run `tendon migrate`\n"
+    assert run.stderr == f"tendon can't start:\nthe database sqlite empty.db lacks {MIGRATIONS}: run `tendon migrate`\n"
+
+
+def test_serve_creates_nothing_at_a_mistyped_path(tmp_path: Path) -> None:
+    settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "sqlite://no/such/folder/tendon.db"}
+    run = tendon("serve", "--port", "1024", cwd=tmp_path, settings=settings)
+    assert run.returncode == 2
+    assert "there is no database sqlite no/such/folder/tendon.db: " in run.stderr
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
@@ -125,8 +140,21 @@ def test_a_database_server_that_is_not_there(tmp_path: Path, url: str, hint: str
 def test_migrate_twice(tmp_path: Path) -> None:
     first = tendon("migrate", cwd=tmp_path, settings={})
     second = tendon("migrate", cwd=tmp_path, settings={})
-    assert (first.returncode, first.stdout) == (0, f"applied {MIGRATIONS}\n")
-    assert (second.returncode, second.stdout) == (0, "nothing to apply\n")
+    assert (first.returncode, first.stdout) == (0, f"sqlite .tendon/tendon.db: applied {MIGRATIONS}\n")
+    assert (second.returncode, second.stdout) == (0, "sqlite .tendon/tendon.db: nothing to apply\n")
+    assert (first.stderr, second.stderr) == ("", "")
+
+
+def test_migrate_warns_of_a_misspelt_setting(tmp_path: Path) -> None:
+    """It would leave the database that was meant as it is. Wrong settings that a migration doesn't use are no reason to
+    stay silent."""
+    misspelt = {"TENDON_DATABASE_URI": f"postgres://a:{CANARY}@b/c"}
+    for others in ({}, {"TENDON_AUTH": "bogus"}):
+        run = tendon("migrate", cwd=tmp_path, settings=misspelt | others)
+        assert run.returncode == 0
+        assert run.stdout.startswith("sqlite .tendon/tendon.db: ")
+        assert re.search(r"warning.*setting\.unknown .*did you mean TENDON_DATABASE_URL\?", run.stderr)
+        assert CANARY not in run.stdout + run.stderr
 
 
 def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
@@ -161,6 +189,24 @@ def test_the_table_of_providers(tmp_path: Path) -> None:
     assert re.search(r" no +no client secret: set WHOOP_CLIENT_SECRET ", rows["whoop"])
     assert re.search(r" no +no client id: set FITBIT_CLIENT_ID ", rows["fitbit"])
     assert CANARY not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("OURA_CLIENT_ID", f" {CANARY}", "OURA_CLIENT_ID begins or ends with white space: remove it"),
+        ("OURA_CLIENT_SECRET", f"{CANARY}\n", "OURA_CLIENT_SECRET begins or ends with a line break: remove it"),
+        ("OURA_CLIENT_ID", f"'{CANARY}'", "OURA_CLIENT_ID is in quotation marks, which are part of the value here"),
+    ],
+)
+def test_credentials_that_serve_refuses_are_not_available(tmp_path: Path, name: str, value: str, reason: str) -> None:
+    settings = {"TENDON_AUTH": "dev", "OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "y", name: value}
+    listed = tendon("providers", cwd=tmp_path, settings=settings)
+    assert listed.returncode == 0
+    assert re.search(rf"^oura +Oura +no +{reason}", listed.stdout, re.MULTILINE)
+    served = tendon("serve", "--port", "1024", cwd=tmp_path, settings=settings)
+    assert reason.replace(name, f"{name}:") in served.stderr
+    assert CANARY not in listed.stdout + served.stderr
 
 
 LISTED = {"TENDON_ALLOW_PRIVATE_PROVIDERS": "1"}
@@ -212,6 +258,11 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
         ("good", ["--write-catalogue", "good"], "--write-catalogue: would overwrite"),
         ("good", ["--host", "0.0.0.0"], "--host: the sandbox"),
         ("good", ["--redirect-uri", "/done"], "--redirect-uri: entry 1 is not an absolute URI"),
+        (
+            "good",
+            ["--redirect-uri", "/done", "--redirect-uri", "x"],
+            "\n--redirect-uri: entry 2 is not an absolute URI",
+        ),
     ],
 )
 def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[str], said: str) -> None:

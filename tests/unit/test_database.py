@@ -15,7 +15,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from models.audit_event import AuditEvent
 from models.connection import Connection, ConnectionStatus
 from models.database import APPS, DatabaseDown, UnsupportedDatabase, opened
-from models.engine import Limits, configuration
+from models.engine import Limits, configuration, named
 from models.migrating import migrate
 from models.pending import pending_migrations
 from tests.conftest import new_database
@@ -125,7 +125,8 @@ def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp
         runs = [threads.submit(tendon, "migrate", cwd=tmp_path, settings=settings) for _ in range(4)]
     said = sorted(run.result().stdout for run in runs)
     assert [run.result().returncode for run in runs] == [0] * 4
-    assert said == [f"applied {', '.join(NEWEST)}\n", *["nothing to apply\n"] * 3]
+    database = named(own_database.url)
+    assert said == [f"{database}: applied {', '.join(NEWEST)}\n", *[f"{database}: nothing to apply\n"] * 3]
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:

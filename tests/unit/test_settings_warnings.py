@@ -59,6 +59,11 @@ def test_nothing_to_say(settings: dict[str, str]) -> None:
 
 UNUSED = "setting.unused"
 UNKNOWN = "setting.unknown"
+NO_CONNECT_PAGE = (
+    "connect.page.unusable",
+    "TENDON_CONNECT_PAGE",
+    "nobody can connect on this page: add its address to TENDON_REDIRECT_URIS, such as https://tendon.example/connect",
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,19 @@ UNKNOWN = "setting.unknown"
                 "TENDON_REDIRECT_URIS",
                 "plain http to another machine, so codes can be read in transit (entry 2, entry 4): write https",
             ),
+        ),
+            INTROSPECTION | {"explore": "1"},
+            (
+                "explore.open",
+                "TENDON_EXPLORE",
+                "opens GraphiQL and introspection to everybody who can reach this service: "
+                "remove it unless that is meant",
+            ),
+        ),
+        (INTROSPECTION | {"connect_page": "1"}, NO_CONNECT_PAGE),
+        (
+            INTROSPECTION | {"connect_page": "1", "redirect_uris": "https://tendon.example/connect/done"},
+            NO_CONNECT_PAGE,
         ),
         (
             INTROSPECTION | {"jwks_url": "https://login.example/jwks"},
@@ -113,6 +131,9 @@ def test_what_is_used() -> None:
     on_this_machine = "http://localhost:*/a http://127.0.0.1:3000/b http://app.localhost/c app.example:/d"
     assert warned(INTROSPECTION | {"redirect_uris": on_this_machine}) == []
     assert warned(DEV | {"redirect_uris": "http://app.example/cb"}) == []
+    page = {"connect_page": "1", "redirect_uris": "https://app.example/cb https://tendon.example/connect"}
+    assert warned(INTROSPECTION | page) == []
+    assert warned(DEV | {"explore": "1", "connect_page": "1"}) == []
     assert warned(INTROSPECTION | {"audience": "https://tendon.example"}) == []
     assert warned(JWT | {"services": "reporting=read:wearables"}) == []
     assert warned(DEV | {"allow_private_providers": "1"}) == []
@@ -222,9 +243,15 @@ def test_all_of_it_is_in_the_log_and_beside_the_table_of_providers(tmp_path: Pat
         "TENDON_CATALOGUE": "catalogue.empty",
         "OURRA_CLIENT_ID": "credentials.unknown",
     }
+    reasons = {event["event"]: event.get("reason") for event in events}
+    assert reasons["nothing.to.redirect.to"] == "TENDON_REDIRECT_URIS is empty, so nobody can connect"
+    assert reasons["no.providers"].startswith(
+        "no provider has credentials, so nobody can connect: set <SLUG>_CLIENT_ID "
+    )
     listed = tendon("providers", cwd=tmp_path, settings=settings)
     assert listed.returncode == 0
     assert listed.stderr.splitlines() == [
+        "TENDON_REDIRECT_URI: is not a setting and is ignored: did you mean TENDON_REDIRECT_URIS?",
         "acme.toml.bak: is not read: the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere",
         "TENDON_CATALOGUE: the folder holds no file named <slug>.toml",
         "OURRA_CLIENT_ID: no provider of the catalogue has this name: did you mean OURA_CLIENT_ID?",
