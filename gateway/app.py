@@ -27,6 +27,7 @@ from gateway.keys import open_vault
 from gateway.overload.admission import Admission, away_in, places
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
+from gateway.refusals import refusal
 from gateway.registrations import read_registrations
 from gateway.settings import Settings
 from gateway.settings_warnings import SettingsWarning, settings_warnings
@@ -41,7 +42,7 @@ from resolvers.context import Context, Registration, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
 from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
-from rest.answers import answer, problem_answer
+from rest.answers import answer
 from rest.openapi import openapi_document
 from rest.problems import MethodNotAllowed, NotFound
 from rest.shim import rest_routes
@@ -73,23 +74,24 @@ class Gateway:
             token = read_bearer(_only(request.headers.getlist("authorization")))
             with away_in(request.scope)():
                 caller = None if token is None else await self.verifier.verify(token)
-        except InvalidToken as refusal:
-            log.info("bearer.refused", reason=refusal.reason, client=refusal.client_id)
-            await self._record(refusal, request)
+        except InvalidToken as refused:
+            client = {} if refused.client_id is None else {"client": refused.client_id}
+            log.info("bearer.refused", reason=refused.reason, **client)
+            await self._record(refused, request)
             raise
         self.rate.spend(caller)
         request_id = request.scope["state"]["request_id"]
         return Context(self.resources, caller, request_id, away_in(request.scope), partial(self.rate.spend, caller))
 
-    async def _record(self, refusal: InvalidToken, request: Request) -> None:
+    async def _record(self, refused: InvalidToken, request: Request) -> None:
         """Records the refusal in the audit trail when the token identifies a user or a client. Raises
         ServiceUnavailable."""
-        if refusal.subject is None and refusal.client_id is None:
+        if refused.subject is None and refused.client_id is None:
             return
-        named = Caller(user=refusal.subject, client_id=refusal.client_id, scopes=frozenset())
+        named = Caller(user=refused.subject, client_id=refused.client_id, scopes=frozenset())
         context = Context(self.resources, named, request.scope["state"]["request_id"])
         try:
-            await audit.denied(context, audit.AUTHENTICATE, refusal)
+            await audit.denied(context, audit.AUTHENTICATE, refused)
         except DatabaseDown as fault:
             log.error("database.down", error=fault.reason)  # noqa: TRY400 - the reason is enough
             raise ServiceUnavailable from None
@@ -136,9 +138,15 @@ class Gateway:
         asked = {"introspection": self.settings.introspection_url, "jwt": self.settings.jwks_url}
         for way, url in asked.items():
             if way in self.settings.auth and (url or "").startswith("http:"):
-                log.warning("plain.http", way=way, reason="tokens or keys travel readable")
+                log.warning("plain.http", way=way, reason="tokens or keys are sent unencrypted")
         if not self.redirects:
-            log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS allows none, so nobody can connect")
+            log.warning("nothing.to.redirect.to", reason="TENDON_REDIRECT_URIS is empty, so nobody can connect")
+        if not self.registrations and not self.settings.dev:
+            log.warning(
+                "no.providers",
+                reason="no provider has credentials, so nobody can connect: set <SLUG>_CLIENT_ID and"
+                " <SLUG>_CLIENT_SECRET; `tendon providers` lists the names",
+            )
         for warning in self.warnings:
             log.warning(warning.event, name=warning.about, reason=warning.reason)
 
@@ -216,18 +224,18 @@ def _pages(settings: Settings) -> list[BaseRoute]:
 def _only(values: list[str]) -> str | None:
     """The one value of a header. Of two, a proxy before us may have checked the other."""
     if len(values) > 1:
-        raise InvalidToken("two Authorization headers")
+        raise InvalidToken("there are two Authorization headers")
     return values[0] if values else None
 
 
-async def _fault(_request: Request, _fault: Exception) -> Response:
-    """The answer to what nobody foresaw. The edge logs it."""
-    return problem_answer(InternalError())
+async def _fault(request: Request, _fault: Exception) -> Response:
+    """The answer to an unexpected exception. The edge logs it."""
+    return refusal(InternalError(), request.scope)
 
 
-async def _http_problem(_request: Request, fault: Exception) -> Response:
-    """What Starlette's router refuses, in our own words."""
-    return problem_answer(_problem(fault))
+async def _http_problem(request: Request, fault: Exception) -> Response:
+    """Errors of Starlette's router, in the form of the interface."""
+    return refusal(_problem(fault), request.scope)
 
 
 def _problem(fault: Exception) -> Problem:

@@ -17,7 +17,6 @@ from gateway.health import Health
 from gateway.refusals import refusal
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.failures import described
-from rest.answers import problem_answer
 from rest.reading import BODY_LIMIT
 
 log = structlog.get_logger("tendon")
@@ -75,7 +74,7 @@ class Edge:
         except Exception as fault:  # noqa: BLE001 - the last resort
             log.error("fault", **described(fault))  # noqa: TRY400 - never the text
             if exchange.status is None:
-                await problem_answer(InternalError())(scope, receive, exchange.send)
+                await refusal(InternalError(), scope)(scope, receive, exchange.send)
         finally:
             self._note(exchange, scope)
 

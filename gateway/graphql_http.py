@@ -92,8 +92,10 @@ def _object_or_null(text: str, name: str) -> dict[str, Any] | None:
 def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
     query, variables = given.get("query"), given.get("variables")
     operation_name, extensions = given.get("operationName"), given.get("extensions")
-    if query is None and isinstance(extensions, dict) and "persistedQuery" in extensions:
+    if query in (None, "") and isinstance(extensions, dict) and "persistedQuery" in extensions:
         raise PersistedQueryNotSupported
+    if query is None:
+        raise ValidationError("query is required.")
     if not isinstance(query, str):
         raise ValidationError("query must be a string.")
     if not isinstance(operation_name, str | None):

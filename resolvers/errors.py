@@ -87,8 +87,15 @@ class InvalidToken(Problem):
     code = "INVALID_TOKEN"
     default = "The bearer token is not valid."
 
-    def __init__(self, reason: str = "malformed", *, subject: str | None = None, client_id: str | None = None) -> None:
-        """`reason` is a fixed text for the log. The caller only learns that the token is not valid.
+    def __init__(
+        self,
+        reason: str = "the token is malformed",
+        *,
+        subject: str | None = None,
+        client_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """`reason` is a fixed text for the log. The caller only learns that the token is not valid, and the `hint`.
 
         `subject` (a user) and `client_id` are set where they are verified although the token is refused: its signature
         is good, or the authorization server vouches for it, but it has expired or is for another audience.
@@ -96,7 +103,7 @@ class InvalidToken(Problem):
         self.reason = reason
         self.subject = subject
         self.client_id = client_id
-        super().__init__()
+        super().__init__(f"{self.default} {hint}" if hint else None)
 
 
 class InsufficientScope(Problem):
@@ -110,7 +117,7 @@ class InsufficientScope(Problem):
 
 class Forbidden(Problem):
     code = "FORBIDDEN"
-    default = "This belongs to somebody else."
+    default = "This belongs to another user."
 
 
 class RateLimited(Problem):
@@ -128,7 +135,9 @@ class ProviderUnavailable(Problem):
 
 class ProviderMisconfigured(Problem):
     code = "PROVIDER_MISCONFIGURED"
-    default = "The provider rejects this service's registration with it. Its operator has to mend that."
+    default = (
+        "The provider rejects this service's registration with it. Ask the operator of this service to correct it."
+    )
 
 
 class ServiceUnavailable(Problem):
@@ -141,7 +150,7 @@ class ServiceUnavailable(Problem):
 
 class InternalError(Problem):
     code = "INTERNAL_ERROR"
-    default = "Something went wrong on our side. Start again, and report the request id if it stays."
+    default = "Something went wrong on our side. Start again, and report the request id if it happens again."
 
 
 PROBLEMS: dict[str, type[Problem]] = {problem.code: problem for problem in Problem.__subclasses__()}

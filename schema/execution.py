@@ -195,9 +195,13 @@ async def _recorded(outcome: Outcome, operation: Operation, context: Context) ->
 
 
 def _unnamed(document: Document, name: str | None) -> Problem | None:
-    if name is not None or not document.operations:
+    if not document.operations:
+        return ValidationError("query must contain an operation.")
+    if name is not None:
         return ValidationError("operationName must name an operation of the document.")
-    return None if document.errors else ValidationError("operationName must name one of the document's operations.")
+    if document.errors:
+        return None
+    return ValidationError("operationName is required: the document has several operations.")
 
 
 def _wrong_kind(operation: Operation, *, read_only: bool) -> Problem | None:

@@ -46,7 +46,7 @@ def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
     """The holder of an opaque token: always a user. Services use signed tokens, so theirs raise InvalidToken here."""
     client_id = _client(claims)
     if client_id in services:
-        raise InvalidToken("an opaque token of a service")
+        raise InvalidToken("an opaque token of a service, whose tokens must be signed")
     return _user(claims, client_id)
 
 
@@ -70,7 +70,7 @@ def _user(claims: Claims, client_id: str | None) -> Caller:
     """
     sub = _name(claims, "sub")
     if sub is None or sub == client_id:
-        raise InvalidToken("no user, and no client of TENDON_SERVICES")
+        raise InvalidToken("it names no user, and TENDON_SERVICES does not name its client")
     return Caller(user=sub, client_id=client_id, scopes=_scopes(claims) - SERVICE_SCOPES)
 
 
@@ -117,7 +117,7 @@ def _scopes(claims: Claims) -> frozenset[str]:
         items = text.split(" ") if isinstance(text, str) else [text]
     scopes = [item for item in items if isinstance(item, str)]
     if len(scopes) != len(items):
-        raise InvalidToken("claims")
+        raise InvalidToken("scope is malformed")
     return frozenset(scopes) - {""}
 
 
@@ -126,7 +126,7 @@ def _name(claims: Claims, claim: str) -> str | None:
         return None
     name = _readable_name(claims, claim)
     if name is None:
-        raise InvalidToken("claims")
+        raise InvalidToken(f"{claim} is malformed")
     return name
 
 
@@ -140,5 +140,5 @@ def _numeric_date(claims: Claims, claim: str) -> int | float | None:
         return None
     value = claims[claim]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken("claims")
+        raise InvalidToken(f"{claim} is malformed")
     return value

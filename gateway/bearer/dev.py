@@ -17,7 +17,7 @@ class DevVerifier:
     async def verify(self, token: str) -> Caller:
         found = _TOKEN.fullmatch(token)
         if found is None:
-            raise InvalidToken("no dev token")
+            raise InvalidToken("not a dev token", hint="In dev, write dev:NAME.")
         if found["kind"] == "dev-service":
             return Caller(user=None, client_id=found["name"], scopes=PLATFORM_SCOPES | SERVICE_SCOPES)
         return Caller(user=found["name"], client_id="dev", scopes=PLATFORM_SCOPES)

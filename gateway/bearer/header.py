@@ -8,21 +8,27 @@ from resolvers.errors import InvalidToken
 
 MAX_TOKEN = 8 * 1024
 
+# RFC 9110 11.1
+_SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # b64token, and `:` and `@` for dev:alice@example.org.
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/:@]+=*")
 
 
 def read_bearer(header: str | None) -> str | None:
-    """The token of an `Authorization: Bearer …` header, None when there is no header.
+    """The token of an `Authorization: Bearer …` header, None without the header or with another scheme (RFC 6750 3.1).
 
-    Raises InvalidToken for another scheme, for none, and for a token that is malformed or above MAX_TOKEN bytes.
+    Raises InvalidToken for a header without a scheme, and for a token that is malformed or above MAX_TOKEN bytes.
     """
     if header is None:
         return None
     scheme, _, rest = header.partition(" ")
     token = rest.strip(" ")
-    if scheme.lower() != "bearer" or not is_token(token):
-        raise InvalidToken("no bearer token")
+    if scheme.lower() != "bearer":
+        if _SCHEME.fullmatch(scheme):
+            return None
+        raise InvalidToken("the Authorization header is malformed")
+    if not is_token(token):
+        raise InvalidToken("the token is malformed")
     return token
 
 

@@ -111,15 +111,15 @@ class IntrospectionVerifier:
         )
         answer = await self._endpoint.ask(request)
         if not isinstance(answer.get("active"), bool):
-            raise NoAnswerError("no active")
+            raise NoAnswerError("active is not true or false")
         if not are_readable(answer):
-            raise NoAnswerError("malformed")
+            raise NoAnswerError("a member is malformed")
         return answer
 
     def _judge(self, answer: Claims) -> Verdict:
         if answer["active"] is not True:
             # No other member of an inactive answer is verified (RFC 7662 2.2).
-            return Verdict(InvalidToken("inactive"), REFUSED_FOR)
+            return Verdict(InvalidToken("the authorization server says that it is not active"), REFUSED_FOR)
         now = self._clock()
         try:
             self._check(answer, now)
@@ -130,9 +130,9 @@ class IntrospectionVerifier:
     def _check(self, answer: Claims, now: float) -> None:
         token_type = answer.get("token_type", "Bearer")
         if not isinstance(token_type, str) or token_type.lower() != "bearer":
-            raise InvalidToken("token_type")
+            raise InvalidToken("token_type is not Bearer")
         if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
-            raise InvalidToken("audience")
+            raise InvalidToken("aud does not name TENDON_AUDIENCE")
         # The server's clock decides on `active`; by ours a token may look too new, but never too old.
         check_times(answer, now, after_exp=0)
 

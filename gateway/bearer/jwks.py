@@ -74,7 +74,7 @@ class Keys:
         if self._failed:
             # The issuer may have published that key meanwhile: the token can't be called invalid.
             raise ServiceUnavailable(retry_after=math.ceil(self._pause()))
-        raise InvalidToken("unknown key")
+        raise InvalidToken("kid is missing" if kid is None else "kid names none of the issuer's keys")
 
     async def landed(self) -> None:
         await self._flights.landed()

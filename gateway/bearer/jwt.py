@@ -73,12 +73,12 @@ class JWTVerifier:
         """What the issuer signed. Raises InvalidToken, or ServiceUnavailable when the keys can't be had."""
         compact = read_compact(token)
         if compact is None:
-            raise InvalidToken("no JWT")
+            raise InvalidToken("not a JWT")
         _check_header(compact.header)
         _check_signature(compact, await self._keys.find(compact.header.get("kid")))
         claims = read_claims(compact.segments[1])
         if claims is None:
-            raise InvalidToken("claims")
+            raise InvalidToken("the claims are not a JSON object")
         return claims
 
     def _judge(self, claims: Claims) -> Verdict:
@@ -96,31 +96,31 @@ class JWTVerifier:
 
     def _check(self, claims: Claims, now: float) -> None:
         if not is_for(claims.get("aud"), self._audience):
-            raise InvalidToken("audience")
+            raise InvalidToken("aud does not name TENDON_AUDIENCE")
         if "exp" not in claims:
-            raise InvalidToken("no exp")
+            raise InvalidToken("exp is missing")
         check_times(claims, now, after_exp=LEEWAY)
 
 
 def _other_issuer(iss: object, issuer: str) -> str:
     """The reason for the log: a missing or extra trailing slash in TENDON_ISSUER is easily overlooked."""
     if isinstance(iss, str) and iss.rstrip("/") == issuer.rstrip("/"):
-        return "issuer: TENDON_ISSUER and iss differ in the trailing slash"
-    return "issuer"
+        return "iss and TENDON_ISSUER differ in the slash at the end"
+    return "iss is not TENDON_ISSUER"
 
 
 def _check_header(header: dict[str, Any]) -> None:
     """RFC 8725 3.1, RFC 9068 2.1. Keys that the token brings along (`jwk`, `jku`, `x5u`, `x5c`) are not looked at."""
     if header["alg"] not in ALGORITHMS:
-        raise InvalidToken("algorithm")
+        raise InvalidToken("alg is not accepted")
     if "crit" in header:
         # No extension is understood here, so whatever it names (RFC 7515 4.1.11), the token is not.
-        raise InvalidToken("crit")
+        raise InvalidToken("crit is not supported")
     if not isinstance(header.get("kid", ""), str):
-        raise InvalidToken("kid")
+        raise InvalidToken("kid is malformed")
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
-        raise InvalidToken("typ")
+        raise InvalidToken("typ is not that of an access token")
 
 
 class _Registry(JWSRegistry):
@@ -144,4 +144,4 @@ def _check_signature(compact: Compact, key: PublicKey) -> None:
         good = False
     if not good:
         # Outside the except, so that no error carries the token's parts along.
-        raise InvalidToken("signature")
+        raise InvalidToken("the signature is not valid")

@@ -69,7 +69,7 @@ async def test_a_named_client_is_a_service_whatever_its_subject(
 ) -> None:
     assert await jwt.verify(SIGNER.token(claims=claims)) == Caller(None, "reporting", frozenset({READ, READ_TOKENS}))
     assert await _refusal(introspection, "opaque", server, claims) == (
-        "an opaque token of a service",
+        "an opaque token of a service, whose tokens must be signed",
         None,
         "reporting",
     )
@@ -106,17 +106,20 @@ def test_a_service_has_nothing_that_its_entry_lacks(listed: frozenset[str], toke
     [
         ({"exp": NOW - 60}, ("expired", "alice", "app")),
         ({"nbf": NOW + 60}, ("not valid yet", "alice", "app")),
-        ({"aud": "https://other.example"}, ("audience", "alice", "app")),
-        ({"exp": "soon"}, ("claims", "alice", "app")),
-        ({"scope": 5}, ("claims", "alice", "app")),
+        ({"aud": "https://other.example"}, ("aud does not name TENDON_AUDIENCE", "alice", "app")),
+        ({"exp": "soon"}, ("exp is malformed", "alice", "app")),
+        ({"scope": 5}, ("scope is malformed", "alice", "app")),
         ({"exp": NOW - 60, "client_id": ...}, ("expired", "alice", None)),
         ({"exp": NOW - 60, "client_id": ..., "azp": "web"}, ("expired", "alice", "web")),
         ({"azp": "web"}, ("client_id and azp differ", "alice", None)),
-        ({"sub": "a\nb"}, ("claims", None, "app")),
+        ({"sub": "a\nb"}, ("sub is malformed", None, "app")),
         # A client, or its service account, is not a user.
-        ({"sub": "app"}, ("no user, and no client of TENDON_SERVICES", None, "app")),
-        ({"sub": ...}, ("no user, and no client of TENDON_SERVICES", None, "app")),
-        ({"sub": ..., "client_id": ...}, ("no user, and no client of TENDON_SERVICES", None, None)),
+        ({"sub": "app"}, ("it names no user, and TENDON_SERVICES does not name its client", None, "app")),
+        ({"sub": ...}, ("it names no user, and TENDON_SERVICES does not name its client", None, "app")),
+        (
+            {"sub": ..., "client_id": ...},
+            ("it names no user, and TENDON_SERVICES does not name its client", None, None),
+        ),
         ({"exp": NOW - 60, "client_id": "reporting"}, ("expired", None, "reporting")),
         ({"azp": "reporting"}, ("client_id and azp differ", None, None)),
     ],
@@ -138,17 +141,25 @@ async def test_nobody_is_known_where_nothing_is_verified(
     jwt: JWTVerifier, introspection: IntrospectionVerifier, server: AuthorizationServer
 ) -> None:
     """A token of another signer, of another issuer, one that the server calls inactive, and one that is malformed."""
-    assert await _refusal(jwt, ecdsa("key").token()) == ("signature", None, None)
-    assert await _refusal(jwt, SIGNER.token(claims={"iss": "https://other.example"})) == ("issuer", None, None)
-    assert await _refusal(jwt, "no-jwt") == ("no JWT", None, None)
+    assert await _refusal(jwt, ecdsa("key").token()) == ("the signature is not valid", None, None)
+    assert await _refusal(jwt, SIGNER.token(claims={"iss": "https://other.example"})) == (
+        "iss is not TENDON_ISSUER",
+        None,
+        None,
+    )
+    assert await _refusal(jwt, "no-jwt") == ("not a JWT", None, None)
     server.always(answer({"active": False, "sub": "alice", "client_id": "app"}))
-    assert await _refusal(introspection, "opaque") == ("inactive", None, None)
+    assert await _refusal(introspection, "opaque") == (
+        "the authorization server says that it is not active",
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("iss", [f"{ISSUER}/", f"{ISSUER}//"])
 async def test_an_issuer_that_differs_in_its_last_slash(jwt: JWTVerifier, iss: str) -> None:
     reason, _, _ = await _refusal(jwt, SIGNER.token(claims={"iss": iss}))
-    assert reason == "issuer: TENDON_ISSUER and iss differ in the trailing slash"
+    assert reason == "iss and TENDON_ISSUER differ in the slash at the end"
 
 
 async def test_a_refusal_shows_nobody(jwt: JWTVerifier) -> None:

@@ -71,7 +71,7 @@ async def test_a_default_that_is_no_moment_is_the_clients_mistake(client: httpx.
 async def test_which_of_several_operations_is_said(client: httpx.AsyncClient, graphql: str) -> None:
     both = "query A { __typename } mutation B { __typename }"
     response = await client.post(graphql, json={"query": both})
-    assert response.json()["errors"][0]["message"] == "operationName must name one of the document's operations."
+    assert response.json()["errors"][0]["message"] == "operationName is required: the document has several operations."
     assert (await client.post(graphql, json={"query": both, "operationName": "A"})).json()["data"]
 
 
@@ -162,7 +162,7 @@ async def test_the_log_says_what_callers_are_not_told(
     said = {
         (await api.complete(another.token, **callback)).headers["x-request-id"]: "another user_id",
         (await api.complete(someone.token, **callback | {"state": "0" * 40})).headers["x-request-id"]: "unknown",
-        (await api.connections("nonsense", userId="x")).headers["x-request-id"]: "no dev token",
+        (await api.connections("nonsense", userId="x")).headers["x-request-id"]: "not a dev token",
     }
     for request_id, reason in said.items():
         lines = [line for line in gateway.said.splitlines() if request_id in line]

@@ -134,7 +134,7 @@ async def test_what_the_log_says(
     assert (await api.connections(signed(sub="app"), userId=someone.id)).code == "INVALID_TOKEN"
     assert '"reporting=read:wearables"' in process.said
     assert '"exporter=read:wearables,write:wearables"' in process.said
-    assert '"reason": "no user, and no client of TENDON_SERVICES"' in process.said
+    assert '"reason": "it names no user, and TENDON_SERVICES does not name its client"' in process.said
     assert '"client": "app"' in process.said
 
 

@@ -183,6 +183,7 @@ async def test_a_hash_without_a_document(client: httpx.AsyncClient, url: str, ac
     answers = [
         await client.post(url, json={"operationName": "Q", "variables": {}, "extensions": HASH}, headers=headers),
         await client.post(url, json={"query": None, "extensions": HASH}, headers=headers),
+        await client.post(url, json={"query": "", "extensions": HASH}, headers=headers),
         await client.get(url, params=by_get, headers=headers),
         await client.get(url, params=by_get | {"query": ""}, headers=headers),
     ]
@@ -211,12 +212,69 @@ async def test_other_methods(client: httpx.AsyncClient, url: str) -> None:
         response = await client.request(method, url)
         assert response.status_code == 405
         assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+        for accept in (JSON, GRAPHQL):
+            response = await client.request(method, url, headers={"Accept": accept})
+            assert response.headers["content-type"] == f"{accept}; charset=utf-8"
+            error = {"message": "Allowed here: GET, HEAD, POST.", "extensions": {"code": "METHOD_NOT_ALLOWED"}}
+            assert response.json() == {"errors": [error]}
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, "query is required."),
+        ({"query": None}, "query is required."),
+        ({"query": 1}, "query must be a string."),
+        ({"query": ""}, "query must not be empty."),
+        ({"query": "fragment A on Query { __typename }"}, "query must contain an operation."),
+        (
+            {"query": "query A { __typename } query B { __typename }"},
+            "operationName is required: the document has several operations.",
+        ),
+        (
+            {"query": "query A { __typename } query B { __typename }", "operationName": "C"},
+            "operationName must name an operation of the document.",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_request(
+    client: httpx.AsyncClient, url: str, members: dict[str, object], message: str
+) -> None:
+    answer = await client.post(url, json=members, headers={"Accept": GRAPHQL})
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (400, message)
+
+
+async def test_a_get_without_a_query(client: httpx.AsyncClient, url: str) -> None:
+    for asked in ("", "?query", "?query=", "?operationName=A"):
+        answer = await client.get(url + asked, headers={"Accept": JSON})
+        assert (answer.status_code, answer.json()["errors"][0]["message"]) == (400, "query is required.")
 
 
 async def test_an_unknown_operation_name_is_not_repeated(client: httpx.AsyncClient, url: str) -> None:
     response = await post(client, url, {"query": "query A { __typename }", "operationName": "CANARY"}, accept=GRAPHQL)
     assert response.status_code == 400
     assert "CANARY" not in response.text
+
+
+async def test_another_scheme_counts_as_no_token(client: httpx.AsyncClient, gateway: Process, url: str) -> None:
+    """RFC 6750 3.1: the challenge then has no error code. What is open to everybody stays open."""
+    basic = {"Authorization": "Basic YWxpY2U6eA=="}
+    assert (await client.post(url, json={"query": "{ __typename }"}, headers=basic)).status_code == 200
+    closed = {"query": '{ connections(userId: "alice") { id } }'}
+    graphql = await client.post(url, json=closed, headers=basic)
+    rest = await client.get(f"{gateway.origin}/v1/connections?userId=alice", headers=basic)
+    assert graphql.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert rest.json()["error"] == "unauthenticated"
+    for answer in (graphql, rest):
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="tendon"')
+
+
+async def test_in_dev_the_message_says_how_to_write_a_token(client: httpx.AsyncClient, gateway: Process) -> None:
+    headers = bearer("alice")
+    message = "The bearer token is not valid. In dev, write dev:NAME."
+    graphql = await client.post(f"{gateway.origin}/graphql", json={"query": "{ __typename }"}, headers=headers)
+    rest = await client.get(f"{gateway.origin}/v1/connections?userId=alice", headers=headers)
+    assert (graphql.json()["errors"][0]["message"], rest.json()["message"]) == (message, message)
 
 
 async def test_a_bad_token_is_a_401_whatever_is_asked(client: httpx.AsyncClient, url: str) -> None:
