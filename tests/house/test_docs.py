@@ -124,21 +124,36 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
     process.kill()
 
 
-def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
+def walk_through(laptop: Process) -> str:
     section = README.partition("## A connection in a minute")[2].partition("\n## ")[0]
     script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
-    script = script.replace("http://127.0.0.1:8000", laptop.origin)
+    return script.replace("http://127.0.0.1:8000", laptop.origin)
+
+
+def pasted(script: str) -> list[str]:
     run = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, check=False
     )
     assert run.returncode == 0, run.stderr
-    authorized, back, *answers = run.stdout.splitlines()
+    return run.stdout.splitlines()
+
+
+def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
+    authorized, back, *answers = pasted(walk_through(laptop))
     assert json.loads(authorized).keys() == {"url", "state"}
     assert "code=" in back
     by_rest, by_graphql, listed = map(json.loads, answers)
     assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
     assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
     assert listed == {"connections": [by_rest["connection"]]}
+
+
+def test_the_walk_through_after_a_denial(laptop: Process) -> None:
+    script = walk_through(laptop).replace("decision=approve", "decision=deny").replace("dev:alice", "dev:bob")
+    _, back, by_rest, by_graphql, _ = pasted(script)
+    assert "error=access_denied" in back
+    assert json.loads(by_rest)["error"] == "access_denied"
+    assert json.loads(by_graphql)["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
 
 
 def test_several_workers_beside_a_sandbox(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ NO_CONNECT_PAGE = (
                 "plain http to another machine, so codes can be read in transit (entry 2, entry 4): write https",
             ),
         ),
+        (
             INTROSPECTION | {"explore": "1"},
             (
                 "explore.open",
