@@ -76,7 +76,7 @@ migrations: $(READY)
 vendor: $(READY)
 	$(BIN)/python -m web.vendor
 
-MAKE_VENV = PYTHON="$(PYTHON)" CHOSEN="$(if $(filter command,$(origin PYTHON)),$(PYTHON))" scripts/make-venv
+MAKE_VENV = TARGET="$(or $(firstword $(MAKECMDGOALS)),run)" PYTHON="$(PYTHON)" CHOSEN="$(if $(filter command,$(origin PYTHON)),$(PYTHON))" scripts/make-venv
 
 $(RUN): requirements.lock requirements-build.lock pyproject.toml
 	@$(MAKE_VENV) run

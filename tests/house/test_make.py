@@ -123,6 +123,8 @@ def test_a_python_that_is_too_old(machine: Machine, numbers: tuple[int, ...]) ->
     assert err.startswith(f"{python} is Python {found}, but Tendon needs 3.11 or newer.\n")
     assert re.search(r"such as: make run PYTHON=python3", err)
     assert not machine.venv.exists()
+    asked = machine.make("test", f"PYTHON={python}")[2]
+    assert re.search(r"such as: make test PYTHON=python3", asked)
     # So the right Python has nothing in its way.
     assert machine.make("run", f"PYTHON={machine.python('better')}")[0] == 0
 
