@@ -38,7 +38,12 @@ def make_private(path: Path) -> None:
         raise ReadableByOthers(
             f"{path} may be read by others and belongs to another user: its owner must `chmod {private}` it"
         ) from None
-    log.warning("file.mode", file=str(path), was=f"{mode:04o}", reason="others could read or write it until now")
+    log.warning(
+        "file.mode",
+        file=str(path),
+        was=f"{mode:04o}",
+        reason="other users could read or write it; now only its owner can",
+    )
 
 
 def make_own_folder_private(folder: Path) -> None:

@@ -93,7 +93,9 @@ async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredC
     log.info("exchange.held.back", provider=attempt.registration.provider.slug, fault=str(held))
     if isinstance(held, CircuitOpen):
         raise unspent(held.retry_after)
-    raise ServiceUnavailable("Too many are connecting to this provider just now. Send the same callback again shortly.")
+    raise ServiceUnavailable(
+        "Too many connections to this provider are in progress. Send the same callback again shortly."
+    )
 
 
 async def _look(attempt: Attempt) -> _Seen | None:
@@ -127,7 +129,8 @@ async def _settled(attempt: Attempt, seen: _Seen | None) -> StoredConnection:
         raise unspent()
     if seen.code_hash != attempt.answer_hash:
         return await _refuse(attempt, seen)
-    log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, error=seen.error)
+    error = {} if seen.error is None else {"error": seen.error}
+    log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, **error)
     if seen.status == RequestStatus.FAILED:
         ended = PROBLEMS.get(seen.error or "", InternalError)
         raise ended

@@ -16,7 +16,7 @@ from resolvers.errors import Problem, ServiceUnavailable, ValidationError
 from rest.answers import problem_answer
 from rest.problems import HeadersTooLarge, RequestTimeout
 
-_FULL: Final = ServiceUnavailable("Too much is going on here just now. Try again shortly.")
+_FULL: Final = ServiceUnavailable("The service is overloaded. Try again shortly.")
 _REST: Final = problem_answer(_FULL)
 _BY_MEDIA: Final = {media: graphql_refusal(_FULL, media) for media in (JSON, GRAPHQL)}
 _UNREADABLE: Final[dict[int, type[Problem]]] = {400: ValidationError, 408: RequestTimeout, 431: HeadersTooLarge}
