@@ -167,3 +167,16 @@ async def test_the_log_says_what_callers_are_not_told(
     for request_id, reason in said.items():
         lines = [line for line in gateway.said.splitlines() if request_id in line]
         assert any(f"reason='{reason}'" in line or f"reason={reason} " in line for line in lines), lines
+        assert not [line for line in lines if "=None" in line]
+
+
+async def test_the_log_leaves_out_what_a_repetition_does_not_have(
+    client: httpx.AsyncClient, gateway: Process, sandbox: Sandbox, someone: Person
+) -> None:
+    api = Rest(client, gateway.origin)
+    callback = await begin(api, sandbox, someone)
+    await api.complete(someone.token, **callback)
+    again = (await api.complete(someone.token, **callback)).headers["x-request-id"]
+    (line,) = [line for line in gateway.said.splitlines() if again in line and "callback.repeated" in line]
+    assert "status=completed" in line
+    assert "error=" not in line
