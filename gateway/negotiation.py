@@ -11,7 +11,7 @@ HTML: Final = "text/html"
 
 
 # Characters. Browsers need some hundred.
-_LONGEST: Final = 2048
+_LONGEST: Final = 1024
 
 
 def preferred(accept: str | None, *offers: str) -> str | None:
@@ -23,7 +23,10 @@ def preferred(accept: str | None, *offers: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _preferred(accept: str, offers: tuple[str, ...]) -> str | None:
-    ranges = [_range(part) for part in accept.split(",")]
+    # Empty elements are no elements (RFC 9110 5.6.1.2), and of an empty list there is nothing to choose by.
+    ranges = [_range(part) for part in accept.split(",") if part.strip(" \t")]
+    if not ranges:
+        return offers[0]
     quality = {offer: _quality(offer, ranges) for offer in offers}
     best = max(offers, key=lambda offer: quality[offer])
     return best if quality[best] > 0 else None

@@ -33,7 +33,7 @@ class BoundedProtocol(RequestReader):
     _crowded = False
     _heard = False
     # Sent after the answers to the requests before it.
-    _last_words = b""
+    _last_words: bytes | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -72,18 +72,19 @@ class BoundedProtocol(RequestReader):
         elif not self._reading.runs and not self._finished:
             self._reading.start(self.head_seconds if self._in_head else self.body_seconds)
 
-    def on_headers_complete(self) -> None:
+    def _begin_request(self) -> None:
         self._reading.stop()
-        super().on_headers_complete()
+        super()._begin_request()
 
     def on_response_complete(self) -> None:
         deaf: float = self._unanswered.popleft().scope.get("state", {}).get("deaf", 0)
-        if self._last_words and not self._unanswered:
+        if self._last_words is not None and not self._unanswered:
             self._hang_up(self._last_words)
         elif deaf and self._unanswered:
             # What waits has been heard already, so that there is no other way to hear less.
             self.transport.close()
         super().on_response_complete()
+        self._limit_closing()
         if deaf and not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(deaf, self.flow.resume_reading)
@@ -102,7 +103,11 @@ class BoundedProtocol(RequestReader):
 
     def timeout_keep_alive_handler(self) -> None:
         """As in Deadline: the next request may have arrived, but not been read."""
-        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, self._close_idle)
+
+    def _close_idle(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._limit_closing()
 
     def refuse_unfinished(self) -> None:
         """Answer 503 to a request whose body has not come to its end, and hang up."""
@@ -115,7 +120,14 @@ class BoundedProtocol(RequestReader):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._writing.stop()
+        if not self.transport.is_closing():
+            self._writing.stop()
+
+    def _limit_closing(self) -> None:
+        """A transport that is closed first writes what it holds, for ever if nobody reads it. Too little of that pauses
+        writing."""
+        if self.transport.is_closing() and not self._writing.runs and self.transport.get_write_buffer_size():
+            self._writing.start(self.answer_seconds)
 
     def _unread(self) -> None:
         self.transport.abort()
@@ -160,6 +172,7 @@ class BoundedProtocol(RequestReader):
         if not self.transport.is_closing():
             self.transport.write(saying)
             self.transport.close()
+            self._limit_closing()
 
 
 # Imported on demand, because the sandbox starts without them.

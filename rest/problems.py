@@ -36,6 +36,11 @@ class RequestTimeout(Problem):
     default = "The request took too long to arrive."
 
 
+class URITooLong(Problem):
+    code = "URI_TOO_LONG"
+    default = "The request target is too long."
+
+
 class HeadersTooLarge(Problem):
     code = "HEADERS_TOO_LARGE"
     default = "The headers are too large."
@@ -70,6 +75,7 @@ STATUS: Final = {
     "NOT_ACCEPTABLE": 406,
     "REQUEST_TIMEOUT": 408,
     "PAYLOAD_TOO_LARGE": 413,
+    "URI_TOO_LONG": 414,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RATE_LIMITED": 429,
     "HEADERS_TOO_LARGE": 431,

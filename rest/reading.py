@@ -22,6 +22,8 @@ _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _PARAMETER: Final = rf'[ \t]*+;[ \t]*+(?:({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*+"))?+'
 _JSON: Final = re.compile(rf"[ \t]*+application/json((?:{_PARAMETER})*+)[ \t]*+", re.IGNORECASE)
 _PARAMETERS: Final = re.compile(_PARAMETER)
+# Characters of a Content-Type or Content-Encoding: what they list is read one by one.
+_LONGEST_FIELD: Final = 512
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
@@ -67,7 +69,7 @@ def parameters(request: Request) -> dict[str, str]:
 
 def _is_json(content_type: str) -> bool:
     """JSON is always UTF-8 (RFC 8259 8.1). Other parameters have no meaning."""
-    found = _JSON.fullmatch(content_type)
+    found = _JSON.fullmatch(content_type) if len(content_type) <= _LONGEST_FIELD else None
     if not found:
         return False
     parameters: list[tuple[str, str]] = _PARAMETERS.findall(found[1])
@@ -76,6 +78,8 @@ def _is_json(content_type: str) -> bool:
 
 def _is_plain(content_encoding: str) -> bool:
     """Whether the body has no content coding (RFC 9110 8.4)."""
+    if len(content_encoding) > _LONGEST_FIELD:
+        return False
     return all(coding.strip().lower() in ("", "identity") for coding in content_encoding.split(","))
 
 

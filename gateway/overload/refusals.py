@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
@@ -14,12 +15,17 @@ from gateway.refusals import GRAPHQL_PATH, graphql_refusal, media_of
 from gateway.refusals import refusal as refusal_of
 from resolvers.errors import Problem, ServiceUnavailable, ValidationError
 from rest.answers import problem_answer
-from rest.problems import HeadersTooLarge, RequestTimeout
+from rest.problems import HeadersTooLarge, RequestTimeout, URITooLong
 
 _FULL: Final = ServiceUnavailable("The service is overloaded. Try again shortly.")
 _REST: Final = problem_answer(_FULL)
 _BY_MEDIA: Final = {media: graphql_refusal(_FULL, media) for media in (JSON, GRAPHQL)}
-_UNREADABLE: Final[dict[int, type[Problem]]] = {400: ValidationError, 408: RequestTimeout, 431: HeadersTooLarge}
+_UNREADABLE: Final[dict[int, type[Problem]]] = {
+    400: ValidationError,
+    408: RequestTimeout,
+    414: URITooLong,
+    431: HeadersTooLarge,
+}
 
 
 def refusal(scope: Scope) -> Response:
@@ -41,7 +47,7 @@ def late_refusal(scope: Scope) -> bytes:
 
 
 def unreadable_refusal(status: int, message: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """400, 408 or 431 as bytes, for data that is not a request. `target` and `headers` are what was parsed of it."""
+    """400, 408, 414 or 431 as bytes, for data that is not a request. `target` and `headers` are what was parsed of it."""
     path = target.partition(b"?")[0].decode("latin-1")
     return _written(refusal_of(_UNREADABLE[status](message), {"path": path, "headers": headers}))
 
@@ -49,6 +55,8 @@ def unreadable_refusal(status: int, message: str, target: bytes, headers: list[t
 def _written(answer: Response) -> bytes:
     status = HTTPStatus(answer.status_code)
     lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
+    # RFC 9110 6.6.1
+    lines.append(b"date: " + formatdate(usegmt=True).encode())
     lines += [b"%s: %s" % pair for pair in answer.raw_headers]
     lines += [b"cache-control: no-store", b"referrer-policy: no-referrer", b"x-content-type-options: nosniff"]
     lines += [b"x-request-id: " + uuid4().hex.encode(), b"connection: close"]

@@ -17,11 +17,20 @@ from tests.processes import free_port
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, protocol: type[BoundedProtocol] = BoundedProtocol) -> AsyncGenerator[int]:
+async def served(
+    app: ASGIApp, protocol: type[BoundedProtocol] = BoundedProtocol, keep_alive: int = 5
+) -> AsyncGenerator[int]:
     """The port where the app is served until the block ends."""
     port = free_port()
     config = uvicorn.Config(
-        app, port=port, http=protocol, log_config=None, ws="none", lifespan="off", timeout_graceful_shutdown=1
+        app,
+        port=port,
+        http=protocol,
+        log_config=None,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=keep_alive,
     )
     server = uvicorn.Server(config)
     # As uvicorn's own `serve` does it, but for the signals, which are the test run's.

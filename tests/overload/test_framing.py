@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loopback_app import exchange, get, served
 
 from gateway.framing import (
+    CHUNK_AVERAGE,
     CHUNK_LIMIT,
     CHUNKING_LIMIT,
     FIELD_LIMIT,
@@ -246,9 +247,30 @@ async def test_small_chunks_are_no_excess(echo: Echo, port: int) -> None:
 
 
 async def test_too_many_chunks(echo: Echo, port: int) -> None:
-    received = await exchange(port, Post(b"x" * (CHUNK_LIMIT + 1), chunked=True, chunk=1).sent + LAST)
+    """For their size."""
+    received = await exchange(port, Post(b"x" * (2 * CHUNK_LIMIT), chunked=True, chunk=1).sent + LAST)
     assert statuses(received) == [400]
     assert echo.ran == []
+
+
+@pytest.mark.parametrize(("size", "chunk"), [(CHUNK_LIMIT, 1), (65_536, 57), (25_000, 20)])
+async def test_a_body_written_piece_by_piece(port: int, size: int, chunk: int) -> None:
+    post = Post(b"x" * size, chunked=True, chunk=chunk)
+    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * size
+
+
+@pytest.mark.parametrize("cut", [3, 57, 10**6])
+@pytest.mark.parametrize("chunk", [1, 7, 57])
+def test_the_count_of_chunks_is_the_same_however_a_body_is_cut(chunk: int, cut: int) -> None:
+    """One less than the first that is refused, and that one."""
+    most = (
+        next(count for count in range(CHUNK_LIMIT, 10**5) if count > CHUNK_LIMIT + (count - 1) * chunk // CHUNK_AVERAGE)
+        - 1
+    )
+    one = b"%x\r\n%b\r\n" % (chunk, b"x" * chunk)
+    _read(ChunkedBody(), one * most, cut)
+    with pytest.raises(Unreadable, match="too many chunks"):
+        _read(ChunkedBody(), one * (most + 1), cut)
 
 
 @given(content=st.binary(max_size=200), rest=st.binary(max_size=50), chunk=st.integers(1, 50), cut=st.integers(1, 60))

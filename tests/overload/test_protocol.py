@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import closing
+from typing import ClassVar
 
 import pytest
 from loopback_app import exchange, get, lines, served, until
@@ -37,7 +38,7 @@ class App:
         if scope["path"] == "/post":
             while (await receive()).get("more_body"):
                 pass
-        size = 20_000_000 if scope["path"] == "/large" else 1
+        size = {"/large": 20_000_000, "/page": 30_000}.get(scope["path"], 1)
         await answer("x" * size)(scope, receive, send)
         self.ended += 1
 
@@ -90,6 +91,34 @@ async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
     with closing(writer):
         writer.write(get("/large"))
         await until(lambda: app.ended == 1)
+
+
+class Watched(Hasty):
+    """Its only connection is known."""
+
+    made: ClassVar[list[Watched]] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.made.append(self)
+
+
+@pytest.mark.parametrize("close", [True, False], ids=["closed", "idle"])
+async def test_a_short_answer_that_nobody_reads(app: App, close: bool) -> None:
+    """Pauses no writing, and yet its connection doesn't stay when it is closed."""
+    Watched.made.clear()
+    async with served(app, Watched, keep_alive=1) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        with closing(writer):
+            await until(lambda: bool(Watched.made))
+            connection = Watched.made[0]
+            while not connection.transport.get_write_buffer_size():
+                ended = app.ended
+                writer.write(get("/page"))
+                await until(lambda ended=ended: app.ended > ended)
+            if close:
+                writer.write(get("/", "Connection: close"))
+            await until(lambda: connection not in connection.connections)
 
 
 async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port: int) -> None:

@@ -52,6 +52,11 @@ def test_what_is_not_json_in_utf_8(value: str) -> None:
     assert not _is_json(value)
 
 
+def test_a_media_type_that_is_too_long() -> None:
+    assert _is_json("application/json" + ";" * 496)
+    assert not _is_json("application/json" + ";" * 497)
+
+
 @pytest.mark.parametrize("piece", [";", "; ", ";\t ", ";a=b", '; a="b\\"', ';a="', ";a=b;"])
 def test_no_media_type_takes_long(piece: str) -> None:
     began = time.perf_counter()
@@ -61,7 +66,14 @@ def test_no_media_type_takes_long(piece: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "plain"),
-    [("", True), ("identity", True), ("Identity, ,identity", True), ("gzip", False), ("identity, gzip", False)],
+    [
+        ("", True),
+        ("identity", True),
+        ("Identity, ,identity", True),
+        ("gzip", False),
+        ("identity, gzip", False),
+        ("identity," * 60, False),
+    ],
 )
 def test_content_encoding(value: str, plain: bool) -> None:
     assert _is_plain(value) == plain

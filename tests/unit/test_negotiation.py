@@ -57,7 +57,9 @@ OFFERS = (JSON, GRAPHQL, HTML)
         ("*", None),
         ("*/html", None),
         ("text/html/x", None),
-        (",", None),
+        # A list of empty elements is an empty one (RFC 9110 5.6.1.2).
+        (",", JSON),
+        (" ,,\t,", JSON),
         (";q=1", None),
         (", ,text/html,,", HTML),
     ],
