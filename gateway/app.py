@@ -45,6 +45,7 @@ from resolvers.redirects import RedirectAllowList
 from rest.answers import answer
 from rest.openapi import openapi_document
 from rest.problems import MethodNotAllowed, NotFound
+from rest.routes import ROUTES
 from rest.shim import rest_routes
 from schema.execution import Executor
 from web import STATIC
@@ -173,7 +174,12 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     app.router.redirect_slashes = False
     folders = [route.path for route in routes if isinstance(route, Mount)]
     return Edge(
-        Admission(Dispatch(interfaces, app), places(settings.concurrency), free=[f"{folder}/" for folder in folders]),
+        Admission(
+            Dispatch(interfaces, app),
+            places(settings.concurrency),
+            free=[f"{folder}/" for folder in folders],
+            authorized=[row.path for row in ROUTES],
+        ),
         gateway.health,
         paths=[route.path for route in routes if isinstance(route, Route)],
         folders=folders,

@@ -47,7 +47,7 @@ def late_refusal(scope: Scope) -> bytes:
 
 
 def unreadable_refusal(status: int, message: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """400, 408, 414 or 431 as bytes, for data that is not a request. `target` and `headers` are what was parsed of it."""
+    """400, 408, 414 or 431 as bytes, for data that is not a request. `target` and `headers` were parsed of it."""
     path = target.partition(b"?")[0].decode("latin-1")
     return _written(refusal_of(_UNREADABLE[status](message), {"path": path, "headers": headers}))
 
