@@ -18,8 +18,9 @@ run: $(RUN)
 	@echo "Starting Tendon on http://127.0.0.1:$(PORT)"
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
 
+# Much of a test is waiting, so four at once also pay on two cores.
 test: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal
 
 # The long torture run, on one engine after the other. ENGINES, KILLS and SEED say how: `make torture ENGINES=sqlite KILLS=20`.
 ENGINES ?= sqlite postgres

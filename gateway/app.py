@@ -29,6 +29,7 @@ from gateway.overload.rate import Rate
 from gateway.pages import Pages
 from gateway.refusals import refusal
 from gateway.registrations import read_registrations
+from gateway.service_clients import as_entries
 from gateway.settings import Settings
 from gateway.settings_warnings import SettingsWarning, settings_warnings
 from models.database import DatabaseDown, opened
@@ -128,9 +129,7 @@ class Gateway:
             auth=self.settings.auth,
             database=named(url),
             providers=sorted(self.registrations),
-            services=[
-                f"{client}={','.join(sorted(scopes))}" for client, scopes in self.settings.service_clients.items()
-            ],
+            services=as_entries(self.settings.service_clients),
             version=version("tendon"),
         )
         warn_of_database(url)

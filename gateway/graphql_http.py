@@ -19,7 +19,7 @@ from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
 from gateway.refusals import graphql_refusal
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.answers import encode, problem_headers
-from rest.problems import STATUS, NotAcceptable, PayloadTooLarge, PersistedQueryNotSupported
+from rest.problems import STATUS, NotAcceptable, PersistedQueryNotSupported
 from rest.reading import BODY_LIMIT, json_object, object_of, parameters
 from rest.shim import OpenContext
 from schema.execution import Executor, Outcome
@@ -71,11 +71,9 @@ class GraphQLEndpoint:
 
 
 async def _read(request: Request, most: int) -> Asked:
-    """`most` is the limit for a body or a query string, in bytes."""
+    """`most` is the limit for a body, in bytes. A request target has a lower one."""
     if request.method == "POST":
         return _asked(await json_object(request, most), read_only=False)
-    if len(request.scope["query_string"]) > most:
-        raise PayloadTooLarge("The query is too long.")
     # Clients send empty parameters as `variables=` or `variables`.
     given: dict[str, Any] = {name: value for name, value in parameters(request).items() if value}
     for name in ("variables", "extensions"):

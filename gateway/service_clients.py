@@ -55,6 +55,11 @@ def _problem(entry: str, earlier: ServiceClients) -> str | None:
     return None
 
 
+def as_entries(clients: ServiceClients) -> list[str]:
+    """One entry for each client, as TENDON_SERVICES takes them."""
+    return [f"{client}={','.join(sorted(scopes))}" for client, scopes in clients.items()]
+
+
 def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
     """A service's scopes: of the platform's scopes, those in both its entry and its token; of ours, those in its
     entry."""
