@@ -45,7 +45,7 @@ def object_of(data: bytes, name: str) -> dict[str, Any]:
     if data.count(b",") > _VALUES:
         raise ValidationError(f"{name} has too many members and items.")
     if data.count(b"[") + data.count(b"{") > _VALUES:
-        # Without commas between them, that many brackets can only be nested.
+        # With fewer commas than that, most of the brackets can only be nested.
         raise ValidationError(f"{name} is nested too deeply.")
     try:
         value = strict_json.read(data)
