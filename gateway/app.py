@@ -117,7 +117,7 @@ class Gateway:
                 provider_timeout=settings.provider_timeout,
                 flights=self.flights,
             )
-            self.flights.at_the_end(self.resources.repeats.flush)
+            self.flights.at_the_end(self.resources.repeats.close)
             self._tell()
             yield
 

@@ -61,6 +61,7 @@ class Repeats:
         self._overflowing = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def record(self, values: Values, write: Write) -> None:
         """Returns once a row of the kind is stored, for this event or an earlier one. Raises what `write` raises."""
@@ -80,8 +81,9 @@ class Repeats:
         # A caller that disconnects must not cancel the write for the others.
         await asyncio.shield(kind.first)
 
-    async def flush(self) -> None:
-        """Write the counts so far."""
+    async def close(self) -> None:
+        """Write the counts so far, and none later: the database may be closed next."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -98,8 +100,14 @@ class Repeats:
         kind = self._kinds[key] = _Kind(first, write, values, loop.time())
         self._callers[_caller(key)] += 1
         first.add_done_callback(lambda task: self._written(key, kind, task))
-        self._timer = self._timer or loop.call_later(self._every, self._tick)
+        if self._timer is None:
+            self._arm(loop.time() + self._every)
         return kind
+
+    def _arm(self, when: float) -> None:
+        """`when` is a time of the running loop."""
+        if not self._closed:
+            self._timer = asyncio.get_running_loop().call_at(when, self._tick)
 
     def _written(self, key: tuple[Any, ...], kind: _Kind, task: asyncio.Task[None]) -> None:
         """Forget a kind whose first row could not be written, so that the next event tries again."""
@@ -123,8 +131,7 @@ class Repeats:
         past = loop.time() - self._every
         await self._write_out([(key, kind) for key, kind in self._kinds.items() if kind.since <= past])
         if self._kinds and self._timer is None:
-            soonest = min(kind.since for kind in self._kinds.values()) + self._every
-            self._timer = loop.call_at(soonest, self._tick)
+            self._arm(min(kind.since for kind in self._kinds.values()) + self._every)
 
     async def _write_out(self, kinds: Sequence[tuple[tuple[Any, ...], _Kind]]) -> None:
         for key, kind in kinds:

@@ -168,7 +168,7 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         (answering(b'{"error": "CANARY"}', status="400 No"), ErrorAnswer, "400: no registered error code"),
         (answering(b"CANARY", status="503 Busy"), ErrorAnswer, "503: no registered error code"),
         (answering(b"", status="302 Found", headers=("Location: /other",)), UnreadableAnswer, "neither"),
-        (silence, TimedOut, "too long"),
+        (silence, TimedOut, "no answer"),
         (hang_up, TransportFailure, "broke"),
     ],
     ids=["401", "400", "503", "redirect", "silence", "hang up"],

@@ -143,6 +143,13 @@ def test_which_of_two_that_overlap_is_newer_is_not_judged(tale: Tale) -> None:
     assert broken(tale) == set()
 
 
+def test_a_callback_that_was_sent_before_the_other_was_acknowledged_may_have_the_older_tokens(tale: Tale) -> None:
+    first, second = tale.connected(at=1), tale.connected(at=2)
+    tale.callback(second, "PROVIDER_UNAVAILABLE", at=1.2, answer=Answer("PROVIDER_UNAVAILABLE", 500, True))
+    tale.store(first)
+    assert "I4 newest" not in broken(tale)
+
+
 def test_a_list_of_somebody_else(tale: Tale) -> None:
     tale.listing("bob", "ann", 1)
     assert broken(tale) == {"I5 private"}

@@ -58,7 +58,7 @@ async def test_the_first_is_a_row_at_once_and_the_others_are_one(trail: Trail) -
     for _ in range(100):
         await repeats.record(event(), trail.write)
     assert trail.rows == [("s", 1)]
-    await repeats.flush()
+    await repeats.close()
     assert trail.rows == [("s", 1), ("s", 99)]
 
 
@@ -66,7 +66,7 @@ async def test_at_once(trail: Trail) -> None:
     repeats = Repeats()
     await asyncio.gather(*(repeats.record(event(), trail.write) for _ in range(100)))
     assert trail.rows == [("s", 1)]
-    await repeats.flush()
+    await repeats.close()
     assert trail.counts == {"s": 100}
 
 
@@ -76,7 +76,7 @@ async def test_other_kinds_are_others(trail: Trail) -> None:
         await repeats.record(event() | {name: "another"}, trail.write)
     await repeats.record(event(), trail.write)
     assert len(trail.rows) == len(KIND) + 1
-    await repeats.flush()
+    await repeats.close()
     assert len(trail.rows) == len(KIND) + 1
 
 
@@ -92,7 +92,24 @@ async def test_counts_are_written_while_it_goes_on(trail: Trail) -> None:
     assert not repeats._callers
     await repeats.record(event(), trail.write)
     assert trail.rows == [("s", 1), ("s", 2), ("s", 1)]
-    await repeats.flush()
+    await repeats.close()
+
+
+async def test_once_closed_it_writes_no_more(trail: Trail) -> None:
+    """Even if the timer had started a write when it was closed."""
+    repeats = Repeats(every=EVERY)
+    for _ in range(3):
+        await repeats.record(event(), trail.write)
+    trail.slow.clear()
+    await asyncio.sleep(EVERY * 2)
+    closing = asyncio.create_task(repeats.close())
+    await asyncio.sleep(0)
+    trail.slow.set()
+    await closing
+    assert trail.counts == {"s": 3}
+    assert repeats._timer is None
+    await repeats.record(event("later"), trail.write)
+    assert repeats._timer is None
 
 
 async def test_a_first_one_that_fails_is_tried_by_the_next(trail: Trail) -> None:
@@ -102,7 +119,7 @@ async def test_a_first_one_that_fails_is_tried_by_the_next(trail: Trail) -> None
     assert [type(one) for one in told] == [DatabaseDown] * 3
     trail.away = False
     await repeats.record(event(), trail.write)
-    await repeats.flush()
+    await repeats.close()
     assert trail.rows == [("s", 1)]
 
 
@@ -116,7 +133,7 @@ async def test_counts_that_can_not_be_written_are_kept(trail: Trail) -> None:
     trail.away = False
     await until(lambda: len(trail.rows) > 1)
     assert trail.counts == {"s": 3}
-    await repeats.flush()
+    await repeats.close()
 
 
 async def test_whoever_leaves_takes_the_row_from_nobody(trail: Trail) -> None:
@@ -137,7 +154,7 @@ async def test_bounded_for_each_caller(trail: Trail) -> None:
         await repeats.record(event(number), trail.write)
         await repeats.record(event(actor=f"another-{number}"), trail.write)
     assert [row for row in trail.rows if row[0] != "s"] == [*((number, 1) for number in range(5)), (None, 1)]
-    await repeats.flush()
+    await repeats.close()
     assert trail.counts[None] == 95
 
 
@@ -149,7 +166,7 @@ async def test_bounded_for_all(trail: Trail) -> None:
             await repeats.record(event(number, actor=str(number)), trail.write)
     assert trail.rows == [*((number, 1) for number in range(10)), (None, 1)]
     assert len(repeats._kinds) == 11
-    await repeats.flush()
+    await repeats.close()
     assert trail.counts == dict.fromkeys(range(10), 3) | {None: 270}
     assert len(trail.rows) == 22
 
@@ -170,7 +187,7 @@ async def test_an_overflow_for_each_action_and_outcome(trail: Trail) -> None:
                     told = event(number, actor=str(number)) | {"action": action, "outcome": outcome, "user": "alice"}
                     await repeats.record(told | {"client": "app", "provider": "oura", "connection_id": number}, write)
     assert len(rows) == 4
-    await repeats.flush()
+    await repeats.close()
     assert len(rows) == 8
     kinds = [(action, outcome) for action in ("read", "complete") for outcome in ("ok", "FORBIDDEN")]
     for (action, outcome), first, rest in zip(kinds, rows[:4], rows[4:], strict=True):
@@ -189,7 +206,7 @@ async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: 
         await asyncio.sleep(EVERY / 50)
     turns = (asyncio.get_running_loop().time() - began) // EVERY + 1
     assert len(trail.rows) <= 11 * (turns + 1)
-    await repeats.flush()
+    await repeats.close()
     assert sum(trail.counts.values()) == sent
 
 
@@ -201,7 +218,7 @@ async def test_kinds_that_have_ended_make_place_for_others(trail: Trail) -> None
     assert trail.counts == {0: 1, 1: 1, None: 2}
     await repeats.record(event(4, actor="4"), trail.write)
     assert trail.counts[4] == 1
-    await repeats.flush()
+    await repeats.close()
 
 
 async def test_an_overflow_that_fails_is_tried_by_the_next(trail: Trail) -> None:
@@ -214,5 +231,5 @@ async def test_an_overflow_that_fails_is_tried_by_the_next(trail: Trail) -> None
     trail.away = False
     await repeats.record(event(9, actor="9"), trail.write)
     assert len(repeats._kinds) == 2
-    await repeats.flush()
+    await repeats.close()
     assert trail.counts == {"s": 1, None: 1}

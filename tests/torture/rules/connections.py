@@ -72,8 +72,11 @@ def stored_is_acknowledged(record: Record) -> Findings:
 
 
 def newest(record: Record) -> Findings:
-    """I4. Tokens are older when their flow was acknowledged before the other's code was exchanged. Which of two that
-    overlapped was committed last can't be known from outside, so it is not judged."""
+    """I4. Tokens are older when their flow was acknowledged before a callback of the other flow was sent.
+
+    Which of two flows that overlapped has the newer tokens can't be known from outside: a token request may lie in a
+    socket while the other flow's is sent and answered, and a clock that was set may order the two either way.
+    """
     for row in record.connections:
         kept = _flow_of(record, row)
         known = min((one.ended for one in record.acknowledged(kept)), default=None) if kept else None
@@ -82,7 +85,7 @@ def newest(record: Record) -> Findings:
         for flow in record.flows:
             if (flow.user, flow.provider) != (row.user, row.provider) or not record.acknowledged(flow):
                 continue
-            if any(one.at > known for one in record.issued(flow)):
+            if record.issued(flow) and all(one.began > known for one in record.callbacks(flow)):
                 told = f"flow {flow.number} came after flow {kept.number}, whose tokens are stored"
                 yield told, (*record.story(kept), *record.story(flow))
 
