@@ -24,7 +24,7 @@ from gateway.edge import Edge
 from gateway.graphql_http import GraphQLEndpoint
 from gateway.health import Health
 from gateway.keys import open_vault
-from gateway.overload.admission import Admission, away_in, places
+from gateway.overload.admission import Admission, places
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
 from gateway.refusals import refusal
@@ -50,6 +50,7 @@ from rest.routes import ROUTES
 from rest.shim import rest_routes
 from schema.execution import Executor
 from web import STATIC
+from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -74,7 +75,7 @@ class Gateway:
         """The request's context. Raises InvalidToken, and ServiceUnavailable when nobody can say."""
         try:
             token = read_bearer(_only(request.headers.getlist("authorization")))
-            with away_in(request.scope)():
+            with waiting():
                 caller = None if token is None else await self.verifier.verify(token)
         except InvalidToken as refused:
             client = {} if refused.client_id is None else {"client": refused.client_id}
@@ -83,7 +84,7 @@ class Gateway:
             raise
         self.rate.spend(caller)
         request_id = request.scope["state"]["request_id"]
-        return Context(self.resources, caller, request_id, away_in(request.scope), partial(self.rate.spend, caller))
+        return Context(self.resources, caller, request_id, partial(self.rate.spend, caller))
 
     async def _record(self, refused: InvalidToken, request: Request) -> None:
         """Records the refusal in the audit trail when the token identifies a user or a client. Raises

@@ -18,6 +18,7 @@ from providers.request import FIELDS, Request
 from providers.resolution import PublicAddresses, as_written
 from providers.transport import CAP, ProviderTransport
 from wire.deadline import Timeout
+from wire.waiting import waiting
 
 __all__ = ["CAP", "Answer", "ProviderClient", "open_client", "send", "send_patiently"]
 
@@ -62,7 +63,8 @@ async def send(
     limit = Timeout(deadline, latest=latest)
     try:
         async with limit:
-            incoming = await client.transport.exchange(request, departure, cap=cap)
+            with waiting():
+                incoming = await client.transport.exchange(request, departure, cap=cap)
         return Answer(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
     except TimeoutError:
         return _without_body(TimedOut(sent=departure.begun, stood_still=limit.stood_still), departure)
@@ -88,5 +90,6 @@ async def send_patiently(
     except Unreachable:
         if asyncio.get_running_loop().time() + _PAUSE >= deadline:
             raise
-    await asyncio.sleep(_PAUSE)
+    with waiting():
+        await asyncio.sleep(_PAUSE)
     return await send(client, request, deadline=deadline, latest=latest)

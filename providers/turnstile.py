@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from providers.circuit import Admission, Circuit
 from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, ProviderFault, TimedOut
+from wire.waiting import waiting
 
 LIMIT: Final = 48
 """Exchanges under way with one provider, by one process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them
@@ -90,8 +91,9 @@ async def _take_place(places: asyncio.Semaphore, wait: float) -> None:
         await places.acquire()
         return
     try:
-        async with asyncio.timeout(wait):
-            await places.acquire()
+        with waiting():
+            async with asyncio.timeout(wait):
+                await places.acquire()
     except TimeoutError:
         raise Busy from None
 

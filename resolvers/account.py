@@ -34,8 +34,7 @@ async def name_account(context: Context, provider: Provider, received: Received,
     loop = asyncio.get_running_loop()
     deadline = min(loop.time() + _PATIENCE, received.claim.until + _BEYOND)
     try:
-        with context.away():
-            account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
         # This process may have stood still until the deadline or beyond it.
         async with asyncio.timeout(max(deadline - loop.time(), _NAMING)):
             await renewal.name_account(context, connection, account)

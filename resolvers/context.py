@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,12 +74,10 @@ def _unlimited(_operations: int) -> None:
 class Context:
     """One request. `caller` is None when it came without a token.
 
-    `with context.away():` surrounds what waits for somebody else, so that others may work meanwhile. `spend` counts
-    operations of the caller beyond the first. It raises RateLimited.
+    `spend` counts operations of the caller beyond the first. It raises RateLimited.
     """
 
     resources: Resources
     caller: Caller | None
     request_id: str
-    away: Callable[[], AbstractContextManager[None]] = nullcontext
     spend: Callable[[int], None] = _unlimited

@@ -61,8 +61,7 @@ async def claim_and_exchange(
 
 async def _permitted(context: Context, attempt: Attempt) -> Permit:
     turnstile = context.resources.turnstiles.of(attempt.registration.provider.slug)
-    with context.away():
-        return await turnstile.permit(_PLACE)
+    return await turnstile.permit(_PLACE)
 
 
 async def _ask(context: Context, attempt: Attempt, claim: Claim, callback: Callback, permit: Permit) -> TokenAnswer:
@@ -75,17 +74,16 @@ async def _ask(context: Context, attempt: Attempt, claim: Claim, callback: Callb
     verifier = await _open_verifier(context, attempt, request)
     registration, resources = attempt.registration, context.resources
     try:
-        with context.away():
-            return await exchange_code(
-                resources.client,
-                registration.provider,
-                registration.credentials,
-                code=callback.code,
-                redirect_uri=callback.redirect_uri,
-                code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
-                deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
-                latest=claim.until - claims.STORING,
-            )
+        return await exchange_code(
+            resources.client,
+            registration.provider,
+            registration.credentials,
+            code=callback.code,
+            redirect_uri=callback.redirect_uri,
+            code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
+            deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
+            latest=claim.until - claims.STORING,
+        )
     except ProviderFault as fault:
         permit.note(fault)
         log.warning("exchange.failed", provider=registration.provider.slug, fault=str(fault))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from resolvers.failures import described
+from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -98,7 +99,8 @@ class Flights:
         """Wait until the exchange for `key` ends, if it runs here, for at most a second; else wait `seconds`."""
         self._waiting[key] += 1
         try:
-            await self._pause(key, seconds)
+            with waiting():
+                await self._pause(key, seconds)
         finally:
             self._waiting[key] -= 1
             if not self._waiting[key]:

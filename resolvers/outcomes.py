@@ -79,8 +79,7 @@ async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
         else:
             if context.resources.flights.waiting(attempt.key) >= _WAITERS:
                 raise ServiceUnavailable
-            with context.away():
-                await context.resources.flights.pause(attempt.key, pause)
+            await context.resources.flights.pause(attempt.key, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 

@@ -22,6 +22,7 @@ from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.exchanging import Received
 from resolvers.failures import outage
 from resolvers.renewal import renew
+from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -73,7 +74,7 @@ class _Tries:
             if asyncio.get_running_loop().time() + pause >= deadline:
                 log.error("store.given.up", provider=provider, tries=self._failed, in_doubt=self.in_doubt)
                 raise self._given_up()
-            with self._context.away():
+            with waiting():
                 await asyncio.sleep(pause)
 
     async def _try(self, deadline: float, provider: str) -> StoredConnection | None:

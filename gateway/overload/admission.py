@@ -4,8 +4,7 @@ before a state is spent. What is turned away may be sent again as it is."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -13,9 +12,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.overload.places import Place, Places
+from gateway.overload.places import Places
 from gateway.overload.refusals import refusal
 from rest.reading import BODY_LIMIT
+from wire.waiting import release_slot
 
 log = structlog.get_logger("tendon")
 
@@ -31,7 +31,6 @@ _REFUSALS: Final = 1000
 _DEAF: Final = 0.5
 # Seconds between two lines in the log about how many were turned away.
 _TELLING: Final = 1.0
-_PLACE: Final = "tendon.place"
 
 
 class Admission:
@@ -71,11 +70,12 @@ class Admission:
         if place is None and (place := await self._places.wait()) is None:
             await self._refuse(scope, body.rest, send)
             return
+        token = release_slot.set(place.away)
         try:
             if not waited or not await Request(scope, body.rest).is_disconnected():
-                scope.setdefault("state", {})[_PLACE] = place
                 await self._app(scope, body.receive, send)
         finally:
+            release_slot.reset(token)
             place.give_back()
 
     async def _arrived(self, scope: Scope, body: _Body) -> bool:
@@ -112,12 +112,6 @@ class Admission:
     def _tell(self) -> None:
         log.warning("overloaded", refused=self._refused)
         self._refused = 0
-
-
-def away_in(scope: Scope) -> Callable[[], AbstractContextManager[None]]:
-    """How the request gives up its place while it waits for somebody else."""
-    place: Place | None = scope.get("state", {}).get(_PLACE)
-    return nullcontext if place is None else place.away
 
 
 def places(working: int) -> Places:

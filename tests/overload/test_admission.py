@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from loopback_app import exchange, get, lines, served, until
 from starlette.types import Receive, Scope, Send
 
-from gateway.overload.admission import Admission, away_in
+from gateway.overload.admission import Admission
 from gateway.overload.places import Places
 from rest.answers import answer
 from rest.reading import BODY_LIMIT
+from wire.waiting import waiting
 
 GRAPHQL = "application/graphql-response+json"
 
@@ -35,7 +36,7 @@ class App:
         if scope["path"] == "/held":
             await self.door.wait()
         if scope["path"] == "/away":
-            with away_in(scope)():
+            with waiting():
                 await self.door.wait()
         await answer({"body": (await _read(receive)).decode()})(scope, receive, send)
 
