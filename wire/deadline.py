@@ -16,8 +16,10 @@ from typing import Final, Self
 # Minimum seconds after the limit in which the event loop polls its sockets once more.
 SECOND_LOOK: Final = 0.02
 
-# A timer that runs late by more than this part of its time says that the process stood still.
+# A timer that runs late by more than this part of its time, and by more than this many seconds, says that the process
+# stood still. On a busy machine any timer may be some tens of milliseconds late.
 _STANDSTILL: Final = 0.1
+_STANDSTILL_SECONDS: Final = 0.25
 
 
 class Deadline:
@@ -38,7 +40,7 @@ class Deadline:
     @property
     def stood_still(self) -> bool:
         """Whether the time is over and the process stood still when it ended."""
-        return self._late > self._seconds * _STANDSTILL
+        return self._late > max(self._seconds * _STANDSTILL, _STANDSTILL_SECONDS)
 
     def start(self, seconds: float, *, latest: float = math.inf) -> None:
         """Start counting now, in place of any limit that is still running. A late timer is not extended beyond

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
+from typing import Any, cast
 
 import pytest
 
-from wire.deadline import SECOND_LOOK, Timeout
+from wire.deadline import SECOND_LOOK, Deadline, Timeout
 
 
 def now() -> float:
@@ -73,31 +75,64 @@ async def test_what_arrived_during_a_standstill_is_read() -> None:
     reader, writer = await asyncio.open_connection(sock=ours)
     async with Timeout(now() + 0.1):
         theirs.send(b"x")
-        time.sleep(0.3)  # noqa: ASYNC251 - this is the standstill
+        time.sleep(0.6)  # noqa: ASYNC251 - this is the standstill
         assert await reader.readexactly(1) == b"x"
     theirs.close()
     writer.close()
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize(("latest", "granted"), [(20.0, 0.2), (0.5, 0.1), (0.0, SECOND_LOOK)])
-async def test_a_late_timer_grants_as_much_again_but_nothing_beyond_the_latest(latest: float, granted: float) -> None:
-    """The limit is 0.2 seconds, and the process stands still until 0.4."""
-    began = now()
-    resumed = 0.0
-    limit = Timeout(began + 0.2, latest=began + latest)
+class StandingLoop:
+    """An event loop whose clock only the test moves, with one timer."""
 
-    async def stand_still() -> None:
-        nonlocal resumed
-        async with limit:
-            time.sleep(0.4)  # noqa: ASYNC251 - this is the standstill
-            resumed = now()
-            await asyncio.sleep(20)
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.delay = 0.0
+        self._timer: Any = None
 
-    with pytest.raises(TimeoutError):
-        await stand_still()
-    assert limit.stood_still
-    assert granted - 0.05 <= now() - resumed < granted + 0.09
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Any, *values: Any) -> Any:
+        self.delay, self._timer = delay, (callback, values)
+        return self
+
+    def run_timer(self, *, after: float) -> None:
+        self.now += after
+        callback, values = self._timer
+        callback(*values)
+
+
+@pytest.mark.parametrize(
+    ("latest", "granted"),
+    [(math.inf, 2.0), (106.5, 0.5), (101.0, SECOND_LOOK)],
+    ids=["as much again", "up to the latest", "the latest is over"],
+)
+def test_a_late_timer_is_extended_but_not_beyond_the_latest(latest: float, granted: float) -> None:
+    loop = StandingLoop()
+    missed: list[float] = []
+    deadline = Deadline(cast("asyncio.AbstractEventLoop", loop), lambda: missed.append(loop.now))
+    deadline.start(2, latest=latest)
+    assert loop.delay == 2
+    loop.run_timer(after=6)
+    assert loop.delay == pytest.approx(granted)
+    assert not missed
+    loop.run_timer(after=granted)
+    assert missed == [106 + granted]
+    assert not deadline.runs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "late", "stood_still"),
+    [(0.5, 0.2, False), (0.5, 0.3, True), (10, 0.9, False), (10, 1.1, True)],
+)
+def test_how_late_a_timer_has_to_be_for_a_standstill(seconds: float, late: float, *, stood_still: bool) -> None:
+    loop = StandingLoop()
+    deadline = Deadline(cast("asyncio.AbstractEventLoop", loop), lambda: None)
+    deadline.start(seconds)
+    loop.run_timer(after=seconds + late)
+    assert loop.delay == pytest.approx(late)
+    assert deadline.stood_still is stood_still
 
 
 @pytest.mark.parametrize("loaded", [0.0, 0.005])
