@@ -21,11 +21,13 @@ from providers.catalogue import BUILT_IN, read_catalogue
 from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
 from rest.problems import STATUS
 from tests.conftest import SLUGS, start_gateway
+from tests.house.test_house import ROOMS
 from tests.processes import Process, tendon
 from tests.vault_keys import vault_key
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -39,7 +41,30 @@ def test_the_readme_has_no_setting_that_is_not_there() -> None:
     assert named <= {name.upper() for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "Makefile"]), ids=str)
+def headings(document: Path) -> set[str]:
+    """The anchors that GitHub makes from a document's headings."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        linked = (document.parent / name).resolve() if name else document
+        assert linked.exists(), target
+        assert not anchor or anchor in headings(linked), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    rooms = "|".join([*ROOMS, "tests", "benchmarks", "docs", "scripts"])
+    for name in re.findall(rf"`((?:{rooms})/[\w./-]*)`", document.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / "Makefile"], ids=str)
 def test_no_document_holds_a_key_that_is_taken(path: Path) -> None:
     assert _usable_keys(path.read_text(encoding="utf-8")) == []
 
