@@ -1,9 +1,9 @@
-"""`make bench`: Tendon as it is shipped, the floor and the peers at the same work, with the same statements and the
-same durability, in interleaved rounds.
+"""`make bench`: measures Tendon as it is shipped, the floor and the peers at the same work, with the same statements
+and the same durability, in interleaved rounds.
 
     .venv/bin/python -m benchmarks [--rounds 5] [--seconds 1.2] [--engines sqlite postgres] [--peers apollo …] [--quick]
 
-Contenders run on one core, everything else on the others. A run with one wrong answer, row or call is no run.
+The contenders run on one core, everything else on the others. One wrong answer, row or provider call voids the run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.chart import draw
@@ -19,24 +19,16 @@ from benchmarks.contenders import shipped
 from benchmarks.databases import Engine, open_engine
 from benchmarks.installing import missing, prepare, scratch
 from benchmarks.plan import Plan, read_plan
-from benchmarks.proc import stand_aside
+from benchmarks.proc import leave_server_core
 from benchmarks.progress import say
-from benchmarks.report import Report, surroundings
-from benchmarks.rounds import Body, Contest, Sample
+from benchmarks.report import as_json, as_text, surroundings
+from benchmarks.results import Results
+from benchmarks.rounds import Contest, Footprint, Sample
 from benchmarks.stage import WrongAnswer, stage_on
 
 
-@dataclass
-class Found:
-    """What was measured so far. `engines` says how each runs."""
-
-    samples: list[Sample] = field(default_factory=list[Sample])
-    bodies: list[Body] = field(default_factory=list[Body])
-    engines: dict[str, str] = field(default_factory=dict[str, str])
-
-
-def ready(plan: Plan) -> Plan:
-    """The plan with those who can run here."""
+def usable(plan: Plan) -> Plan:
+    """The plan without the contenders that can't run here."""
     why = {need: missing(need, say) for need in sorted({one.needs for one in plan.contenders})}
     for need, reason in why.items():
         if reason:
@@ -49,9 +41,10 @@ def ready(plan: Plan) -> Plan:
     return replace(plan, contenders=able)
 
 
-def run(plan: Plan) -> Report:
+def run(plan: Plan) -> Results:
     """Raises WrongAnswer."""
-    before, found = os.getloadavg(), Found()
+    before, engines = os.getloadavg(), dict[str, str]()
+    samples, footprints = list[Sample](), list[Footprint]()
     for name in plan.engines:
         with ExitStack() as stack:
             folder = scratch(stack)
@@ -60,31 +53,31 @@ def run(plan: Plan) -> Report:
                 say(f"without {name}: its server is not installed\n")
                 continue
             stack.callback(engine.close)
-            _contest(plan, engine, folder, found)
-    return Report(found.samples, found.bodies, surroundings(plan, found.engines, before))
+            measured = _contest(plan, engine, folder)
+        samples += measured[0]
+        footprints += measured[1]
+        engines[name] = f"{engine.version}; {engine.durability}"
+    return Results(samples, footprints, surroundings(plan, engines, before))
 
 
-def _contest(plan: Plan, engine: Engine, folder: Path, found: Found) -> None:
+def _contest(plan: Plan, engine: Engine, folder: Path) -> tuple[list[Sample], list[Footprint]]:
     with stage_on(engine, folder) as stage:
-        samples, bodies = Contest(plan, stage, lambda what: say(f"{engine.name}: {what}")).run()
-    found.samples += samples
-    found.bodies += bodies
-    found.engines[engine.name] = f"{engine.version}; {engine.durability}"
+        return Contest(plan, stage, lambda what: say(f"{engine.name}: {what}")).run()
 
 
 def main() -> None:
     prepare()
-    plan = ready(read_plan())
-    stand_aside()
+    plan = usable(read_plan())
+    leave_server_core()
     try:
-        made = run(plan)
+        results = run(plan)
     except WrongAnswer as fault:
-        sys.exit(f"\nno run: {fault}")
+        sys.exit(f"\nThe run is void: {fault}")
     say("done\n")
-    plan.results.write_text(made.as_json())
-    plan.chart.write_text(draw(made))
-    print(made.as_text())
-    print(f"\n{plan.results} has every number, {plan.chart} the chart.")
+    plan.results.write_text(as_json(results))
+    plan.chart.write_text(draw(results))
+    print(as_text(results))
+    print(f"\n{plan.results} has all figures, {plan.chart} the chart.")
 
 
 if __name__ == "__main__":

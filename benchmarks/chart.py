@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks import contenders
 from benchmarks.contenders import Entry
+from benchmarks.results import Results
 from benchmarks.workload import REST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from benchmarks.report import Report
 
 _WIDTH: Final = 900
 _LEFT: Final = 370
-_ROOM: Final = 60
+_MARGIN: Final = 60
 _BAR: Final = 13
 _GAP: Final = 14
 _TOP: Final = 74
@@ -40,23 +37,23 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 """
 
 
-def draw(report: Report) -> str:
-    engines = report.engines()
-    rows = _rows(report, engines)
+def draw(results: Results) -> str:
+    engines = results.engines()
+    rows = _rows(results, engines)
     height = _TOP + len(rows) * (len(engines) * _BAR + _GAP) + 8
     longest = max([1.0, *(ratio for _, ratios in rows for ratio in ratios.values())])
-    scale = (_WIDTH - _LEFT - _ROOM) / longest
+    scale = (_WIDTH - _LEFT - _MARGIN) / longest
     parts = [*_head(engines), *(part for at, row in enumerate(rows) for part in _bars(at, row, engines, scale))]
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="t">'
     return "\n".join([opening, f"<style>{_STYLE}</style>", *parts, "</svg>", ""])
 
 
-def _rows(report: Report, engines: list[str]) -> list[tuple[Entry, dict[str, float]]]:
+def _rows(results: Results, engines: list[str]) -> list[tuple[Entry, dict[str, float]]]:
     """The ratio to the floor on each engine, the lowest first."""
     ratios: dict[Entry, dict[str, float]] = {}
     for engine in engines:
-        for entry in report.entries(engine, "callback"):
-            found = report.ratios(engine, entry, Entry("callback", "floor", REST))
+        for entry in results.entries(engine, "callback"):
+            found = results.ratios(engine, entry, Entry("callback", "floor", REST))
             if found:
                 ratios.setdefault(entry, {})[engine] = statistics.median(found)
     return sorted(ratios.items(), key=lambda row: statistics.mean(row[1].values()))

@@ -1,17 +1,15 @@
-"""What Tendon wants to be, held against what was measured. Nothing fails here: `regression.py` does that."""
+"""Tendon's goals, compared with what was measured. A missed goal fails nothing; `regression.py` does that."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.contenders import Entry
+from benchmarks.results import Results
 from benchmarks.workload import GRAPHQL, REST
-
-if TYPE_CHECKING:
-    from benchmarks.report import Report
 
 _OURS = Entry("callback", "tendon", REST)
 _FLOOR = {"sqlite": 2.0, "postgres": 2.5}
@@ -19,42 +17,42 @@ _FLOOR = {"sqlite": 2.0, "postgres": 2.5}
 
 @dataclass(frozen=True)
 class Goal:
-    """`measured` gives None where it was not measured."""
+    """`measured` returns None if the run did not measure it."""
 
     name: str
     at_most: float
-    measured: Callable[[Report, str], float | None]
+    measured: Callable[[Results, str], float | None]
 
 
-def _times(contender: str, interface: str = REST) -> Callable[[Report, str], float | None]:
-    def measured(report: Report, engine: str) -> float | None:
-        ratios = report.ratios(engine, _OURS, Entry("callback", contender, interface))
+def _times(contender: str, interface: str = REST) -> Callable[[Results, str], float | None]:
+    def measured(results: Results, engine: str) -> float | None:
+        ratios = results.ratios(engine, _OURS, Entry("callback", contender, interface))
         return statistics.median(ratios) if ratios else None
 
     return measured
 
 
-def _by_graphql(report: Report, engine: str) -> float | None:
-    ratios = report.ratios(engine, Entry("callback", "tendon", GRAPHQL), _OURS)
+def _by_graphql(results: Results, engine: str) -> float | None:
+    ratios = results.ratios(engine, Entry("callback", "tendon", GRAPHQL), _OURS)
     return statistics.median(ratios) if ratios else None
 
 
-def _tail(report: Report, engine: str) -> float | None:
-    p50, p99 = (report.median(engine, _OURS, "half", what) for what in ("p50", "p99"))
+def _tail(results: Results, engine: str) -> float | None:
+    p50, p99 = (results.median(engine, _OURS, "half", what) for what in ("p50", "p99"))
     return p99 / p50 if p50 else None
 
 
-def _memory(when: str) -> Callable[[Report, str], float | None]:
-    def measured(report: Report, engine: str) -> float | None:
-        body = report.body(engine, "tendon")
-        return body and {"idle": body.idle, "loaded": body.loaded}[when]
+def _memory(when: str) -> Callable[[Results, str], float | None]:
+    def measured(results: Results, engine: str) -> float | None:
+        footprint = results.footprint(engine, "tendon")
+        return footprint and {"idle": footprint.idle, "loaded": footprint.loaded}[when]
 
     return measured
 
 
-def _start(report: Report, engine: str) -> float | None:
-    body = report.body(engine, "tendon")
-    return body and statistics.median(body.starts)
+def _start(results: Results, engine: str) -> float | None:
+    footprint = results.footprint(engine, "tendon")
+    return footprint and statistics.median(footprint.starts)
 
 
 GOALS = (
@@ -70,17 +68,17 @@ GOALS = (
 )
 
 
-def judged(report: Report) -> list[dict[str, Any]]:
+def judged(results: Results) -> list[dict[str, Any]]:
     return [
         {"engine": engine, "goal": goal.name, "at_most": goal.at_most, "measured": round(value, 3)}
-        for engine in report.engines()
+        for engine in results.engines()
         for goal in (Goal("the floor, times", _FLOOR[engine], _times("floor")), *GOALS)
-        if (value := goal.measured(report, engine)) is not None
+        if (value := goal.measured(results, engine)) is not None
     ]
 
 
-def told(report: Report) -> Iterator[str]:
+def lines(results: Results) -> Iterator[str]:
     yield f"\n{'a REST callback of Tendon':52} {'at most':>8} {'measured':>9}"
-    for one in judged(report):
+    for one in judged(results):
         verdict = "" if one["measured"] <= one["at_most"] else "  missed"
         yield f"{one['engine'] + ': ' + one['goal']:52} {one['at_most']:8} {one['measured']:9}{verdict}"

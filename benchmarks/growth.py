@@ -23,7 +23,7 @@ from benchmarks.filling import fill, make_past, past
 from benchmarks.growth_report import Point, points, told
 from benchmarks.installing import BENCH, prepare, scratch
 from benchmarks.plan import ENGINES
-from benchmarks.proc import CORES, SERVER, stand_aside
+from benchmarks.proc import CORES, SERVER, leave_server_core
 from benchmarks.progress import say
 from benchmarks.rounds import WIDTH
 from benchmarks.stage import PATIENCE, Cost, Runner, Stage, stage_on
@@ -155,7 +155,7 @@ def main() -> None:
     if given.quick:
         size = replace(size, rounds=2, turn=120, rows=(1_000, 10_000))
     prepare()
-    stand_aside()
+    leave_server_core()
     made: list[Point] = []
     for name in given.engines:
         with ExitStack() as stack:

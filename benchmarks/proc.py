@@ -21,7 +21,7 @@ Cpu = dict[int, float]
 """CPU seconds by process."""
 
 
-def stand_aside() -> None:
+def leave_server_core() -> None:
     """Leave the server's core to whoever is measured: this process, and what it starts, stays on the others."""
     os.sched_setaffinity(0, OTHERS)
 

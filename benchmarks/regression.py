@@ -18,7 +18,7 @@ from benchmarks.contenders import BY_NAME
 from benchmarks.databases import open_engine
 from benchmarks.installing import prepare, scratch
 from benchmarks.plan import ENGINES
-from benchmarks.proc import stand_aside
+from benchmarks.proc import leave_server_core
 from benchmarks.stage import PATIENCE, Runner, Stage, stage_on
 from benchmarks.verify import verify
 from benchmarks.workload import REST
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
     given = parser.parse_args()
     prepare()
-    stand_aside()
+    leave_server_core()
     with ExitStack() as stack:
         folder = scratch(stack)
         good = [check(name, given.rounds, folder) for name in given.engines]

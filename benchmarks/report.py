@@ -1,4 +1,4 @@
-"""What came out: medians over the rounds, ratios within them, as text and as JSON."""
+"""Prints the results as tables, and writes them as JSON: medians over the rounds, ratios within each round."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks import goals
 from benchmarks.contenders import BY_NAME, OPERATIONS, Entry, title
 from benchmarks.plan import Plan
 from benchmarks.proc import CORES
-from benchmarks.rounds import Body, Sample
+from benchmarks.results import Results
 from benchmarks.workload import REST
 
 _TITLES = {
@@ -24,91 +24,64 @@ _TITLES = {
     "authorize": "authorize",
     "list": "a list of 100 connections",
 }
-
-
-@dataclass(frozen=True)
-class Report:
-    samples: list[Sample]
-    bodies: list[Body]
-    surroundings: dict[str, Any]
-
-    def engines(self) -> list[str]:
-        return list(dict.fromkeys(sample.engine for sample in self.samples))
-
-    def entries(self, engine: str, operation: str) -> list[Entry]:
-        """The cheapest first."""
-        found = {_entry(one) for one in self.samples if (one.engine, one.operation) == (engine, operation)}
-        return sorted(found, key=lambda entry: self.median(engine, entry, "32", "cpu"))
-
-    def values(self, engine: str, entry: Entry, load: str, what: str) -> dict[int, float]:
-        """By round."""
-        return {
-            one.round: getattr(one, what)
-            for one in self.samples
-            if (one.engine, one.load) == (engine, load) and _entry(one) == entry
-        }
-
-    def median(self, engine: str, entry: Entry, load: str, what: str) -> float:
-        values = self.values(engine, entry, load, what)
-        return statistics.median(values.values()) if values else 0.0
-
-    def ratios(self, engine: str, entry: Entry, other: Entry) -> list[float]:
-        """Of CPU a request, one for each round."""
-        ours, theirs = (self.values(engine, one, "32", "cpu") for one in (entry, other))
-        return [ours[number] / theirs[number] for number in sorted(ours) if number in theirs]
-
-    def body(self, engine: str, contender: str) -> Body | None:
-        return next((one for one in self.bodies if (one.engine, one.contender) == (engine, contender)), None)
-
-    def as_json(self) -> str:
-        tables = {engine: {name: self._table(engine, name) for name in OPERATIONS} for engine in self.engines()}
-        parts = {"tables": tables, "goals": goals.judged(self), "surroundings": self.surroundings}
-        raw = {"bodies": [asdict(one) for one in self.bodies], "samples": [asdict(one) for one in self.samples]}
-        return json.dumps(parts | raw, indent=1)
-
-    def as_text(self) -> str:
-        return "\n".join([*self._tables(), *self._bodies(), *goals.told(self), *_told(self.surroundings)])
-
-    def _table(self, engine: str, operation: str) -> list[dict[str, Any]]:
-        return [self._row(engine, entry) for entry in self.entries(engine, operation)]
-
-    def _row(self, engine: str, entry: Entry) -> dict[str, Any]:
-        times = {
-            f"{what}_{load}": round(self.median(engine, entry, load, what), 2)
-            for load in ("32", "1", "fixed", "half")
-            for what in ("p50", "p99")
-        }
-        ratios = self.ratios(engine, entry, Entry(entry.operation, "floor", REST)) or [0.0]
-        return {
-            "who": title(entry),
-            "cpu_us": round(self.median(engine, entry, "32", "cpu")),
-            "times_floor": round(statistics.median(ratios), 2),
-            "times_floor_range": [round(min(ratios), 2), round(max(ratios), 2)],
-            "engine_cpu_us": round(self.median(engine, entry, "32", "engine_cpu")),
-            "per_second": round(self.median(engine, entry, "32", "rate")),
-            **times,
-        }
-
-    def _tables(self) -> Iterator[str]:
-        for engine in self.engines():
-            for operation in OPERATIONS:
-                if rows := self._table(engine, operation):
-                    yield f"\n{engine}: {_TITLES[operation]}"
-                    yield _HEAD
-                    yield from (_line(row) for row in rows)
-
-    def _bodies(self) -> Iterator[str]:
-        yield f"\n{'start and memory':52} {'first 200':>10} {'of CPU':>8} {'MB idle':>8} {'MB loaded':>10}"
-        for one in self.bodies:
-            seconds, cpu = statistics.median(one.starts), statistics.median(one.start_cpu)
-            named = f"{BY_NAME[one.contender].title} on {one.engine}"[:52]
-            yield f"{named:52} {seconds:8.2f} s {cpu:6.2f} s {one.idle:8.0f} {one.loaded:10.0f}"
-
-
 _HEAD = (
-    f"{'CPU a request':52} {'µs':>6} {'x floor':>8} {'range':>12} {'db µs':>6} {'1/s':>6}"
+    f"{'CPU per request':52} {'µs':>6} {'x floor':>8} {'range':>12} {'db µs':>6} {'1/s':>6}"
     f" {'32: p50':>8} {'p99':>6} {'1: p50':>7} {'p99':>6} {'fixed':>6} {'p99':>6} {'half':>6} {'p99':>6}  (ms)"
 )
+
+
+def as_json(results: Results) -> str:
+    tables = {engine: {name: _table(results, engine, name) for name in OPERATIONS} for engine in results.engines()}
+    parts = {"tables": tables, "goals": goals.judged(results), "surroundings": results.surroundings}
+    raw = {
+        "footprints": [asdict(one) for one in results.footprints],
+        "samples": [asdict(one) for one in results.samples],
+    }
+    return json.dumps(parts | raw, indent=1)
+
+
+def as_text(results: Results) -> str:
+    surroundings = (f"{name}: {value}" for name, value in results.surroundings.items())
+    return "\n".join([*_tables(results), *_footprints(results), *goals.lines(results), "", *surroundings])
+
+
+def _tables(results: Results) -> Iterator[str]:
+    for engine in results.engines():
+        for operation in OPERATIONS:
+            if rows := _table(results, engine, operation):
+                yield f"\n{engine}: {_TITLES[operation]}"
+                yield _HEAD
+                yield from (_line(row) for row in rows)
+
+
+def _footprints(results: Results) -> Iterator[str]:
+    yield f"\n{'start and memory':52} {'first 200':>10} {'CPU':>8} {'MB idle':>8} {'MB loaded':>10}"
+    for one in results.footprints:
+        seconds, cpu = statistics.median(one.starts), statistics.median(one.start_cpu)
+        named = f"{BY_NAME[one.contender].title} on {one.engine}"[:52]
+        yield f"{named:52} {seconds:8.2f} s {cpu:6.2f} s {one.idle:8.0f} {one.loaded:10.0f}"
+
+
+def _table(results: Results, engine: str, operation: str) -> list[dict[str, Any]]:
+    return [_row(results, engine, entry) for entry in results.entries(engine, operation)]
+
+
+def _row(results: Results, engine: str, entry: Entry) -> dict[str, Any]:
+    times = {
+        f"{what}_{load}": round(results.median(engine, entry, load, what), 2)
+        for load in ("32", "1", "fixed", "half")
+        for what in ("p50", "p99")
+    }
+    ratios = results.ratios(engine, entry, Entry(entry.operation, "floor", REST)) or [0.0]
+    return {
+        "who": title(entry),
+        "cpu_us": round(results.median(engine, entry, "32", "cpu")),
+        "times_floor": round(statistics.median(ratios), 2),
+        "times_floor_range": [round(min(ratios), 2), round(max(ratios), 2)],
+        "engine_cpu_us": round(results.median(engine, entry, "32", "engine_cpu")),
+        "per_second": round(results.median(engine, entry, "32", "rate")),
+        **times,
+    }
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -121,12 +94,8 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def _entry(sample: Sample) -> Entry:
-    return Entry(sample.operation, sample.contender, sample.interface)
-
-
 def surroundings(plan: Plan, engines: dict[str, str], load_before: tuple[float, float, float]) -> dict[str, Any]:
-    """What the figures are of."""
+    """The machine, the versions and the settings of a run."""
     return {
         "cores": len(CORES),
         "machine": platform.machine(),
@@ -139,11 +108,6 @@ def surroundings(plan: Plan, engines: dict[str, str], load_before: tuple[float, 
         "fixed_rate": plan.rate,
         "load_average": {"before": load_before, "after": os.getloadavg()},
     }
-
-
-def _told(surroundings: dict[str, Any]) -> Iterator[str]:
-    yield ""
-    yield from (f"{name}: {value}" for name, value in surroundings.items())
 
 
 def _version(program: str) -> str | None:

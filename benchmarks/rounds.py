@@ -40,8 +40,9 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Body:
-    """Of a contender: seconds and CPU seconds to its first 200, one for each start; MB at rest and after all work."""
+class Footprint:
+    """A contender's start and memory: seconds and CPU seconds to its first 200, one for each start; MB when idle and
+    after all its work."""
 
     engine: str
     contender: str
@@ -61,9 +62,9 @@ class Contest:
         self._runners = {one.name: Runner(one, stage) for one in plan.contenders}
         self._entries = [entry for one in plan.contenders for entry in entries(one, plan.operations)]
         self._rates: dict[Entry, float] = {}
-        self._bodies: dict[str, dict[str, Any]] = {}
+        self._footprints: dict[str, dict[str, Any]] = {}
 
-    def run(self) -> tuple[list[Sample], list[Body]]:
+    def run(self) -> tuple[list[Sample], list[Footprint]]:
         """Raises WrongAnswer."""
         try:
             self._start()
@@ -75,7 +76,7 @@ class Contest:
         finally:
             for runner in self._runners.values():
                 runner.stop()
-        return samples, [Body(self._stage.engine.name, name, **found) for name, found in self._bodies.items()]
+        return samples, [Footprint(self._stage.engine.name, name, **found) for name, found in self._footprints.items()]
 
     def _start(self) -> None:
         """Everybody starts as often as there are rounds, in turn, and stays after the last time."""
@@ -84,14 +85,14 @@ class Contest:
                 self._say(f"start {number + 1} of {self._plan.rounds}: {name}")
                 if number:
                     runner.stop()
-                body = self._bodies.setdefault(name, {"starts": [], "start_cpu": []})
-                body["starts"].append(runner.start())
-                body["start_cpu"].append(proc.spent({}, proc.cpu(runner.pid)))
+                footprint = self._footprints.setdefault(name, {"starts": [], "start_cpu": []})
+                footprint["starts"].append(runner.start())
+                footprint["start_cpu"].append(proc.spent({}, proc.cpu(runner.pid)))
         self._note_memory("idle")
 
     def _note_memory(self, when: str) -> None:
         for name, runner in self._runners.items():
-            self._bodies[name][when] = proc.memory_mb(runner.pid)
+            self._footprints[name][when] = proc.memory_mb(runner.pid)
 
     def _warm(self) -> None:
         """The whole time for what is most work, a quarter for the rest: Node's compiler takes its time."""
