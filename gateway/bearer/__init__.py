@@ -8,8 +8,8 @@
     claims.py         what a token's claims say: user or service, scopes, times
     opening.py        open_verifier: makes a verifier from settings
 
-The other modules support those: `endpoint.py` calls the authorization server, `flights.py` lets callers share one call,
-`verdicts.py` caches answers, `compact.py` splits a JWT without trusting it.
+The other modules support those: `endpoint.py` calls the authorization server, `verdicts.py` caches answers,
+`compact.py` splits a JWT without trusting it.
 """
 
 from gateway.bearer.endpoint import open_client

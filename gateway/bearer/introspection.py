@@ -14,12 +14,12 @@ import structlog
 
 from gateway.bearer.claims import Claims, are_readable, caller_of_opaque, check_times, is_for, lifetime, refused
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
-from gateway.bearer.flights import Flights
 from gateway.bearer.header import is_token
 from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
 from gateway.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from resolvers.single_flight import SingleFlight
 
 MAX_ANSWER = 64 * 1024
 REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
@@ -62,7 +62,7 @@ class IntrospectionVerifier:
         self._monotonic = monotonic
         self._logged_at = -math.inf
         self._verdicts = Verdicts(monotonic)
-        self._flights = Flights[Verdict | None](WAITING)
+        self._calls = SingleFlight[Verdict | None](WAITING)
 
     async def verify(self, token: str) -> Caller:
         if not is_token(token):
@@ -74,15 +74,15 @@ class IntrospectionVerifier:
         return verdict.caller()
 
     async def close(self) -> None:
-        await self._flights.landed()
+        await self._calls.drain()
         await self._client.aclose()
 
     async def _ask(self, key: bytes, token: str) -> Verdict | None:
         """As `_find_out`, together with others who ask about the same token. None at once when too many wait."""
-        if self._flights.is_full(key):
+        if self._calls.is_full(key):
             self._log_rejection()
             return None
-        return await self._flights.join(key, partial(self._find_out, key, token))
+        return await self._calls.join(key, partial(self._find_out, key, token))
 
     def _log_rejection(self) -> None:
         """Once a second, since strangers decide how many there are."""

@@ -15,8 +15,8 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.bearer.compact import decode
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
-from gateway.bearer.flights import Flights
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from resolvers.single_flight import SingleFlight
 
 # Asymmetric ones only (RFC 7518 3.1, RFC 8037, RFC 9864): what issuers sign access tokens with.
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
@@ -54,7 +54,7 @@ class Keys:
         self._url = httpx.URL(url)
         self._monotonic = monotonic
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
-        self._flights = Flights[None](WAITING)
+        self._calls = SingleFlight[None](WAITING)
         self._keys: list[PublicKey] = []
         self._fetched = -math.inf
         self._not_before = -math.inf
@@ -77,7 +77,7 @@ class Keys:
         raise InvalidToken("kid is missing" if kid is None else "kid names none of the issuer's keys")
 
     async def landed(self) -> None:
-        await self._flights.landed()
+        await self._calls.drain()
 
     def _age(self) -> float:
         return self._monotonic() - self._fetched
@@ -95,9 +95,9 @@ class Keys:
         wait for it already."""
         if self._monotonic() < self._not_before:
             return True
-        if self._flights.is_full(_ALL):
+        if self._calls.is_full(_ALL):
             return False
-        await self._flights.join(_ALL, self._fetch)
+        await self._calls.join(_ALL, self._fetch)
         return True
 
     async def _fetch(self) -> None:
