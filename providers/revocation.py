@@ -1,7 +1,8 @@
-"""Giving tokens back that nobody will use (RFC 7009, or what the provider has in its place)."""
+"""Revokes tokens that nobody will use: RFC 7009, or what the provider has in its place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from providers.answer import reading
@@ -11,36 +12,43 @@ from providers.error_answer import read_failure
 from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider, Revoke
 from providers.request import Request, request
-from providers.token_answer import TokenAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one connection. `refresh_token` is None if the provider issued none."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
 
 
 async def revoke(
-    client: ProviderClient, provider: Provider, credentials: Credentials, answer: TokenAnswer, *, deadline: float
+    client: ProviderClient, provider: Provider, credentials: Credentials, tokens: Tokens, *, deadline: float
 ) -> bool:
-    """Whether the provider said that it has revoked what `answer` holds. `deadline` is a time of the running loop.
+    """Revoke `tokens`, and return whether the provider confirmed it. `deadline` is a time of the running loop.
 
-    False, and nobody is asked, when the entry has no `[revoke]` or the answer lacks the token that is wanted there.
-    An unknown token counts as revoked (RFC 7009 2.2). Raises ProviderFault.
+    Returns False without a request if the entry has no `[revoke]`, or if the token that it names is None. The provider
+    confirms unknown tokens, too (RFC 7009 2.2). Raises ProviderFault.
     """
     rule = provider.revoke
     if rule is None:
         return False
-    form = _form(rule, answer)
+    form = _form(rule, tokens)
     if form is None:
         return False
-    asking = _request(rule, credentials, answer.access_token, form)
-    given = await send_patiently(client, asking, deadline=deadline)
-    if given.failed:
-        raise read_failure((), given)
-    with reading(given):
+    asking = _request(rule, credentials, tokens.access_token, form)
+    answer = await send_patiently(client, asking, deadline=deadline)
+    if answer.failed:
+        raise read_failure((), answer)
+    with reading(answer):
         return True
 
 
-def _form(rule: Revoke, answer: TokenAnswer) -> dict[str, str] | None:
-    """None when the answer lacks the token that belongs in it."""
+def _form(rule: Revoke, tokens: Tokens) -> dict[str, str] | None:
+    """None if the token that belongs in it is None."""
     if rule.token is None:
         return dict(rule.params)
-    token = {"access_token": answer.access_token, "refresh_token": answer.refresh_token}[rule.token]
+    token = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}[rule.token]
     return None if token is None else {**rule.params, "token": token}
 
 

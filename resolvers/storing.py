@@ -13,7 +13,7 @@ import structlog
 from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
-from providers.revocation import revoke
+from providers.revocation import Tokens, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import claims
 from resolvers.attempts import Attempt
@@ -115,10 +115,11 @@ async def _surrender(context: Context, attempt: Attempt, answer: TokenAnswer) ->
     """The tokens stand nowhere, and nobody should be able to use them."""
     registration = attempt.registration
     slug = registration.provider.slug
+    tokens = Tokens(answer.access_token, answer.refresh_token)
     deadline = asyncio.get_running_loop().time() + _REVOKING
     try:
         done = await revoke(
-            context.resources.client, registration.provider, registration.credentials, answer, deadline=deadline
+            context.resources.client, registration.provider, registration.credentials, tokens, deadline=deadline
         )
     except ProviderFault as fault:
         log.warning("surrender.failed", provider=slug, fault=str(fault))

@@ -16,14 +16,13 @@ from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
 from providers.exchange import exchange_code
 from providers.http import ProviderClient, open_client
-from providers.revocation import revoke
-from providers.token_answer import TokenAnswer
+from providers.revocation import Tokens, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
-ANSWER = TokenAnswer("CANARY-access", "CANARY-refresh", "Bearer", None, None, None)
+TOKENS = Tokens("CANARY-access", "CANARY-refresh")
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
     return catalogue[slug], Credentials(f"client-{slug}", SECRET)
 
 
-async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> TokenAnswer:
+async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> Tokens:
     verifier = new_verifier() if entry.authorize.pkce == "S256" else None
     url = authorization_url(
         entry,
@@ -58,9 +57,10 @@ async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, c
         code_challenge=challenge(verifier) if verifier else None,
     )
     code = (await sandbox.approve(url))["code"]
-    return await exchange_code(
+    answer = await exchange_code(
         client, entry, credentials, code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier, deadline=soon()
     )
+    return Tokens(answer.access_token, answer.refresh_token)
 
 
 @pytest.mark.parametrize("slug", REVOKING)
@@ -68,10 +68,10 @@ async def test_the_sandbox_takes_the_tokens_no_more(
     ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
-    answer = await connected(ours, sandbox, entry, credentials)
-    assert await sandbox.accepts(answer.access_token)
-    assert await revoke(ours, entry, credentials, answer, deadline=soon())
-    assert not await sandbox.accepts(answer.access_token)
+    tokens = await connected(ours, sandbox, entry, credentials)
+    assert await sandbox.accepts(tokens.access_token)
+    assert await revoke(ours, entry, credentials, tokens, deadline=soon())
+    assert not await sandbox.accepts(tokens.access_token)
     assert (await sandbox.calls(slug, "revoke"))[-1]["outcome"] == "revoked"
 
 
@@ -80,9 +80,9 @@ async def test_an_entry_without_revocation_asks_nobody(
     ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
-    answer = await connected(ours, sandbox, entry, credentials)
-    assert not await revoke(ours, entry, credentials, answer, deadline=soon())
-    assert await sandbox.accepts(answer.access_token)
+    tokens = await connected(ours, sandbox, entry, credentials)
+    assert not await revoke(ours, entry, credentials, tokens, deadline=soon())
+    assert await sandbox.accepts(tokens.access_token)
 
 
 # What is sent
@@ -90,7 +90,7 @@ async def test_an_entry_without_revocation_asks_nobody(
 
 async def sent(client: ProviderClient, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
     async with loopback(answering(b"")) as server:
-        assert await revoke(client, entry(server.origin, *lines), credentials, ANSWER, deadline=soon())
+        assert await revoke(client, entry(server.origin, *lines), credentials, TOKENS, deadline=soon())
     (asked,) = server.asked
     assert "CANARY" not in asked.line
     assert "secret" not in asked.line
@@ -136,10 +136,10 @@ async def test_a_bearer_may_have_a_form_besides(ours: ProviderClient) -> None:
 
 
 async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: ProviderClient) -> None:
-    answer = replace(ANSWER, refresh_token=None)
+    tokens = replace(TOKENS, refresh_token=None)
     async with loopback(answering(b"")) as server:
         wanting = entry(server.origin, "token = 'refresh_token'")
-        assert not await revoke(ours, wanting, CREDENTIALS, answer, deadline=soon())
+        assert not await revoke(ours, wanting, CREDENTIALS, tokens, deadline=soon())
     assert server.connections == 0
 
 
@@ -150,7 +150,7 @@ async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: ProviderCl
 async def test_a_success_needs_no_body(ours: ProviderClient, status: str) -> None:
     async with loopback(answering(b"", status=status)) as server:
         wanting = entry(server.origin, "token = 'access_token'")
-        assert await revoke(ours, wanting, CREDENTIALS, ANSWER, deadline=soon())
+        assert await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon())
 
 
 async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
@@ -179,11 +179,11 @@ async def test_anything_else_is_a_fault(
     async with loopback(respond) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         with pytest.raises(fault, match=text) as raised:
-            await revoke(ours, wanting, CREDENTIALS, ANSWER, deadline=soon(0.5))
+            await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon(0.5))
     assert len(server.asked) == 1
     assert "CANARY" not in str(raised.value)
 
 
 async def test_nobody_there_is_a_fault(ours: ProviderClient) -> None:
     with pytest.raises(Unreachable):
-        await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, ANSWER, deadline=soon())
+        await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, TOKENS, deadline=soon())
