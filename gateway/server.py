@@ -18,9 +18,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.address import Address
+from gateway.http11.protocol import BoundedProtocol
 from gateway.output import print_notice
 from gateway.overload.files import raise_file_limit
-from gateway.protocol import BoundedProtocol
 from wire.deadline import Deadline
 
 log = structlog.get_logger("tendon")
@@ -136,7 +136,7 @@ class Server(uvicorn.Server):
         connections: list[object] = list(self.server_state.connections)
         for connection in connections:
             if isinstance(connection, BoundedProtocol):
-                connection.refuse_unfinished()
+                connection.refuse_incomplete()
 
 
 def _waiting(listener: socket.socket) -> Generator[socket.socket]:

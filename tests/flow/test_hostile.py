@@ -11,7 +11,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from gateway.framing import HEAD_LIMIT
+from gateway.http11.head import HEAD_LIMIT
 from tests.conftest import REDIRECT_URI, Person, begin, start_gateway
 from tests.databases import Database
 from tests.interfaces import Rest, bearer

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.protocol import BoundedProtocol
+from gateway.http11.protocol import BoundedProtocol
 from tests.processes import free_port
 
 

@@ -11,17 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_app import exchange, get, served
 
-from gateway.framing import (
-    CHUNK_AVERAGE,
-    CHUNK_LIMIT,
-    CHUNKING_LIMIT,
-    FIELD_LIMIT,
-    HEAD_LIMIT,
-    ChunkedBody,
-    HeadEnd,
-    Unreadable,
-    joined,
-)
+from gateway.http11.body import CHUNK_AVERAGE, CHUNK_LIMIT, CHUNKING_LIMIT, ChunkedBody
+from gateway.http11.head import FIELD_LIMIT, HEAD_LIMIT, BadRequest, HeadReader, combined
 
 LAST = get("/last", "Connection: close")
 
@@ -211,13 +202,13 @@ TOO_MUCH = {
 @pytest.mark.parametrize("cut", [10, 1500, 10**6])
 @pytest.mark.parametrize("sent", TOO_MUCH.values(), ids=TOO_MUCH)
 def test_trailers_and_extensions_are_bounded(sent: bytes, cut: int) -> None:
-    with pytest.raises(Unreadable, match="too many trailers or chunk extensions"):
+    with pytest.raises(BadRequest, match="too many trailers or chunk extensions"):
         _read(ChunkedBody(), sent, cut)
 
 
-def _read(body: ChunkedBody, sent: bytes, cut: int) -> None:
+def _read(reader: ChunkedBody | HeadReader, sent: bytes, cut: int) -> None:
     for at in range(0, len(sent), cut):
-        body.read(sent[at : at + cut])
+        reader.read(sent[at : at + cut])
 
 
 async def test_too_many_trailers(echo: Echo, port: int) -> None:
@@ -269,7 +260,7 @@ def test_the_count_of_chunks_is_the_same_however_a_body_is_cut(chunk: int, cut: 
     )
     one = b"%x\r\n%b\r\n" % (chunk, b"x" * chunk)
     _read(ChunkedBody(), one * most, cut)
-    with pytest.raises(Unreadable, match="too many chunks"):
+    with pytest.raises(BadRequest, match="too many chunks"):
         _read(ChunkedBody(), one * (most + 1), cut)
 
 
@@ -287,20 +278,33 @@ def test_a_chunked_body_is_what_was_sent(content: bytes, rest: bytes, chunk: int
     assert read == content
 
 
-@given(head=st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"]), max_size=30), cut=st.integers(1, 5))
-def test_the_end_of_a_head(head: list[bytes], cut: int) -> None:
-    sent = b"".join(head) + b"\r\n\r\nrest"
-    end, read = HeadEnd(), 0
+@given(
+    fields=st.lists(st.sampled_from(["A: b", "C:", "Content-Length: 5", "Expect: x"]), max_size=5, unique=True),
+    rest=st.binary(max_size=20),
+    cut=st.integers(1, 12),
+)
+def test_the_end_of_a_head(fields: list[str], rest: bytes, cut: int) -> None:
+    """It is found wherever the data is cut, and what follows is left alone."""
+    reader, sent = HeadReader(), b"\r\n" + head("Host: test", *fields)
+    left = None
     for at in range(0, len(sent), cut):
-        if length := end.after(sent[at : at + cut]):
-            read = at + length
-            break
-    assert read == sent.find(b"\r\n\r\n") + 4
+        assert left is None
+        left = reader.read(sent[at : at + cut] + (rest if at + cut >= len(sent) else b""))
+    assert (left, reader.target, reader.method) == (rest, b"/", b"POST")
+    assert len(reader.headers) == len(fields) + 1
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+@pytest.mark.parametrize("start", ["GET / RTSP/1.0", "GET / ICE/1.0", "SOURCE / HTTP/1.1x", "GET / XHTTP/1.1"])
+def test_another_protocol(start: str, cut: int) -> None:
+    sent = head("Host: test", start=start)
+    with pytest.raises(BadRequest, match=r"not valid HTTP/1\.1"):
+        _read(HeadReader(), sent, cut)
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"cookie"]), st.binary(max_size=3))))
-def test_joined_fields_lose_nothing(fields: list[tuple[bytes, bytes]]) -> None:
-    found = joined(fields)
+def test_combined_fields_lose_nothing(fields: list[tuple[bytes, bytes]]) -> None:
+    found = combined(fields)
     for name in (b"a", b"b"):
         values = [value for other, value in fields if other == name]
         assert [value for other, value in found if other == name] == ([b", ".join(values)] if values else [])

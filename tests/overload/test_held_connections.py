@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback_app import exchange, get, lines, served
 
-from gateway.protocol import BoundedProtocol
+from gateway.http11.protocol import BoundedProtocol
 
 # Seconds in which every connection of these tests must have ended.
 BOUND = 5

@@ -13,8 +13,7 @@ import pytest
 from loopback_app import exchange, get, lines, served, until
 from starlette.types import Receive, Scope, Send
 
-from gateway.protocol import BoundedProtocol
-from gateway.request_reader import PIPELINED
+from gateway.http11.protocol import PIPELINED, BoundedProtocol
 from rest.answers import answer
 
 
@@ -22,7 +21,7 @@ class Hasty(BoundedProtocol):
     connections_allowed = 4
     head_seconds = 0.3
     body_seconds = 0.6
-    answer_seconds = 0.5
+    response_seconds = 0.5
 
 
 class App:

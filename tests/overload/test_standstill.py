@@ -18,13 +18,13 @@ from tests.processes import environment, free_port
 _PROGRAM = """
 import asyncio, sys
 import uvicorn
-from gateway.protocol import BoundedProtocol
+from gateway.http11.protocol import BoundedProtocol
 from rest.answers import answer
 
 class Hasty(BoundedProtocol):
     head_seconds = 0.4
     body_seconds = 0.4
-    answer_seconds = 0.4
+    response_seconds = 0.4
 
 async def app(scope, receive, send):
     size = 0
