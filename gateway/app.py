@@ -32,7 +32,7 @@ from gateway.registrations import read_registrations
 from gateway.service_clients import as_entries
 from gateway.settings import Settings
 from gateway.settings_warnings import SettingsWarning, settings_warnings
-from models.database import DatabaseDown, opened
+from models.database import DatabaseDown, open_database
 from models.engine import named
 from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue
@@ -103,7 +103,7 @@ class Gateway:
     async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         settings = self.settings
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(opened(settings.database_url, settings.database_limits))
+            database = await stack.enter_async_context(open_database(settings.database_url, settings.database_limits))
             await stack.enter_async_context(self.health.watching(database))
             client = open_client(allow_private=settings.private_providers, timeout=settings.provider_timeout)
             stack.push_async_callback(client.aclose)
@@ -113,6 +113,7 @@ class Gateway:
                 catalogue=self.catalogue,
                 registrations=self.registrations,
                 redirects=self.redirects,
+                database=database,
                 vault=self.vault,
                 client=client,
                 provider_timeout=settings.provider_timeout,

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from gateway.settings import SettingsError
-from models.database import DatabaseDown, Limits, alive, opened
+from models.database import DatabaseDown, Limits, open_database
 from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, named, unverified_sslmode
 from models.file_modes import ReadableByOthers, open_folders
 from models.pending import pending_migrations
@@ -91,8 +91,8 @@ def _check_exists(url: str) -> None:
 
 async def _look(url: str, limits: Limits) -> tuple[list[str], list[str]]:
     """The migrations that the database lacks, and the rights that this role does."""
-    async with opened(url, limits) as database:
-        await alive(database)
+    async with open_database(url, limits) as database:
+        await database.ping()
         pending = await pending_migrations(database)
         return pending, [] if pending else await missing_rights(database)
 

@@ -14,9 +14,8 @@ from typing import Any, Final
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from tortoise.context import TortoiseContext
 
-from models.database import alive, writable
+from models.database import Database
 from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import VaultKeys
@@ -48,8 +47,9 @@ class Health:
 
     def __init__(self, vault: Vault) -> None:
         self.draining = False
-        self._keys = VaultKeys(vault)
-        self._database: TortoiseContext | None = None
+        self._vault = vault
+        self._database: Database | None = None
+        self._keys: VaultKeys | None = None
         self._at_head = False
         self._reasons: Sequence[str] = ("database",)
         self._looked_at = -_FRESH
@@ -59,10 +59,10 @@ class Health:
         self._told: tuple[Sequence[str], Any] = ((), None)
 
     @asynccontextmanager
-    async def watching(self, database: TortoiseContext) -> AsyncGenerator[None]:
+    async def watching(self, database: Database) -> AsyncGenerator[None]:
         """Watch this database for as long as the block runs. Checks it at once, so that the log says whether this
         process is ready even if nothing probes it."""
-        self._database = database
+        self._database, self._keys = database, VaultKeys(self._vault, database)
         self._begin()
         try:
             yield
@@ -126,14 +126,14 @@ class Health:
 
     async def _seen(self) -> tuple[Sequence[str], dict[str, Any]]:
         """What is wrong, and more of it for the log. Raises what the database raises."""
-        if self._database is None:
+        if self._database is None or self._keys is None:
             return ("database",), {"error": "not opened yet"}
         if not self._at_head:
-            await alive(self._database)
+            await self._database.ping()
             if pending := await pending_migrations(self._database):
                 return ("migrations",), {"pending": pending}
             self._at_head = True
-        await writable(self._database)
+        await self._database.check_writable()
         keys = await self._keys.unusable()
         return (("keys",), {"keys": keys}) if keys else ((), {})
 

@@ -10,6 +10,7 @@ from typing import Final
 from tortoise import fields
 from tortoise.models import Model
 
+from models.database import Database
 from models.statement import Row, Statement
 from models.vault import VaultError
 from models.vault_key import VaultKeys
@@ -39,16 +40,16 @@ class AuditKey(Model):
         table_description = "the sealed keys of the pseudonyms in the audit trail"
 
 
-async def audit_key(keys: VaultKeys) -> bytes:
+async def audit_key(database: Database, keys: VaultKeys) -> bytes:
     """The key, made if none can be opened. When several processes make one at once, all use the first that is stored.
 
     Raises DatabaseDown, and VaultError when this process must not seal anything.
     """
-    rows = await _FIND.rows()
+    rows = await _FIND.rows(database)
     key = _newest(keys, rows)
     if key is None:
-        await _make(keys, rows[0][0] + 1 if rows else 1)
-        key = _newest(keys, await _FIND.rows())
+        await _make(database, keys, rows[0][0] + 1 if rows else 1)
+        key = _newest(keys, await _FIND.rows(database))
     if key is None:
         raise VaultError("the audit trail's key was made by a process with other vault keys")
     return key
@@ -61,8 +62,8 @@ def _newest(keys: VaultKeys, rows: Sequence[Row]) -> bytes | None:
     return None
 
 
-async def _make(keys: VaultKeys, number: int) -> None:
+async def _make(database: Database, keys: VaultKeys, number: int) -> None:
     # Only a process that can open all other keys may do this: one with wrong keys would give users other pseudonyms.
     await keys.check_active()
     sealed = keys.vault.seal(secrets.token_hex(_BYTES), table="audit_key", row=(str(number),), column="sealed")
-    await _MAKE.rows(number=number, sealed=sealed)
+    await _MAKE.rows(database, number=number, sealed=sealed)

@@ -1,20 +1,22 @@
-"""The tables' database: opened once for a process, with one kind of transaction."""
+"""The database of a process: an object that whoever starts the process opens, and that statements run on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.context import TortoiseContext
 from tortoise.transactions import in_transaction
 
 from models.engine import DatabaseDown, Limits, UnsupportedDatabase, configuration
+from models.engine.work import Row, Values, Work
 from models.file_modes import make_own_folder_private, make_private
 
-__all__ = ["DatabaseDown", "Limits", "UnsupportedDatabase", "alive", "client_of", "opened", "transaction", "writable"]
+__all__ = ["Database", "DatabaseDown", "Limits", "Session", "UnsupportedDatabase", "open_database"]
 
 APPS: Final[dict[str, Any]] = {
     "models": {
@@ -30,50 +32,72 @@ APPS: Final[dict[str, Any]] = {
         "default_connection": "default",
     }
 }
-_USUAL: Final = Limits()
+_DEFAULT: Final = Limits()
+
+T = TypeVar("T")
+
+
+class Session:
+    """What statements run on: the database, where each is a transaction of its own, or one open transaction."""
+
+    run: Callable[[Work, Values], Awaitable[Sequence[Row]]]
+    """Runs SQL of this dialect, as `models.statement` prepares it. Raises DatabaseDown."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        """The ORM's client, for statements that exist in one dialect only."""
+        self.dialect: str = client.capabilities.dialect
+        self.run = client.run
+
+
+class Database(Session):
+    """An open database. All tasks of the process share it."""
+
+    def __init__(self, orm: TortoiseContext) -> None:
+        super().__init__(orm.db("default"))
+        self.orm = orm
+        self._context = copy_context()
+
+    async def ping(self) -> None:
+        """Raises DatabaseDown when the database doesn't answer."""
+        await self.client.execute_script("SELECT 1")
+
+    async def check_writable(self) -> None:
+        """Raises DatabaseDown when writes would fail. Writes nothing itself."""
+        await self.client.check_writable()
+
+    async def run_exclusively(self, lock: int, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run `work` in a transaction that no two processes are in at the same time for the same `lock`.
+
+        Raises DatabaseDown, and what `work` raises, after a rollback.
+        """
+        # The transaction is the ORM's, which finds its connection in the context that it was opened in.
+        return await asyncio.create_task(self._transact(lock, work), context=self._context.copy())
+
+    async def _transact(self, lock: int, work: Callable[[Session], Awaitable[T]]) -> T:
+        async with in_transaction() as client:
+            session = Session(client)
+            # SQLite has one writer at a time anyway.
+            if session.dialect == "postgres":
+                await session.client.execute_query("SELECT pg_advisory_xact_lock($1)", [lock])
+            return await work(session)
 
 
 @asynccontextmanager
-async def opened(url: str, limits: Limits = _USUAL) -> AsyncGenerator[TortoiseContext]:
-    """The database, open for all tasks of this process while the block runs.
+async def open_database(url: str, limits: Limits = _DEFAULT) -> AsyncGenerator[Database]:
+    """The database, open while the block runs.
 
     An SQLite file is opened at once, which may raise DatabaseDown and OSError, including ReadableByOthers. PostgreSQL
-    is connected to on demand.
+    is connected to on demand. The ORM's models work in this task and in those that it starts.
     """
-    database = TortoiseContext()
     connection = configuration(url, limits)
-    # Without the fallback, tasks that the server starts outside this block would not see the database.
-    async with database:
-        await database.init(
-            {"connections": {"default": connection}, "apps": APPS}, use_tz=True, _enable_global_fallback=True
-        )
+    async with TortoiseContext() as orm:
+        await orm.init({"connections": {"default": connection}, "apps": APPS}, use_tz=True)
+        database = Database(orm)
         if "file_path" in connection["credentials"]:
             _prepare_file(Path(connection["credentials"]["file_path"]))
-            await alive(database)
+            await database.ping()
         yield database
-
-
-def client_of(database: TortoiseContext) -> BaseDBAsyncClient:
-    """What runs statements outside the ORM."""
-    return database.db("default")
-
-
-async def alive(database: TortoiseContext) -> None:
-    """Ask the database for nothing. Raises DatabaseDown."""
-    await client_of(database).execute_script("SELECT 1")
-
-
-async def writable(database: TortoiseContext) -> None:
-    """Raises DatabaseDown when writes would fail. Writes nothing itself."""
-    client: Any = client_of(database)
-    await client.check_writable()
-
-
-@asynccontextmanager
-async def transaction() -> AsyncGenerator[TransactionalDBClient]:
-    """All or nothing, or DatabaseDown. On SQLite it holds the write lock from its beginning."""
-    async with in_transaction() as client:
-        yield client
 
 
 def _prepare_file(path: Path) -> None:

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
+from models.database import Session
 from models.statement import Statement
 from models.vault import key_id_bytes
 
@@ -45,22 +46,22 @@ class KeyUse:
         self._took = 0.0
         self._due = float("-inf")
 
-    async def found(self) -> bool:
+    async def found(self, session: Session) -> bool:
         """The result so far. Takes up to half a second. Raises DatabaseDown."""
         began = monotonic()
         if began >= self._due:
-            found = await self._look(began + _BUDGET)
+            found = await self._look(session, began + _BUDGET)
             self._took += monotonic() - began
             if found is not None:
                 self._conclude(found)
         return self._found
 
-    async def _look(self, until: float) -> bool | None:
+    async def _look(self, session: Session, until: float) -> bool | None:
         """None when there are more rows to search."""
-        if self._before == _NEWEST and await _VERIFIER.row(waiting=_WAITING, **self._head):
+        if self._before == _NEWEST and await _VERIFIER.row(session, waiting=_WAITING, **self._head):
             return True
         while monotonic() < until:
-            rows = await _TOKENS.rows(before=self._before, most=_AT_ONCE, **self._head)
+            rows = await _TOKENS.rows(session, before=self._before, most=_AT_ONCE, **self._head)
             if any(found for _, found in rows):
                 return True
             if len(rows) < _AT_ONCE:

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APPS, client_of, opened
+from models.database import APPS, open_database
 from models.engine import Limits, configuration
 
 # PostgreSQL's number of our lock: "tendon" in ASCII.
@@ -39,13 +38,9 @@ async def migrate(url: str) -> list[str]:
         if event == "apply_done":
             applied.append(name)
 
-    async with opened(url, _PATIENT) as database, _alone(configuration(url, _PATIENT)["credentials"]):
-        await _executor(database).migrate(direction="forward", progress=note)
+    async with open_database(url, _PATIENT) as database, _alone(configuration(url, _PATIENT)["credentials"]):
+        await MigrationExecutor(database.client, APPS).migrate(direction="forward", progress=note)
     return applied
-
-
-def _executor(database: TortoiseContext) -> MigrationExecutor:
-    return MigrationExecutor(client_of(database), APPS)
 
 
 @asynccontextmanager

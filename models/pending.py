@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import pkgutil
-from typing import Any, Final
-
-from tortoise.context import TortoiseContext
+from typing import Final
 
 from models import migrations
-from models.database import DatabaseDown, client_of
+from models.database import Database, DatabaseDown
 
 _NO_TABLE: Final = ("42P01", "SQLITE_ERROR")
 _NAMES: Final = sorted(module.name for module in pkgutil.iter_modules(migrations.__path__))
 
 
-async def pending_migrations(database: TortoiseContext) -> list[str]:
+async def pending_migrations(database: Database) -> list[str]:
     """The names of the migrations that the open database still lacks, in their order. Raises DatabaseDown."""
     applied = await _applied(database)
     return [name for name in _NAMES if name not in applied]
 
 
-async def _applied(database: TortoiseContext) -> set[str]:
-    client: Any = client_of(database)
+async def _applied(database: Database) -> set[str]:
     try:
-        rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
+        rows = await database.client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
     except DatabaseDown as fault:
         # Without that table none was applied.
         if not fault.reason.endswith(_NO_TABLE):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from tortoise.context import TortoiseContext
-
-from models.database import client_of
+from models.database import Database
 
 TABLE_RIGHTS: Final = {
     "audit_event": ("SELECT", "INSERT"),
@@ -28,10 +26,9 @@ WHERE NOT CASE WHEN is_table THEN has_table_privilege(relation, right_name)
 ORDER BY place"""
 
 
-async def missing_rights(database: TortoiseContext) -> list[str]:
+async def missing_rights(database: Database) -> list[str]:
     """Such as `INSERT on audit_event`, none on SQLite. The database has to be migrated. Raises DatabaseDown."""
-    client: Any = client_of(database)
-    if client.capabilities.dialect != "postgres":
+    if database.dialect != "postgres":
         return []
     needed = [
         (relation, right, rights is TABLE_RIGHTS)
@@ -40,4 +37,4 @@ async def missing_rights(database: TortoiseContext) -> list[str]:
         for right in names
     ]
     columns = [list(column) for column in zip(*needed, strict=True)]
-    return [row["missing"] for row in await client.execute_query_dict(_MISSING, columns)]
+    return [row["missing"] for row in await database.client.execute_query_dict(_MISSING, columns)]

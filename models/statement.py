@@ -1,8 +1,7 @@
-"""Statements in SQL, where the ORM has no words, and where every microsecond counts: the database's own clock,
-RETURNING, an upsert with a condition, and deeds of several statements that happen all or not at all.
+"""SQL that both engines run, for what the ORM can't express and for the hot path: conditional upserts, RETURNING,
+several statements that take effect together, and the database's own clock.
 
-Machines' clocks differ, and a lease that two of them read differently is none. So what is decided by time between
-processes is decided by the database's clock.
+The clocks of machines differ, so whatever processes decide between them by time is decided by the database's clock.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
-from tortoise.connection import get_connections
-
+from models.database import Session
 from models.engine.work import Row, Step, Work
 
 __all__ = ["Row", "Statement", "moment"]
@@ -46,14 +44,14 @@ class Statement:
             "sqlite": Work(tuple(_for_sqlite(one) for one in texts), writes),
         }
 
-    async def rows(self, **values: Any) -> Sequence[Row]:
-        """What the first statement returns, once it is committed, or in the transaction that is open. A row's columns
-        stand in its order. Raises DatabaseDown."""
-        client: Any = get_connections().get("default")
-        return await client.run(self._works[client.capabilities.dialect], values)
+    async def rows(self, session: Session, /, **values: Any) -> Sequence[Row]:
+        """What the first statement returns, with the columns of each row in its order. On a database, it is committed
+        by then. Raises DatabaseDown."""
+        return await session.run(self._works[session.dialect], values)
 
-    async def row(self, **values: Any) -> Row | None:
-        rows = await self.rows(**values)
+    async def row(self, session: Session, /, **values: Any) -> Row | None:
+        """The first row, if there is one."""
+        rows = await session.run(self._works[session.dialect], values)
         return rows[0] if rows else None
 
 

@@ -4,16 +4,15 @@ or has a different one with the same id."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import transaction
+from models.database import Database, Session
 from models.key_use import KeyUse
 from models.statement import Statement
 from models.vault import Vault, VaultError
@@ -72,8 +71,9 @@ class VaultKeys:
     a process with wrong keys that sealed nothing, or whose rows are gone, leaves nothing that blocks others.
     """
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, database: Database) -> None:
         self.vault = vault
+        self._database = database
         self._relied_on_until = float("-inf")
         self._recording = asyncio.Lock()
         self._uses: dict[str, KeyUse] = {}
@@ -83,7 +83,7 @@ class VaultKeys:
 
         Raises DatabaseDown.
         """
-        return await self._unusable(await _records())
+        return await self._unusable(self._database, await _records(self._database))
 
     async def check_active(self) -> None:
         """Must be called before anything is sealed: ensures that the active key is recorded.
@@ -94,27 +94,26 @@ class VaultKeys:
         if monotonic() < self._relied_on_until:
             return
         async with self._recording:
-            if not self._opens_active(await _records()):
-                await self._record()
+            if not self._opens_active(await _records(self._database)):
+                await self._database.run_exclusively(_LOCK, self._record)
             self._relied_on_until = monotonic() + _RELIED_ON
 
-    async def _record(self) -> None:
+    async def _record(self, transaction: Session) -> None:
         """When several processes do this at once, each sees the records of those before it."""
-        async with _alone():
-            records = await _records()
-            if self._opens_active(records):
-                return
-            if unusable := await self._unusable(records):
-                raise UnusableKeys(f"nothing is sealed here while these keys are missing or wrong: {unusable}")
-            active = self.vault.active
-            await _RECORD.row(key_id=active, check=self.vault.seal(_KNOWN, **_place(active)))
+        records = await _records(transaction)
+        if self._opens_active(records):
+            return
+        if unusable := await self._unusable(transaction, records):
+            raise UnusableKeys(f"nothing is sealed here while these keys are missing or wrong: {unusable}")
+        active = self.vault.active
+        await _RECORD.row(transaction, key_id=active, check=self.vault.seal(_KNOWN, **_place(active)))
 
-    async def _unusable(self, records: Sequence[_Record]) -> list[str]:
+    async def _unusable(self, session: Session, records: Sequence[_Record]) -> list[str]:
         unopened = [record for record in records if not self._opens(record)]
-        return sorted([record.key_id for record in unopened if record.recent or await self._is_used(record.key_id)])
+        return sorted([one.key_id for one in unopened if one.recent or await self._is_used(session, one.key_id)])
 
-    async def _is_used(self, key_id: str) -> bool:
-        return await self._uses.setdefault(key_id, KeyUse(key_id)).found()
+    async def _is_used(self, session: Session, key_id: str) -> bool:
+        return await self._uses.setdefault(key_id, KeyUse(key_id)).found(session)
 
     def _opens_active(self, records: Sequence[_Record]) -> bool:
         return any(record.key_id == self.vault.active and self._opens(record) for record in records)
@@ -126,18 +125,8 @@ class VaultKeys:
             return False
 
 
-async def _records() -> list[_Record]:
-    return [_Record(*row) for row in await _RECORDS.rows(recent=-_RECENT)]
-
-
-@asynccontextmanager
-async def _alone() -> AsyncGenerator[None]:
-    """SQLite has one writer at a time anyway."""
-    async with transaction() as opened:
-        client: Any = opened
-        if client.capabilities.dialect == "postgres":
-            await client.execute_query("SELECT pg_advisory_xact_lock($1)", [_LOCK])
-        yield
+async def _records(session: Session) -> list[_Record]:
+    return [_Record(*row) for row in await _RECORDS.rows(session, recent=-_RECENT)]
 
 
 def _place(key_id: str) -> _Place:

@@ -21,6 +21,7 @@ from resolvers.errors import (
     ProviderNotFound,
     ValidationError,
 )
+from resolvers.repeats import Values, Write
 
 AUTHENTICATE: Final = "authenticate"
 AUTHORIZE: Final = "authorize"
@@ -101,7 +102,7 @@ async def record(
 ) -> None:
     """Write one row for a successful action that has no statement of its own."""
     told = await event(context, action, subject=subject, provider=provider, outcome=OK)
-    await _write({**told, "connection_id": connection_id, "count": 1})
+    await _writer(context)({**told, "connection_id": connection_id, "count": 1})
 
 
 async def denied(
@@ -124,14 +125,14 @@ async def denied(
         # Unknown slugs are the caller's own text.
         provider = "?"
     told = await event(context, action, subject=subject or caller.user, provider=provider, outcome=problem.code)
-    await context.resources.repeats.record({**told, "connection_id": connection_id}, _write)
+    await context.resources.repeats.record({**told, "connection_id": connection_id}, _writer(context))
 
 
 async def replayed(context: Context, connection: StoredConnection) -> None:
     """Record that a repeated callback got the connection of an earlier one."""
     user, provider = connection.user_id, connection.provider
     told = await event(context, COMPLETE, subject=user, provider=provider, outcome=REPLAYED)
-    await context.resources.repeats.record({**told, "connection_id": connection.id}, _write)
+    await context.resources.repeats.record({**told, "connection_id": connection.id}, _writer(context))
 
 
 async def event(
@@ -145,14 +146,14 @@ async def event(
 ) -> dict[str, Any]:
     """The values of a row. The actor is the context's caller, `subject` a user's id, `outcome` is OK, REPLAYED or a
     code of the error table. `user` is the caller's own id, for NAMED."""
-    caller, pseudonyms, keys = context.caller, context.resources.pseudonyms, context.resources.vault_keys
+    caller, pseudonyms = context.caller, context.resources.pseudonyms
     user = caller.user if caller else None
-    actor = await pseudonyms.of(keys, user)
+    actor = await pseudonyms.of(user)
     return {
         "actor": actor,
         "user": user,
         "client": caller.client_id if caller else None,
-        "subject": actor if subject == user else await pseudonyms.of(keys, subject),
+        "subject": actor if subject == user else await pseudonyms.of(subject),
         "action": action,
         "provider": provider,
         "audited": json.dumps(list(scopes)) if scopes else "[]",
@@ -161,5 +162,8 @@ async def event(
     }
 
 
-async def _write(values: Any) -> None:
-    await _RECORD.rows(**values)
+def _writer(context: Context) -> Write:
+    async def write(values: Values) -> None:
+        await _RECORD.rows(context.resources.database, **values)
+
+    return write

@@ -83,6 +83,7 @@ async def _remember(
     key, provider = state_hash(state), registration.provider
     sealed_for = verifier_row(key, user, provider.slug, redirect_uri)
     row = await _REMEMBER.row(
+        context.resources.database,
         key=key,
         redirect_uri=redirect_uri,
         registration=registration.fingerprint,

@@ -90,15 +90,21 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     loop = asyncio.get_running_loop()
     before, lasting = loop.time(), lease(context)
     try:
-        row = await _CLAIM.row(**attempt.binding, answer_hash=attempt.answer_hash, owner=attempt.owner, lease=lasting)
+        row = await _CLAIM.row(
+            context.resources.database,
+            **attempt.binding,
+            answer_hash=attempt.answer_hash,
+            owner=attempt.owner,
+            lease=lasting,
+        )
     except DatabaseDown as fault:
         if fault.in_doubt:
             # It may be on its way still, and come after a release that finds nothing.
-            insist(context, attempt, partial(_release, attempt), until_done=lasting)
+            insist(context, attempt, partial(_release, context, attempt), until_done=lasting)
         raise
     if row is None:
         return None
-    reading = await _exact(Reading.of(row[2], before))
+    reading = await _exact(context, Reading.of(row[2], before))
     if loop.time() - before > WRITING.total_seconds() - STORING:
         # What is left of the lease may not last for asking and writing.
         await release(context, attempt)
@@ -106,7 +112,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     return Claim.of(attempt, row, reading, before + lasting)
 
 
-async def _exact(reading: Reading) -> Reading:
+async def _exact(context: Context, reading: Reading) -> Reading:
     """What was held up on its way is read again, or tokens would seem older than they are."""
     if reading.error < _INEXACT:
         return reading
@@ -114,7 +120,7 @@ async def _exact(reading: Reading) -> Reading:
         async with asyncio.timeout(_READING):
             for _ in range(_READINGS):
                 before = asyncio.get_running_loop().time()
-                row = await _CLOCK.row()
+                row = await _CLOCK.row(context.resources.database)
                 again = Reading.of(row[0], before) if row else reading
                 reading = min(reading, again, key=lambda one: one.error)
                 if reading.error < _INEXACT:
@@ -125,9 +131,9 @@ async def _exact(reading: Reading) -> Reading:
 async def release(context: Context, attempt: Attempt) -> None:
     """Give the claim back, now or later: nothing was sent, the code is as good as before."""
     try:
-        await _release(attempt)
+        await _release(context, attempt)
     except DatabaseDown:
-        insist(context, attempt, partial(_release, attempt))
+        insist(context, attempt, partial(_release, context, attempt))
 
 
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
@@ -153,7 +159,8 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     provider = attempt.registration.provider.slug
     event = await audit.event(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=problem.code)
     held = {"key": attempt.key, "owner": attempt.owner}
-    return await _END.row(**held, remembered=REMEMBERED.total_seconds(), **event) is not None
+    remembered = REMEMBERED.total_seconds()
+    return await _END.row(context.resources.database, **held, remembered=remembered, **event) is not None
 
 
 def insist(
@@ -164,8 +171,8 @@ def insist(
     context.resources.flights.meanwhile(_insist(attempt, write, until_done))
 
 
-async def _release(attempt: Attempt) -> bool:
-    return await _RELEASE.row(key=attempt.key, owner=attempt.owner) is not None
+async def _release(context: Context, attempt: Attempt) -> bool:
+    return await _RELEASE.row(context.resources.database, key=attempt.key, owner=attempt.owner) is not None
 
 
 async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
@@ -185,7 +192,7 @@ async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], unti
             return
 
 
-async def finished(attempt: Attempt) -> StoredConnection | None:
+async def finished(context: Context, attempt: Attempt) -> StoredConnection | None:
     """The connection, if this attempt has finished: of a COMMIT whose answer got lost nobody else knows."""
-    row = await _FINISHED.row(key=attempt.key, owner=attempt.owner)
+    row = await _FINISHED.row(context.resources.database, key=attempt.key, owner=attempt.owner)
     return StoredConnection.of(row) if row else None

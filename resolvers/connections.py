@@ -32,13 +32,13 @@ async def list_connections(context: Context, user_id: str) -> list[StoredConnect
         raise Forbidden
     if caller.user != user_id:
         await audit.record(context, audit.READ, subject=user_id)
-    return [StoredConnection.of(row) for row in await _OF_USER.rows(user=user_id)]
+    return [StoredConnection.of(row) for row in await _OF_USER.rows(context.resources.database, user=user_id)]
 
 
 async def find_connection(context: Context, connection_id: str) -> StoredConnection:
     """The connection with this id. Raises ConnectionNotFound, also for somebody else's and for what is no id."""
     caller = await _reader(context)
-    connection = await connection_by_id(_uuid(connection_id))
+    connection = await connection_by_id(context, _uuid(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
         await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(connection))
         raise ConnectionNotFound
@@ -63,9 +63,9 @@ def _about(connection: StoredConnection | None) -> _About:
     return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
 
 
-async def connection_by_id(connection_id: UUID | str) -> StoredConnection | None:
+async def connection_by_id(context: Context, connection_id: UUID | str) -> StoredConnection | None:
     """Whoever's it is."""
-    row = await _BY_ID.row(id=str(connection_id))
+    row = await _BY_ID.row(context.resources.database, id=str(connection_id))
     return StoredConnection.of(row) if row else None
 
 

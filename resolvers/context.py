@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from models.database import Database
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
@@ -43,17 +44,20 @@ class Resources:
     catalogue: Catalogue
     registrations: Mapping[str, Registration]
     redirects: RedirectAllowList
+    database: Database
     vault: Vault
     client: ProviderClient
     provider_timeout: float
     flights: Flights
     turnstiles: Turnstiles = field(default_factory=Turnstiles)
     vault_keys: VaultKeys = field(init=False)
-    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
+    pseudonyms: Pseudonyms = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "vault_keys", VaultKeys(self.vault))
+        keys = VaultKeys(self.vault, self.database)
+        object.__setattr__(self, "vault_keys", keys)
+        object.__setattr__(self, "pseudonyms", Pseudonyms(self.database, keys))
 
     def registration(self, slug: str) -> Registration:
         """Our client at the provider. Raises ProviderNotFound. Its message distinguishes an unknown slug from a

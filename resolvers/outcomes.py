@@ -9,12 +9,12 @@ from uuid import UUID
 
 import structlog
 
-from models.authorization_request import AuthorizationRequest, RequestStatus
+from models.authorization_request import RequestStatus
 from models.connection import StoredConnection
 from models.statement import Statement
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
-from resolvers.attempts import BOUND, Attempt
+from resolvers.attempts import BINDING, BOUND, Attempt
 from resolvers.connections import connection_by_id
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ProviderUnavailable, ServiceUnavailable
@@ -32,6 +32,9 @@ _LOOK: Final = Statement(
     SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS over
     FROM authorization_request WHERE {bound}""",
     bound=BOUND,
+)
+_BINDING: Final = Statement(
+    "SELECT {binding} FROM authorization_request WHERE state_hash = :key", binding=", ".join(BINDING)
 )
 
 
@@ -71,9 +74,9 @@ async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
 async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
     pause = _FIRST_PAUSE
     while True:
-        seen = await _look(attempt)
+        seen = await _look(context, attempt)
         if seen is None or seen.status != RequestStatus.EXCHANGING:
-            return await _settled(attempt, seen)
+            return await _settled(context, attempt, seen)
         if seen.over:
             await abandon(context, attempt.key, attempt.user)
         else:
@@ -86,7 +89,7 @@ async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
 async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredConnection:
     """While the provider is not to be asked: what is settled or under way is answered as ever, and the rest may be sent
     again later. Nothing is spent."""
-    seen = await _look(attempt)
+    seen = await _look(context, attempt)
     if seen is None or seen.expired or seen.status != RequestStatus.PENDING:
         return await of_another(context, attempt)
     log.info("exchange.held.back", provider=attempt.registration.provider.slug, fault=str(held))
@@ -97,43 +100,43 @@ async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredC
     )
 
 
-async def _look(attempt: Attempt) -> _Seen | None:
-    row = await _LOOK.row(**attempt.binding)
+async def _look(context: Context, attempt: Attempt) -> _Seen | None:
+    row = await _LOOK.row(context.resources.database, **attempt.binding)
     return _Seen(*row) if row else None
 
 
-async def _refuse(attempt: Attempt, seen: _Seen | None) -> NoReturn:
+async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> NoReturn:
     """Raises InvalidState."""
-    log.info("state.refused", provider=attempt.registration.provider.slug, reason=await _why(attempt, seen))
+    log.info("state.refused", provider=attempt.registration.provider.slug, reason=await _why(context, attempt, seen))
     raise InvalidState
 
 
-async def _why(attempt: Attempt, seen: _Seen | None) -> str:
+async def _why(context: Context, attempt: Attempt, seen: _Seen | None) -> str:
     """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
     if seen is not None:
         return "expired" if seen.status == RequestStatus.PENDING else "another code"
-    request = await AuthorizationRequest.get_or_none(state_hash=attempt.key)
-    if request is None:
+    stored = await _BINDING.row(context.resources.database, key=attempt.key)
+    if stored is None:
         return "unknown"
-    different = [name for name, value in attempt.binding.items() if getattr(request, name) != value]
+    different = [name for name, value in zip(BINDING, stored, strict=True) if attempt.binding[name] != value]
     return f"another {different[0]}" if different else "unknown"
 
 
-async def _settled(attempt: Attempt, seen: _Seen | None) -> StoredConnection:
+async def _settled(context: Context, attempt: Attempt, seen: _Seen | None) -> StoredConnection:
     """Raises the problem that ended the request, InvalidState if the code differs from the one it ended with, and
     ProviderUnavailable with a time to wait when the holder could not reach the provider and released the claim."""
     if seen is None or (seen.expired and seen.status == RequestStatus.PENDING):
-        return await _refuse(attempt, seen)
+        return await _refuse(context, attempt, seen)
     if seen.status == RequestStatus.PENDING:
         raise unspent()
     if seen.code_hash != attempt.answer_hash:
-        return await _refuse(attempt, seen)
+        return await _refuse(context, attempt, seen)
     error = {} if seen.error is None else {"error": seen.error}
     log.info("callback.repeated", provider=attempt.registration.provider.slug, status=seen.status, **error)
     if seen.status == RequestStatus.FAILED:
         ended = PROBLEMS.get(seen.error or "", InternalError)
         raise ended
-    connection = await connection_by_id(seen.connection_id) if seen.connection_id else None
+    connection = await connection_by_id(context, seen.connection_id) if seen.connection_id else None
     if not connection or connection.user_id != attempt.user:
         raise InvalidState
     return connection

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from models.audit_key import audit_key
+from models.database import Database
 from models.vault import VaultError
 from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
@@ -23,22 +24,24 @@ log = structlog.get_logger("tendon")
 class Pseudonyms:
     """Caches the key, which never changes, for the life of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database, keys: VaultKeys) -> None:
+        self._database = database
+        self._keys = keys
         self._key: bytes | None = None
         self._reading: asyncio.Task[bytes] | None = None
 
-    async def of(self, keys: VaultKeys, user: str | None) -> str | None:
+    async def of(self, user: str | None) -> str | None:
         """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
         open the key."""
         if user is None:
             return None
-        key = self._key or await self._read(keys)
+        key = self._key or await self._read()
         return hmac.digest(key, user.encode(errors="surrogatepass"), "sha256")[:_BYTES].hex()
 
-    async def _read(self, keys: VaultKeys) -> bytes:
+    async def _read(self) -> bytes:
         """Reads the key once for all tasks that wait for it, even if one of them is cancelled."""
         if self._reading is None:
-            self._reading = asyncio.create_task(_opened(keys))
+            self._reading = asyncio.create_task(self._opened())
             self._reading.add_done_callback(self._was_read)
         return await asyncio.shield(self._reading)
 
@@ -47,10 +50,9 @@ class Pseudonyms:
         if not reading.cancelled() and reading.exception() is None:
             self._key = reading.result()
 
-
-async def _opened(keys: VaultKeys) -> bytes:
-    try:
-        return await audit_key(keys)
-    except VaultError as fault:
-        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
-        raise ServiceUnavailable from None
+    async def _opened(self) -> bytes:
+        try:
+            return await audit_key(self._database, self._keys)
+        except VaultError as fault:
+            log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
+            raise ServiceUnavailable from None

@@ -101,27 +101,28 @@ async def renew(context: Context, attempt: Attempt, received: Received, scopes: 
     held = {"key": attempt.key, "owner": attempt.owner, "remembered": REMEMBERED.total_seconds(), **event}
     version: int | None = received.claim.version
     while version is not None:
-        row = await _RENEW.row(**held, **_tokens(context.resources.vault, received, version))
+        tokens = _tokens(context.resources.vault, received, version)
+        row = await _RENEW.row(context.resources.database, **held, **tokens)
         if row:
             *shown, changed, shared = row
             connection = StoredConnection.of(shown)
             _warn(connection, changed=changed, shared=shared)
             return connection
-        version = await _version(held, received)
-    return await _adopt(held)
+        version = await _version(context, held, received)
+    return await _adopt(context, held)
 
 
-async def _version(held: dict[str, Any], received: Received) -> int | None:
+async def _version(context: Context, held: dict[str, Any], received: Received) -> int | None:
     """The version of a connection that may still be renewed; None when its tokens are newer or the lease is lost."""
     granted_by = received.granted_at + timedelta(seconds=received.claim.error)
-    row = await _VERSION.row(**held, granted_by=granted_by)
+    row = await _VERSION.row(context.resources.database, **held, granted_by=granted_by)
     return row[0] if row else None
 
 
-async def _adopt(held: dict[str, Any]) -> StoredConnection:
+async def _adopt(context: Context, held: dict[str, Any]) -> StoredConnection:
     """The newer tokens stay, or the lease is lost."""
-    row = await _ADOPT.row(**held)
-    connection = await connection_by_id(row[0]) if row else None
+    row = await _ADOPT.row(context.resources.database, **held)
+    connection = await connection_by_id(context, row[0]) if row else None
     if not connection:
         raise ProviderUnavailable
     log.info("connection.newer", provider=connection.provider)
@@ -132,7 +133,9 @@ async def name_account(context: Context, connection: StoredConnection, account: 
     """Add the provider's own id of the user, unless the connection was renewed meanwhile."""
     user, provider = connection.user_id, connection.provider
     event = await audit.event(context, audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
-    row = await _NAME.row(account=account, id=connection.id, version=connection.version, **event)
+    row = await _NAME.row(
+        context.resources.database, account=account, id=connection.id, version=connection.version, **event
+    )
     connection.account = account
     if row:
         _warn(connection, changed=row[1], shared=row[2])

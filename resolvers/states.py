@@ -59,12 +59,13 @@ async def clear_away(context: Context) -> None:
 
     The caller's own request is done by then, so this takes at most a moment. The next call continues.
     """
+    database = context.resources.database
     try:
         async with asyncio.timeout(_CLEARING):
-            for key, status, user in await _PAST.rows(most=_PURGED_AT_ONCE):
+            for key, status, user in await _PAST.rows(database, most=_PURGED_AT_ONCE):
                 if status == "exchanging":
                     await abandon(context, key, user)
-            await _PURGE.rows(most=_PURGED_AT_ONCE)
+            await _PURGE.rows(database, most=_PURGED_AT_ONCE)
     except DatabaseDown as fault:
         log.warning("purge.failed", error=fault.reason)
     except TimeoutError as fault:
@@ -77,6 +78,6 @@ async def abandon(context: Context, key: str, user: str) -> None:
     # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
     nobody = replace(context, caller=None)
     event = await audit.event(nobody, audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
-    row = await _ABANDON.row(key=key, remembered=REMEMBERED.total_seconds(), **event)
+    row = await _ABANDON.row(context.resources.database, key=key, remembered=REMEMBERED.total_seconds(), **event)
     if row:
         log.warning("claim.abandoned", provider=row[0])

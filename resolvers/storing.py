@@ -98,7 +98,7 @@ class _Tries:
             return await self._write()
         except ProviderUnavailable:
             # The lease is lost, or a COMMIT of ours went through that nobody told us of.
-            found = await claims.finished(self._attempt) if self._failed else None
+            found = await claims.finished(self._context, self._attempt) if self._failed else None
             if found is None:
                 raise
             return found
@@ -107,7 +107,7 @@ class _Tries:
 async def _surrender_unless_stored(
     context: Context, attempt: Attempt, surrender: Callable[[], Awaitable[None]]
 ) -> None:
-    if await claims.end(context, attempt, ProviderUnavailable()) or await claims.finished(attempt) is None:
+    if await claims.end(context, attempt, ProviderUnavailable()) or await claims.finished(context, attempt) is None:
         await surrender()
 
 

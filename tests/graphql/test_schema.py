@@ -43,6 +43,7 @@ def _context(caller: Caller | None = ALICE) -> Context:
         catalogue=read_catalogue(),
         registrations={},
         redirects=nothing,
+        database=nothing,
         vault=nothing,
         client=nothing,
         provider_timeout=1,

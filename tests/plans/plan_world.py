@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from both_ways import planned, told
 
-from models.database import Limits, opened
+from models.database import Limits, open_database
 from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue, read_credentials
@@ -63,6 +63,11 @@ class World:
         nothing: Any = None
         return replace(self.who(user), resources=nothing)
 
+    def without_catalogue(self, user: str) -> Context:
+        """Nothing is known of any provider."""
+        nothing: Any = None
+        return replace(self.who(user), resources=replace(self.resources, catalogue=nothing))
+
     def half_broken(self, user: str) -> Context:
         """Nobody can say which providers are available."""
         nothing: Any = None
@@ -85,20 +90,21 @@ async def open_world(
     await migrate(url)
     catalogue = read_catalogue(Path(settings["TENDON_CATALOGUE"]), variables=settings, allow_private=True)
     client = open_client(allow_private=True, timeout=5)
-    resources = Resources(
-        catalogue=catalogue,
-        registrations={
-            slug: Registration(entry, credentials)
-            for slug, entry in catalogue.items()
-            if (credentials := read_credentials(entry, settings)) is not None
-        },
-        redirects=RedirectAllowList([REDIRECT_URI]),
-        vault=Vault({"key": bytes(32)}),
-        client=client,
-        provider_timeout=5,
-        flights=Flights(),
-    )
-    async with opened(url, limits):
+    async with open_database(url, limits) as database:
+        resources = Resources(
+            catalogue=catalogue,
+            registrations={
+                slug: Registration(entry, credentials)
+                for slug, entry in catalogue.items()
+                if (credentials := read_credentials(entry, settings)) is not None
+            },
+            redirects=RedirectAllowList([REDIRECT_URI]),
+            database=database,
+            vault=Vault({"key": bytes(32)}),
+            client=client,
+            provider_timeout=5,
+            flights=Flights(),
+        )
         yield World(resources, sandbox)
     await client.aclose()
 

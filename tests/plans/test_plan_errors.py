@@ -70,7 +70,7 @@ async def test_a_fault_in_the_midst_of_a_list(world: World, someone: Person) -> 
     await connected(world, someone.id)
     await connected(world, someone.id, "oura")
     document = "query($user: ID!) { connections(userId: $user) { id\n its: provider { slug available } } }"
-    answer = await both(document, {"user": someone.id}, world.broken(someone.id))
+    answer = await both(document, {"user": someone.id}, world.without_catalogue(someone.id))
     assert answer.codes == ["INTERNAL_ERROR"] * 2
     assert b'"locations":[{"line":2,"column":2}],"path":["connections",1,"its"]' in answer.body
 

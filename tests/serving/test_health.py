@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gateway.health import Health
-from models.database import opened
+from models.database import open_database
 from models.vault import Vault, read_keys
 from tests.databases import Database, PostgresDatabase
 from tests.postgres import PostgresServer, programs
@@ -69,7 +69,7 @@ def _run(folder: Path, statement: str) -> list[tuple[str, ...]]:
 async def test_migrations_are_waited_for(tmp_path: Path) -> None:
     url = f"sqlite://{tmp_path}/tendon.db"
     health = Health(Vault(read_keys(KEY)))
-    async with opened(url) as database, health.watching(database):
+    async with open_database(url) as database, health.watching(database):
         assert await health.reasons() == ("migrations",)
         migrated = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": url})
         assert migrated.returncode == 0, migrated.stderr

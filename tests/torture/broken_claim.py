@@ -6,21 +6,24 @@ It takes the place of `tendon`. Nothing else of ours is replaced anywhere in the
 from __future__ import annotations
 
 from gateway.cli import main
-from models.authorization_request import AuthorizationRequest, RequestStatus
+from models.statement import Statement
 from resolvers import claims
 from resolvers.attempts import Attempt, Claim
 from resolvers.context import Context
 
 _claim = claims.claim
+_MINE = "state_hash = :key AND user_id = :user"
+_FREE = Statement(f"SELECT status FROM authorization_request WHERE {_MINE} AND status = 'pending'")
+_MAKE_FREE = Statement(f"UPDATE authorization_request SET status = 'pending' WHERE {_MINE} RETURNING status")
 
 
 async def broken_claim(context: Context, attempt: Attempt) -> Claim | None:
     """See whether it is free, and if so take it whoever has it by now: others saw the same in between."""
-    mine = AuthorizationRequest.filter(state_hash=attempt.key, user_id=attempt.user)
-    if not await mine.filter(status=RequestStatus.PENDING).exists():
+    mine = {"key": attempt.key, "user": attempt.user}
+    if not await _FREE.rows(context.resources.database, **mine):
         return None
     # The real claim asks for this. Without it, it takes what it can get.
-    await mine.update(status=RequestStatus.PENDING)
+    await _MAKE_FREE.rows(context.resources.database, **mine)
     return await _claim(context, attempt)
 
 

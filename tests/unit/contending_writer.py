@@ -11,7 +11,7 @@ import sys
 from typing import Any
 from uuid import uuid4
 
-from models.database import opened
+from models.database import Database, open_database
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue
 from providers.token_answer import TokenAnswer
@@ -29,13 +29,14 @@ USERS = 5
 AT_ONCE = 5
 
 
-def resources() -> Resources:
+def resources(database: Database) -> Resources:
     catalogue = read_catalogue()
     nobody: Any = None
     return Resources(
         catalogue=catalogue,
         registrations={"fitbit": Registration(catalogue["fitbit"], Credentials("client", "secret"))},
         redirects=RedirectAllowList([REDIRECT_URI]),
+        database=database,
         vault=Vault({"key": bytes(32)}),
         client=nobody,
         provider_timeout=30,
@@ -57,8 +58,8 @@ async def connect(shared: Resources, user: str, token: str) -> None:
 
 
 async def main(url: str, name: str, rounds: int) -> None:
-    shared = resources()
-    async with opened(url):
+    async with open_database(url) as database:
+        shared = resources(database)
         await asyncio.to_thread(_wait_for_the_others)
         for first in range(0, rounds, AT_ONCE):
             numbers = range(first, first + AT_ONCE)

@@ -6,21 +6,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from models.database import Database
 from models.vault import Vault, new_key, read_keys
 from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from schema.execution import Executor, Outcome
 
+VAULT = Vault(read_keys(new_key("test")))
 CLOSED, OPEN = Executor(explore=False), Executor(explore=True)
 
 
-def context(*, caller: Caller | None) -> Context:
-    nothing: Any = None
+POWERLESS = Caller("alice", "app", frozenset())
+
+nothing: Any = None
+database: Database = nothing
+"""The one that the fixture of this name has opened."""
+
+
+def context(caller: Caller | None) -> Context:
     resources = Resources(
         catalogue={},
         registrations={},
         redirects=nothing,
-        vault=Vault(read_keys(new_key("test"))),
+        database=database,
+        vault=VAULT,
         client=nothing,
         provider_timeout=1,
         flights=nothing,
@@ -28,14 +37,14 @@ def context(*, caller: Caller | None) -> Context:
     return Context(resources, caller, request_id="test")
 
 
-POWERLESS = context(caller=Caller("alice", "app", frozenset()))
-NOBODY = context(caller=None)
-
-
 async def run(
-    document: str, variables: Mapping[str, Any] | None = None, *, executor: Executor = CLOSED, who: Context = POWERLESS
+    document: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    executor: Executor = CLOSED,
+    who: Caller | None = POWERLESS,
 ) -> Outcome:
-    return await executor.run(document, variables, who)
+    return await executor.run(document, variables, context(who))
 
 
 def codes(outcome: Outcome) -> list[str]:

@@ -14,7 +14,7 @@ from suspended import run_and_cancel
 from test_transactions import assert_usable
 
 from models.connection import StoredConnection
-from models.database import opened
+from models.database import open_database
 from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import read_catalogue, read_credentials
@@ -66,16 +66,17 @@ async def world(own_database: Database, sandbox: Sandbox, settings: dict[str, st
     credentials = read_credentials(catalogue["sandbox"], settings)
     assert credentials is not None
     client = open_client(allow_private=True, timeout=5)
-    resources = Resources(
-        catalogue=catalogue,
-        registrations={"sandbox": Registration(catalogue["sandbox"], credentials)},
-        redirects=RedirectAllowList([REDIRECT_URI]),
-        vault=Vault({"key": bytes(32)}),
-        client=client,
-        provider_timeout=5,
-        flights=Flights(),
-    )
-    async with opened(own_database.url):
+    async with open_database(own_database.url) as database:
+        resources = Resources(
+            catalogue=catalogue,
+            registrations={"sandbox": Registration(catalogue["sandbox"], credentials)},
+            redirects=RedirectAllowList([REDIRECT_URI]),
+            database=database,
+            vault=Vault({"key": bytes(32)}),
+            client=client,
+            provider_timeout=5,
+            flights=Flights(),
+        )
         yield World(resources, sandbox, own_database)
     await client.aclose()
 

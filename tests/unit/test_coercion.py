@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from execution_context import CLOSED, NOBODY, OPEN, codes, messages, run, shown
+from execution_context import CLOSED, OPEN, codes, messages, run, shown
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -105,12 +105,12 @@ async def test_types_that_no_field_takes(declared: str) -> None:
     """The document is not valid, and that is all: also for somebody without a token."""
     for value in (None, "CANARY", 1, ["CANARY"], [None], {"a": "CANARY"}):
         await complaints("query($x: %s) { __typename }" % declared, {"x": value})
-        await complaints("query($x: %s) { __typename }" % declared, {"x": value}, who=NOBODY)
+        await complaints("query($x: %s) { __typename }" % declared, {"x": value}, who=None)
 
 
 async def test_nobody_is_told_about_variables() -> None:
     for document in DOCUMENTS.values():
-        assert codes(await run(document, {"input": "CANARY"}, who=NOBODY)) == ["UNAUTHENTICATED"]
+        assert codes(await run(document, {"input": "CANARY"}, who=None)) == ["UNAUTHENTICATED"]
 
 
 async def test_deep_variables() -> None:

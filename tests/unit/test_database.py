@@ -14,7 +14,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 
 from models.audit_event import AuditEvent
 from models.connection import Connection, ConnectionStatus
-from models.database import APPS, DatabaseDown, UnsupportedDatabase, opened
+from models.database import APPS, DatabaseDown, UnsupportedDatabase, open_database
 from models.engine import Limits, configuration, named
 from models.migrating import migrate
 from models.pending import pending_migrations
@@ -105,17 +105,17 @@ async def test_what_can_not_be_opened_says_so_at_once(tmp_path: Path) -> None:
 
 
 async def _open(url: str) -> None:
-    async with asyncio.timeout(5), opened(url):
+    async with asyncio.timeout(5), open_database(url):
         pass
 
 
 async def test_migrating_once_is_enough(own_database: Database) -> None:
     url = own_database.url
-    async with opened(url) as database:
+    async with open_database(url) as database:
         assert await pending_migrations(database) == NEWEST
     assert await migrate(url) == NEWEST
     assert await migrate(url) == []
-    async with opened(url) as database:
+    async with open_database(url) as database:
         assert await pending_migrations(database) == []
 
 
@@ -131,9 +131,9 @@ def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     """What `make migrations` would write: nothing."""
-    async with opened(f"sqlite://{tmp_path}/tendon.db") as database:
-        assert database.apps is not None
-        changes = await MigrationAutodetector(database.apps, APPS).changes()
+    async with open_database(f"sqlite://{tmp_path}/tendon.db") as database:
+        assert database.orm.apps is not None
+        changes = await MigrationAutodetector(database.orm.apps, APPS).changes()
     assert [change.operations for change in changes] == []
 
 
@@ -144,8 +144,8 @@ async def test_migrated_tables_are_those_of_the_models(
     await migrate(own_database.url)
     (tmp_path / "generated").mkdir()
     fresh = await new_database(request, tmp_path / "generated", own_database.engine)
-    async with opened(fresh.url) as database:
-        await database.generate_schemas()
+    async with open_database(fresh.url) as database:
+        await database.orm.generate_schemas()
     migrated, generated = await tables(own_database), await tables(fresh)
     assert migrated.keys() - generated.keys() == {"tortoise_migrations"}
     assert {table: migrated[table] for table in generated} == generated
@@ -163,7 +163,7 @@ async def test_indexes_are_really_there(own_database: Database) -> None:
 
 async def test_one_connection_for_user_and_provider(own_database: Database) -> None:
     await migrate(own_database.url)
-    async with opened(own_database.url):
+    async with open_database(own_database.url):
         await connect("alice", "oura")
         await connect("alice", "fitbit")
         await connect("bob", "oura")
@@ -173,9 +173,9 @@ async def test_one_connection_for_user_and_provider(own_database: Database) -> N
 
 
 async def test_settings_of_the_connection(tmp_path: Path) -> None:
-    async with opened(f"sqlite://{tmp_path}/tendon.db") as database:
+    async with open_database(f"sqlite://{tmp_path}/tendon.db") as database:
         for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 2}.items():
-            found = await database.db("default").execute_query_dict(f"PRAGMA {pragma}")
+            found = await database.client.execute_query_dict(f"PRAGMA {pragma}")
             assert list(found[0].values()) == [value], pragma
 
 

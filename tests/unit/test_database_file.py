@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from gateway.check import warn_of_database
 from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError
-from models.database import DatabaseDown, opened, transaction, writable
+from models.database import Database, DatabaseDown, Session, open_database
 from models.file_modes import ReadableByOthers
 from models.migrating import migrate
 from models.statement import Statement
@@ -38,7 +38,7 @@ def open_umask() -> Iterator[None]:
 async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> None:
     folder = tmp_path / "made"
     await migrate(f"sqlite://{folder}/tendon.db")
-    async with opened(f"sqlite://{folder}/tendon.db"):
+    async with open_database(f"sqlite://{folder}/tendon.db"):
         await note("x")
         # The write-ahead log holds the same rows.
         assert {path.name for path in folder.iterdir()} == {"tendon.db", "tendon.db-wal", "tendon.db-shm"}
@@ -96,18 +96,18 @@ async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path
     file = nobodys_folder / "tendon.db"
     await migrate(f"sqlite://{file}")
     file.chmod(0o400)
-    async with opened(f"sqlite://{file}") as database:
-        for write in (partial(writable, database), _write, _write_in_transaction):
+    async with open_database(f"sqlite://{file}") as database:
+        for write in (Database.check_writable, _write, _write_exclusively):
             with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
-                await write()
-        assert await COUNT.row() == (0,)
+                await write(database)
+        assert await COUNT.row(database) == (0,)
         _make_writable(nobodys_folder)
         with suppress(DatabaseDown):
-            await _write()
-        await _write()
-        await _write_in_transaction()
-        await writable(database)
-        assert await COUNT.row() in [(2,), (3,)]
+            await _write(database)
+        await _write(database)
+        await _write_exclusively(database)
+        await database.check_writable()
+        assert await COUNT.row(database) in [(2,), (3,)]
 
 
 def _make_writable(folder: Path) -> None:
@@ -123,17 +123,16 @@ WRITE = Statement(
 )
 
 
-async def _write() -> None:
-    await WRITE.rows()
+async def _write(session: Session) -> None:
+    await WRITE.rows(session)
 
 
-async def _write_in_transaction() -> None:
-    async with transaction():
-        await note("x")
+async def _write_exclusively(database: Database) -> None:
+    await database.run_exclusively(1, _write)
 
 
 async def _open(url: str) -> None:
-    async with asyncio.timeout(5), opened(url):
+    async with asyncio.timeout(5), open_database(url):
         pass
 
 
@@ -150,14 +149,14 @@ async def test_a_disk_that_is_full(small_disk: Path) -> None:
     """It is detected without writing."""
     url = f"sqlite://{small_disk}/tendon.db"
     await migrate(url)
-    async with opened(url) as database:
-        await writable(database)
+    async with open_database(url) as database:
+        await database.check_writable()
         disk = os.statvfs(small_disk)
         (small_disk / "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 100_000))
         with pytest.raises(DatabaseDown, match="SQLITE_FULL"):
-            await writable(database)
+            await database.check_writable()
         (small_disk / "filler").unlink()
-        await writable(database)
+        await database.check_writable()
 
 
 DEV = Settings.model_validate({"auth": "dev"})

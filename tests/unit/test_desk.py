@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from models.database import DatabaseDown, Limits, opened
+from models.database import Database, DatabaseDown, Limits, open_database
 from models.migrating import migrate
 from models.statement import Statement
 
@@ -32,13 +32,13 @@ async def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def file(path: Path) -> AsyncGenerator[Path]:
-    async with opened(f"sqlite://{path}"):
-        yield path
+async def database(path: Path) -> AsyncGenerator[Database]:
+    async with open_database(f"sqlite://{path}") as database:
+        yield database
 
 
-async def note(name: str, text: str = "ok") -> None:
-    await NOTE.rows(name=name, text=text)
+async def note(database: Database, name: str, text: str = "ok") -> None:
+    await NOTE.rows(database, name=name, text=text)
 
 
 def names(path: Path) -> list[str]:
@@ -64,24 +64,27 @@ def commits(path: Path) -> int:
     return sum(1 for head in heads if head[8:16] == log[16:24] and any(head[4:8]))
 
 
-async def test_those_who_wait_share_a_commit(file: Path) -> None:
-    await note("first")
-    before = commits(file)
-    with locked(file):
-        tasks = [asyncio.create_task(note(f"{number:02}")) for number in range(40)]
+async def test_those_who_wait_share_a_commit(path: Path, database: Database) -> None:
+    await note(database, "first")
+    before = commits(path)
+    with locked(path):
+        tasks = [asyncio.create_task(note(database, f"{number:02}")) for number in range(40)]
         # One of them waits for the lock by then, and the others for it.
         await asyncio.sleep(0.1)
     async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*tasks)
-    assert names(file) == ["first", *(f"{number:02}" for number in range(40))]
-    assert commits(file) - before <= 3
+    assert names(path) == ["first", *(f"{number:02}" for number in range(40))]
+    assert commits(path) - before <= 3
 
 
-async def test_who_leaves_before_their_turn_has_written_nothing(file: Path) -> None:
-    with locked(file):
-        begun = asyncio.create_task(note("begun"))
+async def test_who_leaves_before_their_turn_has_written_nothing(path: Path, database: Database) -> None:
+    with locked(path):
+        begun = asyncio.create_task(note(database, "begun"))
         await asyncio.sleep(0.1)
-        waiting, staying = asyncio.create_task(note("waiting")), asyncio.create_task(note("staying"))
+        waiting, staying = (
+            asyncio.create_task(note(database, "waiting")),
+            asyncio.create_task(note(database, "staying")),
+        )
         await asyncio.sleep(0.1)
         begun.cancel()
         waiting.cancel()
@@ -89,42 +92,44 @@ async def test_who_leaves_before_their_turn_has_written_nothing(file: Path) -> N
     async with asyncio.timeout(PATIENCE):
         await staying
     # What had begun goes on to its end.
-    assert names(file) == ["begun", "staying"]
+    assert names(path) == ["begun", "staying"]
 
 
 async def test_a_lock_that_is_not_to_be_had(path: Path) -> None:
-    async with opened(f"sqlite://{path}", Limits(seconds=0.2)):
+    async with open_database(f"sqlite://{path}", Limits(seconds=0.2)) as database:
         with locked(path):
             async with asyncio.timeout(PATIENCE):
-                answers = await asyncio.gather(*(note(f"{number}") for number in range(200)), return_exceptions=True)
+                answers = await asyncio.gather(
+                    *(note(database, f"{number}") for number in range(200)), return_exceptions=True
+                )
             assert {(type(one), str(one), getattr(one, "in_doubt", None)) for one in answers} == {
                 (DatabaseDown, "SQLITE_BUSY", False)
             }
             # Who only reads is not concerned.
-            assert await Statement("SELECT count(*) FROM audit_event").row() == (0,)
-        await note("afterwards")
+            assert await Statement("SELECT count(*) FROM audit_event").row(database) == (0,)
+        await note(database, "afterwards")
     assert names(path) == ["afterwards"]
 
 
-async def test_no_room_for_one_of_them(file: Path) -> None:
+async def test_no_room_for_one_of_them(path: Path, database: Database) -> None:
     """The others are written all the same."""
-    await ROOM.rows()
-    with locked(file):
-        small = [asyncio.create_task(note(f"{number}")) for number in range(3)]
-        large = asyncio.create_task(note("large", "x" * 1_000_000))
-        rest = [asyncio.create_task(note(f"{number}")) for number in range(3, 6)]
+    await ROOM.rows(database)
+    with locked(path):
+        small = [asyncio.create_task(note(database, f"{number}")) for number in range(3)]
+        large = asyncio.create_task(note(database, "large", "x" * 1_000_000))
+        rest = [asyncio.create_task(note(database, f"{number}")) for number in range(3, 6)]
         await asyncio.sleep(0.1)
     async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*small, *rest)
         with pytest.raises(DatabaseDown, match="SQLITE_FULL") as raised:
             await large
     assert not raised.value.in_doubt
-    assert sorted(names(file)) == [f"{number}" for number in range(6)]
+    assert sorted(names(path)) == [f"{number}" for number in range(6)]
 
 
 async def test_the_end_comes_after_what_waits(path: Path) -> None:
-    async with opened(f"sqlite://{path}"):
-        tasks = [asyncio.create_task(note(f"{number:03}")) for number in range(150)]
+    async with open_database(f"sqlite://{path}") as database:
+        tasks = [asyncio.create_task(note(database, f"{number:03}")) for number in range(150)]
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     assert len(names(path)) == 150
@@ -132,24 +137,25 @@ async def test_the_end_comes_after_what_waits(path: Path) -> None:
 
 FULL_DISK = """
 import asyncio, resource, sys
-from models.database import DatabaseDown, opened
+from models.database import DatabaseDown, open_database
 from models.statement import Statement
 
 NOTE = Statement('''INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
     VALUES (now(), 'test', 'oura', '[]', :text, 'x') RETURNING id''')
 
 async def main(url):
-    async with opened(url):
-        await NOTE.rows(text="ok")
+    async with open_database(url) as database:
+        await NOTE.rows(database, text="ok")
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
-        answers = await asyncio.gather(*(NOTE.rows(text="x" * 70_000) for _ in range(20)), return_exceptions=True)
+        notes = [NOTE.rows(database, text="x" * 70_000) for _ in range(20)]
+        answers = await asyncio.gather(*notes, return_exceptions=True)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         print(sorted({f"{type(one).__name__} {one} {one.in_doubt}" for one in answers}))
-        print(*await Statement("SELECT count(*) FROM audit_event").row())
+        print(*await Statement("SELECT count(*) FROM audit_event").row(database))
         async with asyncio.timeout(5):
-            await NOTE.rows(text="ok")
-        print(*await Statement("SELECT count(*) FROM audit_event").row())
+            await NOTE.rows(database, text="ok")
+        print(*await Statement("SELECT count(*) FROM audit_event").row(database))
 
 asyncio.run(main(sys.argv[1]))
 """

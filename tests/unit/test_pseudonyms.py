@@ -9,83 +9,85 @@ import pytest
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 from models.audit_key import audit_key
-from models.database import APPS, client_of, opened
+from models.database import APPS, Database, open_database
 from models.migrating import migrate
 from models.vault import Vault, VaultError, new_key, read_keys
 from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
 from resolvers.pseudonyms import Pseudonyms
-from tests.databases import Database
+from tests.databases import Database as Server
 
 
-def vault(*ids: str) -> VaultKeys:
-    return VaultKeys(Vault({id_: read_keys(new_key(id_))[id_] for id_ in ids}))
+def vault(database: Database, *ids: str) -> VaultKeys:
+    return VaultKeys(Vault({id_: read_keys(new_key(id_))[id_] for id_ in ids}), database)
 
 
-async def test_one_key_whoever_makes_it(own_database: Database) -> None:
+async def test_one_key_whoever_makes_it(own_database: Server) -> None:
     await migrate(own_database.url)
-    ours = vault("k1")
-    async with opened(own_database.url):
-        keys = await asyncio.gather(*(audit_key(ours) for _ in range(20)))
-        several = await asyncio.gather(*(Pseudonyms().of(ours, "alice") for _ in range(20)))
+    async with open_database(own_database.url) as database:
+        ours = vault(database, "k1")
+        keys = await asyncio.gather(*(audit_key(database, ours) for _ in range(20)))
+        several = await asyncio.gather(*(Pseudonyms(database, ours).of("alice") for _ in range(20)))
         assert len(set(keys)) == len(set(several)) == 1
-        pseudonyms = Pseudonyms()
-        assert await pseudonyms.of(ours, "bob") != several[0]
-        assert await pseudonyms.of(ours, None) is None
+        pseudonyms = Pseudonyms(database, ours)
+        assert await pseudonyms.of("bob") != several[0]
+        assert await pseudonyms.of(None) is None
         # A user's id is text from a token, so any string must work.
-        assert len(await pseudonyms.of(ours, "\ud800" * 5000) or "") == 32
+        assert len(await pseudonyms.of("\ud800" * 5000) or "") == 32
     sealed = await own_database.fetch("SELECT sealed FROM audit_key")
     assert len(sealed) == 1
     assert keys[0] not in bytes(sealed[0][0])
     assert keys[0].hex().encode() not in bytes(sealed[0][0])
 
 
-async def test_a_process_with_other_keys(own_database: Database) -> None:
+async def test_a_process_with_other_keys(own_database: Server) -> None:
     """It can't open the key, and makes none, which would lock the others out."""
     await migrate(own_database.url)
-    ours, wrong = vault("k1"), vault("k1")
-    async with opened(own_database.url):
+    async with open_database(own_database.url) as database:
+        ours, wrong = vault(database, "k1"), vault(database, "k1")
         await ours.check_active()
         with pytest.raises(VaultError):
-            await audit_key(wrong)
+            await audit_key(database, wrong)
         assert await own_database.fetch("SELECT * FROM audit_key") == []
-        key = await audit_key(ours)
-        for stranger in (wrong, vault("k2")):
+        key = await audit_key(database, ours)
+        for stranger in (wrong, vault(database, "k2")):
             with pytest.raises(ServiceUnavailable):
-                await Pseudonyms().of(stranger, "alice")
-        assert await audit_key(ours) == key
+                await Pseudonyms(database, stranger).of("alice")
+        assert await audit_key(database, ours) == key
 
 
 @pytest.mark.parametrize("key_id", ["k1", "k2"])
-async def test_a_vault_key_that_is_gone(own_database: Database, key_id: str) -> None:
+async def test_a_vault_key_that_is_gone(own_database: Server, key_id: str) -> None:
     """If nothing else is sealed under it, users get new pseudonyms from then on, the same ones in every process."""
     await migrate(own_database.url)
     old, new = read_keys(new_key("k1")), read_keys(new_key(key_id))
-    gone, left = VaultKeys(Vault(old)), VaultKeys(Vault(new))
-    async with opened(own_database.url):
-        before = await audit_key(gone)
+    async with open_database(own_database.url) as database:
+        gone, left = VaultKeys(Vault(old), database), VaultKeys(Vault(new), database)
+        before = await audit_key(database, gone)
         await own_database.fetch("UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'")
-        keys = await asyncio.gather(*(audit_key(left) for _ in range(20)))
+        keys = await asyncio.gather(*(audit_key(database, left) for _ in range(20)))
         assert len(set(keys)) == 1
         assert keys[0] != before
         # A process that has both keys uses the newest.
-        assert await audit_key(VaultKeys(Vault(new if key_id == "k1" else old | new))) == keys[0]
+        both = VaultKeys(Vault(new if key_id == "k1" else old | new), database)
+        assert await audit_key(database, both) == keys[0]
 
 
-async def test_whoever_leaves_does_not_take_the_key_along(own_database: Database) -> None:
+async def test_whoever_leaves_does_not_take_the_key_along(own_database: Server) -> None:
     await migrate(own_database.url)
-    ours, pseudonyms = vault("k1"), Pseudonyms()
-    async with opened(own_database.url):
-        first, second = [asyncio.create_task(pseudonyms.of(ours, "alice")) for _ in range(2)]
+    async with open_database(own_database.url) as database:
+        ours = vault(database, "k1")
+        pseudonyms = Pseudonyms(database, ours)
+        first, second = [asyncio.create_task(pseudonyms.of("alice")) for _ in range(2)]
         await asyncio.sleep(0)
         first.cancel()
-        assert await second == await Pseudonyms().of(ours, "alice")
+        assert await second == await Pseudonyms(database, ours).of("alice")
 
 
-async def test_rows_from_before_name_nobody(own_database: Database) -> None:
+async def test_rows_from_before_name_nobody(own_database: Server) -> None:
     """They are kept, without the users that they are about."""
-    async with opened(own_database.url) as database:
-        before = MigrationExecutor(client_of(database), APPS)
+    async with open_database(own_database.url) as database:
+        before = MigrationExecutor(database.client, APPS)
         await before.migrate([MigrationTarget("models", "0003_newest_tokens")])
     moment = datetime(2026, 11, 1, tzinfo=UTC)
     at = str(moment) if own_database.engine == "sqlite" else moment

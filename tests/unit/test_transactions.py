@@ -1,4 +1,4 @@
-"""`transaction()`, cancelled wherever it waits, or on a full disk: all or nothing, and nothing stays taken."""
+"""Transactions, cancelled wherever it waits, or on a full disk: all or nothing, and nothing stays taken."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from suspended import run_and_cancel
 from tortoise.connection import get_connections
+from tortoise.transactions import in_transaction
 
 from models.audit_event import AuditEvent
-from models.database import DatabaseDown, Limits, opened, transaction
+from models.database import DatabaseDown, Limits, open_database
 from models.migrating import migrate
 from tests.databases import Database
 
@@ -45,7 +46,7 @@ async def write(name: str) -> None:
 
 
 async def write_two(name: str) -> None:
-    async with transaction():
+    async with in_transaction():
         await write(name)
         await write(name)
 
@@ -75,7 +76,7 @@ def assert_none_is_taken() -> None:
 
 
 async def test_all_or_nothing(url: str) -> None:
-    async with opened(url):
+    async with open_database(url):
         await write_two("both")
         with pytest.raises(ZeroDivisionError):
             await _write_and_fail("neither")
@@ -84,13 +85,13 @@ async def test_all_or_nothing(url: str) -> None:
 
 
 async def _write_and_fail(name: str) -> None:
-    async with transaction():
+    async with in_transaction():
         await write(name)
         raise ZeroDivisionError
 
 
 async def test_cancelled_wherever_it_waits(url: str) -> None:
-    async with opened(url):
+    async with open_database(url):
         for place in count(1):
             ended, suspensions = await run_and_cancel(write_two(f"at {place}"), place)
             async with asyncio.timeout(PATIENCE):
@@ -104,7 +105,7 @@ async def test_cancelled_wherever_it_waits(url: str) -> None:
 
 async def test_cancelled_twice(url: str) -> None:
     """Once in the work, once more in the roll-back."""
-    async with opened(url):
+    async with open_database(url):
         _, suspensions = await run_and_cancel(write_two("undisturbed"))
         for first in range(1, suspensions + 1):
             for second in range(first + 1, suspensions + 3):
@@ -116,7 +117,7 @@ async def test_cancelled_twice(url: str) -> None:
 
 
 async def test_cancelled_while_another_holds_the_connection(url: str) -> None:
-    async with opened(url):
+    async with open_database(url):
         for place in count(1):
             inside, leave = asyncio.Event(), asyncio.Event()
             holder = asyncio.create_task(_hold(f"holder {place}", inside, leave))
@@ -137,7 +138,7 @@ async def test_cancelled_while_another_holds_the_connection(url: str) -> None:
 
 
 async def _hold(name: str, inside: asyncio.Event, leave: asyncio.Event) -> None:
-    async with transaction():
+    async with in_transaction():
         await write(name)
         inside.set()
         await leave.wait()
@@ -147,7 +148,7 @@ async def _hold(name: str, inside: asyncio.Event, leave: asyncio.Event) -> None:
 async def test_cancelled_in_the_first_use_of_a_database(url: str) -> None:
     """Connecting is a part of it: Tortoise connects when first asked."""
     for place in count(1):
-        async with opened(url):
+        async with open_database(url):
             ended, suspensions = await run_and_cancel(write_two(f"at {place}"), place)
             async with asyncio.timeout(PATIENCE):
                 assert await rows(f"at {place}") in ({2} if ended else {0, 2})
@@ -157,7 +158,7 @@ async def test_cancelled_in_the_first_use_of_a_database(url: str) -> None:
 
 
 async def test_a_cancelled_statement_outside_a_transaction(url: str) -> None:
-    async with opened(url):
+    async with open_database(url):
         for place in count(1):
             _, suspensions = await run_and_cancel(write(f"at {place}"), place)
             await assert_usable(url)
@@ -166,14 +167,14 @@ async def test_a_cancelled_statement_outside_a_transaction(url: str) -> None:
 
 
 async def test_transactions_of_one_process_take_turns(url: str) -> None:
-    async with opened(url):
+    async with open_database(url):
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(write_two(f"task {number}") for number in range(50)))
         assert await AuditEvent.all().count() == 100
 
 
 async def test_a_lock_that_is_not_to_be_had_is_the_database_being_down(file_url: str) -> None:
-    async with opened(file_url, Limits(seconds=0.1)):
+    async with open_database(file_url, Limits(seconds=0.1)):
         with closing(sqlite3.connect(file_url.removeprefix("sqlite://"), isolation_level=None)) as outside:
             outside.execute("BEGIN IMMEDIATE")
             for attempt in (write("alone"), write_two("together")):
@@ -184,8 +185,8 @@ async def test_a_lock_that_is_not_to_be_had_is_the_database_being_down(file_url:
 
 async def test_what_was_read_first_can_be_written(file_url: str) -> None:
     """SQLite turns such a transaction away when another wrote in between, so here none can."""
-    async with opened(file_url):
-        async with transaction():
+    async with open_database(file_url):
+        async with in_transaction():
             await rows("read first")
             with (
                 closing(
@@ -202,24 +203,25 @@ FULL_DISK = """
 import asyncio, resource, sys
 from datetime import UTC, datetime
 from models.audit_event import AuditEvent
-from models.database import DatabaseDown, opened, transaction
+from models.database import DatabaseDown, open_database
+from tortoise.transactions import in_transaction
 
 async def write(size):
     await AuditEvent.create(at=datetime.now(UTC), action="test", provider="oura", scopes=["x" * size], outcome="ok",
                             request_id="full")
 
 async def main(url):
-    async with opened(url):
+    async with open_database(url):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
         try:
-            async with transaction():
+            async with in_transaction():
                 await write(200_000)
                 print("reached the commit")
         except DatabaseDown as fault:
             print(fault)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        async with asyncio.timeout(5), transaction():
+        async with asyncio.timeout(5), in_transaction():
             await write(1)
         print(await AuditEvent.all().count())
 
