@@ -36,7 +36,6 @@ from models.database import DatabaseDown, open_database
 from models.engine import named
 from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue
-from providers.http import open_client
 from resolvers import audit
 from resolvers.caller import Caller
 from resolvers.context import Context, Registration, Resources
@@ -50,6 +49,7 @@ from rest.routes import ROUTES
 from rest.shim import rest_routes
 from schema.execution import Executor
 from web import STATIC
+from wire.http.client import open_client
 from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final, cast
 
-from providers.errors import UnreadableAnswer
 from wire import strict_json
+from wire.http.errors import UnreadableResponse
+from wire.http.response import Response
 from wire.strict_json import DUPLICATE, Malformed
 
 MAX_ACCOUNT: Final = 256
@@ -16,42 +16,6 @@ MAX_ACCOUNT: Final = 256
 
 # Whole numbers up to it are the same as floats; above it several are one float.
 _EXACT: Final = 2**53
-
-_SUCCESS: Final = range(200, 300)
-_FAILURE: Final = range(400, 600)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete HTTP answer, its body decoded. The Content-Type is ignored: the body is JSON or unreadable.
-
-    `sent_at` is when sending the request began, a time of the running loop. `fields` are the header fields, with names
-    in lower case. `overdue` says that the body was still incomplete at the deadline, and is left out.
-    """
-
-    status: int
-    content: bytes = field(repr=False)
-    sent_at: float = field(default=0.0, compare=False)
-    fields: Sequence[tuple[bytes, bytes]] = field(default=(), compare=False, repr=False)
-    overdue: bool = False
-
-    @property
-    def succeeded(self) -> bool:
-        return self.status in _SUCCESS
-
-    @property
-    def failed(self) -> bool:
-        """4xx or 5xx. A redirect, which is never followed, neither succeeded nor failed."""
-        return is_failure(self.status)
-
-    def header(self, name: str) -> str | None:
-        """The first field of this name, in lower case; None when there is none."""
-        wanted = name.encode("ascii")
-        return next((value.decode("latin-1") for each, value in self.fields if each == wanted), None)
-
-
-def is_failure(status: int) -> bool:
-    return status in _FAILURE
 
 
 class UnfitError(Exception):
@@ -63,14 +27,14 @@ class DuplicateError(UnfitError):
 
 
 @contextmanager
-def reading(answer: Answer) -> Generator[None]:
-    """Turns UnfitError into UnreadableAnswer with the answer's status, and refuses what is no success."""
+def reading(answer: Response) -> Generator[None]:
+    """Turns UnfitError into UnreadableResponse with the answer's status, and refuses what is no success."""
     if not answer.succeeded:
-        raise UnreadableAnswer("neither a success nor an error", answer.status)
+        raise UnreadableResponse("neither a success nor an error", answer.status)
     try:
         yield
     except UnfitError as unfit:
-        raise UnreadableAnswer(str(unfit), answer.status) from None
+        raise UnreadableResponse(str(unfit), answer.status) from None
 
 
 def read_object(content: bytes) -> dict[str, object]:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from providers.credentials import Credentials
 from providers.provider import ClientAuth
-from providers.request import Request, request
+from wire.http.request import Request, request
 
 
 def form_request(url: str, form: str, credentials: Credentials, auth: ClientAuth, *, method: str = "POST") -> Request:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from providers.answer import Answer, UnfitError, list_or_none, member, member_at, object_or_none, read_object
+from providers.answer import UnfitError, list_or_none, member, member_at, object_or_none, read_object
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
 from providers.provider import ErrorRule
+from wire.http.response import Response
 
 LONGEST_WAIT: Final = 24 * 60 * 60
 """Upper limit in seconds for the wait that a provider asks for."""
@@ -29,7 +30,7 @@ _DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MAX_DATE: Final = 40
 
 
-def read_failure(rules: Sequence[ErrorRule], answer: Answer) -> ErrorAnswer:
+def read_failure(rules: Sequence[ErrorRule], answer: Response) -> ErrorAnswer:
     """An answer of status 4xx or 5xx. An unreadable body is treated as absent."""
     try:
         whole = read_object(answer.content)
@@ -39,7 +40,7 @@ def read_failure(rules: Sequence[ErrorRule], answer: Answer) -> ErrorAnswer:
 
 
 def read_error(
-    rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object], *, inner: dict[str, object] | None = None
+    rules: Sequence[ErrorRule], answer: Response, whole: dict[str, object], *, inner: dict[str, object] | None = None
 ) -> ErrorAnswer:
     """`whole` is the object in the body of an error answer, whatever its status; `inner` is the nested object that
     names the error, if that is a different one."""
@@ -50,7 +51,7 @@ def read_error(
     return ErrorAnswer(error, answer.status, meaning, retry_after=wait, overdue=answer.overdue)
 
 
-def matching(rules: Sequence[ErrorRule], answer: Answer, whole: dict[str, object]) -> ErrorRule | None:
+def matching(rules: Sequence[ErrorRule], answer: Response, whole: dict[str, object]) -> ErrorRule | None:
     """The first rule that matches."""
     return next((rule for rule in rules if _fits(rule, answer.status, whole)), None)
 
@@ -81,7 +82,7 @@ def _found(whole: dict[str, object], path: str) -> object:
         return None
 
 
-def _by_default(error: str | None, answer: Answer) -> Meaning:
+def _by_default(error: str | None, answer: Response) -> Meaning:
     """An outage is never a decision, whatever error code comes with it, and neither is an answer that says when to
     retry."""
     if answer.status == _TOO_MANY_REQUESTS:
@@ -117,7 +118,7 @@ def says_error(whole: dict[str, object]) -> bool:
     return bool(member(whole, "error")) or bool(member(whole, "errors"))
 
 
-def _wait(rule: ErrorRule | None, answer: Answer, whole: dict[str, object]) -> int | None:
+def _wait(rule: ErrorRule | None, answer: Response, whole: dict[str, object]) -> int | None:
     """Whole seconds from 1 to LONGEST_WAIT: from the rule's member or header, else from Retry-After (RFC 9110
     10.2.3)."""
     if rule is not None and rule.wait is not None:

@@ -1,24 +1,44 @@
-"""What can go wrong out there.
+"""What can go wrong when a provider is asked: what can go wrong with any request (`wire/http/errors.py`), and
 
-ProviderFault
-  TransportFailure      no answer came; `sent` says whether any of the request may have left
-    TimedOut            none came in time, from the look-up of the name to the last byte; `stood_still` says that this
-                        process stood still meanwhile, so that it says nothing about the provider
-    Unreachable         no connection could be made: refused, no such name, no trusted certificate
-    ForbiddenAddress    the name leads to an address that is never called (SSRF); nothing was connected
-    HeldBack            the provider was not asked on purpose (`turnstile.py`)
-      Busy              too many exchanges with it are under way
+ProviderFault           any of these and of those
+  TransportFailure
+    HeldBack            the provider was deliberately not asked (`provider_limit.py`)
+      Busy              too many exchanges with it are in progress
       CircuitOpen       it has not answered in time lately; `retry_after` says when it may be asked again
-  UnreadableAnswer      an answer came that can't be used
-  ErrorAnswer           the provider said no, or that it can't now (RFC 6749 5.2)
+  ErrorAnswer           the provider refused, or can't answer now (RFC 6749 5.2)
 
-The text of each is safe to log: of what the provider sent it holds only the HTTP status and a registered error code.
+The message of each is safe to log: of what the provider sent, it contains only the HTTP status and a registered error
+code.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
+
+from wire.http.errors import (
+    ForbiddenAddress,
+    RequestFailed,
+    TimedOut,
+    TransportFailure,
+    Unreachable,
+    UnreadableResponse,
+)
+
+__all__ = [
+    "REGISTERED",
+    "Busy",
+    "CircuitOpen",
+    "ErrorAnswer",
+    "ForbiddenAddress",
+    "HeldBack",
+    "Meaning",
+    "ProviderFault",
+    "TimedOut",
+    "TransportFailure",
+    "Unreachable",
+    "UnreadableResponse",
+]
 
 
 class Meaning(StrEnum):
@@ -59,34 +79,8 @@ REGISTERED: Final = {
 responses and token answers share them."""
 
 
-class ProviderFault(Exception):
-    """The base of all: something about the provider or the way to it."""
-
-
-class TransportFailure(ProviderFault):
-    """`reason` is a fixed text. `sent` is False only when it is certain that no byte of the request has left."""
-
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        self.reason = reason
-        self.sent = sent
-        super().__init__(f"no answer: {reason} ({'the request may have left' if sent else 'nothing was sent'})")
-
-
-class TimedOut(TransportFailure):
-    def __init__(self, *, sent: bool, stood_still: bool = False) -> None:
-        self.stood_still = stood_still
-        reason = "this process stood still meanwhile" if stood_still else "it took too long"
-        super().__init__(reason, sent=sent)
-
-
-class Unreachable(TransportFailure):
-    def __init__(self) -> None:
-        super().__init__("no connection could be made", sent=False)
-
-
-class ForbiddenAddress(TransportFailure):
-    def __init__(self) -> None:
-        super().__init__("the address is not a public one", sent=False)
+ProviderFault = RequestFailed
+"""Any of these errors, when the other system is a provider."""
 
 
 class HeldBack(TransportFailure):
@@ -107,16 +101,7 @@ class CircuitOpen(HeldBack):
         super().__init__("the provider has not answered in time lately")
 
 
-class UnreadableAnswer(ProviderFault):
-    """`reason` is a fixed text that says what is wrong with the answer, `status` its HTTP status."""
-
-    def __init__(self, reason: str, status: int) -> None:
-        self.reason = reason
-        self.status = status
-        super().__init__(f"unreadable answer with HTTP status {status}: {reason}")
-
-
-class ErrorAnswer(ProviderFault):
+class ErrorAnswer(RequestFailed):
     """`error` is one of REGISTERED, None for any other code or none; `status` is the HTTP status.
 
     `retry_after` is whole seconds, 1 or more, if the provider said how long to wait. `overdue` says that only the head

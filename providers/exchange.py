@@ -10,10 +10,10 @@ from providers.answer import UnfitError, account_at, read_object, reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
 from providers.error_answer import read_failure
-from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider
-from providers.request import request
 from providers.token_answer import TokenAnswer, read_token_answer
+from wire.http.client import ProviderClient, send_patiently
+from wire.http.request import request
 
 
 async def exchange_code(

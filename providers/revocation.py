@@ -9,9 +9,9 @@ from providers.answer import reading
 from providers.client_authentication import form_request
 from providers.credentials import Credentials
 from providers.error_answer import read_failure
-from providers.http import ProviderClient, send_patiently
 from providers.provider import Provider, Revoke
-from providers.request import Request, request
+from wire.http.client import ProviderClient, send_patiently
+from wire.http.request import Request, request
 
 
 @dataclass(frozen=True, slots=True)

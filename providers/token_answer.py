@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final, cast
 
 from providers.answer import (
-    Answer,
     UnfitError,
     account_at,
     as_object,
@@ -23,6 +22,7 @@ from providers.answer import (
 from providers.error_answer import matching, read_error, read_failure, registered_code, same, says_error
 from providers.expiry import read_expiry
 from providers.provider import Provider
+from wire.http.response import Response
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
@@ -49,8 +49,8 @@ class TokenAnswer:
     sent_at: float = field(default=0.0, compare=False)
 
 
-def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> TokenAnswer:
-    """Raises ErrorAnswer for an error of the provider, UnreadableAnswer for anything else that is not a token answer.
+def read_token_answer(provider: Provider, answer: Response, now: datetime) -> TokenAnswer:
+    """Raises ErrorAnswer for an error of the provider, UnreadableResponse for anything else that is not a token answer.
 
     `now` (aware) is what `expires_in` counts from. The Content-Type is ignored: providers send JSON under many media
     types, and anything but JSON is refused under all of them. Unused members may hold anything.
@@ -73,7 +73,7 @@ def read_token_answer(provider: Provider, answer: Answer, now: datetime) -> Toke
         )
 
 
-def _token_object(provider: Provider, answer: Answer, whole: dict[str, object]) -> dict[str, object]:
+def _token_object(provider: Provider, answer: Response, whole: dict[str, object]) -> dict[str, object]:
     """Raises ErrorAnswer when the answer contains an error, when the member that indicates success is missing, and when
     the access token is missing and a rule of the entry matches or the answer names a registered code."""
     rules, success, root = provider.token.errors, provider.token.success, provider.token.root

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ValidationInfo
 
-from providers.addresses import is_host, may_be_public
+from wire.http.addresses import is_host, may_be_public
 from wire.uri import is_web
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")

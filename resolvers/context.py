@@ -20,7 +20,7 @@ from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
 
 if TYPE_CHECKING:
-    from providers.http import ProviderClient
+    from wire.http.client import ProviderClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,2 +1,2 @@
-"""How bytes and addresses from outside are read, and how long they are waited for, the same everywhere: strict JSON,
-URIs and time limits. Imports no other package of ours."""
+"""How data travels: strict JSON, URIs, time limits, and the HTTP client, which is the one way to other systems. Imports
+no other package of ours."""

@@ -8,12 +8,12 @@ from typing import cast
 
 import httpx
 
-from providers.network import trusted
-from providers.request import FIELDS
-from providers.resolution import as_written
-from providers.transport import ProviderTransport
 from wire import strict_json
 from wire.deadline import Timeout
+from wire.http.connector import trusted
+from wire.http.request import FIELDS
+from wire.http.resolution import as_written
+from wire.http.transport import ProviderTransport
 
 DEADLINE = 3.0  # seconds for one whole call
 

@@ -15,7 +15,6 @@ from models.database import Limits, open_database
 from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue, read_credentials
-from providers.http import open_client
 from resolvers.authorize import authorize_connection
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.context import Context, Registration, Resources
@@ -25,6 +24,7 @@ from resolvers.redirects import RedirectAllowList
 from rest.routes import ROUTES
 from tests.conftest import REDIRECT_URI
 from tests.sandbox_control import Sandbox
+from wire.http.client import open_client
 
 DOCUMENTS = {route.operation: route.document for route in ROUTES}
 COMPLETE, AUTHORIZE = DOCUMENTS["CompleteConnection"], DOCUMENTS["AuthorizeConnection"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from providers.errors import ProviderFault
-from providers.incoming import Incoming
+from wire.http.response_reader import Incoming
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

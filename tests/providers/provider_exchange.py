@@ -12,12 +12,13 @@ from provider_entries import CREDENTIALS
 from providers.credentials import Credentials
 from providers.errors import TransportFailure
 from providers.exchange import exchange_code
-from providers.http import Answer, ProviderClient, send
 from providers.provider import Provider
-from providers.request import request
-from providers.resolution import as_written
 from providers.token_answer import TokenAnswer
-from providers.transport import ProviderTransport
+from wire.http.client import ProviderClient, send
+from wire.http.request import request
+from wire.http.resolution import as_written
+from wire.http.response import Response
+from wire.http.transport import ProviderTransport
 
 TOKENS = json.dumps({"access_token": "abc", "refresh_token": "def", "expires_in": 60}).encode()
 
@@ -46,7 +47,7 @@ async def exchange(
     )
 
 
-async def fetch(client: ProviderClient, url: str, *, seconds: float = 20) -> Answer:
+async def fetch(client: ProviderClient, url: str, *, seconds: float = 20) -> Response:
     return await send(client, request("GET", url), deadline=soon(seconds))
 
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from providers.http import ProviderClient
-from providers.transport import ProviderTransport
+from wire.http.client import ProviderClient
+from wire.http.transport import ProviderTransport
 
 NAME = "api.acme.example"
 

@@ -18,10 +18,10 @@ from provider_loopback import Asked, answering, loopback
 from provider_loops import on_both_loops, until
 from provider_tls import NAME, client_to, server_tls, write_certificate
 
-from providers.connection import Connection, Departure
-from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableAnswer
-from providers.http import ProviderClient
-from providers.pool import MAX_CONNECTIONS
+from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from wire.http.client import ProviderClient
+from wire.http.connection import Connection, Departure
+from wire.http.pool import MAX_CONNECTIONS
 
 LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -253,7 +253,7 @@ async def test_a_flood_is_read_only_so_far(certificate: Path, secure: bool) -> N
     ours = client_to(certificate, "127.0.0.1") if secure else private_client()
     async with loopback(flood, tls=tls) as server, ours as client:
         url = f"https://{NAME}:{server.port}" if secure else server.origin
-        with pytest.raises(UnreadableAnswer, match="too large"):
+        with pytest.raises(UnreadableResponse, match="too large"):
             await fetch(client, url)
         await server.settled()
     # What the kernel holds between us comes on top.

@@ -10,9 +10,9 @@ from provider_exchange import fetch, private_client
 from provider_loopback import Asked, Respond, loopback
 from provider_loops import Clock, on_both_loops, until
 
-from providers.connection import Connection
 from providers.errors import TransportFailure
-from providers.pool import MAX_CONNECTIONS
+from wire.http.connection import Connection
+from wire.http.pool import MAX_CONNECTIONS
 
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 

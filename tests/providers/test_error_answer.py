@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_entries import provider
 
-from providers.answer import Answer
 from providers.error_answer import LONGEST_WAIT
-from providers.errors import ErrorAnswer, Meaning, UnreadableAnswer
+from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import read_token_answer
+from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def said(entry: Provider, body: object, status: int = 400, **headers: str) -> Er
     fields = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(ErrorAnswer) as raised:
-        read_token_answer(entry, Answer(status, content, fields=fields), NOW)
+        read_token_answer(entry, Response(status, content, fields=fields), NOW)
     return raised.value
 
 
@@ -116,24 +116,24 @@ def test_a_rule_comes_before_the_registered_codes_and_the_status() -> None:
 def test_rules_are_for_errors_only() -> None:
     rule = entry("status = 200\nmeaning = 'misconfigured'")
     good = b'{"access_token": "abc"}'
-    assert read_token_answer(rule, Answer(200, good), NOW).access_token == "abc"
+    assert read_token_answer(rule, Response(200, good), NOW).access_token == "abc"
     for bad in (b"no JSON", b"[]", b'{"access_token": 7}', b'{"access_token": "a", "access_token": "b"}'):
-        with pytest.raises(UnreadableAnswer):
-            read_token_answer(rule, Answer(200, bad), NOW)
+        with pytest.raises(UnreadableResponse):
+            read_token_answer(rule, Response(200, bad), NOW)
 
 
 @pytest.mark.parametrize("token", ["", ', "access_token": null', ', "access_token": ""'])
 def test_a_row_fits_what_has_no_token_however_that_is_written(token: str) -> None:
     rule = entry("field = 'code'\nequals = 1001\nmeaning = 'misconfigured'")
     assert said(rule, b'{"code": 1001%b}' % token.encode(), 200).meaning == Meaning.MISCONFIGURED
-    with pytest.raises(UnreadableAnswer):
-        read_token_answer(rule, Answer(200, b'{"code": 7%b}' % token.encode()), NOW)
+    with pytest.raises(UnreadableResponse):
+        read_token_answer(rule, Response(200, b'{"code": 7%b}' % token.encode()), NOW)
 
 
 def test_an_ambiguous_mark_of_success_is_no_refusal() -> None:
     marked = entry(token="success = {field = 'status', equals = 0}")
-    with pytest.raises(UnreadableAnswer):
-        read_token_answer(marked, Answer(200, b'{"status": 0, "status": 503, "access_token": "abc"}'), NOW)
+    with pytest.raises(UnreadableResponse):
+        read_token_answer(marked, Response(200, b'{"status": 0, "status": 503, "access_token": "abc"}'), NOW)
 
 
 def test_an_ambiguous_member_of_an_error_counts_as_absent() -> None:

@@ -15,8 +15,8 @@ from provider_loopback import Asked, Loopback, answering, loopback
 from providers.circuit import TIME_OUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.exchange import exchange_code
-from providers.http import ProviderClient, open_client
 from providers.turnstile import LIMIT, Turnstiles
+from wire.http.client import ProviderClient, open_client
 
 TOKENS = b'{"access_token": "abc", "expires_in": 60}'
 TIMEOUT = 2.0

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_answers import AMBIGUOUS, CHUNKED, LAST, OK, WHOLE, Fault, outcome, read
 
-from providers.errors import TransportFailure, UnreadableAnswer
-from providers.incoming import MAX_BODY, MAX_FIELDS, MAX_HEAD, Incoming
+from providers.errors import TransportFailure, UnreadableResponse
+from wire.http.response_reader import MAX_BODY, MAX_FIELDS, MAX_HEAD, Incoming
 
 UNTIL_THE_END = OK + b"\r\n{}"
 EVERYTHING = [*WHOLE.values(), *LAST.values(), *AMBIGUOUS.values(), UNTIL_THE_END]
@@ -85,7 +85,7 @@ def test_an_interim_answers_fields_are_not_the_answers() -> None:
 def test_the_body_has_a_cap() -> None:
     body = OK + b"Content-Length: %d\r\n\r\n%s"
     assert len(read(body % (10, b"x" * 10), cap=10).body) == 10
-    with pytest.raises(UnreadableAnswer, match="body is too large"):
+    with pytest.raises(UnreadableResponse, match="body is too large"):
         read(body % (11, b"x" * 11), cap=10)
 
 
@@ -112,7 +112,7 @@ def test_nothing_goes_on_for_ever(start: bytes, piece: bytes, size: int) -> None
 
 def test_as_many_fields_as_there_may_be() -> None:
     assert len(read(OK + b"X: x\r\n" * (MAX_FIELDS - 1) + b"Content-Length: 0\r\n\r\n").fields) == MAX_FIELDS
-    with pytest.raises(UnreadableAnswer, match="too many fields"):
+    with pytest.raises(UnreadableResponse, match="too many fields"):
         read(OK + b"X: x\r\n" * MAX_FIELDS + b"Content-Length: 0\r\n\r\n")
 
 

@@ -12,12 +12,13 @@ import httpx
 import pytest
 from provider_loopback import Asked, Respond, answering, loopback
 
-from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
-from providers.http import CAP, Answer, ProviderClient, open_client, send
-from providers.incoming import MAX_BODY, MAX_FIELDS, MAX_HEAD
-from providers.request import request
-from providers.resolution import PublicAddresses
-from providers.transport import ProviderTransport
+from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from wire.http.client import CAP, ProviderClient, open_client, send
+from wire.http.request import request
+from wire.http.resolution import PublicAddresses
+from wire.http.response import Response
+from wire.http.response_reader import MAX_BODY, MAX_FIELDS, MAX_HEAD
+from wire.http.transport import ProviderTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -29,7 +30,7 @@ async def client() -> AsyncGenerator[ProviderClient]:
         yield client
 
 
-async def fetch(client: ProviderClient, respond: Respond, *, seconds: float = 20) -> Answer:
+async def fetch(client: ProviderClient, respond: Respond, *, seconds: float = 20) -> Response:
     async with loopback(respond) as server:
         return await send(client, request("GET", server.origin), deadline=asyncio.get_running_loop().time() + seconds)
 
@@ -80,7 +81,7 @@ async def test_fields_up_to_the_cap_are_read(client: ProviderClient) -> None:
 
 async def test_more_fields_are_not(client: ProviderClient) -> None:
     fields = b"X: x\r\n" * MAX_FIELDS
-    with pytest.raises(UnreadableAnswer, match="too many fields"):
+    with pytest.raises(UnreadableResponse, match="too many fields"):
         await fetch(client, saying(OK + fields + b"\r\n{}"))
 
 

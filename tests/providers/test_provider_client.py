@@ -17,9 +17,9 @@ from providers.errors import (
     TransportFailure,
     Unreachable,
 )
-from providers.http import ProviderClient, open_client
-from providers.pool import MAX_CONNECTIONS
 from tests.processes import free_port
+from wire.http.client import ProviderClient, open_client
+from wire.http.pool import MAX_CONNECTIONS
 
 
 @pytest.fixture

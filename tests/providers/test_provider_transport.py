@@ -11,11 +11,11 @@ import pytest
 from provider_loopback import Asked, answering, loopback
 from provider_tls import NAME, client_to, server_tls, write_certificate
 
-from providers.addresses import is_public
 from providers.errors import ForbiddenAddress, Unreachable
-from providers.http import ProviderClient, send
-from providers.request import request
-from providers.resolution import PublicAddresses
+from wire.http.addresses import is_public
+from wire.http.client import ProviderClient, send
+from wire.http.request import request
+from wire.http.resolution import PublicAddresses
 
 
 @pytest.fixture(scope="module")

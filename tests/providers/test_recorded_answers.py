@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from providers.answer import Answer
 from providers.catalogue import read_catalogue
 from providers.token_answer import TokenAnswer, read_token_answer
+from wire.http.response import Response
 
 ANSWERS = Path(__file__).with_name("answers")
 CATALOGUE = read_catalogue(variables={}, allow_private=True)
@@ -25,7 +25,7 @@ def test_the_token_answer_is_read_as_recorded(slug: str) -> None:
     file = ANSWERS / f"{slug}.json"
     assert file.exists(), f"record a token answer of {slug} in tests/providers/answers/{slug}.json"
     recorded: dict[str, Any] = json.loads(file.read_text())
-    answer = Answer(recorded["status"], json.dumps(recorded["body"]).encode())
+    answer = Response(recorded["status"], json.dumps(recorded["body"]).encode())
     found = read_token_answer(CATALOGUE[slug], answer, datetime.fromisoformat(recorded["now"]))
     assert found == _expected(recorded["expected"])
 

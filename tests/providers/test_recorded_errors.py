@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from recorded_errors import RecordedError, recorded, recorded_slugs
 
-from providers.answer import Answer
 from providers.catalogue import read_catalogue
 from providers.errors import ErrorAnswer
 from providers.token_answer import read_token_answer
+from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CATALOGUE = read_catalogue(variables={}, allow_private=True)
@@ -24,7 +24,7 @@ CASES = [pytest.param(slug, error, id=f"{slug}-{error.name}") for slug in CATALO
 def test_the_error_means_what_it_should(slug: str, error: RecordedError) -> None:
     fields = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     with pytest.raises(ErrorAnswer) as raised:
-        read_token_answer(CATALOGUE[slug], Answer(error.status, error.content, fields=fields), NOW)
+        read_token_answer(CATALOGUE[slug], Response(error.status, error.content, fields=fields), NOW)
     assert (raised.value.meaning, raised.value.retry_after) == (error.meaning, error.wait)
     assert "made-up" not in str(raised.value)
 

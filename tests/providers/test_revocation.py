@@ -13,13 +13,13 @@ from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
-from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
+from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableResponse
 from providers.exchange import exchange_code
-from providers.http import ProviderClient, open_client
 from providers.revocation import Tokens, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
+from wire.http.client import ProviderClient, open_client
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
 TOKENS = Tokens("CANARY-access", "CANARY-refresh")
@@ -167,7 +167,7 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         (answering(b'{"error": "invalid_client"}', status="401 No"), ErrorAnswer, "401: invalid_client"),
         (answering(b'{"error": "CANARY"}', status="400 No"), ErrorAnswer, "400: no registered error code"),
         (answering(b"CANARY", status="503 Busy"), ErrorAnswer, "503: no registered error code"),
-        (answering(b"", status="302 Found", headers=("Location: /other",)), UnreadableAnswer, "neither"),
+        (answering(b"", status="302 Found", headers=("Location: /other",)), UnreadableResponse, "neither"),
         (silence, TimedOut, "no answer"),
         (hang_up, TransportFailure, "broke"),
     ],

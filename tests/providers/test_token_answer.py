@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_entries import provider
 
-from providers.answer import Answer
-from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, UnreadableAnswer
+from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import MAX_SCOPES, TokenAnswer, read_token_answer
+from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLAIN = provider()
@@ -43,7 +43,7 @@ MEANINGS = {
 
 def read(value: object, entry: Provider = PLAIN, status: int = 200) -> TokenAnswer:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return read_token_answer(entry, Answer(status, content), NOW)
+    return read_token_answer(entry, Response(status, content), NOW)
 
 
 def fault(value: object, entry: Provider = PLAIN, status: int = 200) -> ProviderFault:
@@ -106,7 +106,7 @@ def test_no_token_shows_in_its_repr() -> None:
 )
 def test_what_is_refused(change: dict[str, Any]) -> None:
     found = fault(GOOD | change)
-    assert isinstance(found, UnreadableAnswer)
+    assert isinstance(found, UnreadableResponse)
     assert found.status == 200
 
 
@@ -140,13 +140,13 @@ def test_what_is_refused(change: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_json_object_or_spoiled_where_it_is_used(content: bytes) -> None:
-    assert isinstance(fault(content), UnreadableAnswer)
+    assert isinstance(fault(content), UnreadableResponse)
 
 
 @pytest.mark.parametrize("status", [101, 301, 302, 307, 308, 600])
 def test_what_is_neither_success_nor_error(status: int) -> None:
     found = fault(GOOD, status=status)
-    assert isinstance(found, UnreadableAnswer)
+    assert isinstance(found, UnreadableResponse)
     assert found.status == status
 
 
@@ -236,7 +236,7 @@ def test_no_error_is_no_error(name: str, nothing: object) -> None:
     assert read(GOOD | {name: nothing}).access_token == "abc"
     assert read({"status": 0, "body": GOOD | {name: nothing}}, NESTED).access_token == "abc"
     # It is no error without tokens either, but no token answer.
-    assert isinstance(fault({name: nothing}), UnreadableAnswer)
+    assert isinstance(fault({name: nothing}), UnreadableResponse)
 
 
 def test_what_is_empty_is_absent() -> None:
@@ -319,7 +319,7 @@ def test_a_number_that_is_none_is_no_account_id(number: bytes) -> None:
 @pytest.mark.parametrize("user", [b'{"id": 1, "id": 1}', b'{"id": 1}, "user": {"id": 1}', b'{}, "user": {}'])
 def test_an_account_id_that_is_there_twice_is_refused(user: bytes) -> None:
     found = fault(b'{"status": 0, "body": {"access_token": "abc", "user": %b}}' % user, NESTED)
-    assert isinstance(found, UnreadableAnswer)
+    assert isinstance(found, UnreadableResponse)
 
 
 def test_a_mark_of_success_is_a_number_however_it_is_written() -> None:
@@ -328,7 +328,7 @@ def test_a_mark_of_success_is_a_number_however_it_is_written() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"user": {"id": 7}}])
 def test_a_body_that_is_not_as_described(body: object) -> None:
-    assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableAnswer)
+    assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableResponse)
 
 
 def test_an_error_beside_the_tokens_counts_inside_the_root_too() -> None:
@@ -340,7 +340,7 @@ def test_expiry_as_a_moment() -> None:
     assert read(GOOD, EPOCH).expires_at is None
     assert read(GOOD | {"expires_at": 1.9}, EPOCH).expires_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
     for bad in (-1, "0", True, 10**11):
-        assert isinstance(fault(GOOD | {"expires_at": bad}, EPOCH), UnreadableAnswer)
+        assert isinstance(fault(GOOD | {"expires_at": bad}, EPOCH), UnreadableResponse)
 
 
 def test_expiry_in_a_jwt() -> None:
@@ -360,7 +360,7 @@ def test_expiry_in_a_jwt() -> None:
         jwt({"exp": -1}),
         jwt(b'{"exp": 1, "exp": 2}'),
     ):
-        assert isinstance(fault({"access_token": bad}, JWT), UnreadableAnswer)
+        assert isinstance(fault({"access_token": bad}, JWT), UnreadableResponse)
 
 
 def test_no_expiry_at_all() -> None:
@@ -370,7 +370,7 @@ def test_no_expiry_at_all() -> None:
 def test_the_longest_life() -> None:
     century = 36_525 * 24 * 60 * 60
     assert read(GOOD | {"expires_in": century}).expires_at == NOW + timedelta(days=36_525)
-    assert isinstance(fault(GOOD | {"expires_in": century + 1}), UnreadableAnswer)
+    assert isinstance(fault(GOOD | {"expires_in": century + 1}), UnreadableResponse)
 
 
 def test_scopes_by_the_separator_of_the_provider() -> None:
@@ -432,7 +432,7 @@ def test_arbitrary_answers_are_read_or_a_safe_fault(entry: Provider, answer: dic
 
 
 def _read_safely(entry: Provider, content: bytes, status: int) -> None:
-    answer = Answer(status, content)
+    answer = Response(status, content)
     try:
         found = read_token_answer(entry, answer, NOW)
     except ProviderFault as raised:

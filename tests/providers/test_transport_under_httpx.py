@@ -13,8 +13,8 @@ from provider_answers import OK
 from provider_exchange import TOKENS
 from provider_loopback import Asked, Respond, answering, loopback
 
-from providers.resolution import as_written
-from providers.transport import ProviderTransport
+from wire.http.resolution import as_written
+from wire.http.transport import ProviderTransport
 
 
 @pytest.fixture

@@ -20,16 +20,16 @@ from providers.errors import (
     TimedOut,
     TransportFailure,
     Unreachable,
-    UnreadableAnswer,
+    UnreadableResponse,
 )
-from providers.pool import MAX_CONNECTIONS
 from providers.turnstile import LIMIT, Permit, Turnstile, Turnstiles
+from wire.http.pool import MAX_CONNECTIONS
 
 SIGNS_OF_LIFE = [
     None,
     ErrorAnswer("invalid_grant", 400, Meaning.GRANT_OVER),
     ErrorAnswer(None, 503, Meaning.PASSING),
-    UnreadableAnswer("the body is too large", 200),
+    UnreadableResponse("the body is too large", 200),
     TransportFailure("the connection broke", sent=True),
     Unreachable(),
 ]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_entries import provider
 
-from providers.answer import Answer
-from providers.errors import UnreadableAnswer
+from providers.errors import UnreadableResponse
 from providers.token_answer import TokenAnswer, read_token_answer
+from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ENTRY = provider(token="account = 'athlete.id'")
@@ -20,7 +20,7 @@ TOKENS = '"access_token": "abc", "refresh_token": "def", "expires_in": 60, "scop
 
 
 def read(text: bytes) -> TokenAnswer:
-    return read_token_answer(ENTRY, Answer(200, text), NOW)
+    return read_token_answer(ENTRY, Response(200, text), NOW)
 
 
 EXPECTED = read(b'{%s, "athlete": {"id": 7}}' % TOKENS.encode())
@@ -67,7 +67,7 @@ def test_a_byte_order_mark_says_nothing() -> None:
     ],
 )
 def test_a_duplicate_of_a_used_member(athlete: bytes) -> None:
-    with pytest.raises(UnreadableAnswer):
+    with pytest.raises(UnreadableResponse):
         read(b"{" + TOKENS.encode() + b', "athlete": ' + athlete + b"}")
 
 
@@ -116,5 +116,5 @@ def test_a_used_member_that_is_there_twice_is_refused(name: str, value: str, fir
     key = f"\\u{ord(name[0]):04x}{name[1:]}" if escaped else name
     parts = [f'"{key}": {value}', f'{TOKENS}, "athlete": {{"id": 7}}, "error": null, "errors": null']
     whole = ", ".join(parts if first else reversed(parts))
-    with pytest.raises(UnreadableAnswer):
+    with pytest.raises(UnreadableResponse):
         read(f"{{{whole}}}".encode("utf-8", "surrogatepass"))

@@ -14,9 +14,9 @@ from provider_entries import provider
 from provider_exchange import TOKENS, exchange, failed, fetch
 from provider_loopback import Asked, Respond, answering, loopback
 
-from providers.decoding import MAX_MEMBERS
-from providers.errors import ErrorAnswer, Meaning, UnreadableAnswer
-from providers.http import CAP, ProviderClient, open_client
+from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
+from wire.http.client import CAP, ProviderClient, open_client
+from wire.http.response import MAX_MEMBERS
 
 # The same bytes each time, for they are part of a test's name.
 zipped = partial(gzip.compress, mtime=0)
@@ -31,9 +31,9 @@ async def client() -> AsyncGenerator[ProviderClient]:
 # Size and form of what comes back
 
 
-async def refused(client: ProviderClient, respond: Respond) -> UnreadableAnswer:
+async def refused(client: ProviderClient, respond: Respond) -> UnreadableResponse:
     async with loopback(respond) as server:
-        with pytest.raises(UnreadableAnswer) as raised:
+        with pytest.raises(UnreadableResponse) as raised:
             await fetch(client, server.origin)
     return raised.value
 
@@ -177,7 +177,7 @@ async def test_a_refusal_under_an_odd_label_is_that_refusal(client: ProviderClie
 async def test_a_redirect_is_not_followed(client: ProviderClient, location: str) -> None:
     respond = answering(TOKENS, status="307 Temporary Redirect", headers=(f"Location: {location}",))
     async with loopback(respond) as server:
-        with pytest.raises(UnreadableAnswer) as raised:
+        with pytest.raises(UnreadableResponse) as raised:
             await exchange(client, provider(origin=server.origin))
     assert raised.value.status == 307
     assert len(server.asked) == 1

@@ -16,11 +16,11 @@ from providers.catalogue import Credentials
 from providers.errors import (
     ErrorAnswer,
     ProviderFault,
-    UnreadableAnswer,
+    UnreadableResponse,
 )
 from providers.exchange import find_account
-from providers.http import ProviderClient, open_client
 from providers.provider import Provider
+from wire.http.client import ProviderClient, open_client
 
 AWKWARD = Credentials("id:%+ é", "s:%+ é")
 
@@ -108,11 +108,11 @@ async def test_without_a_table_nobody_is_asked(client: ProviderClient) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "fault"),
     [
-        ("200 OK", b"{}", UnreadableAnswer),
-        ("200 OK", b'{"user": {"id": null}}', UnreadableAnswer),
-        ("200 OK", b'{"user": "CANARY"}', UnreadableAnswer),
-        ("200 OK", b"CANARY", UnreadableAnswer),
-        ("302 Found", b'{"user": {"id": 7}}', UnreadableAnswer),
+        ("200 OK", b"{}", UnreadableResponse),
+        ("200 OK", b'{"user": {"id": null}}', UnreadableResponse),
+        ("200 OK", b'{"user": "CANARY"}', UnreadableResponse),
+        ("200 OK", b"CANARY", UnreadableResponse),
+        ("302 Found", b'{"user": {"id": 7}}', UnreadableResponse),
         ("401 Unauthorized", b"CANARY", ErrorAnswer),
         ("503 Unavailable", b"", ErrorAnswer),
     ],

@@ -18,7 +18,6 @@ from models.database import open_database
 from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import read_catalogue, read_credentials
-from providers.http import open_client
 from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
 from resolvers.caller import WRITE, Caller
@@ -30,6 +29,7 @@ from resolvers.redirects import RedirectAllowList
 from tests.conftest import REDIRECT_URI
 from tests.databases import Database
 from tests.sandbox_control import Sandbox
+from wire.http.client import open_client
 
 PATIENCE = 20
 

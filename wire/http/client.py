@@ -9,18 +9,15 @@ from typing import Final
 
 import httpx
 
-from providers.answer import Answer, is_failure
-from providers.connection import Departure
-from providers.decoding import decoded
-from providers.errors import ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableAnswer
-from providers.network import trusted
-from providers.request import FIELDS, Request
-from providers.resolution import PublicAddresses, as_written
-from providers.transport import CAP, ProviderTransport
 from wire.deadline import Timeout
+from wire.http.connection import Departure
+from wire.http.connector import trusted
+from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from wire.http.request import FIELDS, Request
+from wire.http.resolution import PublicAddresses, as_written
+from wire.http.response import Response, decoded, is_failure
+from wire.http.transport import CAP, ProviderTransport
 from wire.waiting import waiting
-
-__all__ = ["CAP", "Answer", "ProviderClient", "open_client", "send", "send_patiently"]
 
 _PAUSE: Final = 0.2
 """Seconds before a refused connection is tried again: a provider that restarts a process is back by then."""
@@ -49,13 +46,13 @@ def open_client(*, allow_private: bool, timeout: float) -> ProviderClient:
 
 async def send(
     client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf, cap: int = CAP
-) -> Answer:
+) -> Response:
     """Send the request and return the answer, whatever its status. Redirects are not followed and nothing is retried.
 
     `deadline` is a time of the running loop and covers everything from connecting to the last byte. After a standstill
     of this process it is extended, up to `latest`, so that an answer that has arrived is read. `cap` limits the body,
     in bytes. An error answer is returned whatever its body: one that is too large, incomplete or can't be decoded is
-    left out. Raises TransportFailure, and UnreadableAnswer for such a body in any other answer.
+    left out. Raises TransportFailure, and UnreadableResponse for such a body in any other answer.
     """
     if asyncio.get_running_loop().time() >= deadline:
         raise TimedOut(sent=False)
@@ -65,25 +62,25 @@ async def send(
         async with limit:
             with waiting():
                 incoming = await client.transport.exchange(request, departure, cap=cap)
-        return Answer(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
+        return Response(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
     except TimeoutError:
         return _without_body(TimedOut(sent=departure.begun, stood_still=limit.stood_still), departure)
-    except (TransportFailure, UnreadableAnswer) as fault:
+    except (TransportFailure, UnreadableResponse) as fault:
         return _without_body(fault, departure)
 
 
-def _without_body(fault: ProviderFault, departure: Departure) -> Answer:
+def _without_body(fault: RequestFailed, departure: Departure) -> Response:
     """What the head says, if it says that this is an error. Raises `fault` otherwise."""
     incoming = departure.incoming
     if incoming is None or not incoming.has_head or not is_failure(incoming.status):
         raise fault from None
     overdue = isinstance(fault, TimedOut) and not fault.stood_still
-    return Answer(incoming.status, b"", departure.at, incoming.fields, overdue=overdue)
+    return Response(incoming.status, b"", departure.at, incoming.fields, overdue=overdue)
 
 
 async def send_patiently(
     client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf
-) -> Answer:
+) -> Response:
     """`send`, and once more after a refused connection, for nothing had left; never after anything else."""
     try:
         return await send(client, request, deadline=deadline, latest=latest)

@@ -9,11 +9,11 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from providers.connection import Connection, Departure
-from providers.errors import TransportFailure
-from providers.incoming import Incoming
-from providers.network import Network
-from providers.request import Origin
+from wire.http.connection import Connection, Departure
+from wire.http.connector import Network
+from wire.http.errors import TransportFailure
+from wire.http.request import Origin
+from wire.http.response_reader import Incoming
 
 MAX_CONNECTIONS: Final = 64
 """To one host, by one process. Who comes then waits for one to be free."""
@@ -35,8 +35,8 @@ class Pool:
         self._clearing: asyncio.TimerHandle | None = None
 
     async def exchange(self, content: bytes, departure: Departure, cap: int) -> Incoming:
-        """Raises TransportFailure and UnreadableAnswer. Nothing is repeated: a connection that was closed meanwhile is
-        noticed before the request begins to leave."""
+        """Raises TransportFailure and UnreadableResponse. Nothing is repeated: a connection that was closed meanwhile
+        is noticed before the request begins to leave."""
         async with self._places:
             connection = self._kept() or await self._network.connect(self._origin)
             self._taken.add(connection)

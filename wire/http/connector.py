@@ -8,11 +8,11 @@ from functools import cache
 
 import httpx
 
-from providers.connection import Connection
-from providers.errors import TimedOut, TransportFailure, Unreachable
-from providers.request import Origin
-from providers.resolution import Resolve
 from wire.deadline import Timeout
+from wire.http.connection import Connection
+from wire.http.errors import TimedOut, TransportFailure, Unreachable
+from wire.http.request import Origin
+from wire.http.resolution import Resolve
 
 
 @cache

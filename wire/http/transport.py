@@ -8,15 +8,15 @@ from typing import Final
 
 import httpx
 
-from providers.connection import Departure
-from providers.decoding import decoded
-from providers.errors import ForbiddenAddress, ProviderFault, TimedOut, TransportFailure, UnreadableAnswer
-from providers.incoming import Incoming
-from providers.network import Network
-from providers.pool import Pool
-from providers.request import Origin, Request, of_httpx
-from providers.resolution import Resolve
 from wire.deadline import Timeout
+from wire.http.connection import Departure
+from wire.http.connector import Network
+from wire.http.errors import ForbiddenAddress, RequestFailed, TimedOut, TransportFailure, UnreadableResponse
+from wire.http.pool import Pool
+from wire.http.request import Origin, Request, of_httpx
+from wire.http.resolution import Resolve
+from wire.http.response import decoded
+from wire.http.response_reader import Incoming
 
 CAP: Final = 256 * 1024
 """Bytes of an answer's body, before and after decompression."""
@@ -40,7 +40,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
 
     async def exchange(self, request: Request, departure: Departure, *, cap: int = CAP) -> Incoming:
         """The answer, its body as it came. `departure` says when the request left. Raises TransportFailure and
-        UnreadableAnswer."""
+        UnreadableResponse."""
         origin = request.origin
         pool = self._pools.get(origin)
         if pool is None:
@@ -56,7 +56,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
             body = decoded(incoming, CAP)
         except (TimeoutError, TimedOut):
             raise httpx.ReadTimeout("it took too long") from None
-        except (TransportFailure, UnreadableAnswer) as fault:
+        except (TransportFailure, UnreadableResponse) as fault:
             raise _as_httpx(fault) from None
         headers = [(name, value) for name, value in incoming.fields if name not in _NEVER_HEEDED]
         return httpx.Response(incoming.status, headers=headers, stream=httpx.ByteStream(body))
@@ -80,7 +80,7 @@ def _limit(request: httpx.Request) -> Timeout:
     return Timeout(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
-def _as_httpx(fault: ProviderFault) -> httpx.TransportError:
+def _as_httpx(fault: RequestFailed) -> httpx.TransportError:
     if isinstance(fault, TransportFailure) and not fault.sent:
         return httpx.ConnectError(str(fault))
     return httpx.RemoteProtocolError(str(fault))

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 
-from providers.addresses import is_public
-from providers.errors import ForbiddenAddress, Unreachable
+from wire.http.addresses import is_public
+from wire.http.errors import ForbiddenAddress, Unreachable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses for a host and port, in the order of trying. Raises TransportFailure."""

@@ -7,8 +7,8 @@ import select
 import ssl
 from typing import Final, cast
 
-from providers.errors import ProviderFault, Unreachable
-from providers.incoming import MAX_BODY, MAX_HEAD, Incoming
+from wire.http.errors import RequestFailed, Unreachable
+from wire.http.response_reader import MAX_BODY, MAX_HEAD, Incoming
 
 _PIECE: Final = 8 * 1024
 """Bytes that are parsed in one turn: some cost much, and others want their turn."""
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._incoming: Incoming | None = None
         # The fault is its result: as its exception nobody might fetch it after a cancellation.
-        self._outcome: asyncio.Future[ProviderFault | None] | None = None
+        self._outcome: asyncio.Future[RequestFailed | None] | None = None
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
     def _take(self, incoming: Incoming, piece: bytes) -> None:
         try:
             incoming.feed(piece)
-        except ProviderFault as fault:
+        except RequestFailed as fault:
             self._settle(fault)
             return
         if incoming.complete:
@@ -150,12 +150,12 @@ class Connection(asyncio.Protocol):
     def _end(self, incoming: Incoming) -> None:
         try:
             incoming.end(in_order=self._ended_in_order)
-        except ProviderFault as fault:
+        except RequestFailed as fault:
             self._settle(fault)
         else:
             self._settle(None)
 
-    def _settle(self, fault: ProviderFault | None) -> None:
+    def _settle(self, fault: RequestFailed | None) -> None:
         # What comes from now on belongs to no answer.
         self._incoming = None
         if self._outcome is not None and not self._outcome.done():

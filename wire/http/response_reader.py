@@ -12,7 +12,7 @@ from typing import Final
 
 import httptools
 
-from providers.errors import ProviderFault, TransportFailure, UnreadableAnswer
+from wire.http.errors import RequestFailed, TransportFailure, UnreadableResponse
 
 MAX_HEAD: Final = 32 * 1024
 """Bytes until the head of an answer is over, interim answers (1xx) with it."""
@@ -46,7 +46,7 @@ class Incoming:
         self._start = b""
         self._in_head = True
         self._until_end = False
-        self._fault: ProviderFault | None = None
+        self._fault: RequestFailed | None = None
         self._parser = httptools.HttpResponseParser(self)
 
     @property
@@ -59,7 +59,7 @@ class Incoming:
         return b"".join(self._parts)
 
     def feed(self, piece: bytes) -> None:
-        """To be called until the answer is complete. Raises TransportFailure and UnreadableAnswer."""
+        """To be called until the answer is complete. Raises TransportFailure and UnreadableResponse."""
         if len(self._start) < len(_HTTP):
             # llhttp skips empty lines and lets relatives of HTTP pass.
             self._start = (self._start + piece)[: len(_HTTP)]
@@ -127,7 +127,7 @@ class Incoming:
             return
         self._in_head, self._room = False, MAX_BODY
         if len(self.fields) > MAX_FIELDS:
-            self._refuse(UnreadableAnswer("the head has too many fields", self.status))
+            self._refuse(UnreadableResponse("the head has too many fields", self.status))
         else:
             self._until_end = not sized and not codings and self.status not in _BODILESS
             self.last = version != "1.1" or not self._parser.should_keep_alive()
@@ -135,7 +135,7 @@ class Incoming:
     def on_body(self, part: bytes) -> None:
         self._cap -= len(part)
         if self._cap < 0:
-            self._refuse(UnreadableAnswer("the body is too large", self.status))
+            self._refuse(UnreadableResponse("the body is too large", self.status))
         self._parts.append(part)
 
     def on_message_complete(self) -> None:
@@ -147,7 +147,7 @@ class Incoming:
             self._refuse()
         self.fields.clear()
 
-    def _refuse(self, fault: ProviderFault | None = None) -> None:
+    def _refuse(self, fault: RequestFailed | None = None) -> None:
         self._fault = fault
         raise _RefusedError
 
