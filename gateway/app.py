@@ -21,13 +21,13 @@ from gateway.bearer import Verifier, open_verifier, read_bearer
 from gateway.check import warn_of_database
 from gateway.dispatch import Dispatch
 from gateway.edge import Edge
+from gateway.error_responses import error_response
 from gateway.graphql_http import GraphQLEndpoint
 from gateway.health import Health
 from gateway.keys import open_vault
 from gateway.overload.admission import Admission, places
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
-from gateway.refusals import refusal
 from gateway.registrations import read_registrations
 from gateway.service_clients import as_entries
 from gateway.settings import Settings
@@ -237,12 +237,12 @@ def _only(values: list[str]) -> str | None:
 
 async def _fault(request: Request, _fault: Exception) -> Response:
     """The answer to an unexpected exception. The edge logs it."""
-    return refusal(InternalError(), request.scope)
+    return error_response(InternalError(), request.scope)
 
 
 async def _http_problem(request: Request, fault: Exception) -> Response:
     """Errors of Starlette's router, in the form of the interface."""
-    return refusal(_problem(fault), request.scope)
+    return error_response(_problem(fault), request.scope)
 
 
 def _problem(fault: Exception) -> Problem:

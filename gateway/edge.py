@@ -13,8 +13,8 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.error_responses import error_response
 from gateway.health import Health
-from gateway.refusals import refusal
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.failures import described
 from rest.reading import BODY_LIMIT
@@ -74,7 +74,7 @@ class Edge:
         except Exception as fault:  # noqa: BLE001 - the last resort
             log.error("fault", **described(fault))  # noqa: TRY400 - never the text
             if exchange.status is None:
-                await refusal(InternalError(), scope)(scope, receive, exchange.send)
+                await error_response(InternalError(), scope)(scope, receive, exchange.send)
         finally:
             self._note(exchange, scope)
 
@@ -134,7 +134,7 @@ class _Exchange:
     """One request and what was answered."""
 
     def __init__(self, scope: Scope, send: Send, health: Health) -> None:
-        self.request_id = secrets.token_hex(16)
+        self.request_id = new_request_id()
         self.status: int | None = None
         self._send = send
         self._health = health
@@ -145,7 +145,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[Any] = [pair for pair in message.get("headers", ()) if pair[0] not in _OURS]
-            headers += [*_HEADERS, (b"x-request-id", self.request_id.encode())]
+            headers += response_headers(self.request_id)
             message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
 
@@ -154,12 +154,21 @@ class _Exchange:
         return round((perf_counter() - self._began) * 1000, 1)
 
 
+def new_request_id() -> str:
+    return secrets.token_hex(16)
+
+
+def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers that every response carries, also those that are sent without a run of the app."""
+    return [*_HEADERS, (b"x-request-id", request_id.encode())]
+
+
 async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
     """Takes in the body first: to hang up on one that is still coming may cost the caller the answer (RFC 9112 9.6)."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_REST):
             await _take_in(receive)
-    await refusal(ServiceUnavailable(), scope)(scope, receive, send)
+    await error_response(ServiceUnavailable(), scope)(scope, receive, send)
 
 
 async def _take_in(receive: Receive) -> None:

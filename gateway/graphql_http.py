@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.error_responses import graphql_error_response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
-from gateway.refusals import graphql_refusal
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.answers import encode, problem_headers
 from rest.problems import STATUS, NotAcceptable, PersistedQueryNotSupported
@@ -58,12 +58,12 @@ class GraphQLEndpoint:
             return self._page()
         media = preferred(accept, JSON, GRAPHQL)
         if media is None:
-            return graphql_refusal(NotAcceptable(), JSON)
+            return graphql_error_response(NotAcceptable(), JSON)
         try:
             context = await self._open_context(request)
             asked = await _read(request, BODY_LIMIT if context.caller else ANONYMOUS_BODY)
         except Problem as problem:
-            return graphql_refusal(problem, media)
+            return graphql_error_response(problem, media)
         outcome = await self._executor.run(
             asked.query, asked.variables, context, operation_name=asked.operation_name, read_only=asked.read_only
         )

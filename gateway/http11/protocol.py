@@ -73,9 +73,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._finished:
             return
         if self._over_limit and not data.startswith(_HEALTH):
-            from gateway.overload.refusals import early_refusal  # noqa: PLC0415 - the sandbox starts without it
+            from gateway.http11.raw_responses import too_many_connections  # noqa: PLC0415 - the sandbox starts without it
 
-            self._close_with(early_refusal(data))
+            self._close_with(too_many_connections(data))
             return
         self._received = True
         self._unset_keepalive_if_required()
@@ -169,9 +169,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def refuse_incomplete(self) -> None:
         """Respond with 503 to a request whose body is incomplete, and close the connection."""
         if self._receiving_body and len(self._unanswered) == 1 and not self.cycle.response_started:
-            from gateway.overload.refusals import late_refusal  # noqa: PLC0415 - the sandbox starts without it
+            from gateway.http11.raw_responses import stopping  # noqa: PLC0415 - the sandbox starts without it
 
-            self._close_with(late_refusal(dict(self.cycle.scope)))
+            self._close_with(stopping(dict(self.cycle.scope)))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -202,12 +202,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _reject(self, error: BadRequest) -> None:
         """Send the error after the responses to earlier requests, and close the connection."""
-        from gateway.overload.refusals import unreadable_refusal  # noqa: PLC0415 - the sandbox starts without it
+        from gateway.http11.raw_responses import bad_request  # noqa: PLC0415 - the sandbox starts without it
 
         log.info("request.unreadable", reason=error.message)
         self._finished = True
         self._reading.stop()
-        response = unreadable_refusal(error.status, error.message, self._head.target, self._head.headers)
+        response = bad_request(error, self._head.target, self._head.headers)
         if self._body is not None and (self.cycle.response_started or not self._receiving_body):
             # The request has been answered, at least in part.
             response = b""

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.error_responses import overloaded_response
 from gateway.overload.places import Places
-from gateway.overload.refusals import refusal
 from rest.reading import BODY_LIMIT
 from wire.waiting import release_slot
 
@@ -107,7 +107,7 @@ class Admission:
         now = loop.time()
         self._listening_at = min(max(self._listening_at, now) + 1 / _REFUSALS, now + _DEAF)
         scope.setdefault("state", {})["deaf"] = self._listening_at - now
-        await refusal(scope)(scope, receive, send)
+        await overloaded_response(scope)(scope, receive, send)
 
     def _tell(self) -> None:
         log.warning("overloaded", refused=self._refused)
