@@ -25,7 +25,7 @@ from gateway.error_responses import error_response
 from gateway.graphql_http import GraphQLEndpoint
 from gateway.health import Health
 from gateway.keys import open_vault
-from gateway.overload.admission import Admission, places
+from gateway.overload.admission import Admission, concurrency_limit
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
 from gateway.registrations import read_registrations
@@ -173,19 +173,18 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     )
     # A redirect would be built from the Host header, and clients would send code and state there.
     app.router.redirect_slashes = False
-    folders = [route.path for route in routes if isinstance(route, Mount)]
     return Edge(
+        app,
         Admission(
             Dispatch(interfaces, app),
-            places(settings.concurrency),
-            free=[f"{folder}/" for folder in folders],
-            authorized=[row.path for row in ROUTES],
+            concurrency_limit(settings.concurrency),
+            authenticated=[row.path for row in ROUTES],
         ),
         gateway.health,
         paths=[route.path for route in routes if isinstance(route, Route)],
-        folders=folders,
-        guests=[route.path for route in guests if isinstance(route, Mount)],
-        landed=gateway.flights.drain,
+        mounts=[route.path for route in routes if isinstance(route, Mount)],
+        external=[route.path for route in guests if isinstance(route, Mount)],
+        background=gateway.flights.drain,
     )
 
 

@@ -1,5 +1,4 @@
-"""The edge: what every answer carries, a request id for every request, one log line for each, a last resort, and a
-process's end: what had begun is finished, what comes new is turned away."""
+"""The outermost ASGI app: response headers, request ids, the access log, unexpected exceptions, and draining."""
 
 from __future__ import annotations
 
@@ -26,41 +25,43 @@ _HEADERS: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
-_OURS: Final = {name for name, _ in _HEADERS}
+_HEADER_NAMES: Final = {name for name, _ in _HEADERS}
 _CLOSE: Final = (b"connection", b"close")
 # Seconds without a request after which no more are expected, and the longest wait for that, in seconds.
 _QUIET: Final = 1.0
-_LONGEST: Final = 10.0
-# Seconds that a caller who is turned away gets to send the rest of the body.
+_LONGEST_WAIT: Final = 10.0
+# Seconds for the rest of the body of a request that is rejected.
 _REST: Final = 1.0
 
 
 class Edge:
-    """Wraps the whole app. The request id is made here, never taken from the caller, and stands in `scope["state"]`.
+    """`limited` is the app behind the limits on concurrency, which `mounts`, the paths of mounted apps, bypass.
 
-    `folders` are the mounted paths, `guests` those of them that belong to the outside world and are not ours to turn
-    away. `landed` returns when the work is done whose caller went away.
+    `external` are the mounts that stand for other systems and are served to the end, such as the sandbox: requests in
+    progress wait for them. `background` returns when work has ended that goes on after its request.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        limited: ASGIApp,
         health: Health,
         *,
         paths: Collection[str],
-        folders: Collection[str],
-        guests: Collection[str],
-        landed: Callable[[], Awaitable[None]],
+        mounts: Collection[str],
+        external: Collection[str],
+        background: Callable[[], Awaitable[None]],
     ) -> None:
         self._app = app
+        self._limited = limited
         self._health = health
         self._paths = frozenset((*paths, *health.paths))
-        self._folders = tuple(f"{folder}/" for folder in folders)
-        self._guests = tuple(f"{folder}/" for folder in guests)
-        self._landed = landed
-        self._in_flight = 0
-        self._last_left = asyncio.Event()
-        self._turned_away_at = 0.0
+        self._mounts = tuple(f"{mount}/" for mount in mounts)
+        self._external = tuple(f"{mount}/" for mount in external)
+        self._background = background
+        self._in_progress = 0
+        self._idle = asyncio.Event()
+        self._rejected_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,67 +72,64 @@ class Edge:
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
             await self._answer(scope, receive, exchange.send)
-        except Exception as fault:  # noqa: BLE001 - the last resort
-            log.error("fault", **described(fault))  # noqa: TRY400 - never the text
+        except Exception as error:  # noqa: BLE001 - the last resort
+            log.error("fault", **described(error))  # noqa: TRY400 - never the text
             if exchange.status is None:
                 await error_response(InternalError(), scope)(scope, receive, exchange.send)
         finally:
-            self._note(exchange, scope)
+            self._log(exchange, scope)
 
     async def drain(self) -> None:
-        """Refuse new requests. Returns when those in flight have ended and no more arrive: a load balancer notices with
-        its next probe that this process is not ready, and sends requests until then."""
+        """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
+        from its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
-        end = monotonic() + _LONGEST
-        if self._in_flight:
-            await self._last_left.wait()
-        await self._landed()
-        while monotonic() < end and self._expected:  # noqa: ASYNC110 - it changes with time
+        end = monotonic() + _LONGEST_WAIT
+        if self._in_progress:
+            await self._idle.wait()
+        await self._background()
+        while monotonic() < end and self._expects_requests:  # noqa: ASYNC110 - it changes with time
             await asyncio.sleep(_QUIET / 20)
 
     @property
-    def _expected(self) -> bool:
-        """Whether more requests are likely to arrive."""
-        return monotonic() < self._turned_away_at + _QUIET or self._health.unnoticed
+    def _expects_requests(self) -> bool:
+        return monotonic() < self._rejected_at + _QUIET or self._health.awaits_probe
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in self._health.paths:
+        path = scope["path"]
+        if path in self._health.paths:
             await self._health(scope, receive, send)
-        elif scope["path"].startswith(self._guests):
+        elif path.startswith(self._external):
             await self._app(scope, receive, send)
         elif self._health.draining:
-            self._turned_away_at = monotonic()
-            await _turn_away(scope, receive, send)
+            self._rejected_at = monotonic()
+            await _reject(scope, receive, send)
         else:
-            await self._serve(scope, receive, send)
+            self._in_progress += 1
+            try:
+                await (self._app if path.startswith(self._mounts) else self._limited)(scope, receive, send)
+            finally:
+                self._in_progress -= 1
+                if not self._in_progress and self._health.draining:
+                    self._idle.set()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._in_flight += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight and self._health.draining:
-                self._last_left.set()
-
-    def _note(self, exchange: _Exchange, scope: Scope) -> None:
-        """The access log. A query may hold a code, so it is left out. Probes come all the time, and of what admission
-        turns away there is one line for many: a flood must not flood the log."""
-        if "deaf" in scope["state"]:
+    def _log(self, exchange: _Exchange, scope: Scope) -> None:
+        """The access log. The query is left out, as it may hold a code. Probes are frequent, so they are logged for
+        debugging only. Admission logs the requests that it rejects itself, many in one line."""
+        if "pause_reading" in scope["state"]:
             return
-        path = self._shown(scope["path"])
+        path = self._log_path(scope["path"])
         write = log.debug if path in self._health.paths else log.info
         write("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
 
-    def _shown(self, path: str) -> str:
-        """A path of ours, or `?`: what a caller made up is no line of our log."""
+    def _log_path(self, path: str) -> str:
+        """A path that is served, or `?`: clients must not choose what the log says."""
         if path in self._paths:
             return path
-        return next((f"{folder}*" for folder in self._folders if path.startswith(folder)), "?")
+        return next((f"{mount}*" for mount in self._mounts if path.startswith(mount)), "?")
 
 
 class _Exchange:
-    """One request and what was answered."""
+    """One request, whose id is made here and never taken from the client, and what its response needs."""
 
     def __init__(self, scope: Scope, send: Send, health: Health) -> None:
         self.request_id = new_request_id()
@@ -144,7 +142,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers: list[Any] = [pair for pair in message.get("headers", ()) if pair[0] not in _OURS]
+            headers: list[Any] = [field for field in message.get("headers", ()) if field[0] not in _HEADER_NAMES]
             headers += response_headers(self.request_id)
             message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
@@ -159,19 +157,20 @@ def new_request_id() -> str:
 
 
 def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
-    """The headers that every response carries, also those that are sent without a run of the app."""
+    """The headers of every response, including those that are sent without running the app."""
     return [*_HEADERS, (b"x-request-id", request_id.encode())]
 
 
-async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
-    """Takes in the body first: to hang up on one that is still coming may cost the caller the answer (RFC 9112 9.6)."""
+async def _reject(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the body first: if the connection is closed while it is still arriving, the client may lose the response
+    (RFC 9112 9.6)."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_REST):
-            await _take_in(receive)
+            await _read_body(receive)
     await error_response(ServiceUnavailable(), scope)(scope, receive, send)
 
 
-async def _take_in(receive: Receive) -> None:
+async def _read_body(receive: Receive) -> None:
     size = 0
     while size <= BODY_LIMIT:
         message = await receive()

@@ -83,7 +83,7 @@ class Health:
             await (_unready(reasons) if reasons else _GOOD)(scope, receive, send)
 
     @property
-    def unnoticed(self) -> bool:
+    def awaits_probe(self) -> bool:
         """Whether a regular prober has yet to see that this process is not ready."""
         return monotonic() < self._next_probe
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from gateway.address import Address
 from gateway.http11.protocol import BoundedProtocol
 from gateway.output import print_notice
-from gateway.overload.files import raise_file_limit
+from gateway.overload.file_limit import raise_file_limit
 from wire.deadline import Deadline
 
 log = structlog.get_logger("tendon")

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from gateway.address import Address
 from gateway.output import print_notice
-from gateway.overload.files import raise_file_limit
+from gateway.overload.file_limit import raise_file_limit
 from gateway.server import CANT_START, CUT_OFF, GRACE, KEEP_ALIVE, Drain, Server, configuration, open_address
 from resolvers.failures import described
 

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.http11.body import Body, ChunkedBody, SizedBody
 from gateway.http11.head import BadRequest, HeadReader
-from gateway.overload.files import SPARE, connections_allowed
+from gateway.overload.file_limit import SPARE, connection_limit
 from wire.deadline import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
@@ -55,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._reading = Deadline(self.loop, self._read_timed_out)
         self._writing = Deadline(self.loop, transport.abort)
-        excess = len(self.connections) - min(self.connections_allowed, connections_allowed())
+        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
         self._over_limit = excess > 0
         if excess > SPARE:
             transport.abort()
@@ -134,7 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._finished = not self.cycle.keep_alive
 
     def on_response_complete(self) -> None:
-        pause: float = self._unanswered.popleft().scope.get("state", {}).get("deaf", 0)
+        pause: float = self._unanswered.popleft().scope.get("state", {}).get("pause_reading", 0)
         if self._final_response is not None and not self._unanswered:
             self._close_with(self._final_response)
         elif pause and self._unanswered:

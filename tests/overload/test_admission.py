@@ -1,4 +1,4 @@
-"""Admission in front of an app of our own, over real connections: who gets in, and what becomes of everybody else."""
+"""Admission in front of a small app, over real connections: which requests run, and what happens to the others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback_app import exchange, get, lines, served, until
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.overload.admission import Admission
-from gateway.overload.places import Places
+from gateway.overload.concurrency import ConcurrencyLimit
 from rest.answers import answer
 from rest.reading import BODY_LIMIT
 from wire.waiting import waiting
@@ -25,19 +25,19 @@ GRAPHQL = "application/graphql-response+json"
 
 
 class App:
-    """Answers what it got. `/held` waits for the door; `/away` gives up its place meanwhile."""
+    """Echoes the body. `/held` waits for the event; `/waiting` lets other requests run meanwhile."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
-        self.door = asyncio.Event()
+        self.event = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.ran.append(scope["path"])
         if scope["path"] == "/held":
-            await self.door.wait()
-        if scope["path"] == "/away":
+            await self.event.wait()
+        if scope["path"] == "/waiting":
             with waiting():
-                await self.door.wait()
+                await self.event.wait()
         await answer({"body": (await _read(receive)).decode()})(scope, receive, send)
 
 
@@ -49,6 +49,16 @@ async def _read(receive: Receive) -> bytes:
     return body
 
 
+def limited(app: App, limit: ConcurrencyLimit) -> ASGIApp:
+    """Behind admission, except for health checks, as in the gateway."""
+    admission = Admission(app, limit)
+
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        await (app if scope["path"] == "/livez" else admission)(scope, receive, send)
+
+    return edge
+
+
 @pytest.fixture
 async def app() -> App:
     return App()
@@ -56,14 +66,14 @@ async def app() -> App:
 
 @pytest.fixture
 async def port(app: App) -> AsyncGenerator[int]:
-    """One place, a queue of two, half a second of patience."""
-    async with served(Admission(app, Places(1, 3, 2, 0.5), free=("/livez",))) as port:
+    """One slot, and a queue of two requests for half a second."""
+    async with served(limited(app, ConcurrencyLimit(1, 3, 2, 0.5))) as port:
         yield port
-        app.door.set()
+        app.event.set()
 
 
-async def test_what_there_is_no_place_for(client: httpx.AsyncClient, app: App, port: int) -> None:
-    """The queue has room for two: two wait in vain, one is sent away at once. Health is answered meanwhile."""
+async def test_requests_without_a_slot_are_rejected(client: httpx.AsyncClient, app: App, port: int) -> None:
+    """Two time out in the queue, one is rejected at once because the queue is full. Health is answered meanwhile."""
     origin = f"http://127.0.0.1:{port}"
     held = asyncio.create_task(client.get(f"{origin}/held"))
     await until(lambda: app.ran == ["/held"])
@@ -75,7 +85,7 @@ async def test_what_there_is_no_place_for(client: httpx.AsyncClient, app: App, p
         assert response.headers["retry-after"] == "1"
     assert (await client.get(f"{origin}/livez")).status_code == 200
     assert app.ran == ["/held", "/livez"]
-    app.door.set()
+    app.event.set()
     assert (await held).status_code == 200
     assert (await client.get(f"{origin}/v1/connections")).status_code == 200
 
@@ -83,7 +93,7 @@ async def test_what_there_is_no_place_for(client: httpx.AsyncClient, app: App, p
 @pytest.mark.parametrize(
     ("accept", "media"), [(GRAPHQL, GRAPHQL), ("application/json", "application/json"), ("text/x", "application/json")]
 )
-async def test_graphql_hears_it_in_its_own_form(
+async def test_graphql_gets_a_graphql_error(
     client: httpx.AsyncClient, app: App, port: int, accept: str, media: str
 ) -> None:
     held = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/held"))
@@ -96,11 +106,13 @@ async def test_graphql_hears_it_in_its_own_form(
     assert [error["extensions"] for error in response.json()["errors"]] == [
         {"code": "SERVICE_UNAVAILABLE", "retryAfter": 1}
     ]
-    app.door.set()
+    app.event.set()
     await held
 
 
-async def test_who_left_the_queue_is_not_run(client: httpx.AsyncClient, app: App, port: int) -> None:
+async def test_a_request_whose_client_left_the_queue_does_not_run(
+    client: httpx.AsyncClient, app: App, port: int
+) -> None:
     held = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/held"))
     await until(lambda: bool(app.ran))
     async with lines(port, 1) as [(_, leaving)]:
@@ -111,23 +123,25 @@ async def test_who_left_the_queue_is_not_run(client: httpx.AsyncClient, app: App
         await leaving.wait_closed()
     staying = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/stayed"))
     await asyncio.sleep(0.05)
-    app.door.set()
+    app.event.set()
     assert (await staying).status_code == 200
     assert (await held).status_code == 200
     assert app.ran == ["/held", "/stayed"]
 
 
-async def test_who_waits_for_somebody_else_holds_up_nobody(client: httpx.AsyncClient, app: App, port: int) -> None:
-    """Two of the three in the house are away; the one place is free for the third. A fourth finds the house full."""
+async def test_a_request_that_waits_for_another_system_holds_up_nobody(
+    client: httpx.AsyncClient, app: App, port: int
+) -> None:
+    """Two of three admitted requests wait, so the slot is free for the third. A fourth is not admitted."""
     origin = f"http://127.0.0.1:{port}"
-    away = [asyncio.create_task(client.get(f"{origin}/away")) for _ in range(2)]
-    await until(lambda: app.ran == ["/away"] * 2)
+    waiting_requests = [asyncio.create_task(client.get(f"{origin}/waiting")) for _ in range(2)]
+    await until(lambda: app.ran == ["/waiting"] * 2)
     assert (await client.get(f"{origin}/quick")).status_code == 200
-    away.append(asyncio.create_task(client.get(f"{origin}/away")))
-    await until(lambda: app.ran.count("/away") == 3)
+    waiting_requests.append(asyncio.create_task(client.get(f"{origin}/waiting")))
+    await until(lambda: app.ran.count("/waiting") == 3)
     assert (await client.get(f"{origin}/quick")).status_code == 503
-    app.door.set()
-    assert [(await task).status_code for task in away] == [200] * 3
+    app.event.set()
+    assert [(await task).status_code for task in waiting_requests] == [200] * 3
 
 
 async def test_a_slow_body_holds_up_nobody(client: httpx.AsyncClient, app: App, port: int) -> None:
@@ -151,19 +165,19 @@ async def test_a_body_arrives_as_it_was_sent(port: int, parts: list[str]) -> Non
     assert json.loads(whole.partition(b"\r\n\r\n")[2]) == {"body": "".join(parts)}
 
 
-async def test_who_asks_for_more_before_a_refusal_came_is_hung_up_on(app: App) -> None:
-    async with served(Admission(app, Places(1, 1, 0, 1))) as port, lines(port, 1) as [(_, holding)]:
+async def test_pipelined_requests_after_a_rejected_one_close_the_connection(app: App) -> None:
+    async with served(limited(app, ConcurrencyLimit(1, 1, 0, 1))) as port, lines(port, 1) as [(_, holding)]:
         holding.write(get("/held"))
         await until(lambda: bool(app.ran))
         assert (await exchange(port, get("/") * 5)).count(b"HTTP/1.1 503 ") == 1
         assert app.ran == ["/held"]
-        app.door.set()
+        app.event.set()
 
 
-async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
-    """A hundred connections that ignore Retry-After get a thousand refusals a second together, not several, and
+async def test_clients_that_retry_without_a_pause_are_slowed_down(app: App) -> None:
+    """A hundred connections that ignore Retry-After get no more than a thousand refusals a second together, and
     health is answered in between."""
-    async with served(Admission(app, Places(1, 1, 0, 1), free=("/livez",))) as port, lines(port, 101) as opened:
+    async with served(limited(app, ConcurrencyLimit(1, 1, 0, 1))) as port, lines(port, 101) as opened:
         (_, holding), *others = opened
         holding.write(get("/held"))
         await until(lambda: bool(app.ran))
@@ -181,7 +195,7 @@ async def test_who_sends_again_without_a_pause_is_heard_less(app: App) -> None:
         assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
         # A thousand a second, and the last of each connection.
         assert 100 <= refused < 1000 * (time.monotonic() - began) + 200
-        app.door.set()
+        app.event.set()
 
 
 async def test_a_body_that_is_too_long_is_not_kept(port: int) -> None:

@@ -1,4 +1,4 @@
-"""Bodies on their way: many at once, in pieces, some that never end, and no more of them than there is memory for."""
+"""Bodies that are still arriving: many at once, in pieces, some never complete, and a limit on what is buffered."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from loopback_app import served, until
 from starlette.types import Receive, Scope, Send
 
-from gateway.overload.admission import ARRIVING, Admission
-from gateway.overload.places import Places
+from gateway.overload.admission import BUFFER_LIMIT, Admission
+from gateway.overload.concurrency import ConcurrencyLimit
 from rest.answers import answer
 
 SIZE = 60_000
-# So many are there at once, before the last byte of each.
-FIT = ARRIVING // (SIZE - 1)
+# Bodies that fit into the buffer without their last byte.
+FIT = BUFFER_LIMIT // (SIZE - 1)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,7 +25,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def admission() -> Admission:
-    return Admission(app, Places(500, 500, 500, 10))
+    return Admission(app, ConcurrencyLimit(500, 500, 500, 10))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ SenderOf = Callable[[int], Awaitable[Sender]]
 
 @pytest.fixture
 async def sender_of(port: int) -> AsyncGenerator[SenderOf]:
-    """Connects, to send a body of so many bytes. All that it connected leave in the end."""
+    """Opens a connection for a body of that many bytes. All connections are closed at the end."""
     senders: list[Sender] = []
 
     async def connect(size: int) -> Sender:
@@ -70,7 +70,7 @@ async def sender_of(port: int) -> AsyncGenerator[SenderOf]:
         sender.leave()
 
 
-async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: Admission, sender_of: SenderOf) -> None:
+async def test_bodies_are_counted_only_while_they_arrive(admission: Admission, sender_of: SenderOf) -> None:
     async def whole(drawn: random.Random) -> int | None:
         pieces = [bytes(drawn.randrange(1, 3000)) for _ in range(10)]
         sender = await sender_of(sum(map(len, pieces)))
@@ -84,22 +84,22 @@ async def test_what_arrived_and_what_never_will_is_no_longer_counted(admission: 
 
     statuses = await asyncio.gather(*(whole(random.Random(seed)) for seed in range(200)))
     assert {None, 200} == set(statuses)
-    await until(lambda: admission._arriving == 0)
+    await until(lambda: admission._buffered == 0)
 
 
-async def test_more_than_there_is_memory_for(admission: Admission, sender_of: SenderOf) -> None:
-    """Whoever is too many is refused at once; the others are not disturbed, and then there is room again."""
+async def test_more_bodies_than_fit_into_the_buffer(admission: Admission, sender_of: SenderOf) -> None:
+    """Those beyond the limit are rejected at once. The others are answered, and after that, there is room again."""
     senders = [await sender_of(SIZE) for _ in range(FIT + 20)]
     statuses = [asyncio.create_task(sender.status()) for sender in senders]
     for sender in senders:
         sender.send(bytes(SIZE - 1))
-    await until(lambda: admission._arriving == (SIZE - 1) * sum(not status.done() for status in statuses))
+    await until(lambda: admission._buffered == (SIZE - 1) * sum(not status.done() for status in statuses))
     refused = [status.done() for status in statuses]
     assert 20 <= sum(refused) < FIT / 2
     for sender in senders:
         sender.send(b"x")
     assert [await status for status in statuses] == [503 if no else 200 for no in refused]
-    assert admission._arriving == 0
+    assert admission._buffered == 0
     again = await sender_of(SIZE)
     again.send(bytes(SIZE))
     assert await again.status() == 200

@@ -76,13 +76,13 @@ def test_a_parent_that_inherits_that_nobody_waits_for_children(tmp_path: Path) -
 
 LIMITS = """
 import resource
-from gateway.overload.files import connections_allowed, raise_file_limit
+from gateway.overload.file_limit import connection_limit, raise_file_limit
 
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (400, {hard}))
-print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(connection_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 raise_file_limit()
-print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(connection_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
