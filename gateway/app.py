@@ -28,10 +28,10 @@ from gateway.keys import open_vault
 from gateway.overload.admission import Admission, concurrency_limit
 from gateway.overload.rate import Rate
 from gateway.pages import Pages
-from gateway.registrations import read_registrations
-from gateway.service_clients import as_entries
 from gateway.settings import Settings
-from gateway.settings_warnings import SettingsWarning, settings_warnings
+from gateway.settings.registrations import read_registrations
+from gateway.settings.service_clients import as_entries
+from gateway.settings.warnings import SettingsWarning, settings_warnings
 from models.database import DatabaseDown, open_database
 from models.engine import named
 from models.vault import Vault

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.settings import Settings, SettingsError
-from gateway.settings_problems import KEY_FORM
+from gateway.settings.types import KEY_FORM
 from models.file_modes import OWN_FOLDER, ReadableByOthers, make_own_folder_private, make_private
 from models.vault import Vault, VaultError, new_key, read_keys
 

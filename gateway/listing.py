@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import practice
-from gateway.registrations import credential_mistakes
 from gateway.settings import CatalogueSettings, SettingsError
+from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import PRACTICE, CatalogueError, Provider, read_catalogue
 from providers.credentials import missing_variables
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from gateway.service_clients import ServiceClients, granted
-from resolvers.caller import SERVICE_SCOPES, Caller
+from gateway.settings.service_clients import ServiceClients
+from resolvers.caller import PLATFORM_SCOPES, SERVICE_SCOPES, Caller
 from resolvers.errors import InvalidToken
 from wire.strict_json import Malformed
 
@@ -48,6 +48,12 @@ def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
     if client_id in services:
         raise InvalidToken("an opaque token of a service, whose tokens must be signed")
     return _user(claims, client_id)
+
+
+def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
+    """A service's scopes: of the platform's scopes, those in both its TENDON_SERVICES entry and its token; of ours,
+    those in its entry."""
+    return (listed & token & PLATFORM_SCOPES) | (listed & SERVICE_SCOPES)
 
 
 def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:

@@ -16,7 +16,7 @@ from gateway.bearer.claims import Claims, are_readable, caller_of_opaque, check_
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.header import is_token
 from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
-from gateway.service_clients import NO_SERVICES, ServiceClients
+from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight

@@ -20,7 +20,7 @@ from gateway.bearer.endpoint import DEADLINE
 from gateway.bearer.header import is_token
 from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
 from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
-from gateway.service_clients import NO_SERVICES, ServiceClients
+from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
 

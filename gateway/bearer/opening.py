@@ -8,7 +8,7 @@ from gateway.bearer.dev import DevVerifier
 from gateway.bearer.endpoint import open_client
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.verifier import EitherVerifier, Verifier
-from gateway.service_clients import ServiceClients
+from gateway.settings.service_clients import ServiceClients
 
 
 class Secret(Protocol):

@@ -11,7 +11,7 @@ from gateway.check import told, warn_of_database
 from gateway.commands.refusing import refusing
 from gateway.output import print_answer
 from gateway.settings import SettingsError, read_catalogue_settings, read_database_settings, read_environment
-from gateway.settings_warnings import unknown_settings
+from gateway.settings.warnings import unknown_settings
 from models.engine import named
 from models.migrating import migrate
 

@@ -8,7 +8,7 @@ from gateway.commands.refusing import refusing
 from gateway.listing import listing
 from gateway.output import print_answer
 from gateway.settings import read_catalogue_settings, read_environment
-from gateway.settings_warnings import catalogue_warnings, unknown_settings
+from gateway.settings.warnings import catalogue_warnings, unknown_settings
 
 
 def run() -> None:

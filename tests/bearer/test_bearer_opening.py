@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from token_issuer import AUDIENCE, ISSUER, ecdsa
 
 from gateway.bearer import BearerSettings, open_verifier
-from gateway.service_clients import NO_SERVICES, ServiceClients
+from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import PLATFORM_SCOPES, READ, SERVICE_SCOPES, WRITE, Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from standing_clock import Clock
 from token_issuer import AUDIENCE, ISSUER, NOW, ecdsa
 
+from gateway.bearer.claims import granted
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.jwt import JWTVerifier
 from gateway.bearer.verifier import Verifier
-from gateway.service_clients import KNOWN_SCOPES, granted, read_service_clients
+from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 from resolvers.caller import PLATFORM_SCOPES, READ, READ_TOKENS, SERVICE_SCOPES, WRITE, Caller
 from resolvers.errors import InvalidToken
 

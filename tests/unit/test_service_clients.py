@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.service_clients import KNOWN_SCOPES, read_service_clients
+from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 
 CLIENT_IDS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 SCOPES = st.frozensets(st.sampled_from(KNOWN_SCOPES), min_size=1)

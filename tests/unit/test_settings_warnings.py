@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from gateway.settings_warnings import catalogue_warnings, settings_warnings
+from gateway.settings.warnings import catalogue_warnings, settings_warnings
 from tests.conftest import start_gateway
 from tests.processes import tendon
 

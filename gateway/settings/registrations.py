@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.environment import SettingsError, blemish
-from gateway.settings import CatalogueSettings
+from gateway.settings.environment import SettingsError, blemish
+from gateway.settings.model import CatalogueSettings
 from providers.catalogue import PRACTICE, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
 from providers.credentials import environment_name
 from resolvers.context import Registration
@@ -26,27 +26,17 @@ def read_registrations(
     return catalogue, {slug: Registration(catalogue[slug], each) for slug, each in found.items() if each is not None}
 
 
-def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """The problems in the entries, to add to those found in the settings."""
-    return _read(settings, environment)[1]
-
-
-def further_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """The problems that `read_registrations` would report, to add to those found in the settings.
-
-    The sandbox's credentials are left out: missing ones are generated.
-    """
+def registration_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+    """The problems that `read_registrations` would report. Those of the sandbox's credentials are left out, because
+    missing ones are generated."""
     catalogue, problems = _read(settings, environment)
     others = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE}
     return [*problems, *_credential_problems(others, environment)]
 
 
-def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
-    private = settings.private_providers
-    try:
-        return read_catalogue(settings.catalogue, variables=environment, allow_private=private), []
-    except CatalogueError as fault:
-        return fault.readable, list(fault.problems)
+def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+    """The problems in the entries alone."""
+    return _read(settings, environment)[1]
 
 
 def credential_mistakes(slug: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -56,19 +46,28 @@ def credential_mistakes(slug: str, environment: Mapping[str, str]) -> dict[str, 
     return {name: problem for name, problem in found.items() if problem is not None}
 
 
+def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
+    """The entries that can be read, and the problems in the others."""
+    private = settings.private_providers
+    try:
+        return read_catalogue(settings.catalogue, variables=environment, allow_private=private), []
+    except CatalogueError as fault:
+        return fault.readable, list(fault.problems)
+
+
 def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[str]:
     for slug, entry in catalogue.items():
-        names = {kind: environment_name(slug, kind) for kind in ("client_id", "client_secret")}
         for name, problem in credential_mistakes(slug, environment).items():
             yield f"{name}: {problem}"
-        given = [name for name in names.values() if environment.get(name)]
-        missing = _missing(entry, names, given)
+        names = {kind: environment_name(slug, kind) for kind in ("client_id", "client_secret")}
+        present = [name for name in names.values() if environment.get(name)]
+        missing = _missing(entry, names, present)
         if missing is not None:
-            yield f"{missing}: must be set, because {given[0]} is: set both, or neither to leave {entry.name} out"
+            yield f"{missing}: must be set, because {present[0]} is: set both, or neither to leave {entry.name} out"
 
 
-def _missing(entry: Provider, names: Mapping[str, str], given: list[str]) -> str | None:
+def _missing(entry: Provider, names: Mapping[str, str], present: list[str]) -> str | None:
     """The missing half of the credentials. A public client has no secret (RFC 6749 2.1)."""
-    if len(given) != 1 or (entry.token.auth == "none" and given == [names["client_id"]]):
+    if len(present) != 1 or (entry.token.auth == "none" and present == [names["client_id"]]):
         return None
-    return next(name for name in names.values() if name not in given)
+    return next(name for name in names.values() if name not in present)

@@ -25,7 +25,8 @@ class SettingsError(Exception):
 
 
 def read_environment() -> dict[str, str]:
-    """The environment, which takes precedence over `.env`. Nothing is expanded: a secret may contain `${`.
+    """The variables of `.env` and of the environment, which takes precedence. Nothing is expanded, since a secret may
+    contain `${`.
 
     Raises SettingsError with a line for each mistake in the file.
     """
@@ -36,8 +37,8 @@ def read_environment() -> dict[str, str]:
 
 
 def scan_environment() -> tuple[dict[str, str], list[str]]:
-    """What could be read of both, and the mistakes in the file. Raises SettingsError when the file can't be read at
-    all."""
+    """The same variables as far as they can be read, and a line for each mistake in the file. Raises SettingsError when
+    the file can't be read at all."""
     bindings = _bindings()
     values = {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
     return values | dict(os.environ), list(_problems(bindings))
@@ -49,7 +50,7 @@ def names_in_file() -> set[str]:
 
 
 def _bindings() -> list[Binding]:
-    """Empty without a file. A directory named `.env` is a virtual environment."""
+    """The lines of the file, none if there is no file. A directory named `.env` is a virtual environment."""
     path = Path(DOTENV)
     if not (path.is_file() or path.is_fifo()):
         return []
@@ -66,10 +67,10 @@ def _bindings() -> list[Binding]:
 
 
 def blemish(value: str, *, secret: bool = False) -> str | None:
-    """What is probably a mistake in a single value, and what to write instead; None when there is nothing.
+    """What is probably a mistake in a value, and what to write instead; None for a good value.
 
-    The value is refused and not corrected, because the operator has to see exactly what is sent to others. Quotation
-    marks around a secret may be part of it.
+    The value is refused and not corrected, because the operator has to know exactly what is sent to others. Quotation
+    marks around a secret may be part of it, so they are no mistake.
     """
     if _NOT_UTF8.search(value):
         return "is not UTF-8: write it in UTF-8"
@@ -82,7 +83,7 @@ def blemish(value: str, *, secret: bool = False) -> str | None:
 
 
 def quotes(value: str) -> str | None:
-    """The same for quotation marks, which a shell or `.env` removes, but Docker's `--env-file` does not."""
+    """The same for quotation marks alone, which a shell or `.env` removes, but Docker's `--env-file` does not."""
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
         return "is in quotation marks, which are part of the value here: remove them"
     return None
@@ -103,7 +104,7 @@ def _problems(bindings: list[Binding]) -> Iterator[str]:
 
 
 def _line(binding: Binding) -> int:
-    """The parser counts from the blank lines before a binding."""
+    """The line of the binding. The parser reports the line of the first blank line before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))

@@ -1,5 +1,5 @@
-"""Warnings about settings that have no effect, or a risky one. They don't prevent the start, and are logged each
-time."""
+"""Warnings about settings that have no effect, or a risky one. They are logged at every start and don't prevent
+it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.commands.origin import is_loopback
-from gateway.environment import names_in_file, quotes
-from gateway.settings import CatalogueSettings, Settings
-from gateway.settings_problems import NEEDED, name_of, needed
+from gateway.settings.environment import names_in_file, quotes
+from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, files_of, passed_over
 from providers.credentials import environment_name
 
-_PREFIX: Final = name_of("")
-_NAMES: Final = frozenset(name_of(field) for field in Settings.model_fields)
-# So close to one of our names that no other program uses it.
+_PREFIX: Final = variable("")
+_NAMES: Final = frozenset(variable(field) for field in Settings.model_fields)
+# Similarity of a whole name: so close to one of ours that no other program uses it.
 _CLOSE: Final = 0.88
-# Compared without the prefix, which would make any two names alike.
+# Similarity without the prefix, which would make any two names alike.
 _SIMILAR: Final = 0.75
-# The names in the environment that are worth comparing with ours.
+# The names in the environment that are compared with ours.
 _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
@@ -39,16 +38,16 @@ class SettingsWarning:
 
 
 def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
-    """All warnings for a process that serves."""
+    """All warnings of `tendon serve`."""
     if settings.private_providers and not settings.dev:
         yield SettingsWarning(
             "private.providers",
-            name_of("allow_private_providers"),
+            variable("allow_private_providers"),
             "allows catalogue URLs with http, or into your own network: remove it outside dev",
         )
-    yield from _readable_codes(settings)
-    yield from _open_outside_dev(settings)
-    yield from _unused(settings)
+    yield from _plain_redirect_uris(settings)
+    yield from _pages_outside_dev(settings)
+    yield from _unused_settings(settings)
     yield from unknown_settings(settings, environment)
     yield from catalogue_warnings(settings, environment)
 
@@ -58,13 +57,13 @@ def unknown_settings(settings: CatalogueSettings | None, environment: Mapping[st
     credentials = _credentials(settings)
     for name in sorted(environment.keys() - credentials - _NAMES):
         if name.upper().startswith(_PREFIX):
-            meant = _setting_meant(name, credentials)
+            hint = _similar_setting(name, credentials)
         elif _LIKE_OURS.fullmatch(name):
-            meant = _or_meant(name, _NAMES, _CLOSE)
+            hint = _similar(name, _NAMES, _CLOSE)
         else:
-            meant = ""
-        if meant or name.upper().startswith(_PREFIX):
-            yield SettingsWarning("setting.unknown", name, f"is not a setting and is ignored{meant}")
+            hint = ""
+        if hint or name.upper().startswith(_PREFIX):
+            yield SettingsWarning("setting.unknown", name, f"is not a setting and is ignored{hint}")
 
 
 def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
@@ -75,17 +74,19 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
             name, _, reason = line.partition(": ")
             yield SettingsWarning("catalogue.file.ignored", name, reason)
         if not files_of(folder):
-            yield SettingsWarning("catalogue.empty", name_of("catalogue"), "the folder holds no file named <slug>.toml")
+            yield SettingsWarning(
+                "catalogue.empty", variable("catalogue"), "the folder holds no file named <slug>.toml"
+            )
     yield from _unknown_credentials(_credentials(settings), environment)
 
 
-def _readable_codes(settings: Settings) -> Iterator[SettingsWarning]:
-    """Redirect URIs whose codes can be read in transit. Dev serves only this machine."""
+def _plain_redirect_uris(settings: Settings) -> Iterator[SettingsWarning]:
+    """Redirect URIs whose codes can be read in transit. In dev, only this machine is served."""
     entries = () if settings.dev else enumerate(settings.redirect_uris.split(), 1)
-    plain = [f"entry {at}" for at, entry in entries if _is_plain_http(entry)]
+    plain = [f"entry {number}" for number, entry in entries if _is_plain_http(entry)]
     if plain:
         reason = f"plain http to another machine, so codes can be read in transit ({', '.join(plain)}): write https"
-        yield SettingsWarning("plain.http", name_of("redirect_uris"), reason)
+        yield SettingsWarning("plain.http", variable("redirect_uris"), reason)
 
 
 def _is_plain_http(redirect_uri: str) -> bool:
@@ -94,13 +95,13 @@ def _is_plain_http(redirect_uri: str) -> bool:
     return parts.scheme == "http" and not (is_loopback(host) or host.endswith(".localhost"))
 
 
-def _open_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
+def _pages_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
     if settings.dev:
         return
     if settings.explorer:
         yield SettingsWarning(
             "explore.open",
-            name_of("explore"),
+            variable("explore"),
             "opens GraphiQL and introspection to everybody who can reach this service: remove it unless that is meant",
         )
     # Only the redirect URI of the page itself leads back to it.
@@ -109,27 +110,27 @@ def _open_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
     ):
         yield SettingsWarning(
             "connect.page.unusable",
-            name_of("connect_page"),
+            variable("connect_page"),
             "nobody can connect on this page: add its address to TENDON_REDIRECT_URIS, such as"
             " https://tendon.example/connect",
         )
 
 
-def _unused(settings: Settings) -> Iterator[SettingsWarning]:
-    auth, given = settings.auth, settings.model_fields_set
-    used = {*needed(auth), *(() if settings.dev else ("audience",))}
-    for field in [field for fields in NEEDED.values() for field in fields]:
-        if field in given - used:
-            yield SettingsWarning("setting.unused", name_of(field), f"TENDON_AUTH={auth} does not use it")
-    if "services" in given and "jwt" not in auth:
+def _unused_settings(settings: Settings) -> Iterator[SettingsWarning]:
+    auth, present = settings.auth, settings.model_fields_set
+    used = {*required(auth), *(() if settings.dev else ("audience",))}
+    for field in [field for fields in REQUIRED_TOGETHER.values() for field in fields]:
+        if field in present - used:
+            yield SettingsWarning("setting.unused", variable(field), f"TENDON_AUTH={auth} does not use it")
+    if "services" in present and "jwt" not in auth:
         reason = (
             "uses dev-service:NAME instead"
             if settings.dev
             else "refuses the tokens of services: write introspection+jwt"
         )
-        yield SettingsWarning("setting.unused", name_of("services"), f"TENDON_AUTH={auth} {reason}")
-    if "database_pool" in given and settings.database_url.startswith("sqlite:"):
-        yield SettingsWarning("setting.unused", name_of("database_pool"), "SQLite does not use it")
+        yield SettingsWarning("setting.unused", variable("services"), f"TENDON_AUTH={auth} {reason}")
+    if "database_pool" in present and settings.database_url.startswith("sqlite:"):
+        yield SettingsWarning("setting.unused", variable("database_pool"), "SQLite does not use it")
 
 
 def _credentials(settings: CatalogueSettings | None) -> set[str]:
@@ -148,18 +149,18 @@ def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Ite
                     "setting.quoted", name, "the quotation marks around it count as part of the secret"
                 )
         elif _LIKE_OURS.fullmatch(name) and not name.upper().startswith(_PREFIX):
-            meant = _or_meant(name, known, _CLOSE)
+            hint = _similar(name, known, _CLOSE)
             # Other programs' variables are not our concern, unless they are in `.env`.
-            if meant or (name in in_file and _CREDENTIAL.fullmatch(name)):
-                yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{meant}")
+            if hint or (name in in_file and _CREDENTIAL.fullmatch(name)):
+                yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{hint}")
 
 
-def _setting_meant(name: str, credentials: set[str]) -> str:
+def _similar_setting(name: str, credentials: set[str]) -> str:
     names = {known.removeprefix(_PREFIX): known for known in credentials | _NAMES}
     nearest = get_close_matches(name.upper().removeprefix(_PREFIX), sorted(names), n=1, cutoff=_SIMILAR)
     return f": did you mean {names[nearest[0]]}?" if nearest else ""
 
 
-def _or_meant(name: str, known: frozenset[str] | set[str], cutoff: float) -> str:
+def _similar(name: str, known: frozenset[str] | set[str], cutoff: float) -> str:
     nearest = get_close_matches(name.upper(), sorted(known), n=1, cutoff=cutoff)
     return f": did you mean {nearest[0]}?" if nearest else ""

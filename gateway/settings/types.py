@@ -1,16 +1,15 @@
-"""The types of settings. Each message says what to write, and none quotes the value."""
+"""The types of settings. Each message says what to write instead, and none quotes the value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from gateway.overload.rate import read_rate
-from gateway.service_clients import read_service_clients
-from gateway.settings_problems import KEY_FORM
+from gateway.settings.service_clients import read_service_clients
 from models.engine import Limits, configuration
 from models.vault import GuessableKey, VaultError, read_keys
 from resolvers.redirects import RedirectAllowList
@@ -18,10 +17,13 @@ from wire import uri
 
 N = TypeVar("N", int, float)
 
-_TILDE = "has a `~`, which is not expanded: write the full path"
+KEY_FORM: Final = (
+    "Write `id:base64 of 32 random bytes`, several separated by spaces; README.md has a command that makes one"
+)
+_TILDE: Final = "has a `~`, which is not expanded: write the full path"
 
 
-def _database(url: str) -> str:
+def _database_url(url: str) -> str:
     configuration(url, Limits())
     if url.startswith("sqlite://~"):
         raise ValueError(_TILDE)
@@ -51,6 +53,8 @@ def _endpoint(url: str) -> str:
 
 
 def _one_value(claim: str) -> AfterValidator:
+    """A value that is compared with this claim of a token."""
+
     def check(text: str) -> str:
         if len(text.split()) > 1:
             raise ValueError(f"contains white space: write one value, as in the `{claim}` claim of tokens")
@@ -71,8 +75,8 @@ def _keys(keys: SecretStr) -> SecretStr:
     return keys
 
 
-def _readable(read: Callable[[str], object]) -> AfterValidator:
-    """A text that `read` accepts; it raises ValueError for any other."""
+def _read_by(read: Callable[[str], object]) -> AfterValidator:
+    """A text that `read` can read; it raises ValueError for any other."""
 
     def check(text: str) -> str:
         read(text)
@@ -81,12 +85,12 @@ def _readable(read: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _in_capitals(text: object) -> object:
+def _upper_case(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
 
 
 def number(least: float, most: float, what: str) -> AfterValidator:
-    """`least` to `most` of `what`."""
+    """From `least` to `most`, in units of `what`."""
 
     def check(value: N) -> N:
         if not least <= value <= most:
@@ -96,21 +100,22 @@ def number(least: float, most: float, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _seconds_of_an_exchange(seconds: float) -> float:
-    if not 0 < seconds <= 60:  # noqa: PLR2004 - said in the message
+def _provider_timeout(seconds: float) -> float:
+    if not 0 < seconds <= 60:  # noqa: PLR2004 - as the message says
         raise ValueError("must be more than 0 and at most 60 seconds")
     return seconds
 
 
 Auth = Literal["dev", "introspection", "jwt", "introspection+jwt"]
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_in_capitals)]
-DatabaseURL = Annotated[str, AfterValidator(_database)]
+AUTH_VALUES: Final[tuple[str, ...]] = get_args(Auth)
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)]
+DatabaseURL = Annotated[str, AfterValidator(_database_url)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Issuer = Annotated[str, _one_value("iss")]
 Audience = Annotated[str, _one_value("aud")]
-Services = Annotated[str, _readable(read_service_clients)]
-RedirectURIs = Annotated[str, _readable(lambda uris: RedirectAllowList(uris.split()))]
+Services = Annotated[str, _read_by(read_service_clients)]
+RedirectURIs = Annotated[str, _read_by(lambda uris: RedirectAllowList(uris.split()))]
 VaultKeys = Annotated[SecretStr, AfterValidator(_keys)]
-RateLimit = Annotated[str, _readable(read_rate)]
-ProviderTimeout = Annotated[float, AfterValidator(_seconds_of_an_exchange)]
+RateLimit = Annotated[str, _read_by(read_rate)]
+ProviderTimeout = Annotated[float, AfterValidator(_provider_timeout)]

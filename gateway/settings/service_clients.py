@@ -1,5 +1,5 @@
-"""Reads TENDON_SERVICES: which clients are services, with which scopes. A token of any other client is never a
-service's."""
+"""Reads TENDON_SERVICES: the clients that are services, and the scopes of each. A token of any other client is a
+user's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ServiceClients = Mapping[str, frozenset[str]]
 NO_SERVICES: Final[ServiceClients] = MappingProxyType({})
 KNOWN_SCOPES: Final = (*sorted(PLATFORM_SCOPES), *sorted(SERVICE_SCOPES))
 
-_FORM: Final = "write client_id=scope,scope and separate clients with spaces"
+_SYNTAX: Final = "write client_id=scope,scope and separate clients with spaces"
 # RFC 6749 A.1, without the space, which separates entries.
 _CLIENT_ID: Final = re.compile(r"[!-~]{1,255}")
 # Without this check, two entries joined by a comma or semicolon would read as one client with a strange id.
@@ -42,14 +42,14 @@ def read_service_clients(setting: str) -> ServiceClients:
 
 
 def _problem(entry: str, earlier: ServiceClients) -> str | None:
-    """What is wrong with the entry but for its scopes."""
+    """What is wrong with the entry, apart from its scopes."""
     client_id, equals, _ = entry.rpartition("=")
     if not equals:
-        return f"has no `=`: {_FORM}"
+        return f"has no `=`: {_SYNTAX}"
     if _TWO_ENTRIES.search(client_id + equals):
         return "holds several clients: separate them with spaces"
     if not _CLIENT_ID.fullmatch(client_id):
-        return f"has no client id of 1 to 255 printable ASCII characters: {_FORM}"
+        return f"has no client id of 1 to 255 printable ASCII characters: {_SYNTAX}"
     if client_id in earlier:
         return "names a client that an earlier entry names: give each client one entry"
     return None
@@ -60,24 +60,18 @@ def as_entries(clients: ServiceClients) -> list[str]:
     return [f"{client}={','.join(sorted(scopes))}" for client, scopes in clients.items()]
 
 
-def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
-    """A service's scopes: of the platform's scopes, those in both its entry and its token; of ours, those in its
-    entry."""
-    return (listed & token & PLATFORM_SCOPES) | (listed & SERVICE_SCOPES)
-
-
 def _scope_problems(text: str) -> Iterator[str]:
-    """To follow the entry's number."""
+    """What is wrong with an entry's scopes, to follow the entry's number."""
     if not text:
-        yield f" has no scope: {_FORM}; the scopes are {', '.join(KNOWN_SCOPES)}"
+        yield f" has no scope: {_SYNTAX}; the scopes are {', '.join(KNOWN_SCOPES)}"
         return
     scopes = text.split(",")
     if "" in scopes:
         yield " has an empty scope: remove the extra comma"
-    for place, scope in enumerate(scopes, 1):
+    for position, scope in enumerate(scopes, 1):
         if scope and scope not in KNOWN_SCOPES:
-            yield f", scope {place} {_unknown(scope)}"
-        elif scope and scopes[: place - 1].count(scope) == 1:
+            yield f", scope {position} {_unknown(scope)}"
+        elif scope and scopes[: position - 1].count(scope) == 1:
             yield f" has the scope {scope} twice: write it once"
 
 

@@ -1,0 +1,140 @@
+"""The settings with their types and defaults, and which of them each value of TENDON_AUTH requires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from gateway.overload.rate import Rate, read_rate
+from gateway.settings.service_clients import ServiceClients, read_service_clients
+from gateway.settings.types import (
+    AUTH_VALUES,
+    Audience,
+    Auth,
+    DatabaseURL,
+    Endpoint,
+    Folder,
+    Issuer,
+    LogLevel,
+    ProviderTimeout,
+    RateLimit,
+    RedirectURIs,
+    Services,
+    VaultKeys,
+    number,
+)
+from models.engine import Limits
+from models.file_modes import OWN_FOLDER
+
+REQUIRED_TOGETHER: Final[Mapping[str, Mapping[str, str]]] = {
+    "introspection": {
+        "introspection_url": "the RFC 7662 endpoint, such as https://login.example/oauth2/introspect",
+        "introspection_client_id": "Tendon's own client id at the authorization server",
+        "introspection_client_secret": "the secret that goes with TENDON_INTROSPECTION_CLIENT_ID",
+    },
+    "jwt": {
+        "jwks_url": "where the issuer publishes its keys, such as https://login.example/.well-known/jwks.json",
+        "issuer": "exactly what `iss` of its tokens says, such as https://login.example",
+        "audience": "what `aud` of tokens for Tendon says, such as https://tendon.example",
+    },
+}
+"""The settings that each way to verify bearer tokens requires, with a description."""
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"TENDON_{field.upper()}"
+
+
+def required(auth: str) -> dict[str, str]:
+    """The settings that this value of TENDON_AUTH requires, with a description."""
+    ways = auth.split("+") if auth in AUTH_VALUES else ()
+    return {name: what for way in ways for name, what in REQUIRED_TOGETHER.get(way, {}).items()}
+
+
+class DatabaseSettings(BaseModel):
+    """The settings of `tendon migrate`."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    # It may hold a password.
+    database_url: DatabaseURL = Field(f"sqlite://{OWN_FOLDER}/tendon.db", repr=False)
+    log_level: LogLevel = "INFO"
+
+
+class CatalogueSettings(BaseModel):
+    """The settings that decide what is in the catalogue. `tendon providers` also works without TENDON_AUTH, as with
+    `dev`."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    auth: Auth = "dev"
+    catalogue: Folder | None = None
+    allow_private_providers: bool | None = None
+    sandbox: bool | None = None
+
+    @property
+    def dev(self) -> bool:
+        return self.auth == "dev"
+
+    @property
+    def private_providers(self) -> bool:
+        return self.dev if self.allow_private_providers is None else self.allow_private_providers
+
+    @property
+    def with_sandbox(self) -> bool:
+        return self.dev if self.sandbox is None else self.sandbox
+
+
+class SandboxSettings(CatalogueSettings):
+    """The settings of `tendon sandbox`: the catalogue, and the redirect URIs that it accepts."""
+
+    redirect_uris: RedirectURIs = ""
+
+
+class Settings(SandboxSettings, DatabaseSettings):
+    """All settings, which `tendon serve` takes."""
+
+    auth: Auth  # pyright: ignore[reportGeneralTypeIssues] - required here
+    introspection_url: Endpoint | None = None
+    introspection_client_id: str | None = None
+    introspection_client_secret: SecretStr | None = None
+    jwks_url: Endpoint | None = None
+    issuer: Issuer | None = None
+    audience: Audience | None = None
+    services: Services = ""
+    vault_keys: VaultKeys | None = None
+    provider_timeout: ProviderTimeout = 10
+    database_pool: Annotated[int, number(1, 1000, "connections")] = 10
+    database_timeout: Annotated[float, number(0.1, 60, "seconds")] = 5
+    explore: bool | None = None
+    connect_page: bool | None = None
+    concurrency: Annotated[int, number(1, 1000, "requests")] = 32
+    rate_limit: RateLimit | None = None
+    keep_alive: Annotated[int, number(1, 3600, "seconds")] = 75
+
+    @property
+    def database_limits(self) -> Limits:
+        return Limits(self.database_pool, self.database_timeout)
+
+    @property
+    def rate(self) -> Rate:
+        """A new limiter for the rate of each caller. In dev there is no limit unless one is set."""
+        return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
+
+    @property
+    def service_clients(self) -> ServiceClients:
+        return read_service_clients(self.services)
+
+    @property
+    def explorer(self) -> bool:
+        """Whether to offer GraphiQL, introspection and suggestions."""
+        return self.dev if self.explore is None else self.explore
+
+    @property
+    def with_connect_page(self) -> bool:
+        """Whether to serve the front page and the connect page. Outside dev they are off by default, because the
+        connect page asks for a bearer token."""
+        return self.dev if self.connect_page is None else self.connect_page
