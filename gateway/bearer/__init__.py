@@ -1,20 +1,16 @@
-"""Authentication: reads bearer tokens (RFC 6750) from the header and verifies them in one of four ways.
+"""Authentication: reads the bearer token of a request (RFC 6750) and verifies it in the way that TENDON_AUTH names.
 
-    header.py         read_bearer: the Authorization header's token
-    verifier.py       Verifier, the one interface, and EitherVerifier for TENDON_AUTH=introspection+jwt
-    dev.py            dev:alice and dev-service:NAME, for a laptop
-    introspection.py  opaque tokens: asks the authorization server (RFC 7662)
-    jwt.py, jwks.py   signed tokens (RFC 9068): checked with the issuer's published keys (RFC 7517)
-    claims.py         what a token's claims say: user or service, scopes, times
-    opening.py        open_verifier: makes a verifier from settings
-
-The other modules support those: `endpoint.py` calls the authorization server, `verdicts.py` caches answers,
-`compact.py` splits a JWT without trusting it.
+token.py          read_bearer: the token of the Authorization header; the parts of a token that is a JWT
+verifier.py       the interface Verifier, and open_verifier: which one the settings ask for
+introspection.py  opaque tokens: asks the authorization server (RFC 7662)
+jwt.py, jwks.py   signed tokens (RFC 9068): checks them with the issuer's published keys (RFC 7517)
+token_claims.py   what the claims of either kind say: user or service, scopes, times
+verdicts.py       caches the result for a token
+endpoint.py       requests to the authorization server
 """
 
 from gateway.bearer.endpoint import open_client
-from gateway.bearer.header import read_bearer
-from gateway.bearer.opening import BearerSettings, open_verifier
-from gateway.bearer.verifier import Verifier
+from gateway.bearer.token import read_bearer
+from gateway.bearer.verifier import Verifier, open_verifier
 
-__all__ = ["BearerSettings", "Verifier", "open_client", "open_verifier", "read_bearer"]
+__all__ = ["Verifier", "open_client", "open_verifier", "read_bearer"]

@@ -1,4 +1,4 @@
-"""Calls to the authorization server: one deadline, a cap on the answer, JSON, no redirects."""
+"""Requests to the authorization server: one deadline, a limit on the answer's size, JSON, no redirects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from wire.http.transport import ProviderTransport
 
 DEADLINE = 3.0  # seconds for one whole call
 
-# What a slow endpoint is asked at once.
+# Requests that a slow endpoint gets at the same time.
 AT_ONCE = 8
 
 
 class NoAnswerError(Exception):
-    """No usable answer came. `reason` is the HTTP status or the kind of failure: nothing that was sent or received."""
+    """There is no usable answer. `reason` is the HTTP status or the kind of failure, and contains nothing that was sent
+    or received."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -30,8 +31,9 @@ class NoAnswerError(Exception):
 
 
 def open_client() -> httpx.AsyncClient:
-    """A client for the authorization server alone, by the transport that asks providers: no environment, redirects or
-    cookies, and the bounds on what an answer may be. The server's address is the operator's, so any will do."""
+    """A client for the authorization server alone. It uses the transport for providers, which limits what an answer may
+    be, but accepts any address, since the operator chose it. It ignores the environment's proxies, redirects and
+    cookies."""
     return httpx.AsyncClient(
         transport=ProviderTransport(as_written, trusted(), https_only=False, patience=DEADLINE / 3),
         headers=FIELDS,
@@ -42,7 +44,7 @@ def open_client() -> httpx.AsyncClient:
 
 
 class Endpoint:
-    """An endpoint that answers with a JSON object of at most `limit` bytes, within `seconds` all in all."""
+    """An endpoint that answers with a JSON object of at most `limit` bytes, within `seconds` in total."""
 
     def __init__(self, client: httpx.AsyncClient, *, limit: int, seconds: float) -> None:
         self._client = client
@@ -53,14 +55,14 @@ class Endpoint:
     async def ask(self, request: httpx.Request) -> dict[str, object]:
         """Return the JSON object of a 200 answer to `request`. Raises NoAnswerError for any other outcome.
 
-        A member without exactly one reading is `Malformed`; the code that uses it has to refuse it.
+        A duplicate or unreadable member is `Malformed`; code that uses it has to refuse it.
         """
         try:
             async with Timeout(asyncio.get_running_loop().time() + self._seconds), self._turn:
                 value = strict_json.read_answer(await self._body(request))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError, ValueError) as failure:
-            # OSError holds TimeoutError, ValueError MalformedJSON and what httpx trips over in a Location that nobody
-            # follows; RuntimeError is how httpx refuses when the client is closed.
+            # OSError includes TimeoutError. ValueError includes MalformedJSON, and what httpx raises for a malformed
+            # Location, though it follows none. RuntimeError is what httpx raises when the client is closed.
             raise NoAnswerError(type(failure).__name__) from None
         if not isinstance(value, dict):
             raise NoAnswerError("not an object")

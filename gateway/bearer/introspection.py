@@ -1,4 +1,4 @@
-"""Opaque tokens: the authorization server is asked about each (RFC 7662), and its answer believed for a short while."""
+"""Opaque tokens: asks the authorization server about each (RFC 7662), and caches its answer for a short while."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from urllib.parse import quote
 import httpx
 import structlog
 
-from gateway.bearer.claims import Claims, are_readable, caller_of_opaque, check_times, is_for, lifetime, refused
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
-from gateway.bearer.header import is_token
-from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from gateway.bearer.token_claims import Claims, are_readable, caller_of_opaque, check_times, is_for, lifetime, refused
+from gateway.bearer.verdicts import LONGEST, Verdict, VerdictCache
 from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
@@ -24,19 +23,20 @@ from resolvers.single_flight import SingleFlight
 MAX_ANSWER = 64 * 1024
 REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
 RETRY_AFTER = 2  # seconds
-WAITING = 64  # verifications that wait for an answer at once, out of the 250 requests that a process admits
+WAITING = 64  # verifications that may wait for an answer at the same time, of the 250 requests that a process admits
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 
 
 class IntrospectionVerifier:
-    """Asks the introspection endpoint at `url` as the client `client_id`.
+    """Asks the introspection endpoint at `url`, as the client `client_id`.
 
-    Concurrent verifications of one token share one call. At most WAITING verifications wait at once; further ones fail
-    at once, unless the answer is cached. A failure (no answer within `timeout` seconds, any status but 200, our own
-    credentials refused, an unreadable answer) is ServiceUnavailable and never cached. `clock` gives seconds since the
-    epoch, `monotonic` those of the cache. The verifier closes `client`. With `audience`, a token that is only for
-    others is refused. Tokens of `services` are refused, since services use signed ones.
+    Concurrent verifications of one token share one call. At most WAITING verifications wait at the same time; further
+    ones fail at once, unless the verdict is cached. A failure (no answer within `timeout` seconds, a status other than
+    200, such as for our own credentials, or an unreadable answer) is ServiceUnavailable and never cached.
+
+    With `audience`, a token for other audiences is refused. Tokens of `services` are refused, since services use signed
+    ones. The verifier closes `client`. `clock` gives seconds since the epoch, `monotonic` those of the cache.
     """
 
     def __init__(
@@ -61,14 +61,11 @@ class IntrospectionVerifier:
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
         self._monotonic = monotonic
         self._logged_at = -math.inf
-        self._verdicts = Verdicts(monotonic)
+        self._verdicts = VerdictCache(monotonic)
         self._calls = SingleFlight[Verdict | None](WAITING)
 
     async def verify(self, token: str) -> Caller:
-        if not is_token(token):
-            raise InvalidToken
-        key = fingerprint(token)
-        verdict = self._verdicts.get(key) or await self._ask(key, token)
+        verdict = self._verdicts.get(token) or await self._ask(token)
         if verdict is None:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         return verdict.caller()
@@ -77,32 +74,34 @@ class IntrospectionVerifier:
         await self._calls.drain()
         await self._client.aclose()
 
-    async def _ask(self, key: bytes, token: str) -> Verdict | None:
-        """As `_find_out`, together with others who ask about the same token. None at once when too many wait."""
-        if self._calls.is_full(key):
-            self._log_rejection()
+    async def _ask(self, token: str) -> Verdict | None:
+        """The verdict on the token, in one call for all that ask about it at the same time. None without a usable
+        answer, and at once when too many callers wait."""
+        if self._calls.is_full(token):
+            self._log_too_many_waiting()
             return None
-        return await self._calls.join(key, partial(self._find_out, key, token))
+        return await self._calls.join(token, partial(self._find_out, token))
 
-    def _log_rejection(self) -> None:
-        """Once a second, since strangers decide how many there are."""
+    def _log_too_many_waiting(self) -> None:
+        """At most once a second, because unauthenticated callers decide how many there are."""
         now = self._monotonic()
         if now >= self._logged_at + 1:
             self._logged_at = now
             _log.warning("bearer.introspection_failed", reason="too many waiting")
 
-    async def _find_out(self, key: bytes, token: str) -> Verdict | None:
-        """The verdict on the token, now remembered; None when the endpoint gave no usable answer."""
+    async def _find_out(self, token: str) -> Verdict | None:
+        """The verdict on the token, which is now cached; None when the endpoint gave no usable answer."""
         try:
             verdict = self._judge(await self._introspect(token))
         except NoAnswerError as failure:
             _log.warning("bearer.introspection_failed", reason=failure.reason)
             return None
-        self._verdicts.keep(key, verdict)
+        self._verdicts.put(token, verdict)
         return verdict
 
     async def _introspect(self, token: str) -> Claims:
-        """RFC 7662 2.1. Nothing of the answer but `active` is known to be well-formed. Raises NoAnswerError."""
+        """The answer (RFC 7662 2.2), in which `active` is a boolean and nothing else is checked yet. Raises
+        NoAnswerError."""
         request = self._client.build_request(
             "POST",
             self._url,
@@ -133,7 +132,7 @@ class IntrospectionVerifier:
             raise InvalidToken("token_type is not Bearer")
         if self._audience is not None and "aud" in answer and not is_for(answer["aud"], self._audience):
             raise InvalidToken("aud does not name TENDON_AUDIENCE")
-        # The server's clock decides on `active`; by ours a token may look too new, but never too old.
+        # The server judged the times by its clock. By ours, the token may look issued too early, but never expired.
         check_times(answer, now, after_exp=0)
 
 

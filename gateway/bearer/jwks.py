@@ -1,4 +1,4 @@
-"""The issuer's published keys (RFC 7517): fetched when first needed, kept a while, and again for an unknown `kid`."""
+"""The issuer's published keys (RFC 7517): fetched when first needed, when they are old, and for an unknown `kid`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from gateway.bearer.compact import decode
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
+from gateway.bearer.token import decode
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
 
-# Asymmetric ones only (RFC 7518 3.1, RFC 8037, RFC 9864): what issuers sign access tokens with.
+# The asymmetric algorithms that issuers sign access tokens with (RFC 7518 3.1, RFC 8037, RFC 9864).
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
 RSA_BITS = range(2048, 8192 + 1)
 
 MAX_ANSWER = 256 * 1024
 FRESH = 600.0  # seconds that fetched keys are used without asking again
-STALE = 3600.0  # seconds that they are used at most, while the endpoint fails
-PAUSE = 10.0  # seconds between two fetches while there are keys, however many unknown kids arrive
-# Verifications that wait for the keys at once, out of the 250 requests that a process admits. When it starts, many do
-# for a moment.
+STALE = 3600.0  # seconds after which they are not used any more, even if the endpoint fails
+PAUSE = 10.0  # seconds between two fetches while there are usable keys, however many unknown kids arrive
+PAUSE_WITHOUT_KEYS = 1.0  # the same without usable keys, when every token has to wait for the endpoint
+# Verifications that may wait for the keys at the same time, of the 250 requests that a process admits. When a process
+# starts, many do for a moment.
 WAITING = 125
-RETRY_AFTER = 2  # seconds, where too many wait for the keys
-PAUSE_WITHOUT_KEYS = 1.0  # nobody can be let in until the endpoint is back
-
-_ALL = b""  # the one key of the fetches that are shared
+RETRY_AFTER = 2  # seconds, when too many wait for the keys
 
 PublicKey = RSAKey | ECKey | OKPKey
 
@@ -40,7 +38,7 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 
 
 class Keys:
-    """The signing keys at `url`. `monotonic` gives seconds; a fetch has `timeout` seconds."""
+    """The signing keys at `url`. A fetch may take `timeout` seconds. `monotonic` gives seconds."""
 
     def __init__(
         self,
@@ -72,11 +70,12 @@ class Keys:
         if not refreshed:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         if self._failed:
-            # The issuer may have published that key meanwhile: the token can't be called invalid.
+            # The issuer may have published this key meanwhile, so the token is not known to be invalid.
             raise ServiceUnavailable(retry_after=math.ceil(self._pause()))
         raise InvalidToken("kid is missing" if kid is None else "kid names none of the issuer's keys")
 
-    async def landed(self) -> None:
+    async def drain(self) -> None:
+        """Wait for a fetch in progress."""
         await self._calls.drain()
 
     def _age(self) -> float:
@@ -91,13 +90,13 @@ class Keys:
         return next((key for key in self._keys if key.kid == kid), None)
 
     async def _refresh(self) -> bool:
-        """Fetch the keys, or join the fetch under way, unless the last one has only just ended. False when too many
-        wait for it already."""
+        """Fetch the keys, or wait for the fetch in progress, unless the last one has only just ended. False when too
+        many callers wait already."""
         if self._monotonic() < self._not_before:
             return True
-        if self._calls.is_full(_ALL):
+        if self._calls.is_full(self._url):
             return False
-        await self._calls.join(_ALL, self._fetch)
+        await self._calls.join(self._url, self._fetch)
         return True
 
     async def _fetch(self) -> None:
@@ -113,9 +112,9 @@ class Keys:
 
 
 def read_keys(answer: dict[str, object]) -> list[PublicKey]:
-    """The keys of a JWK Set (RFC 7517 5) that can check one of ALGORITHMS. Others are passed over, as the RFC wants.
+    """The keys of a JWK Set (RFC 7517 5) for one of ALGORITHMS. Others are ignored, as the RFC recommends.
 
-    Raises NoAnswerError when it is no JWK Set.
+    Raises NoAnswerError when `answer` is not a JWK Set.
     """
     members = answer.get("keys")
     if not isinstance(members, list):
@@ -142,7 +141,7 @@ def _read_key(jwk: dict[str, Any]) -> PublicKey | None:
 
 
 def _is_for_signatures(jwk: dict[str, Any]) -> bool:
-    """RFC 7517 4.2 to 4.4: `use`, `key_ops` and `alg`, each where it is there."""
+    """Whether the optional `use`, `key_ops` and `alg` (RFC 7517 4.2 to 4.4) allow it to verify our tokens."""
     operations = jwk.get("key_ops", ["verify"])
     return (
         jwk.get("use", "sig") == "sig"
@@ -153,5 +152,5 @@ def _is_for_signatures(jwk: dict[str, Any]) -> bool:
 
 
 def _members(jwk: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The public members alone: a private key published by mistake stays out of this process."""
+    """The public members alone, so that this process never holds a private key that was published by mistake."""
     return {name: jwk[name] for name in ("kty", "kid", "alg", *names) if name in jwk}

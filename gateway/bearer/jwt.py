@@ -1,6 +1,6 @@
-"""Signed access tokens (RFC 9068): checked with the issuer's keys, without asking anybody about the single token.
+"""Signed access tokens (RFC 9068): verified with the issuer's keys, without a request for each token.
 
-Importing this imports joserfc, so the gateway does it only when TENDON_AUTH says so.
+This module imports joserfc, so it is imported only where TENDON_AUTH requires it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
-from gateway.bearer.claims import LEEWAY, Claims, caller_of_signed, check_times, is_for, lifetime, refused
-from gateway.bearer.compact import Compact, read_claims, read_compact
 from gateway.bearer.endpoint import DEADLINE
-from gateway.bearer.header import is_token
 from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
-from gateway.bearer.verdicts import LONGEST, Verdict, Verdicts, fingerprint
+from gateway.bearer.token import UnverifiedJWS, read_jws
+from gateway.bearer.token_claims import LEEWAY, Claims, caller_of_signed, check_times, is_for, lifetime, refused
+from gateway.bearer.verdicts import LONGEST, Verdict, VerdictCache
 from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
@@ -30,9 +29,9 @@ _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 class JWTVerifier:
     """Accepts the access tokens that `issuer` signed for `audience` with a key of its JWK Set at `jwks_url`.
 
-    A good token is cached for at most LONGEST seconds, which saves its signature check. `clock` gives seconds since the
-    epoch, `monotonic` those of the caches; `timeout` is for one fetch of the keys. The verifier closes `client`. A
-    token whose client is in `services` is a service's and not a user's.
+    The verdict on a good token is cached for at most LONGEST seconds, which saves the check of its signature. A token
+    whose client is in `services` is a service's and not a user's. The verifier closes `client`. `timeout` is for one
+    fetch of the keys; `clock` gives seconds since the epoch, `monotonic` those of the caches.
     """
 
     def __init__(
@@ -53,38 +52,36 @@ class JWTVerifier:
         self._audience = audience
         self._services = services
         self._clock = clock
-        self._verdicts = Verdicts(monotonic)
+        self._verdicts = VerdictCache(monotonic)
 
     async def verify(self, token: str) -> Caller:
-        if not is_token(token):
-            raise InvalidToken
-        key = fingerprint(token)
-        verdict = self._verdicts.get(key)
+        verdict = self._verdicts.get(token)
         if verdict is None:
             verdict = self._judge(await self._signed_claims(token))
-            self._verdicts.keep(key, verdict)
+            self._verdicts.put(token, verdict)
         return verdict.caller()
 
     async def close(self) -> None:
-        await self._keys.landed()
+        await self._keys.drain()
         await self._client.aclose()
 
     async def _signed_claims(self, token: str) -> Claims:
-        """What the issuer signed. Raises InvalidToken, or ServiceUnavailable when the keys can't be had."""
-        compact = read_compact(token)
-        if compact is None:
+        """The claims, whose signature is verified. Raises InvalidToken, and ServiceUnavailable without keys."""
+        jws = read_jws(token)
+        if jws is None:
             raise InvalidToken("not a JWT")
-        _check_header(compact.header)
-        _check_signature(compact, await self._keys.find(compact.header.get("kid")))
-        claims = read_claims(compact.segments[1])
+        _check_header(jws.header)
+        _check_signature(jws, await self._keys.find(jws.header.get("kid")))
+        claims = jws.claims()
         if claims is None:
             raise InvalidToken("the claims are not a JSON object")
         return claims
 
     def _judge(self, claims: Claims) -> Verdict:
-        """RFC 9068 4. Raises InvalidToken; only good tokens are worth remembering."""
+        """Checks the claims (RFC 9068 4). Raises InvalidToken instead of returning a bad verdict, since only good ones
+        are cached."""
         if claims.get("iss") != self._issuer:
-            # The claims of another issuer say nothing about our users.
+            # Another issuer's claims say nothing about our users, so none is named.
             raise InvalidToken(_other_issuer(claims.get("iss"), self._issuer))
         now = self._clock()
         try:
@@ -103,18 +100,18 @@ class JWTVerifier:
 
 
 def _other_issuer(iss: object, issuer: str) -> str:
-    """The reason for the log: a missing or extra trailing slash in TENDON_ISSUER is easily overlooked."""
+    """The reason for the log. A missing or extra slash at the end of TENDON_ISSUER is easily overlooked."""
     if isinstance(iss, str) and iss.rstrip("/") == issuer.rstrip("/"):
         return "iss and TENDON_ISSUER differ in the slash at the end"
     return "iss is not TENDON_ISSUER"
 
 
 def _check_header(header: dict[str, Any]) -> None:
-    """RFC 8725 3.1, RFC 9068 2.1. Keys that the token brings along (`jwk`, `jku`, `x5u`, `x5c`) are not looked at."""
+    """Raises InvalidToken (RFC 8725 3.1, RFC 9068 2.1). Keys in the token (`jwk`, `jku`, `x5u`, `x5c`) are ignored."""
     if header["alg"] not in ALGORITHMS:
         raise InvalidToken("alg is not accepted")
     if "crit" in header:
-        # No extension is understood here, so whatever it names (RFC 7515 4.1.11), the token is not.
+        # Names extensions that have to be understood (RFC 7515 4.1.11). None is here.
         raise InvalidToken("crit is not supported")
     if not isinstance(header.get("kid", ""), str):
         raise InvalidToken("kid is malformed")
@@ -124,7 +121,7 @@ def _check_header(header: dict[str, Any]) -> None:
 
 
 class _Registry(JWSRegistry):
-    """joserfc's algorithms without its warning about EdDSA: issuers still say so for what RFC 9864 calls Ed25519."""
+    """joserfc's algorithms without its deprecation warning for EdDSA, the name that issuers still use for Ed25519."""
 
     def get_alg(self, name: str) -> JWSAlgModel:
         return self.algorithms[name]
@@ -133,15 +130,15 @@ class _Registry(JWSRegistry):
 _registry = _Registry(algorithms=ALGORITHMS)
 
 
-def _check_signature(compact: Compact, key: PublicKey) -> None:
+def _check_signature(jws: UnverifiedJWS, key: PublicKey) -> None:
     """Raises InvalidToken unless `key` fits the header's `alg` and made the signature (RFC 7515 5.2)."""
-    header, payload, signature = (segment.encode("ascii") for segment in compact.segments)
-    jws = CompactSignature({"alg": compact.header["alg"]}, b"")
-    jws.segments.update(header=header, payload=payload, signature=signature)
+    header, payload, signature = (segment.encode("ascii") for segment in jws.segments)
+    signed = CompactSignature({"alg": jws.header["alg"]}, b"")
+    signed.segments.update(header=header, payload=payload, signature=signature)
     try:
-        good = validate_compact(jws, key, registry=_registry)
+        good = validate_compact(signed, key, registry=_registry)
     except JoseError:
         good = False
     if not good:
-        # Outside the except, so that no error carries the token's parts along.
+        # Outside the except block, so that joserfc's error, which holds parts of the token, is not attached.
         raise InvalidToken("the signature is not valid")

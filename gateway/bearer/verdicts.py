@@ -1,4 +1,4 @@
-"""What was found out about tokens lately. The tokens themselves are not kept: a memory dump of it opens nothing."""
+"""Caches what was found out about tokens. The tokens themselves are not kept, so a memory dump contains none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
 
 SIZE = 10_000
-LONGEST = 30.0  # seconds that a good token is believed without asking again
+LONGEST = 30.0  # seconds for which a good token is accepted without asking again
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +30,23 @@ class Verdict:
         return self.found
 
 
-class Verdicts:
-    """The verdicts on at most `size` tokens, the least recently used forgotten first."""
+class VerdictCache:
+    """The verdicts on at most SIZE tokens. The least recently used is dropped first. `monotonic` gives seconds."""
 
-    def __init__(self, monotonic: Callable[[], float], size: int = SIZE) -> None:
-        self._cache: TLRUCache[bytes, Verdict, float] = TLRUCache(size, _until, timer=monotonic)
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._cache: TLRUCache[bytes, Verdict, float] = TLRUCache(SIZE, _expiry, timer=monotonic)
 
-    def get(self, key: bytes) -> Verdict | None:
-        return self._cache.get(key)
+    def get(self, token: str) -> Verdict | None:
+        return self._cache.get(_key(token))
 
-    def keep(self, key: bytes, verdict: Verdict) -> None:
-        """Remember it, unless its time is over already."""
-        self._cache[key] = verdict
+    def put(self, token: str, verdict: Verdict) -> None:
+        """Cache the verdict until its seconds are over."""
+        self._cache[_key(token)] = verdict
 
 
-def fingerprint(token: str) -> bytes:
-    """The key of a token in the memory: its SHA-256."""
+def _key(token: str) -> bytes:
     return hashlib.sha256(token.encode("ascii")).digest()
 
 
-def _until(_key: bytes, verdict: Verdict, now: float) -> float:
+def _expiry(_key: bytes, verdict: Verdict, now: float) -> float:
     return now + verdict.seconds

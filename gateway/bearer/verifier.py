@@ -1,34 +1,75 @@
-"""The interface that every way of verification has, and the one that chooses between two of them."""
+"""The interface of token verification, and the verifier that each value of TENDON_AUTH asks for."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+import re
+from typing import Final, Protocol
 
-from gateway.bearer.compact import read_compact
-from resolvers.caller import Caller
+from pydantic import SecretStr
+
+from gateway.bearer.endpoint import open_client
+from gateway.bearer.introspection import IntrospectionVerifier
+from gateway.bearer.token import read_jws
+from gateway.settings import Settings
+from resolvers.caller import PLATFORM_SCOPES, SERVICE_SCOPES, Caller
+from resolvers.errors import InvalidToken
+
+_DEV_TOKEN: Final = re.compile(r"(?P<kind>dev|dev-service):(?P<name>[A-Za-z0-9._@-]{1,64})")
 
 
 class Verifier(Protocol):
-    """Says who a bearer token belongs to."""
+    """Finds out who a bearer token belongs to."""
 
     async def verify(self, token: str) -> Caller:
-        """The caller behind `token`, which may be any string.
+        """The caller behind `token`, which is one that `read_bearer` returned.
 
         Raises InvalidToken (401) when the token is not or no longer valid, ServiceUnavailable (503, with
-        `retry_after` in seconds) when that can't be found out just now. Nothing else.
+        `retry_after` in seconds) when that can't be found out now. Nothing else.
         """
         ...
 
     async def close(self) -> None:
-        """Wait for the calls under way (each has a deadline), then close the connections."""
+        """Wait for the calls in progress (each has a deadline), then close the connections."""
         ...
 
 
-class EitherVerifier:
-    """Tokens that are JWTs by their looks go to `jwt`, all else to `introspection`.
+def open_verifier(settings: Settings) -> Verifier:
+    """The verifier for `settings.auth`. This makes no request; close the verifier when the process stops.
 
-    The looks decide nothing but the way: three parts with dots between, the first a JSON header with `alg`.
+    Raises ValueError when a setting that it requires is missing, which `read_settings` would have reported.
+    """
+    match settings.auth:
+        case "dev":
+            return DevVerifier()
+        case "introspection":
+            return _introspection(settings)
+        case "jwt":
+            return _jwt(settings)
+        case "introspection+jwt":
+            return EitherVerifier(introspection=_introspection(settings), jwt=_jwt(settings))
+
+
+class DevVerifier:
+    """Takes the token as the name: `dev:alice` is the user alice with the platform's scopes, in the app "dev", and
+    `dev-service:NAME` is a service with all scopes. The gateway serves this on a loopback address only."""
+
+    async def verify(self, token: str) -> Caller:
+        found = _DEV_TOKEN.fullmatch(token)
+        if found is None:
+            raise InvalidToken("not a dev token", hint="In dev, write dev:NAME.")
+        if found["kind"] == "dev-service":
+            return Caller(user=None, client_id=found["name"], scopes=PLATFORM_SCOPES | SERVICE_SCOPES)
+        return Caller(user=found["name"], client_id="dev", scopes=PLATFORM_SCOPES)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class EitherVerifier:
+    """Verifies tokens that have the form of a JWT with `jwt`, and all others with `introspection`.
+
+    The form decides nothing else: three base64url parts, the first a JSON header with `alg`.
     """
 
     def __init__(self, introspection: Verifier, jwt: Verifier) -> None:
@@ -36,8 +77,39 @@ class EitherVerifier:
         self._jwt = jwt
 
     async def verify(self, token: str) -> Caller:
-        way = self._introspection if read_compact(token) is None else self._jwt
-        return await way.verify(token)
+        verifier = self._introspection if read_jws(token) is None else self._jwt
+        return await verifier.verify(token)
 
     async def close(self) -> None:
         await asyncio.gather(self._introspection.close(), self._jwt.close())
+
+
+def _introspection(settings: Settings) -> Verifier:
+    return IntrospectionVerifier(
+        open_client(),
+        _required("introspection_url", settings.introspection_url),
+        _required("introspection_client_id", settings.introspection_client_id),
+        _required("introspection_client_secret", settings.introspection_client_secret),
+        audience=settings.audience,
+        services=settings.service_clients,
+    )
+
+
+def _jwt(settings: Settings) -> Verifier:
+    # Imported here because joserfc takes long to import, and the other ways don't need it.
+    from gateway.bearer.jwt import JWTVerifier  # noqa: PLC0415
+
+    return JWTVerifier(
+        open_client(),
+        _required("jwks_url", settings.jwks_url),
+        _required("issuer", settings.issuer),
+        _required("audience", settings.audience),
+        services=settings.service_clients,
+    )
+
+
+def _required(name: str, value: str | SecretStr | None) -> str:
+    if value is None:
+        message = f"{name} is missing"
+        raise ValueError(message)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

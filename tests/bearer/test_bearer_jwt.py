@@ -375,13 +375,11 @@ async def test_kid_may_be_left_out_when_there_is_one_key(publish: Publish) -> No
         await publish([OURS.jwk, other.jwk]).verify(OURS.token({"kid": ...}))
 
 
-async def test_length(opened: JWTVerifier) -> None:
+async def test_longest_token(opened: JWTVerifier) -> None:
     spare = 8192 - len(OURS.token(claims={"x": ""}))
     longest = OURS.token(claims={"x": "x" * (spare * 3 // 4)})
     assert 8180 < len(longest) <= 8192
     assert await opened.verify(longest) == ALICE
-    with pytest.raises(InvalidToken):
-        await opened.verify(OURS.token(claims={"x": "x" * (spare * 3 // 4 + 16)}))
 
 
 async def test_good_token_is_remembered_for_30_seconds(opened: JWTVerifier, clock: Clock) -> None:

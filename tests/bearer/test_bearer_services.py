@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from standing_clock import Clock
 from token_issuer import AUDIENCE, ISSUER, NOW, ecdsa
 
-from gateway.bearer.claims import granted
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.jwt import JWTVerifier
+from gateway.bearer.token_claims import granted
 from gateway.bearer.verifier import Verifier
 from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 from resolvers.caller import PLATFORM_SCOPES, READ, READ_TOKENS, SERVICE_SCOPES, WRITE, Caller

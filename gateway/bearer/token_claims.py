@@ -1,4 +1,5 @@
-"""What the members of an introspection answer (RFC 7662 2.2) or a JWT (RFC 7519 4.1, RFC 9068 2.2) say."""
+"""What the members of an introspection answer (RFC 7662 2.2) or a JWT (RFC 7519 4.1, RFC 9068 2.2) say: whose token it
+is, its scopes and its times."""
 
 from __future__ import annotations
 
@@ -13,16 +14,16 @@ from wire.strict_json import Malformed
 
 Claims = Mapping[str, object]
 
-LEEWAY = 10.0  # seconds by which two clocks may differ
+LEEWAY = 10.0  # seconds by which our clock and the issuer's may differ
 
 _USED = ("active", "token_type", "sub", "client_id", "azp", "scope", "scp", "aud", "exp", "nbf", "iat")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# No control characters, and no lone surrogates, which no database stores.
+# No control characters, and no lone surrogates, which databases refuse.
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 def are_readable(claims: Claims) -> bool:
-    """Whether every claim that is used has exactly one reading. Other claims may hold anything."""
+    """Whether every claim that is used is well-formed JSON without duplicates. Other claims may hold anything."""
     return not any(_is_unreadable(claims.get(name)) for name in _USED)
 
 
@@ -57,9 +58,10 @@ def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
 
 
 def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:
-    """The error for verified claims that are not accepted, with the user and client they name where readable.
+    """The error for verified claims that are not accepted. It names their user and client as far as they are readable,
+    for the audit trail.
 
-    The subject of a service's token, or one equal to its own client, is not a user.
+    The subject of a service's token is not a user, nor is one that equals its client.
     """
     names = {claim: _readable_name(claims, claim) for claim in ("sub", "client_id", "azp")}
     clients = {name for claim, name in names.items() if claim != "sub" and name is not None}
@@ -68,11 +70,11 @@ def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidTok
 
 
 def _user(claims: Claims, client_id: str | None) -> Caller:
-    """`sub`, of 1 to 255 characters without control characters. Scopes reserved for services are removed.
+    """The user named by `sub`, without scopes that are reserved for services.
 
-    A token without `sub`, or whose `sub` is its own client, was issued by the client credentials grant (RFC 9068 2.2
-    and 5) and has no user. A missing claim never makes its holder a service, and a client that can choose its own id
-    could pick a user's.
+    A token without `sub`, or whose `sub` is its client, was issued by the client credentials grant (RFC 9068 2.2 and 5)
+    and has no user. It is refused: a missing claim must not make its holder a service, and a client that can choose its
+    own id could choose a user's.
     """
     sub = _name(claims, "sub")
     if sub is None or sub == client_id:
@@ -89,14 +91,14 @@ def _client(claims: Claims) -> str | None:
 
 
 def is_for(aud: object, audience: str) -> bool:
-    """RFC 7519 4.1.3: one string, or several of which one is us."""
+    """Whether `aud`, one string or a list of them (RFC 7519 4.1.3), names the audience."""
     return aud == audience or (isinstance(aud, list) and audience in aud)
 
 
 def check_times(claims: Claims, now: float, *, after_exp: float) -> None:
-    """Raises InvalidToken unless `now` (seconds since the epoch) is in the token's time.
+    """Raises InvalidToken unless the token is valid at `now`, in seconds since the epoch.
 
-    `exp` may lie up to `after_exp` seconds back, `nbf` and `iat` up to LEEWAY ahead. Each may be absent.
+    `exp` may be up to `after_exp` seconds ago, `nbf` and `iat` up to LEEWAY seconds ahead. Each may be absent.
     """
     exp, nbf, iat = (_numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
     if exp is not None and exp <= now - after_exp:
@@ -110,12 +112,12 @@ def lifetime(claims: Claims, now: float, longest: float) -> float:
     exp = _numeric_date(claims, "exp")
     if exp is None:
         return longest
-    # The smaller first: an absurdly large integer can't be subtracted from a float.
+    # The minimum comes first because a huge integer can't be subtracted from a float.
     return min(exp, now + longest) - now
 
 
 def _scopes(claims: Claims) -> frozenset[str]:
-    """`scope` as one string with spaces between (RFC 6749 3.3), else `scp` as such a string or a list of strings."""
+    """`scope`, a string with spaces between (RFC 6749 3.3), else `scp`, either such a string or a list of strings."""
     if "scope" not in claims and isinstance(claims.get("scp"), list):
         items = cast("list[object]", claims["scp"])
     else:
