@@ -33,7 +33,7 @@ from gateway.settings.registrations import read_registrations
 from gateway.settings.service_clients import as_entries
 from gateway.settings.warnings import SettingsWarning, settings_warnings
 from models.database import DatabaseDown, open_database
-from models.engine import named
+from models.engine import parse_url
 from models.vault import Vault
 from providers.catalogue import PRACTICE, Catalogue
 from resolvers import audit
@@ -129,7 +129,7 @@ class Gateway:
         log.info(
             "started",
             auth=self.settings.auth,
-            database=named(url),
+            database=str(parse_url(url)),
             providers=sorted(self.registrations),
             services=as_entries(self.settings.service_clients),
             version=version("tendon"),

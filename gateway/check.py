@@ -11,7 +11,7 @@ import structlog
 
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, open_database
-from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, named, unverified_sslmode
+from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, parse_url
 from models.file_modes import ReadableByOthers, open_folders
 from models.pending import pending_migrations
 from models.rights import missing_rights
@@ -67,7 +67,7 @@ async def check_database(url: str, limits: Limits) -> None:
             log.warning("database.away", reason=fault.reason)
             return
     if pending:
-        raise SettingsError(f"the database {named(url)} lacks {', '.join(pending)}: run `tendon migrate`")
+        raise SettingsError(f"the database {parse_url(url)} lacks {', '.join(pending)}: run `tendon migrate`")
     if missing:
         raise SettingsError(
             f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant tendon_app's rights of docs/operating.md"
@@ -85,7 +85,7 @@ def _check_exists(url: str) -> None:
         return
     except FileNotFoundError:
         raise SettingsError(
-            f"there is no database {named(url)}: run `tendon migrate` to create it, or correct TENDON_DATABASE_URL"
+            f"there is no database {parse_url(url)}: run `tendon migrate` to create it, or correct TENDON_DATABASE_URL"
         ) from None
 
 
@@ -112,7 +112,7 @@ def told(url: str) -> Generator[None]:
 
 def _unusable(reason: str, url: str) -> SettingsError:
     hint = next((hint for sign, hint in _HINTS.items() if sign in reason), None)
-    unverified = unverified_sslmode(url)
+    unverified = parse_url(url).unverified_sslmode()
     if reason == TLS_REFUSED and unverified is not None and unverified[0] == "allow":
         hint = _AFTER_CLEAR_TEXT
     return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){f': {hint}' if hint else ''}")
@@ -124,6 +124,6 @@ def warn_of_database(url: str) -> None:
         for folder in open_folders(Path(url.removeprefix(_SQLITE))):
             reason = "any user of this machine could replace the database in it: its owner should `chmod o-w` it"
             log.warning("folder.mode", folder=str(folder), reason=reason)
-    if unverified := unverified_sslmode(url):
+    if unverified := parse_url(url).unverified_sslmode():
         sslmode, reason = unverified
         log.warning("database.unverified", sslmode=sslmode, reason=reason)

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 # Below WARNING they write URLs, headers and statements with their values.
-_CHATTY: Final = ("aiosqlite", "asyncio", "httpx", "strawberry", "tortoise", "uvicorn")
+_CHATTY: Final = ("asyncio", "httpx", "strawberry", "tortoise", "uvicorn")
 
 
 def set_up(level: str, *, dev: bool) -> None:

@@ -1,86 +1,18 @@
-"""The database of a process: an object that whoever starts the process opens, and that statements run on."""
+"""The database of a process: whoever starts the process opens it, and statements run on it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from contextvars import copy_context
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from tortoise.context import TortoiseContext
-from tortoise.transactions import in_transaction
-
-from models.engine import DatabaseDown, Limits, UnsupportedDatabase, configuration
-from models.engine.work import Row, Values, Work
+from models.engine import Database, DatabaseDown, Limits, Session, SqliteUrl, UnsupportedDatabase, connect, parse_url
 from models.file_modes import make_own_folder_private, make_private
 
 __all__ = ["Database", "DatabaseDown", "Limits", "Session", "UnsupportedDatabase", "open_database"]
 
-APPS: Final[dict[str, Any]] = {
-    "models": {
-        "models": [
-            "models.audit_event",
-            "models.audit_key",
-            "models.audit_subject",
-            "models.authorization_request",
-            "models.connection",
-            "models.vault_key",
-        ],
-        "migrations": "models.migrations",
-        "default_connection": "default",
-    }
-}
 _DEFAULT: Final = Limits()
-
-T = TypeVar("T")
-
-
-class Session:
-    """What statements run on: the database, where each is a transaction of its own, or one open transaction."""
-
-    run: Callable[[Work, Values], Awaitable[Sequence[Row]]]
-    """Runs SQL of this dialect, as `models.statement` prepares it. Raises DatabaseDown."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        """The ORM's client, for statements that exist in one dialect only."""
-        self.dialect: str = client.capabilities.dialect
-        self.run = client.run
-
-
-class Database(Session):
-    """An open database. All tasks of the process share it."""
-
-    def __init__(self, orm: TortoiseContext) -> None:
-        super().__init__(orm.db("default"))
-        self.orm = orm
-        self._context = copy_context()
-
-    async def ping(self) -> None:
-        """Raises DatabaseDown when the database doesn't answer."""
-        await self.client.execute_script("SELECT 1")
-
-    async def check_writable(self) -> None:
-        """Raises DatabaseDown when writes would fail. Writes nothing itself."""
-        await self.client.check_writable()
-
-    async def run_exclusively(self, lock: int, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work` in a transaction that no two processes are in at the same time for the same `lock`.
-
-        Raises DatabaseDown, and what `work` raises, after a rollback.
-        """
-        # The transaction is the ORM's, which finds its connection in the context that it was opened in.
-        return await asyncio.create_task(self._transact(lock, work), context=self._context.copy())
-
-    async def _transact(self, lock: int, work: Callable[[Session], Awaitable[T]]) -> T:
-        async with in_transaction() as client:
-            session = Session(client)
-            # SQLite has one writer at a time anyway.
-            if session.dialect == "postgres":
-                await session.client.execute_query("SELECT pg_advisory_xact_lock($1)", [lock])
-            return await work(session)
 
 
 @asynccontextmanager
@@ -88,16 +20,18 @@ async def open_database(url: str, limits: Limits = _DEFAULT) -> AsyncGenerator[D
     """The database, open while the block runs.
 
     An SQLite file is opened at once, which may raise DatabaseDown and OSError, including ReadableByOthers. PostgreSQL
-    is connected to on demand. The ORM's models work in this task and in those that it starts.
+    is connected to on demand.
     """
-    connection = configuration(url, limits)
-    async with TortoiseContext() as orm:
-        await orm.init({"connections": {"default": connection}, "apps": APPS}, use_tz=True)
-        database = Database(orm)
-        if "file_path" in connection["credentials"]:
-            _prepare_file(Path(connection["credentials"]["file_path"]))
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        _prepare_file(Path(parsed.path))
+    database = connect(parsed, limits)
+    try:
+        if isinstance(parsed, SqliteUrl):
             await database.ping()
         yield database
+    finally:
+        await database.close()
 
 
 def _prepare_file(path: Path) -> None:

@@ -1,67 +1,78 @@
-"""Migrations: bringing the tables to what the models say, by one process at a time."""
+"""Migrations: change the tables to what the models say, by one process at a time."""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
+import structlog
+from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APPS, open_database
-from models.engine import Limits, configuration
+from models.database import Limits, Session, open_database
 
-# PostgreSQL's number of our lock: "tendon" in ASCII.
-_LOCK: Final = int.from_bytes(b"tendon")
-# Building an index on a large table takes its time.
-_PATIENT: Final = Limits(connections=2, seconds=None)
+log = structlog.get_logger("tendon")
 
-# For `make migrations`. The file is opened by the tool and holds nothing.
+APPS: Final[dict[str, Any]] = {
+    "models": {
+        "models": [
+            "models.audit_event",
+            "models.audit_key",
+            "models.audit_subject",
+            "models.authorization_request",
+            "models.connection",
+            "models.vault_key",
+        ],
+        "migrations": "models.migrations",
+        "default_connection": "default",
+    }
+}
 CONFIGURATION: Final = {
-    "connections": {"default": configuration("sqlite://.tendon/migrations.db", _PATIENT)},
+    "connections": {
+        "default": {"engine": "tortoise.backends.sqlite", "credentials": {"file_path": ".tendon/migrations.db"}}
+    },
     "apps": APPS,
 }
+"""For `make migrations`. The tool opens the file, but stores nothing in it."""
+
+# The key of PostgreSQL's advisory lock: "tendon" in ASCII.
+_LOCK: Final = int.from_bytes(b"tendon")
+# Building an index on a large table may take long.
+_UNBOUNDED: Final = Limits(connections=1, seconds=None)
 
 
 async def migrate(url: str) -> list[str]:
-    """Bring the database to the newest migration. Returns the names of those applied now.
+    """Applies all migrations that the database lacks, in one transaction, and returns their names.
 
-    Of several that are started at once each waits for the one before. Raises DatabaseDown.
+    If several processes do this at once, each waits for the one before. Raises DatabaseDown.
     """
     applied: list[str] = []
 
-    def note(event: str, _app: str, name: str) -> None:
+    def on_progress(event: str, _app: str, name: str) -> None:
         if event == "apply_done":
             applied.append(name)
 
-    async with open_database(url, _PATIENT) as database, _alone(configuration(url, _PATIENT)["credentials"]):
-        await MigrationExecutor(database.client, APPS).migrate(direction="forward", progress=note)
+    async with (
+        open_database(url, _UNBOUNDED) as database,
+        database.exclusively(_LOCK, _log_waiting) as transaction,
+        _orm_on(transaction) as orm,
+    ):
+        await MigrationExecutor(orm.db("default"), APPS).migrate(direction="forward", progress=on_progress)
     return applied
 
 
 @asynccontextmanager
-async def _alone(credentials: dict[str, Any]) -> AsyncGenerator[None]:
-    if "file_path" in credentials:
-        async with _file_locked(Path(credentials["file_path"])):
-            yield
-        return
-    # Imported here, so that a process on SQLite never loads the driver.
-    from models.engine.asyncpg import locked  # noqa: PLC0415
+async def _orm_on(transaction: Session) -> AsyncGenerator[TortoiseContext]:
+    """The ORM, on the open transaction."""
+    connection = {
+        "engine": f"models.engine.{transaction.dialect}_orm",
+        "credentials": {"transaction": transaction},
+    }
+    async with TortoiseContext() as orm:
+        await orm.init({"connections": {"default": connection}, "apps": APPS}, use_tz=True)
+        yield orm
 
-    async with locked(credentials, _LOCK):
-        yield
 
-
-@asynccontextmanager
-async def _file_locked(path: Path) -> AsyncGenerator[None]:
-    """By a lock on the folder. One on the file itself would meet SQLite's own when it is closed."""
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        await asyncio.to_thread(fcntl.flock, folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
+def _log_waiting() -> None:
+    log.info("migrate.waiting")

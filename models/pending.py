@@ -7,7 +7,9 @@ from typing import Final
 
 from models import migrations
 from models.database import Database, DatabaseDown
+from models.statement import Statement
 
+_APPLIED: Final = Statement("SELECT name FROM tortoise_migrations WHERE app = 'models'")
 _NO_TABLE: Final = ("42P01", "SQLITE_ERROR")
 _NAMES: Final = sorted(module.name for module in pkgutil.iter_modules(migrations.__path__))
 
@@ -20,10 +22,10 @@ async def pending_migrations(database: Database) -> list[str]:
 
 async def _applied(database: Database) -> set[str]:
     try:
-        rows = await database.client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
+        rows = await _APPLIED.rows(database)
     except DatabaseDown as fault:
         # Without that table none was applied.
         if not fault.reason.endswith(_NO_TABLE):
             raise
         return set()
-    return {row["name"] for row in rows}
+    return {name for (name,) in rows}

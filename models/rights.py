@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from models.database import Database
+from models.engine import Script, Step
 
 TABLE_RIGHTS: Final = {
     "audit_event": ("SELECT", "INSERT"),
@@ -17,13 +18,21 @@ TABLE_RIGHTS: Final = {
 }
 SEQUENCE_RIGHTS: Final = {"audit_event_id_seq": ("USAGE",)}
 
-_MISSING: Final = """
+_MISSING: Final = Script(
+    (
+        Step(
+            """
 SELECT right_name || ' on ' || relation AS missing
 FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY
     AS needed (relation, right_name, is_table, place)
 WHERE NOT CASE WHEN is_table THEN has_table_privilege(relation, right_name)
     ELSE has_sequence_privilege(relation, right_name) END
-ORDER BY place"""
+ORDER BY place""",
+            ("relations", "rights", "are_tables"),
+        ),
+    ),
+    writes=False,
+)
 
 
 async def missing_rights(database: Database) -> list[str]:
@@ -36,5 +45,6 @@ async def missing_rights(database: Database) -> list[str]:
         for relation, names in rights.items()
         for right in names
     ]
-    columns = [list(column) for column in zip(*needed, strict=True)]
-    return [row["missing"] for row in await database.client.execute_query_dict(_MISSING, columns)]
+    relations, names, are_tables = zip(*needed, strict=True)
+    values = {"relations": relations, "rights": names, "are_tables": are_tables}
+    return [missing for (missing,) in await database.run(_MISSING, values)]

@@ -12,8 +12,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
-from models.database import Session
-from models.engine.work import Row, Step, Work
+from models.engine import Row, Script, Session, Step
 
 __all__ = ["Row", "Statement", "moment"]
 
@@ -39,19 +38,19 @@ class Statement:
     def __init__(self, text: str, *then: str, **parts: str) -> None:
         texts = [_filled(one, parts) for one in (text, *then)]
         writes = not texts[0].startswith("SELECT")
-        self._works = {
-            "postgres": Work((_for_postgres(_chained(texts)),), writes),
-            "sqlite": Work(tuple(_for_sqlite(one) for one in texts), writes),
+        self._scripts = {
+            "postgres": Script((_for_postgres(_chained(texts)),), writes),
+            "sqlite": Script(tuple(_for_sqlite(one) for one in texts), writes),
         }
 
     async def rows(self, session: Session, /, **values: Any) -> Sequence[Row]:
         """What the first statement returns, with the columns of each row in its order. On a database, it is committed
         by then. Raises DatabaseDown."""
-        return await session.run(self._works[session.dialect], values)
+        return await session.run(self._scripts[session.dialect], values)
 
     async def row(self, session: Session, /, **values: Any) -> Row | None:
         """The first row, if there is one."""
-        rows = await session.run(self._works[session.dialect], values)
+        rows = await session.run(self._scripts[session.dialect], values)
         return rows[0] if rows else None
 
 

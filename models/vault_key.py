@@ -95,7 +95,8 @@ class VaultKeys:
             return
         async with self._recording:
             if not self._opens_active(await _records(self._database)):
-                await self._database.run_exclusively(_LOCK, self._record)
+                async with self._database.exclusively(_LOCK) as transaction:
+                    await self._record(transaction)
             self._relied_on_until = monotonic() + _RELIED_ON
 
     async def _record(self, transaction: Session) -> None:

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from providers.catalogue import BUILT_IN
 from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile
@@ -100,12 +99,6 @@ async def new_database(request: pytest.FixtureRequest, folder: Path, engine: str
 async def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
     """The one that `gateway` uses."""
     return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_statements_of_another_engine() -> None:
-    """The ORM keeps statements by connection and table, so of another engine where one process uses two."""
-    EXECUTOR_CACHE.clear()
 
 
 @pytest.fixture(params=ENGINES)

@@ -12,7 +12,7 @@ from gateway.commands.refusing import refusing
 from gateway.output import print_answer
 from gateway.settings import SettingsError, read_catalogue_settings, read_database_settings, read_environment
 from gateway.settings.warnings import unknown_settings
-from models.engine import named
+from models.engine import parse_url
 from models.migrating import migrate
 
 log = structlog.get_logger("tendon")
@@ -27,7 +27,7 @@ def run() -> None:
         with told(settings.database_url):
             applied = asyncio.run(migrate(settings.database_url))
     done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
-    print_answer(f"{named(settings.database_url)}: {done}")
+    print_answer(f"{parse_url(settings.database_url)}: {done}")
 
 
 def _warn_of_unknown_settings() -> None:

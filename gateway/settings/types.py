@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from gateway.overload.rate import read_rate
 from gateway.settings.service_clients import read_service_clients
-from models.engine import Limits, configuration
+from models.engine import parse_url
 from models.vault import GuessableKey, VaultError, read_keys
 from resolvers.redirects import RedirectAllowList
 from wire import uri
@@ -24,7 +24,7 @@ _TILDE: Final = "has a `~`, which is not expanded: write the full path"
 
 
 def _database_url(url: str) -> str:
-    configuration(url, Limits())
+    parse_url(url)
     if url.startswith("sqlite://~"):
         raise ValueError(_TILDE)
     if url.startswith("sqlite:") and "?" in url:

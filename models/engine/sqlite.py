@@ -1,206 +1,119 @@
-"""SQLite: one file, read and written through two desks; the ORM has a connection of its own beside, by aiosqlite."""
+"""SQLite: one file, with a thread that writes and a thread that reads. Readers need not wait for writers, since the
+file is in WAL mode."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from functools import partial
-from types import TracebackType
-from typing import Any, Final
+from time import monotonic
+from typing import Final
 
-from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
-from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
-from tortoise.connection import get_connections
+from models.engine.errors import DatabaseDown, translating
+from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
+from models.engine.sqlite_errors import breaks_connections, outage
+from models.engine.sqlite_thread import LOCK_INTERVAL, SqliteThread, begin, commit, run_script
+from models.engine.url import SqliteUrl
 
-from models.engine.desk import Desk, breaks_session, carry_out, judge
-from models.engine.down import DatabaseDown, told
-from models.engine.work import Row, Step, Values, Work
-
-# Bytes that must be free on the disk: a few hundred pages of the write-ahead log.
-_ROOM: Final = 1_000_000
-# A read-only file refuses this like any write, but it matches no row, so nothing is written, not even to the log.
-_WRITE_NOTHING: Final = Work((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
-
-
-async def _acquire(lock: asyncio.Lock, client: Any) -> None:
-    """Tasks of a process wait for its one connection as long as the connection waits for other processes."""
-    if not lock.locked():
-        await lock.acquire()
-        return
-    try:
-        async with asyncio.timeout(getattr(client, "_parent", client).pragmas["busy_timeout"] / 1000):
-            await lock.acquire()
-    except TimeoutError:
-        raise DatabaseDown("SQLITE_BUSY") from None
+# The least free space, in bytes, to count as writable: a few hundred pages of the write-ahead log.
+_FREE_SPACE: Final = 1_000_000
+# Seconds that a script may wait if nothing bounds it.
+_DEFAULT: Final = 60.0
+_PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON"}
 
 
-class _Held(ConnectionWrapper[Any]):
-    """The connection, for one statement."""
+class SqliteDatabase(Database):
+    """Opens the file on first use."""
 
-    async def __aenter__(self) -> Any:
-        await _acquire(self._lock, self.client)
+    dialect = "sqlite"
+
+    def __init__(self, url: SqliteUrl, limits: Limits) -> None:
+        self._path = url.path
+        self._seconds = limits.seconds or _DEFAULT
+        self._patience = float("inf") if limits.seconds is None else limits.seconds
+        self._reader, self._writer = self._threads()
+
+    async def run(self, script: Script, values: Values) -> Sequence[Row]:
+        thread = self._writer if script.writes else self._reader
         try:
-            with told(judge):
-                await self.ensure_connection()
-        except BaseException:
-            self._lock.release()
-            raise
-        return self.connection
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if breaks_session(fault) and isinstance(self.client, Client):
-                await self.client.close_connection()
-        finally:
-            self._lock.release()
-        if fault is not None and (down := judge(fault)):
-            raise down from fault
-
-
-class Client(SqliteClient):
-    """Readers have a desk for themselves: in SQLite's write-ahead log they need not wait for those who write."""
-
-    def __init__(self, file_path: str, **pragmas: Any) -> None:
-        super().__init__(file_path, **pragmas)
-        self._reading, self._writing = self._desks()
-
-    async def run(self, work: Work, values: Values) -> Sequence[Row]:
-        """What the first step returns. Raises DatabaseDown."""
-        desk = self._writing if work.writes else self._reading
-        try:
-            return await desk.run(work, values)
-        except (DatabaseDown, sqlite3.Error) as fault:
-            if breaks_session(fault) and desk in (self._reading, self._writing):
-                await self._renew()
+            return await thread.run(script, values)
+        except (DatabaseDown, sqlite3.Error) as error:
+            if breaks_connections(error) and thread in (self._reader, self._writer):
+                await self._reconnect()
             raise
 
     async def check_writable(self) -> None:
-        """Raises DatabaseDown, also when the disk is full."""
-        await self._writing.run(_WRITE_NOTHING, {})
-        disk = os.statvfs(self.filename)
-        if disk.f_bavail * disk.f_frsize < _ROOM:
+        """SQLITE_FULL also if there is little space left on the disk."""
+        await self.run(WRITE_NOTHING, {})
+        disk = os.statvfs(self._path)
+        if disk.f_bavail * disk.f_frsize < _FREE_SPACE:
             raise DatabaseDown("SQLITE_FULL")
 
+    @asynccontextmanager
+    async def exclusively(
+        self,
+        lock: int,  # noqa: ARG002 - whatever it is, SQLite has one writer at a time
+        on_wait: Callable[[], object] | None = None,
+    ) -> AsyncGenerator[Session]:
+        """In the event loop's thread: it is rare, and a statement takes no longer than a switch of threads."""
+        try:
+            with translating(outage), closing(self._connect()) as connection:
+                await self._begin(connection, on_wait)
+                yield SqliteTransaction(connection)
+                commit(connection)
+        except DatabaseDown as error:
+            if breaks_connections(error):
+                await self._reconnect()
+            raise
+
     async def close(self) -> None:
-        await self._writing.close()
-        await self._reading.close()
-        await super().close()
+        await self._writer.close()
+        await self._reader.close()
 
-    def _desks(self) -> tuple[Desk, Desk]:
-        """One that reads and one that writes. They connect on first use."""
-        seconds = self.pragmas["busy_timeout"] / 1000
-        reading = Desk(partial(self._open, seconds), seconds, writes=False)
-        return reading, Desk(partial(self._open, 0), seconds, writes=True)
+    def _threads(self) -> tuple[SqliteThread, SqliteThread]:
+        reader = SqliteThread(partial(self._connect, self._seconds), self._seconds, writes=False)
+        return reader, SqliteThread(self._connect, self._seconds, writes=True)
 
-    async def _renew(self) -> None:
-        """Close all connections: within a process, they share what SQLite knows about the file."""
-        before = self._reading, self._writing
-        self._reading, self._writing = self._desks()
-        for desk in before:
-            await desk.close()
-        async with self._lock:
-            await self.close_connection()
+    async def _reconnect(self) -> None:
+        """Closes all connections: within a process, they share what SQLite knows about the file."""
+        threads = self._reader, self._writer
+        self._reader, self._writer = self._threads()
+        for thread in threads:
+            await thread.close()
 
-    async def close_connection(self) -> None:
-        """Closes the ORM's own connection. It is opened again on demand."""
-        with suppress(sqlite3.Error):
-            await super().close()
+    def _connect(self, busy_timeout: float = 0) -> sqlite3.Connection:
+        """`busy_timeout` is how many seconds a statement waits for the locks of other processes."""
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        for pragma, value in _PRAGMAS.items():
+            connection.execute(f"PRAGMA {pragma}={value}")
+        connection.execute(f"PRAGMA busy_timeout={int(busy_timeout * 1000)}")
+        return connection
 
-    def _open(self, seconds: float) -> sqlite3.Connection:
-        """`seconds` is how long a statement waits for others."""
-        session = sqlite3.connect(self.filename, isolation_level=None, check_same_thread=False)
-        for pragma, value in [*self.pragmas.items(), ("busy_timeout", int(seconds * 1000))]:
-            session.execute(f"PRAGMA {pragma}={value}")
-        return session
-
-    def acquire_connection(self) -> ConnectionWrapper[Any]:
-        return _Held(self._lock, self)
-
-    def _in_transaction(self) -> TransactionContext:
-        return _Context(self)
+    async def _begin(self, connection: sqlite3.Connection, on_wait: Callable[[], object] | None) -> None:
+        deadline = monotonic() + self._patience
+        while not begin(connection):
+            if monotonic() >= deadline:
+                raise DatabaseDown("SQLITE_BUSY")
+            if on_wait:
+                on_wait()
+                on_wait = None
+            await asyncio.sleep(random.uniform(*LOCK_INTERVAL))  # noqa: S311 - no secret
 
 
-class _Transaction(SqliteTransactionWrapper):
-    async def run(self, work: Work, values: Values) -> Sequence[Row]:
-        async with self.acquire_connection() as connection:
-            return await connection._execute(carry_out, connection._conn, work, values)  # noqa: SLF001
+class SqliteTransaction(Session):
+    """The open transaction of a connection."""
 
-    def acquire_connection(self) -> ConnectionWrapper[Any]:
-        return _Held(self._lock, self)
+    dialect = "sqlite"
 
-    async def begin(self) -> None:
-        """Takes the write lock at once: SQLite can't turn a reader into a writer when another has written meanwhile."""
-        with told(judge):
-            await self._connection.execute("BEGIN IMMEDIATE")
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
 
-    async def commit(self) -> None:
-        """On a full disk, the transaction is still open when this raises."""
-        with told(judge):
-            await self._connection.commit()
-
-    async def rollback(self) -> None:
-        """Nothing is lost when it fails: the file is rolled back when it is opened next."""
-        with suppress(sqlite3.Error):
-            await self._connection.rollback()
-
-
-class _Context(TransactionContext):
-    """A transaction that takes the connection for itself. The ORM's own keeps it for ever when cancelled in BEGIN.
-
-    A cancelled statement is run by aiosqlite's thread all the same, so what is asked of it next comes after.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._name = client.connection_name
-
-    async def __aenter__(self) -> Any:
-        await _acquire(self._client._lock, self._client)  # noqa: SLF001
-        try:
-            if self._client._connection is None:  # noqa: SLF001
-                with told(judge):
-                    await self._client.create_connection(with_db=True)
-        except BaseException:
-            self._client._lock.release()  # noqa: SLF001
-            raise
-        self._transaction = _Transaction(self._client)
-        self._token = get_connections().set(self._name, self._transaction)
-        try:
-            await self._transaction.begin()
-        except BaseException as fault:
-            await self._end(self._transaction.rollback, fault)
-            raise
-        return self._transaction
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            await self._end(self._transaction.rollback, fault)
-            return
-        try:
-            await self._transaction.commit()
-        except BaseException as later:
-            await self._end(self._transaction.rollback, later)
-            raise
-        await self._end()
-
-    async def _end(
-        self, rollback: Callable[[], Awaitable[None]] | None = None, fault: BaseException | None = None
-    ) -> None:
-        try:
-            if rollback:
-                await rollback()
-            if breaks_session(fault):
-                await self._client.close_connection()
-        finally:
-            get_connections().reset(self._token)
-            self._client._lock.release()  # noqa: SLF001
-
-
-client_class = Client
+    async def run(self, script: Script, values: Values) -> Sequence[Row]:
+        # Lets other tasks run in between.
+        await asyncio.sleep(0)
+        with translating(outage):
+            return run_script(self.connection, script, values)

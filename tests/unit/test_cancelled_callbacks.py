@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_promises import assert_nothing_is_held
 from suspended import run_and_cancel
-from test_transactions import assert_usable
 
 from models.connection import StoredConnection
 from models.database import open_database
@@ -90,7 +90,7 @@ async def test_a_caller_who_leaves_wherever_it_waits(world: World) -> None:
         await world.landed()
         assert (await world.complete(user, callback)).status == "connected"
         assert len(await world.sandbox.exchanges(callback.code)) == 1
-        await assert_usable(world.database.url)
+        await assert_nothing_is_held(world.resources.database, world.database)
         if ended and suspensions < place:
             break
 
@@ -104,7 +104,7 @@ async def test_a_process_that_ends_wherever_the_exchange_waits(world: World) -> 
         attempt = _attempt(world, user, callback)
         ended, suspensions = await run_and_cancel(_nothing(_redeem(world.context(user), attempt, callback)), place)
         await world.landed()
-        await assert_usable(world.database.url)
+        await assert_nothing_is_held(world.resources.database, world.database)
         await world.database.fetch(END_OF_LEASES)
         outcomes.append(await _outcome(world, user, callback))
         assert outcomes[-1] == await _outcome(world, user, callback)
@@ -141,6 +141,6 @@ async def test_authorize_cancelled_wherever_it_waits(world: World) -> None:
         user = f"asking-{place}"
         work = authorize_connection(world.context(user), "sandbox", REDIRECT_URI)
         ended, suspensions = await run_and_cancel(_nothing(work), place)
-        await assert_usable(world.database.url)
+        await assert_nothing_is_held(world.resources.database, world.database)
         if ended and suspensions < place:
             break

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
-from tortoise.exceptions import IntegrityError
 from tortoise.migrations.autodetector import MigrationAutodetector
 
-from models.audit_event import AuditEvent
-from models.connection import Connection, ConnectionStatus
-from models.database import APPS, DatabaseDown, UnsupportedDatabase, open_database
-from models.engine import Limits, configuration, named
-from models.migrating import migrate
+from models.database import DatabaseDown, UnsupportedDatabase, open_database
+from models.engine import PostgresUrl, Script, SqliteUrl, Step, parse_url
+from models.migrating import APPS, migrate
 from models.pending import pending_migrations
 from tests.conftest import new_database
 from tests.databases import Database
+from tests.orm import orm_of
 from tests.processes import tendon
 from tests.tables import tables
 
 NEWEST = sorted(path.stem for path in (Path(__file__).parents[2] / "models" / "migrations").glob("[0-9]*.py"))
-
-
-USUAL = Limits()
 
 
 @pytest.mark.parametrize(
@@ -62,14 +56,14 @@ USUAL = Limits()
 )
 def test_other_urls(url: str) -> None:
     with pytest.raises(UnsupportedDatabase) as raised:
-        configuration(url, USUAL)
+        parse_url(url)
     assert str(raised.value).startswith("m")
     assert "CANARY" not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["tendon.db", ".tendon/tendon.db", "/var/lib/tendon.db", "a b?c=d&e#f%20.db"])
 def test_a_path_is_taken_as_it_stands(path: str) -> None:
-    assert configuration(f"sqlite://{path}", USUAL)["credentials"]["file_path"] == path
+    assert parse_url(f"sqlite://{path}") == SqliteUrl(path)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +83,8 @@ def test_a_path_is_taken_as_it_stands(path: str) -> None:
         ("postgres://me@[::1]/tendon?sslmode=require", ("me", None, "::1", 5432, "tendon", "require")),
     ],
 )
-def test_a_servers_url(url: str, meant: tuple[str | int | None, ...]) -> None:
-    found = configuration(url, USUAL)["credentials"]
-    assert tuple(found[name] for name in ("user", "password", "host", "port", "database", "sslmode")) == meant
+def test_a_servers_url(url: str, meant: tuple[str, str | None, str, int, str, str | None]) -> None:
+    assert parse_url(url) == PostgresUrl(*meant, sslrootcert=None)
 
 
 async def test_what_can_not_be_opened_says_so_at_once(tmp_path: Path) -> None:
@@ -125,15 +118,15 @@ def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp
         runs = [threads.submit(tendon, "migrate", cwd=tmp_path, settings=settings) for _ in range(4)]
     said = sorted(run.result().stdout for run in runs)
     assert [run.result().returncode for run in runs] == [0] * 4
-    database = named(own_database.url)
+    database = parse_url(own_database.url)
     assert said == [f"{database}: applied {', '.join(NEWEST)}\n", *[f"{database}: nothing to apply\n"] * 3]
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     """What `make migrations` would write: nothing."""
-    async with open_database(f"sqlite://{tmp_path}/tendon.db") as database:
-        assert database.orm.apps is not None
-        changes = await MigrationAutodetector(database.orm.apps, APPS).changes()
+    async with orm_of(f"sqlite://{tmp_path}/tendon.db") as orm:
+        assert orm.apps is not None
+        changes = await MigrationAutodetector(orm.apps, APPS).changes()
     assert [change.operations for change in changes] == []
 
 
@@ -144,8 +137,8 @@ async def test_migrated_tables_are_those_of_the_models(
     await migrate(own_database.url)
     (tmp_path / "generated").mkdir()
     fresh = await new_database(request, tmp_path / "generated", own_database.engine)
-    async with open_database(fresh.url) as database:
-        await database.orm.generate_schemas()
+    async with orm_of(fresh.url) as orm:
+        await orm.generate_schemas()
     migrated, generated = await tables(own_database), await tables(fresh)
     assert migrated.keys() - generated.keys() == {"tortoise_migrations"}
     assert {table: migrated[table] for table in generated} == generated
@@ -163,37 +156,21 @@ async def test_indexes_are_really_there(own_database: Database) -> None:
 
 async def test_one_connection_for_user_and_provider(own_database: Database) -> None:
     await migrate(own_database.url)
-    async with open_database(own_database.url):
-        await connect("alice", "oura")
-        await connect("alice", "fitbit")
-        await connect("bob", "oura")
-        with pytest.raises(IntegrityError):
-            await connect("alice", "oura")
-        assert await Connection.all().count() == 3
+    insert = """INSERT INTO connection
+        (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
+        VALUES ({}, {}, {}, 'connected', '[]', '[]', '2026-11-01 00:00:00+00:00', '2026-11-01 00:00:00+00:00')"""
+    for number, (user, provider) in enumerate([("alice", "oura"), ("alice", "fitbit"), ("bob", "oura")]):
+        await own_database.fetch(insert.format(f"'{UUID(int=number)}'", f"'{user}'", f"'{provider}'"))
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await own_database.fetch(insert.format(f"'{UUID(int=9)}'", "'alice'", "'oura'"))
+    assert await own_database.value("SELECT count(*) FROM connection") == 3
 
 
 async def test_settings_of_the_connection(tmp_path: Path) -> None:
     async with open_database(f"sqlite://{tmp_path}/tendon.db") as database:
         for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 2}.items():
-            found = await database.client.execute_query_dict(f"PRAGMA {pragma}")
-            assert list(found[0].values()) == [value], pragma
-
-
-async def note(name: str) -> None:
-    await AuditEvent.create(
-        at=datetime.now(UTC), action="test", provider="oura", scopes=[], outcome="ok", request_id=name
-    )
-
-
-async def connect(user: str, provider: str) -> None:
-    now = datetime.now(UTC)
-    await Connection.create(
-        id=uuid4(),
-        user_id=user,
-        provider=provider,
-        status=ConnectionStatus.CONNECTED,
-        requested_scopes=[],
-        granted_scopes=[],
-        created_at=now,
-        updated_at=now,
-    )
+            for writes in (False, True):
+                rows = await database.run(Script((Step(f"PRAGMA {pragma}", ()),), writes), {})
+                # The thread that writes waits for locks by itself.
+                expected = 0 if writes and pragma == "busy_timeout" else value
+                assert rows == [(expected,)], pragma

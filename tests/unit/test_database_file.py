@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,6 @@ from models.database import Database, DatabaseDown, Session, open_database
 from models.file_modes import ReadableByOthers
 from models.migrating import migrate
 from models.statement import Statement
-from tests.unit.test_database import note
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def open_umask() -> Iterator[None]:
 async def test_files_are_the_owners_alone(tmp_path: Path, open_umask: None) -> None:
     folder = tmp_path / "made"
     await migrate(f"sqlite://{folder}/tendon.db")
-    async with open_database(f"sqlite://{folder}/tendon.db"):
-        await note("x")
+    async with open_database(f"sqlite://{folder}/tendon.db") as database:
+        await _write(database)
         # The write-ahead log holds the same rows.
         assert {path.name for path in folder.iterdir()} == {"tendon.db", "tendon.db-wal", "tendon.db-shm"}
         assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -66,12 +66,19 @@ async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode:
 
 
 @pytest.fixture
-def nobodys_folder() -> Iterator[Path]:
+async def _loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Another user may not be able to read the modules that are loaded on first use."""
+    codecs.lookup("ascii")
+    url = f"sqlite://{tmp_path_factory.mktemp('loaded')}/tendon.db"
+    await migrate(url)
+    await _open(url)
+
+
+@pytest.fixture
+def nobodys_folder(_loaded: None) -> Iterator[Path]:
     """The test runs as a user other than root, in a folder of that user."""
     if os.geteuid() != 0:
         pytest.skip("only root can act as two users")
-    # That user may not be able to read the standard library.
-    codecs.lookup("ascii")
     with tempfile.TemporaryDirectory() as name:
         os.chown(name, 65534, 65534)
         os.seteuid(65534)
@@ -97,7 +104,7 @@ async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path
     await migrate(f"sqlite://{file}")
     file.chmod(0o400)
     async with open_database(f"sqlite://{file}") as database:
-        for write in (Database.check_writable, _write, _write_exclusively):
+        for write in (methodcaller("check_writable"), _write, _write_exclusively):
             with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
                 await write(database)
         assert await COUNT.row(database) == (0,)
@@ -128,7 +135,8 @@ async def _write(session: Session) -> None:
 
 
 async def _write_exclusively(database: Database) -> None:
-    await database.run_exclusively(1, _write)
+    async with database.exclusively(1) as transaction:
+        await _write(transaction)
 
 
 async def _open(url: str) -> None:

@@ -9,13 +9,14 @@ import pytest
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 from models.audit_key import audit_key
-from models.database import APPS, Database, open_database
-from models.migrating import migrate
+from models.database import Database, open_database
+from models.migrating import APPS, migrate
 from models.vault import Vault, VaultError, new_key, read_keys
 from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
 from resolvers.pseudonyms import Pseudonyms
 from tests.databases import Database as Server
+from tests.orm import orm_of
 
 
 def vault(database: Database, *ids: str) -> VaultKeys:
@@ -86,8 +87,8 @@ async def test_whoever_leaves_does_not_take_the_key_along(own_database: Server) 
 
 async def test_rows_from_before_name_nobody(own_database: Server) -> None:
     """They are kept, without the users that they are about."""
-    async with open_database(own_database.url) as database:
-        before = MigrationExecutor(database.client, APPS)
+    async with orm_of(own_database.url) as orm:
+        before = MigrationExecutor(orm.db("default"), APPS)
         await before.migrate([MigrationTarget("models", "0003_newest_tokens")])
     moment = datetime(2026, 11, 1, tzinfo=UTC)
     at = str(moment) if own_database.engine == "sqlite" else moment

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.models import Model
 
 import models
@@ -23,12 +22,12 @@ from models.audit_key import AuditKey
 from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
-from models.database import open_database
 from models.migrating import migrate
 from models.statement import Statement
 from models.vault_key import VaultKey
 from tests.conftest import new_database
 from tests.databases import ENGINES
+from tests.orm import orm_of
 from tests.unit.query_plans import Planner, PostgresPlanner, SqlitePlanner
 
 M = TypeVar("M", bound=Model)
@@ -76,10 +75,9 @@ STATEMENTS = _statements()
 @pytest.fixture(scope="module", params=ENGINES)
 async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Planner]:
     """Some thousand rows in each table."""
-    EXECUTOR_CACHE.clear()
     database = await new_database(request, tmp_path_factory.mktemp("plans"), request.param)
     await migrate(database.url)
-    async with open_database(database.url):
+    async with orm_of(database.url):
         await _fill(AuthorizationRequest, _request)
         await _fill(Connection, _connection)
         await _fill(AuditEvent, _event)
@@ -126,7 +124,7 @@ async def test_a_statement_reaches_rows_by_an_index(planner: Planner, name: str)
 
 async def _faults(planner: Planner, statement: Statement) -> set[str]:
     """Of all that it is made of."""
-    return {fault for step in statement._works[planner.engine].steps for fault in await planner.faults(step.text)}
+    return {fault for step in statement._scripts[planner.engine].steps for fault in await planner.faults(step.text)}
 
 
 def test_every_statement_of_the_code_was_found() -> None:
@@ -135,7 +133,7 @@ def test_every_statement_of_the_code_was_found() -> None:
 
 
 def test_requests_do_not_ask_the_orm() -> None:
-    """It finds its database only in the task that has opened it."""
+    """Only migrations have it."""
     assert not _queries()
 
 

@@ -1,21 +1,24 @@
-"""Sessions that can't write, or that a proxy broke: closed and not lent again."""
+"""PostgreSQL sessions that can't write, or that a pooler broke: closed, and not used again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
 import pytest
+from engine_promises import COUNT, note, sql
 
-from models.database import Database, DatabaseDown, Limits, Session, open_database
+from models.database import Database, DatabaseDown, Limits, open_database
+from models.engine.postgres import PostgresTransaction
 from models.migrating import migrate
-from models.statement import Statement
 from tests.postgres import PostgresServer, programs
-from tests.unit.test_desk import NOTE
 
-COUNT = Statement("SELECT count(*) FROM audit_event")
+SIZE = 5
+# Any number: these tests use a database of their own.
+LOCK = 7
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +33,19 @@ def server() -> Generator[PostgresServer]:
 async def database(server: PostgresServer) -> AsyncGenerator[Database]:
     url = await server.create()
     await migrate(url)
-    async with open_database(url, Limits(connections=5)) as database:
+    async with open_database(url, Limits(connections=SIZE)) as database:
         yield database
 
 
-async def note(session: Session) -> None:
-    await NOTE.rows(session, name="x", text="ok")
-
-
 async def note_exclusively(database: Database) -> None:
-    await database.run_exclusively(1, note)
+    async with database.exclusively(LOCK) as transaction:
+        await note(transaction)
+
+
+async def sessions(stack: AsyncExitStack, database: Database, count: int = SIZE) -> list[Any]:
+    """So many of the pool at once, each in a transaction of its own."""
+    transactions = [await stack.enter_async_context(database.exclusively(number)) for number in range(count)]
+    return [one.connection for one in transactions if isinstance(one, PostgresTransaction)]
 
 
 @pytest.mark.parametrize("write", [note, note_exclusively])
@@ -80,71 +86,54 @@ async def _within_two_calls(database: Database, write: Any) -> None:
 
 @pytest.mark.parametrize("write", [note, note_exclusively])
 async def test_sessions_that_stay_read_only(database: Database, write: Any) -> None:
-    """As behind a load balancer that keeps them at the demoted server: the first failure discards all of them."""
-    client = database.client
-    sessions = [await client.take() for _ in range(5)]
-    for session in sessions:
-        await session.execute("SET default_transaction_read_only = on")
-        await client.give_back(session, None)
-    # One is in use at the time. It can read, and must not be lent again either.
-    held = await client.take()
-    with pytest.raises(DatabaseDown, match="25006"):
-        await write(database)
-    assert client.pool.idle == ()
-    await client.give_back(held, None)
-    assert client.pool.idle == ()
+    """As behind a load balancer that keeps them at the demoted server: the first failure closes all of them."""
+    async with AsyncExitStack() as stack:
+        opened = await sessions(stack, database)
+        for session in opened:
+            await session.execute("SET default_transaction_read_only = on")
+    # One is in use at the time. It can read, and must not be used again either.
+    async with database.exclusively(99):
+        assert sum(session.is_in_transaction() for session in opened) == 1
+        with pytest.raises(DatabaseDown, match="25006"):
+            await write(database)
+        assert sum(session.is_closed() for session in opened) == SIZE - 1
+    assert all(session.is_closed() for session in opened)
     await write(database)
-    assert client.pool.places == 5
-    assert all(session.is_closed() for session in sessions)
-
-
-async def test_whether_it_can_be_written_leaves_no_trace(database: Database) -> None:
-    """Not even a transaction id."""
-    before = await _next_transaction(database)
-    for _ in range(50):
-        await database.check_writable()
-    assert await _next_transaction(database) == before + 1
-
-
-async def _next_transaction(database: Database) -> int:
-    rows = await database.client.execute_query_dict("SELECT txid_current() AS number")
-    return rows[0]["number"]
+    async with AsyncExitStack() as stack:
+        assert len(await sessions(stack, database)) == SIZE
 
 
 async def test_prepared_statements_that_are_gone(database: Database) -> None:
     """26000: as behind a pooler that assigns each transaction another session."""
-    client = database.client
     await COUNT.row(database)
-    session = await client.take()
-    await session.execute("DEALLOCATE ALL")
-    await client.give_back(session, None)
+    async with AsyncExitStack() as stack:
+        (session,) = await sessions(stack, database, 1)
+        await session.execute("DEALLOCATE ALL")
     with pytest.raises(DatabaseDown, match="InvalidSQLStatementNameError 26000") as raised:
         await COUNT.row(database)
     assert not raised.value.in_doubt
     assert await COUNT.row(database) == (0,)
 
 
-async def test_prepared_statements_of_somebody_else(database: Database) -> None:
-    """42P05: another process has left statements with our names in the session."""
-    client = database.client
-    session = await client.take()
-    number = int(session._get_unique_id("stmt").strip("_").rpartition("_")[2], 16)
-    for later in range(1, 10):
-        await session.execute(f"PREPARE __asyncpg_stmt_{number + later:x}__ AS SELECT 1")
-    await client.give_back(session, None)
+async def test_prepared_statements_of_another_process(database: Database) -> None:
+    """42P05: it has left statements with the same names in the session."""
+    async with AsyncExitStack() as stack:
+        (session,) = await sessions(stack, database, 1)
+        number = int(session._get_unique_id("stmt").strip("_").rpartition("_")[2], 16)
+        for later in range(1, 10):
+            await session.execute(f"PREPARE __asyncpg_stmt_{number + later:x}__ AS SELECT 1")
     with pytest.raises(DatabaseDown, match="DuplicatePreparedStatementError 42P05") as raised:
         await COUNT.row(database)
     assert not raised.value.in_doubt
     assert await COUNT.row(database) == (0,)
 
 
-async def test_what_concerns_a_statement_alone_costs_no_session(database: Database) -> None:
-    client = database.client
-    session = await client.take()
-    await client.give_back(session, None)
+async def test_an_error_of_the_statement_alone_keeps_the_session(database: Database) -> None:
+    async with AsyncExitStack() as stack:
+        (session,) = await sessions(stack, database, 1)
+        await session.execute("SET statement_timeout = 50")
+    before = await sql(database, "SELECT pg_backend_pid()")
     for wrong in ("SELECT 1 / 0", "SELECT * FROM nothing", "SELECT '' :: int", "SELECT pg_sleep(9)"):
-        if "sleep" in wrong:
-            await session.execute("SET statement_timeout = 50")
         with pytest.raises(Exception):  # noqa: B017, PT011 - of several kinds
-            await client.execute_query(wrong)
-    assert client.pool.idle == (session,)
+            await sql(database, wrong)
+    assert await sql(database, "SELECT pg_backend_pid()") == before

@@ -1,9 +1,9 @@
-"""PostgreSQL that is away, stands still, ends what we do or is taken: DatabaseDown in time, and found again after."""
+"""A PostgreSQL server that is away or hangs, connections that it closes, and a pool that is exhausted: DatabaseDown in
+time, and no trace afterwards."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import signal
 from collections.abc import Generator
 from contextlib import suppress
@@ -11,22 +11,22 @@ from time import monotonic
 
 import asyncpg
 import pytest
-from tortoise.transactions import in_transaction
+from engine_promises import COUNT, sql
 
-from models.database import DatabaseDown, Limits, open_database
+from models.database import Database, DatabaseDown, Limits, open_database
 from models.migrating import migrate
 from tests.postgres import PostgresServer, programs
 
 
 @pytest.fixture(scope="module")
 def server() -> Generator[PostgresServer]:
-    """One that other tests don't need to be up."""
+    """A server that other tests don't need to be up."""
     server = PostgresServer(programs())
     yield server
     server.remove()
 
 
-async def test_settings_of_the_servers_connection(server: PostgresServer) -> None:
+async def test_settings_of_the_sessions(server: PostgresServer) -> None:
     async with open_database(await server.create(), Limits(connections=2, seconds=1.5)) as database:
         for name, value in {
             "statement_timeout": "1500ms",
@@ -35,8 +35,7 @@ async def test_settings_of_the_servers_connection(server: PostgresServer) -> Non
             "synchronous_commit": "on",
             "tcp_keepalives_idle": "5",
         }.items():
-            found = await database.client.execute_query_dict(f"SHOW {name}")
-            assert found == [{name: value}]
+            assert await sql(database, f"SHOW {name}") == [(value,)]
 
 
 async def test_a_servers_socket(server: PostgresServer) -> None:
@@ -59,7 +58,7 @@ async def test_a_server_that_is_away_is_found_again(server: PostgresServer) -> N
         await database.ping()
 
 
-async def test_a_server_that_stands_still_keeps_nobody_waiting(server: PostgresServer) -> None:
+async def test_a_server_that_hangs_keeps_nobody_waiting(server: PostgresServer) -> None:
     url = await server.create()
     async with open_database(url, Limits(connections=2, seconds=0.5)) as database:
         await database.ping()
@@ -76,47 +75,47 @@ async def test_a_server_that_stands_still_keeps_nobody_waiting(server: PostgresS
             await database.ping()
 
 
-async def test_a_pool_that_is_taken_turns_away_in_time(server: PostgresServer) -> None:
+async def test_waiting_for_a_connection_is_bounded(server: PostgresServer) -> None:
     async with open_database(await server.create(), Limits(connections=1, seconds=0.3)) as database:
-        outside = contextvars.copy_context()
-        # The server ends the transaction for standing still as long as the other waits.
+        # The server ends the transaction, since that is idle for as long as the other task waits.
         with suppress(DatabaseDown):
-            async with in_transaction():
-                with pytest.raises(DatabaseDown, match="TimeoutError"):
-                    await asyncio.create_task(database.ping(), context=outside)
+            async with database.exclusively(1):
+                with pytest.raises(DatabaseDown, match="TimeoutError") as raised:
+                    await database.ping()
+                assert not raised.value.in_doubt
         await database.ping()
 
 
-async def test_a_lock_held_by_another_is_waited_for_and_no_longer(server: PostgresServer) -> None:
+async def test_waiting_for_the_table_lock_of_another_is_bounded(server: PostgresServer) -> None:
     url = await server.create()
     await migrate(url)
     outside = await asyncpg.connect(url)
     async with open_database(url, Limits(seconds=0.3)) as database, outside.transaction():
         await outside.execute("LOCK TABLE audit_event")
         with pytest.raises(DatabaseDown, match="QueryCanceledError 57014"):
-            await database.client.execute_query("SELECT * FROM audit_event")
+            await COUNT.row(database)
     await outside.close()
 
 
-async def test_a_transaction_that_stands_still_is_ended(server: PostgresServer) -> None:
-    """Its rows are free for others, and it hears of it."""
+async def test_an_idle_transaction_is_ended_by_the_server(server: PostgresServer) -> None:
+    """Its rows are free for others, and its next statement fails."""
     url = await server.create()
     await migrate(url)
-    async with open_database(url, Limits(seconds=0.3)):
+    async with open_database(url, Limits(seconds=0.3)) as database:
         with pytest.raises(DatabaseDown):
-            await _stand_still()
-        async with in_transaction() as client:
-            await client.execute_query("LOCK TABLE audit_event")
+            await _idle(database)
+        async with database.exclusively(1) as transaction:
+            await sql(transaction, "LOCK TABLE audit_event")
 
 
-async def _stand_still() -> None:
-    async with in_transaction() as client:
-        await client.execute_query("LOCK TABLE audit_event")
+async def _idle(database: Database) -> None:
+    async with database.exclusively(1) as transaction:
+        await sql(transaction, "LOCK TABLE audit_event")
         await asyncio.sleep(1)
-        await client.execute_query("SELECT 1")
+        await sql(transaction, "SELECT 1")
 
 
-async def test_connections_that_the_server_ends_are_made_anew(server: PostgresServer) -> None:
+async def test_connections_that_the_server_closes_are_replaced(server: PostgresServer) -> None:
     url = await server.create()
     async with open_database(url) as database:
         for _ in range(3):
@@ -126,6 +125,7 @@ async def test_connections_that_the_server_ends_are_made_anew(server: PostgresSe
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tendon'"
             )
             await outside.close()
-            # One statement may still meet the connection that is no more.
+            # One statement may still be given the closed connection.
             with suppress(DatabaseDown):
                 await database.ping()
+            await database.ping()

@@ -1,0 +1,77 @@
+"""What an error of PostgreSQL, or of the connection to it, means: whether the database is down, whether the statement
+may have taken effect, and whether the connection can still be used."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import asyncpg
+from asyncpg.exceptions import ClientConfigurationError, InternalClientError, InvalidCachedStatementError
+
+from models.engine.errors import DatabaseDown
+from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, transaction state (25006 is a read-only
+# server), prepared statement name, authorization, catalog name, resources, operator intervention, system.
+_DOWN_CLASSES: Final = frozenset({"08", "25", "26", "28", "3D", "53", "57", "58"})
+# Serialization failure, deadlock, missing privilege, undefined column and table, a prepared statement left over by a
+# pooler, lock not available.
+_DOWN_CODES: Final = frozenset({"40001", "40P01", "42501", "42703", "42P01", "42P05", "55P03"})
+# A server that shuts down, or a connection that was lost, may have executed the statement before.
+_IN_DOUBT_CLASSES: Final = frozenset({"08", "57", "58"})
+# A statement that the server cancelled, as statement_timeout does, is rolled back.
+_QUERY_CANCELED: Final = "57014"
+# Errors of the statement alone: unsupported features, values, constraints, conflicts, names and privileges, resources,
+# limits, locks, errors that a function raises. After any other error the session is unusable: its server is read-only
+# or shutting down, or a pooler has confused it with another.
+_STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42", "44", "53", "54", "55", "P0"})
+_DUPLICATE_PREPARED_STATEMENT: Final = "42P05"
+
+CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
+"""All that asyncpg raises when something is wrong with a connection."""
+
+
+def outage(error: BaseException) -> DatabaseDown | None:
+    """None for a violated constraint, a wrong statement or an unfit value: those are mistakes, not outages."""
+    name = type(error).__name__
+    if isinstance(error, asyncpg.PostgresError):
+        code = str(error.sqlstate)
+        # A plan from before a migration. asyncpg has dropped it by now.
+        stale = isinstance(error, InvalidCachedStatementError)
+        down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
+        in_doubt = code[:2] in _IN_DOUBT_CLASSES and code != _QUERY_CANCELED
+        return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
+    # asyncpg reports unfit values by subclasses of ValueError. A failed certificate verification is one, too.
+    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError):
+        return None
+    # asyncpg raises InternalClientError on a connection that the server closed between two statements.
+    if isinstance(error, OSError | asyncpg.InterfaceError | InternalClientError):
+        return DatabaseDown(name, in_doubt=True)
+    return None
+
+
+def outage_before_statement(error: BaseException) -> DatabaseDown | None:
+    """The same for an error from connecting or from waiting for a connection: never in doubt, and any error of the
+    server is an outage."""
+    if isinstance(error, asyncpg.PostgresError):
+        return DatabaseDown(f"{type(error).__name__} {error.sqlstate}")
+    if isinstance(error, ClientConfigurationError):
+        return DatabaseDown("ClientConfigurationError")
+    if type(error) is ConnectionError and "rejected SSL upgrade" in str(error):
+        return DatabaseDown(TLS_REFUSED)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return DatabaseDown(f"{CERTIFICATE_REFUSED}: {error.verify_message}")
+    down = outage(error)
+    return down and DatabaseDown(down.reason)
+
+
+def breaks_connection(error: BaseException) -> bool:
+    """Whether the connection must be closed after this error."""
+    cause = error.__cause__ if isinstance(error, DatabaseDown) else error
+    if isinstance(cause, asyncpg.PostgresError):
+        code = str(cause.sqlstate)
+        if code == _DUPLICATE_PREPARED_STATEMENT:
+            return True
+        return code[:2] not in _STATEMENT_CLASSES and code != _QUERY_CANCELED
+    return cause is not None and outage(cause) is not None

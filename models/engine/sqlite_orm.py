@@ -1,0 +1,48 @@
+"""The ORM on an open SQLite transaction, for migrations. It picks its dialect by the name of this module."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any
+
+from tortoise.backends.sqlite.client import SqliteClient
+
+from models.engine.sqlite import SqliteTransaction
+
+
+class Client(SqliteClient):
+    """The ORM's own has a connection of its own, with a thread."""
+
+    def __init__(self, transaction: SqliteTransaction, **options: Any) -> None:
+        super().__init__("", **options)
+        self._transaction = transaction.connection
+
+    async def close(self) -> None:
+        """Leaves the transaction to whoever opened it."""
+
+    def _in_transaction(self) -> Any:
+        return nullcontext(self)
+
+    async def execute_insert(self, query: str, values: list[Any]) -> int | None:
+        return self._execute(query, values).lastrowid
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[dict[str, Any]]]:
+        cursor = self._execute(query, values)
+        names = [column[0] for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return max(cursor.rowcount, len(rows)), rows
+
+    async def execute_script(self, query: str) -> None:
+        """One statement after the other: sqlite3's `executescript` would commit first."""
+        for statement in query.split(";"):
+            self._execute(statement)
+
+    def _execute(self, query: str, values: Sequence[Any] | None = None) -> sqlite3.Cursor:
+        parameters = [str(value) if isinstance(value, datetime) else value for value in values or ()]
+        return self._transaction.execute(query, parameters)
+
+
+client_class = Client
