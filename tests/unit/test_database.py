@@ -8,10 +8,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 from tortoise.migrations.autodetector import MigrationAutodetector
 
 from models.database import DatabaseDown, UnsupportedDatabase, open_database
-from models.engine import PostgresUrl, Script, SqliteUrl, Step, parse_url
+from models.engine import Limits, PostgresUrl, Script, SqliteUrl, Step, parse_url
 from models.migrating import APPS, migrate
 from models.pending import pending_migrations
 from tests.conftest import new_database
@@ -20,6 +21,8 @@ from tests.orm import orm_of
 from tests.processes import tendon
 from tests.tables import tables
 
+# Seconds, far above what any of this takes.
+PATIENCE = 60
 NEWEST = sorted(path.stem for path in (Path(__file__).parents[2] / "models" / "migrations").glob("[0-9]*.py"))
 
 
@@ -120,6 +123,30 @@ def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp
     assert [run.result().returncode for run in runs] == [0] * 4
     database = parse_url(own_database.url)
     assert said == [f"{database}: applied {', '.join(NEWEST)}\n", *[f"{database}: nothing to apply\n"] * 3]
+
+
+async def test_migrations_apply_all_or_nothing(own_database: Database) -> None:
+    """The last one fails here, and those before it leave nothing behind."""
+    await own_database.fetch("CREATE TABLE audit_key (number int)")
+    with pytest.raises(Exception, match=r"(?i)exists|SQLITE_ERROR"):
+        await migrate(own_database.url)
+    assert set(await tables(own_database)) == {"audit_key"}
+    await own_database.fetch("DROP TABLE audit_key")
+    assert await migrate(own_database.url) == NEWEST
+
+
+async def test_a_migration_says_that_it_waits_for_another(own_database: Database) -> None:
+    async with open_database(own_database.url, Limits(seconds=PATIENCE)) as database:
+        async with database.exclusively(int.from_bytes(b"tendon")):
+            with capture_logs() as logged:
+                waiting = asyncio.create_task(migrate(own_database.url))
+                async with asyncio.timeout(PATIENCE):
+                    while not logged:  # noqa: ASYNC110 - the log has no event to wait for
+                        await asyncio.sleep(0.01)
+                assert not waiting.done()
+        async with asyncio.timeout(PATIENCE):
+            assert await waiting == NEWEST
+    assert [one["event"] for one in logged] == ["migrate.waiting"]
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
