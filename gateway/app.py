@@ -42,11 +42,10 @@ from resolvers.context import Context, Registration, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
 from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
-from rest.answers import answer
+from rest.answers import MethodNotAllowed, NotFound, answer
+from rest.endpoint import rest_routes
 from rest.openapi import openapi_document
-from rest.problems import MethodNotAllowed, NotFound
-from rest.routes import ROUTES
-from rest.shim import rest_routes
+from rest.routes import ROUTES, Routes
 from schema.execution import Executor
 from web import STATIC
 from wire.http.client import open_client
@@ -153,7 +152,7 @@ class Gateway:
             log.warning(warning.event, name=warning.about, reason=warning.reason)
 
 
-def create_app(settings: Settings, environment: Mapping[str, str], origin: str) -> Edge:
+def create_app(settings: Settings, environment: Mapping[str, str], origin: str, rest: Routes = ROUTES) -> Edge:
     """The whole service. `origin` is where it is served, such as http://127.0.0.1:8000.
 
     It has no thread, event loop or connection before its lifespan begins, so processes that are forked can share it
@@ -164,10 +163,10 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
     gateway = _gateway(settings, environment, redirect_uris, given)
     executor = Executor(explore=settings.explorer)
     guests = practice.routes(settings, environment, redirect_uris)
-    interfaces = _interfaces(settings, executor, gateway)
-    routes = [*interfaces, *_pages(settings), *guests]
+    interfaces = _interfaces(settings, rest, executor, gateway)
+    others = [*_pages(settings, rest), *guests]
     app = Starlette(
-        routes=routes,
+        routes=others,
         lifespan=gateway.lifespan,
         exception_handlers={HTTPException: _http_problem, Exception: _fault},
     )
@@ -178,11 +177,11 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str) 
         Admission(
             Dispatch(interfaces, app),
             concurrency_limit(settings.concurrency),
-            authenticated=[row.path for row in ROUTES],
+            authenticated=[row.path for row in rest],
         ),
         gateway.health,
-        paths=[route.path for route in routes if isinstance(route, Route)],
-        mounts=[route.path for route in routes if isinstance(route, Mount)],
+        paths=[route.path for route in (*interfaces, *others) if isinstance(route, Route)],
+        mounts=[route.path for route in others if isinstance(route, Mount)],
         external=[route.path for route in guests if isinstance(route, Mount)],
         background=gateway.flights.drain,
     )
@@ -200,15 +199,15 @@ def _gateway(
     return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate, warnings)
 
 
-def _interfaces(settings: Settings, executor: Executor, gateway: Gateway) -> list[Route]:
+def _interfaces(settings: Settings, rest: Routes, executor: Executor, gateway: Gateway) -> list[Route]:
     page = Pages(settings).graphiql if settings.explorer else None
     graphql = GraphQLEndpoint(executor, gateway.open_context, page)
-    return [*rest_routes(executor, gateway.open_context), Route("/graphql", graphql, methods=["GET", "POST"])]
+    return [*rest_routes(rest, executor, gateway.open_context), Route("/graphql", graphql, methods=["GET", "POST"])]
 
 
-def _pages(settings: Settings) -> list[BaseRoute]:
+def _pages(settings: Settings, rest: Routes) -> list[BaseRoute]:
     pages = Pages(settings)
-    description = openapi_document()
+    description = openapi_document(rest)
 
     async def openapi(_request: Request) -> Response:
         return answer(description)

@@ -16,6 +16,7 @@ from gateway.error_responses import error_response
 from gateway.health import Health
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.failures import described
+from rest.paths import path_templates
 from rest.reading import BODY_LIMIT
 
 log = structlog.get_logger("tendon")
@@ -56,6 +57,7 @@ class Edge:
         self._limited = limited
         self._health = health
         self._paths = frozenset((*paths, *health.paths))
+        self._templates = path_templates(paths)
         self._mounts = tuple(f"{mount}/" for mount in mounts)
         self._external = tuple(f"{mount}/" for mount in external)
         self._background = background
@@ -117,14 +119,18 @@ class Edge:
         debugging only. Admission logs the requests that it rejects itself, many in one line."""
         if "pause_reading" in scope["state"]:
             return
-        path = self._log_path(scope["path"])
+        path = self._log_path(scope)
         write = log.debug if path in self._health.paths else log.info
         write("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
 
-    def _log_path(self, path: str) -> str:
-        """A path that is served, or `?`: clients must not choose what the log says."""
+    def _log_path(self, scope: Scope) -> str:
+        """A path that is served, with the names of its parameters, or `?`: clients must not choose what is logged."""
+        path = scope["path"]
         if path in self._paths:
             return path
+        for template in self._templates:
+            if template.match(scope) is not None:
+                return template.path
         return next((f"{mount}*" for mount in self._mounts if path.startswith(mount)), "?")
 
 

@@ -10,8 +10,7 @@ from starlette.types import Scope
 
 from gateway.negotiation import GRAPHQL, JSON, preferred
 from resolvers.errors import Problem, ServiceUnavailable
-from rest.answers import encode, problem_answer, problem_headers
-from rest.problems import STATUS
+from rest.answers import STATUS, encode, problem_answer, problem_headers
 from schema.execution import Failure
 
 GRAPHQL_PATH: Final = "/graphql"

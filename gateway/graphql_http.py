@@ -18,10 +18,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.error_responses import graphql_error_response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
 from resolvers.errors import InternalError, Problem, ValidationError
-from rest.answers import encode, problem_headers
-from rest.problems import STATUS, NotAcceptable, PersistedQueryNotSupported
-from rest.reading import BODY_LIMIT, json_object, object_of, parameters
-from rest.shim import OpenContext
+from rest.answers import STATUS, NotAcceptable, PersistedQueryNotSupported, encode, problem_headers
+from rest.endpoint import OpenContext
+from rest.reading import BODY_LIMIT, json_object, object_of, query_parameters
 from schema.execution import Executor, Outcome
 
 ANONYMOUS_BODY: Final = 16 * 1024
@@ -75,7 +74,7 @@ async def _read(request: Request, most: int) -> Asked:
     if request.method == "POST":
         return _asked(await json_object(request, most), read_only=False)
     # Clients send empty parameters as `variables=` or `variables`.
-    given: dict[str, Any] = {name: value for name, value in parameters(request).items() if value}
+    given: dict[str, Any] = {name: value for name, value in query_parameters(request).items() if value}
     for name in ("variables", "extensions"):
         if name in given:
             given[name] = _object_or_null(given[name], name)

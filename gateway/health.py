@@ -20,8 +20,7 @@ from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from resolvers.failures import described, outage
-from rest.answers import answer, problem_answer
-from rest.problems import MethodNotAllowed
+from rest.answers import MethodNotAllowed, answer, problem_answer
 
 log = structlog.get_logger("tendon")
 

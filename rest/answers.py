@@ -1,4 +1,4 @@
-"""Answers as bytes: the one JSON writer of both interfaces, and a problem's status, headers and REST body."""
+"""JSON responses: how values and problems are written, the problems of HTTP itself, and the status of every code."""
 
 from __future__ import annotations
 
@@ -8,10 +8,90 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from resolvers.errors import InsufficientScope, InvalidToken, Problem, Unauthenticated
-from rest.problems import STATUS, MethodNotAllowed
 from schema.execution import QueriesOnly
 
 JSON: Final = "application/json"
+
+
+class NotFound(Problem):
+    code = "NOT_FOUND"
+    default = "There is nothing at this address."
+
+
+class MethodNotAllowed(Problem):
+    code = "METHOD_NOT_ALLOWED"
+    default = "This method is not allowed here."
+
+    def __init__(self, allow: str) -> None:
+        self.allow = allow
+        super().__init__(f"Allowed here: {allow}.")
+
+
+class NotAcceptable(Problem):
+    code = "NOT_ACCEPTABLE"
+    default = "Accept application/graphql-response+json or application/json."
+
+
+class PayloadTooLarge(Problem):
+    code = "PAYLOAD_TOO_LARGE"
+    default = "The body is too large."
+
+
+class RequestTimeout(Problem):
+    code = "REQUEST_TIMEOUT"
+    default = "The request took too long to arrive."
+
+
+class URITooLong(Problem):
+    code = "URI_TOO_LONG"
+    default = "The request target is too long."
+
+
+class HeadersTooLarge(Problem):
+    code = "HEADERS_TOO_LARGE"
+    default = "The headers are too large."
+
+
+class UnsupportedMediaType(Problem):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    default = "Send the body as application/json in UTF-8."
+
+
+class PersistedQueryNotSupported(Problem):
+    """The client sent only a hash (Apollo's automatic persisted queries). Clients recognize this answer by its message,
+    which is Apollo Server's, and then send the whole document."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    default = "PersistedQueryNotSupported"
+
+
+STATUS: Final = {
+    "VALIDATION_ERROR": 400,
+    "INVALID_STATE": 400,
+    "INVALID_GRANT": 400,
+    "ACCESS_DENIED": 400,
+    "UNAUTHENTICATED": 401,
+    "INVALID_TOKEN": 401,
+    "INSUFFICIENT_SCOPE": 403,
+    "FORBIDDEN": 403,
+    "PROVIDER_NOT_FOUND": 404,
+    "CONNECTION_NOT_FOUND": 404,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
+    "REQUEST_TIMEOUT": 408,
+    "PAYLOAD_TOO_LARGE": 413,
+    "URI_TOO_LONG": 414,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RATE_LIMITED": 429,
+    "HEADERS_TOO_LARGE": 431,
+    "PROVIDER_UNAVAILABLE": 500,
+    "PROVIDER_MISCONFIGURED": 500,
+    "INTERNAL_ERROR": 500,
+    "SERVICE_UNAVAILABLE": 503,
+    # Apollo Server's status. Some clients ignore the message of an answer with any other status.
+    "PERSISTED_QUERY_NOT_SUPPORTED": 200,
+}
 
 
 def encode(value: Any) -> bytes:
@@ -30,7 +110,7 @@ def problem_answer(problem: Problem) -> Response:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:  # noqa: PLR0911 - one for each kind
-    """What HTTP and RFC 6750 3 want beside the body."""
+    """The header fields that a problem's response needs besides its body (RFC 9110, RFC 6750 3)."""
     match problem:
         case Unauthenticated():
             return {"WWW-Authenticate": 'Bearer realm="tendon"'}

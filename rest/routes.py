@@ -1,52 +1,87 @@
-"""The route table. A row is a route: its operation document in `operations/`, where the variables come from, and what
-of the operation's data is the body."""
+"""The REST routes, one row each. Dispatch, the access log and the OpenAPI document are made from these rows."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.requests import Request
 
-from rest.reading import json_object, parameters
-
-Members = Collection[str]
+from resolvers import inputs
+from rest.json_schemas import Schema, record, reference, text
+from rest.reading import from_body, from_query
 
 _OPERATIONS: Final = Path(__file__).parent / "operations"
 
 
-async def from_body(request: Request, members: Members) -> dict[str, Any]:
-    """The body becomes the variable `input`. Members that the input does not have are ignored: the published schema
-    is open."""
-    body = await json_object(request)
-    return {"input": {name: value for name, value in body.items() if name in members}}
-
-
-async def from_query(request: Request, members: Members) -> dict[str, Any]:
-    """The query's parameters become the variables of the same names."""
-    return {name: value for name, value in parameters(request).items() if name in members}
-
-
 @dataclass(frozen=True, slots=True)
+class Success:
+    """What the route returns when its operation succeeds: the status, and the JSON Schema of the body, which is the
+    operation's `data` or the member `field` of it."""
+
+    status: int
+    schema: Schema
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestRoute:
-    """`member` names the part of `data` that is the body, None all of it; `status` is what success answers."""
+    """One route. `path` may have parameters, such as `/v1/connections/{connectionId}`.
+
+    `operation` names its document in `operations/`. `variables` makes the operation's variables from a request, given
+    the names of the members that the operation takes. `failures` are the statuses of failures beside those that every
+    route has, `parameters` the JSON Schemas of the parameters in path and query, all of which are required.
+    """
 
     method: str
     path: str
     operation: str
-    variables: Callable[[Request, Members], Awaitable[dict[str, Any]]]
-    member: str | None
-    status: int
+    variables: Callable[[Request, Collection[str]], Awaitable[dict[str, Any]]]
+    summary: str
+    success: Success
+    failures: tuple[int, ...] = ()
+    parameters: Mapping[str, Schema] = field(default_factory=dict[str, Schema])
 
     @property
     def document(self) -> str:
         return (_OPERATIONS / f"{self.operation}.graphql").read_text(encoding="utf-8")
 
+    @property
+    def has_body(self) -> bool:
+        return self.variables is from_body
 
-ROUTES: Final = (
-    RestRoute("POST", "/v1/connections/authorize", "AuthorizeConnection", from_body, "authorizeConnection", 200),
-    RestRoute("POST", "/v1/connections/callback", "CompleteConnection", from_body, "completeConnection", 201),
-    RestRoute("GET", "/v1/connections", "ListConnections", from_query, None, 200),
+
+Routes = Sequence[RestRoute]
+
+ROUTES: Final[Routes] = (
+    RestRoute(
+        method="POST",
+        path="/v1/connections/authorize",
+        operation="AuthorizeConnection",
+        variables=from_body,
+        summary="Start a connection: returns the URL to send the user to, which is valid for ten minutes",
+        success=Success(200, reference("Authorization"), "authorizeConnection"),
+        failures=(404,),
+    ),
+    RestRoute(
+        method="POST",
+        path="/v1/connections/callback",
+        operation="CompleteConnection",
+        variables=from_body,
+        summary="Complete a connection with what the provider's redirect carried. Safe to retry: the same code returns"
+        " the same connection",
+        success=Success(201, record({"connection": reference("Connection")}), "completeConnection"),
+        failures=(404,),
+    ),
+    RestRoute(
+        method="GET",
+        path="/v1/connections",
+        operation="ListConnections",
+        variables=from_query,
+        summary="List a user's connections, oldest first",
+        success=Success(200, record({"connections": {"type": "array", "items": reference("Connection")}})),
+        parameters={"userId": text(inputs.USER)},
+    ),
 )

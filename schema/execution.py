@@ -91,7 +91,7 @@ class Executor:
         """A document of our own, to be run any number of times."""
         return self._documents.read(text)
 
-    def wants_caller(self, document: Document) -> bool:
+    def requires_caller(self, document: Document) -> bool:
         """Whether the operation is refused without a bearer token, whatever its variables."""
         operation = document.operation(None)
         return operation is not None and not operation.public

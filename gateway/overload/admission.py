@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import overloaded_response
 from gateway.overload.concurrency import ConcurrencyLimit
+from rest.paths import path_templates
 from rest.reading import BODY_LIMIT
 from wire.waiting import release_slot
 
@@ -44,6 +45,7 @@ class Admission:
         self._app = app
         self._limit = limit
         self._authenticated = frozenset(authenticated)
+        self._authenticated_templates = path_templates(authenticated)
         self._buffered = 0
         self._rejected = 0
         self._reading_at = 0.0
@@ -75,7 +77,7 @@ class Admission:
     async def _arrived(self, scope: Scope, body: _Body) -> bool:
         """Wait for as much of the body as the app reads. False when the client disconnected before that."""
         headers = Headers(scope=scope)
-        if scope["path"] in self._authenticated and "authorization" not in headers:
+        if "authorization" not in headers and self._is_authenticated(scope):
             return True
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > BODY_LIMIT:
@@ -90,6 +92,11 @@ class Admission:
         finally:
             self._buffered -= body.size
         return not body.disconnected
+
+    def _is_authenticated(self, scope: Scope) -> bool:
+        if scope["path"] in self._authenticated:
+            return True
+        return any(template.match(scope) is not None for template in self._authenticated_templates)
 
     async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
         """At once. Clients that retry without a pause would take up all of the process's time, so `pause_reading` tells

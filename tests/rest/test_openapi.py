@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
 from resolvers.errors import PROBLEMS
+from rest.answers import STATUS
 from rest.openapi import openapi_document
-from rest.problems import STATUS
 from schema.execution import Executor
 from tests.processes import Process
 

@@ -68,7 +68,7 @@ def _graphql_answer(response: httpx.Response, operation: str) -> Answer:
     try:
         body = response.json()
         if "errors" not in body:
-            member = ROUTE[operation].member
+            member = ROUTE[operation].success.field
             return Answer(OK, response.status_code, data=body["data"][member] if member else body["data"])
         error = body["errors"][0]
         told = error["extensions"]

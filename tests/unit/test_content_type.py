@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rest.reading import _is_json, _is_plain
+from rest.reading import _is_identity, _is_json
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_no_media_type_takes_long(piece: str) -> None:
     ],
 )
 def test_content_encoding(value: str, plain: bool) -> None:
-    assert _is_plain(value) == plain
+    assert _is_identity(value) == plain

@@ -1,0 +1,91 @@
+"""JSON Schemas of what the REST routes take and return, in the dialect of OpenAPI 3.1.
+
+Written by hand, because callers rely on them. Tests compare their members with those of the GraphQL types, and the
+service's responses with the schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from resolvers import inputs
+from rest.answers import STATUS
+from wire import uri
+
+Schema = dict[str, Any]
+
+
+def reference(name: str) -> Schema:
+    """A reference to one of `COMPONENTS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(properties: Schema, optional: Schema | None = None, **more: Any) -> Schema:
+    """An object whose `properties` are required."""
+    return {"type": "object", "properties": {**properties, **(optional or {})}, "required": list(properties), **more}
+
+
+def text(longest: int | None = None) -> Schema:
+    """A string without control characters that does not consist of spaces alone."""
+    schema = {"type": "string", "pattern": _NOT_BLANK}
+    return schema if longest is None else schema | {"maxLength": longest}
+
+
+def _optional(longest: int, description: str) -> Schema:
+    return {"type": ["string", "null"], "pattern": _PRINTABLE, "maxLength": longest, "description": description}
+
+
+# JSON Schema's patterns are ECMA-262's.
+_NOT_BLANK: Final = r"^[^\u0000-\u001F\u007F]*[^\u0000-\u0020\u007F][^\u0000-\u001F\u007F]*$"
+_PRINTABLE: Final = r"^[^\u0000-\u001F\u007F]*$"
+# An absolute URI without a fragment (RFC 3986 4.3).
+_URI: Final = {
+    "type": "string",
+    "format": "uri",
+    "pattern": r"^[A-Za-z][A-Za-z0-9+.\-]*:[^#]+$",
+    "maxLength": uri.MAX_LENGTH,
+}
+_TIMESTAMP: Final = {"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}
+_CONNECTION: Final[Schema] = {
+    "id": {"type": "string", "format": "uuid"},
+    "userId": {"type": "string"},
+    "providerId": {
+        "type": "string",
+        "format": "uuid",
+        "description": "Derived from the slug, so it is the same in every installation.",
+    },
+    "providerSlug": {"type": "string", "examples": ["oura"]},
+    "status": {"type": "string", "enum": ["pending", "connected", "error", "disconnected"]},
+    "lastSyncAt": {**_TIMESTAMP, "type": ["string", "null"]},
+    "createdAt": _TIMESTAMP,
+}
+
+COMPONENTS: Final[Schema] = {
+    "Connection": record(_CONNECTION, description="A user's connection to a provider.", additionalProperties=False),
+    "AuthorizeConnectionInput": record({"provider": text(inputs.SLUG), "redirectUri": _URI}),
+    "Authorization": record({"url": {"type": "string", "format": "uri"}, "state": text()}, additionalProperties=False),
+    "CompleteConnectionInput": record(
+        {
+            "provider": text(inputs.SLUG),
+            "code": {"type": "string", "pattern": _PRINTABLE, "maxLength": inputs.CODE},
+            "state": text(inputs.STATE),
+            "redirectUri": _URI,
+        },
+        {
+            "iss": _optional(inputs.ISSUER, "The redirect's `iss` parameter (RFC 9207), if it had one."),
+            "scope": _optional(inputs.SCOPE, "The redirect's `scope` parameter, if it had one."),
+            "error": _optional(
+                inputs.ERROR,
+                "The redirect's `error` parameter, if it had one instead of a code. It ends the authorization request.",
+            ),
+        },
+        # The code may be empty only if there is an error.
+        anyOf=[
+            {"properties": {"code": {"pattern": _NOT_BLANK}}},
+            {"properties": {"error": {"type": "string", "pattern": _NOT_BLANK}}, "required": ["error"]},
+        ],
+    ),
+    "Error": record(
+        {"error": {"type": "string", "enum": [code.lower() for code in STATUS]}, "message": {"type": "string"}}
+    ),
+}
