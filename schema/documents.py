@@ -147,7 +147,7 @@ class Documents:
         for node in nodes:
             public = valid and is_public(ast, node)
             roots = scale.weigh(node.selection_set).root if scale else 0
-            plan = self._plans.plan(ast, node) if planned else None
+            plan = self._plans.compile(ast, node) if planned else None
             found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
         return found
 

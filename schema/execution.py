@@ -22,12 +22,12 @@ from strawberry.schema.config import StrawberryConfig
 from resolvers import audit
 from resolvers.context import Context
 from resolvers.errors import Problem, RateLimited, Unauthenticated, ValidationError
-from schema.coercion import complaints, members
 from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of, unexpected
 from schema.mutations import Mutation, actions
 from schema.queries import Query
 from schema.scalars import SCALARS
+from schema.variables import complaints, members
 
 log = structlog.get_logger("tendon")
 
@@ -97,7 +97,7 @@ class Executor:
         return operation is not None and not operation.public
 
     def members(self, document: Document) -> frozenset[str]:
-        """See `coercion.members`."""
+        """See `variables.members`."""
         operation = document.operation(None)
         return members(self.graphql, operation.node) if operation else frozenset()
 
@@ -125,7 +125,7 @@ class Executor:
         if document.ast is None or operation is None or document.errors:
             return self._told(Outcome(None, [self._failure(error) for error in document.errors], executed=False))
         variables = variables or {}
-        prepared = operation.plan and operation.plan.prepared(variables)
+        prepared = operation.plan and operation.plan.prepare(variables)
         if operation.plan is None or prepared is None:
             # Checked before graphql-core, which searches for a suggestion for each unknown member.
             if sentences := list(complaints(self.graphql, operation.node, variables)):

@@ -1,13 +1,12 @@
-"""Compiled plans: an operation that was validated becomes plain functions, so that running it walks no document.
+"""Compiled plans: a valid operation becomes plain functions, so that running it does not walk the document.
 
-A plan is made of the schema alone and answers as graphql-core's executor would. That executor runs what plans don't
-cover, which is known when they are compiled, and what has variables that are not plainly valid, which is known before
-anything runs.
+A plan returns what graphql-core's executor would. The executor runs whatever plans don't cover: some operations, which
+is known when they are compiled, and variables that are perhaps not valid, which is known before anything runs.
 
-- `fields`: which Python function gives a field's value,
-- `inputs`: variables and arguments as these functions take them,
-- `outputs`: what they gave, made ready for JSON, and the errors of it,
-- `plan`: the root fields of an operation, one after the other or side by side.
+- `fields`: the Python function that resolves a field,
+- `inputs`: variables and arguments in the form that resolvers take,
+- `outputs`: the selected fields, their values in the form that JSON takes, and errors,
+- `plan`: the root fields of an operation, one after the other or concurrently.
 """
 
 from schema.plans.plan import Plan, Plans

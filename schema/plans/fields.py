@@ -1,4 +1,4 @@
-"""Which Python function gives a field's value. Strawberry keeps it beside graphql-core's field."""
+"""The Python function that resolves a field. Strawberry keeps it beside graphql-core's field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, cast
 
-from graphql import GraphQLNonNull
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
@@ -15,11 +14,11 @@ from resolvers.context import Context
 
 
 class NotCovered(Exception):
-    """The operation has something that plans don't do. graphql-core's executor runs it."""
+    """Plans don't cover this operation, or these variables. graphql-core's executor does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class Info:
     """The `info` of a resolver. The type of that name in `schema/types.py` promises no more."""
 
     context: Context
@@ -27,14 +26,14 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """`call` takes the object that the field stands on, then `info` and arguments by name."""
+    """`call` takes the object that has the field, then `info` and arguments by name."""
 
     call: Callable[..., Any]
     takes_info: bool
     is_async: bool
 
 
-def defined(thing: Any) -> Any:
+def definition_of(thing: Any) -> Any:
     """Strawberry's definition of a type, field or argument of the schema. Introspection has none."""
     try:
         return thing.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
@@ -42,19 +41,17 @@ def defined(thing: Any) -> Any:
         raise NotCovered from None
 
 
-def nullable(declared: Any) -> Any:
-    return cast("Any", declared).of_type if isinstance(declared, GraphQLNonNull) else declared
-
-
-def resolver_of(field: StrawberryField) -> Resolver:
-    """Methods of the type and plain attributes. Strawberry's extensions and permission classes wrap what runs."""
-    if field.extensions or field.default_resolver is not getattr:
+def resolver_of(field: Any) -> Resolver:
+    """The resolver of graphql-core's `field`, if it is an attribute or a method of the type and neither extensions nor
+    permission classes of Strawberry wrap it."""
+    definition: StrawberryField = definition_of(field)
+    if definition.extensions or definition.default_resolver is not getattr:
         raise NotCovered
-    base = cast("Any", field).base_resolver
+    base = cast("Any", definition).base_resolver
     if base is None:
-        return Resolver(attrgetter(field.python_name), takes_info=False, is_async=False)
+        return Resolver(attrgetter(definition.python_name), takes_info=False, is_async=False)
     info = base.info_parameter
-    usual = base.self_parameter and not base.root_parameter and not base.parent_parameter
-    if not usual or (info is not None and info.name != "info"):
+    is_method = base.self_parameter and not base.root_parameter and not base.parent_parameter
+    if not is_method or (info is not None and info.name != "info"):
         raise NotCovered
-    return Resolver(base.wrapped_func, takes_info=info is not None, is_async=field.is_async)
+    return Resolver(base.wrapped_func, takes_info=info is not None, is_async=definition.is_async)

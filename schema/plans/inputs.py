@@ -1,9 +1,13 @@
-"""Variables and arguments, as resolvers take them. Only what is plainly valid is taken: any exception means doubt. Then
-nothing has run yet, and graphql-core's executor says what is wrong."""
+"""Variables and arguments in the form that resolvers take.
+
+A plan takes only what is certainly valid. Any exception means that graphql-core's executor has to decide, and to say
+what is wrong. Nothing has run by then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING
 from typing import Any, Final, cast
 
 from graphql import (
@@ -20,106 +24,165 @@ from graphql import (
     VariableNode,
     utilities,
 )
+from strawberry.types.base import StrawberryMaybe
 
-from schema.plans.fields import NotCovered, defined, nullable
-from schema.plans.input_objects import Doubt, InputObject, optional, present, scalar
+from schema.plans.fields import NotCovered, definition_of
+from schema.variables import declared_variables, nullable
 
-Known = Mapping[str, Any]
-"""Variables by name, coerced. One that was left out is not there."""
+Variables = Mapping[str, Any]
+"""Variables by name, coerced. One that was left out is not in it."""
 
-Take = Callable[[Known], Any]
+Arguments = dict[str, Any]
+"""The keyword arguments of a resolver."""
+
+Coerce = Callable[[Any], Any]
+"""Takes a value as JSON has it. Raises any exception if the value is perhaps not valid."""
+
+Read = Callable[[Variables], Any]
+"""Returns the value that a literal of the document stands for, given the variables in it."""
 
 _coerce_literal: Callable[[ValueNode, Any], Any] = cast("Any", utilities).coerce_input_literal
-_type_from_ast: Callable[[GraphQLSchema, Any], Any] = cast("Any", utilities).type_from_ast
 _LEFT_OUT: Final = object()
 
 
-def variables(schema: GraphQLSchema, operation: OperationDefinitionNode) -> Callable[[Mapping[str, Any]], Known]:
-    """What coerces the variables of a request. A default is made anew each time, as resolvers may keep it."""
-    declared: list[tuple[str, Callable[[Any], Any], Take]] = []
-    for node in operation.variable_definitions or ():
-        kind = _type_from_ast(schema, node.type)
-        without = _literal(node.default_value, kind) if node.default_value else _without(kind)
-        declared.append((node.variable.name.value, _coercion(kind), without))
+def compile_variables(
+    schema: GraphQLSchema, operation: OperationDefinitionNode
+) -> Callable[[Mapping[str, Any]], Variables]:
+    """The function that coerces the variables of a request. It makes defaults anew each time, because resolvers may
+    keep them."""
+    declared: list[tuple[str, Coerce, Read]] = []
+    for variable in declared_variables(schema, operation):
+        default = _literal(variable.default, variable.type) if variable.default else _no_default(variable.type)
+        declared.append((variable.name, _coercion(variable.type), default))
 
-    def coerced(given: Mapping[str, Any]) -> Known:
-        known = {name: coerce(given[name]) if name in given else without({}) for name, coerce, without in declared}
-        return {name: value for name, value in known.items() if value is not _LEFT_OUT}
+    def coerce_all(given: Mapping[str, Any]) -> Variables:
+        found: dict[str, Any] = {}
+        for name, coerce, default in declared:
+            value = coerce(given[name]) if name in given else default({})
+            if value is not _LEFT_OUT:
+                found[name] = value
+        return found
 
-    return coerced
+    return coerce_all
 
 
-def arguments(field: Any, node: FieldNode) -> Callable[[Known], dict[str, Any]]:
-    """What makes the keyword arguments of the field's resolver."""
+def compile_arguments(field: Any, node: FieldNode) -> Callable[[Variables], Arguments]:
+    """The function that makes the arguments of the field's resolver."""
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
-    parts: dict[str, Take] = {}
+    reads: dict[str, Read] = {}
     for name, argument in field.args.items():
-        definition = defined(argument)
+        definition = definition_of(argument)
         if argument.default is not None or definition.is_maybe:
             raise NotCovered
         if name in given:
-            parts[definition.python_name] = _literal(given[name], argument.type)
-    return _together(parts)
+            reads[definition.python_name] = _literal(given[name], argument.type)
+    return _read_all(reads)
 
 
-def no_arguments(_known: Known) -> dict[str, Any]:
+def no_arguments(_variables: Variables) -> Arguments:
     return {}
 
 
-def _together(parts: Mapping[str, Take]) -> Callable[[Known], dict[str, Any]]:
-    def taken(known: Known) -> dict[str, Any]:
-        return {name: value for name, take in parts.items() if (value := take(known)) is not _LEFT_OUT}
+def _read_all(reads: Mapping[str, Read]) -> Callable[[Variables], dict[str, Any]]:
+    def read_all(variables: Variables) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, read in reads.items():
+            value = read(variables)
+            if value is not _LEFT_OUT:
+                found[name] = value
+        return found
 
-    return taken
-
-
-def _coercion(declared: Any) -> Callable[[Any], Any]:
-    kind = nullable(declared)
-    if not isinstance(kind, GraphQLInputObjectType):
-        return scalar(declared)
-    coerce = InputObject(kind).coerced
-    return optional(coerce) if kind is declared else present(coerce)
+    return read_all
 
 
-def _without(declared: Any) -> Take:
-    """What stands for a variable that is not given and has no default."""
-
-    def without(_known: Known) -> Any:
+def _no_default(declared: Any) -> Read:
+    def left_out(_variables: Variables) -> Any:
         if isinstance(declared, GraphQLNonNull):
-            raise Doubt
+            raise NotCovered
         return _LEFT_OUT
 
-    return without
+    return left_out
 
 
-def _literal(node: ValueNode, declared: Any) -> Take:
-    """What makes the value that stands in the document, perhaps with variables within."""
+def _coercion(declared: Any) -> Coerce:
+    """The function that coerces a value of this type, which is a scalar or an object of scalars."""
+    kind = nullable(declared)
+    if isinstance(kind, GraphQLInputObjectType):
+        coerce = _InputObject(kind).coerce
+    elif isinstance(kind, GraphQLScalarType):
+        coerce = kind.coerce_input_value
+    else:
+        raise NotCovered
+
+    def coerce_optional(value: Any) -> Any:
+        return None if value is None else coerce(value)
+
+    def coerce_required(value: Any) -> Any:
+        if value is None:
+            raise NotCovered
+        return coerce(value)
+
+    return coerce_optional if kind is declared else coerce_required
+
+
+def _literal(node: ValueNode, declared: Any) -> Read:
+    """The function that makes the value of a literal, or of a variable in its place."""
     if isinstance(node, VariableNode):
         return _variable(node.name.value, required=isinstance(declared, GraphQLNonNull))
     kind = nullable(declared)
     if isinstance(node, ObjectValueNode) and isinstance(kind, GraphQLInputObjectType):
-        target = InputObject(kind)
-        taken = _together(
-            {part.name.value: _literal(part.value, target.kinds[part.name.value]) for part in node.fields}
-        )
-        return lambda known: target.made(taken(known))
+        target = _InputObject(kind)
+        read = _read_all({part.name.value: _literal(part.value, target.types[part.name.value]) for part in node.fields})
+        return lambda variables: target.make(read(variables))
     value = _coerce_literal(node, declared)
-    if (
-        value is Undefined
-        or not isinstance(kind, GraphQLScalarType)
-        or isinstance(node, ObjectValueNode | ListValueNode)
-    ):
+    is_scalar = isinstance(kind, GraphQLScalarType) and not isinstance(node, ObjectValueNode | ListValueNode)
+    if value is Undefined or not is_scalar:
         raise NotCovered
-    return lambda _known: value
+    return lambda _variables: value
 
 
-def _variable(name: str, *, required: bool) -> Take:
-    if not required:
-        return lambda known: known.get(name, _LEFT_OUT)
+def _variable(name: str, *, required: bool) -> Read:
+    def read(variables: Variables) -> Any:
+        if variables[name] is None:
+            raise NotCovered
+        return variables[name]
 
-    def take(known: Known) -> Any:
-        if known[name] is None:
-            raise Doubt
-        return known[name]
+    return read if required else lambda variables: variables.get(name, _LEFT_OUT)
 
-    return take
+
+class _InputObject:
+    """Makes objects of a Strawberry input type as Strawberry does: the class, called with its members. These are
+    scalars, without defaults that the schema shows."""
+
+    def __init__(self, kind: GraphQLInputObjectType) -> None:
+        definition = definition_of(kind)
+        members = {name: definition_of(member) for name, member in kind.fields.items()}
+        self.types: dict[str, Any] = {name: member.type for name, member in kind.fields.items()}
+        if (
+            definition.from_input is not None
+            or definition.is_one_of
+            or any(member.default is not None for member in kind.fields.values())
+            or any(isinstance(nullable(declared), GraphQLInputObjectType) for declared in self.types.values())
+            or any(isinstance(member.type, StrawberryMaybe) for member in members.values())
+        ):
+            raise NotCovered
+        self._origin: Callable[..., Any] = definition.origin
+        self._names = {name: member.python_name for name, member in members.items()}
+        self._coercions = {name: _coercion(declared) for name, declared in self.types.items()}
+        self._required = {name for name, declared in self.types.items() if isinstance(declared, GraphQLNonNull)}
+        self._nulls = {
+            member.python_name: None
+            for member in members.values()
+            if member.default_value is MISSING and member.default_factory is MISSING
+        }
+
+    def make(self, members: Mapping[str, Any]) -> Any:
+        """An object of these members, which are coerced and have their names in the schema."""
+        given = {self._names[name]: value for name, value in members.items()}
+        return self._origin(**(self._nulls | given))
+
+    def coerce(self, value: Any) -> Any:
+        """An object of a value as JSON has it. A member that the type does not have is a KeyError."""
+        if not self._required <= value.keys():
+            raise NotCovered
+        return self.make({name: self._coercions[name](member) for name, member in value.items()})

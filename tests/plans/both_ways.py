@@ -31,7 +31,7 @@ def planned(text: str) -> Document:
 
 
 def plain(text: str) -> Document:
-    """The same document, without plans."""
+    """The same document without plans."""
     document = EXECUTOR.read(text)
     operations: dict[str | None, Operation] = {
         name: replace(operation, plan=None) for name, operation in document.operations.items()
@@ -62,7 +62,7 @@ async def both(text: str, variables: Mapping[str, Any] | None, context: Context,
 def taken(text: str, variables: Mapping[str, Any] | None, name: str | None = None) -> bool:
     """Whether a plan runs this request, and not the executor."""
     operation = planned(text).operation(name)
-    return operation is not None and operation.plan is not None and operation.plan.prepared(variables or {}) is not None
+    return operation is not None and operation.plan is not None and operation.plan.prepare(variables or {}) is not None
 
 
 def _body(outcome: Outcome) -> bytes:
