@@ -61,7 +61,7 @@ ROUTES: Final[Routes] = (
         path="/v1/connections/authorize",
         operation="AuthorizeConnection",
         variables=from_body,
-        summary="Start a connection: returns the URL to send the user to, which is valid for ten minutes",
+        summary="Start a connection. Returns the URL to send the user to, which is valid for ten minutes",
         success=Success(200, reference("Authorization"), "authorizeConnection"),
         failures=(404,),
     ),
@@ -70,8 +70,8 @@ ROUTES: Final[Routes] = (
         path="/v1/connections/callback",
         operation="CompleteConnection",
         variables=from_body,
-        summary="Complete a connection with what the provider's redirect carried. Safe to retry: the same code returns"
-        " the same connection",
+        summary="Complete a connection with the parameters of the provider's redirect. Safe to retry: the same"
+        " parameters return the same connection",
         success=Success(201, record({"connection": reference("Connection")}), "completeConnection"),
         failures=(404,),
     ),

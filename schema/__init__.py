@@ -1,4 +1,4 @@
-"""The GraphQL face: types, queries, mutations, limits and masking. Each field is one line into a resolver.
+"""The GraphQL schema: types, queries, mutations, limits and masking. Each field is one line that calls a resolver.
 
-`Executor` in `execution.py` is the door: both interfaces come in by it.
+Both interfaces run their operations through `Executor` in `execution.py`.
 """

@@ -1,4 +1,4 @@
-"""Prepares documents for execution: parses them, checks limits and schema, and compiles them, once per text.
+"""Prepares documents for execution: parses and validates them and compiles their operations, once per text.
 
 Invalid texts are not cached: a client can send any number of them, and each would keep its errors and everything that
 they reference.
@@ -27,7 +27,7 @@ from graphql import (
     specified_rules,
 )
 
-from schema.limits import ANONYMOUS, FULL, Limits, Scale, excess_of
+from schema.limits import ANONYMOUS, FULL, Counter, Limits, excess_of
 from schema.parsing import parse
 from schema.plans import Plan, Plans
 from schema.queries import PUBLIC_FIELDS
@@ -36,14 +36,14 @@ from schema.validation import validate
 OPEN_RULES: Final = (*specified_rules, MaxIntrospectionDepthRule)
 CLOSED_RULES: Final = (*OPEN_RULES, NoSchemaIntrospectionCustomRule)
 
-CACHED: Final = 100
-"""The number of cached texts from callers with a token. A larger cache would let anyone fill the memory."""
+CACHE_SIZE: Final = 100
+"""The number of cached documents from callers with a bearer token. A larger cache would let anyone fill the memory."""
 
-CACHED_ANONYMOUS: Final = 20
+ANONYMOUS_CACHE_SIZE: Final = 20
 """The same for callers without a bearer token, in a cache of their own, so that they can't evict what others use."""
 
-LONGEST: Final = 16 * 1024
-"""Characters of one that is."""
+MAX_CACHED_LENGTH: Final = 16 * 1024
+"""In characters. Longer documents are mostly comments and blanks, and would fill the memory."""
 
 # The fields that query the schema; `__typename` does not.
 _INTROSPECTION: Final = ("__schema", "__type")
@@ -51,24 +51,22 @@ _INTROSPECTION: Final = ("__schema", "__type")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is known of an operation before it runs. `public` says that all at its root is open to everybody, `roots`
-    counts the fields there, once fragments are expanded. Without a `plan` graphql-core's executor runs it."""
+    """What is known of an operation before it runs. It is `public` if all of its root fields are open to everybody.
+    `roots` is their number after fragments are expanded. Without a `plan`, graphql-core's executor runs it."""
 
     node: OperationDefinitionNode
+    kind: OperationType
     public: bool
     roots: int
     plan: Plan | None
 
-    @property
-    def kind(self) -> OperationType:
-        return self.node.operation
-
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text. `errors` come from parsing or validation, `operations` are keyed by name.
+    """A parsed document. `errors` are those of parsing and validation. `operations` are keyed by name, and by None for
+    the only operation of a document (GraphQL 6.1).
 
-    `closed` means that it came without a bearer token and every operation requires one; it was not validated.
+    `closed` means that it came without a bearer token, every operation requires one, and it was not validated.
     """
 
     ast: DocumentNode | None
@@ -76,14 +74,8 @@ class Document:
     operations: Mapping[str | None, Operation] = field(default_factory=dict[str | None, Operation])
     closed: bool = False
 
-    def operation(self, name: str | None) -> Operation | None:
-        """The one of that name; without a name the only one there is (GraphQL 6.1)."""
-        if name is None and len(self.operations) == 1:
-            return next(iter(self.operations.values()))
-        return self.operations.get(name) if name is not None else None
 
-
-class _Unusable(Exception):
+class _NotRunnable(Exception):
     """Keeps a document that can't be run out of the cache."""
 
     def __init__(self, document: Document) -> None:
@@ -91,7 +83,7 @@ class _Unusable(Exception):
 
 
 class Documents:
-    """Reads documents for a schema. `explore` allows introspection, and suggestions in errors."""
+    """The documents of a schema. `explore` allows introspection, and suggestions in errors."""
 
     def __init__(self, schema: GraphQLSchema, *, explore: bool) -> None:
         self._schema = schema
@@ -99,20 +91,20 @@ class Documents:
         self._plans = Plans(schema)
         self._rules: Sequence[type[ASTValidationRule]] = OPEN_RULES if explore else CLOSED_RULES
         self._private = _private_fields(schema)
-        self._remembered = lru_cache(maxsize=CACHED)(partial(self._usable, anonymous=False))
-        self._remembered_anonymous = lru_cache(maxsize=CACHED_ANONYMOUS)(partial(self._usable, anonymous=True))
+        self._cached = lru_cache(maxsize=CACHE_SIZE)(partial(self._runnable, anonymous=False))
+        self._cached_anonymous = lru_cache(maxsize=ANONYMOUS_CACHE_SIZE)(partial(self._runnable, anonymous=True))
 
-    def ready(self, text: str, *, anonymous: bool = False) -> Document:
-        """As `read`, and remembered. What is long is mostly filling, so that would fill the memory, too."""
-        if len(text) > LONGEST:
+    def get(self, text: str, *, anonymous: bool = False) -> Document:
+        """As `read`, through the cache."""
+        if len(text) > MAX_CACHED_LENGTH:
             return self.read(text, anonymous=anonymous)
         try:
-            return self._remembered_anonymous(text) if anonymous else self._remembered(text)
-        except _Unusable as unusable:
-            return unusable.document
+            return self._cached_anonymous(text) if anonymous else self._cached(text)
+        except _NotRunnable as fault:
+            return fault.document
 
     def read(self, text: str, *, anonymous: bool = False) -> Document:
-        """Parse, validate and compile a text. Expensive steps run last, after every check that may refuse the text."""
+        """Parses, validates and compiles a text. Expensive steps come last, after every check that may refuse it."""
         # Only parsing can tell whether the document consists of introspection alone.
         introspects = self._explore and any(name in text for name in _INTROSPECTION)
         limits = ANONYMOUS if anonymous and not introspects else FULL
@@ -131,59 +123,64 @@ class Documents:
         errors = validate(self._schema, ast, self._rules, suggest=self._explore)
         return Document(ast, errors, self._operations(ast, valid=not errors))
 
-    def _usable(self, text: str, *, anonymous: bool) -> Document:
+    def _runnable(self, text: str, *, anonymous: bool) -> Document:
         document = self.read(text, anonymous=anonymous)
         if document.closed or document.errors:
-            raise _Unusable(document)
+            raise _NotRunnable(document)
         return document
 
     def _operations(self, ast: DocumentNode, *, valid: bool) -> dict[str | None, Operation]:
-        """Only a valid document is safe to be looked through: others may have cycles."""
-        scale = Scale(ast) if valid else None
-        # Several have fragments in common, which the plan of each would repeat: a small text could fill the memory.
+        """Fragments are followed only in a valid document: in others they may form cycles."""
+        counter = Counter(ast) if valid else None
         nodes = _operations_of(ast)
-        planned = valid and len(nodes) == 1
+        # The plans of several operations would repeat the fragments that these share, and a small text could fill the
+        # memory.
+        with_plan = valid and len(nodes) == 1
         found: dict[str | None, Operation] = {}
         for node in nodes:
             public = valid and is_public(ast, node)
-            roots = scale.weigh(node.selection_set).root if scale else 0
-            plan = self._plans.compile(ast, node) if planned else None
-            found[node.name.value if node.name else None] = Operation(node, public, roots, plan)
+            roots = counter.count(node.selection_set).root if counter else 0
+            plan = self._plans.compile(ast, node) if with_plan else None
+            found[node.name.value if node.name else None] = Operation(node, node.operation, public, roots, plan)
+        if len(found) == 1:
+            found[None] = next(iter(found.values()))
+        else:
+            found.pop(None, None)
         return found
 
 
 def _excess(ast: DocumentNode, limits: Limits) -> str | None:
-    """The error when the document exceeds a limit. Tokens are checked again, because parsing may have allowed more."""
+    """The error if the document exceeds a limit. Tokens are checked again, because parsing may have allowed more."""
     return limits.too_many_tokens if ast.token_count > limits.tokens else excess_of(ast, limits)
 
 
 def _introspects(roots: set[str]) -> bool:
-    """Whether the operation queries the schema alone."""
+    """Whether the operation queries nothing but the schema."""
     return any(name in roots for name in _INTROSPECTION) and all(name.startswith("__") for name in roots)
 
 
 def is_public(ast: DocumentNode, operation: OperationDefinitionNode) -> bool:
-    """Whether all that the operation asks for at its root is open to everybody."""
+    """Whether all root fields of the operation are open to everybody."""
     return all(name in PUBLIC_FIELDS or name.startswith("__") for name in root_fields(ast, operation))
 
 
 def root_fields(ast: DocumentNode, operation: OperationDefinitionNode) -> set[str]:
-    """The names of the fields at the operation's root."""
+    """The names of the operation's root fields."""
     fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
     names: set[str] = set()
-    waiting = [operation.selection_set]
-    while waiting:
-        for node in waiting.pop().selections:
+    pending = [operation.selection_set]
+    while pending:
+        for node in pending.pop().selections:
             match node:
                 case FieldNode():
                     names.add(node.name.value)
                 case InlineFragmentNode():
-                    waiting.append(node.selection_set)
+                    pending.append(node.selection_set)
                 case FragmentSpreadNode():
-                    # Taken out, so that no fragment is walked twice.
+                    # Removed, so that no fragment is visited twice.
                     fragment = fragments.pop(node.name.value, None)
                     if fragment is not None:
-                        waiting.append(fragment.selection_set)
+                        pending.append(fragment.selection_set)
                 case _:
                     pass
     return names

@@ -1,4 +1,4 @@
-"""The door of the schema: runs one operation for either interface and says how it went."""
+"""Runs operations for both interfaces: the executor, and the outcome of a run."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of, unexpected
 from schema.mutations import Mutation, actions
 from schema.queries import Query
-from schema.scalars import SCALARS
+from schema.types import SCALARS
 from schema.variables import complaints, members
 
 log = structlog.get_logger("tendon")
 
 
 class QueriesOnly(Problem):
-    """A mutation where only queries may run: a safe request must change nothing (GraphQL over HTTP 4.2)."""
+    """A mutation in a request that may only query, because safe methods must not change anything (GraphQL over HTTP
+    4.2)."""
 
     code = "METHOD_NOT_ALLOWED"
     default = "Send mutations by POST."
@@ -41,14 +42,14 @@ class QueriesOnly(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One error of an outcome: the problem, and where in document and data it stands."""
+    """One error of an outcome: the problem, and graphql-core's error, which has its places in document and data."""
 
     problem: Problem
     error: GraphQLError | None = None
 
     @property
     def formatted(self) -> dict[str, Any]:
-        """As GraphQL's response format (7.1.2) has it."""
+        """In GraphQL's response format (7.1.2)."""
         shown: dict[str, Any] = {"message": self.problem.message}
         if self.error is not None and self.error.locations:
             shown["locations"] = [location.formatted for location in self.error.locations]
@@ -59,7 +60,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation went. A request error (GraphQL 7.1.3) never got as far as executing and has no data entry."""
+    """The result of an operation. It is not `executed` after a request error (GraphQL 7.1.3), and then has no data
+    entry."""
 
     data: dict[str, Any] | None
     failures: Sequence[Failure] = ()
@@ -71,7 +73,7 @@ class Outcome:
 
 
 class Executor:
-    """The schema, ready to run. `explore` opens introspection and suggestions, which production keeps closed."""
+    """The schema with its documents. `explore` allows introspection and suggestions, which production does not."""
 
     def __init__(self, *, explore: bool) -> None:
         self._explore = explore
@@ -88,17 +90,17 @@ class Executor:
         return self._schema.as_str() + "\n"
 
     def read(self, text: str) -> Document:
-        """A document of our own, to be run any number of times."""
+        """A document of our own. It may be run any number of times."""
         return self._documents.read(text)
 
     def requires_caller(self, document: Document) -> bool:
-        """Whether the operation is refused without a bearer token, whatever its variables."""
-        operation = document.operation(None)
+        """Whether the document's operation requires a bearer token."""
+        operation = document.operations.get(None)
         return operation is not None and not operation.public
 
     def members(self, document: Document) -> frozenset[str]:
-        """See `variables.members`."""
-        operation = document.operation(None)
+        """The names that a flat body or query can give, see `variables.members`."""
+        operation = document.operations.get(None)
         return members(self.graphql, operation.node) if operation else frozenset()
 
     async def run(
@@ -110,91 +112,85 @@ class Executor:
         operation_name: str | None = None,
         read_only: bool = False,
     ) -> Outcome:
-        """Run one operation. Never raises for what a caller did, or for what went wrong within.
+        """Run one operation. Errors of the caller and of resolvers are in the outcome; none of them is raised.
 
-        Strawberry's own way of running is left out: its extensions cost more than all of the service's work.
+        Strawberry's own execution is not used: its extensions cost more than all of the service's work.
         """
         if isinstance(document, str):
             if not document:
-                return _refused(ValidationError("query must not be empty."))
-            document = self._documents.ready(document, anonymous=context.caller is None)
-        operation = document.operation(operation_name)
-        refusal = _refusal(document, operation, operation_name, context, read_only=read_only)
-        if refusal is not None:
-            return _refused(refusal)
+                return _refuse(ValidationError("query must not be empty."))
+            document = self._documents.get(document, anonymous=context.caller is None)
+        operation = document.operations.get(operation_name)
+        problem = _refusal(document, operation, operation_name, context, read_only=read_only)
+        if problem is not None:
+            return _refuse(problem)
         if document.ast is None or operation is None or document.errors:
-            return self._told(Outcome(None, [self._failure(error) for error in document.errors], executed=False))
+            return _log(Outcome(None, [self._failure(error) for error in document.errors], executed=False))
         variables = variables or {}
         prepared = operation.plan and operation.plan.prepare(variables)
         if operation.plan is None or prepared is None:
             # Checked before graphql-core, which searches for a suggestion for each unknown member.
             if sentences := list(complaints(self.graphql, operation.node, variables)):
                 failures = [Failure(ValidationError(text)) for text in sentences]
-                return await _recorded(self._told(Outcome(None, failures, executed=False)), operation, context)
-            result = await self._executed(document.ast, operation_name, variables, context)
+                return await _record(_log(Outcome(None, failures, executed=False)), operation, context)
+            result = await self._execute(document.ast, operation_name, variables, context)
         else:
             result = await operation.plan.run(prepared, context)
-        outcome = self._outcome(result)
-        return outcome if outcome.executed else await _recorded(outcome, operation, context)
+        if isinstance(result, ExecutionResult) and not result.errors:
+            return Outcome(result.data)
+        outcome = self._failed(result)
+        return outcome if outcome.executed else await _record(outcome, operation, context)
 
-    async def _executed(
+    async def _execute(
         self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
     ) -> Any:
-        """By graphql-core, which covers everything."""
+        """By graphql-core's executor, which covers everything."""
         result = execute(self.graphql, ast, context_value=context, variable_values=dict(variables), operation_name=name)
         return await result if isawaitable(result) else result
 
-    def _outcome(self, result: Any) -> Outcome:
+    def _failed(self, result: Any) -> Outcome:
         if not isinstance(result, ExecutionResult):
-            return _refused(ValidationError("Incremental delivery is not supported here."))
-        if not result.errors:
-            return Outcome(result.data)
-        failures = [self._failure(error) for error in result.errors]
-        if result.data is not None or any(error.path for error in result.errors):
-            return self._told(Outcome(result.data, failures))
-        return self._told(Outcome(None, failures, executed=False))
+            return _refuse(ValidationError("Incremental delivery is not supported here."))
+        errors = result.errors or ()
+        executed = result.data is not None or any(error.path for error in errors)
+        return _log(Outcome(result.data, [self._failure(error) for error in errors], executed))
 
     def _failure(self, error: GraphQLError) -> Failure:
         return Failure(problem_of(error, suggest=self._explore), error)
-
-    @staticmethod
-    def _told(outcome: Outcome) -> Outcome:
-        _tell(outcome)
-        return outcome
 
 
 def _refusal(
     document: Document, operation: Operation | None, name: str | None, context: Context, *, read_only: bool
 ) -> Problem | None:
-    """What stops an operation before anything of it runs, or is coerced: what is wrong with the variables of a request
-    is for callers only. None also where the document's errors say it."""
+    """Why an operation is not run, decided before its variables are looked at: only callers learn what is wrong with
+    them. None if the document's errors say it."""
     if document.ast is None:
         return None
     if operation is None:
-        return _unnamed(document, name)
-    if wrong := _wrong_kind(operation, read_only=read_only):
-        return wrong
+        return _no_operation(document, name)
+    if problem := _wrong_kind(operation, read_only=read_only):
+        return problem
     if document.errors:
         return None
     if context.caller is None and not operation.public:
         return Unauthenticated()
-    return _over_the_rate(context, operation)
+    return _over_rate_limit(context, operation) if operation.roots > 1 else None
 
 
-async def _recorded(outcome: Outcome, operation: Operation, context: Context) -> Outcome:
-    """Records in the audit trail that a mutation is denied for its variables. Resolvers record their own denials."""
+async def _record(outcome: Outcome, operation: Operation, context: Context) -> Outcome:
+    """Records in the audit trail that a mutation is denied because of its variables. Resolvers record other denials."""
     try:
         for action in actions(operation.node):
             if outcome.problem:
                 await audit.denied(context, action, outcome.problem)
     except Problem as problem:
-        return _refused(problem)
+        return _refuse(problem)
     except Exception as fault:  # noqa: BLE001 - the caller gets an answer in any case
-        return _refused(unexpected(fault))
+        return _refuse(unexpected(fault))
     return outcome
 
 
-def _unnamed(document: Document, name: str | None) -> Problem | None:
+def _no_operation(document: Document, name: str | None) -> Problem | None:
     if not document.operations:
         return ValidationError("query must contain an operation.")
     if name is not None:
@@ -210,10 +206,8 @@ def _wrong_kind(operation: Operation, *, read_only: bool) -> Problem | None:
     return QueriesOnly() if read_only and operation.kind is OperationType.MUTATION else None
 
 
-def _over_the_rate(context: Context, operation: Operation) -> Problem | None:
-    """Each root field is an operation. The first was counted when the request came."""
-    if operation.roots <= 1:
-        return None
+def _over_rate_limit(context: Context, operation: Operation) -> Problem | None:
+    """The rate limit counts each root field. The first was counted when the request arrived."""
     try:
         context.spend(operation.roots - 1)
     except RateLimited as refusal:
@@ -221,12 +215,11 @@ def _over_the_rate(context: Context, operation: Operation) -> Problem | None:
     return None
 
 
-def _refused(problem: Problem) -> Outcome:
-    outcome = Outcome(None, [Failure(problem)], executed=False)
-    _tell(outcome)
-    return outcome
+def _refuse(problem: Problem) -> Outcome:
+    return _log(Outcome(None, [Failure(problem)], executed=False))
 
 
-def _tell(outcome: Outcome) -> None:
-    """One line, whatever the document: its source and its names are the caller's text."""
+def _log(outcome: Outcome) -> Outcome:
+    """Logs codes only: names and text of the document are the caller's."""
     log.info("problem", code=outcome.problem and outcome.problem.code, errors=len(outcome.failures))
+    return outcome

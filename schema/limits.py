@@ -1,10 +1,10 @@
-"""Limits on one document, checked before any of GraphQL's validation rules and before any resolver.
+"""Limits on one document, checked before GraphQL's validation rules and before any resolver runs.
 
 Some limits bound what an operation requests, others the cost of validating the document: the rules compare fields and
-fragments in pairs, and quote what they reject. `parsing.py` checks those that can be counted while parsing.
+fragments in pairs, and quote what they reject. Those that can be counted while parsing are checked in `parsing.py`.
 
 The usual depth and alias limiters expand a fragment again at every spread, which a small document can make exponential.
-Here each fragment is weighed once and its weight is reused, so that one walk is enough.
+Here each fragment is counted once and its counts are reused, so that one walk is enough.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ NAME: Final = 128
 LINES: Final = 1000
 # Characters in strings that have to be scanned one by one: block strings and strings with escapes.
 ESCAPED: Final = 2048
+# An operation can have one of these fields only. Answering `__schema` takes 10 ms; no tool needs it twice, or what it
+# selects under several aliases.
 ONCE: Final = "completeConnection"
-# Answering it takes 10 ms. No tool needs it twice, or what it selects under several aliases.
 SCHEMA: Final = "__schema"
 
 
@@ -83,8 +84,9 @@ ANONYMOUS: Final = Limits(100, 5, 6 * 1024, " without a bearer token")
 """The limits for callers without a bearer token."""
 
 
-class Weight(NamedTuple):
-    """What a selection set holds after its fragments are expanded. `root` counts its own fields, by name."""
+class Counts(NamedTuple):
+    """What a selection set contains after its fragments are expanded. `root` counts its own fields, `once` and
+    `schemas` those that an operation may have once only."""
 
     depth: int = 0
     introspection: int = 0
@@ -96,12 +98,12 @@ class Weight(NamedTuple):
     introspection_aliases: int = 0
 
 
-_NOTHING: Final = Weight()
+_NOTHING: Final = Counts()
 
 
-class Scale:
-    """Weighs the operations of one document. `members` is the size of the largest input object so far, `items` that of
-    the longest list."""
+class Counter:
+    """Counts what the operations of one document contain. `members` is the size of the largest input object so far,
+    `items` that of the longest list."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.members = 0
@@ -109,32 +111,32 @@ class Scale:
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._known: dict[str, Weight] = {}
+        self._by_fragment: dict[str, Counts] = {}
 
-    def weigh(self, selections: SelectionSetNode | None) -> Weight:
+    def count(self, selections: SelectionSetNode | None) -> Counts:
         if selections is None or not selections.selections:
             return _NOTHING
-        depths, introspections, *counts = zip(*map(self._selection, selections.selections), strict=True)
-        return Weight(max(depths), max(introspections), *map(sum, counts))
+        depths, introspections, *sums = zip(*map(self._selection, selections.selections), strict=True)
+        return Counts(max(depths), max(introspections), *map(sum, sums))
 
-    def _selection(self, node: SelectionNode) -> Weight:
-        self.measure_directives(node)
+    def _selection(self, node: SelectionNode) -> Counts:
+        self.count_in_directives(node)
         match node:
             case FieldNode():
                 return self._field(node)
             case InlineFragmentNode():
-                return self.weigh(node.selection_set)
+                return self.count(node.selection_set)
             case FragmentSpreadNode():
                 return self._fragment(node.name.value)
             case _:
                 return _NOTHING
 
-    def _field(self, node: FieldNode) -> Weight:
+    def _field(self, node: FieldNode) -> Counts:
         for argument in node.arguments or ():
-            self.measure(argument.value)
-        within = self.weigh(node.selection_set)
+            self.count_in_value(argument.value)
+        within = self.count(node.selection_set)
         introspects = node.name.value.startswith("__")
-        return Weight(
+        return Counts(
             depth=0 if introspects else within.depth + 1,
             introspection=1 + max(within.introspection, within.depth) if introspects else within.introspection,
             aliases=within.aliases + (node.alias is not None),
@@ -145,73 +147,73 @@ class Scale:
             introspection_aliases=within.aliases if introspects else within.introspection_aliases,
         )
 
-    def _fragment(self, name: str) -> Weight:
-        if name not in self._known:
-            # A fragment met again within itself weighs nothing: a standard rule refuses the cycle.
-            self._known[name] = _NOTHING
+    def _fragment(self, name: str) -> Counts:
+        if name not in self._by_fragment:
+            # A fragment that contains itself counts nothing there: a standard rule rejects the cycle.
+            self._by_fragment[name] = _NOTHING
             fragment = self._fragments.get(name)
-            self._known[name] = self.weigh(fragment.selection_set if fragment else None)
-        return self._known[name]
+            self._by_fragment[name] = self.count(fragment.selection_set if fragment else None)
+        return self._by_fragment[name]
 
-    def measure_directives(self, node: SelectionNode | DefinitionNode | VariableDefinitionNode) -> None:
-        """Measure what is given to the directives of a node."""
+    def count_in_directives(self, node: SelectionNode | DefinitionNode | VariableDefinitionNode) -> None:
+        """Counts in the arguments of a node's directives."""
         # Constant and other directives have no type in common.
         for directive in cast("Sequence[DirectiveNode]", cast("Any", node).directives or ()):
             for argument in directive.arguments or ():
-                self.measure(argument.value)
+                self.count_in_value(argument.value)
 
-    def measure(self, value: ValueNode) -> None:
-        """Measure the input objects and lists in a value."""
+    def count_in_value(self, value: ValueNode) -> None:
+        """Counts the members and items of the input objects and lists in a value."""
         if isinstance(value, ObjectValueNode):
             self.members = max(self.members, len(value.fields))
             for field in value.fields:
-                self.measure(field.value)
+                self.count_in_value(field.value)
         elif isinstance(value, ListValueNode):
             self.items = max(self.items, len(value.values))
             for item in value.values:
-                self.measure(item)
+                self.count_in_value(item)
 
 
 def excess_of(document: DocumentNode, limits: Limits = FULL) -> str | None:
-    """What the document has too much of, or None."""
-    scale = Scale(document)
+    """What is wrong if the document exceeds a limit."""
+    counter = Counter(document)
     if len(document.definitions) > DEFINITIONS:
         return f"The document has more than {DEFINITIONS} operations and fragments."
     for node in document.definitions:
-        for count, most, message in _counts(node, scale, limits):
+        for count, most, message in _checks(node, counter, limits):
             if count > most:
                 return message
-    if scale.members > MEMBERS:
+    if counter.members > MEMBERS:
         return f"An input object in the document has more than {MEMBERS} members."
-    if scale.items > ITEMS:
+    if counter.items > ITEMS:
         return f"A list in the document has more than {ITEMS} values."
     return None
 
 
-def _counts(node: DefinitionNode, scale: Scale, limits: Limits) -> list[tuple[int, int, str]]:
+def _checks(node: DefinitionNode, counter: Counter, limits: Limits) -> list[tuple[int, int, str]]:
     if isinstance(node, FragmentDefinitionNode):
-        scale.measure_directives(node)
-        # A fragment is validated even if no operation spreads it. Its depth depends on the operation.
-        return [_fields(scale.weigh(node.selection_set))]
+        counter.count_in_directives(node)
+        # A fragment is validated even if no operation spreads it. Its depth depends on the operation that does.
+        return [_fields(counter.count(node.selection_set))]
     if not isinstance(node, OperationDefinitionNode):
         return []
-    scale.measure_directives(node)
+    counter.count_in_directives(node)
     for variable in node.variable_definitions or ():
-        scale.measure_directives(variable)
+        counter.count_in_directives(variable)
         if variable.default_value:
-            scale.measure(variable.default_value)
-    weight = scale.weigh(node.selection_set)
+            counter.count_in_value(variable.default_value)
+    counts = counter.count(node.selection_set)
     return [
-        (weight.depth, limits.depth, f"The operation is deeper than {limits.depth} levels{limits.scope}."),
-        (weight.introspection, INTROSPECTION_DEPTH, f"The introspection is deeper than {INTROSPECTION_DEPTH} levels."),
-        (weight.aliases, ALIASES, f"The operation has more than {ALIASES} aliases."),
-        (weight.root, ROOT_FIELDS, f"The operation has more than {ROOT_FIELDS} root fields."),
-        _fields(weight),
-        (weight.once, 1, f"An operation can have one {ONCE} only."),
-        (weight.schemas, 1, f"An operation can have one {SCHEMA} only."),
-        (weight.introspection_aliases, 0, "Introspection can't have aliases below its root field."),
+        (counts.depth, limits.depth, f"The operation is deeper than {limits.depth} levels{limits.scope}."),
+        (counts.introspection, INTROSPECTION_DEPTH, f"The introspection is deeper than {INTROSPECTION_DEPTH} levels."),
+        (counts.aliases, ALIASES, f"The operation has more than {ALIASES} aliases."),
+        (counts.root, ROOT_FIELDS, f"The operation has more than {ROOT_FIELDS} root fields."),
+        _fields(counts),
+        (counts.once, 1, f"An operation can have one {ONCE} only."),
+        (counts.schemas, 1, f"An operation can have one {SCHEMA} only."),
+        (counts.introspection_aliases, 0, "Introspection can't have aliases below its root field."),
     ]
 
 
-def _fields(weight: Weight) -> tuple[int, int, str]:
-    return weight.fields, FIELDS, f"The document selects more than {FIELDS} fields at once."
+def _fields(counts: Counts) -> tuple[int, int, str]:
+    return counts.fields, FIELDS, f"The document selects more than {FIELDS} fields at once."

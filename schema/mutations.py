@@ -1,4 +1,4 @@
-"""What can be done."""
+"""The mutations, and their names in the audit trail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection":
 
 
 def actions(operation: OperationDefinitionNode) -> Iterator[str]:
-    """The actions of the operation's mutations, as the audit trail names them."""
+    """The names in the audit trail of the mutations that the operation selects."""
     for selection in operation.selection_set.selections:
         if isinstance(selection, FieldNode) and selection.name.value in _ACTIONS:
             yield _ACTIONS[selection.name.value]
@@ -32,14 +32,17 @@ def actions(operation: OperationDefinitionNode) -> Iterator[str]:
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Begin: the URL to send the user to, good for ten minutes.")
+    @strawberry.mutation(
+        description="Start a connection. Returns the URL to send the user to, which is valid for ten minutes."
+    )
     async def authorize_connection(self, info: Info, input: AuthorizeConnectionInput) -> AuthorizeConnectionPayload:  # noqa: A002 - GraphQL's name
         return AuthorizeConnectionPayload.of(
             await authorize_connection(info.context, input.provider, input.redirect_uri)
         )
 
     @strawberry.mutation(
-        description="End: turn the provider's callback into a connection. Sent again, it answers the same."
+        description="Complete a connection with the parameters of the provider's redirect. Safe to retry: the same"
+        " parameters return the same connection."
     )
     async def complete_connection(self, info: Info, input: CompleteConnectionInput) -> CompleteConnectionPayload:  # noqa: A002 - GraphQL's name
         return CompleteConnectionPayload(

@@ -1,4 +1,4 @@
-"""What can be asked. The fields named PUBLIC_FIELDS answer without a bearer token."""
+"""The queries. Those in `PUBLIC_FIELDS` require no bearer token."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
 
 @strawberry.type
 class Query:
-    @strawberry.field(description="All providers of the catalogue, by slug.")
+    @strawberry.field(description="All providers in the catalogue, sorted by slug.")
     def providers(self, info: Info) -> list[Provider]:
         return [Provider(row=entry) for entry in directory.list_providers(info.context)]
 
-    @strawberry.field(description="One provider. PROVIDER_NOT_FOUND when it is not in the catalogue.")
+    @strawberry.field(description="One provider. PROVIDER_NOT_FOUND if it is not in the catalogue.")
     def provider(self, info: Info, slug: str) -> Provider | None:
         return Provider(row=directory.find_provider(info.context, slug))
 
@@ -26,6 +26,6 @@ class Query:
     async def connections(self, info: Info, user_id: strawberry.ID) -> list[Connection]:
         return [Connection.of(row) for row in await connections.list_connections(info.context, user_id)]
 
-    @strawberry.field(description="One connection. CONNECTION_NOT_FOUND when there is none that you may see.")
+    @strawberry.field(description="One connection. CONNECTION_NOT_FOUND if it does not exist or is not yours to read.")
     async def connection(self, info: Info, id: strawberry.ID) -> Connection | None:  # noqa: A002 - GraphQL's name
         return Connection.of(await connections.find_connection(info.context, id))

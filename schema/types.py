@@ -1,12 +1,13 @@
-"""The GraphQL types. `Connection` means the domain object only; its first seven fields are the REST shape."""
+"""The GraphQL types. `Connection` is always the domain object; its first seven fields are what REST returns of it."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
+from graphql import GraphQLError
 
 from models.connection import ConnectionStatus, StoredConnection
 from providers.provider import Provider as CatalogueEntry
@@ -19,54 +20,77 @@ from resolvers.context import Context
 if TYPE_CHECKING:
 
     class Info(Protocol):
-        """What resolvers may know of a request. A compiled plan has no more to give (`plans/fields.py`)."""
+        """What resolvers may know of a request. A compiled plan has nothing else to pass (`plans/fields.py`)."""
 
         @property
         def context(self) -> Context: ...
 
 else:
-    # Strawberry knows the parameter by its own type.
+    # Strawberry recognizes the parameter by its own type.
     Info = strawberry.Info[Context, None]
 
-strawberry.enum(ConnectionStatus, description="Where a connection stands.", graphql_name_from="value")
+strawberry.enum(ConnectionStatus, description="The status of a connection.", graphql_name_from="value")
+
+
+def _serialize(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _parse(value: Any) -> datetime:
+    """Raises GraphQLError, so that it counts as the client's mistake."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise GraphQLError("DateTime must be written as RFC 3339 does.") from None
+
+
+SCALARS: dict[object, Any] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="An RFC 3339 timestamp in UTC with milliseconds, such as `2026-11-23T12:00:00.000Z`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=_serialize,
+        parse_value=_parse,
+    )
+}
 
 
 @lru_cache(maxsize=256)
 def _provider_id(slug: str) -> strawberry.ID:
-    """Making it costs as much as all else of a connection."""
+    """Cached, because computing it takes as long as all other fields of a connection together."""
     return strawberry.ID(str(provider_id(slug)))
 
 
-@strawberry.type(description="A health-data provider that people can connect to.")
+@strawberry.type(description="A health-data provider that users can connect to.")
 class Provider:
     row: strawberry.Private[CatalogueEntry]
 
-    @strawberry.field(description="Stable everywhere: a UUID made from the slug.")
+    @strawberry.field(description="A UUID derived from the slug, so it is the same in every installation.")
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="The name that inputs take, such as `oura`.")
+    @strawberry.field(description="The name that inputs refer to, such as `oura`.")
     def slug(self) -> str:
         return self.row.slug
 
-    @strawberry.field(description="The name that people know.")
+    @strawberry.field(description="The name to show to people.")
     def name(self) -> str:
         return self.row.name
 
-    @strawberry.field(description="Where the provider documents its OAuth endpoints.")
+    @strawberry.field(description="The URL of the provider's OAuth documentation.")
     def docs(self) -> str:
         return self.row.docs
 
-    @strawberry.field(description="The scopes that a user is asked for.")
+    @strawberry.field(description="The scopes that users are asked to grant.")
     def scopes(self) -> list[str]:
         return list(self.row.authorize.scopes)
 
-    @strawberry.field(description="Whether this service has credentials for it.")
+    @strawberry.field(description="Whether users can connect to it here: whether this service has credentials for it.")
     def available(self, info: Info) -> bool:
         return directory.is_available(info.context, self.row)
 
 
-@strawberry.type(description="One user's link to one provider.")
+@strawberry.type(description="A user's connection to a provider.")
 class Connection:
     row: strawberry.Private[StoredConnection]
     id: strawberry.ID
@@ -77,12 +101,12 @@ class Connection:
     last_sync_at: datetime | None
     created_at: datetime
 
-    @strawberry.field(description="The provider's entry in the catalogue, null when it has left the catalogue.")
+    @strawberry.field(description="The provider. Null if it is no longer in the catalogue.")
     def provider(self, info: Info) -> Provider | None:
         entry = info.context.resources.catalogue.get(self.provider_slug)
         return None if entry is None else Provider(row=entry)
 
-    @strawberry.field(description="The scopes that the user was asked for.")
+    @strawberry.field(description="The scopes that the user was asked to grant.")
     def requested_scopes(self) -> list[str]:
         return self.row.requested_scopes
 
@@ -90,11 +114,11 @@ class Connection:
     def granted_scopes(self) -> list[str]:
         return self.row.granted_scopes
 
-    @strawberry.field(description="The provider's own id of the user, where it tells.")
+    @strawberry.field(description="The user's id at the provider. Null if the provider does not report it.")
     def account_id(self) -> strawberry.ID | None:
         return None if self.row.account is None else strawberry.ID(self.row.account)
 
-    @strawberry.field(description="When the connection was made or renewed last.")
+    @strawberry.field(description="When the user last completed this connection.")
     def updated_at(self) -> datetime:
         return self.row.updated_at
 
@@ -112,13 +136,13 @@ class Connection:
         )
 
 
-@strawberry.input(description="Where to connect, and where the provider is to send the user back.")
+@strawberry.input(description="The provider to connect to, and where it sends the user back to.")
 class AuthorizeConnectionInput:
     provider: str = strawberry.field(description="The provider's slug.")
-    redirect_uri: str = strawberry.field(description="An absolute URI on this service's allow-list.")
+    redirect_uri: str = strawberry.field(description="An absolute URI that is on this service's allow-list.")
 
 
-@strawberry.type(description="Where to send the user. The provider returns the state with them.")
+@strawberry.type(description="The URL to send the user to, and the state that the provider sends back with them.")
 class AuthorizeConnectionPayload:
     url: str
     state: str
@@ -128,21 +152,24 @@ class AuthorizeConnectionPayload:
         return cls(url=authorization.url, state=authorization.state)
 
 
-@strawberry.input(description="What the provider sent the user back with, passed on as it came.")
+@strawberry.input(description="The parameters of the provider's redirect, unchanged.")
 class CompleteConnectionInput:
     provider: str = strawberry.field(description="The provider's slug.")
-    code: str = strawberry.field(description="The code. May be empty when `error` is there.")
-    state: str = strawberry.field(description="The state that `authorizeConnection` gave.")
-    redirect_uri: str = strawberry.field(description="The one that was authorized, exactly.")
+    code: str = strawberry.field(description="The authorization code. May be empty if `error` is given.")
+    state: str = strawberry.field(description="The state that `authorizeConnection` returned.")
+    redirect_uri: str = strawberry.field(
+        description="The redirect URI that was passed to `authorizeConnection`, exactly."
+    )
     iss: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The issuer (RFC 9207), where the redirect had it."
+        default=strawberry.UNSET, description="The redirect's `iss` parameter (RFC 9207), if it had one."
     )
     scope: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The granted scope, where the redirect had it."
+        default=strawberry.UNSET, description="The redirect's `scope` parameter, if it had one."
     )
     error: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="The error, where the redirect had it in place of a code: ends the request.",
+        description="The redirect's `error` parameter, if it had one instead of a code. It ends the authorization"
+        " request.",
     )
 
     def callback(self) -> Callback:

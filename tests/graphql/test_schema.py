@@ -13,7 +13,7 @@ from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError
 from rest.routes import ROUTES, RestRoute
-from schema.documents import CACHED, CACHED_ANONYMOUS, LONGEST
+from schema.documents import ANONYMOUS_CACHE_SIZE, CACHE_SIZE, MAX_CACHED_LENGTH
 from schema.execution import Executor
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def _context(caller: Caller | None = ALICE) -> Context:
 
 async def test_a_document_is_parsed_and_validated_once() -> None:
     executor = Executor(explore=False)
-    known = executor._documents._remembered
+    known = executor._documents._cached
     for _ in range(5):
         assert (await executor.run("query OnlyHere { providers { slug } }", None, _context())).problem is None
     assert (known.cache_info().misses, known.cache_info().hits) == (1, 4)
@@ -64,40 +64,40 @@ async def test_a_document_of_ours_is_never_forgotten() -> None:
     executor = Executor(explore=False)
     ours = executor.read("query OnlyHere { providers { slug } }")
     assert (await executor.run(ours, None, _context())).problem is None
-    assert executor._documents._remembered.cache_info().currsize == 0
+    assert executor._documents._cached.cache_info().currsize == 0
 
 
-async def test_what_is_remembered_is_bounded() -> None:
+async def test_what_is_cached_is_bounded() -> None:
     executor = Executor(explore=False)
-    for number in range(CACHED * 2):
+    for number in range(CACHE_SIZE * 2):
         await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context())
-    assert executor._documents._remembered.cache_info().currsize == CACHED
+    assert executor._documents._cached.cache_info().currsize == CACHE_SIZE
 
 
 async def test_those_without_a_token_push_nothing_out() -> None:
     executor = Executor(explore=False)
     ours = "query Ours { providers { slug } }"
     await executor.run(ours, None, _context())
-    for number in range(CACHED * 2):
+    for number in range(CACHE_SIZE * 2):
         await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context(caller=None))
-    assert executor._documents._remembered_anonymous.cache_info().currsize == CACHED_ANONYMOUS
+    assert executor._documents._cached_anonymous.cache_info().currsize == ANONYMOUS_CACHE_SIZE
     await executor.run(ours, None, _context())
-    assert executor._documents._remembered.cache_info().hits == 1
+    assert executor._documents._cached.cache_info().hits == 1
 
 
 @pytest.mark.parametrize("document", ["{", "{ nothing }", "{ providers { slug slug: name } }"])
-async def test_what_is_wrong_is_not_remembered(document: str) -> None:
+async def test_what_is_wrong_is_not_cached(document: str) -> None:
     executor = Executor(explore=False)
     for caller in (ALICE, None):
         assert (await executor.run(document, None, _context(caller))).problem is not None
-    assert executor._documents._remembered.cache_info().currsize == 0
-    assert executor._documents._remembered_anonymous.cache_info().currsize == 0
+    assert executor._documents._cached.cache_info().currsize == 0
+    assert executor._documents._cached_anonymous.cache_info().currsize == 0
 
 
-async def test_what_is_long_is_not_remembered() -> None:
+async def test_what_is_long_is_not_cached() -> None:
     executor = Executor(explore=False)
-    assert (await executor.run("{ providers { slug } } #" + "x" * LONGEST, None, _context())).problem is None
-    assert executor._documents._remembered.cache_info().currsize == 0
+    assert (await executor.run("{ providers { slug } } #" + "x" * MAX_CACHED_LENGTH, None, _context())).problem is None
+    assert executor._documents._cached.cache_info().currsize == 0
 
 
 def test_operations_with_fragments_in_common_have_no_plans() -> None:

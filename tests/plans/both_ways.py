@@ -61,7 +61,7 @@ async def both(text: str, variables: Mapping[str, Any] | None, context: Context,
 
 def taken(text: str, variables: Mapping[str, Any] | None, name: str | None = None) -> bool:
     """Whether a plan runs this request, and not the executor."""
-    operation = planned(text).operation(name)
+    operation = planned(text).operations.get(name)
     return operation is not None and operation.plan is not None and operation.plan.prepare(variables or {}) is not None
 
 

@@ -25,8 +25,8 @@ def test_what_rest_runs_has_plans(operation: str) -> None:
 
 
 def test_texts_from_outside_have_plans_from_the_first() -> None:
-    ready = Executor(explore=False)._documents.ready
-    assert ready(DOCUMENTS["ListConnections"]).operations["ListConnections"].plan is not None
+    documents = Executor(explore=False)._documents
+    assert documents.get(DOCUMENTS["ListConnections"]).operations["ListConnections"].plan is not None
 
 
 @pytest.mark.parametrize(
