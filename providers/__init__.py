@@ -1,6 +1,7 @@
-"""What we know of the outside: the catalogue of providers, and the OAuth client that talks to them.
+"""Everything about providers: the catalogue that describes them, and the OAuth client that sends requests to them.
 
-`catalogue/` holds one TOML file a provider, `catalogue.py` reads them. A code becomes tokens in `exchange.py`, which
-sends through `http.py` and reads the answer with `token_answer.py`; `revocation.py` gives tokens back. Who asks passes
-`turnstile.py` first, so that a provider that hangs slows no other. What goes wrong out there is in `errors.py`.
+`catalogue/` contains one TOML file per provider, which `catalogue.py` reads into the models of `provider.py`.
+`authorization.py` builds the URL that sends a user to a provider. `oauth_client.py` exchanges the code for tokens,
+looks up the user's account and revokes tokens; `token_answer.py` and `error_answer.py` read the answers. A request
+passes `turnstile.py` first, so that a provider that hangs slows down no other. The errors are in `errors.py`.
 """

@@ -9,29 +9,32 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from providers.answer import UnfitError, list_or_none, member, member_at, object_or_none, read_object
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
+from providers.json_answer import UnfitError, list_or_none, member_at, object_or_none, read_object
 from providers.provider import ErrorRule
-from wire.http.response import Response
+from wire.http.errors import UnreadableResponse
+from wire.http.response import ERRORS, Response
 
 LONGEST_WAIT: Final = 24 * 60 * 60
 """Upper limit in seconds for the wait that a provider asks for."""
 
 _TOO_MANY_REQUESTS: Final = 429
-_PASSING_STATUSES: Final = frozenset({408, 425, *range(500, 600)})
-# If no error code says more: our credentials were refused, or this is not the token endpoint.
-_OUR_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 415})
+_TEMPORARY_STATUSES: Final = frozenset({408, 425, *range(500, 600)})
+# Without an error code: our credentials were refused, or this is not the token endpoint.
+_MISCONFIGURED_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 415})
 
-# Where the code stands in an error that is an object.
+# The members that may hold the code in an error that is an object.
 _CODE_MEMBERS: Final = ("errorType", "code", "error", "type")
 
-_WAITED_FOR: Final = frozenset({Meaning.SLOW_DOWN, Meaning.PASSING})
+_RETRYABLE: Final = frozenset({Meaning.SLOW_DOWN, Meaning.TEMPORARY})
 _DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MAX_DATE: Final = 40
 
 
-def read_failure(rules: Sequence[ErrorRule], answer: Response) -> ErrorAnswer:
-    """An answer of status 4xx or 5xx. An unreadable body is treated as absent."""
+def read_failure(rules: Sequence[ErrorRule], answer: Response) -> ErrorAnswer | UnreadableResponse:
+    """The error that an answer is whose status is not 2xx. If its body is unreadable, the status decides alone."""
+    if answer.status not in ERRORS:
+        return UnreadableResponse("neither a success nor an error", answer.status)
     try:
         whole = read_object(answer.content)
     except UnfitError:
@@ -42,16 +45,16 @@ def read_failure(rules: Sequence[ErrorRule], answer: Response) -> ErrorAnswer:
 def read_error(
     rules: Sequence[ErrorRule], answer: Response, whole: dict[str, object], *, inner: dict[str, object] | None = None
 ) -> ErrorAnswer:
-    """`whole` is the object in the body of an error answer, whatever its status; `inner` is the nested object that
-    names the error, if that is a different one."""
+    """`whole` is the object in the body of an error answer, whatever its status; `inner` is the object in it that has
+    the error code, if it is not at the top."""
     error = registered_code(whole if inner is None else inner)
-    rule = matching(rules, answer, whole)
+    rule = matching_rule(rules, answer, whole)
     meaning = _by_default(error, answer) if rule is None else Meaning(rule.meaning)
-    wait = _wait(rule, answer, whole) if meaning in _WAITED_FOR else None
+    wait = _wait(rule, answer, whole) if meaning in _RETRYABLE else None
     return ErrorAnswer(error, answer.status, meaning, retry_after=wait, overdue=answer.overdue)
 
 
-def matching(rules: Sequence[ErrorRule], answer: Response, whole: dict[str, object]) -> ErrorRule | None:
+def matching_rule(rules: Sequence[ErrorRule], answer: Response, whole: dict[str, object]) -> ErrorRule | None:
     """The first rule that matches."""
     return next((rule for rule in rules if _fits(rule, answer.status, whole)), None)
 
@@ -83,59 +86,53 @@ def _found(whole: dict[str, object], path: str) -> object:
 
 
 def _by_default(error: str | None, answer: Response) -> Meaning:
-    """An outage is never a decision, whatever error code comes with it, and neither is an answer that says when to
-    retry."""
+    """Neither an outage is a decision about the grant, whatever error code comes with it, nor an answer that says when
+    to retry."""
     if answer.status == _TOO_MANY_REQUESTS:
         return Meaning.SLOW_DOWN
-    if answer.status in _PASSING_STATUSES:
-        return Meaning.PASSING
+    if answer.status in _TEMPORARY_STATUSES:
+        return Meaning.TEMPORARY
     if error is not None:
         return REGISTERED[error]
     if _retry_after(answer.header("retry-after")) is not None:
         return Meaning.SLOW_DOWN
-    return Meaning.MISCONFIGURED if answer.status in _OUR_STATUSES else Meaning.UNCLEAR
+    return Meaning.MISCONFIGURED if answer.status in _MISCONFIGURED_STATUSES else Meaning.UNCLEAR
 
 
 def registered_code(whole: dict[str, object]) -> str | None:
-    """`error` as in RFC 6749 5.2, or one of the places where vendors put the code. Only a registered code, since others
-    are never repeated."""
-    frames = (whole.get("error"), whole.get("errors"), whole.get("error_code"))
-    return next((code for frame in frames for code in _codes(frame) if code in REGISTERED), None)
+    """The code in `error` (RFC 6749 5.2), or in one of the members where vendors put it. None unless it is registered,
+    as other codes are never repeated."""
+    members = (whole.get("error"), whole.get("errors"), whole.get("error_code"))
+    return next((code for value in members for code in _codes(value) if code in REGISTERED), None)
 
 
-def _codes(frame: object) -> Generator[str]:
-    """The strings that may be codes: `frame` itself, members of an object, or either in the items of a list."""
-    items = list_or_none(frame)
-    for item in [frame] if items is None else items:
+def _codes(value: object) -> Generator[str]:
+    """The strings that may be codes: `value` itself, members of an object, or either in the items of a list."""
+    items = list_or_none(value)
+    for item in [value] if items is None else items:
         named = object_or_none(item)
         values = [item] if named is None else [named.get(name) for name in _CODE_MEMBERS]
-        yield from (value for value in values if isinstance(value, str))
-
-
-def says_error(whole: dict[str, object]) -> bool:
-    """Whether a success contains an error, which takes precedence over its other members. An empty value, 0 and false
-    count as null. Raises UnfitError."""
-    return bool(member(whole, "error")) or bool(member(whole, "errors"))
+        yield from (code for code in values if isinstance(code, str))
 
 
 def _wait(rule: ErrorRule | None, answer: Response, whole: dict[str, object]) -> int | None:
     """Whole seconds from 1 to LONGEST_WAIT: from the rule's member or header, else from Retry-After (RFC 9110
     10.2.3)."""
     if rule is not None and rule.wait is not None:
-        told = _seconds(_found(whole, rule.wait))
+        wait = _seconds(_found(whole, rule.wait))
     elif rule is not None and rule.wait_header is not None:
-        told = _seconds(answer.header(rule.wait_header.lower()))
+        wait = _seconds(answer.header(rule.wait_header.lower()))
     else:
-        told = None
-    if told is None:
-        told = _retry_after(answer.header("retry-after"))
-    return None if told is None else max(1, min(math.ceil(told), LONGEST_WAIT))
+        wait = None
+    if wait is None:
+        wait = _retry_after(answer.header("retry-after"))
+    return None if wait is None else max(1, min(math.ceil(wait), LONGEST_WAIT))
 
 
 def _seconds(value: object) -> float | None:
     if isinstance(value, str):
         digits = _DECIMAL.fullmatch(value)
-        # What is too long for a number is too long to wait for.
+        # A number with too many digits becomes infinity.
         return None if digits is None else min(float(digits[0]), LONGEST_WAIT)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return None
@@ -143,7 +140,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, or a date, which may already have passed."""
+    """Seconds, also until a date, which may be in the past."""
     seconds = _seconds(value)
     if seconds is not None or value is None or len(value) > _MAX_DATE:
         return seconds

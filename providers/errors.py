@@ -2,7 +2,7 @@
 
 ProviderFault           any of these and of those
   TransportFailure
-    HeldBack            the provider was deliberately not asked (`provider_limit.py`)
+    HeldBack            the provider was deliberately not asked (`turnstile.py`)
       Busy              too many exchanges with it are in progress
       CircuitOpen       it has not answered in time lately; `retry_after` says when it may be asked again
   ErrorAnswer           the provider refused, or can't answer now (RFC 6749 5.2)
@@ -42,15 +42,15 @@ __all__ = [
 
 
 class Meaning(StrEnum):
-    """What an error answer says about the request. The first four are values of the catalogue."""
+    """What an error answer means. The first four are the values that the catalogue uses."""
 
     GRANT_OVER = "grant_over"
-    """The code or refresh token that was sent is dead. The same request would be refused again."""
+    """The code or refresh token is no longer valid. The same request would be refused again."""
     MISCONFIGURED = "misconfigured"
     """Our registration is wrong, or the catalogue's entry for the endpoint. Neither the user nor a retry can fix it."""
     SLOW_DOWN = "slow_down"
     """There were too many requests."""
-    PASSING = "passing"
+    TEMPORARY = "passing"
     """The provider is temporarily unable to answer, and has decided nothing."""
     ACCESS_DENIED = "access_denied"
     """The user denied access."""
@@ -63,20 +63,20 @@ REGISTERED: Final = {
     "invalid_client": Meaning.MISCONFIGURED,
     "invalid_grant": Meaning.GRANT_OVER,
     "invalid_redirect_uri": Meaning.MISCONFIGURED,
-    # Many servers answer this for a code that they can't parse, and the code comes from the caller.
+    # Many servers use it for a code that they can't parse, and the code comes from the caller.
     "invalid_request": Meaning.UNCLEAR,
     "invalid_scope": Meaning.MISCONFIGURED,
     "redirect_uri_mismatch": Meaning.MISCONFIGURED,
-    "server_error": Meaning.PASSING,
+    "server_error": Meaning.TEMPORARY,
     "slow_down": Meaning.SLOW_DOWN,
-    "temporarily_unavailable": Meaning.PASSING,
+    "temporarily_unavailable": Meaning.TEMPORARY,
     "unauthorized_client": Meaning.MISCONFIGURED,
     "unsupported_grant_type": Meaning.MISCONFIGURED,
     "unsupported_response_type": Meaning.MISCONFIGURED,
 }
-"""The known error codes and what each means: those of RFC 6749 4.1.2.1 and 5.2, `slow_down` of RFC 8628,
-`invalid_redirect_uri` of RFC 7591, and `redirect_uri_mismatch`, which several providers use instead. Authorization
-responses and token answers share them."""
+"""The known error codes and their meanings: those of RFC 6749 4.1.2.1 and 5.2, `slow_down` of RFC 8628,
+`invalid_redirect_uri` of RFC 7591, and `redirect_uri_mismatch`, which several providers use instead. They are the same
+in authorization responses and token answers."""
 
 
 ProviderFault = RequestFailed
@@ -102,10 +102,10 @@ class CircuitOpen(HeldBack):
 
 
 class ErrorAnswer(RequestFailed):
-    """`error` is one of REGISTERED, None for any other code or none; `status` is the HTTP status.
+    """`error` is one of REGISTERED, and None for any other code or none; `status` is the HTTP status.
 
     `retry_after` is whole seconds, 1 or more, if the provider said how long to wait. `overdue` says that only the head
-    of the answer came in time.
+    of the answer arrived in time.
     """
 
     def __init__(

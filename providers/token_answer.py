@@ -1,43 +1,44 @@
-"""The token answer (RFC 6749 5.1). The members in use are read strictly: a malformed one is an error, never a guess.
+"""Reads a token answer (RFC 6749 5.1). The members in use are read strictly: a malformed one is an error, never a
+guess.
 
-An error (RFC 6749 5.2) is read in `error_answer.py`.
+`error_answer.py` reads errors (RFC 6749 5.2).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import math
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from providers.answer import (
-    UnfitError,
-    account_at,
-    as_object,
-    member_at,
-    object_or_none,
-    read_object,
-    reading,
-)
-from providers.error_answer import matching, read_error, read_failure, registered_code, same, says_error
-from providers.expiry import read_expiry
+from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
+from providers.json_answer import UnfitError, account_at, member_at, object_or_none, read_object, says_error
 from providers.provider import Provider
-from wire.http.response import Response
+from wire.http.errors import UnreadableResponse
+from wire.http.response import SUCCESSES, Response
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
 MAX_SCOPES: Final = 64 * 1024
 """Characters of all scopes together, each with a separator."""
 
+LONGEST: Final = timedelta(days=36_525)
+"""A hundred years. A longer lifetime is a mistake, and dates would overflow."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """`expires_at` is UTC; None means that nothing was said or that the token doesn't expire.
+    """`expires_at` is UTC, and None if the answer doesn't say or the token doesn't expire.
 
-    `scopes` is None when the answer has none: then what was asked for is granted (RFC 6749 5.1). `account` is the
-    provider's own id of the user. `sent_at` is when it was asked for, a time of the running loop.
+    `scopes` is None if the answer has none, which means that the requested ones are granted (RFC 6749 5.1). `account`
+    is the provider's own id of the user. `sent_at` is when the request was sent, a time of the running loop.
     """
 
     access_token: str = field(repr=False)
@@ -52,13 +53,12 @@ class TokenAnswer:
 def read_token_answer(provider: Provider, answer: Response, now: datetime) -> TokenAnswer:
     """Raises ErrorAnswer for an error of the provider, UnreadableResponse for anything else that is not a token answer.
 
-    `now` (aware) is what `expires_in` counts from. The Content-Type is ignored: providers send JSON under many media
-    types, and anything but JSON is refused under all of them. Unused members may hold anything.
+    `now` (aware) is the time from which `expires_in` counts. The Content-Type is ignored: providers send JSON under
+    many media types, and anything but JSON is refused under all of them. Unused members may hold anything.
     """
-    rules = provider.token.errors
-    if answer.failed:
-        raise read_failure(rules, answer)
-    with reading(answer):
+    if answer.status not in SUCCESSES:
+        raise read_failure(provider.token.errors, answer)
+    try:
         whole = read_object(answer.content)
         token = _token_object(provider, answer, whole)
         # The type check of each member also rejects a malformed one.
@@ -66,16 +66,19 @@ def read_token_answer(provider: Provider, answer: Response, now: datetime) -> To
             access_token=_token(token.get("access_token"), "access_token"),
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
             token_type=_token_type(token.get("token_type")),
-            expires_at=read_expiry(provider.token.expires, token, now),
+            expires_at=_expiry(provider, token, now),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
             account=account_at(token, provider.token.account) if provider.token.account else None,
             sent_at=answer.sent_at,
         )
+    except UnfitError as unfit:
+        raise UnreadableResponse(str(unfit), answer.status) from None
 
 
 def _token_object(provider: Provider, answer: Response, whole: dict[str, object]) -> dict[str, object]:
-    """Raises ErrorAnswer when the answer contains an error, when the member that indicates success is missing, and when
-    the access token is missing and a rule of the entry matches or the answer names a registered code."""
+    """The object that holds the tokens. Raises ErrorAnswer if the answer contains an error, if the member that
+    indicates success is missing, and if the access token is missing and a rule of the entry matches or the answer has a
+    registered code."""
     rules, success, root = provider.token.errors, provider.token.success, provider.token.root
     if says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
         raise read_error(rules, answer, whole)
@@ -85,9 +88,11 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
         raise read_error(rules, answer, whole, inner=found)
     if _is_absent(found.get("access_token")):
         named = next((each for each in (found, whole) if registered_code(each)), None)
-        if named is not None or matching(rules, answer, whole) is not None:
+        if named is not None or matching_rule(rules, answer, whole) is not None:
             raise read_error(rules, answer, whole, inner=named)
-    return as_object(token, "the token object is missing")
+    if not isinstance(token, dict):
+        raise UnfitError("the token object is missing")
+    return found
 
 
 def _is_absent(value: object) -> bool:
@@ -107,10 +112,49 @@ def _optional_token(value: object, name: str) -> str | None:
 
 
 def _token_type(value: object) -> str:
-    """RFC 6750, and some providers don't say. There is no other type that we could use."""
+    """Bearer (RFC 6750), also if the provider doesn't say. We can use no other type."""
     if _is_absent(value) or (isinstance(value, str) and value.lower() == "bearer"):
         return "Bearer"
     raise UnfitError("token_type is not Bearer")
+
+
+def _expiry(provider: Provider, token: dict[str, object], now: datetime) -> datetime | None:
+    """In UTC; None if the answer doesn't say or the token never expires. Raises UnfitError.
+
+    `expires_in` is seconds from `now` (RFC 6749 5.1), `expires_at` seconds since 1970, and `jwt` the claim `exp` of an
+    access token that is a JWT (RFC 7519 4.1.4). Fractions of a second are dropped, so that no token is used after it
+    expires.
+    """
+    match provider.token.expires:
+        case "expires_in":
+            return _moment(token.get("expires_in"), since=now.astimezone(UTC), now=now)
+        case "expires_at":
+            return _moment(token.get("expires_at"), since=_EPOCH, now=now)
+        case "jwt":
+            return _moment(_jwt_payload(str(token.get("access_token"))).get("exp"), since=_EPOCH, now=now)
+        case "never":
+            return None
+
+
+def _moment(seconds: object, *, since: datetime, now: datetime) -> datetime | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise UnfitError("the expiry is not a number")
+    seconds = math.floor(seconds)
+    if not 0 <= seconds <= (now + LONGEST - since).total_seconds():
+        raise UnfitError("the expiry is negative or too far away")
+    return since + timedelta(seconds=seconds)
+
+
+def _jwt_payload(jwt: str) -> dict[str, object]:
+    """The payload, which is not verified: it only says how long the token is worth trying."""
+    try:
+        _header, payload, _signature = jwt.split(".")
+        decoded = base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise UnfitError("the access token is not a JWT") from None
+    return read_object(decoded)
 
 
 def _scopes(value: object, separator: str) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ import structlog
 from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
-from providers.exchange import find_account
+from providers.oauth_client import find_account
 from providers.provider import Provider
 from resolvers import renewal
 from resolvers.context import Context

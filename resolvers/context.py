@@ -20,7 +20,7 @@ from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
 
 if TYPE_CHECKING:
-    from wire.http.client import ProviderClient
+    from wire.http.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Resources:
     redirects: RedirectAllowList
     database: Database
     vault: Vault
-    client: ProviderClient
+    client: Client
     provider_timeout: float
     flights: Flights
     turnstiles: Turnstiles = field(default_factory=Turnstiles)

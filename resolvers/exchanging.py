@@ -14,7 +14,7 @@ from models.authorization_request import verifier_row
 from models.database import DatabaseDown
 from models.vault import DoesNotOpen, MissingKey, VaultError
 from providers.errors import ProviderFault, TransportFailure
-from providers.exchange import exchange_code
+from providers.oauth_client import exchange_code
 from providers.token_answer import TokenAnswer
 from providers.turnstile import Permit
 from resolvers import claims, outcomes, refusals

@@ -14,7 +14,7 @@ def of_redirect(error: str) -> Problem:
     match REGISTERED.get(error):
         case Meaning.MISCONFIGURED:
             return ProviderMisconfigured()
-        case Meaning.PASSING | Meaning.SLOW_DOWN:
+        case Meaning.TEMPORARY | Meaning.SLOW_DOWN:
             return ProviderUnavailable()
         case _:
             return AccessDenied()
@@ -30,7 +30,7 @@ def of_exchange(fault: ProviderFault) -> Problem:
     if not isinstance(fault, ErrorAnswer):
         return ProviderUnavailable()
     match fault.meaning:
-        case Meaning.SLOW_DOWN | Meaning.PASSING:
+        case Meaning.SLOW_DOWN | Meaning.TEMPORARY:
             return _unavailable(fault.retry_after)
         case Meaning.MISCONFIGURED:
             return ProviderMisconfigured()

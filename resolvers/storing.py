@@ -13,7 +13,7 @@ import structlog
 from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
-from providers.revocation import Tokens, revoke
+from providers.oauth_client import Tokens, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import claims
 from resolvers.attempts import Attempt

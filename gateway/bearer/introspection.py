@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import time
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import urlencode
 
-import httpx
 import structlog
 
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
@@ -19,6 +17,8 @@ from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
+from wire.http.client import Client
+from wire.http.request import basic_credentials, request
 
 MAX_ANSWER = 64 * 1024
 REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
@@ -41,7 +41,7 @@ class IntrospectionVerifier:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         url: str,
         client_id: str,
         client_secret: str,
@@ -53,8 +53,8 @@ class IntrospectionVerifier:
         timeout: float = DEADLINE,
     ) -> None:
         self._client = client
-        self._url = httpx.URL(url)
-        self._authorization = _basic(client_id, client_secret)
+        self._url = url
+        self._authorization = basic_credentials(client_id, client_secret)
         self._audience = audience
         self._services = services
         self._clock = clock
@@ -102,13 +102,8 @@ class IntrospectionVerifier:
     async def _introspect(self, token: str) -> Claims:
         """The answer (RFC 7662 2.2), in which `active` is a boolean and nothing else is checked yet. Raises
         NoAnswerError."""
-        request = self._client.build_request(
-            "POST",
-            self._url,
-            data={"token": token, "token_type_hint": "access_token"},
-            headers={"Authorization": self._authorization},
-        )
-        answer = await self._endpoint.ask(request)
+        form = urlencode({"token": token, "token_type_hint": "access_token"})
+        answer = await self._endpoint.ask(request("POST", self._url, authorization=self._authorization, form=form))
         if not isinstance(answer.get("active"), bool):
             raise NoAnswerError("active is not true or false")
         if not are_readable(answer):
@@ -134,9 +129,3 @@ class IntrospectionVerifier:
             raise InvalidToken("aud does not name TENDON_AUDIENCE")
         # The server judged the times by its clock. By ours, the token may look issued too early, but never expired.
         check_times(answer, now, after_exp=0)
-
-
-def _basic(client_id: str, client_secret: str) -> str:
-    """HTTP Basic as OAuth has it: both parts form-encoded first (RFC 6749 2.3.1), a space as `%20`, which all read."""
-    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
-    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-import httpx
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
@@ -17,6 +16,8 @@ from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.token import decode
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
+from wire.http.client import Client
+from wire.http.request import request
 
 # The asymmetric algorithms that issuers sign access tokens with (RFC 7518 3.1, RFC 8037, RFC 9864).
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
@@ -42,14 +43,13 @@ class Keys:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         url: str,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         timeout: float = DEADLINE,
     ) -> None:
-        self._client = client
-        self._url = httpx.URL(url)
+        self._url = url
         self._monotonic = monotonic
         self._endpoint = Endpoint(client, limit=MAX_ANSWER, seconds=timeout)
         self._calls = SingleFlight[None](WAITING)
@@ -101,8 +101,7 @@ class Keys:
 
     async def _fetch(self) -> None:
         try:
-            request = self._client.build_request("GET", self._url)
-            self._keys = read_keys(await self._endpoint.ask(request))
+            self._keys = read_keys(await self._endpoint.ask(request("GET", self._url)))
             self._fetched = self._monotonic()
             self._failed = False
         except NoAnswerError as failure:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
@@ -22,6 +21,7 @@ from gateway.bearer.verdicts import LONGEST, Verdict, VerdictCache
 from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
+from wire.http.client import Client
 
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
@@ -36,7 +36,7 @@ class JWTVerifier:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         jwks_url: str,
         issuer: str,
         audience: str,

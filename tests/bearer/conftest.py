@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 import structlog
@@ -13,6 +12,7 @@ from authorization_server import AuthorizationServer
 from standing_clock import Clock
 
 from gateway.bearer import open_client
+from wire.http.client import Client
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def server() -> AsyncIterator[AuthorizationServer]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[Client]:
     """One for all tests: opening it reads the machine's certificates, which takes longer than most tests."""
     async with open_client() as opened:
         yield opened

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import pytest
 from authorization_server import AuthorizationServer, Reply, Request, answer
 
 from gateway.bearer import open_client
 from gateway.bearer.endpoint import AT_ONCE, Endpoint, NoAnswerError
+from wire.http.client import Client
+from wire.http.request import request
 
 
 async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None:
     """Deadlines that fall into any moment of a call, closing included, leave the pool as it was."""
     async with open_client() as client:
-        request = client.build_request("GET", server.url("/"))
+        asking = request("GET", server.url("/"))
 
         async def hurried(seconds: float) -> None:
             with pytest.raises(NoAnswerError):
-                await Endpoint(client, limit=1000, seconds=seconds).ask(request)
+                await Endpoint(client, limit=1000, seconds=seconds).ask(asking)
 
         server.always(Reply(b"x" * 2000))
         for number in range(50):
@@ -28,14 +29,14 @@ async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None
         held = asyncio.Event()
 
         def answer_when_all_are_here(_: Request) -> Reply:
-            if len(server.requests) == 2 * AT_ONCE:
+            if len(server.requests) == AT_ONCE:
                 held.set()
             return answer({}, held=held)
 
-        # As many as the pool has connections: with one lost, the last would never come.
+        # As many as the client has connections: if one were lost, the last request would never come.
         server.reply = answer_when_all_are_here
-        patient = [Endpoint(client, limit=1000, seconds=2) for _ in range(2)]
-        assert await asyncio.gather(*(each.ask(request) for each in patient * AT_ONCE)) == [{}] * 2 * AT_ONCE
+        patient = Endpoint(client, limit=1000, seconds=2)
+        assert await asyncio.gather(*(patient.ask(asking) for _ in range(AT_ONCE))) == [{}] * AT_ONCE
 
 
 async def test_few_at_once(server: AuthorizationServer) -> None:
@@ -50,8 +51,8 @@ async def test_few_at_once(server: AuthorizationServer) -> None:
     server.reply = hold
     async with open_client() as client:
         endpoint = Endpoint(client, limit=1000, seconds=5)
-        request = client.build_request("GET", server.url("/"))
-        calls = [asyncio.create_task(endpoint.ask(request)) for _ in range(30)]
+        asking = request("GET", server.url("/"))
+        calls = [asyncio.create_task(endpoint.ask(asking)) for _ in range(30)]
         await full.wait()
         await asyncio.sleep(0.05)  # for the ninth, if it came
         assert len(server.requests) == AT_ONCE
@@ -65,7 +66,7 @@ async def test_the_environment_has_no_say(server: AuthorizationServer, monkeypat
     server.always(answer({}))
     async with open_client() as client:
         endpoint = Endpoint(client, limit=1000, seconds=2)
-        assert await endpoint.ask(client.build_request("GET", server.url("/"))) == {}
+        assert await endpoint.ask(request("GET", server.url("/"))) == {}
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -73,14 +74,14 @@ async def test_cookies_are_not_kept(server: AuthorizationServer) -> None:
     server.always(Reply(headers={"Set-Cookie": "route=1; Path=/"}))
     async with open_client() as client:
         for _ in range(2):
-            await Endpoint(client, limit=1000, seconds=2).ask(client.build_request("GET", server.url("/")))
+            await Endpoint(client, limit=1000, seconds=2).ask(request("GET", server.url("/")))
     assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
-async def test_a_closed_client_is_no_answer(server: AuthorizationServer, client: httpx.AsyncClient) -> None:
-    request = client.build_request("GET", server.url("/"))
+async def test_a_closed_client_is_no_answer(server: AuthorizationServer, client: Client) -> None:
+    asking = request("GET", server.url("/"))
     closed = open_client()
     await closed.aclose()
     with pytest.raises(NoAnswerError):
-        await Endpoint(closed, limit=1000, seconds=2).ask(request)
+        await Endpoint(closed, limit=1000, seconds=2).ask(asking)
     assert server.requests == []

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
 
-import httpx
 import pytest_asyncio
 from authorization_server import AuthorizationServer, Reply, Request, answer
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +19,7 @@ from gateway.bearer.jwt import JWTVerifier
 from gateway.bearer.verifier import DevVerifier, EitherVerifier
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from wire.http.client import Client
 
 SIGNER = ecdsa("key")
 HEADER = {"alg": "ES256", "kid": "key"}
@@ -45,7 +45,7 @@ TOKENS = (
 
 @dataclass
 class Running:
-    client: httpx.AsyncClient
+    client: Client
     server: AuthorizationServer
     introspection: IntrospectionVerifier
     jwt: JWTVerifier

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import httpx
 import pytest
 from authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
 from standing_clock import Clock
@@ -19,6 +18,7 @@ from gateway.bearer import open_client
 from gateway.bearer.introspection import WAITING, IntrospectionVerifier
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from wire.http.client import Client
 
 TOKEN = "lph_at_CANARY.with~all-of_b64+token/chars=="
 ACTIVE: dict[str, object] = {
@@ -35,7 +35,7 @@ Open = Callable[..., IntrospectionVerifier]
 
 
 @pytest.fixture
-def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> Open:
+def opened(server: AuthorizationServer, client: Client, clock: Clock) -> Open:
     def open_one(
         timeout: float = 3.0, name: str = "tendon", secret: str = "s3cret", audience: str | None = None
     ) -> IntrospectionVerifier:
@@ -379,7 +379,7 @@ async def test_closing_waits_for_the_call_under_way(server: AuthorizationServer)
     held.set()
     await closing
     assert await call == ALICE
-    assert client.is_closed
+    assert client.closed
     with pytest.raises(ServiceUnavailable):
         await verifier.verify("another")
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import httpx
 import pytest
 from authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +19,7 @@ from gateway.bearer.jwks import WAITING
 from gateway.bearer.jwt import JWTVerifier
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from wire.http.client import Client
 
 FIRST = ecdsa("first")
 SECOND = ecdsa("second")
@@ -28,7 +28,7 @@ Open = Callable[..., JWTVerifier]
 
 
 @pytest.fixture
-def opened(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> Open:
+def opened(server: AuthorizationServer, client: Client, clock: Clock) -> Open:
     _publish(server, FIRST)
 
     def open_one(timeout: float = 3.0) -> JWTVerifier:
@@ -304,4 +304,4 @@ async def test_closing_waits_for_the_fetch_under_way(server: AuthorizationServer
     held.set()
     await closing
     assert isinstance(await call, Caller)
-    assert client.is_closed
+    assert client.closed

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from authorization_server import AuthorizationServer, answer
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +29,7 @@ from token_issuer import (
 from gateway.bearer.jwt import JWTVerifier
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.errors import InvalidToken
+from wire.http.client import Client
 
 BOTH = frozenset({READ, WRITE})
 READ_AND_X = frozenset({READ, "x"})
@@ -53,7 +53,7 @@ Publish = Callable[[list[dict[str, Any]]], JWTVerifier]
 
 
 @pytest.fixture
-def publish(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> Publish:
+def publish(server: AuthorizationServer, client: Client, clock: Clock) -> Publish:
     """A verifier of the issuer that publishes these keys."""
 
     def publish_these(jwks: list[dict[str, Any]]) -> JWTVerifier:

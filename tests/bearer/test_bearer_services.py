@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from authorization_server import AuthorizationServer, answer
 from hypothesis import given
@@ -17,6 +16,7 @@ from gateway.bearer.verifier import Verifier
 from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 from resolvers.caller import PLATFORM_SCOPES, READ, READ_TOKENS, SERVICE_SCOPES, WRITE, Caller
 from resolvers.errors import InvalidToken
+from wire.http.client import Client
 
 SIGNER = ecdsa("key")
 SERVICES = read_service_clients(f"reporting={READ},{READ_TOKENS} all={','.join(KNOWN_SCOPES)} only-ours={READ_TOKENS}")
@@ -24,7 +24,7 @@ UUID = "d952cf23-bf92-4c8f-a3ff-4972b4f2bc5b"
 
 
 @pytest.fixture
-def jwt(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> JWTVerifier:
+def jwt(server: AuthorizationServer, client: Client, clock: Clock) -> JWTVerifier:
     server.always(answer({"keys": [SIGNER.jwk]}))
     return JWTVerifier(
         client,
@@ -38,7 +38,7 @@ def jwt(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) ->
 
 
 @pytest.fixture
-def introspection(server: AuthorizationServer, client: httpx.AsyncClient, clock: Clock) -> IntrospectionVerifier:
+def introspection(server: AuthorizationServer, client: Client, clock: Clock) -> IntrospectionVerifier:
     return IntrospectionVerifier(
         client,
         server.url("/introspect"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from providers.errors import ProviderFault
-from wire.http.response_reader import Incoming
+from wire.http.response_reader import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -106,20 +106,20 @@ AMBIGUOUS = {
 """Each could be read in two ways, or is no answer in HTTP/1."""
 
 
-def read(*pieces: bytes, cap: int = 1000, ends: bool = False) -> Incoming:
+def read(*pieces: bytes, max_body: int = 1000, ends: bool = False) -> ResponseReader:
     """The answer in these pieces, as a connection would read it. Raises ProviderFault."""
-    incoming = Incoming(cap)
+    reader = ResponseReader(max_body)
     try:
         for number, piece in enumerate(pieces):
-            incoming.feed(piece)
-            if incoming.complete:
-                incoming.last |= any(pieces[number + 1 :])
-                return incoming
+            reader.feed(piece)
+            if reader.complete:
+                reader.must_close |= any(pieces[number + 1 :])
+                return reader
         if ends:
-            incoming.end(in_order=True)
-        return incoming
+            reader.end(in_order=True)
+        return reader
     finally:
-        incoming.close()
+        reader.close()
 
 
 class Fault(NamedTuple):
@@ -130,7 +130,7 @@ class Fault(NamedTuple):
 def outcome(*pieces: bytes, ends: bool = True) -> Fault | tuple[int, list[tuple[bytes, bytes]], bytes, bool, bool]:
     """All that can be seen of the answer. Anything but a ProviderFault is a failure of the test."""
     try:
-        incoming = read(*pieces, ends=ends)
+        reader = read(*pieces, ends=ends)
     except ProviderFault as fault:
         return Fault(type(fault), str(fault))
-    return incoming.status, incoming.fields, incoming.body, incoming.complete, incoming.last
+    return reader.status, reader.headers, reader.response().content, reader.complete, reader.must_close

@@ -11,22 +11,21 @@ from provider_entries import CREDENTIALS
 
 from providers.credentials import Credentials
 from providers.errors import TransportFailure
-from providers.exchange import exchange_code
+from providers.oauth_client import exchange_code
 from providers.provider import Provider
 from providers.token_answer import TokenAnswer
-from wire.http.client import ProviderClient, send
+from wire.http.addresses import unscreened
+from wire.http.client import Client
 from wire.http.request import request
-from wire.http.resolution import as_written
 from wire.http.response import Response
-from wire.http.transport import ProviderTransport
 
 TOKENS = json.dumps({"access_token": "abc", "refresh_token": "def", "expires_in": 60}).encode()
 
 
-def private_client() -> ProviderClient:
+def private_client() -> Client:
     """As `open_client` makes it, but without the time that it takes to read all the certificates we trust."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return ProviderClient(ProviderTransport(as_written, tls, https_only=False, patience=7), timeout=20)
+    return Client(unscreened, tls, https_only=False, connect_timeout=7)
 
 
 def soon(seconds: float = 20) -> float:
@@ -34,7 +33,7 @@ def soon(seconds: float = 20) -> float:
 
 
 async def exchange(
-    client: ProviderClient, entry: Provider, credentials: Credentials = CREDENTIALS, *, seconds: float = 20
+    client: Client, entry: Provider, credentials: Credentials = CREDENTIALS, *, seconds: float = 20
 ) -> TokenAnswer:
     return await exchange_code(
         client,
@@ -47,11 +46,11 @@ async def exchange(
     )
 
 
-async def fetch(client: ProviderClient, url: str, *, seconds: float = 20) -> Response:
-    return await send(client, request("GET", url), deadline=soon(seconds))
+async def fetch(client: Client, url: str, *, seconds: float = 20) -> Response:
+    return await client.send(request("GET", url), deadline=soon(seconds))
 
 
-async def failed(client: ProviderClient, url: str, *, seconds: float = 20) -> TransportFailure:
+async def failed(client: Client, url: str, *, seconds: float = 20) -> TransportFailure:
     with pytest.raises(TransportFailure) as raised:
         await fetch(client, url, seconds=seconds)
     return raised.value

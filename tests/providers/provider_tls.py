@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from wire.http.client import ProviderClient
-from wire.http.transport import ProviderTransport
+from wire.http.client import Client
 
 NAME = "api.acme.example"
 
@@ -55,11 +54,11 @@ def server_tls(certificate: Path, names: list[str | None]) -> ssl.SSLContext:
     return context
 
 
-def client_to(certificate: Path, *addresses: str, patience: float | None = None) -> ProviderClient:
+def client_to(certificate: Path, *addresses: str, connect_timeout: float | None = None) -> Client:
     """Every name leads to these addresses."""
 
     async def resolve(_host: str, _port: int) -> Sequence[str]:
         return addresses
 
     tls = ssl.create_default_context(cafile=str(certificate))
-    return ProviderClient(ProviderTransport(resolve, tls, https_only=True, patience=patience), timeout=5)
+    return Client(resolve, tls, https_only=True, connect_timeout=connect_timeout)

@@ -19,9 +19,10 @@ from provider_loops import on_both_loops, until
 from provider_tls import NAME, client_to, server_tls, write_certificate
 
 from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from wire.http.client import ProviderClient
-from wire.http.connection import Connection, Departure
+from wire.http.client import Client
+from wire.http.connection import Connection
 from wire.http.pool import MAX_CONNECTIONS
+from wire.http.response_reader import ResponseReader
 
 LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -128,10 +129,10 @@ async def test_a_server_that_speaks_first_is_sent_nothing() -> None:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(Connection, *server.sockets[0].getsockname())
         await asyncio.wait_for(connection.lost, 10)
-        departure = Departure()
+        reader = ResponseReader(1000)
         with pytest.raises(Unreachable):
-            await connection.exchange(b"never", departure, 1000)
-        assert not departure.begun
+            await connection.exchange(b"never", reader)
+        assert not reader.sent
 
 
 # Time
@@ -141,9 +142,9 @@ async def test_a_server_that_speaks_first_is_sent_nothing() -> None:
 async def test_the_next_address_has_its_turn_when_one_never_shakes_hands(certificate: Path) -> None:
     async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
         with socket.create_server(("127.0.0.2", server.port)):
-            async with client_to(certificate, "127.0.0.2", "127.0.0.1", patience=0.3) as client:
+            async with client_to(certificate, "127.0.0.2", "127.0.0.1", connect_timeout=0.3) as client:
                 assert (await fetch(client, f"https://{NAME}:{server.port}")).content == b"{}"
-            async with client_to(certificate, "127.0.0.2", "127.0.0.2", patience=0.1) as client:
+            async with client_to(certificate, "127.0.0.2", "127.0.0.2", connect_timeout=0.1) as client:
                 failure = await failed(client, f"https://{NAME}:{server.port}")
     assert isinstance(failure, TimedOut)
     assert not failure.sent
@@ -168,7 +169,7 @@ async def test_who_waits_for_a_place_has_sent_nothing() -> None:
 # Giving up
 
 
-async def given_up(client: ProviderClient, url: str, turns: int) -> bool:
+async def given_up(client: Client, url: str, turns: int) -> bool:
     """Whether it was cancelled before it was through."""
     task = asyncio.create_task(fetch(client, url))
     for _ in range(turns):

@@ -31,7 +31,7 @@ def said(entry: Provider, body: object, status: int = 400, **headers: str) -> Er
     fields = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(ErrorAnswer) as raised:
-        read_token_answer(entry, Response(status, content, fields=fields), NOW)
+        read_token_answer(entry, Response(status, content, headers=fields), NOW)
     return raised.value
 
 
@@ -58,8 +58,8 @@ VENDORS: list[tuple[Provider, int, Any, Meaning]] = [
     (NUMBERS, 400, {"error": 1203, "sub_error": 11205}, Meaning.GRANT_OVER),
     (NUMBERS, 400, {"error": 1101, "sub_error": 12304}, Meaning.MISCONFIGURED),
     (NUMBERS, 400, {"error": 1101, "sub_error": "12304"}, Meaning.UNCLEAR),
-    (NUMBERS, 503, {}, Meaning.PASSING),
-    (SENTENCES, 400, {"error": "Too many unrevoked access tokens exist."}, Meaning.PASSING),
+    (NUMBERS, 503, {}, Meaning.TEMPORARY),
+    (SENTENCES, 400, {"error": "Too many unrevoked access tokens exist."}, Meaning.TEMPORARY),
     (SENTENCES, 400, {"error": "invalid_grant", "error_description": "x"}, Meaning.GRANT_OVER),
     (STATUSES, 404, {"status": 404, "error": "Client and/or secret not found"}, Meaning.MISCONFIGURED),
     (STATUSES, 404, {"status": 404, "error": "another text"}, Meaning.GRANT_OVER),

@@ -14,9 +14,9 @@ from provider_loopback import Asked, Loopback, answering, loopback
 
 from providers.circuit import TIME_OUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
-from providers.exchange import exchange_code
+from providers.oauth_client import exchange_code
 from providers.turnstile import LIMIT, Turnstiles
-from wire.http.client import ProviderClient, open_client
+from wire.http.client import Client, open_client
 
 TOKENS = b'{"access_token": "abc", "expires_in": 60}'
 TIMEOUT = 2.0
@@ -25,7 +25,7 @@ TIMEOUT = 2.0
 class World:
     """Two providers and one client, as a process has them."""
 
-    def __init__(self, client: ProviderClient, hung: Loopback, well: Loopback) -> None:
+    def __init__(self, client: Client, hung: Loopback, well: Loopback) -> None:
         self.client = client
         self.servers = {"hung": hung, "well": well}
         self.full = asyncio.Event()

@@ -13,26 +13,25 @@ import pytest
 from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from wire.http.client import CAP, ProviderClient, open_client, send
+from wire.http.addresses import PublicAddresses
+from wire.http.client import MAX_BODY, Client, open_client
 from wire.http.request import request
-from wire.http.resolution import PublicAddresses
 from wire.http.response import Response
-from wire.http.response_reader import MAX_BODY, MAX_FIELDS, MAX_HEAD
-from wire.http.transport import ProviderTransport
+from wire.http.response_reader import MAX_HEAD, MAX_HEADERS, MAX_MESSAGE_BODY
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[ProviderClient]:
+async def client() -> AsyncGenerator[Client]:
     async with open_client(allow_private=True, timeout=20) as client:
         yield client
 
 
-async def fetch(client: ProviderClient, respond: Respond, *, seconds: float = 20) -> Response:
+async def fetch(client: Client, respond: Respond, *, seconds: float = 20) -> Response:
     async with loopback(respond) as server:
-        return await send(client, request("GET", server.origin), deadline=asyncio.get_running_loop().time() + seconds)
+        return await client.send(request("GET", server.origin), deadline=asyncio.get_running_loop().time() + seconds)
 
 
 def saying(answer: bytes) -> Respond:
@@ -63,29 +62,29 @@ def head_of(size: int) -> bytes:
 # Heads
 
 
-async def test_a_head_up_to_the_cap_is_read(client: ProviderClient) -> None:
+async def test_a_head_up_to_the_cap_is_read(client: Client) -> None:
     assert (await fetch(client, saying(head_of(MAX_HEAD) + b"{}"))).content == b"{}"
 
 
 @pytest.mark.parametrize("size", [MAX_HEAD + 1, 4 * MAX_HEAD])
-async def test_a_head_beyond_the_cap_is_not(client: ProviderClient, size: int) -> None:
+async def test_a_head_beyond_the_cap_is_not(client: Client, size: int) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large") as raised:
         await fetch(client, saying(head_of(size) + b"{}"))
     assert raised.value.sent
 
 
-async def test_fields_up_to_the_cap_are_read(client: ProviderClient) -> None:
-    fields = b"X: x\r\n" * (MAX_FIELDS - 1)
+async def test_fields_up_to_the_cap_are_read(client: Client) -> None:
+    fields = b"X: x\r\n" * (MAX_HEADERS - 1)
     assert (await fetch(client, saying(OK + fields + b"\r\n{}"))).content == b"{}"
 
 
-async def test_more_fields_are_not(client: ProviderClient) -> None:
-    fields = b"X: x\r\n" * MAX_FIELDS
+async def test_more_fields_are_not(client: Client) -> None:
+    fields = b"X: x\r\n" * MAX_HEADERS
     with pytest.raises(UnreadableResponse, match="too many fields"):
         await fetch(client, saying(OK + fields + b"\r\n{}"))
 
 
-async def test_some_interim_answers_are_passed_over(client: ProviderClient) -> None:
+async def test_some_interim_answers_are_passed_over(client: Client) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" * 3
     assert (await fetch(client, saying(interim + OK + b"\r\n{}"))).content == b"{}"
 
@@ -100,7 +99,7 @@ async def test_some_interim_answers_are_passed_over(client: ProviderClient) -> N
     ],
     ids=["100s", "103s", "fields", "one field"],
 )
-async def test_a_head_without_end_ends_at_the_cap(client: ProviderClient, respond: Respond) -> None:
+async def test_a_head_without_end_ends_at_the_cap(client: Client, respond: Respond) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large"):
         await fetch(client, respond)
 
@@ -115,7 +114,7 @@ async def test_a_head_without_end_ends_at_the_cap(client: ProviderClient, respon
     ],
     ids=["interim answers", "head", "chunks", "trailers"],
 )
-async def test_drops_without_end_end_at_the_deadline(client: ProviderClient, respond: Respond) -> None:
+async def test_drops_without_end_end_at_the_deadline(client: Client, respond: Respond) -> None:
     began = time.monotonic()
     with pytest.raises(TimedOut) as raised:
         await fetch(client, respond, seconds=0.2)
@@ -123,7 +122,7 @@ async def test_drops_without_end_end_at_the_deadline(client: ProviderClient, res
     assert time.monotonic() - began < 1.2
 
 
-async def test_a_switch_of_protocols_is_no_answer(client: ProviderClient) -> None:
+async def test_a_switch_of_protocols_is_no_answer(client: Client) -> None:
     with pytest.raises(TransportFailure, match="did not speak HTTP"):
         await fetch(client, saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"))
 
@@ -131,10 +130,10 @@ async def test_a_switch_of_protocols_is_no_answer(client: ProviderClient) -> Non
 # Bodies
 
 
-async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: ProviderClient) -> None:
+async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: Client) -> None:
     chunk = b"40\r\n" + b"x" * 64 + b"\r\n"
-    answer = await fetch(client, saying(CHUNKED + chunk * (CAP // 64) + b"0\r\n\r\n"))
-    assert len(answer.content) == CAP
+    answer = await fetch(client, saying(CHUNKED + chunk * (MAX_BODY // 64) + b"0\r\n\r\n"))
+    assert len(answer.content) == MAX_BODY
 
 
 @pytest.mark.parametrize(
@@ -147,38 +146,38 @@ async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: ProviderClie
     ],
     ids=["tiny chunks", "chunk extensions", "one extension", "trailers"],
 )
-async def test_what_travels_beside_the_body_has_a_cap(client: ProviderClient, respond: Respond) -> None:
+async def test_what_travels_beside_the_body_has_a_cap(client: Client, respond: Respond) -> None:
     with pytest.raises(TransportFailure):
         await fetch(client, respond)
 
 
-async def test_compressed_drops_end_at_the_deadline(client: ProviderClient) -> None:
+async def test_compressed_drops_end_at_the_deadline(client: Client) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"{}")[:12]
     with pytest.raises(TimedOut):
         await fetch(client, repeating(start, b"", pause=0.01), seconds=0.2)
 
 
-async def test_others_have_their_turn_while_much_is_parsed(client: ProviderClient) -> None:
+async def test_others_have_their_turn_while_much_is_parsed(client: Client) -> None:
     """One that sends as many and as small parts as it may: nobody waits for the end of that."""
-    many = saying(CHUNKED + b"1\r\nx\r\n" * (MAX_BODY // 6 - 10) + b"0\r\n\r\n")
+    many = saying(CHUNKED + b"1\r\nx\r\n" * (MAX_MESSAGE_BODY // 6 - 10) + b"0\r\n\r\n")
     turns = 0
     flooded = asyncio.create_task(fetch(client, many))
     while not flooded.done():
         await asyncio.sleep(0)
         turns += 1
-    assert len((await flooded).content) == MAX_BODY // 6 - 10
-    assert turns > MAX_BODY // 8192
+    assert len((await flooded).content) == MAX_MESSAGE_BODY // 6 - 10
+    assert turns > MAX_MESSAGE_BODY // 8192
 
 
 @pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 200 << 10])
-async def test_what_follows_a_large_answer_is_not_the_next_ones(client: ProviderClient, size: int) -> None:
+async def test_what_follows_a_large_answer_is_not_the_next_ones(client: Client, size: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     body = b"x" * (size - len(head % size))
     follower = OK + b"\r\n{}"
     async with loopback(saying(head % len(body) + body + follower)) as server:
         for _ in range(3):
             deadline = asyncio.get_running_loop().time() + 20
-            answer = await send(client, request("GET", server.origin), deadline=deadline)
+            answer = await client.send(request("GET", server.origin), deadline=deadline)
             assert answer.content == body
         assert server.connections == 3
 
@@ -257,17 +256,16 @@ async def test_a_name_that_is_not_found_in_time_has_sent_nothing() -> None:
     async with hanging_by_name(server) as client:
         deadline = asyncio.get_running_loop().time() + 0.1
         with pytest.raises(TimedOut) as raised:
-            await send(client, request("GET", "https://hung.example/"), deadline=deadline)
+            await client.send(request("GET", "https://hung.example/"), deadline=deadline)
     server.released.set()
     assert not raised.value.sent
 
 
-def hanging_by_name(server: NameServer) -> ProviderClient:
-    transport = ProviderTransport(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
-    return ProviderClient(transport, timeout=5)
+def hanging_by_name(server: NameServer) -> Client:
+    return Client(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
 
 
-async def test_an_answer_is_whole_in_one_piece_or_many(client: ProviderClient) -> None:
+async def test_an_answer_is_whole_in_one_piece_or_many(client: Client) -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         for byte in OK + b"\r\n{}":
             writer.write(bytes([byte]))

@@ -18,12 +18,12 @@ from providers.errors import (
     Unreachable,
 )
 from tests.processes import free_port
-from wire.http.client import ProviderClient, open_client
+from wire.http.client import Client, open_client
 from wire.http.pool import MAX_CONNECTIONS
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[ProviderClient]:
+async def client() -> AsyncGenerator[Client]:
     async with open_client(allow_private=True, timeout=5) as client:
         yield client
 
@@ -44,7 +44,7 @@ async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("respond", [drip, silence])
-async def test_the_deadline_holds_for_the_whole(client: ProviderClient, respond: Respond) -> None:
+async def test_the_deadline_holds_for_the_whole(client: Client, respond: Respond) -> None:
     started = asyncio.get_running_loop().time()
     async with loopback(respond) as server:
         failure = await failed(client, server.origin, seconds=0.2)
@@ -52,7 +52,7 @@ async def test_the_deadline_holds_for_the_whole(client: ProviderClient, respond:
     assert asyncio.get_running_loop().time() - started < 1.2
 
 
-async def test_a_handshake_without_end_has_sent_nothing(client: ProviderClient) -> None:
+async def test_a_handshake_without_end_has_sent_nothing(client: Client) -> None:
     async with loopback(answering(b"")) as server:
         # It waits for the end of a request line, and never speaks TLS.
         failure = await failed(client, server.origin.replace("http:", "https:"), seconds=0.2)
@@ -60,7 +60,7 @@ async def test_a_handshake_without_end_has_sent_nothing(client: ProviderClient) 
     assert server.asked == []
 
 
-async def test_a_deadline_in_the_past_sends_nothing(client: ProviderClient) -> None:
+async def test_a_deadline_in_the_past_sends_nothing(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         failure = await failed(client, server.origin, seconds=-1)
     assert not failure.sent
@@ -70,13 +70,13 @@ async def test_a_deadline_in_the_past_sends_nothing(client: ProviderClient) -> N
 # Connections
 
 
-async def test_a_refused_connection_has_sent_nothing(client: ProviderClient) -> None:
+async def test_a_refused_connection_has_sent_nothing(client: Client) -> None:
     with pytest.raises(Unreachable) as raised:
         await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"))
     assert not raised.value.sent
 
 
-async def test_a_refused_connection_is_tried_again(client: ProviderClient) -> None:
+async def test_a_refused_connection_is_tried_again(client: Client) -> None:
     port = free_port()
     exchanging = asyncio.create_task(exchange(client, provider(origin=f"http://127.0.0.1:{port}")))
     await asyncio.sleep(0.05)
@@ -85,14 +85,14 @@ async def test_a_refused_connection_is_tried_again(client: ProviderClient) -> No
     assert len(server.asked) == 1
 
 
-async def test_it_is_not_tried_again_beyond_the_deadline(client: ProviderClient) -> None:
+async def test_it_is_not_tried_again_beyond_the_deadline(client: Client) -> None:
     started = asyncio.get_running_loop().time()
     with pytest.raises(Unreachable):
         await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"), seconds=0.1)
     assert asyncio.get_running_loop().time() - started < 0.2
 
 
-async def test_a_dropped_connection_is_never_tried_again(client: ProviderClient) -> None:
+async def test_a_dropped_connection_is_never_tried_again(client: Client) -> None:
     async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -103,14 +103,14 @@ async def test_a_dropped_connection_is_never_tried_again(client: ProviderClient)
         assert len(server.asked) == server.connections == 1
 
 
-async def test_connections_are_kept(client: ProviderClient) -> None:
+async def test_connections_are_kept(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         for _ in range(3):
             await exchange(client, provider(origin=server.origin))
     assert (len(server.asked), server.connections) == (3, 1)
 
 
-async def test_no_more_connections_than_there_may_be(client: ProviderClient) -> None:
+async def test_no_more_connections_than_there_may_be(client: Client) -> None:
     async def take_time(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         await answering(TOKENS)(asked, writer)
@@ -121,7 +121,7 @@ async def test_no_more_connections_than_there_may_be(client: ProviderClient) -> 
     assert server.connections == MAX_CONNECTIONS
 
 
-async def test_a_failure_gives_its_place_to_the_next(client: ProviderClient) -> None:
+async def test_a_failure_gives_its_place_to_the_next(client: Client) -> None:
     async def drop_many(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if len(server.asked) > MAX_CONNECTIONS:
             await answering(TOKENS)(asked, writer)
@@ -134,7 +134,7 @@ async def test_a_failure_gives_its_place_to_the_next(client: ProviderClient) -> 
         assert (await fetch(client, server.origin)).content == TOKENS
 
 
-async def test_an_idle_connection_that_was_closed_is_not_used(client: ProviderClient) -> None:
+async def test_an_idle_connection_that_was_closed_is_not_used(client: Client) -> None:
     async def answer_and_close(asked: Asked, writer: asyncio.StreamWriter) -> None:
         # It doesn't say `Connection: close`, so the client keeps the connection.
         await answering(TOKENS)(asked, writer)
@@ -147,16 +147,14 @@ async def test_an_idle_connection_that_was_closed_is_not_used(client: ProviderCl
     assert (len(server.asked), server.connections) == (3, 3)
 
 
-async def test_cookies_are_not_kept(client: ProviderClient) -> None:
+async def test_cookies_are_not_kept(client: Client) -> None:
     async with loopback(answering(TOKENS, headers=("Set-Cookie: session=CANARY; Path=/",))) as server:
         for _ in range(2):
             await exchange(client, provider(origin=server.origin))
     assert [asked.headers.get("cookie") for asked in server.asked] == [None, None]
 
 
-async def test_nothing_that_is_echoed_gets_into_the_log(
-    client: ProviderClient, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_that_is_echoed_gets_into_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     respond = answering(b"CANARY", status="400 CANARY", headers=("X: CANARY", "Content-Type: CANARY"))
     async with loopback(respond) as server:
@@ -186,7 +184,7 @@ async def test_plain_http_is_never_spoken_outside() -> None:
     assert server.connections == 0
 
 
-async def test_what_follows_an_answer_is_not_the_next_ones(client: ProviderClient) -> None:
+async def test_what_follows_an_answer_is_not_the_next_ones(client: Client) -> None:
     """Otherwise one user's tokens would pass for another's."""
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -12,10 +12,9 @@ from provider_loopback import Asked, answering, loopback
 from provider_tls import NAME, client_to, server_tls, write_certificate
 
 from providers.errors import ForbiddenAddress, Unreachable
-from wire.http.addresses import is_public
-from wire.http.client import ProviderClient, send
+from wire.http.addresses import PublicAddresses, is_public
+from wire.http.client import Client
 from wire.http.request import request
-from wire.http.resolution import PublicAddresses
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +22,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_certificate(tmp_path_factory.mktemp("tls"))
 
 
-async def fetch(client: ProviderClient, host: str, port: int) -> int:
+async def fetch(client: Client, host: str, port: int) -> int:
     asking = request("GET", f"https://{host}:{port}/path?query")
-    return (await send(client, asking, deadline=asyncio.get_running_loop().time() + 5)).status
+    return (await client.send(asking, deadline=asyncio.get_running_loop().time() + 5)).status
 
 
 async def test_the_name_stays_in_host_header_and_handshake(certificate: Path) -> None:

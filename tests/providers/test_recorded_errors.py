@@ -24,7 +24,7 @@ CASES = [pytest.param(slug, error, id=f"{slug}-{error.name}") for slug in CATALO
 def test_the_error_means_what_it_should(slug: str, error: RecordedError) -> None:
     fields = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     with pytest.raises(ErrorAnswer) as raised:
-        read_token_answer(CATALOGUE[slug], Response(error.status, error.content, fields=fields), NOW)
+        read_token_answer(CATALOGUE[slug], Response(error.status, error.content, headers=fields), NOW)
     assert (raised.value.meaning, raised.value.retry_after) == (error.meaning, error.wait)
     assert "made-up" not in str(raised.value)
 

@@ -14,19 +14,18 @@ from provider_loopback import Asked, Respond, answering, loopback
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from providers.exchange import exchange_code
-from providers.revocation import Tokens, revoke
+from providers.oauth_client import Tokens, exchange_code, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
-from wire.http.client import ProviderClient, open_client
+from wire.http.client import Client, open_client
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
 TOKENS = Tokens("CANARY-access", "CANARY-refresh")
 
 
 @pytest.fixture
-async def ours() -> AsyncGenerator[ProviderClient]:
+async def ours() -> AsyncGenerator[Client]:
     async with open_client(allow_private=True, timeout=5) as client:
         yield client
 
@@ -47,7 +46,7 @@ def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
     return catalogue[slug], Credentials(f"client-{slug}", SECRET)
 
 
-async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> Tokens:
+async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> Tokens:
     verifier = new_verifier() if entry.authorize.pkce == "S256" else None
     url = authorization_url(
         entry,
@@ -65,7 +64,7 @@ async def connected(client: ProviderClient, sandbox: Sandbox, entry: Provider, c
 
 @pytest.mark.parametrize("slug", REVOKING)
 async def test_the_sandbox_takes_the_tokens_no_more(
-    ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+    ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
     tokens = await connected(ours, sandbox, entry, credentials)
@@ -77,7 +76,7 @@ async def test_the_sandbox_takes_the_tokens_no_more(
 
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {*REVOKING}))
 async def test_an_entry_without_revocation_asks_nobody(
-    ours: ProviderClient, sandbox: Sandbox, sandbox_process: Process, slug: str
+    ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
     tokens = await connected(ours, sandbox, entry, credentials)
@@ -88,7 +87,7 @@ async def test_an_entry_without_revocation_asks_nobody(
 # What is sent
 
 
-async def sent(client: ProviderClient, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
+async def sent(client: Client, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
     async with loopback(answering(b"")) as server:
         assert await revoke(client, entry(server.origin, *lines), credentials, TOKENS, deadline=soon())
     (asked,) = server.asked
@@ -98,7 +97,7 @@ async def sent(client: ProviderClient, *lines: str, credentials: Credentials = C
 
 
 @pytest.mark.parametrize(("token", "value"), [("access_token", "CANARY-access"), ("refresh_token", "CANARY-refresh")])
-async def test_the_token_that_is_wanted_is_in_the_form(ours: ProviderClient, token: str, value: str) -> None:
+async def test_the_token_that_is_wanted_is_in_the_form(ours: Client, token: str, value: str) -> None:
     asked = await sent(ours, f"token = '{token}'", f"params = {{ token_type_hint = '{token}' }}")
     assert asked.line == "POST /revoke HTTP/1.1"
     assert asked.form == {"token": [value], "token_type_hint": [token]}
@@ -106,21 +105,21 @@ async def test_the_token_that_is_wanted_is_in_the_form(ours: ProviderClient, tok
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"client:secret"
 
 
-async def test_with_client_secret_post_all_is_in_the_form(ours: ProviderClient) -> None:
+async def test_with_client_secret_post_all_is_in_the_form(ours: Client) -> None:
     asked = await sent(ours, "auth = 'client_secret_post'", "token = 'refresh_token'", "method = 'DELETE'")
     assert asked.line == "DELETE /revoke HTTP/1.1"
     assert asked.form == {"token": ["CANARY-refresh"], "client_id": ["client"], "client_secret": ["secret"]}
     assert "authorization" not in asked.headers
 
 
-async def test_a_public_client_only_says_its_name(ours: ProviderClient) -> None:
+async def test_a_public_client_only_says_its_name(ours: Client) -> None:
     asked = await sent(ours, "auth = 'none'", "token = 'access_token'", credentials=Credentials("client", None))
     assert asked.form == {"token": ["CANARY-access"], "client_id": ["client"]}
     assert "authorization" not in asked.headers
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-async def test_a_bearer_is_in_the_header_alone(ours: ProviderClient, method: str) -> None:
+async def test_a_bearer_is_in_the_header_alone(ours: Client, method: str) -> None:
     asked = await sent(ours, "auth = 'bearer'", f"method = '{method}'")
     assert asked.line == f"{method} /revoke HTTP/1.1"
     assert asked.headers["authorization"] == "Bearer CANARY-access"
@@ -128,14 +127,14 @@ async def test_a_bearer_is_in_the_header_alone(ours: ProviderClient, method: str
     assert "content-type" not in asked.headers
 
 
-async def test_a_bearer_may_have_a_form_besides(ours: ProviderClient) -> None:
+async def test_a_bearer_may_have_a_form_besides(ours: Client) -> None:
     asked = await sent(ours, "auth = 'bearer'", "token = 'refresh_token'", "params = { all = 'yes' }")
     assert asked.headers["authorization"] == "Bearer CANARY-access"
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert asked.form == {"all": ["yes"], "token": ["CANARY-refresh"]}
 
 
-async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: ProviderClient) -> None:
+async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: Client) -> None:
     tokens = replace(TOKENS, refresh_token=None)
     async with loopback(answering(b"")) as server:
         wanting = entry(server.origin, "token = 'refresh_token'")
@@ -147,7 +146,7 @@ async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: ProviderCl
 
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
-async def test_a_success_needs_no_body(ours: ProviderClient, status: str) -> None:
+async def test_a_success_needs_no_body(ours: Client, status: str) -> None:
     async with loopback(answering(b"", status=status)) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         assert await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon())
@@ -173,9 +172,7 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     ],
     ids=["401", "400", "503", "redirect", "silence", "hang up"],
 )
-async def test_anything_else_is_a_fault(
-    ours: ProviderClient, respond: Respond, fault: type[ProviderFault], text: str
-) -> None:
+async def test_anything_else_is_a_fault(ours: Client, respond: Respond, fault: type[ProviderFault], text: str) -> None:
     async with loopback(respond) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         with pytest.raises(fault, match=text) as raised:
@@ -184,6 +181,6 @@ async def test_anything_else_is_a_fault(
     assert "CANARY" not in str(raised.value)
 
 
-async def test_nobody_there_is_a_fault(ours: ProviderClient) -> None:
+async def test_nobody_there_is_a_fault(ours: Client) -> None:
     with pytest.raises(Unreachable):
         await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, TOKENS, deadline=soon())

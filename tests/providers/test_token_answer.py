@@ -32,9 +32,9 @@ MEANINGS = {
     "invalid_request": Meaning.UNCLEAR,
     "invalid_scope": Meaning.MISCONFIGURED,
     "redirect_uri_mismatch": Meaning.MISCONFIGURED,
-    "server_error": Meaning.PASSING,
+    "server_error": Meaning.TEMPORARY,
     "slow_down": Meaning.SLOW_DOWN,
-    "temporarily_unavailable": Meaning.PASSING,
+    "temporarily_unavailable": Meaning.TEMPORARY,
     "unauthorized_client": Meaning.MISCONFIGURED,
     "unsupported_grant_type": Meaning.MISCONFIGURED,
     "unsupported_response_type": Meaning.MISCONFIGURED,
@@ -257,10 +257,10 @@ def test_many_scopes() -> None:
         (401, Meaning.MISCONFIGURED),
         (403, Meaning.MISCONFIGURED),
         (404, Meaning.MISCONFIGURED),
-        (408, Meaning.PASSING),
+        (408, Meaning.TEMPORARY),
         (429, Meaning.SLOW_DOWN),
-        (500, Meaning.PASSING),
-        (503, Meaning.PASSING),
+        (500, Meaning.TEMPORARY),
+        (503, Meaning.TEMPORARY),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>CANARY</html>", b'{"error": "invalid_grant', b"[" * 1000, b"\x1f\x8b"])
@@ -273,7 +273,7 @@ def test_what_a_failure_without_words_means(body: bytes, status: int, meaning: M
 def test_a_code_under_an_outage_decides_nothing() -> None:
     found = fault({"error": "invalid_grant"}, status=503)
     assert isinstance(found, ErrorAnswer)
-    assert found.meaning == Meaning.PASSING
+    assert found.meaning == Meaning.TEMPORARY
 
 
 def test_root_success_and_account() -> None:

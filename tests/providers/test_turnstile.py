@@ -28,7 +28,7 @@ from wire.http.pool import MAX_CONNECTIONS
 SIGNS_OF_LIFE = [
     None,
     ErrorAnswer("invalid_grant", 400, Meaning.GRANT_OVER),
-    ErrorAnswer(None, 503, Meaning.PASSING),
+    ErrorAnswer(None, 503, Meaning.TEMPORARY),
     UnreadableResponse("the body is too large", 200),
     TransportFailure("the connection broke", sent=True),
     Unreachable(),
@@ -79,7 +79,7 @@ async def test_time_outs_after_a_standstill_of_ours_say_nothing(turnstile: Turns
 async def test_errors_that_never_end_count_as_time_outs(turnstile: Turnstile) -> None:
     for _ in range(TIME_OUTS):
         with pytest.raises(ErrorAnswer):
-            await ask(turnstile, ErrorAnswer(None, 503, Meaning.PASSING, overdue=True))
+            await ask(turnstile, ErrorAnswer(None, 503, Meaning.TEMPORARY, overdue=True))
     assert await is_open(turnstile)
 
 

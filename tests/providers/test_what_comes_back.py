@@ -15,7 +15,7 @@ from provider_exchange import TOKENS, exchange, failed, fetch
 from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
-from wire.http.client import CAP, ProviderClient, open_client
+from wire.http.client import MAX_BODY, Client, open_client
 from wire.http.response import MAX_MEMBERS
 
 # The same bytes each time, for they are part of a test's name.
@@ -23,7 +23,7 @@ zipped = partial(gzip.compress, mtime=0)
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[ProviderClient]:
+async def client() -> AsyncGenerator[Client]:
     async with open_client(allow_private=True, timeout=5) as client:
         yield client
 
@@ -31,26 +31,26 @@ async def client() -> AsyncGenerator[ProviderClient]:
 # Size and form of what comes back
 
 
-async def refused(client: ProviderClient, respond: Respond) -> UnreadableResponse:
+async def refused(client: Client, respond: Respond) -> UnreadableResponse:
     async with loopback(respond) as server:
         with pytest.raises(UnreadableResponse) as raised:
             await fetch(client, server.origin)
     return raised.value
 
 
-async def test_a_body_up_to_the_cap_is_read(client: ProviderClient) -> None:
-    body = b"x" * CAP
+async def test_a_body_up_to_the_cap_is_read(client: Client) -> None:
+    body = b"x" * MAX_BODY
     async with loopback(answering(body, headers=("Content-Type: text/plain",))) as server:
         answer = await fetch(client, server.origin)
     assert (answer.status, answer.content) == (200, body)
     assert "xxx" not in repr(answer)
 
 
-async def test_a_body_beyond_the_cap_is_not(client: ProviderClient) -> None:
-    assert "too large" in str(await refused(client, answering(b"x" * (CAP + 1))))
+async def test_a_body_beyond_the_cap_is_not(client: Client) -> None:
+    assert "too large" in str(await refused(client, answering(b"x" * (MAX_BODY + 1))))
 
 
-async def test_a_body_without_end(client: ProviderClient) -> None:
+async def test_a_body_without_end(client: Client) -> None:
     async def endless(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while not writer.is_closing():
@@ -60,9 +60,9 @@ async def test_a_body_without_end(client: ProviderClient) -> None:
     assert "too large" in str(await refused(client, endless))
 
 
-async def test_a_bomb_goes_off_nowhere(client: ProviderClient) -> None:
+async def test_a_bomb_goes_off_nowhere(client: Client) -> None:
     bomb = zipped(bytes(64 << 20))
-    assert len(bomb) < CAP
+    assert len(bomb) < MAX_BODY
     respond = answering(bomb, headers=("Content-Encoding: gzip",))
     tracemalloc.start()
     try:
@@ -82,9 +82,9 @@ async def test_a_bomb_goes_off_nowhere(client: ProviderClient) -> None:
         ("deflate, gzip", zipped(zlib.compress(TOKENS))),
         ("gzip ,, identity,Deflate", zlib.compress(zipped(TOKENS), wbits=-zlib.MAX_WBITS)),
         ("utf-8, gzip", zipped(TOKENS)),
-        ("gzip", zipped(b"x" * CAP)),
+        ("gzip", zipped(b"x" * MAX_BODY)),
         ("gzip", zipped(TOKENS[:9]) + zipped(TOKENS[9:])),
-        ("gzip", zipped(b"x" * 9) + zipped(b"x" * (CAP - 9))),
+        ("gzip", zipped(b"x" * 9) + zipped(b"x" * (MAX_BODY - 9))),
         ("gzip", b"".join(zipped(TOKENS[at : at + 1]) for at in range(len(TOKENS)))),
         ("gzip", zipped(TOKENS) + bytes(500)),
         ("gzip", zipped(TOKENS[:9]) + zipped(TOKENS[9:]) + bytes(500)),
@@ -97,10 +97,10 @@ async def test_a_bomb_goes_off_nowhere(client: ProviderClient) -> None:
         ("gzip, deflate", zipped(TOKENS)),
     ],
 )
-async def test_compression_is_read_though_nobody_asked(client: ProviderClient, encoding: str, body: bytes) -> None:
+async def test_compression_is_read_though_nobody_asked(client: Client, encoding: str, body: bytes) -> None:
     async with loopback(answering(body, headers=(f"Content-Encoding: {encoding}",))) as server:
         answer = await fetch(client, server.origin)
-    assert answer.content.removeprefix(b"\xef\xbb\xbf \r\n") in (TOKENS, b"x" * CAP)
+    assert answer.content.removeprefix(b"\xef\xbb\xbf \r\n") in (TOKENS, b"x" * MAX_BODY)
 
 
 @pytest.mark.parametrize(
@@ -110,21 +110,21 @@ async def test_compression_is_read_though_nobody_asked(client: ProviderClient, e
         ("deflate", b"<html>"),
         ("gzip", zipped(TOKENS) + zipped(TOKENS)[:-1]),
         ("gzip", zipped(TOKENS[:9]) + bytes(9) + zipped(TOKENS[9:])),
-        ("gzip", zipped(b"x" * 9) + zipped(b"x" * (CAP - 8))),
+        ("gzip", zipped(b"x" * 9) + zipped(b"x" * (MAX_BODY - 8))),
         ("gzip", zipped(b"x") * (MAX_MEMBERS + 1)),
         ("deflate", zlib.compress(TOKENS[:9]) + zlib.compress(TOKENS[9:])),
         ("deflate", zlib.compress(TOKENS) + bytes(9)),
         ("deflate", zlib.compress(TOKENS)[:-1]),
         ("deflate", zlib.compress(TOKENS, wbits=-zlib.MAX_WBITS)[:-1]),
-        ("deflate", zlib.compress(b"x" * (CAP + 1), wbits=-zlib.MAX_WBITS)),
-        ("gzip, gzip", zipped(zipped(b"x" * (CAP + 1)))),
+        ("deflate", zlib.compress(b"x" * (MAX_BODY + 1), wbits=-zlib.MAX_WBITS)),
+        ("gzip, gzip", zipped(zipped(b"x" * (MAX_BODY + 1)))),
         (", ".join(["gzip"] * 100), zipped(TOKENS)),
         ("gzip", zipped(TOKENS)[:-1]),
         ("gzip", zipped(TOKENS) + b"more"),
-        ("gzip", zipped(b"x" * (CAP + 1))),
+        ("gzip", zipped(b"x" * (MAX_BODY + 1))),
     ],
 )
-async def test_compression_that_is_not_as_it_says(client: ProviderClient, encoding: str, body: bytes) -> None:
+async def test_compression_that_is_not_as_it_says(client: Client, encoding: str, body: bytes) -> None:
     assert (await refused(client, answering(body, headers=(f"Content-Encoding: {encoding}",)))).status == 200
 
 
@@ -132,25 +132,25 @@ async def test_compression_that_is_not_as_it_says(client: ProviderClient, encodi
     "label",
     ["UTF-8", "none", "binary", "identity", "", "br", "utf-8, none", "8bit", "application/json", "\x80", "gzipped"],
 )
-async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: ProviderClient, label: str) -> None:
+async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: Client, label: str) -> None:
     async with loopback(answering(TOKENS, headers=(f"Content-Encoding: {label}",))) as server:
         assert (await fetch(client, server.origin)).content == TOKENS
         assert (await exchange(client, provider(origin=server.origin))).access_token == "abc"
 
 
 @pytest.mark.parametrize("label", ["UTF-8", "none", "gzip", "deflate", "br"])
-@pytest.mark.parametrize("body", [b"", b"CANARY", b"x" * (CAP + 1)])
+@pytest.mark.parametrize("body", [b"", b"CANARY", b"x" * (MAX_BODY + 1)])
 @pytest.mark.parametrize(
     ("status", "meaning"),
     [
         ("400 Bad Request", Meaning.UNCLEAR),
         ("401 Unauthorized", Meaning.MISCONFIGURED),
         ("429 Slow Down", Meaning.SLOW_DOWN),
-        ("500 Error", Meaning.PASSING),
+        ("500 Error", Meaning.TEMPORARY),
     ],
 )
 async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
-    client: ProviderClient, label: str, body: bytes, status: str, meaning: Meaning
+    client: Client, label: str, body: bytes, status: str, meaning: Meaning
 ) -> None:
     headers = (f"Content-Encoding: {label}",)
     async with loopback(answering(body, status=status, headers=headers)) as server:
@@ -161,7 +161,7 @@ async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
 
 
 @pytest.mark.parametrize("label", ["UTF-8", "none", "", "br"])
-async def test_a_refusal_under_an_odd_label_is_that_refusal(client: ProviderClient, label: str) -> None:
+async def test_a_refusal_under_an_odd_label_is_that_refusal(client: Client, label: str) -> None:
     respond = answering(
         b'{"error": "invalid_grant"}', status="400 Bad Request", headers=(f"Content-Encoding: {label}",)
     )
@@ -174,7 +174,7 @@ async def test_a_refusal_under_an_odd_label_is_that_refusal(client: ProviderClie
 @pytest.mark.parametrize(
     "location", ["/elsewhere", "https://elsewhere.example", "http://[", "//xn--%25eth0", "https://x%zz]", "\x80", ""]
 )
-async def test_a_redirect_is_not_followed(client: ProviderClient, location: str) -> None:
+async def test_a_redirect_is_not_followed(client: Client, location: str) -> None:
     respond = answering(TOKENS, status="307 Temporary Redirect", headers=(f"Location: {location}",))
     async with loopback(respond) as server:
         with pytest.raises(UnreadableResponse) as raised:
@@ -195,7 +195,7 @@ async def test_a_redirect_is_not_followed(client: ProviderClient, location: str)
         b"",
     ],
 )
-async def test_what_is_not_http_is_a_safe_fault(client: ProviderClient, answer: bytes) -> None:
+async def test_what_is_not_http_is_a_safe_fault(client: Client, answer: bytes) -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         writer.close()
@@ -211,7 +211,7 @@ async def test_what_is_not_http_is_a_safe_fault(client: ProviderClient, answer: 
 
 SLOW_DOWN = b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\n"
 LOST_BODIES = {
-    "over the cap": SLOW_DOWN + b"Content-Length: %d\r\n\r\n" % (CAP + 1) + b"x" * (CAP + 1),
+    "over the cap": SLOW_DOWN + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1) + b"x" * (MAX_BODY + 1),
     "cut short": SLOW_DOWN + b"Content-Length: 9\r\n\r\n{",
     "chunks cut short": SLOW_DOWN + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
     "chunks that are none": SLOW_DOWN + b"Transfer-Encoding: chunked\r\n\r\nCANARY\r\n",
@@ -233,7 +233,7 @@ def writing(answer: bytes, *, closes: bool = True) -> Respond:
 
 
 @pytest.mark.parametrize("name", LOST_BODIES)
-async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: ProviderClient, name: str) -> None:
+async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: Client, name: str) -> None:
     async with loopback(writing(LOST_BODIES[name])) as server:
         with pytest.raises(ErrorAnswer) as raised:
             await exchange(client, provider(origin=server.origin))
@@ -243,7 +243,7 @@ async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: Provi
 
 
 @pytest.mark.parametrize("name", ["cut short", "chunks cut short"])
-async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(client: ProviderClient, name: str) -> None:
+async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(client: Client, name: str) -> None:
     async with loopback(writing(LOST_BODIES[name], closes=False)) as server:
         with pytest.raises(ErrorAnswer) as raised:
             await exchange(client, provider(origin=server.origin), seconds=0.2)
@@ -260,6 +260,6 @@ async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(cli
         b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\nTransfer-Encoding: gzip\r\n\r\n{}",
     ],
 )
-async def test_half_a_success_and_half_a_head_are_no_answer(client: ProviderClient, answer: bytes) -> None:
+async def test_half_a_success_and_half_a_head_are_no_answer(client: Client, answer: bytes) -> None:
     async with loopback(writing(answer)) as server:
         assert (await failed(client, server.origin)).sent

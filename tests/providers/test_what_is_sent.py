@@ -18,15 +18,15 @@ from providers.errors import (
     ProviderFault,
     UnreadableResponse,
 )
-from providers.exchange import find_account
+from providers.oauth_client import find_account
 from providers.provider import Provider
-from wire.http.client import ProviderClient, open_client
+from wire.http.client import Client, open_client
 
 AWKWARD = Credentials("id:%+ é", "s:%+ é")
 
 
 @pytest.fixture
-async def client() -> AsyncGenerator[ProviderClient]:
+async def client() -> AsyncGenerator[Client]:
     async with open_client(allow_private=True, timeout=5) as client:
         yield client
 
@@ -34,7 +34,7 @@ async def client() -> AsyncGenerator[ProviderClient]:
 # What is sent
 
 
-async def test_the_code_goes_out_and_tokens_come_back(client: ProviderClient) -> None:
+async def test_the_code_goes_out_and_tokens_come_back(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         entry = provider(origin=server.origin, token="params = {action = 'requesttoken'}")
         before = datetime.now(UTC)
@@ -57,7 +57,7 @@ async def test_the_code_goes_out_and_tokens_come_back(client: ProviderClient) ->
     assert asked.headers["user-agent"] == "Tendon"
 
 
-async def test_client_secret_basic_encodes_both_parts_first(client: ProviderClient) -> None:
+async def test_client_secret_basic_encodes_both_parts_first(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         await exchange(client, provider(origin=server.origin, token="auth = 'client_secret_basic'"), AWKWARD)
     (asked,) = server.asked
@@ -68,7 +68,7 @@ async def test_client_secret_basic_encodes_both_parts_first(client: ProviderClie
     assert "client_secret" not in asked.form
 
 
-async def test_client_secret_post(client: ProviderClient) -> None:
+async def test_client_secret_post(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         await exchange(client, provider(origin=server.origin, token="auth = 'client_secret_post'"), AWKWARD)
     (asked,) = server.asked
@@ -77,7 +77,7 @@ async def test_client_secret_post(client: ProviderClient) -> None:
     assert asked.form["client_secret"] == [AWKWARD.client_secret]
 
 
-async def test_a_public_client_only_says_its_name(client: ProviderClient) -> None:
+async def test_a_public_client_only_says_its_name(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         await exchange(client, provider(origin=server.origin, token="auth = 'none'"), Credentials("id", None))
     (asked,) = server.asked
@@ -93,7 +93,7 @@ def with_account(origin: str) -> Provider:
     return provider(origin=origin, tables=f"[account]\nurl = '{origin}/me'\nfield = 'user.id'")
 
 
-async def test_the_account_is_asked_for_with_the_token(client: ProviderClient) -> None:
+async def test_the_account_is_asked_for_with_the_token(client: Client) -> None:
     async with loopback(answering(b'{"user": {"id": 7}}')) as server:
         assert await find_account(client, with_account(server.origin), "abc", soon()) == "7"
     (asked,) = server.asked
@@ -101,7 +101,7 @@ async def test_the_account_is_asked_for_with_the_token(client: ProviderClient) -
     assert asked.headers["authorization"] == "Bearer abc"
 
 
-async def test_without_a_table_nobody_is_asked(client: ProviderClient) -> None:
+async def test_without_a_table_nobody_is_asked(client: Client) -> None:
     assert await find_account(client, provider(), "abc", soon()) is None
 
 
@@ -118,7 +118,7 @@ async def test_without_a_table_nobody_is_asked(client: ProviderClient) -> None:
     ],
 )
 async def test_an_account_that_is_not_told(
-    client: ProviderClient, status: str, body: bytes, fault: type[ProviderFault]
+    client: Client, status: str, body: bytes, fault: type[ProviderFault]
 ) -> None:
     async with loopback(answering(body, status=status)) as server:
         with pytest.raises(fault) as raised:

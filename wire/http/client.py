@@ -1,92 +1,160 @@
-"""One HTTP exchange with a provider: one deadline for all of it, a cap on what comes back, and only safe errors."""
+"""Sends a request: one deadline for all of it, a limit on the size of the response, and errors that are safe to log."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-from typing import Final
+import ssl
+from functools import cache
+from types import TracebackType
+from typing import Final, Self
 
 import httpx
 
 from wire.deadline import Timeout
-from wire.http.connection import Departure
-from wire.http.connector import trusted
-from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from wire.http.request import FIELDS, Request
-from wire.http.resolution import PublicAddresses, as_written
-from wire.http.response import Response, decoded, is_failure
-from wire.http.transport import CAP, ProviderTransport
+from wire.http.addresses import PublicAddresses, Resolve, unscreened
+from wire.http.connector import Connector
+from wire.http.errors import (
+    ForbiddenAddress,
+    RequestFailed,
+    TimedOut,
+    TransportFailure,
+    Unreachable,
+    UnreadableResponse,
+)
+from wire.http.pool import MAX_CONNECTIONS, Pool
+from wire.http.request import Origin, Request
+from wire.http.response import ERRORS, Response
+from wire.http.response_reader import ResponseReader
 from wire.waiting import waiting
 
-_PAUSE: Final = 0.2
-"""Seconds before a refused connection is tried again: a provider that restarts a process is back by then."""
+MAX_BODY: Final = 256 * 1024
+"""Bytes of a response's body, before and after decompression."""
+
+_RETRY_AFTER: Final = 0.2
+"""Seconds after which a refused connection is tried again. A server that restarts a process is back by then."""
 
 
-class ProviderClient(httpx.AsyncClient):
-    """The one client that all requests share; to be closed with `aclose`. Keeps nothing between them but connections.
+class Client:
+    """Shared by all requests of a kind, and closed with `aclose`. It keeps nothing between requests but connections:
+    no cookies, no redirects, no retries except the one that `send` describes."""
 
-    `timeout` is seconds for one request that goes through httpx. `send` goes straight to the transport.
-    """
+    def __init__(
+        self,
+        resolve: Resolve,
+        tls: ssl.SSLContext,
+        *,
+        https_only: bool,
+        connect_timeout: float | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """`connect_timeout` is seconds for each address of a host, `max_connections` the limit per origin."""
+        tls.set_alpn_protocols(["http/1.1"])
+        self.closed = False
+        self._connector = Connector(resolve, tls, connect_timeout)
+        self._https_only = https_only
+        self._max_connections = max_connections
+        self._pools: dict[Origin, Pool] = {}
 
-    def __init__(self, transport: ProviderTransport, *, timeout: float) -> None:
-        super().__init__(transport=transport, headers=FIELDS, timeout=timeout, follow_redirects=False, trust_env=False)
-        self.transport = transport
+    async def send(
+        self,
+        request: Request,
+        *,
+        deadline: float,
+        latest: float = math.inf,
+        max_body: int = MAX_BODY,
+        retry_refused: bool = False,
+    ) -> Response:
+        """Send the request and return the response, whatever its status.
+
+        `deadline` is a time of the running loop and applies to everything from resolving the name to the last byte. If
+        this process is suspended, the deadline is extended up to `latest`, so that a response that has arrived is read.
+        An error response (4xx, 5xx) is returned even if its body is larger than `max_body` bytes, incomplete or can't
+        be decoded; the body is then left out. With `retry_refused` the request is sent once more after a refused
+        connection, as nothing was sent, and never after anything else.
+
+        Raises TransportFailure, and UnreadableResponse for such a body in any other response.
+        """
+        try:
+            return await self._send(request, deadline, latest, max_body)
+        except Unreachable:
+            if not retry_refused or asyncio.get_running_loop().time() + _RETRY_AFTER >= deadline:
+                raise
+        with waiting():
+            await asyncio.sleep(_RETRY_AFTER)
+        return await self._send(request, deadline, latest, max_body)
+
+    async def aclose(self) -> None:
+        """Requests in progress fail with TransportFailure."""
+        self.closed = True
+        while self._pools:
+            await self._pools.popitem()[1].aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _send(self, request: Request, deadline: float, latest: float, max_body: int) -> Response:
+        if asyncio.get_running_loop().time() >= deadline:
+            raise TimedOut(sent=False)
+        reader = ResponseReader(max_body)
+        limit = Timeout(deadline, latest=latest)
+        try:
+            async with limit:
+                with waiting():
+                    await self._exchange(request, reader)
+            return reader.response()
+        except TimeoutError:
+            return _without_body(reader, TimedOut(sent=reader.sent, stood_still=limit.stood_still))
+        except (TransportFailure, UnreadableResponse) as failure:
+            return _without_body(reader, failure)
+        finally:
+            reader.close()
+
+    async def _exchange(self, request: Request, reader: ResponseReader) -> None:
+        pool = self._pools.get(request.origin) or self._new_pool(request.origin)
+        connection = await pool.acquire()
+        try:
+            await connection.exchange(request.content, reader)
+        finally:
+            pool.release(connection)
+
+    def _new_pool(self, origin: Origin) -> Pool:
+        if self.closed:
+            raise TransportFailure("the client is closed", sent=False)
+        if self._https_only and origin.scheme != "https":
+            raise ForbiddenAddress
+        pool = self._pools[origin] = Pool(origin, self._connector, self._max_connections)
+        return pool
 
 
-def open_client(*, allow_private: bool, timeout: float) -> ProviderClient:
-    """`timeout` is seconds, for connecting a third of it so that a second address gets its turn; `send` bounds the
-    whole. Outside `allow_private` only https to public addresses is possible."""
-    # At INFO it would log URLs.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    resolve = as_written if allow_private else PublicAddresses()
-    transport = ProviderTransport(resolve, trusted(), https_only=not allow_private, patience=timeout / 3)
-    return ProviderClient(transport, timeout=timeout)
+def open_client(*, allow_private: bool, timeout: float, max_connections: int = MAX_CONNECTIONS) -> Client:
+    """A client for requests that take up to `timeout` seconds. A third of that is for connecting to each address of a
+    host, so that the next one can be tried. Unless `allow_private`, only https to public addresses is possible."""
+    resolve = unscreened if allow_private else PublicAddresses()
+    return Client(
+        resolve,
+        _default_tls(),
+        https_only=not allow_private,
+        connect_timeout=timeout / 3,
+        max_connections=max_connections,
+    )
 
 
-async def send(
-    client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf, cap: int = CAP
-) -> Response:
-    """Send the request and return the answer, whatever its status. Redirects are not followed and nothing is retried.
-
-    `deadline` is a time of the running loop and covers everything from connecting to the last byte. After a standstill
-    of this process it is extended, up to `latest`, so that an answer that has arrived is read. `cap` limits the body,
-    in bytes. An error answer is returned whatever its body: one that is too large, incomplete or can't be decoded is
-    left out. Raises TransportFailure, and UnreadableResponse for such a body in any other answer.
-    """
-    if asyncio.get_running_loop().time() >= deadline:
-        raise TimedOut(sent=False)
-    departure = Departure()
-    limit = Timeout(deadline, latest=latest)
-    try:
-        async with limit:
-            with waiting():
-                incoming = await client.transport.exchange(request, departure, cap=cap)
-        return Response(incoming.status, decoded(incoming, cap), departure.at, incoming.fields)
-    except TimeoutError:
-        return _without_body(TimedOut(sent=departure.begun, stood_still=limit.stood_still), departure)
-    except (TransportFailure, UnreadableResponse) as fault:
-        return _without_body(fault, departure)
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """Trusts the certificate authorities that httpx trusts, whatever the environment says. Loading them takes time and
+    memory, so it is done once."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
-def _without_body(fault: RequestFailed, departure: Departure) -> Response:
-    """What the head says, if it says that this is an error. Raises `fault` otherwise."""
-    incoming = departure.incoming
-    if incoming is None or not incoming.has_head or not is_failure(incoming.status):
-        raise fault from None
-    overdue = isinstance(fault, TimedOut) and not fault.stood_still
-    return Response(incoming.status, b"", departure.at, incoming.fields, overdue=overdue)
-
-
-async def send_patiently(
-    client: ProviderClient, request: Request, *, deadline: float, latest: float = math.inf
-) -> Response:
-    """`send`, and once more after a refused connection, for nothing had left; never after anything else."""
-    try:
-        return await send(client, request, deadline=deadline, latest=latest)
-    except Unreachable:
-        if asyncio.get_running_loop().time() + _PAUSE >= deadline:
-            raise
-    with waiting():
-        await asyncio.sleep(_PAUSE)
-    return await send(client, request, deadline=deadline, latest=latest)
+def _without_body(reader: ResponseReader, failure: RequestFailed) -> Response:
+    """The response without its body if it is an error. Raises `failure` otherwise."""
+    if not reader.has_head or reader.status not in ERRORS:
+        raise failure from None
+    overdue = isinstance(failure, TimedOut) and not failure.stood_still
+    return Response(reader.status, b"", reader.headers, sent_at=reader.sent_at, overdue=overdue)

@@ -1,4 +1,4 @@
-"""A connection to a provider: one exchange after the other, never further than it may be read."""
+"""A connection to a server: one request after the other. It reads no more than a response may have."""
 
 from __future__ import annotations
 
@@ -8,77 +8,63 @@ import ssl
 from typing import Final, cast
 
 from wire.http.errors import RequestFailed, Unreachable
-from wire.http.response_reader import MAX_BODY, MAX_HEAD, Incoming
+from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader
 
 _PIECE: Final = 8 * 1024
-"""Bytes that are parsed in one turn: some cost much, and others want their turn."""
+"""Bytes that are parsed before other tasks run: some bytes take much CPU to parse."""
 
 _SHORT: Final = 16 * 1024
-"""Bytes of a request after which its connection may be used again. A longer one may still stand in the transport, which
-under TLS does not tell."""
-
-
-class Departure:
-    """Whether a request has begun to leave, and when: a time of the running loop. `incoming` is what has come of its
-    answer, which outlives a time-out and a break."""
-
-    begun = False
-    at = 0.0
-    incoming: Incoming | None = None
+"""Maximum size of a request after which its connection is used again. Part of a longer one may still be in the
+transport's buffer, whose size is not known under TLS."""
 
 
 class Connection(asyncio.Protocol):
-    """`lost` is done when the socket is closed. `idle_since` is its pool's to set."""
+    """`lost` is done when the socket is closed. `reusable` says whether the last response was complete, allows another
+    request and was not followed by anything yet. `idle_since` is set by the pool."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.reusable = False
         self.idle_since = 0.0
-        self._incoming: Incoming | None = None
-        # The fault is its result: as its exception nobody might fetch it after a cancellation.
+        self._reader: ResponseReader | None = None
+        # A failure is its result. As its exception it would be reported as never retrieved after a cancellation.
         self._outcome: asyncio.Future[RequestFailed | None] | None = None
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
-        self._reusable = False
         self._short = False
 
-    async def exchange(self, content: bytes, departure: Departure, cap: int) -> Incoming:
-        """The answer to the request. Raises Unreachable before that begins to leave, and what `Incoming` raises."""
+    async def exchange(self, content: bytes, reader: ResponseReader) -> None:
+        """Send a request and read its response with `reader`, until it is complete. Raises Unreachable before anything
+        is sent, and what `reader` raises."""
         if not self._is_open():
             raise Unreachable
-        self._reusable, self._short = False, len(content) <= _SHORT
-        incoming = self._incoming = departure.incoming = Incoming(cap)
+        self.reusable, self._short = False, len(content) <= _SHORT
+        self._reader = reader
         outcome = self._outcome = self._loop.create_future()
-        departure.begun, departure.at = True, self._loop.time()
+        reader.sent, reader.sent_at = True, self._loop.time()
         self._transport.write(content)
         try:
-            fault = await outcome
+            failure = await outcome
         finally:
-            self._incoming = self._outcome = None
-            incoming.close()
-        if fault is not None:
-            raise fault
-        return incoming
-
-    @property
-    def reusable(self) -> bool:
-        """Whether the last answer came to its end, may be followed by another and was not followed by anything yet."""
-        return self._reusable and self._is_open()
+            self._reader = self._outcome = None
+        if failure is not None:
+            raise failure
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come while it was idle, be it bytes that nobody asked for or the end. The socket is asked
-        besides, since the loop may not have seen it yet. Under TLS the beginning of a record is not seen."""
+        """Whether nothing has arrived while it was idle: neither data nor the end. The socket is polled, as the event
+        loop may not have read from it yet. Under TLS, an incomplete record is not noticed."""
         return self._is_open() and not self._poll.poll(0)
 
     def abort(self) -> None:
-        self._ended = True
+        self._ended, self.reusable = True, False
         self._transport.abort()
 
     def _is_open(self) -> bool:
         return not self._ended and not self._transport.is_closing()
 
-    # What the loop calls
+    # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -86,77 +72,78 @@ class Connection(asyncio.Protocol):
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        if self._incoming is None:
+        if self._reader is None:
             self.abort()
         elif not self._backlog and len(data) <= _PIECE:
-            self._take(self._incoming, data)
+            self._parse(self._reader, data)
         else:
-            self._put_off(data)
+            self._parse_later(data)
 
     def eof_received(self) -> None:
-        self._ended = True
+        self._ended, self.reusable = True, False
         self._ended_in_order = self._has_closed_in_order()
-        if self._incoming is None:
+        if self._reader is None:
             self.abort()
         elif not self._backlog:
-            self._end(self._incoming)
+            self._end(self._reader)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - every break is the same to us
-        self._ended = True
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - all breaks are treated alike
+        self._ended, self.reusable = True, False
         if not self.lost.done():
             self.lost.set_result(None)
-        if self._incoming is not None and not self._backlog:
-            self._end(self._incoming)
+        if self._reader is not None and not self._backlog:
+            self._end(self._reader)
 
     def _has_closed_in_order(self) -> bool:
-        """Under TLS only with a closure alert: without it anybody on the way may have cut the rest (RFC 9112 9.8)."""
+        """Under TLS, only with a closure alert. Without it, the rest may have been cut off on the way (RFC 9112
+        9.8)."""
         tls = cast("ssl.SSLObject | None", self._transport.get_extra_info("ssl_object"))
         try:
             return tls is None or not tls.read(1)
         except ssl.SSLError:
             return False
 
-    def _put_off(self, data: bytes) -> None:
+    def _parse_later(self, data: bytes) -> None:
         if not self._backlog:
-            self._loop.call_soon(self._take_more)
+            self._loop.call_soon(self._parse_next)
         self._backlog += data
-        if len(self._backlog) > MAX_HEAD + MAX_BODY:
-            # No answer may have so much: what is here is enough to refuse it.
+        if len(self._backlog) > MAX_HEAD + MAX_MESSAGE_BODY:
+            # More than any response may have: what is here is enough to refuse it.
             self._transport.pause_reading()
 
-    def _take_more(self) -> None:
+    def _parse_next(self) -> None:
         piece = bytes(self._backlog[:_PIECE])
         del self._backlog[:_PIECE]
-        if self._incoming is not None:
-            self._take(self._incoming, piece)
-        if self._incoming is None:
+        if self._reader is not None:
+            self._parse(self._reader, piece)
+        if self._reader is None:
             self._backlog.clear()
         elif self._backlog:
-            self._loop.call_soon(self._take_more)
+            self._loop.call_soon(self._parse_next)
         elif self._ended:
-            self._end(self._incoming)
+            self._end(self._reader)
 
-    def _take(self, incoming: Incoming, piece: bytes) -> None:
+    def _parse(self, reader: ResponseReader, piece: bytes) -> None:
         try:
-            incoming.feed(piece)
-        except RequestFailed as fault:
-            self._settle(fault)
+            reader.feed(piece)
+        except RequestFailed as failure:
+            self._settle(failure)
             return
-        if incoming.complete:
-            left = self._transport.get_write_buffer_size() == 0
-            self._reusable = self._short and left and not (incoming.last or self._backlog)
+        if reader.complete:
+            written = self._transport.get_write_buffer_size() == 0
+            self.reusable = self._short and written and not (reader.must_close or self._backlog or self._ended)
             self._settle(None)
 
-    def _end(self, incoming: Incoming) -> None:
+    def _end(self, reader: ResponseReader) -> None:
         try:
-            incoming.end(in_order=self._ended_in_order)
-        except RequestFailed as fault:
-            self._settle(fault)
+            reader.end(in_order=self._ended_in_order)
+        except RequestFailed as failure:
+            self._settle(failure)
         else:
             self._settle(None)
 
-    def _settle(self, fault: RequestFailed | None) -> None:
-        # What comes from now on belongs to no answer.
-        self._incoming = None
+    def _settle(self, failure: RequestFailed | None) -> None:
+        # What arrives from now on belongs to no response.
+        self._reader = None
         if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_result(fault)
+            self._outcome.set_result(failure)

@@ -1,34 +1,25 @@
-"""Sockets to providers: connected to the addresses that resolution allows, the very ones that were screened."""
+"""Opens connections: TCP to one of the addresses that resolution allows, then TLS for the name of the host."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from functools import cache
-
-import httpx
 
 from wire.deadline import Timeout
+from wire.http.addresses import Resolve
 from wire.http.connection import Connection
 from wire.http.errors import TimedOut, TransportFailure, Unreachable
 from wire.http.request import Origin
-from wire.http.resolution import Resolve
 
 
-@cache
-def trusted() -> ssl.SSLContext:
-    """The authorities that httpx trusts, whatever the environment says. Read once: it takes its time and memory."""
-    return httpx.create_ssl_context(trust_env=False)
+class Connector:
+    """Connects to exactly the addresses that were screened. Certificates are checked for the name of the host."""
 
-
-class Network:
-    """What is above it knows hosts by name, so certificates are checked for the name."""
-
-    def __init__(self, resolve: Resolve, tls: ssl.SSLContext, patience: float | None) -> None:
-        """`patience` is seconds for each address, handshake included, so that the next one gets its turn."""
+    def __init__(self, resolve: Resolve, tls: ssl.SSLContext, timeout: float | None) -> None:
+        """`timeout` is seconds for each address, including the TLS handshake, so that the next one can be tried."""
         self._resolve = resolve
         self._tls = tls
-        self._patience = patience
+        self._timeout = timeout
 
     async def connect(self, origin: Origin) -> Connection:
         """Tries one address after the other. Raises TransportFailure with `sent` False."""
@@ -43,7 +34,7 @@ class Network:
     async def _connect(self, address: str, origin: Origin) -> Connection:
         tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
         loop = asyncio.get_running_loop()
-        limit = Timeout(None if self._patience is None else loop.time() + self._patience)
+        limit = Timeout(None if self._timeout is None else loop.time() + self._timeout)
         try:
             async with limit:
                 _, connection = await loop.create_connection(
@@ -52,12 +43,12 @@ class Network:
                     origin.port,
                     ssl=tls,
                     server_hostname=name,
-                    # uvloop keeps what is given up in the midst of a handshake for so long, for a minute by default.
-                    ssl_handshake_timeout=None if tls is None or self._patience is None else self._patience + 1,
+                    # uvloop keeps the socket of a cancelled handshake open for this long, by default a minute.
+                    ssl_handshake_timeout=None if tls is None or self._timeout is None else self._timeout + 1,
                 )
         except TimeoutError:
             raise TimedOut(sent=False, stood_still=limit.stood_still) from None
         except (OSError, UnicodeError):
-            # OSError holds those of TLS.
+            # The errors of TLS are OSErrors.
             raise Unreachable from None
         return connection

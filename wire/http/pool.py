@@ -1,6 +1,6 @@
-"""The connections to one host: the last used is used next, and who comes when all are taken waits in line.
+"""The connections to one origin. The one that was used last is used next, and requests beyond the limit wait in line.
 
-A provider that hangs takes no other's connections, and finding one costs the same however many there are.
+Each origin has its own pool, so that a server that hangs uses up no other's connections.
 """
 
 from __future__ import annotations
@@ -9,79 +9,48 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from wire.http.connection import Connection, Departure
-from wire.http.connector import Network
+from wire.http.connection import Connection
+from wire.http.connector import Connector
 from wire.http.errors import TransportFailure
 from wire.http.request import Origin
-from wire.http.response_reader import Incoming
 
 MAX_CONNECTIONS: Final = 64
-"""To one host, by one process. Who comes then waits for one to be free."""
+"""To one origin, unless the client says otherwise."""
 
-# Servers keep theirs longer as a rule, so that few requests meet a connection that is just being closed.
+# Most servers keep connections open for longer, so that few requests meet one that is just being closed.
 _IDLE_SECONDS: Final = 15
 
 
 class Pool:
-    """Idle connections stand from the longest unused to the last used."""
-
-    def __init__(self, origin: Origin, network: Network) -> None:
+    def __init__(self, origin: Origin, connector: Connector, max_connections: int) -> None:
         self._origin = origin
-        self._network = network
+        self._connector = connector
+        self._slots = asyncio.Semaphore(max_connections)
+        # From the one that has been idle for longest to the one that was used last.
         self._idle: deque[Connection] = deque()
-        self._taken: set[Connection] = set()
-        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._in_use: set[Connection] = set()
         self._closed = False
         self._clearing: asyncio.TimerHandle | None = None
 
-    async def exchange(self, content: bytes, departure: Departure, cap: int) -> Incoming:
-        """Raises TransportFailure and UnreadableResponse. Nothing is repeated: a connection that was closed meanwhile
-        is noticed before the request begins to leave."""
-        async with self._places:
-            connection = self._kept() or await self._network.connect(self._origin)
-            self._taken.add(connection)
-            try:
-                self._check_open()
-                return await connection.exchange(content, departure, cap)
-            finally:
-                self._take_back(connection)
-
-    async def aclose(self) -> None:
-        """Also breaks off what is under way."""
-        self._closed = True
-        if self._clearing is not None:
-            self._clearing.cancel()
-        connections = [*self._idle, *self._taken]
-        self._idle.clear()
-        for connection in connections:
-            connection.abort()
-        await asyncio.gather(*(connection.lost for connection in connections))
-
-    def _check_open(self) -> None:
+    async def acquire(self) -> Connection:
+        """An open connection, to be given back with `release`. One that the server has closed while it was idle is
+        noticed here, before a request is sent on it. Raises TransportFailure with `sent` False."""
+        await self._slots.acquire()
+        try:
+            connection = self._open_idle() or await self._connector.connect(self._origin)
+        except BaseException:
+            self._slots.release()
+            raise
+        self._in_use.add(connection)
         if self._closed:
+            self.release(connection)
             raise TransportFailure("the client is closed", sent=False)
+        return connection
 
-    def _kept(self) -> Connection | None:
-        self._drop_old()
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_quiet():
-                return connection
-            connection.abort()
-        return None
-
-    def _drop_old(self) -> None:
-        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since <= oldest:
-            self._idle.popleft().abort()
-
-    def _clear(self) -> None:
-        """Also when nobody asks any more: under TLS the other side can keep an idle connection busy."""
-        self._drop_old()
-        self._clearing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._clear) if self._idle else None
-
-    def _take_back(self, connection: Connection) -> None:
-        self._taken.discard(connection)
+    def release(self, connection: Connection) -> None:
+        """The connection is kept if its last response was complete and nothing follows it."""
+        self._in_use.discard(connection)
+        self._slots.release()
         if connection.reusable and not self._closed:
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
@@ -89,3 +58,34 @@ class Pool:
             self._clearing = self._clearing or loop.call_later(_IDLE_SECONDS, self._clear)
         else:
             connection.abort()
+
+    async def aclose(self) -> None:
+        """Requests in progress fail."""
+        self._closed = True
+        if self._clearing is not None:
+            self._clearing.cancel()
+        connections = [*self._idle, *self._in_use]
+        self._idle.clear()
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.lost for connection in connections))
+
+    def _open_idle(self) -> Connection | None:
+        self._close_old()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                return connection
+            connection.abort()
+        return None
+
+    def _close_old(self) -> None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().abort()
+
+    def _clear(self) -> None:
+        """Runs while there are idle connections, even without requests: under TLS, the server can keep an idle
+        connection busy."""
+        self._close_old()
+        self._clearing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._clear) if self._idle else None

@@ -1,30 +1,30 @@
-"""Our requests as they travel (RFC 9112): what stays the same from one to the next is written once for each URL."""
+"""A request as it is sent (RFC 9112). What is the same for every request to one URL is formatted only once."""
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
-FIELDS: Final = {
+_HEADERS: Final = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "Connection": "keep-alive",
     "User-Agent": "Tendon",
 }
-"""Header fields of every request."""
+"""Sent with every request."""
 
-_VISIBLE: Final = re.compile(r"[ -~]+")
-_LINE: Final = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1.1")
-_FIELD: Final = re.compile(rb"[!#-'*+.0-9A-Z^-z|~-]+: [\t -~\x80-\xff]*")
-_FRAMING: Final = (b"content-length", b"transfer-encoding")
+_PRINTABLE: Final = re.compile(r"[ -~]+")
 
 
 class Origin(NamedTuple):
-    """Where connections lead to, and what they are kept by. `host` is an ASCII name or an address without brackets."""
+    """A server to connect to. Connections are kept per origin. `host` is an ASCII name, or an IP address without
+    brackets."""
 
     scheme: str
     host: str
@@ -33,18 +33,21 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`content` is head and body as they travel."""
+    """`content` is the head and the body as they are sent."""
 
     origin: Origin
     content: bytes = field(repr=False)
 
 
 def request(method: str, url: str, *, authorization: str | None = None, form: str | None = None) -> Request:
-    """A request for JSON. `form` is encoded already, so ASCII. Raises ValueError when `authorization` can't be sent."""
-    origin, head = _opening(method, url)
+    """A request for JSON. `form` is already form-encoded, and therefore ASCII.
+
+    Raises ValueError if `authorization` is not printable ASCII.
+    """
+    origin, head = _start(method, url)
     if authorization is not None:
-        if not _VISIBLE.fullmatch(authorization):
-            raise ValueError("the credentials are no header field")
+        if not _PRINTABLE.fullmatch(authorization):
+            raise ValueError("the credentials can't be sent in a header")
         head = f"{head}Authorization: {authorization}\r\n"
     if form is not None:
         head = f"{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
@@ -53,27 +56,20 @@ def request(method: str, url: str, *, authorization: str | None = None, form: st
     return Request(origin, f"{head}\r\n{form or ''}".encode("ascii"))
 
 
-def origin_of(url: httpx.URL) -> Origin:
-    port = url.port if url.port is not None else 443 if url.scheme == "https" else 80
-    return Origin(url.scheme, url.raw_host.decode("ascii"), port)
+@lru_cache(maxsize=256)
+def basic_credentials(client_id: str, client_secret: str) -> str:
+    """An OAuth client's credentials for the Authorization header (RFC 6749 2.3.1): HTTP Basic with both parts
+    form-encoded. A space becomes `%20`, since not all servers decode `+`."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
+    return f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"
 
 
 @lru_cache(maxsize=256)
-def _opening(method: str, url: str) -> tuple[Origin, str]:
-    """The request line, and the fields that every request to this URL has."""
+def _start(method: str, url: str) -> tuple[Origin, str]:
+    """The request line, and the headers of every request."""
     parsed = httpx.URL(url)
     target, host = parsed.raw_path.decode("ascii"), parsed.netloc.decode("ascii")
-    fields = "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
-    return origin_of(parsed), f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}"
-
-
-def of_httpx(request: httpx.Request, content: bytes) -> Request:
-    """`content` is the body whole. Raises httpx.LocalProtocolError for what has an answer without its body, and for
-    what would not stay one field."""
-    line = b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)
-    fields = [b"%s: %s" % field for field in request.headers.raw if field[0].lower() not in _FRAMING]
-    if content or request.method not in ("GET", "DELETE"):
-        fields.append(b"Content-Length: %d" % len(content))
-    if request.method in ("HEAD", "CONNECT") or not _LINE.fullmatch(line) or not all(map(_FIELD.fullmatch, fields)):
-        raise httpx.LocalProtocolError("this can't be sent")
-    return Request(origin_of(request.url), b"\r\n".join([line, *fields, b"", content]))
+    headers = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    port = parsed.port if parsed.port is not None else 443 if parsed.scheme == "https" else 80
+    origin = Origin(parsed.scheme, parsed.raw_host.decode("ascii"), port)
+    return origin, f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}"

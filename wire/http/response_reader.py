@@ -1,7 +1,8 @@
-"""One answer as it comes in (RFC 9112), however it is cut into pieces: bounded, and refused where it is ambiguous.
+"""Reads one response as it arrives (RFC 9112), in pieces of any size. Responses are limited in size, and refused where
+they are ambiguous.
 
-llhttp, under httptools, refuses what is malformed: obsolete folding, bare CR and LF, control characters, several
-lengths or one beside a transfer coding, chunk sizes that are no hexadecimal numbers. What it lets through besides is
+llhttp, which httptools wraps, refuses what is malformed: obsolete line folding, bare CR and LF, control characters,
+more than one length, a length together with a transfer coding, chunk sizes that are not hexadecimal. The rest is
 refused here.
 """
 
@@ -13,55 +14,66 @@ from typing import Final
 import httptools
 
 from wire.http.errors import RequestFailed, TransportFailure, UnreadableResponse
+from wire.http.response import Response, decoded
 
 MAX_HEAD: Final = 32 * 1024
-"""Bytes until the head of an answer is over, interim answers (1xx) with it."""
+"""Bytes of a response's head, including interim responses (1xx)."""
 
-MAX_BODY: Final = 320 * 1024
-"""Bytes after the head as they travel: what `http.CAP` lets through, and room for chunk sizes and trailers."""
+MAX_MESSAGE_BODY: Final = 320 * 1024
+"""Bytes after the head as they are transferred: the largest body, and room for chunk sizes and trailers."""
 
-MAX_FIELDS: Final = 100
-"""Header fields of an answer."""
+MAX_HEADERS: Final = 100
+"""Header fields of a response."""
 
 _HTTP: Final = b"HTTP/"
-# 101 changes the protocol, and nobody asked for that.
+# Not 101: no request asks for another protocol.
 _INTERIM: Final = (HTTPStatus.CONTINUE, *range(HTTPStatus.PROCESSING, HTTPStatus.OK))
 _BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
-class Incoming:
-    """`complete` says whether the answer has come to its end, `last` whether its connection may not be used again.
+class ResponseReader:
+    """`complete` says whether all of the response has been read, `must_close` whether its connection must not be used
+    again. The names of `headers` are in lower case. The body has at most `max_body` bytes, before and after
+    decompression.
 
-    `fields` have their names in lower case. The body is as it came, at most `cap` bytes.
+    `sent` says whether the request has begun to be sent, and `sent_at` when: a time of the running loop.
     """
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, max_body: int) -> None:
+        self.sent = False
+        self.sent_at = 0.0
         self.status = 0
-        self.fields: list[tuple[bytes, bytes]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
-        self.last = True
+        self.must_close = True
         self._parts: list[bytes] = []
-        self._cap = cap
+        self._max_body = max_body
+        self._body_left = max_body
         self._room = MAX_HEAD
         self._start = b""
         self._in_head = True
         self._until_end = False
-        self._fault: RequestFailed | None = None
+        self._failure: RequestFailed | None = None
         self._parser = httptools.HttpResponseParser(self)
 
     @property
     def has_head(self) -> bool:
-        """Whether `status` and `fields` are those of the answer, whatever became of its body."""
+        """Whether `status` and `headers` are those of the response, whatever became of its body."""
         return not self._in_head
 
-    @property
-    def body(self) -> bytes:
-        return b"".join(self._parts)
+    def response(self) -> Response:
+        """The complete response. Raises UnreadableResponse if its body can't be decoded."""
+        body = b"".join(self._parts)
+        for name, _ in self.headers:
+            if name == b"content-encoding":
+                body = decoded(body, self.headers, self._max_body, self.status)
+                break
+        return Response(self.status, body, self.headers, sent_at=self.sent_at)
 
     def feed(self, piece: bytes) -> None:
-        """To be called until the answer is complete. Raises TransportFailure and UnreadableResponse."""
+        """Read the next piece, until the response is complete. Raises TransportFailure and UnreadableResponse."""
         if len(self._start) < len(_HTTP):
-            # llhttp skips empty lines and lets relatives of HTTP pass.
+            # llhttp skips empty lines and accepts similar protocols.
             self._start = (self._start + piece)[: len(_HTTP)]
             if not _HTTP.startswith(self._start):
                 raise broken()
@@ -71,25 +83,25 @@ class Incoming:
                 raise TransportFailure("the answer is too large", sent=True)
             self._room -= len(part)
             self._parse_to_the_byte(part)
-        # On the next request it would pass for its answer: one user's tokens for another.
-        self.last |= bool(piece)
+        # It would be read as the response to the next request: one user would get another's tokens.
+        self.must_close |= bool(piece)
 
     def end(self, *, in_order: bool) -> None:
-        """No more comes. Only an answer without a length may end like this, and only `in_order`. Raises
+        """The connection was closed. Only a response without a length may end like this, and only `in_order`. Raises
         TransportFailure."""
         if not (self._until_end and in_order):
             raise broken()
         self.complete = True
 
     def close(self) -> None:
-        """Parser and answer refer to each other: here one lets go."""
+        """Ends the circular reference between this and the parser, so that no garbage collection is needed."""
         del self._parser
 
     def _parse_to_the_byte(self, part: bytes) -> None:
-        """The parser doesn't tell where an answer ended, and skips what may follow. So the last byte goes in alone."""
+        """The parser doesn't say where a response ended, and skips what follows. So the last byte is parsed alone."""
         self._parse(part[:-1])
         if self.complete:
-            self.last = True
+            self.must_close = True
         else:
             self._parse(part[-1:])
 
@@ -98,9 +110,9 @@ class Incoming:
             self._parser.feed_data(part)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self.complete:
-                raise self._fault or broken() from None
+                raise self._failure or broken() from None
 
-    # What the parser calls. An exception stops it.
+    # Called by the parser. An exception stops it.
 
     def on_message_begin(self) -> None:
         if self.complete:
@@ -111,49 +123,49 @@ class Incoming:
             self._refuse()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Others are trailers.
+        # Not the trailers.
         if self._in_head:
-            self.fields.append((name.lower(), value.rstrip(b" \t")))
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         version = self._parser.get_http_version()
-        codings = [value.lower() for name, value in self.fields if name == b"transfer-encoding"]
-        sized = any(name == b"content-length" for name, _ in self.fields)
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        sized = any(name == b"content-length" for name, _ in self.headers)
         if version not in ("1.1", "1.0") or (codings and (version != "1.1" or codings != [b"chunked"])):
             self._refuse()
         if self.status < HTTPStatus.OK:
-            self._pass_over(framed=sized or bool(codings))
+            self._skip_interim(framed=sized or bool(codings))
             return
-        self._in_head, self._room = False, MAX_BODY
-        if len(self.fields) > MAX_FIELDS:
+        self._in_head, self._room = False, MAX_MESSAGE_BODY
+        if len(self.headers) > MAX_HEADERS:
             self._refuse(UnreadableResponse("the head has too many fields", self.status))
         else:
             self._until_end = not sized and not codings and self.status not in _BODILESS
-            self.last = version != "1.1" or not self._parser.should_keep_alive()
+            self.must_close = version != "1.1" or not self._parser.should_keep_alive()
 
     def on_body(self, part: bytes) -> None:
-        self._cap -= len(part)
-        if self._cap < 0:
+        self._body_left -= len(part)
+        if self._body_left < 0:
             self._refuse(UnreadableResponse("the body is too large", self.status))
         self._parts.append(part)
 
     def on_message_complete(self) -> None:
         self.complete = not self._in_head
 
-    def _pass_over(self, *, framed: bool) -> None:
-        """An interim answer, which has no body (RFC 9110 8.6)."""
+    def _skip_interim(self, *, framed: bool) -> None:
+        """An interim response has no body (RFC 9110 8.6)."""
         if framed or self.status not in _INTERIM:
             self._refuse()
-        self.fields.clear()
+        self.headers.clear()
 
-    def _refuse(self, fault: RequestFailed | None = None) -> None:
-        self._fault = fault
+    def _refuse(self, failure: RequestFailed | None = None) -> None:
+        self._failure = failure
         raise _RefusedError
 
 
 class _RefusedError(Exception):
-    """Stops the parser, which raises an error of its own then."""
+    """Stops the parser, which then raises an error of its own."""
 
 
 def broken() -> TransportFailure:

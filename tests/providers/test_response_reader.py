@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provider_answers import AMBIGUOUS, CHUNKED, LAST, OK, WHOLE, Fault, outcome, read
 
 from providers.errors import TransportFailure, UnreadableResponse
-from wire.http.response_reader import MAX_BODY, MAX_FIELDS, MAX_HEAD, Incoming
+from wire.http.response_reader import MAX_HEAD, MAX_HEADERS, MAX_MESSAGE_BODY, ResponseReader
 
 UNTIL_THE_END = OK + b"\r\n{}"
 EVERYTHING = [*WHOLE.values(), *LAST.values(), *AMBIGUOUS.values(), UNTIL_THE_END]
@@ -18,14 +18,14 @@ EVERYTHING = [*WHOLE.values(), *LAST.values(), *AMBIGUOUS.values(), UNTIL_THE_EN
 
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
 def test_an_answer_is_read_and_another_may_follow(answer: bytes) -> None:
-    incoming = read(answer)
-    assert (incoming.status, incoming.body, incoming.complete, incoming.last) == (200, b"{}", True, False)
+    reader = read(answer)
+    assert (reader.status, reader.response().content, reader.complete, reader.must_close) == (200, b"{}", True, False)
 
 
 @pytest.mark.parametrize("answer", LAST.values(), ids=LAST)
 def test_an_answer_is_read_and_none_may_follow(answer: bytes) -> None:
-    incoming = read(answer)
-    assert (incoming.status, incoming.body, incoming.complete, incoming.last) == (200, b"{}", True, True)
+    reader = read(answer)
+    assert (reader.status, reader.response().content, reader.complete, reader.must_close) == (200, b"{}", True, True)
 
 
 @pytest.mark.parametrize("answer", AMBIGUOUS.values(), ids=AMBIGUOUS)
@@ -39,31 +39,31 @@ def test_what_could_be_read_in_two_ways_is_refused(answer: bytes) -> None:
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("field", [b"", b"Content-Length: 2\r\n"])
 def test_some_have_no_body_whatever_they_say(status: int, field: bytes) -> None:
-    incoming = read(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, field))
-    assert (incoming.body, incoming.complete, incoming.last) == (b"", True, False)
+    reader = read(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, field))
+    assert (reader.response().content, reader.complete, reader.must_close) == (b"", True, False)
     # What follows all the same is not the next one's.
-    assert read(b"HTTP/1.1 %d X\r\n%s\r\n{}" % (status, field)).last
+    assert read(b"HTTP/1.1 %d X\r\n%s\r\n{}" % (status, field)).must_close
 
 
 def test_what_follows_the_longest_head_is_seen() -> None:
     """Also when it came in the same piece, of which the head may have only so much."""
     start = OK + b"Content-Length: 0\r\nX: "
     head = start + b"x" * (MAX_HEAD - len(start) - 4) + b"\r\n\r\n"
-    assert not read(head).last
-    assert read(head + b" ").last
+    assert not read(head).must_close
+    assert read(head + b" ").must_close
 
 
 def test_without_a_length_the_end_is_the_end() -> None:
     assert not read(UNTIL_THE_END).complete
-    incoming = read(UNTIL_THE_END, ends=True)
-    assert (incoming.body, incoming.complete, incoming.last) == (b"{}", True, True)
+    reader = read(UNTIL_THE_END, ends=True)
+    assert (reader.response().content, reader.complete, reader.must_close) == (b"{}", True, True)
 
 
 def test_without_a_length_a_cut_is_no_end() -> None:
-    incoming = Incoming(10)
-    incoming.feed(UNTIL_THE_END)
+    reader = ResponseReader(10)
+    reader.feed(UNTIL_THE_END)
     with pytest.raises(TransportFailure):
-        incoming.end(in_order=False)
+        reader.end(in_order=False)
 
 
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
@@ -74,19 +74,19 @@ def test_less_than_an_answer_is_none(answer: bytes) -> None:
 
 
 def test_names_of_fields_are_lower_case_and_trailers_no_fields() -> None:
-    assert read(WHOLE["chunks"]).fields == [(b"transfer-encoding", b"chunked")]
-    assert read(WHOLE["odd spelling"]).fields == [(b"content-length", b"2"), (b"empty", b""), (b"x", b"\xff")]
+    assert read(WHOLE["chunks"]).headers == [(b"transfer-encoding", b"chunked")]
+    assert read(WHOLE["odd spelling"]).headers == [(b"content-length", b"2"), (b"empty", b""), (b"x", b"\xff")]
 
 
 def test_an_interim_answers_fields_are_not_the_answers() -> None:
-    assert read(WHOLE["interim answers"]).fields == [(b"content-length", b"2")]
+    assert read(WHOLE["interim answers"]).headers == [(b"content-length", b"2")]
 
 
 def test_the_body_has_a_cap() -> None:
     body = OK + b"Content-Length: %d\r\n\r\n%s"
-    assert len(read(body % (10, b"x" * 10), cap=10).body) == 10
+    assert len(read(body % (10, b"x" * 10), max_body=10).response().content) == 10
     with pytest.raises(UnreadableResponse, match="body is too large"):
-        read(body % (11, b"x" * 11), cap=10)
+        read(body % (11, b"x" * 11), max_body=10)
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_the_body_has_a_cap() -> None:
 @pytest.mark.parametrize("size", [100, 8192])
 def test_nothing_goes_on_for_ever(start: bytes, piece: bytes, size: int) -> None:
     part = piece * (size // len(piece))
-    enough = (MAX_HEAD + MAX_BODY) // len(part) + 1
+    enough = (MAX_HEAD + MAX_MESSAGE_BODY) // len(part) + 1
     with pytest.raises(TransportFailure):
-        read(start, *[part] * enough, cap=1 << 30)
+        read(start, *[part] * enough, max_body=1 << 30)
 
 
 def test_as_many_fields_as_there_may_be() -> None:
-    assert len(read(OK + b"X: x\r\n" * (MAX_FIELDS - 1) + b"Content-Length: 0\r\n\r\n").fields) == MAX_FIELDS
+    assert len(read(OK + b"X: x\r\n" * (MAX_HEADERS - 1) + b"Content-Length: 0\r\n\r\n").headers) == MAX_HEADERS
     with pytest.raises(UnreadableResponse, match="too many fields"):
-        read(OK + b"X: x\r\n" * MAX_FIELDS + b"Content-Length: 0\r\n\r\n")
+        read(OK + b"X: x\r\n" * MAX_HEADERS + b"Content-Length: 0\r\n\r\n")
 
 
 def test_a_reader_is_gone_when_it_is_closed() -> None:
@@ -123,7 +123,7 @@ def test_a_reader_is_gone_when_it_is_closed() -> None:
     try:
         for answer in WHOLE.values():
             read(answer)
-        assert not [found for found in gc.get_objects() if isinstance(found, Incoming)]
+        assert not [found for found in gc.get_objects() if isinstance(found, ResponseReader)]
     finally:
         gc.enable()
 
