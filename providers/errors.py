@@ -2,7 +2,7 @@
 
 ProviderFault           any of these and of those
   TransportFailure
-    HeldBack            the provider was deliberately not asked (`turnstile.py`)
+    HeldBack            the provider was deliberately not asked (`provider_limit.py`)
       Busy              too many exchanges with it are in progress
       CircuitOpen       it has not answered in time lately; `retry_after` says when it may be asked again
   ErrorAnswer           the provider refused, or can't answer now (RFC 6749 5.2)

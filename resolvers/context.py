@@ -11,7 +11,7 @@ from models.database import Database
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
-from providers.turnstile import Turnstiles
+from providers.provider_limit import ProviderLimits
 from resolvers.caller import Caller
 from resolvers.errors import ProviderNotFound
 from resolvers.flights import Flights
@@ -49,7 +49,7 @@ class Resources:
     client: Client
     provider_timeout: float
     flights: Flights
-    turnstiles: Turnstiles = field(default_factory=Turnstiles)
+    provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     vault_keys: VaultKeys = field(init=False)
     pseudonyms: Pseudonyms = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)

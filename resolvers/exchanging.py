@@ -15,8 +15,8 @@ from models.database import DatabaseDown
 from models.vault import DoesNotOpen, MissingKey, VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.oauth_client import exchange_code
+from providers.provider_limit import Permit
 from providers.token_answer import TokenAnswer
-from providers.turnstile import Permit
 from resolvers import claims, outcomes, refusals
 from resolvers.attempts import Attempt, Claim, Claimed
 from resolvers.callback import Callback
@@ -60,8 +60,8 @@ async def claim_and_exchange(
 
 
 async def _permitted(context: Context, attempt: Attempt) -> Permit:
-    turnstile = context.resources.turnstiles.of(attempt.registration.provider.slug)
-    return await turnstile.permit(_PLACE)
+    limit = context.resources.provider_limits.of(attempt.registration.provider.slug)
+    return await limit.permit(_PLACE)
 
 
 async def _ask(context: Context, attempt: Attempt, claim: Claim, callback: Callback, permit: Permit) -> TokenAnswer:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from providers.circuit import TIME_OUTS
+from providers.circuit_breaker import TIMEOUTS
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
 from tests.interfaces import Answer, Interface
@@ -57,7 +57,7 @@ async def meanwhile_stopped(
 async def test_an_answer_that_came_meanwhile_is_read(
     own_gateway: Process, own_api: Interface, sandbox: Sandbox, own_database: Database
 ) -> None:
-    people = [Person(f"still-{number}") for number in range(TIME_OUTS)]
+    people = [Person(f"still-{number}") for number in range(TIMEOUTS)]
     answers = await meanwhile_stopped(own_gateway, own_api, sandbox, people, "slow", 0.6)
     assert [answer.code for answer in answers] == [None] * len(people)
     assert await own_database.value("SELECT count(*) FROM connection WHERE access_token IS NOT NULL") == len(people)
@@ -66,7 +66,7 @@ async def test_an_answer_that_came_meanwhile_is_read(
 async def test_a_time_out_after_a_standstill_does_not_open_the_circuit(
     own_gateway: Process, own_api: Interface, sandbox: Sandbox, someone: Person
 ) -> None:
-    people = [Person(f"still-{number}") for number in range(TIME_OUTS)]
+    people = [Person(f"still-{number}") for number in range(TIMEOUTS)]
     answers = await meanwhile_stopped(own_gateway, own_api, sandbox, people, "hang", None)
     assert [answer.code for answer in answers] == ["PROVIDER_UNAVAILABLE"] * len(people)
     assert own_gateway.said.count("this process stood still meanwhile") == len(people)

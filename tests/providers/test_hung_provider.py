@@ -12,10 +12,10 @@ import pytest
 from provider_entries import CREDENTIALS, provider
 from provider_loopback import Asked, Loopback, answering, loopback
 
-from providers.circuit import TIME_OUTS
+from providers.circuit_breaker import TIMEOUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.oauth_client import exchange_code
-from providers.turnstile import LIMIT, Turnstiles
+from providers.provider_limit import LIMIT, ProviderLimits
 from wire.http.client import Client, open_client
 
 TOKENS = b'{"access_token": "abc", "expires_in": 60}'
@@ -30,13 +30,13 @@ class World:
         self.servers = {"hung": hung, "well": well}
         self.full = asyncio.Event()
         self.awake = asyncio.Event()
-        self.turnstiles = Turnstiles()
+        self.limits = ProviderLimits()
         self.timeout = TIMEOUT
 
     async def exchange(self, slug: str) -> float:
         """The seconds that it took."""
         began = time.monotonic()
-        with await self.turnstiles.of(slug).permit(0.5):
+        with await self.limits.of(slug).permit(0.5):
             deadline = asyncio.get_running_loop().time() + self.timeout
             await exchange_code(
                 self.client,
@@ -96,16 +96,16 @@ async def test_a_hung_provider_slows_no_other(world: World) -> None:
 
 async def test_it_is_probed_and_comes_back_by_itself(world: World) -> None:
     world.timeout = 0.5
-    assert await world.outcomes(TIME_OUTS) == {TimedOut: TIME_OUTS}
+    assert await world.outcomes(TIMEOUTS) == {TimedOut: TIMEOUTS}
     assert await world.outcomes(1) == {CircuitOpen: 1}
     hung = world.servers["hung"]
     outcomes: Counter[type] = Counter()
-    while len(hung.asked) == TIME_OUTS:
+    while len(hung.asked) == TIMEOUTS:
         await asyncio.sleep(0.02)
         # Many at once, and one of them goes.
         outcomes = await world.outcomes(20)
     assert outcomes == {TimedOut: 1, CircuitOpen: 19}
-    assert len(hung.asked) == TIME_OUTS + 1
+    assert len(hung.asked) == TIMEOUTS + 1
     world.awake.set()
     outcomes = await world.outcomes(1)
     while outcomes == {CircuitOpen: 1}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from providers.circuit import LONGEST_PAUSE, TIME_OUTS
+from providers.circuit_breaker import LONGEST_PAUSE, TIMEOUTS
 from providers.errors import (
     Busy,
     CircuitOpen,
@@ -22,7 +22,7 @@ from providers.errors import (
     Unreachable,
     UnreadableResponse,
 )
-from providers.turnstile import LIMIT, Permit, Turnstile, Turnstiles
+from providers.provider_limit import LIMIT, Permit, ProviderLimit, ProviderLimits
 from wire.http.pool import MAX_CONNECTIONS
 
 SIGNS_OF_LIFE = [
@@ -49,57 +49,57 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def turnstile(clock: Clock) -> Turnstile:
-    return Turnstile("acme", limit=8, clock=clock)
+def limit(clock: Clock) -> ProviderLimit:
+    return ProviderLimit("acme", limit=8, clock=clock)
 
 
-async def ask(turnstile: Turnstile, outcome: BaseException | None = None, wait: float = 0) -> None:
-    with await turnstile.permit(wait):
+async def ask(limit: ProviderLimit, outcome: BaseException | None = None, wait: float = 0) -> None:
+    with await limit.permit(wait):
         if outcome is not None:
             raise outcome
 
 
-async def time_out(turnstile: Turnstile, times: int = 1, *, sent: bool = True) -> None:
+async def time_out(limit: ProviderLimit, times: int = 1, *, sent: bool = True) -> None:
     for _ in range(times):
         with pytest.raises(TimedOut):
-            await ask(turnstile, TimedOut(sent=sent))
+            await ask(limit, TimedOut(sent=sent))
 
 
 @pytest.mark.parametrize("sent", [True, False])
-async def test_time_outs_after_a_standstill_of_ours_say_nothing(turnstile: Turnstile, *, sent: bool) -> None:
-    await time_out(turnstile, TIME_OUTS - 1)
-    for _ in range(TIME_OUTS):
+async def test_time_outs_after_a_standstill_of_ours_say_nothing(limit: ProviderLimit, *, sent: bool) -> None:
+    await time_out(limit, TIMEOUTS - 1)
+    for _ in range(TIMEOUTS):
         with pytest.raises(TimedOut):
-            await ask(turnstile, TimedOut(sent=sent, stood_still=True))
+            await ask(limit, TimedOut(sent=sent, stood_still=True))
     # No sign of life either: one more opens it.
-    await time_out(turnstile)
-    assert await is_open(turnstile)
+    await time_out(limit)
+    assert await is_open(limit)
 
 
-async def test_errors_that_never_end_count_as_time_outs(turnstile: Turnstile) -> None:
-    for _ in range(TIME_OUTS):
+async def test_errors_that_never_end_count_as_time_outs(limit: ProviderLimit) -> None:
+    for _ in range(TIMEOUTS):
         with pytest.raises(ErrorAnswer):
-            await ask(turnstile, ErrorAnswer(None, 503, Meaning.TEMPORARY, overdue=True))
-    assert await is_open(turnstile)
+            await ask(limit, ErrorAnswer(None, 503, Meaning.TEMPORARY, overdue=True))
+    assert await is_open(limit)
 
 
-async def is_open(turnstile: Turnstile) -> int:
+async def is_open(limit: ProviderLimit) -> int:
     """The seconds that it tells."""
     with pytest.raises(CircuitOpen) as raised:
-        await ask(turnstile, wait=60)
+        await ask(limit, wait=60)
     return raised.value.retry_after
 
 
 class Exchange:
     """One that is under way until it is ended."""
 
-    def __init__(self, turnstile: Turnstile, wait: float = 0) -> None:
+    def __init__(self, limit: ProviderLimit, wait: float = 0) -> None:
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.entered = asyncio.Event()
-        self.task = asyncio.create_task(self._run(turnstile, wait))
+        self.task = asyncio.create_task(self._run(limit, wait))
 
-    async def _run(self, turnstile: Turnstile, wait: float) -> None:
-        with await turnstile.permit(wait) as permit:
+    async def _run(self, limit: ProviderLimit, wait: float) -> None:
+        with await limit.permit(wait) as permit:
             self.permit: Permit = permit
             self.entered.set()
             await self._end
@@ -112,8 +112,8 @@ class Exchange:
         return (await asyncio.gather(self.task, return_exceptions=True))[0]
 
 
-async def under_way(turnstile: Turnstile, count: int = 1) -> list[Exchange]:
-    exchanges = [Exchange(turnstile) for _ in range(count)]
+async def under_way(limit: ProviderLimit, count: int = 1) -> list[Exchange]:
+    exchanges = [Exchange(limit) for _ in range(count)]
     for exchange in exchanges:
         await exchange.entered.wait()
     return exchanges
@@ -127,25 +127,25 @@ def test_no_exchange_waits_for_a_connection() -> None:
 
 
 def test_each_provider_has_its_own() -> None:
-    turnstiles = Turnstiles()
-    assert turnstiles.of("acme") is turnstiles.of("acme") is not turnstiles.of("other")
+    limits = ProviderLimits()
+    assert limits.of("acme") is limits.of("acme") is not limits.of("other")
 
 
-async def test_one_more_than_there_are_places_is_told_so(turnstile: Turnstile) -> None:
-    exchanges = await under_way(turnstile, 8)
+async def test_one_more_than_there_are_places_is_told_so(limit: ProviderLimit) -> None:
+    exchanges = await under_way(limit, 8)
     began = time.monotonic()
     with pytest.raises(Busy) as raised:
-        await ask(turnstile, wait=0.05)
+        await ask(limit, wait=0.05)
     assert 0.04 < time.monotonic() - began < 2
     assert not raised.value.sent
     for exchange in exchanges:
         assert await exchange.end() is None
-    await ask(turnstile)
+    await ask(limit)
 
 
-async def test_a_place_that_becomes_free_is_taken(turnstile: Turnstile) -> None:
-    first, *others = await under_way(turnstile, 8)
-    waiting = Exchange(turnstile, wait=60)
+async def test_a_place_that_becomes_free_is_taken(limit: ProviderLimit) -> None:
+    first, *others = await under_way(limit, 8)
+    waiting = Exchange(limit, wait=60)
     await asyncio.sleep(0)
     assert not waiting.entered.is_set()
     await first.end()
@@ -156,22 +156,22 @@ async def test_a_place_that_becomes_free_is_taken(turnstile: Turnstile) -> None:
 
 @pytest.mark.parametrize("outcome", [*SIGNS_OF_LIFE, TimedOut(sent=True), ValueError(), asyncio.CancelledError()])
 async def test_each_end_frees_the_place(clock: Clock, outcome: BaseException | None) -> None:
-    turnstile = Turnstile("acme", limit=1, clock=clock)
+    limit = ProviderLimit("acme", limit=1, clock=clock)
     for _ in range(3):
-        (exchange,) = await under_way(turnstile)
+        (exchange,) = await under_way(limit)
         await exchange.end(outcome)
 
 
-async def test_who_gives_up_waiting_takes_no_place(turnstile: Turnstile) -> None:
-    exchanges = await under_way(turnstile, 8)
-    waiting = [Exchange(turnstile, wait=60) for _ in range(20)]
+async def test_who_gives_up_waiting_takes_no_place(limit: ProviderLimit) -> None:
+    exchanges = await under_way(limit, 8)
+    waiting = [Exchange(limit, wait=60) for _ in range(20)]
     await asyncio.sleep(0)
     for exchange in waiting:
         exchange.task.cancel()
     await asyncio.gather(*(exchange.task for exchange in waiting), return_exceptions=True)
     for exchange in exchanges:
         await exchange.end()
-    for exchange in await under_way(turnstile, 8):
+    for exchange in await under_way(limit, 8):
         await exchange.end()
 
 
@@ -179,64 +179,64 @@ async def test_who_gives_up_waiting_takes_no_place(turnstile: Turnstile) -> None
 
 
 @pytest.mark.parametrize("sent", [True, False])
-async def test_time_outs_in_a_row_open_it(turnstile: Turnstile, sent: bool) -> None:
-    await time_out(turnstile, TIME_OUTS - 1, sent=sent)
-    await ask(turnstile)
-    await time_out(turnstile, TIME_OUTS, sent=sent)
-    assert await is_open(turnstile) == 1
+async def test_time_outs_in_a_row_open_it(limit: ProviderLimit, sent: bool) -> None:
+    await time_out(limit, TIMEOUTS - 1, sent=sent)
+    await ask(limit)
+    await time_out(limit, TIMEOUTS, sent=sent)
+    assert await is_open(limit) == 1
 
 
 @pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_a_sign_of_life_between_keeps_it_closed(turnstile: Turnstile, sign: ProviderFault | None) -> None:
+async def test_a_sign_of_life_between_keeps_it_closed(limit: ProviderLimit, sign: ProviderFault | None) -> None:
     for _ in range(4):
-        await time_out(turnstile, TIME_OUTS - 1)
-        await asyncio.gather(ask(turnstile, sign), return_exceptions=True)
-    await ask(turnstile)
+        await time_out(limit, TIMEOUTS - 1)
+        await asyncio.gather(ask(limit, sign), return_exceptions=True)
+    await ask(limit)
 
 
 @pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_quick_faults_never_open_it(turnstile: Turnstile, sign: ProviderFault | None) -> None:
-    for _ in range(10 * TIME_OUTS):
-        await asyncio.gather(ask(turnstile, sign), return_exceptions=True)
-    await ask(turnstile)
+async def test_quick_faults_never_open_it(limit: ProviderLimit, sign: ProviderFault | None) -> None:
+    for _ in range(10 * TIMEOUTS):
+        await asyncio.gather(ask(limit, sign), return_exceptions=True)
+    await ask(limit)
 
 
 @pytest.mark.parametrize("outcome", [Busy(), CircuitOpen(1), ValueError(), asyncio.CancelledError()])
-async def test_what_says_nothing_neither_opens_nor_closes(turnstile: Turnstile, outcome: BaseException) -> None:
-    for _ in range(TIME_OUTS):
-        await asyncio.gather(ask(turnstile, outcome), return_exceptions=True)
-        await time_out(turnstile)
-    await is_open(turnstile)
+async def test_what_says_nothing_neither_opens_nor_closes(limit: ProviderLimit, outcome: BaseException) -> None:
+    for _ in range(TIMEOUTS):
+        await asyncio.gather(ask(limit, outcome), return_exceptions=True)
+        await time_out(limit)
+    await is_open(limit)
 
 
-async def test_a_permit_left_unused_says_nothing(turnstile: Turnstile) -> None:
-    for _ in range(TIME_OUTS):
-        with await turnstile.permit(0) as permit:
+async def test_a_permit_left_unused_says_nothing(limit: ProviderLimit) -> None:
+    for _ in range(TIMEOUTS):
+        with await limit.permit(0) as permit:
             permit.leave_unused()
-        await time_out(turnstile)
-    await is_open(turnstile)
+        await time_out(limit)
+    await is_open(limit)
 
 
-async def test_a_fault_that_became_another_error_is_noted(turnstile: Turnstile) -> None:
+async def test_a_fault_that_became_another_error_is_noted(limit: ProviderLimit) -> None:
     async def translate() -> None:
-        with await turnstile.permit(0) as permit:
+        with await limit.permit(0) as permit:
             permit.note(TimedOut(sent=True))
             raise ValueError("translated")
 
-    for _ in range(TIME_OUTS):
+    for _ in range(TIMEOUTS):
         with pytest.raises(ValueError, match="translated"):
             await translate()
-    await is_open(turnstile)
+    await is_open(limit)
 
 
-async def test_who_waits_for_a_place_learns_that_it_opened(turnstile: Turnstile) -> None:
-    exchanges = await under_way(turnstile, 8)
-    waiting = [Exchange(turnstile, wait=60) for _ in range(20)]
+async def test_who_waits_for_a_place_learns_that_it_opened(limit: ProviderLimit) -> None:
+    exchanges = await under_way(limit, 8)
+    waiting = [Exchange(limit, wait=60) for _ in range(20)]
     await asyncio.sleep(0)
     for exchange in exchanges:
         await exchange.end(TimedOut(sent=True))
     entered = [exchange for exchange in waiting if exchange.entered.is_set()]
-    assert len(entered) < TIME_OUTS
+    assert len(entered) < TIMEOUTS
     told = await asyncio.gather(*(each.task for each in waiting if each not in entered), return_exceptions=True)
     assert {type(outcome) for outcome in told} == {CircuitOpen}
     for exchange in entered:
@@ -247,12 +247,12 @@ async def test_who_waits_for_a_place_learns_that_it_opened(turnstile: Turnstile)
 
 
 @pytest.fixture
-async def opened(turnstile: Turnstile) -> Turnstile:
-    await time_out(turnstile, TIME_OUTS)
-    return turnstile
+async def opened(limit: ProviderLimit) -> ProviderLimit:
+    await time_out(limit, TIMEOUTS)
+    return limit
 
 
-async def test_one_probe_at_a_time(opened: Turnstile, clock: Clock) -> None:
+async def test_one_probe_at_a_time(opened: ProviderLimit, clock: Clock) -> None:
     clock.now = 0.99
     assert await is_open(opened) == 1
     clock.now = 1
@@ -263,17 +263,17 @@ async def test_one_probe_at_a_time(opened: Turnstile, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_a_sign_of_life_closes_it(opened: Turnstile, clock: Clock, sign: ProviderFault | None) -> None:
+async def test_a_sign_of_life_closes_it(opened: ProviderLimit, clock: Clock, sign: ProviderFault | None) -> None:
     clock.now = 1
     await asyncio.gather(ask(opened, sign), return_exceptions=True)
     for exchange in await under_way(opened, 8):
         await exchange.end()
     # And it counts from the beginning.
-    await time_out(opened, TIME_OUTS)
+    await time_out(opened, TIMEOUTS)
     assert await is_open(opened) == 1
 
 
-async def test_each_probe_that_fails_doubles_the_pause(opened: Turnstile, clock: Clock) -> None:
+async def test_each_probe_that_fails_doubles_the_pause(opened: ProviderLimit, clock: Clock) -> None:
     for pause in (1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE):
         assert await is_open(opened) == pause
         clock.now += pause
@@ -282,7 +282,7 @@ async def test_each_probe_that_fails_doubles_the_pause(opened: Turnstile, clock:
 
 @pytest.mark.parametrize("outcome", [ValueError(), asyncio.CancelledError(), Busy()])
 async def test_a_probe_without_verdict_leaves_it_to_the_next(
-    opened: Turnstile, clock: Clock, outcome: BaseException
+    opened: ProviderLimit, clock: Clock, outcome: BaseException
 ) -> None:
     clock.now = 1
     for _ in range(3):
@@ -296,7 +296,7 @@ async def test_a_probe_without_verdict_leaves_it_to_the_next(
     await asyncio.gather(*(ask(opened) for _ in range(8)))
 
 
-async def test_a_probe_that_is_cancelled_leaves_it_to_the_next(opened: Turnstile, clock: Clock) -> None:
+async def test_a_probe_that_is_cancelled_leaves_it_to_the_next(opened: ProviderLimit, clock: Clock) -> None:
     clock.now = 1
     (probe,) = await under_way(opened)
     probe.task.cancel()
@@ -304,65 +304,65 @@ async def test_a_probe_that_is_cancelled_leaves_it_to_the_next(opened: Turnstile
     await ask(opened)
 
 
-async def test_a_probe_needs_no_place(turnstile: Turnstile, clock: Clock) -> None:
-    hanging = await under_way(turnstile, 8)
-    for exchange in hanging[:TIME_OUTS]:
+async def test_a_probe_needs_no_place(limit: ProviderLimit, clock: Clock) -> None:
+    hanging = await under_way(limit, 8)
+    for exchange in hanging[:TIMEOUTS]:
         await exchange.end(TimedOut(sent=True))
-    stuck = hanging[TIME_OUTS:]
+    stuck = hanging[TIMEOUTS:]
     clock.now = 1
-    (probe,) = await under_way(turnstile)
+    (probe,) = await under_way(limit)
     await probe.end()
     for exchange in stuck:
         await exchange.end()
 
 
-async def test_who_entered_before_it_opened_closes_it_too(turnstile: Turnstile) -> None:
-    (early,) = await under_way(turnstile)
-    await time_out(turnstile, TIME_OUTS)
-    await is_open(turnstile)
+async def test_who_entered_before_it_opened_closes_it_too(limit: ProviderLimit) -> None:
+    (early,) = await under_way(limit)
+    await time_out(limit, TIMEOUTS)
+    await is_open(limit)
     assert await early.end() is None
-    await ask(turnstile)
+    await ask(limit)
 
 
-async def test_time_outs_from_before_change_nothing(turnstile: Turnstile, clock: Clock) -> None:
-    early = await under_way(turnstile, 7)
-    await time_out(turnstile, TIME_OUTS)
+async def test_time_outs_from_before_change_nothing(limit: ProviderLimit, clock: Clock) -> None:
+    early = await under_way(limit, 7)
+    await time_out(limit, TIMEOUTS)
     await early[0].end(TimedOut(sent=True))
-    assert await is_open(turnstile) == 1
+    assert await is_open(limit) == 1
     clock.now = 1
-    (probe,) = await under_way(turnstile)
+    (probe,) = await under_way(limit)
     await early[1].end(TimedOut(sent=True))
     assert await probe.end() is None
     for exchange in early[2:]:
         await exchange.end(TimedOut(sent=True))
-    await ask(turnstile)
+    await ask(limit)
 
 
-async def test_a_probe_from_before_a_closing_is_a_probe_no_more(turnstile: Turnstile, clock: Clock) -> None:
-    (early,) = await under_way(turnstile)
-    await time_out(turnstile, TIME_OUTS)
+async def test_a_probe_from_before_a_closing_is_a_probe_no_more(limit: ProviderLimit, clock: Clock) -> None:
+    (early,) = await under_way(limit)
+    await time_out(limit, TIMEOUTS)
     clock.now = 1
-    (probe,) = await under_way(turnstile)
+    (probe,) = await under_way(limit)
     await early.end()
     await probe.end(TimedOut(sent=True))
-    await time_out(turnstile, TIME_OUTS)
-    assert await is_open(turnstile) == 1
+    await time_out(limit, TIMEOUTS)
+    assert await is_open(limit) == 1
 
 
 # What is told
 
 
-async def test_changes_are_logged(turnstile: Turnstile, clock: Clock) -> None:
+async def test_changes_are_logged(limit: ProviderLimit, clock: Clock) -> None:
     with capture_logs() as logged:
-        await time_out(turnstile, TIME_OUTS)
-        await is_open(turnstile)
+        await time_out(limit, TIMEOUTS)
+        await is_open(limit)
         clock.now = 1
-        await time_out(turnstile)
+        await time_out(limit)
         clock.now = 3
         with pytest.raises(ValueError, match="nothing"):
-            await ask(turnstile, ValueError("nothing"))
-        await ask(turnstile)
-        await ask(turnstile)
+            await ask(limit, ValueError("nothing"))
+        await ask(limit)
+        await ask(limit)
     told = [(line["log_level"], line["event"], line["provider"], line["state"]) for line in logged]
     event, provider = "provider.circuit", "acme"
     assert told == [
