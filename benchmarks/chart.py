@@ -1,4 +1,4 @@
-"""The chart of the README: what a callback costs each contender, in times of the floor. An SVG for light and dark."""
+"""The chart in README.md: the CPU time of a callback for each contender, as a multiple of the floor. An SVG for light and dark."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def _rows(results: Results, engines: list[str]) -> list[tuple[Entry, dict[str, f
 
 
 def _head(engines: list[str]) -> Iterator[str]:
-    title = "CPU for one callback, in times of the floor. Shorter is better."
+    title = "CPU time for one callback, as a multiple of the floor. Shorter is better."
     yield f'<text id="t" class="title" x="10" y="22">{title}</text>'
-    note = "The same work at the same durability, with the same statements but for the one as documented. 32 in flight."
+    note = "Same work, same durability, same statements (except “as documented”), 32 requests in flight."
     yield f'<text class="note" x="10" y="42">{note}</text>'
     for at, engine in enumerate(engines):
         yield f'<rect class="{engine}" x="{10 + at * 110}" y="53" width="11" height="11" rx="2"/>'
