@@ -1,1 +1,4 @@
-"""The outside world: a strict, scriptable OAuth 2 provider of our own that speaks any catalogue entry's dialect."""
+"""A strict, scriptable OAuth 2 provider for development and tests, which imitates the provider of any catalogue entry.
+
+It stands for the outside world, so it imports nothing of Tendon.
+"""

@@ -1,56 +1,88 @@
-"""The sandbox as one application: the endpoints of every dialect it speaks, and the control API."""
+"""The sandbox as an ASGI application: the endpoints of all providers that it imitates, and the control API."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.account import account
-from sandbox.authorize import authorize
-from sandbox.calls import Calls
+from sandbox.authorization_endpoint import authorize
 from sandbox.client import Client
 from sandbox.control import Control
 from sandbox.dialect import Dialect, path
-from sandbox.endpoint import Endpoint
-from sandbox.exchange import Exchange
-from sandbox.faults.refusals import elsewhere
-from sandbox.grants import authorization_code, refresh_token
-from sandbox.ledger import Ledger
-from sandbox.plan import Plan
-from sandbox.provider import Provider
-from sandbox.revoke import revocation_endpoint
-from sandbox.settings import Settings
-from sandbox.token import Grant, token_endpoint
+from sandbox.exchange import Exchange, open_exchange
+from sandbox.faults import FAULTS
+from sandbox.faults.replaced import elsewhere
+from sandbox.provider import CallLog, FaultPlan, Provider, Settings
+from sandbox.responses import document
+from sandbox.token_endpoint import Grant, authorization_code, refresh_token, token_endpoint
+from sandbox.token_store import TokenStore
+from sandbox.token_use import account, revocation_endpoint
 
 __all__ = ["Client", "create_app"]
 
 
 def create_app(dialects: Iterable[Dialect], clients: Mapping[str, Client], *, code_life: float = 60) -> Starlette:
-    """A provider for every dialect; `clients` by slug. A dialect without a client refuses every app.
+    """A provider for every dialect; `clients` are by slug. A provider without a client rejects every app.
 
-    `code_life` is in seconds. The app keeps its state in memory and can stand at a server's root or be mounted.
+    `code_life` is in seconds. The application keeps its state in memory. It can be served at the root or mounted.
     """
-    ledger, calls, plan = Ledger(), Calls(), Plan()
+    tokens, calls, faults = TokenStore(), CallLog(), FaultPlan()
     providers = {
-        dialect.slug: Provider(dialect, clients.get(dialect.slug), Settings(code_life=code_life), ledger, calls, plan)
+        dialect.slug: Provider(dialect, clients.get(dialect.slug), Settings(code_life=code_life), tokens, calls, faults)
         for dialect in dialects
     }
-    control = Control(providers, ledger, calls, plan)
+    control = Control(providers, tokens, calls, faults)
     routes: list[BaseRoute] = [Mount("/_control", routes=control.routes)]
     for provider in providers.values():
         routes.extend(_routes(provider))
     app = Starlette(routes=routes)
-    # A redirect from `/token/` to `/token` would be kinder than any provider is.
+    # Providers don't redirect from `/token/` to `/token`.
     app.router.redirect_slashes = False
     return app
 
 
+class Endpoint:
+    """One endpoint of a provider. Logs the request, and answers it or lets a planned fault answer it.
+
+    It is an ASGI application because faults need the server's own `receive` to close the connection.
+    """
+
+    def __init__(
+        self, provider: Provider, name: str, methods: tuple[str, ...], respond: Callable[[Exchange], Response]
+    ) -> None:
+        self._provider = provider
+        self._name = name
+        self._methods = methods
+        self._respond = respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = await open_exchange(self._provider, self._name, Request(scope, receive), self._respond)
+        response = await self._response(exchange)
+        await response(scope, receive, send)
+
+    async def _response(self, exchange: Exchange) -> ASGIApp:
+        call = exchange.call
+        if call.method not in self._methods:
+            call.outcome = "method_not_allowed"
+            return document({"error": "invalid_request"}, 405, {"Allow": ", ".join(self._methods)})
+        planned = self._provider.faults.take(self._provider.slug, self._name)
+        if planned is None:
+            return exchange.answer()
+        # A fault that processes the request overwrites the outcome.
+        call.fault = call.outcome = planned.fault
+        if planned.answer is not None:
+            return Response(planned.answer.body, planned.answer.status, planned.answer.headers)
+        return await FAULTS[planned.fault](exchange, planned.seconds)
+
+
 def _routes(provider: Provider) -> Iterator[Route]:
-    def route(place: str, name: str, methods: tuple[str, ...], respond: Callable[[Exchange], Response]) -> Route:
-        return Route(path(provider.slug, place), Endpoint(provider, name, methods, respond))
+    def route(path_name: str, name: str, methods: tuple[str, ...], respond: Callable[[Exchange], Response]) -> Route:
+        return Route(path(provider.slug, path_name), Endpoint(provider, name, methods, respond))
 
     dialect = provider.dialect
     code: dict[str, Grant] = {"authorization_code": authorization_code}

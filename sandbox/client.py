@@ -1,4 +1,4 @@
-"""The app as the provider has registered it, and how it proves itself at the token and revocation endpoints."""
+"""The app that is registered with the provider, and its authentication at the token and revocation endpoints."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import unquote_plus
 
-from sandbox.parameters import Parameters
-from sandbox.refusal import Refusal
+from sandbox.oauth import OAuthError, Parameters
 
 _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]{1,5}(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registration. `redirect_uris` are compared character by character (RFC 9700 2.1), except for `:*` after a
-    loopback address or `localhost`, which matches any port (RFC 8252 7.3)."""
+    """A registration. `redirect_uris` must match exactly (RFC 9700 2.1), except that `:*` after a loopback address or
+    `localhost` matches any port (RFC 8252 7.3)."""
 
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
 
     def registered(self, redirect_uri: str) -> bool:
-        anywhere = _LOOPBACK_PORT.sub(r"\1:*", redirect_uri)
-        return redirect_uri in self.redirect_uris or anywhere in self.redirect_uris
+        any_port = _LOOPBACK_PORT.sub(r"\1:*", redirect_uri)
+        return redirect_uri in self.redirect_uris or any_port in self.redirect_uris
 
 
-def presented(authorization: str | None, form: Parameters) -> str:
-    """The token_endpoint_auth_method a request uses, for the log; two joined by `+` when it uses both."""
+def auth_method(authorization: str | None, form: Parameters) -> str:
+    """The token_endpoint_auth_method that a request uses; two, joined by `+`, if it uses both."""
     methods: list[str] = []
     if authorization is not None:
         scheme = authorization.partition(" ")[0].lower()
@@ -41,22 +40,22 @@ def presented(authorization: str | None, form: Parameters) -> str:
 
 
 def authenticate(client: Client | None, method: str, authorization: str | None, form: Parameters) -> Client:
-    """The client that a request proves to be, by `method` and no other. Raises Refusal, 401 invalid_client."""
-    used = presented(authorization, form)
+    """The authenticated client. Methods other than `method` are rejected. Raises OAuthError, usually invalid_client."""
+    used = auth_method(authorization, form)
     if "+" in used:
-        raise Refusal("invalid_request", "more than one way of client authentication is used")
+        raise OAuthError("invalid_request", "more than one method of client authentication is used")
     if client is None or used != method:
-        _refuse(method)
+        _reject(method)
     client_id, client_secret = form.get("client_id"), form.get("client_secret")
     if method == "client_secret_basic":
-        named = client_id
+        in_body = client_id
         client_id, client_secret = _basic(authorization or "", method)
-        if named not in (None, client_id):
-            _refuse(method)
+        if in_body not in (None, client_id):
+            _reject(method)
     if client_id != client.client_id:
-        _refuse(method)
+        _reject(method)
     if method != "none" and not _equal(client_secret or "", client.client_secret):
-        _refuse(method)
+        _reject(method)
     return client
 
 
@@ -67,19 +66,19 @@ def bearer(authorization: str | None) -> str | None:
 
 
 def _basic(authorization: str, method: str) -> tuple[str, str]:
-    """Client id and secret, form-encoded before they were joined (RFC 6749 2.3.1)."""
+    """Client id and secret, each of which is form-encoded (RFC 6749 2.3.1)."""
     try:
         joined = base64.b64decode(authorization.partition(" ")[2], validate=True).decode("ascii")
         client_id, _, client_secret = joined.partition(":")
         return unquote_plus(client_id, errors="strict"), unquote_plus(client_secret, errors="strict")
     except ValueError:
-        _refuse(method)
+        _reject(method)
 
 
 def _equal(one: str, other: str) -> bool:
     return secrets.compare_digest(one.encode(), other.encode())
 
 
-def _refuse(method: str) -> NoReturn:
+def _reject(method: str) -> NoReturn:
     challenge = 'Basic realm="sandbox"' if method == "client_secret_basic" else None
-    raise Refusal("invalid_client", "client authentication failed", status=401, challenge=challenge)
+    raise OAuthError("invalid_client", "client authentication failed", status=401, challenge=challenge)

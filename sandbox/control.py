@@ -22,14 +22,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import reply
-from sandbox.authorize import APPROVE, DENY
-from sandbox.calls import Calls
+from sandbox import responses
+from sandbox.authorization_endpoint import APPROVE, DENY
 from sandbox.faults import FAULTS
 from sandbox.instruction import Instruction, InstructionError
-from sandbox.ledger import Ledger, Token
-from sandbox.plan import SCRIPTED, Plan, Planned, ScriptedAnswer
-from sandbox.provider import Provider
+from sandbox.provider import SCRIPTED, CallLog, FaultPlan, PlannedFault, Provider, ScriptedAnswer
+from sandbox.token_store import Token, TokenStore
 
 # A page could give this machine a name of its own (DNS rebinding); what is told here is for its owner only.
 _OUR_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -38,11 +36,13 @@ ENDPOINTS = ("token", "account", "authorize", "revoke")
 
 
 class Control:
-    def __init__(self, providers: Mapping[str, Provider], ledger: Ledger, calls: Calls, plan: Plan) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], tokens: TokenStore, calls: CallLog, faults: FaultPlan
+    ) -> None:
         self._providers = providers
-        self._ledger = ledger
+        self._tokens = tokens
         self._calls = calls
-        self._plan = plan
+        self._faults = faults
         self._start = {slug: replace(provider.settings) for slug, provider in providers.items()}
 
     @property
@@ -69,11 +69,11 @@ class Control:
         self._calls.clear()
 
     def _list_faults(self, _body: bytes) -> Any:
-        return {"names": list(FAULTS), "planned": self._plan.listing()}
+        return {"names": list(FAULTS), "planned": self._faults.listing()}
 
     def _plan_fault(self, body: bytes) -> None:
         asked = Instruction.read(body)
-        planned = Planned(
+        planned = PlannedFault(
             slug=asked.one_of("slug", self._providers),
             endpoint=asked.one_of("endpoint", ENDPOINTS) if "endpoint" in asked else "token",
             fault=SCRIPTED if "answer" in asked else asked.one_of("fault", FAULTS),
@@ -82,19 +82,19 @@ class Control:
             answer=_scripted(asked.inner("answer")) if "answer" in asked else None,
         )
         asked.nothing_else()
-        self._plan.add(planned)
+        self._faults.add(planned)
 
     def _forget_faults(self, _body: bytes) -> None:
-        self._plan.clear()
+        self._faults.clear()
 
     def _list_tokens(self, _body: bytes) -> Any:
-        return [_row(token) for token in self._ledger.tokens.values()]
+        return [_row(token) for token in self._tokens.tokens.values()]
 
     def _accepts(self, body: bytes) -> Any:
         asked = Instruction.read(body)
         access_token = asked.text("access_token")
         asked.nothing_else()
-        return {"accepts": self._ledger.accepts(access_token)}
+        return {"accepts": self._tokens.accepts(access_token)}
 
     def _list_settings(self, _body: bytes) -> Any:
         return {slug: asdict(provider.settings) for slug, provider in self._providers.items()}
@@ -115,9 +115,9 @@ class Control:
         return self._list_settings(body)
 
     def _reset(self, _body: bytes) -> None:
-        self._ledger.clear()
+        self._tokens.clear()
         self._calls.clear()
-        self._plan.clear()
+        self._faults.clear()
         for slug, settings in self._start.items():
             self._providers[slug].settings = replace(settings)
 
@@ -141,8 +141,8 @@ def _told(
         try:
             result = act(await read(request))
         except InstructionError as unclear:
-            return reply.document({"error": "invalid_request", "error_description": str(unclear)}, 400)
-        return reply.empty() if result is None else reply.document(result)
+            return responses.document({"error": "invalid_request", "error_description": str(unclear)}, 400)
+        return responses.empty() if result is None else responses.document(result)
 
     return endpoint
 
@@ -151,13 +151,13 @@ def _from_elsewhere(request: Request) -> Response | None:
     """Refuse what a page of another site could send: by another name for this machine, with a strange Origin, or with
     a body that a form can make."""
     if request.url.hostname not in _OUR_NAMES:
-        return reply.document({"error": "forbidden_host"}, 403)
+        return responses.document({"error": "forbidden_host"}, 403)
     origin = request.headers.get("origin")
     if origin not in (None, f"{request.url.scheme}://{request.headers.get('host')}"):
-        return reply.document({"error": "forbidden_origin"}, 403)
+        return responses.document({"error": "forbidden_origin"}, 403)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method in ("POST", "PUT") and media_type != "application/json":
-        return reply.document({"error": "send application/json"}, 415)
+        return responses.document({"error": "send application/json"}, 415)
     return None
 
 

@@ -1,7 +1,8 @@
-"""How one provider speaks, read from its catalogue entry, and that same entry's text pointed at the sandbox.
+"""A provider's dialect of OAuth, read from its catalogue entry; and the entry's text with its URLs replaced by the
+sandbox's.
 
-Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/revoke`; the entry `sandbox` lives at the root
-and calls its account endpoint `/userinfo`.
+Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/revoke`. Those of the entry `sandbox` have no slug,
+and its account endpoint is `/userinfo`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _TABLE_LINE = re.compile(r"\s*\[\[?\s*(?P<table>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
 
 
 class DialectError(ValueError):
-    """A catalogue entry that can't be spoken: which key, and what is wrong with it."""
+    """A catalogue entry that the sandbox can't imitate: the key, and what is wrong with it."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"the catalogue entry's {key} {reason}")
@@ -28,16 +29,16 @@ class DialectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """What says that an HTTP 200 is a success: the value `equals` at the dotted path `field` of the whole answer."""
+    """How an HTTP 200 shows that it is a success: the value `equals` at the dotted path `field` of the answer."""
 
     field: str
     equals: object
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorWords:
+class ErrorForm:
     """How the provider expresses an error: by HTTP status, by a value at a dotted path, or both. `wait` and
-    `wait_header` are where it says how many seconds to wait."""
+    `wait_header` name the member or header that has the number of seconds to wait."""
 
     meaning: str
     status: int | None
@@ -47,8 +48,8 @@ class ErrorWords:
     wait_header: str | None
 
     @classmethod
-    def read(cls, row: Mapping[str, Any]) -> ErrorWords:
-        """The first of several values stands for all of them."""
+    def read(cls, row: Mapping[str, Any]) -> ErrorForm:
+        """Of several possible values, the first is used."""
         value = row.get("equals", row.get("starts_with", "sample"))
         if isinstance(value, list):
             value = cast("list[object]", value)[0]
@@ -58,7 +59,7 @@ class ErrorWords:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """`token` is the kind of token that goes into the parameter of that name, None with auth `bearer`."""
+    """`token` is the kind of token to send in the parameter `token`; None with auth `bearer`."""
 
     method: str
     auth: str
@@ -70,7 +71,7 @@ class Revocation:
 class Dialect:
     """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer.
 
-    `pkce_checked` is False for a provider that may ignore code challenge and verifier; the sandbox then ignores them,
+    `pkce_checked` is False for a provider that may ignore code challenge and verifier. The sandbox then ignores them,
     which is the worst case.
     """
 
@@ -84,7 +85,7 @@ class Dialect:
     params: Mapping[str, str]
     root: str | None
     success: Success | None
-    errors: tuple[ErrorWords, ...]
+    errors: tuple[ErrorForm, ...]
     expires: str
     refresh: str
     separate_refresh: bool
@@ -94,7 +95,7 @@ class Dialect:
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Dialect:
-        """Read a parsed catalogue file; where it is silent, the RFCs hold. Raises DialectError that names the key."""
+        """Read a parsed catalogue file, with the defaults of the RFCs. Raises DialectError, which names the key."""
         authorize, token = _table(entry, "authorize"), _table(entry, "token")
         success = token.get("success")
         return cls(
@@ -108,7 +109,7 @@ class Dialect:
             params=_params(token),
             root=token.get("root"),
             success=Success(_required(success, "field"), success.get("equals")) if success else None,
-            errors=tuple(ErrorWords.read(row) for row in token.get("errors", [])),
+            errors=tuple(ErrorForm.read(row) for row in token.get("errors", [])),
             expires=_one_of(token, "expires", ("expires_in", "expires_at", "jwt", "never")),
             refresh=_one_of(token, "refresh", ("rotating", "reusable", "extending", "none")),
             separate_refresh="refresh_url" in token,
@@ -117,9 +118,9 @@ class Dialect:
             revocation=_revocation(_table(entry, "revoke")) if "revoke" in entry else None,
         )
 
-    def words(self, meaning: str | None) -> ErrorWords | None:
-        """The provider's own form of this error; None when it uses that of the RFCs."""
-        return next((words for words in self.errors if words.meaning == meaning), None)
+    def error_form(self, meaning: str | None) -> ErrorForm | None:
+        """The provider's own form of this error; None if it uses the form of the RFCs."""
+        return next((form for form in self.errors if form.meaning == meaning), None)
 
     def scopes(self, joined: str | None) -> list[str]:
         """The scopes in a `scope` parameter, in its order."""
@@ -127,16 +128,16 @@ class Dialect:
 
 
 def path(slug: str, endpoint: str) -> str:
-    """Where an endpoint lives below the sandbox's own address."""
+    """The path of an endpoint, relative to the sandbox's own URL."""
     if slug == ROOT_SLUG:
         return "/userinfo" if endpoint == "account" else f"/{endpoint}"
     return f"/{slug}/{endpoint}"
 
 
 def rebase(toml_text: str, base_url: str) -> str:
-    """The same catalogue file with every `url` and `refresh_url` pointed at the sandbox at `base_url`.
+    """The same catalogue file with every `url` and `refresh_url` replaced by the one of the sandbox at `base_url`.
 
-    All else stays, comments too. Raises DialectError for an address that does not stand on a line of its own.
+    Everything else stays, including comments. Raises DialectError for a URL that is not on a line of its own.
     """
     slug, base = _required(tomllib.loads(toml_text), "slug"), base_url.rstrip("/")
     table, lines = "", list[str]()
@@ -146,7 +147,7 @@ def rebase(toml_text: str, base_url: str) -> str:
         lines.append(_rebased(line, slug, base, table))
     text = "\n".join(lines)
     if not all(url.startswith(f"{base}/") for url in _urls(tomllib.loads(text))):
-        raise DialectError("url", "does not stand on a line of its own")
+        raise DialectError("url", "is not on a line of its own")
     return text
 
 
@@ -179,7 +180,7 @@ def _revocation(table: Mapping[str, Any]) -> Revocation:
 def _table(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = entry.get(name)
     if not isinstance(value, dict):
-        raise DialectError(name, "is missing or no table")
+        raise DialectError(name, "is missing or not a table")
     return cast("dict[str, Any]", value)
 
 
@@ -190,13 +191,13 @@ def _params(table: Mapping[str, Any]) -> Mapping[str, str]:
 def _required(table: Mapping[str, Any], key: str) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value:
-        raise DialectError(key, "is missing or no text")
+        raise DialectError(key, "is missing or not text")
     return value
 
 
 def _one_of(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
-    """The value, the first of the choices where the file is silent."""
+    """The value. The first of the choices is the default."""
     value = table.get(key, choices[0])
     if value not in choices:
-        raise DialectError(key, f"is none of {', '.join(choices)}")
+        raise DialectError(key, f"is not one of {', '.join(choices)}")
     return value

@@ -1,25 +1,25 @@
-"""One request on its way: read whole, written into the log, answered by its endpoint or spoiled by a fault."""
+"""One request to an endpoint: it is read completely and logged, then answered by the endpoint or by a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
-from sandbox.calls import Call
-from sandbox.client import presented
-from sandbox.parameters import Parameters
-from sandbox.provider import Provider
+from sandbox.client import auth_method
+from sandbox.oauth import Parameters
+from sandbox.provider import Call, Provider
 
-_LONGEST_BODY = 64 * 1024
+_MAX_BODY = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """`form` is empty when the body is none (`is_form` tells); `respond` is the endpoint's own work."""
+    """`form` is empty if the body is not a form (`is_form`). `respond` is the endpoint's function."""
 
     provider: Provider
     query: Parameters
@@ -30,22 +30,18 @@ class Exchange:
     respond: Callable[[Exchange], Response]
 
     def answer(self) -> Response:
-        """The right answer. It processes the request, all at once: nothing else runs meanwhile."""
+        """Process the request and return the right answer. No other code runs meanwhile."""
         return self.respond(self)
 
 
-async def _body(request: Request) -> bytes:
-    """All that a form of OAuth could need, and no more is kept: the log holds it."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk[: _LONGEST_BODY - len(body)]
-    return bytes(body)
+Fault = Callable[[Exchange, float | None], Awaitable[ASGIApp]]
+"""Takes a request that was read and logged, and the planned seconds. Returns the application that answers it."""
 
 
 async def open_exchange(
     provider: Provider, endpoint: str, request: Request, respond: Callable[[Exchange], Response]
 ) -> Exchange:
-    """Read the whole request and log it before anything is decided."""
+    """Read the whole request, and log it before anything else happens."""
     is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     body = await _body(request)
     query = Parameters.read(request.scope["query_string"])
@@ -58,8 +54,16 @@ async def open_exchange(
         query=query.values,
         form=form.values,
         authorization=authorization,
-        auth=presented(authorization, form),
+        auth=auth_method(authorization, form),
         grant_type=form.get("grant_type"),
         code=form.get("code"),
     )
     return Exchange(provider, query, form, is_form, authorization, call, respond)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, cut to what an OAuth form could need, because the log keeps it."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk[: _MAX_BODY - len(body)]
+    return bytes(body)

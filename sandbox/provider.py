@@ -1,25 +1,139 @@
-"""One provider as it is played here: its dialect, its registration of the app, and the books it shares."""
+"""One imitated provider, with its settings; and what all of them share: the log of calls and the planned faults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-from sandbox.calls import Calls
 from sandbox.client import Client
 from sandbox.dialect import Dialect
-from sandbox.ledger import Ledger
-from sandbox.plan import Plan
-from sandbox.settings import Settings
+from sandbox.token_store import TokenStore
+
+SCRIPTED = "scripted"
+"""The name of the fault whose answer the script supplies."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a script can change on a running provider.
+
+    `decision` answers all authorization requests without asking. Lifetimes are in seconds and apply to codes and tokens
+    that are issued from then on.
+    """
+
+    decision: str | None = None
+    scope_in_answer: bool = True
+    code_life: float = 60
+    access_life: float = 3600
+
+
+@dataclass(slots=True)
+class Call:
+    """One request with its raw values. `time` is in epoch seconds; `auth` is the client authentication that it used.
+
+    `outcome` is the result: `pending`, `issued`, `extended`, an RFC error code, `shown`, `approved`, `denied`,
+    `served`, `revoked` …, or the name of the fault that prevented processing. `code` is the code that the token
+    endpoint received or the authorization endpoint issued.
+    """
+
+    seq: int
+    slug: str
+    endpoint: str
+    method: str
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    authorization: str | None
+    auth: str
+    grant_type: str | None
+    code: str | None
+    time: float = field(default_factory=time.time)
+    fault: str | None = None
+    outcome: str = "pending"
+
+
+class CallLog:
+    """Every call that reached the provider, in order. Tests rely on it to know what was really sent."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+
+    def open(self, **parts: Any) -> Call:
+        call = Call(seq=len(self._calls) + 1, **parts)
+        self._calls.append(call)
+        return call
+
+    def clear(self) -> None:
+        self._calls.clear()
+
+    def listing(self, wanted: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
+        """The calls whose fields have the wanted values."""
+        return [asdict(call) for call in self._calls if all(getattr(call, name) == wanted[name] for name in wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedAnswer:
+    """An answer that is sent as given, instead of the right one."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class PlannedFault:
+    """`times` None means until it is cleared. `seconds` is for faults with a duration, `answer` for SCRIPTED."""
+
+    slug: str
+    endpoint: str
+    fault: str
+    times: int | None
+    seconds: float | None
+    answer: ScriptedAnswer | None = None
+
+
+class FaultPlan:
+    """The faults that are still to happen, in the order in which they were planned."""
+
+    def __init__(self) -> None:
+        self._planned: list[PlannedFault] = []
+
+    def add(self, planned: PlannedFault) -> None:
+        self._planned.append(planned)
+
+    def clear(self) -> None:
+        self._planned.clear()
+
+    def take(self, slug: str, endpoint: str) -> PlannedFault | None:
+        """The next fault for a call to this endpoint, which counts as one time."""
+        for planned in self._planned:
+            if (planned.slug, planned.endpoint) == (slug, endpoint):
+                self._use(planned)
+                return planned
+        return None
+
+    def listing(self) -> list[dict[str, Any]]:
+        return [{name: value for name, value in asdict(one).items() if name != "answer"} for one in self._planned]
+
+    def _use(self, planned: PlannedFault) -> None:
+        if planned.times is not None:
+            planned.times -= 1
+            if planned.times == 0:
+                self._planned.remove(planned)
 
 
 @dataclass(slots=True)
 class Provider:
+    """A provider without a `client` rejects every app. All providers share `tokens`, `calls` and `faults`."""
+
     dialect: Dialect
     client: Client | None
     settings: Settings
-    ledger: Ledger
-    calls: Calls
-    plan: Plan
+    tokens: TokenStore
+    calls: CallLog
+    faults: FaultPlan
 
     @property
     def slug(self) -> str:

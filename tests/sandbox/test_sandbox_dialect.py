@@ -11,8 +11,8 @@ import pytest
 from sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
 
 from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
-from sandbox.refusal import Refusal
-from sandbox.reply import token_refusal
+from sandbox.oauth import OAuthError
+from sandbox.responses import token_error
 
 BASE = "http://127.0.0.1:8000/sandbox"
 
@@ -94,7 +94,7 @@ def test_errors_are_said_in_the_words_of_the_entry() -> None:
     dialect = read(STRAVA.replace("[account]", f"{ERRORS}[account]"))
 
     def said(error: str, status: int = 400) -> tuple[int, Any, Mapping[str, str]]:
-        response = token_refusal(dialect, Refusal(error, "because", status=status), wait=9)
+        response = token_error(dialect, OAuthError(error, "because", status=status), wait=9)
         return response.status_code, json.loads(bytes(response.body)), response.headers
 
     assert said("invalid_grant")[:2] == (400, {"errors": [{"resource": "AuthorizationCode"}]})

@@ -1,4 +1,4 @@
-"""Faults of size: answers that are more than a client should take in."""
+"""Faults that send more than a client should accept."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from functools import cache
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from sandbox.exchange import Exchange
-from sandbox.faults.fault import Fault
+from sandbox.exchange import Exchange, Fault
 
 _MIB = 1024 * 1024
 _JSON = "application/json"
@@ -43,16 +42,16 @@ async def _endless() -> AsyncIterator[bytes]:
     chunk = b"x" * (_MIB // 16)
     for _ in range(16 * 1024):
         yield chunk
-        # Once the client is gone, sending no longer waits; this lets the server notice.
+        # Once the client has disconnected, sending no longer waits; this lets the server notice.
         await asyncio.sleep(0)
     yield b'"}'
 
 
 @cache
 def _bomb() -> bytes:
-    """256 MiB of one letter in a JSON string, as gzip (RFC 1952); made when it is first asked for.
+    """256 MiB of one letter in a JSON string, as gzip (RFC 1952); computed when it is first needed.
 
-    After a full flush nothing refers back, so one packed MiB can stand there 256 times: that is quick to make.
+    After a full flush nothing refers back, so one compressed MiB can be repeated 256 times, which is fast.
     """
     filler, times, ending = b"x" * _MIB, 256, b'"}'
     packer = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)

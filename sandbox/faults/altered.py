@@ -1,4 +1,4 @@
-"""Faults that process the request and then bend the right answer's token object."""
+"""Faults that process the request and then alter the token object of the right answer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any, cast
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from sandbox import reply
-from sandbox.exchange import Exchange
-from sandbox.faults.fault import Fault
+from sandbox import responses
+from sandbox.exchange import Exchange, Fault
 
 Token = dict[str, Any]
 
 
-def _bent(bend: Callable[[Token, Exchange], None]) -> Fault:
-    """An answer without an access token (an error, a page) stays as it is."""
+def _altered(alter: Callable[[Token, Exchange], None]) -> Fault:
+    """An answer without an access token, such as an error or a page, is not changed."""
 
     async def fault(exchange: Exchange, _seconds: float | None) -> ASGIApp:
         response = exchange.answer()
@@ -25,41 +24,41 @@ def _bent(bend: Callable[[Token, Exchange], None]) -> Fault:
         if found is None:
             return response
         document, token = found
-        bend(token, exchange)
-        return reply.document(document)
+        alter(token, exchange)
+        return responses.document(document)
 
     return fault
 
 
 def _token(response: Response) -> tuple[Token, Token] | None:
-    """The answer and the object in it that holds the access token, at whatever root."""
+    """The whole answer, and the object in it that contains the access token."""
     if response.media_type != "application/json":
         return None
     document = json.loads(bytes(response.body) or b"{}")
-    waiting: list[Token] = [document]
-    while waiting:
-        candidate = waiting.pop()
+    pending: list[Token] = [document]
+    while pending:
+        candidate = pending.pop()
         if "access_token" in candidate:
             return document, candidate
-        waiting.extend(cast("Token", value) for value in candidate.values() if isinstance(value, dict))
+        pending.extend(cast("Token", value) for value in candidate.values() if isinstance(value, dict))
     return None
 
 
 def _without(name: str) -> Fault:
-    return _bent(lambda token, _exchange: token.pop(name, None))
+    return _altered(lambda token, _exchange: token.pop(name, None))
 
 
 def _with(name: str, value: object) -> Fault:
-    return _bent(lambda token, _exchange: token.update({name: value}))
+    return _altered(lambda token, _exchange: token.update({name: value}))
 
 
-def _life(life: object) -> Fault:
-    def bend(token: Token, exchange: Exchange) -> None:
-        token["expires_in"] = life
+def _lifetime(seconds: object) -> Fault:
+    def alter(token: Token, exchange: Exchange) -> None:
+        token["expires_in"] = seconds
         if exchange.provider.dialect.expires == "expires_at":
-            token["expires_at"] = life
+            token["expires_at"] = seconds
 
-    return _bent(bend)
+    return _altered(alter)
 
 
 def _narrow(token: Token, exchange: Exchange) -> None:
@@ -78,12 +77,12 @@ async def duplicate_keys(exchange: Exchange, _seconds: float | None) -> ASGIApp:
 FAULTS: dict[str, Fault] = {
     "no_access_token": _without("access_token"),
     "wrong_types": _with("access_token", 12345),
-    "expires_negative": _life(-3600),
-    "expires_huge": _life(10**30),
-    "expires_string": _life("3600"),
-    "expires_bool": _life(life=True),
+    "expires_negative": _lifetime(-3600),
+    "expires_huge": _lifetime(10**30),
+    "expires_string": _lifetime("3600"),
+    "expires_bool": _lifetime(seconds=True),
     "duplicate_keys": duplicate_keys,
     "token_type_mac": _with("token_type", "mac"),
     "no_refresh": _without("refresh_token"),
-    "narrow_scope": _bent(_narrow),
+    "narrow_scope": _altered(_narrow),
 }

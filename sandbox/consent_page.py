@@ -1,6 +1,6 @@
-"""The pages a person sees: the consent, and the error that must not reach the app. Plain HTML, no script.
+"""The pages for the user: the consent, and errors that must not be sent to the app. Plain HTML without scripts.
 
-The form has no `action`: it posts to the page's own address, query and all, wherever the sandbox is mounted.
+The form has no `action`, so it posts to the page's own URL including the query, wherever the sandbox is mounted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from html import escape
 
 from starlette.responses import Response
 
-from sandbox import reply
+from sandbox import responses
 
 SCOPE_FIELD = "grant-"
 
@@ -43,21 +43,21 @@ button[value=approve] { color: var(--on-accent); background: var(--accent); bord
 """
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-# No `form-action`: it would also forbid the redirect that answers the form, back to whatever app asked.
+# No `form-action`: it would also block the redirect to the app that answers the form.
 _CSP = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def page(provider: str, client_id: str, scopes: list[str], account: str) -> Response:
-    """Ask whether `client_id` may have these scopes of which account, each scope on its own."""
+    """Ask for which account `client_id` may have these scopes; each scope can be granted or not."""
     return _page(
         f"Allow access to your {provider} account?",
-        f"<p>The app <strong>{escape(client_id)}</strong> asks for access to your {escape(provider)} account.</p>"
+        f"<p>The app <strong>{escape(client_id)}</strong> requests access to your {escape(provider)} account.</p>"
         '<form method="post">'
         f"{_scopes(scopes)}"
         '<label class="account" for="account">Account</label>'
         f'<input type="text" id="account" name="account" value="{escape(account)}" maxlength="64" required'
         ' autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="note">'
-        '<span class="note" id="note">This provider is a sandbox. Any name is an account here.</span>'
+        '<span class="note" id="note">This is a sandbox provider. Enter any account name.</span>'
         '<div class="buttons"><button name="decision" value="approve">Approve</button>'
         '<button name="decision" value="deny" formnovalidate>Deny</button></div>'
         "</form>",
@@ -66,8 +66,8 @@ def page(provider: str, client_id: str, scopes: list[str], account: str) -> Resp
 
 
 def error_page(provider: str, message: str) -> Response:
-    """Tell the person that the app's request is wrong; nothing is sent to the app (RFC 6749 4.1.2.1)."""
-    return _page(f"{provider} can't go on", f'<p role="alert">{escape(message)}</p>', 400)
+    """Show that the app's request is wrong. Nothing is sent to the app (RFC 6749 4.1.2.1)."""
+    return _page(f"{provider} can't process this request", f'<p role="alert">{escape(message)}</p>', 400)
 
 
 def _scopes(scopes: list[str]) -> str:
@@ -76,7 +76,7 @@ def _scopes(scopes: list[str]) -> str:
         f"<span>{escape(scope)}</span></label>"
         for number, scope in enumerate(scopes)
     )
-    return f"<fieldset><legend>What it may use</legend>{rows}</fieldset>" if rows else ""
+    return f"<fieldset><legend>Grant access to</legend>{rows}</fieldset>" if rows else ""
 
 
 def _page(title: str, content: str, status: int) -> Response:
@@ -86,4 +86,4 @@ def _page(title: str, content: str, status: int) -> Response:
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1>{content}</main></body></html>"
     )
-    return reply.page(html, status, {"Content-Security-Policy": _CSP})
+    return responses.page(html, status, {"Content-Security-Policy": _CSP})

@@ -1,7 +1,9 @@
-"""What the provider remembers: consents, the codes they gave, the tokens those codes gave. In memory, one process."""
+"""The consents, codes and tokens that the providers issued, in the memory of one process."""
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import time
 from dataclasses import dataclass
@@ -12,14 +14,14 @@ ACCESS, REFRESH = "access_token", "refresh_token"
 
 @dataclass(slots=True)
 class Family:
-    """One consent and every token that comes from it; they die together (RFC 9700 4.14.2)."""
+    """One consent and all tokens that were issued for it, which are revoked together (RFC 9700 4.14.2)."""
 
     number: int
     slug: str
     client_id: str
     account: str
     scopes: tuple[str, ...]
-    scope_asked: bool
+    scope_requested: bool
     revoked: bool = False
 
 
@@ -37,7 +39,7 @@ class Code:
 
 @dataclass(slots=True)
 class Token:
-    """`kind` is access_token or refresh_token; `expires_at` in epoch seconds, None for never."""
+    """`kind` is access_token or refresh_token; `expires_at` is in epoch seconds, None for never."""
 
     value: str
     kind: str
@@ -57,7 +59,7 @@ class Token:
         return "live"
 
 
-class Ledger:
+class TokenStore:
     def __init__(self) -> None:
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
@@ -67,16 +69,18 @@ class Ledger:
         self.codes.clear()
         self.tokens.clear()
 
-    def consent(self, slug: str, client_id: str, account: str, scopes: list[str], *, scope_asked: bool) -> Family:
-        return Family(next(self._numbers), slug, client_id, account, tuple(scopes), scope_asked)
+    def add_consent(
+        self, slug: str, client_id: str, account: str, scopes: list[str], *, scope_requested: bool
+    ) -> Family:
+        return Family(next(self._numbers), slug, client_id, account, tuple(scopes), scope_requested)
 
-    def give_code(self, family: Family, redirect_uri: str, code_challenge: str | None, life: float) -> Code:
+    def issue_code(self, family: Family, redirect_uri: str, code_challenge: str | None, life: float) -> Code:
         value = f"code_{secrets.token_urlsafe(24)}"
         code = Code(value, family, redirect_uri, code_challenge, time.time() + life)
         self.codes[value] = code
         return code
 
-    def give_token(
+    def issue_token(
         self, kind: str, family: Family, scopes: tuple[str, ...], expires_at: float | None, value: str
     ) -> Token:
         token = Token(value, kind, family, scopes, expires_at)
@@ -89,12 +93,29 @@ class Ledger:
         return token if token is not None and token.kind == kind and token.family.slug == slug else None
 
     def extend(self, family: Family, expires_at: float | None) -> None:
-        """Let the family's access tokens live on, as COROS does when it is asked to refresh."""
+        """Prolong the family's access tokens, as COROS does instead of issuing new ones."""
         for token in self.tokens.values():
             if token.family is family and token.kind == ACCESS:
                 token.expires_at = expires_at
 
     def accepts(self, access_token: str) -> bool:
-        """Whether the account endpoint of the token's provider would take it now."""
+        """Whether the account endpoint of the token's provider would accept it now."""
         token = self.tokens.get(access_token)
         return token is not None and token.kind == ACCESS and token.state == "live"
+
+
+def opaque_token(kind: str) -> str:
+    """`at_…` or `rt_…` with 192 random bits."""
+    return f"{kind[0]}t_{secrets.token_urlsafe(24)}"
+
+
+def jwt(account: str, expires_at: float) -> str:
+    """A JSON Web Token (RFC 7519), whose signature is random bytes, because nobody else can check it anyway."""
+    header = {"alg": "HS256", "typ": "JWT"}
+    claims = {"sub": account, "iat": int(time.time()), "exp": int(expires_at), "jti": secrets.token_hex(8)}
+    parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
+    return ".".join(_base64url(part) for part in [*parts, secrets.token_bytes(32)])
+
+
+def _base64url(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Faults of the line: silence, slowness, connections cut before or after the work was done."""
+"""Faults of the connection: silence, delays, and connections closed before or after the request was processed."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.exchange import Exchange
-from sandbox.faults.fault import Fault
+from sandbox.exchange import Exchange, Fault
 
 
-class Cut:
-    """Closes the connection without a byte of answer, after `seconds` of silence (None: when the client goes)."""
+class Abort:
+    """Closes the connection without an answer after `seconds` (None: when the client disconnects)."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
 
     async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(_gone(receive), self._seconds)
+            await asyncio.wait_for(_disconnect(receive), self._seconds)
         _transport(receive).abort()
-        # uvicorn answers 500 to an application that returns before it has noticed.
-        await _gone(receive)
+        # uvicorn would answer 500 if the application returned before uvicorn has noticed.
+        await _disconnect(receive)
 
 
 async def hang(_exchange: Exchange, seconds: float | None) -> ASGIApp:
-    return Cut(seconds)
+    return Abort(seconds)
 
 
 async def slow(exchange: Exchange, seconds: float | None) -> ASGIApp:
@@ -43,12 +42,12 @@ async def drip(_exchange: Exchange, seconds: float | None) -> ASGIApp:
 
 
 async def drop(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
-    return Cut(0)
+    return Abort(0)
 
 
 async def lost(exchange: Exchange, _seconds: float | None) -> ASGIApp:
     exchange.answer()
-    return Cut(0)
+    return Abort(0)
 
 
 async def _drops(seconds: float) -> AsyncIterator[bytes]:
@@ -57,20 +56,20 @@ async def _drops(seconds: float) -> AsyncIterator[bytes]:
         await asyncio.sleep(seconds)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _transport(receive: Receive) -> Any:
-    """The server's own end of the connection.
+    """The server's transport.
 
-    ASGI has no word for cutting a line. uvicorn's `receive` is a method of the object that holds the transport; a
-    middleware that wraps `receive` hides it.
+    ASGI has no message for closing a connection. uvicorn's `receive` is a method of the object that has the transport;
+    a middleware that wraps `receive` hides it.
     """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     if transport is None:
-        raise RuntimeError("cutting the line needs uvicorn, and no middleware around receive")
+        raise RuntimeError("closing the connection needs uvicorn, and no middleware around receive")
     return transport
 
 

@@ -1,0 +1,123 @@
+"""Responses: JSON documents, redirects, and errors and tokens in the form that a provider uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from starlette.responses import Response
+
+from sandbox.dialect import Dialect, Success
+from sandbox.oauth import OAuthError
+
+_MEANINGS = {
+    "invalid_grant": "grant_over",
+    "invalid_client": "misconfigured",
+    "unauthorized_client": "misconfigured",
+    "slow_down": "slow_down",
+    "temporarily_unavailable": "passing",
+}
+"""RFC error codes, and the `meaning` that the catalogue uses for them."""
+
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+def document(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response that must not be cached (RFC 6749 5.1)."""
+    return Response(json.dumps(value), status, {**_HEADERS, **(headers or {})}, "application/json")
+
+
+def empty() -> Response:
+    """A success without content."""
+    return Response(None, 204, _HEADERS)
+
+
+def page(html: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(html, status, {**_HEADERS, **headers}, "text/html")
+
+
+def redirect(url: str) -> Response:
+    """A 302 to exactly this URL. Starlette's RedirectResponse would quote it again."""
+    return Response(None, 302, {**_HEADERS, "Location": url})
+
+
+def error(fault: OAuthError) -> Response:
+    """An error in the form of RFC 6749 5.2 and RFC 6750 3."""
+    return document(fault.document, fault.status, _challenge(fault))
+
+
+def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response:
+    """The token object at the provider's `root`. None if the tokens were only extended, which has no token object."""
+    if token is None:
+        return document(_mark(dialect.success or Success("result", "0000")))
+    answer = put({}, dialect.root, dict(token)) if dialect.root else dict(token)
+    return document({**_mark(dialect.success), **answer})
+
+
+def token_error(dialect: Dialect, fault: OAuthError, *, wait: float | None = None) -> Response:
+    """An error in the provider's own form, if its entry defines one. `wait` is in seconds.
+
+    For providers that send errors with HTTP 200 (Withings, COROS) it has a status value other than success.
+    """
+    form = dialect.error_form(_MEANINGS.get(fault.error))
+    body, status = _error_body(dialect, fault), fault.status if dialect.success is None else 200
+    headers = _challenge(fault) if dialect.success is None else {}
+    if form is not None:
+        body = put(body if dialect.success else {}, form.field, form.value) if form.field else body
+        status = form.status or status
+    if wait is not None and form is not None and form.wait:
+        put(body, form.wait, int(wait))
+    elif wait is not None:
+        headers[(form and form.wait_header) or "Retry-After"] = str(int(wait))
+    return document(body, status, headers)
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Set `value` at a dotted path. Missing objects and, for whole numbers, lists are created."""
+    names = path.split(".")
+    parent: Any = document
+    for name, next_name in pairwise(names):
+        parent = _within(parent, name, [] if next_name.isdecimal() else {})
+    if names[-1].isdecimal():
+        _within(parent, names[-1], value)
+    else:
+        parent[names[-1]] = value
+    return document
+
+
+def _within(parent: Any, name: str, default: object) -> Any:
+    if not name.isdecimal():
+        return parent.setdefault(name, default)
+    if int(name) >= len(parent):
+        parent.extend([*[None] * (int(name) - len(parent)), default])
+    return parent[int(name)]
+
+
+def account_value(account: str) -> str | int:
+    """The account's id as JSON: a number if it looks like one, because many providers number their users."""
+    return int(account) if account.isascii() and account.isdecimal() and str(int(account)) == account else account
+
+
+def _error_body(dialect: Dialect, fault: OAuthError) -> dict[str, Any]:
+    if dialect.success is None:
+        return dict(fault.document)
+    mark = put({}, dialect.success.field, _failure_mark(dialect.success.equals, fault))
+    return {**mark, "error": f"Invalid Params: {fault.description}"}
+
+
+def _mark(success: Success | None) -> dict[str, Any]:
+    return put({}, success.field, success.equals) if success else {}
+
+
+def _failure_mark(success: object, fault: OAuthError) -> object:
+    """A value of the same type other than success. Withings uses 503 for a bad code and 401 for a bad client."""
+    if isinstance(success, bool):
+        return not success
+    number = 401 if fault.error == "invalid_client" else 503
+    return number if isinstance(success, int) else str(number)
+
+
+def _challenge(fault: OAuthError) -> dict[str, str]:
+    return {"WWW-Authenticate": fault.challenge} if fault.challenge else {}
