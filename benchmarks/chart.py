@@ -1,4 +1,4 @@
-"""The chart in README.md: CPU time of a callback for each contender, as a multiple of the floor. SVG for light and dark."""
+"""The chart in README.md: CPU time of a callback for each contender, as a multiple of the floor, for light and dark."""
 
 from __future__ import annotations
 

@@ -1,38 +1,80 @@
-"""The control API under `/_control/`, for scripts to inspect and control the provider. JSON in, JSON out.
+"""The control API under `/_control/`, with which scripts inspect and control the provider. JSON in, JSON out.
 
 | call                 | does                                                                                          |
 |----------------------|-----------------------------------------------------------------------------------------------|
-| GET, DELETE calls    | every call so far, in order, filtered by ?slug=, ?endpoint=, ?code= / forget them           |
-| GET, DELETE faults   | {"names", "planned"} / clear the plan                                                         |
+| GET, DELETE calls    | lists all calls in order, filtered by ?slug=, ?endpoint=, ?code= / clears the log             |
+| GET, DELETE faults   | {"names", "planned"} / clears the plan                                                        |
 | POST faults          | {"slug", "endpoint", "fault", "times": 1 (null: until cleared), "seconds"}                    |
 |                      | with "answer": {"status": 200, "headers", "body" or "base64"} for "fault", sends that answer  |
 | GET tokens           | every token with its value, kind, state, slug, client_id, family, account, scope, expires_at  |
-| POST accepts         | {"access_token"}: {"accepts": whether the provider would take it now}                         |
+| POST accepts         | {"access_token"}: {"accepts": whether the provider would accept it now}                       |
 | GET, PUT settings    | by slug / {"slug" (left out: all), "decision", "scope_in_answer", "code_life", "access_life"} |
-| POST reset           | restore the initial state                                                                     |
+| POST reset           | restores the initial state                                                                    |
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import base64
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox import responses
-from sandbox.authorization_endpoint import APPROVE, DENY
 from sandbox.faults import FAULTS
-from sandbox.instruction import Instruction, InstructionError
 from sandbox.provider import SCRIPTED, CallLog, FaultPlan, PlannedFault, Provider, ScriptedAnswer
 from sandbox.token_store import Token, TokenStore
 
-# A page could give this machine a name of its own (DNS rebinding); what is told here is for its owner only.
-_OUR_NAMES = ("127.0.0.1", "localhost", "::1")
+# A web page could give this machine a host name of its own (DNS rebinding); the control API is for its owner only.
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
-ENDPOINTS = ("token", "account", "authorize", "revoke")
+_Seconds = Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
+_Body = TypeVar("_Body", bound="_ControlBody")
+
+
+class ControlError(ValueError):
+    """What is wrong with a request: the name of a member, and what it must be."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"{name} {rule}")
+
+
+class _ControlBody(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _Answer(_ControlBody):
+    status: Annotated[int, Field(ge=1)] | None = None
+    headers: dict[str, str] = {}
+    body: str | None = None
+    base64: str | None = None
+
+
+class _Fault(_ControlBody):
+    slug: str
+    endpoint: Literal["token", "account", "authorize", "revoke"] = "token"
+    fault: str | None = None
+    times: Annotated[int, Field(ge=1)] | None = 1
+    seconds: _Seconds | None = None
+    answer: _Answer | None = None
+
+
+class _Accepts(_ControlBody):
+    access_token: str
+
+
+class _Settings(_ControlBody):
+    """Only members that are present change something."""
+
+    slug: str = ""
+    decision: Literal["approve", "deny"] | None = None
+    scope_in_answer: bool = True
+    code_life: _Seconds = 0
+    access_life: _Seconds = 0
 
 
 class Control:
@@ -48,70 +90,60 @@ class Control:
     @property
     def routes(self) -> list[Route]:
         return [
-            Route("/calls", _told(self._list_calls, _query)),
-            Route("/calls", _told(self._forget_calls), methods=["DELETE"]),
-            Route("/faults", _told(self._list_faults)),
-            Route("/faults", _told(self._plan_fault), methods=["POST"]),
-            Route("/faults", _told(self._forget_faults), methods=["DELETE"]),
-            Route("/tokens", _told(self._list_tokens)),
-            Route("/accepts", _told(self._accepts), methods=["POST"]),
-            Route("/settings", _told(self._list_settings)),
-            Route("/settings", _told(self._change_settings), methods=["PUT"]),
-            Route("/reset", _told(self._reset), methods=["POST"]),
+            Route("/calls", _endpoint(self._list_calls, _query)),
+            Route("/calls", _endpoint(self._clear_calls), methods=["DELETE"]),
+            Route("/faults", _endpoint(self._list_faults)),
+            Route("/faults", _endpoint(self._plan_fault), methods=["POST"]),
+            Route("/faults", _endpoint(self._clear_faults), methods=["DELETE"]),
+            Route("/tokens", _endpoint(self._list_tokens)),
+            Route("/accepts", _endpoint(self._accepts), methods=["POST"]),
+            Route("/settings", _endpoint(self._list_settings)),
+            Route("/settings", _endpoint(self._change_settings), methods=["PUT"]),
+            Route("/reset", _endpoint(self._reset), methods=["POST"]),
         ]
 
     def _list_calls(self, wanted: Mapping[str, str]) -> Any:
         if unknown := wanted.keys() - {"slug", "endpoint", "code"}:
-            raise InstructionError(min(unknown), "is nothing that calls are listed by")
+            raise ControlError(min(unknown), "is not a filter")
         return self._calls.listing(wanted)
 
-    def _forget_calls(self, _body: bytes) -> None:
+    def _clear_calls(self, _body: bytes) -> None:
         self._calls.clear()
 
     def _list_faults(self, _body: bytes) -> Any:
         return {"names": list(FAULTS), "planned": self._faults.listing()}
 
     def _plan_fault(self, body: bytes) -> None:
-        asked = Instruction.read(body)
+        asked = _read(_Fault, body)
         planned = PlannedFault(
-            slug=asked.one_of("slug", self._providers),
-            endpoint=asked.one_of("endpoint", ENDPOINTS) if "endpoint" in asked else "token",
-            fault=SCRIPTED if "answer" in asked else asked.one_of("fault", FAULTS),
-            times=asked.count("times") if "times" in asked else 1,
-            seconds=asked.seconds("seconds"),
-            answer=_scripted(asked.inner("answer")) if "answer" in asked else None,
+            slug=_known("slug", asked.slug, self._providers),
+            endpoint=asked.endpoint,
+            fault=_known("fault", asked.fault, FAULTS) if asked.answer is None else SCRIPTED,
+            times=asked.times,
+            seconds=asked.seconds,
+            answer=None if asked.answer is None else _scripted(asked.answer),
         )
-        asked.nothing_else()
+        if asked.answer is not None and asked.fault is not None:
+            raise ControlError("fault", "must be absent if there is an answer")
         self._faults.add(planned)
 
-    def _forget_faults(self, _body: bytes) -> None:
+    def _clear_faults(self, _body: bytes) -> None:
         self._faults.clear()
 
     def _list_tokens(self, _body: bytes) -> Any:
         return [_row(token) for token in self._tokens.tokens.values()]
 
     def _accepts(self, body: bytes) -> Any:
-        asked = Instruction.read(body)
-        access_token = asked.text("access_token")
-        asked.nothing_else()
-        return {"accepts": self._tokens.accepts(access_token)}
+        return {"accepts": self._tokens.accepts(_read(_Accepts, body).access_token)}
 
     def _list_settings(self, _body: bytes) -> Any:
         return {slug: asdict(provider.settings) for slug, provider in self._providers.items()}
 
     def _change_settings(self, body: bytes) -> Any:
-        asked = Instruction.read(body)
-        slugs = [asked.one_of("slug", self._providers)] if "slug" in asked else list(self._providers)
-        readers: dict[str, Callable[[str], Any]] = {
-            "decision": lambda name: asked.one_of(name, (APPROVE, DENY, None)),
-            "scope_in_answer": asked.flag,
-            "code_life": asked.life,
-            "access_life": asked.life,
-        }
-        changed = {name: read(name) for name, read in readers.items() if name in asked}
-        asked.nothing_else()
+        changes = _read(_Settings, body).model_dump(exclude_unset=True)
+        slugs = [_known("slug", changes.pop("slug"), self._providers)] if "slug" in changes else list(self._providers)
         for slug in slugs:
-            self._providers[slug].settings = replace(self._providers[slug].settings, **changed)
+            self._providers[slug].settings = replace(self._providers[slug].settings, **changes)
         return self._list_settings(body)
 
     def _reset(self, _body: bytes) -> None:
@@ -130,27 +162,29 @@ async def _query(request: Request) -> Mapping[str, str]:
     return request.query_params
 
 
-def _told(
+def _endpoint(
     act: Callable[[Any], Any], read: Callable[[Request], Awaitable[Any]] = _body
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A route that answers with what `act` makes of what is read, 204 for nothing, 400 for an unclear instruction."""
+    """A route that answers with the result of `act`, with 204 if that is None, and with 400 for a ControlError."""
 
     async def endpoint(request: Request) -> Response:
-        if refused := _from_elsewhere(request):
-            return refused
+        if error := _cross_site(request):
+            return error
         try:
             result = act(await read(request))
-        except InstructionError as unclear:
-            return responses.document({"error": "invalid_request", "error_description": str(unclear)}, 400)
+        except ControlError as error:
+            return responses.document({"error": "invalid_request", "error_description": str(error)}, 400)
         return responses.empty() if result is None else responses.document(result)
 
     return endpoint
 
 
-def _from_elsewhere(request: Request) -> Response | None:
-    """Refuse what a page of another site could send: by another name for this machine, with a strange Origin, or with
-    a body that a form can make."""
-    if request.url.hostname not in _OUR_NAMES:
+def _cross_site(request: Request) -> Response | None:
+    """An error for what a page of another site could send.
+
+    These are requests to another host name of this machine, with another Origin, or with a body as HTML forms send it.
+    """
+    if request.url.hostname not in _LOOPBACK_NAMES:
         return responses.document({"error": "forbidden_host"}, 403)
     origin = request.headers.get("origin")
     if origin not in (None, f"{request.url.scheme}://{request.headers.get('host')}"):
@@ -161,14 +195,29 @@ def _from_elsewhere(request: Request) -> Response | None:
     return None
 
 
-def _scripted(asked: Instruction) -> ScriptedAnswer:
-    answer = ScriptedAnswer(
-        status=asked.count("status") or 200,
-        headers=asked.texts("headers") if "headers" in asked else {},
-        body=asked.base64("base64") if "base64" in asked else asked.text("body").encode(),
-    )
-    asked.nothing_else()
-    return answer
+def _read(model: type[_Body], body: bytes) -> _Body:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        names = [str(part) for part in fault["loc"]]
+        raise ControlError(names[-1] if names else "the body", f"is not valid: {fault['msg']}") from None
+
+
+def _known(name: str, value: str | None, choices: Container[str]) -> str:
+    if value is None or value not in choices:
+        raise ControlError(name, "is unknown")
+    return value
+
+
+def _scripted(answer: _Answer) -> ScriptedAnswer:
+    if (answer.body is None) == (answer.base64 is None):
+        raise ControlError("body", "or base64 must be present, but not both")
+    try:
+        body = answer.body.encode() if answer.body is not None else base64.b64decode(answer.base64 or "", validate=True)
+    except ValueError:
+        raise ControlError("base64", "must be base64") from None
+    return ScriptedAnswer(answer.status or 200, answer.headers, body)
 
 
 def _row(token: Token) -> dict[str, Any]:
