@@ -1,7 +1,7 @@
-"""The pages for people: front page, connect page and GraphiQL, as HTML, CSS and ES modules without a build step.
+"""The web pages: front page, connect page and GraphiQL, as HTML, CSS and ES modules without a build step.
 
-A page is a file of `web/pages/` with what the gateway tells it put in; all else it needs it loads from `STATIC`, which
-the gateway serves under `/web/`. Nothing comes from another origin. Knows no other room.
+A page is a file of `web/pages/` into which the configuration is inserted. It loads everything else from `STATIC`, which
+the gateway serves under `/web/`, and nothing from another origin. Imports nothing else of Tendon.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-"""The folder that belongs under `/web/`."""
+"""The folder to serve under `/web/`."""
 
 PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -20,20 +20,20 @@ PAGE_CSP = (
 )
 """Content-Security-Policy (CSP level 3) of the front page and the connect page."""
 
-# GraphiQL's dialogs and menus stop the page behind them from scrolling by one inline style sheet, always the same one.
+# GraphiQL's dialogs and menus keep the page behind them from scrolling with one inline style sheet, always the same.
 _SCROLL_LOCK = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
 
 GRAPHIQL_CSP = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_SCROLL_LOCK}; img-src 'self' data:; font-src data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy of GraphiQL: its style sheet holds its fonts and pictures."""
+"""Content-Security-Policy of GraphiQL, whose style sheet contains fonts and images."""
 
 _PAGES = Path(__file__).parent / "pages"
 _CONFIG = "<!-- config -->"
-# A part of a page that is kept only if the switch of that name is on.
+# A part of a page that is included only if the configuration value of that name is true.
 _OPTIONAL = re.compile(r"<!-- (dev|explorer) -->(.*?)<!-- /\1 -->", re.DOTALL)
-# What could end the script element, or a line of it (U+2028, U+2029). In JSON these can only stand inside strings.
+# Characters that could end the script element, or a line of it (U+2028, U+2029). In JSON they occur only in strings.
 _UNSAFE = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -43,11 +43,11 @@ def index_page(config: Mapping[str, object]) -> bytes:
 
 
 def connect_page(config: Mapping[str, object]) -> bytes:
-    """The page on which a person connects a provider, and to which the provider sends them back.
+    """The page on which a user connects a provider, and to which the provider redirects them.
 
     `config` is `{"graphqlUrl": path, "token": bearer token or null, "dev": bool, "explorer": bool, "connectPage":
-    bool}`; the last two say whether GraphiQL, and this page and the front page, are served. Everyone who loads the page
-    can read it.
+    bool}`. `explorer` says whether GraphiQL is served, `connectPage` whether this page and the front page are. Anybody
+    who loads the page can read `config`.
     """
     return _page("connect.html", config)
 

@@ -1,9 +1,9 @@
-"""Fetches GraphiQL and React again, as published, into `web/static/vendor/`: `python -m web.vendor` (needs npm).
+"""Downloads GraphiQL and React, as published, into `web/static/vendor/`: `python -m web.vendor` (needs npm).
 
-The files are committed, so that nothing is fetched when the gateway is installed or run. Each must have the digest
-pinned here. GraphiQL's bundle holds some eighty packages and two fonts more: their licences stand beside it in
-`LICENSES-BUNDLED.txt`, which is kept by hand and has to be gone through when GraphiQL changes. The pages name the
-folders with their versions.
+The files are committed, so that nothing is downloaded when the gateway is installed or run. Each must have the digest
+that is pinned here. GraphiQL's bundle includes about eighty other packages and two fonts. Their licences are in
+`LICENSES-BUNDLED.txt` next to it, which is edited by hand and must be reviewed when GraphiQL changes. Pages refer to
+the folders with their versions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 
-# package-version -> {path in the package: SHA-256 of what is kept of it}
+# package-version -> {path in the package: SHA-256 of the stored file}
 PINNED: dict[str, dict[str, str]] = {
     "graphiql-3.8.3": {
         "graphiql.min.js": "47d696155a87281978a11e1c5ead4b82943836ddd013cbd216975109055a826d",
@@ -36,12 +36,12 @@ PINNED: dict[str, dict[str, str]] = {
     },
 }
 
-# The maps are not kept: without this comment developer tools don't ask for them.
+# Source maps are not stored; without this comment, developer tools don't request them.
 _SOURCE_MAP = re.compile(rb"\n(?://# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+\*/)\s*\Z")
 
 
 def main() -> None:
-    """Fetch and check every package first, and only then replace what is there."""
+    """Download and check all packages first, and only then replace the files."""
     with tempfile.TemporaryDirectory() as scratch:
         found = {folder: _fetch(folder, Path(scratch)) for folder in PINNED}
     for folder, files in found.items():
@@ -52,7 +52,7 @@ def main() -> None:
 
 def _fetch(folder: str, scratch: Path) -> dict[str, bytes]:
     package, _, version = folder.rpartition("-")
-    npm = shutil.which("npm") or sys.exit("npm is needed to fetch the vendored files.")
+    npm = shutil.which("npm") or sys.exit("npm is needed to download the vendored files.")
     command = [npm, "pack", f"{package}@{version}", "--silent", "--pack-destination", str(scratch)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- every part is pinned above
     with tarfile.open(scratch / f"{folder}.tgz") as archive:
@@ -63,7 +63,7 @@ def _kept(archive: tarfile.TarFile, path: str, digest: str) -> bytes:
     member = archive.extractfile(f"package/{path}")
     content = _SOURCE_MAP.sub(b"\n", member.read()) if member else b""
     if _digest(content) != digest:
-        sys.exit(f"{archive.name}: {path} is not what was pinned: sha256 {_digest(content)}")
+        sys.exit(f"{archive.name}: {path} doesn't have the pinned digest: its SHA-256 is {_digest(content)}")
     return content
 
 

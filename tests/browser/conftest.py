@@ -1,4 +1,4 @@
-"""A real browser before a gateway as `make run` gives it: dev mode, and the sandbox under the same roof."""
+"""A real browser and a gateway as `make run` starts it: in dev mode, with the sandbox included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-# No sandbox: containers run as root. The rest keeps the browser from calling home.
+# No sandbox, because containers run as root. The other options prevent requests to the browser's vendor.
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,17 +26,17 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Milliseconds. Nothing takes as long unless the machine is busy.
+# Milliseconds. Nothing takes this long unless the machine is busy.
 _PATIENCE = 15_000
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where the browser is: what CHROMIUM says, else what is on the PATH."""
+    """The path of the browser: the environment variable CHROMIUM, or the first one on the PATH."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse("No Chromium: `apt-get install chromium`, or set CHROMIUM to the path of one. The pages stay untested.")
+        refuse("No Chromium: `apt-get install chromium`, or set CHROMIUM to the path of one. The pages are not tested.")
     return found
 
 
@@ -58,17 +58,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
 
 @pytest.fixture(scope="session")
 def sandbox(client: httpx.AsyncClient, gateway: Process) -> Sandbox:
-    """The one that the gateway carries."""
+    """The one that the gateway includes."""
     return Sandbox(client, f"{gateway.origin}/sandbox")
 
 
 @pytest.fixture
 async def visit(browser: Browser, gateway: Process) -> AsyncGenerator[Visit]:
-    """A visit that must end without a complaint and without a request to anybody else."""
+    """A visit that must end without a warning or error, and without a request to another origin."""
     context = await browser.new_context()
     context.set_default_timeout(_PATIENCE)
     visit = await Visit.begin(context, {gateway.origin, f"http://localhost:{gateway.port}"})
     yield visit
     await context.close()
-    assert visit.complaints == []
-    assert visit.strangers == []
+    assert visit.messages == []
+    assert visit.foreign_requests == []

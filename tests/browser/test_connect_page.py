@@ -1,4 +1,4 @@
-"""The connect page in a real browser: from a provider's button through its consent page and back."""
+"""The connect page in a real browser: from a provider's button to its consent page and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connect_button(page: Page) -> Locator:
 
 
 async def ask_for_consent(page: Page, url: str, person: Person) -> None:
-    """From the page to the provider's."""
+    """Go from the connect page to the consent page."""
     await page.goto(url)
     await page.get_by_label("Bearer token").fill(person.token)
     await connect_button(page).click()
@@ -46,12 +46,12 @@ async def decide(page: Page, decision: str) -> None:
 
 
 async def shown_fields(page: Page) -> dict[str, str | None]:
-    """The connection as the page shows it, moments by their machine-readable form."""
+    """The connection as the page shows it, with times in their machine-readable form."""
     shown: dict[str, str | None] = {}
-    for place in await outcome(page, "Connected").locator("[data-field]").all():
-        moment = place.locator("time")
-        text = await (moment.get_attribute("datetime") if await moment.count() else place.inner_text())
-        shown[await place.get_attribute("data-field") or ""] = None if text == "never" else text
+    for field in await outcome(page, "Connected").locator("[data-field]").all():
+        moment = field.locator("time")
+        text = await (moment.get_attribute("datetime") if await moment.count() else field.inner_text())
+        shown[await field.get_attribute("data-field") or ""] = None if text == "never" else text
     return shown
 
 
@@ -81,7 +81,7 @@ async def test_a_reload_sends_nothing_again(visit: Visit, url: str, someone: Per
     assert len(visit.asked("completeConnection")) == 1
 
 
-async def test_denying_is_told(visit: Visit, url: str, someone: Person) -> None:
+async def test_denying_shows_an_error(visit: Visit, url: str, someone: Person) -> None:
     page = visit.page
     await ask_for_consent(page, url, someone)
     await decide(page, "Deny")
@@ -93,12 +93,12 @@ async def test_denying_is_told(visit: Visit, url: str, someone: Person) -> None:
     assert [variables["input"]["error"] for variables in visit.asked("completeConnection")] == ["access_denied"]
 
 
-async def test_another_state_sends_nothing_and_spoils_nothing(visit: Visit, url: str, someone: Person) -> None:
+async def test_an_unknown_state_sends_nothing_and_changes_nothing(visit: Visit, url: str, someone: Person) -> None:
     page = visit.page
     await ask_for_consent(page, url, someone)
     consent = page.url
     await page.goto(f"{url}?code=forged&state=forged")
-    await expect(outcome(page, "Not started here")).to_contain_text("Nothing was sent.")
+    await expect(outcome(page, "Not started in this tab")).to_contain_text("Nothing was sent.")
     assert page.url == url
     assert visit.asked("completeConnection") == []
     await page.goto(consent)
@@ -106,7 +106,7 @@ async def test_another_state_sends_nothing_and_spoils_nothing(visit: Visit, url:
     await expect(outcome(page, "Connected")).to_be_visible()
 
 
-async def test_a_lost_answer_is_asked_for_again(visit: Visit, url: str, sandbox: Sandbox, someone: Person) -> None:
+async def test_a_lost_response_can_be_retried(visit: Visit, url: str, sandbox: Sandbox, someone: Person) -> None:
     page = visit.page
 
     async def lose(route: Route) -> None:
@@ -120,8 +120,8 @@ async def test_a_lost_answer_is_asked_for_again(visit: Visit, url: str, sandbox:
     await expect(outcome(page, "Connected")).to_be_visible()
     assert len(visit.asked("completeConnection")) == 2
     assert len(await sandbox.exchanges(visit.callback["code"])) == 1
-    assert [text.rpartition(" ")[2] for text in visit.complaints] == ["net::ERR_FAILED"]
-    visit.complaints.clear()
+    assert [text.rpartition(" ")[2] for text in visit.messages] == ["net::ERR_FAILED"]
+    visit.messages.clear()
 
 
 async def test_only_a_provider_that_is_configured_can_be_chosen(
@@ -136,7 +136,7 @@ async def test_only_a_provider_that_is_configured_can_be_chosen(
     for slug, can_be_chosen in available.items():
         row = providers.locator(f'[data-provider="{slug}"]')
         await expect(row.get_by_role("button")).to_have_count(int(can_be_chosen))
-        await expect(row.get_by_text("No credentials here")).to_have_count(int(not can_be_chosen))
+        await expect(row.get_by_text("No credentials configured")).to_have_count(int(not can_be_chosen))
 
 
 async def test_the_keyboard_is_enough(visit: Visit, url: str, someone: Person) -> None:
@@ -156,7 +156,7 @@ async def test_the_keyboard_is_enough(visit: Visit, url: str, someone: Person) -
 
 
 async def test_what_happens_is_announced(visit: Visit, url: str, someone: Person) -> None:
-    """In a live region that was there before its text: else it may not be read out."""
+    """In a live region that exists before its text, or screen readers might not announce it."""
     page, answered = visit.page, asyncio.Event()
 
     async def wait(route: Route) -> None:
@@ -169,7 +169,7 @@ async def test_what_happens_is_announced(visit: Visit, url: str, someone: Person
     await expect(status).to_be_empty()
     await page.route("**/graphql", wait)
     await connect_button(page).click()
-    await expect(status).to_have_text("Asking the way to Sandbox …")
+    await expect(status).to_have_text("Starting the connection to Sandbox …")
     await connect_button(page).click()
     answered.set()
     await expect(page.get_by_role("heading", name="Allow access to your Sandbox account?")).to_be_visible()
@@ -196,13 +196,13 @@ async def test_the_token_stays_in_its_tab(visit: Visit, url: str, someone: Perso
     await expect(other.get_by_label("Bearer token")).to_have_value("dev:alice")
 
 
-async def test_a_code_that_was_asked_for_elsewhere_is_shown_to_be_copied(
+async def test_a_code_that_was_requested_elsewhere_can_be_copied(
     visit: Visit, url: str, rest: Rest, someone: Person
 ) -> None:
-    """Whoever began with GraphiQL or curl comes back here too."""
+    """Users who started with GraphiQL or curl are redirected here, too."""
     begun = (await rest.authorize(someone.token, provider="sandbox", redirectUri=url)).data
     await visit.page.goto(begun["url"])
     await decide(visit.page, "Approve")
-    variables = outcome(visit.page, "Not started here").locator("pre")
+    variables = outcome(visit.page, "Not started in this tab").locator("pre")
     await expect(variables).to_contain_text(begun["state"])
     assert visit.asked("completeConnection") == []

@@ -28,7 +28,7 @@ async def page(visit: Visit, gateway: Process) -> Page:
 
 
 def editor(page: Page, name: str) -> Locator:
-    """What can be seen there: variables and headers share a place, one of them hidden."""
+    """The visible editor: variables and headers are in the same region, and one of them is hidden."""
     return page.get_by_role("region", name=name, exact=True).locator(".CodeMirror:visible")
 
 
@@ -36,7 +36,7 @@ async def open_tab(page: Page, name: str) -> None:
     tab = page.get_by_role("tab", name=name)
     await tab.get_by_role("button", name=name, exact=True).click()
     await expect(tab).to_have_attribute("aria-selected", "true")
-    # The tab is marked first, its content follows, and what is run comes last.
+    # GraphiQL first marks the tab, then shows its content, and then stores the operation to run.
     await expect(editor(page, "Query Editor")).to_contain_text(f" {name}")
     await page.evaluate(_REMEMBERED, ["operationName", name])
 
@@ -47,7 +47,7 @@ async def open_tool(page: Page, name: str) -> Locator:
 
 
 async def enter(page: Page, name: str, text: str) -> None:
-    """Replace what stands in the editor."""
+    """Replace the text in the editor."""
     await (await open_tool(page, name)).click()
     await page.keyboard.press("ControlOrMeta+a")
     await page.keyboard.insert_text(text)
@@ -62,12 +62,12 @@ async def run(page: Page, field: str) -> Any:
 
 
 async def remembered(page: Page, text: str) -> str:
-    """All that is remembered, once `text` is. GraphiQL writes its tabs down half a second after the last change."""
+    """Everything that is stored, once it includes `text`. GraphiQL stores its tabs half a second after a change."""
     await page.evaluate(_REMEMBERED, ["tabState", text])
     return json.dumps(await page.context.storage_state())
 
 
-async def test_a_newcomer_finds_the_three_steps(page: Page, gateway: Process) -> None:
+async def test_a_new_visitor_gets_the_three_steps(page: Page, gateway: Process) -> None:
     query, variables = editor(page, "Query Editor"), editor(page, "Variables")
     await expect(page.get_by_role("tab")).to_contain_text(["Authorize", "Complete", "Connections"])
     await expect(page.get_by_role("tab", name="Authorize")).to_have_attribute("aria-selected", "true")
@@ -81,7 +81,7 @@ async def test_a_newcomer_finds_the_three_steps(page: Page, gateway: Process) ->
     await expect(query).to_contain_text('connections(userId: "alice")')
 
 
-async def test_the_dev_token_stands_in_every_tabs_headers(page: Page) -> None:
+async def test_the_dev_token_is_in_the_headers_of_every_tab(page: Page) -> None:
     for name in ("Authorize", "Complete", "Connections"):
         await open_tab(page, name)
         await expect(await open_tool(page, "Headers")).to_contain_text('"Authorization": "Bearer dev:alice"')
@@ -92,9 +92,9 @@ async def test_the_three_steps_connect(page: Page) -> None:
     other = await page.context.new_page()
     await other.goto(begun["url"])
     await other.get_by_role("button", name="Approve").click()
-    variables = await other.get_by_role("region", name="Not started here").locator("pre").inner_text()
+    variables = await other.get_by_role("region", name="Not started in this tab").locator("pre").inner_text()
     assert json.loads(variables)["input"]["state"] == begun["state"]
-    # Chromium gives a tab behind another one hardly any time.
+    # Chromium gives hardly any CPU time to a background tab.
     await other.close()
     await open_tab(page, "Complete")
     await enter(page, "Variables", variables)
@@ -105,7 +105,7 @@ async def test_the_three_steps_connect(page: Page) -> None:
 
 
 async def test_its_dialogs_open_under_our_policy(page: Page) -> None:
-    """They bring a style sheet of their own; a violation would fail the visit."""
+    """They have their own style sheet; a violation of the policy would fail the visit."""
     for button, dialog in (("Open settings dialog", "Settings"), ("Open short keys dialog", "Short Keys")):
         await page.get_by_role("button", name=button).click()
         await expect(page.get_by_role("dialog").get_by_text(dialog, exact=True)).to_be_visible()
@@ -115,8 +115,8 @@ async def test_its_dialogs_open_under_our_policy(page: Page) -> None:
     await expect(page.get_by_text("Mutation", exact=True)).to_be_visible()
 
 
-async def test_no_token_outlives_the_visit(page: Page, visit: Visit, someone: Person) -> None:
-    """Tabs and history are remembered, without their headers and answers."""
+async def test_no_token_is_stored_after_the_visit(page: Page, visit: Visit, someone: Person) -> None:
+    """Tabs and history are stored, without headers and responses."""
     await enter(page, "Headers", json.dumps({"Authorization": f"Bearer {someone.token}"}))
     begun = await run(page, "authorizeConnection")
     assert await visit.requests[-1].header_value("authorization") == f"Bearer {someone.token}"

@@ -1,4 +1,4 @@
-"""The pages as they are sent, without a browser: their policy, what they name, and the files of others they carry."""
+"""The pages as they are sent, without a browser: their policy, their links, and the vendored files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_page_is_under_a_strict_policy(client: httpx.AsyncClient, gatewa
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/web/connect.js", "/web/nothing.js"])
-async def test_every_answer_is_kept_to_itself(client: httpx.AsyncClient, gateway: Process, path: str) -> None:
+async def test_responses_are_not_cached_or_sniffed(client: httpx.AsyncClient, gateway: Process, path: str) -> None:
     headers = (await client.get(gateway.origin + path, headers=HTML)).headers
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"
@@ -47,7 +47,7 @@ async def test_every_answer_is_kept_to_itself(client: httpx.AsyncClient, gateway
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_all_that_a_page_names_is_ours_and_there(client: httpx.AsyncClient, gateway: Process, path: str) -> None:
+async def test_all_links_of_a_page_are_ours_and_exist(client: httpx.AsyncClient, gateway: Process, path: str) -> None:
     named = re.findall(r'\b(?:href|src)="([^"]*)"', (await get(client, gateway, path)).text)
     assert named
     assert all(re.match(r"/(?!/)", address) for address in named)
@@ -56,21 +56,21 @@ async def test_all_that_a_page_names_is_ours_and_there(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("value", ["</script><script>alert(1)</script>", "<!-- <script>", "\u2028\u2029"])
-def test_nothing_ends_the_script_that_holds_the_settings(value: str) -> None:
+def test_no_value_can_end_the_script_with_the_configuration(value: str) -> None:
     config: dict[str, Any] = {"graphqlUrl": "/graphql", "token": value, "dev": False}
     page = connect_page(config).decode()
     assert value not in page
     assert page.count("<script") == connect_page(config | {"token": None}).decode().count("<script")
 
 
-def test_outside_dev_a_page_says_nothing_of_dev() -> None:
+def test_pages_outside_dev_mode_do_not_mention_dev_tokens() -> None:
     config: dict[str, Any] = {"graphqlUrl": "/graphql", "token": None, "dev": False}
     assert b"dev:alice" not in connect_page(config)
     assert b"dev:alice" in connect_page(config | {"dev": True})
 
 
 @pytest.mark.parametrize("name", VENDORED)
-def test_a_vendored_file_is_what_was_pinned(name: str) -> None:
+def test_a_vendored_file_has_the_pinned_digest(name: str) -> None:
     assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == VENDORED[name]
 
 

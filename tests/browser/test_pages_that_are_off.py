@@ -35,7 +35,7 @@ def serving(folder: Path, settings: dict[str, str]) -> Generator[Process]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
-    """The gateway that `visit` visits."""
+    """The gateway for `visit`."""
     with serving(tmp_path_factory.mktemp("laptop"), LAPTOP | {"TENDON_CONNECT_PAGE": "0"}) as process:
         yield process
 
@@ -87,7 +87,7 @@ def test_what_serve_prints_fits_what_is_served(tmp_path: Path) -> None:
         assert "it%27s%2F%24HOME" in run.stdout
 
 
-async def test_graphiql_does_not_lead_to_them(visit: Visit, gateway: Process) -> None:
+async def test_graphiql_does_not_link_to_them(visit: Visit, gateway: Process) -> None:
     await visit.page.goto(f"{gateway.origin}/graphql")
     await expect(visit.page.get_by_text("Tendon", exact=True)).to_be_visible()
     await expect(visit.page.locator('a[href="/"]')).to_have_count(0)

@@ -1,4 +1,4 @@
-"""What a browser did and said while somebody looked at the pages."""
+"""What a browser requested and reported during a visit."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from urllib.parse import parse_qsl, urlsplit
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError
 
-# The browser tells the page; the page tells the console, where all complaints meet.
-_TELL_VIOLATIONS = """
+# The browser reports violations to the page. The page writes them to the console, where all messages are collected.
+_REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
   console.error(`Content-Security-Policy: ${effectiveDirective} ${blockedURI}`));
 """
-# More than any of the pages has to stop at.
-_STOPS = 40
+# More than any of the pages has elements that can be focused.
+_MAX_TABS = 40
 
 
 class Visit:
-    """One visitor with storage of their own. Everything counts, also what other tabs and the consent page do."""
+    """One visitor with their own storage. Requests and messages of other tabs and of the consent page count, too."""
 
     def __init__(self, page: Page, origins: Collection[str]) -> None:
         self.page = page
         self.requests: list[Request] = []
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
         self._origins = origins
 
     @classmethod
     async def begin(cls, context: BrowserContext, origins: Collection[str]) -> Visit:
-        await context.add_init_script(_TELL_VIOLATIONS)
+        await context.add_init_script(_REPORT_VIOLATIONS)
         visit = cls(await context.new_page(), origins)
-        context.on("request", visit._follow)
-        context.on("console", visit._hear)
-        context.on("weberror", visit._see)
+        context.on("request", visit._note_request)
+        context.on("console", visit._note_message)
+        context.on("weberror", visit._note_error)
         return visit
 
     def asked(self, field: str) -> list[dict[str, Any]]:
@@ -48,28 +48,28 @@ class Visit:
         return next(found for found in map(_parameters, reversed(queries)) if "code" in found or "error" in found)
 
     @property
-    def strangers(self) -> list[str]:
-        """The requests that went anywhere but to us. What stands in the page itself (`data:`) went nowhere."""
+    def foreign_requests(self) -> list[str]:
+        """The requests to other origins. `data:` URLs are part of the page and cause no request."""
         urls = [request.url for request in self.requests if not request.url.startswith("data:")]
         return [url for url in urls if "{0.scheme}://{0.netloc}".format(urlsplit(url)) not in self._origins]
 
-    async def tab_to(self, place: Locator) -> None:
-        """Reach it as somebody without a mouse does."""
-        for _ in range(_STOPS):
+    async def tab_to(self, target: Locator) -> None:
+        """Focus it with the Tab key."""
+        for _ in range(_MAX_TABS):
             await self.page.keyboard.press("Tab")
-            if await place.evaluate("element => element === document.activeElement"):
+            if await target.evaluate("element => element === document.activeElement"):
                 return
-        raise AssertionError(f"The Tab key does not lead to {place}")
+        raise AssertionError(f"The Tab key does not lead to {target}")
 
-    def _follow(self, request: Request) -> None:
+    def _note_request(self, request: Request) -> None:
         self.requests.append(request)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _note_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.messages.append(message.text)
 
-    def _see(self, fault: WebError) -> None:
-        self.complaints.append(str(fault.error))
+    def _note_error(self, fault: WebError) -> None:
+        self.messages.append(str(fault.error))
 
 
 def _is_graphql(request: Request) -> bool:

@@ -1,10 +1,10 @@
-// One GraphQL operation sent to the gateway, and what may come back.
+// Sends GraphQL operations to the gateway.
 
 /**
- * An answer without data: `message` for the person, `code` of the contract or our own, `requestId` or null;
- * `retryAfter` is in seconds where trying again is worth it, else null.
+ * A response without data: `message` is for the user, `code` is the API's or this page's own, `requestId` may be null.
+ * `retryAfter` is the number of seconds after which a retry may succeed, or null.
  */
-export class Refusal extends Error {
+export class GatewayError extends Error {
   constructor(message, code, requestId = null, retryAfter = null) {
     super(message);
     this.code = code;
@@ -13,15 +13,15 @@ export class Refusal extends Error {
   }
 }
 
-/** A function that runs an operation with the token `tokenOf` names at that moment; it resolves to the data. */
+/** Returns a function that runs an operation with the current result of `tokenOf` and resolves to the data. */
 export function gateway(url, tokenOf) {
   return async (query, variables = {}) => {
-    const answer = await send(url, tokenOf(), { query, variables });
-    const requestId = answer.headers.get("x-request-id");
-    const { data, errors } = await read(answer, requestId);
+    const response = await send(url, tokenOf(), { query, variables });
+    const requestId = response.headers.get("x-request-id");
+    const { data, errors } = await read(response, requestId);
     if (errors?.length) {
-      const { code = `HTTP ${answer.status}`, retryAfter = null } = errors[0].extensions ?? {};
-      throw new Refusal(errors[0].message, code, requestId, retryAfter);
+      const { code = `HTTP ${response.status}`, retryAfter = null } = errors[0].extensions ?? {};
+      throw new GatewayError(errors[0].message, code, requestId, retryAfter);
     }
     return data;
   };
@@ -40,12 +40,12 @@ async function send(url, token, body) {
       redirect: "error",
     });
   } catch {
-    throw new Refusal("The gateway can’t be reached. Look at your network and try again.", "UNREACHABLE");
+    throw new GatewayError("The gateway can’t be reached. Check your network and try again.", "UNREACHABLE");
   }
 }
 
-async function read(answer, requestId) {
-  const body = await answer.json().catch(() => null);
+async function read(response, requestId) {
+  const body = await response.json().catch(() => null);
   if (body?.data || body?.errors) return body;
-  throw new Refusal("The gateway gave no readable answer.", `HTTP ${answer.status}`, requestId);
+  throw new GatewayError("The gateway’s response could not be read.", `HTTP ${response.status}`, requestId);
 }

@@ -1,11 +1,12 @@
-// What GraphiQL remembers in this browser: a returning visitor keeps their own tabs, a new one gets ours; never a token.
+// What GraphiQL stores in this browser: returning visitors get their own tabs back, new ones get ours. It never stores a
+// token.
 
-// Another GraphiQL may live on the same origin on another day, localhost:8000 being what it is.
+// Another application with GraphiQL may use the same origin at another time, such as localhost:8000.
 const PREFIX = "tendon:";
-// GraphiQL leaves the headers out of the tabs it remembers, but not out of its history.
+// GraphiQL stores its tabs without headers, but its history with them.
 const HISTORY = ["graphiql:queries", "graphiql:favorites"];
 
-/** A Storage for GraphiQL. `firstTab` is open where none is remembered; `headers` (text) stand in for those left out. */
+/** A Storage for GraphiQL. `firstTab` is opened if none is stored; `headers` (text) replaces the ones left out. */
 export function memory(firstTab, headers) {
   const storage = {
     getItem(key) {
@@ -21,7 +22,7 @@ export function memory(firstTab, headers) {
       return keys().length;
     },
   };
-  // GraphiQL looks the last query up among the remembered tabs and opens one tab more when it finds none.
+  // GraphiQL looks for the last query in the stored tabs, and opens an additional tab if it finds none.
   const { query, variables } = activeTab(storage) ?? firstTab;
   storage.setItem("graphiql:query", query ?? "");
   storage.setItem("graphiql:variables", variables ?? "");

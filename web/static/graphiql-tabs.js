@@ -1,15 +1,16 @@
-// The tabs a newcomer finds in GraphiQL: the three steps of a connection, each with its variables.
+// The initial tabs of GraphiQL: the three steps of a connection, with their variables.
 
-const AUTHORIZE = `# Step 1 of 3: ask where to send the person
+const AUTHORIZE = `# Step 1 of 3: get the URL to send the user to
 #
-# Run this: the button with the arrow, or
-# Ctrl+Enter. Who you are stands in "Headers".
+# Run this with the arrow button or Ctrl+Enter.
+# The bearer token is in "Headers".
 #
-# Then open the "url" of the answer in another
-# browser tab and say yes. That tab ends on the
-# redirectUri with a code and the state; in dev
-# mode the connect page shows them as variables,
-# ready to be copied into the tab "Complete".
+# Then open the "url" of the response in another
+# browser tab and approve the request. You are
+# redirected to the redirectUri with a code and
+# the state. In dev mode, the connect page shows
+# them as variables: copy these into the tab
+# "Complete".
 
 mutation Authorize($input: AuthorizeConnectionInput!) {
   authorizeConnection(input: $input) {
@@ -19,12 +20,12 @@ mutation Authorize($input: AuthorizeConnectionInput!) {
 }
 `;
 
-const COMPLETE = `# Step 2 of 3: trade the code for a connection
+const COMPLETE = `# Step 2 of 3: complete the connection
 #
-# Put what the redirect brought into "Variables",
-# the issuer (iss) too where there is one, and run
-# this soon: a code lives for minutes only.
-# Running it twice gives the same connection.
+# Copy the parameters of the redirect into
+# "Variables" (also iss, if there is one) and run
+# this soon: a code expires after a few minutes.
+# Running it again returns the same connection.
 
 mutation Complete($input: CompleteConnectionInput!) {
   completeConnection(input: $input) {
@@ -41,8 +42,8 @@ mutation Complete($input: CompleteConnectionInput!) {
 }
 `;
 
-const connections = (userId) => `# Step 3 of 3: see what is connected,
-# and what could be
+const connections = (userId) => `# Step 3 of 3: list the user's connections,
+# and the providers
 
 query Connections {
   connections(userId: ${JSON.stringify(userId)}) {

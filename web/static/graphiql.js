@@ -1,4 +1,4 @@
-// Starts GraphiQL (a plain script beside this module) with the three steps of a connection ready to run.
+// Starts GraphiQL, which a classic script has loaded, with the three steps of a connection ready to run.
 
 import { memory } from "./graphiql-memory.js";
 import { firstTabs } from "./graphiql-tabs.js";
@@ -6,7 +6,7 @@ import { firstTabs } from "./graphiql-tabs.js";
 const { React, ReactDOM, GraphiQL } = globalThis;
 const config = JSON.parse(document.getElementById("config").textContent);
 
-// Where no connect page is served, only the reader knows a redirect URI that is allowed.
+// Without a connect page, only the user knows which redirect URIs are allowed.
 const tabs = firstTabs(config, config.connectPage ? `${location.origin}/connect` : "…");
 const headers = JSON.stringify({ Authorization: `Bearer ${config.token ?? ""}` }, null, 2);
 const fetcher = GraphiQL.createFetcher({
@@ -16,7 +16,7 @@ const fetcher = GraphiQL.createFetcher({
   fetch: withoutEmptyBearer,
 });
 
-// The header as it is first offered has no token in production; then the schema is asked for anonymously.
+// In production, the initial header has no token; the schema is then requested anonymously.
 function withoutEmptyBearer(url, init) {
   const named = Object.entries(init.headers);
   const sent = named.filter(([name, value]) => !(/^authorization$/i.test(name) && /^\s*bearer\s*$/i.test(value)));
@@ -32,9 +32,9 @@ const page = React.createElement(
     fetcher,
     storage: memory(tabs[0], headers),
     defaultTabs: tabs,
-    // Not in the tabs: tabs are remembered without their headers, and this fills the gap at every visit.
+    // Not in the tabs, because tabs are stored without their headers.
     defaultHeaders: headers,
-    // A token in localStorage would outlive its owner's visit.
+    // A token must not stay in localStorage after the visit.
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
     defaultEditorToolsVisibility: "variables",

@@ -1,5 +1,5 @@
-// What this browser tab remembers (sessionStorage: gone with the tab, unknown to every other): the bearer token, whose
-// connections are shown, and the authorization request that is on its way.
+// What this browser tab stores (in sessionStorage, which other tabs can't see and which ends with the tab): the bearer
+// token, the user whose connections are shown, and the authorization request in progress.
 
 const TOKEN = "tendon:token";
 const USER = "tendon:user";
@@ -19,10 +19,10 @@ export const user = {
 };
 
 export const authorizationRequest = {
-  /** `request` is `{provider, state, redirectUri}`. There is one at a time: the latest. */
+  /** `request` is `{provider, state, redirectUri}`. Only the latest is stored. */
   keep: (request) => sessionStorage.setItem(REQUEST, JSON.stringify(request)),
 
-  /** The request with this state, once: a reload finds nothing to send again. Another state leaves it where it is. */
+  /** Remove and return the request with this state, so that a reload sends nothing again. Null for any other state. */
   take(state) {
     const request = JSON.parse(sessionStorage.getItem(REQUEST));
     if (!request || request.state !== state) return null;
@@ -31,7 +31,7 @@ export const authorizationRequest = {
   },
 };
 
-/** The authorization response (RFC 6749 4.1.2, RFC 9207) in the address, which is cleared of it at once; else null. */
+/** The authorization response (RFC 6749 4.1.2, RFC 9207) in the URL, from which it is removed; null if none. */
 export function takeAuthorizationResponse() {
   const given = new URLSearchParams(location.search);
   if (!["code", "state", "error"].some((name) => given.has(name))) return null;

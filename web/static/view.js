@@ -1,4 +1,4 @@
-// How providers, connections and failures look. Text only ever becomes text nodes, never markup.
+// The HTML of providers, connections and errors. Text always becomes text nodes, never markup.
 
 /** An element with attributes (`onclick` is a listener) and children. */
 export function element(name, attributes = {}, ...children) {
@@ -23,7 +23,7 @@ function providerRow(provider, connect) {
   const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
   const action = provider.available
     ? element("button", { type: "button", onclick: () => connect(provider) }, "Connect", unseen)
-    : element("span", { class: "hint" }, "No credentials here");
+    : element("span", { class: "hint" }, "No credentials configured");
   return element("li", { "data-provider": provider.slug }, title, action);
 }
 
@@ -39,12 +39,12 @@ export function connectionList(connections) {
 }
 
 function connectionRow({ id, providerSlug, status, createdAt, lastSyncAt }) {
-  const since = element("div", { class: "hint" }, "Since ", time(createdAt), " · last sync ", time(lastSyncAt));
+  const since = element("div", { class: "hint" }, "Connected ", time(createdAt), " · last sync ", time(lastSyncAt));
   const title = element("div", {}, element("strong", {}, providerSlug), since);
   return element("li", { "data-connection": id }, title, badge(status));
 }
 
-/** All seven fields of the contract. */
+/** All seven fields of the API. */
 export function connectionDetails(connection) {
   const rows = [
     ["Provider", "providerSlug", connection.providerSlug],
@@ -79,7 +79,7 @@ function time(text) {
   return element("time", { datetime: text, title: text }, local);
 }
 
-/** Whether `text` is an http or https URL: the only ones this page goes to or links. */
+/** Whether `text` is an http or https URL. The page opens and links no others. */
 export function isWeb(text) {
   return URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol);
 }
