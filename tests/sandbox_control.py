@@ -1,4 +1,4 @@
-"""Directing the sandbox, and reading its log: what the provider saw is the truth."""
+"""Controls the sandbox and reads its log, which shows what the provider really received."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 class Sandbox:
-    """`origin` is where it runs. Its log and faults are shared, so tests look at their own code's calls only."""
+    """`origin` is its URL. Its log and faults are shared, so tests look only at the calls with their own code."""
 
     def __init__(self, client: httpx.AsyncClient, origin: str) -> None:
         self._client = client
@@ -23,27 +23,27 @@ class Sandbox:
         return await self._calls(slug=slug, endpoint=endpoint)
 
     async def fault(self, slug: str, name: str, *, endpoint: str = "token", seconds: float | None = None) -> None:
-        """The next request to the endpoint meets the fault."""
+        """The next request to the endpoint gets the fault."""
         plan: dict[str, Any] = {"slug": slug, "endpoint": endpoint, "fault": name}
-        await self._tell("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
+        await self._send("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
 
     async def answer(self, slug: str, body: str | bytes, *, endpoint: str = "token", **more: Any) -> None:
         """The next request to the endpoint gets exactly this answer, with a `status` and `headers` in `more`."""
         content = {"base64": base64.b64encode(body).decode()} if isinstance(body, bytes) else {"body": body}
-        await self._tell("POST", "faults", {"slug": slug, "endpoint": endpoint, "answer": content | more})
+        await self._send("POST", "faults", {"slug": slug, "endpoint": endpoint, "answer": content | more})
 
     async def settings(self, slug: str, **changes: Any) -> None:
-        await self._tell("PUT", "settings", {"slug": slug, **changes})
+        await self._send("PUT", "settings", {"slug": slug, **changes})
 
     async def accepts(self, access_token: str) -> bool:
-        response = await self._tell("POST", "accepts", {"access_token": access_token})
+        response = await self._send("POST", "accepts", {"access_token": access_token})
         return bool(response.json()["accepts"])
 
     async def tokens(self) -> list[dict[str, Any]]:
         return (await self._client.get(f"{self.origin}/_control/tokens")).json()
 
     async def approve(self, url: str, decision: str = "approve", **more: str) -> dict[str, str]:
-        """Be the user at the provider: what the redirect carries back."""
+        """Act as the user at the provider. Returns the parameters of the redirect."""
         response = await self._client.get(url, params={**httpx.URL(url).params, "decision": decision, **more})
         assert response.status_code == 302, response.text
         return dict(httpx.URL(response.headers["location"]).params)
@@ -51,7 +51,7 @@ class Sandbox:
     async def _calls(self, **wanted: str) -> list[dict[str, Any]]:
         return (await self._client.get(f"{self.origin}/_control/calls", params=wanted)).json()
 
-    async def _tell(self, method: str, what: str, order: dict[str, Any]) -> httpx.Response:
-        response = await self._client.request(method, f"{self.origin}/_control/{what}", json=order)
+    async def _send(self, method: str, name: str, body: dict[str, Any]) -> httpx.Response:
+        response = await self._client.request(method, f"{self.origin}/_control/{name}", json=body)
         assert response.is_success, response.text
         return response

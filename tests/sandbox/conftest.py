@@ -1,4 +1,4 @@
-"""One running sandbox for all its tests, put back to its start before each."""
+"""One running sandbox for all its tests, reset before each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox_world import World, application, serve
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[World]:
-    # Plain HTTP on loopback: reading the machine's certificates would take longer than most tests.
+    # Plain HTTP on loopback: loading the machine's certificates would take longer than most tests.
     with serve(application()) as base, httpx.Client(verify=False, trust_env=False, timeout=5) as http:
         yield World(base, http)
 

@@ -1,4 +1,4 @@
-"""Catalogue entries that stand for the ways real providers differ: by slug, the text of the file."""
+"""Catalogue entries that show how real providers differ: the text of the file by slug."""
 
 ACME = """slug = "acme"
 name = "Acme Ring"

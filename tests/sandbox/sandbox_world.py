@@ -1,4 +1,4 @@
-"""A sandbox under a real server, and an app that talks to it by hand: no code of ours stands between."""
+"""A sandbox on a real server, and an app that uses it without any of Tendon's code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 def application() -> ASGIApp:
-    """Every entry with a client of its own; the app's id is the slug."""
+    """The sandbox with all entries, each with its own client, whose id is the slug."""
     dialects = [Dialect.read(tomllib.loads(text)) for text in ENTRIES.values()]
     redirect_uris = (REDIRECT_URI, "com.example.app:/done?from=sandbox")
     return create_app(dialects, {slug: Client(slug, SECRET, redirect_uris) for slug in ENTRIES})
@@ -37,7 +37,7 @@ def application() -> ASGIApp:
 
 @contextmanager
 def serve(app: ASGIApp, http: Any = "auto") -> Generator[str]:
-    """The address of a uvicorn server that runs the app in a thread."""
+    """The URL of a uvicorn server that runs the app in a thread."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -54,7 +54,7 @@ def serve(app: ASGIApp, http: Any = "auto") -> Generator[str]:
 
 @dataclass(frozen=True)
 class World:
-    """`base` is the sandbox's address; redirects are never followed."""
+    """`base` is the sandbox's URL; redirects are never followed."""
 
     base: str
     http: httpx.Client
@@ -77,7 +77,7 @@ class World:
         return tomllib.loads(rebase(ENTRIES[slug], self.base))
 
     def authorization_request(self, slug: str, **changes: str | None) -> dict[str, str]:
-        """A good authorization request; a change to None leaves the parameter out."""
+        """A valid authorization request; a change to None removes the parameter."""
         authorize = self.entry(slug)["authorize"]
         request: dict[str, str | None] = {
             "response_type": "code",
@@ -95,16 +95,16 @@ class World:
         return self.http.get(self.entry(slug)["authorize"]["url"], params=request)
 
     def approve(self, slug: str, **changes: str | None) -> dict[str, str]:
-        """The parameters of an approved redirect."""
+        """The parameters of the redirect after approval."""
         return redirected(self.authorize(slug, decision="approve", **changes))
 
     def token(self, slug: str, **form: str | None) -> httpx.Response:
-        """A token request with the right client authentication, unless `form` changes it."""
+        """A token request with valid client authentication, unless `form` changes it."""
         token = self.entry(slug)["token"]
-        grown = {**token.get("params", {}), **self._client_in_body(slug), **form}
+        complete = {**token.get("params", {}), **self._client_in_body(slug), **form}
         refreshes = form.get("grant_type") == "refresh_token"
         url = token.get("refresh_url", token["url"]) if refreshes else token["url"]
-        return self.http.post(url, data=_present(grown), headers=self.authorization(slug))
+        return self.http.post(url, data=_present(complete), headers=self.authorization(slug))
 
     def redeem(self, slug: str, code: str, /, **changes: str | None) -> httpx.Response:
         form: dict[str, str | None] = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
@@ -116,7 +116,7 @@ class World:
         return self.token(slug, **{"grant_type": "refresh_token", "refresh_token": refresh_token, **changes})
 
     def connect(self, slug: str, **changes: str | None) -> dict[str, Any]:
-        """The token object of a whole, approved flow."""
+        """The token object of a complete, approved flow."""
         answer = self.redeem(slug, self.approve(slug, **changes)["code"])
         assert answer.status_code == 200, answer.text
         root = self.entry(slug)["token"].get("root")

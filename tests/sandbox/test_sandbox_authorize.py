@@ -1,4 +1,4 @@
-"""The authorization endpoint: what it refuses, what a person sees, what a script may decide."""
+"""The authorization endpoint: what it rejects, what the user sees, and what a script can decide."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_denied_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_the_issuer_is_sent_where_the_dialect_has_one(world: World, decision: str) -> None:
+def test_the_issuer_is_sent_if_the_provider_has_one(world: World, decision: str) -> None:
     assert redirected(world.authorize("acme", decision=decision))["iss"] == "https://acme.example"
 
 
@@ -45,7 +45,7 @@ def test_a_narrower_grant(world: World) -> None:
     assert "scope" not in world.approve("coros")
 
 
-def test_an_apps_own_scheme_and_query_are_kept(world: World) -> None:
+def test_a_custom_scheme_and_a_query_are_kept(world: World) -> None:
     answer = world.authorize("sandbox", decision="approve", redirect_uri="com.example.app:/done?from=sandbox")
     assert answer.headers["location"].startswith("com.example.app:/done?from=sandbox&code=")
 
@@ -65,7 +65,7 @@ def test_an_apps_own_scheme_and_query_are_kept(world: World) -> None:
     ],
 )
 @pytest.mark.parametrize("decision", ["approve", "deny", None])
-def test_a_strange_redirect_uri_is_told_to_the_person_only(
+def test_an_unregistered_redirect_uri_is_shown_to_the_user_only(
     world: World, redirect_uri: str | None, decision: str | None
 ) -> None:
     answer = world.authorize("sandbox", redirect_uri=redirect_uri, decision=decision)
@@ -74,12 +74,12 @@ def test_a_strange_redirect_uri_is_told_to_the_person_only(
     assert world.calls()[0]["outcome"] == "invalid_redirect_uri"
 
 
-def test_a_strange_client_is_told_to_the_person_only(world: World) -> None:
+def test_an_unknown_client_is_shown_to_the_user_only(world: World) -> None:
     answer = world.authorize("sandbox", client_id="acme", decision="approve")
     assert (answer.status_code, "location" in answer.headers) == (400, False)
 
 
-def test_a_repeated_parameter_is_told_to_the_person_only(world: World) -> None:
+def test_a_repeated_parameter_is_shown_to_the_user_only(world: World) -> None:
     request = world.authorization_request("sandbox", decision="approve")
     answer = world.http.get(f"{world.base}/authorize", params={**request, "redirect_uri": [REDIRECT_URI] * 2})
     assert (answer.status_code, "location" in answer.headers) == (400, False)
@@ -97,18 +97,18 @@ def test_a_repeated_parameter_is_told_to_the_person_only(world: World) -> None:
         ({"code_challenge_method": None}, "invalid_request"),
     ],
 )
-def test_a_wrong_request_goes_back_to_the_app(world: World, changes: dict[str, str | None], error: str) -> None:
+def test_an_invalid_request_redirects_with_an_error(world: World, changes: dict[str, str | None], error: str) -> None:
     parameters = redirected(world.authorize("sandbox", decision="approve", **changes))
     assert parameters["error"] == error
     assert "code" not in parameters
     assert parameters.get("state") == changes.get("state", "the-state")
 
 
-def test_without_pkce_in_the_dialect_no_challenge_is_needed(world: World) -> None:
+def test_a_provider_without_pkce_needs_no_challenge(world: World) -> None:
     assert "code" in world.approve("withings")
 
 
-def test_the_switch_decides_for_everybody(world: World) -> None:
+def test_the_decision_in_the_settings_applies_to_all_requests(world: World) -> None:
     world.control("PUT", "settings", {"decision": "approve"})
     assert "code" in redirected(world.authorize("sandbox"))
     assert "code" in redirected(world.authorize("strava"))
@@ -116,7 +116,7 @@ def test_the_switch_decides_for_everybody(world: World) -> None:
     assert world.authorize("sandbox").status_code == 200
 
 
-def test_the_page_names_app_provider_and_scopes_and_is_safe(world: World) -> None:
+def test_the_consent_page_shows_app_provider_and_scopes_safely(world: World) -> None:
     answer = world.authorize("sandbox", scope='sleep "><script>alert(1)</script>')
     assert answer.status_code == 200
     assert "Allow access to your Sandbox account?" in answer.text
@@ -132,7 +132,7 @@ def test_the_page_names_app_provider_and_scopes_and_is_safe(world: World) -> Non
     assert "unsafe" not in policy
 
 
-def test_a_person_approves_less_as_somebody_else(world: World) -> None:
+def test_a_user_grants_fewer_scopes_with_another_account(world: World) -> None:
     page = world.authorize("acme")
     names = re.findall(r'name="(grant-\d)" value="(\w+)"', page.text)
     assert [scope for _, scope in names] == ["sleep", "offline"]
@@ -145,12 +145,12 @@ def test_a_person_approves_less_as_somebody_else(world: World) -> None:
     assert [call["outcome"] for call in world.calls()] == ["shown", "approved", "issued"]
 
 
-def test_a_person_says_no(world: World) -> None:
+def test_a_user_denies_access(world: World) -> None:
     page = world.authorize("sandbox")
     assert redirected(world.http.post(page.url, data={"decision": "deny"}))["error"] == "access_denied"
 
 
-def test_the_form_posts_to_where_it_stands_under_a_prefix() -> None:
+def test_the_sandbox_works_under_a_prefix() -> None:
     mounted = Starlette(routes=[Mount("/sandbox", app=application())])
     with serve(mounted) as base, httpx.Client(verify=False, trust_env=False) as http:
         world = World(f"{base}/sandbox", http)
@@ -168,7 +168,7 @@ def test_the_form_posts_to_where_it_stands_under_a_prefix() -> None:
             world.refresh("sandbox", token["refresh_token"])
 
 
-def test_a_provider_without_a_registration_refuses_every_app() -> None:
+def test_a_provider_without_a_client_rejects_every_app() -> None:
     app = create_app([Dialect.read(tomllib.loads(ENTRIES["sandbox"]))], {}, code_life=5)
     with serve(app) as base, httpx.Client(verify=False, trust_env=False) as http:
         world = World(base, http)

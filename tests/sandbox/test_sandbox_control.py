@@ -1,4 +1,4 @@
-"""The control API: what it shows, what it takes, and whom it refuses."""
+"""The control API: what it returns, what it accepts, and which requests it rejects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_call_is_logged_in_order_with_raw_values(world: World) -> None:
     assert served["authorization"] == f"Bearer {token['access_token']}"
 
 
-def test_calls_are_listed_by_what_they_were(world: World) -> None:
+def test_calls_can_be_filtered(world: World) -> None:
     token = world.connect("sandbox")
     world.account("sandbox", token["access_token"])
     code = world.calls()[1]["code"]
@@ -42,7 +42,7 @@ def test_calls_are_listed_by_what_they_were(world: World) -> None:
     assert world.http.get(f"{world.base}/_control/calls?form=x").status_code == 400
 
 
-def test_the_log_can_be_forgotten(world: World) -> None:
+def test_the_log_can_be_cleared(world: World) -> None:
     world.authorize("sandbox")
     world.control("DELETE", "calls")
     assert world.calls() == []
@@ -70,7 +70,7 @@ def test_tokens_are_listed_with_family_account_and_state(world: World) -> None:
     }
 
 
-def test_an_answer_of_the_scripts_own(world: World) -> None:
+def test_a_scripted_answer(world: World) -> None:
     answer = {"status": 418, "headers": {"X-Odd": "yes", "Content-Encoding": "none"}, "body": '{"odd": "\\ud800"}'}
     world.control("POST", "faults", {"slug": "sandbox", "answer": answer})
     world.control("POST", "faults", {"slug": "sandbox", "answer": {"base64": "AP8="}})
@@ -95,7 +95,7 @@ def test_an_answer_of_the_scripts_own(world: World) -> None:
         ({"body": "", "more": 1}, "more"),
     ],
 )
-def test_an_answer_that_can_not_be_given_is_told(world: World, answer: Any, named: str) -> None:
+def test_an_invalid_scripted_answer_is_rejected(world: World, answer: Any, named: str) -> None:
     refused = world.http.post(f"{world.base}/_control/faults", json={"slug": "sandbox", "answer": answer})
     assert refused.status_code == 400
     assert refused.json()["error_description"].startswith(f"{named} ")
@@ -114,7 +114,7 @@ def test_accepts(world: World) -> None:
     assert not accepts(token["access_token"])
 
 
-def test_settings_of_one_slug_and_of_all(world: World) -> None:
+def test_settings_of_one_provider_and_of_all(world: World) -> None:
     start = world.control("GET", "settings")
     assert start["acme"] == {"decision": None, "scope_in_answer": True, "code_life": 60, "access_life": 3600}
     changed = world.control("PUT", "settings", {"slug": "acme", "access_life": 5})
@@ -124,7 +124,7 @@ def test_settings_of_one_slug_and_of_all(world: World) -> None:
     assert {settings["decision"] for settings in changed.values()} == {"deny"}
 
 
-def test_reset_puts_all_of_it_back(world: World) -> None:
+def test_reset_restores_the_initial_state(world: World) -> None:
     code = world.approve("sandbox")["code"]
     world.connect("sandbox")
     world.fault("html", times=None)
@@ -136,7 +136,7 @@ def test_reset_puts_all_of_it_back(world: World) -> None:
     assert world.redeem("sandbox", code).json()["error"] == "invalid_grant"
 
 
-def test_planned_faults_are_shown(world: World) -> None:
+def test_planned_faults_are_listed(world: World) -> None:
     world.fault("hang", seconds=3)
     planned = {"slug": "sandbox", "endpoint": "token", "fault": "hang", "times": 1, "seconds": 3}
     assert world.control("GET", "faults")["planned"] == [planned]
@@ -161,9 +161,7 @@ def test_planned_faults_are_shown(world: World) -> None:
         ("POST", "accepts", {"access_token": 1}, "access_token"),
     ],
 )
-def test_an_unclear_instruction_changes_nothing(
-    world: World, method: str, name: str, instruction: Any, wrong: str
-) -> None:
+def test_an_invalid_body_changes_nothing(world: World, method: str, name: str, instruction: Any, wrong: str) -> None:
     before = world.control("GET", "faults"), world.control("GET", "settings")
     answer = world.http.request(method, f"{world.base}/_control/{name}", json=instruction)
     assert answer.status_code == 400
@@ -178,7 +176,7 @@ def test_a_body_that_is_not_json(world: World) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 @pytest.mark.parametrize(("method", "name"), [("GET", "calls"), ("DELETE", "calls"), ("POST", "reset")])
-def test_a_page_of_another_site_is_refused(world: World, origin: str, method: str, name: str) -> None:
+def test_requests_of_other_sites_are_rejected(world: World, origin: str, method: str, name: str) -> None:
     world.authorize("sandbox")
     headers = {"Origin": origin, "Content-Type": "application/json"}
     answer = world.http.request(method, f"{world.base}/_control/{name}", headers=headers)
@@ -186,13 +184,13 @@ def test_a_page_of_another_site_is_refused(world: World, origin: str, method: st
     assert len(world.calls()) == 1
 
 
-def test_its_own_origin_is_welcome(world: World) -> None:
+def test_its_own_origin_is_accepted(world: World) -> None:
     answer = world.http.get(f"{world.base}/_control/calls", headers={"Origin": world.base})
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_a_body_that_a_form_can_send_is_refused(world: World, media_type: str) -> None:
+def test_a_body_that_a_form_can_send_is_rejected(world: World, media_type: str) -> None:
     world.authorize("sandbox")
     answer = world.http.post(f"{world.base}/_control/reset", content=b"{}", headers={"Content-Type": media_type})
     assert answer.status_code == 415

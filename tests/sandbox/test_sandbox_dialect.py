@@ -1,4 +1,4 @@
-"""Catalogue entries: read as dialects, and their text pointed at the sandbox."""
+"""Catalogue entries: read as dialects, and with their URLs replaced by the sandbox's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read(text: str) -> Dialect:
     return Dialect.read(tomllib.loads(text))
 
 
-def test_the_contracts_example_is_read_whole() -> None:
+def test_an_entry_with_all_keys() -> None:
     assert read(ACME) == Dialect(
         slug="acme",
         name="Acme Ring",
@@ -43,7 +43,7 @@ def test_the_contracts_example_is_read_whole() -> None:
     )
 
 
-def test_a_silent_entry_means_what_the_rfcs_say() -> None:
+def test_the_defaults_are_those_of_the_rfcs() -> None:
     dialect = read('slug = "a"\nname = "A"\n[authorize]\nurl = "x"\n[token]\nurl = "y"\n')
     assert (dialect.scope_separator, dialect.pkce, dialect.auth) == (" ", "S256", "client_secret_basic")
     assert (dialect.expires, dialect.refresh, dialect.separate_refresh) == ("expires_in", "rotating", False)
@@ -61,7 +61,7 @@ def test_a_silent_entry_means_what_the_rfcs_say() -> None:
         ("[token]", "[tokens]", "token"),
     ],
 )
-def test_what_it_can_not_speak_is_named(good: str, bad: str, named: str) -> None:
+def test_an_error_names_the_key(good: str, bad: str, named: str) -> None:
     with pytest.raises(DialectError, match=f"'s {named} "):
         read(ACME.replace(good, bad))
 
@@ -90,22 +90,26 @@ wait_header = "X-Wait"
 """
 
 
-def test_errors_are_said_in_the_words_of_the_entry() -> None:
+def test_errors_have_the_form_that_the_entry_defines() -> None:
     dialect = read(STRAVA.replace("[account]", f"{ERRORS}[account]"))
 
-    def said(error: str, status: int = 400) -> tuple[int, Any, Mapping[str, str]]:
-        response = token_error(dialect, OAuthError(error, "because", status=status), wait=9)
-        return response.status_code, json.loads(bytes(response.body)), response.headers
+    def response(error: str, status: int = 400) -> tuple[int, Any, Mapping[str, str]]:
+        made = token_error(dialect, OAuthError(error, "because", status=status), wait=9)
+        return made.status_code, json.loads(bytes(made.body)), made.headers
 
-    assert said("invalid_grant")[:2] == (400, {"errors": [{"resource": "AuthorizationCode"}]})
-    assert said("invalid_client", 401)[:2] == (403, {"message": "Client"})
-    assert said("slow_down", 429)[1] == {"error": "slow_down", "error_description": "because", "body": {"wait": [9]}}
-    status, body, headers = said("temporarily_unavailable", 503)
+    assert response("invalid_grant")[:2] == (400, {"errors": [{"resource": "AuthorizationCode"}]})
+    assert response("invalid_client", 401)[:2] == (403, {"message": "Client"})
+    assert response("slow_down", 429)[1] == {
+        "error": "slow_down",
+        "error_description": "because",
+        "body": {"wait": [9]},
+    }
+    status, body, headers = response("temporarily_unavailable", 503)
     assert (status, body, headers["x-wait"]) == (503, {"a": [None, "sample"]}, "9")
-    assert said("invalid_scope")[1] == {"error": "invalid_scope", "error_description": "because"}
+    assert response("invalid_scope")[1] == {"error": "invalid_scope", "error_description": "because"}
 
 
-def test_rebase_changes_the_addresses_and_nothing_else() -> None:
+def test_rebase_changes_the_urls_and_nothing_else() -> None:
     entry = tomllib.loads(rebase(ACME, BASE))
     assert entry["authorize"].pop("url") == f"{BASE}/acme/authorize"
     assert entry["token"].pop("url") == f"{BASE}/acme/token"
@@ -120,7 +124,7 @@ def test_rebase_changes_the_addresses_and_nothing_else() -> None:
     assert "# optional, else url" in rebase(ACME, BASE)
 
 
-def test_the_sandbox_entry_lives_at_the_root() -> None:
+def test_the_paths_of_the_sandbox_entry_have_no_slug() -> None:
     entry = tomllib.loads(rebase(SANDBOX, f"{BASE}/"))
     assert entry["authorize"]["url"] == f"{BASE}/authorize"
     assert entry["token"]["url"] == f"{BASE}/token"
@@ -129,17 +133,17 @@ def test_the_sandbox_entry_lives_at_the_root() -> None:
 
 
 @pytest.mark.parametrize("slug", ENTRIES)
-def test_a_rebased_entry_is_the_same_dialect_and_names_no_other_host(slug: str) -> None:
+def test_a_rebased_entry_has_the_same_dialect_and_no_other_host(slug: str) -> None:
     text = rebase(ENTRIES[slug], BASE)
     assert read(text) == read(ENTRIES[slug])
     assert all(url.startswith(f"{BASE}/") for url in urls(tomllib.loads(text)))
 
 
-def test_line_ends_of_windows_survive() -> None:
+def test_windows_line_endings_are_kept() -> None:
     assert rebase(STRAVA.replace("\n", "\r\n"), BASE) == rebase(STRAVA, BASE).replace("\n", "\r\n")
 
 
-def test_an_address_it_would_miss_is_an_error() -> None:
+def test_a_url_that_is_not_on_its_own_line_is_an_error() -> None:
     text = 'slug = "a"\nauthorize = { url = "https://a.example/authorize" }\n'
     with pytest.raises(DialectError, match="url"):
         rebase(text, BASE)

@@ -19,7 +19,7 @@ from sandbox.faults import FAULTS
 
 
 def redeem(world: World, fault: str, **more: Any) -> httpx.Response:
-    """The answer to a good token request that meets the fault."""
+    """The answer to a valid token request, with the fault."""
     code = world.approve("sandbox")["code"]
     world.fault(fault, **more)
     return world.redeem("sandbox", code)
@@ -69,7 +69,7 @@ def test_drop_processes_nothing(world: World) -> None:
     assert world.redeem("sandbox", code).status_code == 200
 
 
-def test_lost_processes_all(world: World) -> None:
+def test_lost_processes_the_request(world: World) -> None:
     code = world.approve("sandbox")["code"]
     world.fault("lost")
     with pytest.raises(httpx.RemoteProtocolError):
@@ -79,7 +79,7 @@ def test_lost_processes_all(world: World) -> None:
     assert world.redeem("sandbox", code).json()["error"] == "invalid_grant"
 
 
-def test_the_line_is_cut_under_both_of_uvicorns_readers(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_connection_is_closed_with_both_of_uvicorns_parsers(capfd: pytest.CaptureFixture[str]) -> None:
     for http in ("h11", "httptools"):
         with serve(application(), http) as base, httpx.Client(verify=False, trust_env=False) as client:
             world = World(base, client)
@@ -139,7 +139,7 @@ def test_big_headers(world: World) -> None:
         ("access_denied", 400, "application/json"),
     ],
 )
-def test_another_answer_processes_nothing(world: World, fault: str, status: int, media_type: str) -> None:
+def test_a_replaced_answer_processes_nothing(world: World, fault: str, status: int, media_type: str) -> None:
     answer = redeem(world, fault)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith(media_type)
@@ -156,7 +156,7 @@ def test_an_oauth_error_carries_its_code(world: World, fault: str) -> None:
     assert (answer.status_code, answer.json()["status"] != 0) == (200, True)
 
 
-def test_bodies_of_other_answers(world: World) -> None:
+def test_bodies_of_replaced_answers(world: World) -> None:
     assert redeem(world, "error_200").json() == {"error": "invalid_grant"}
     assert redeem(world, "empty").content == b""
     with pytest.raises(ValueError, match="Unterminated"):
@@ -208,16 +208,16 @@ def test_error_code_echo(world: World) -> None:
         ("narrow_scope", "scope", "sleep"),
     ],
 )
-def test_a_bent_answer_is_right_but_for_one_member(world: World, fault: str, member: str, value: Any) -> None:
+def test_an_altered_answer_differs_in_one_member(world: World, fault: str, member: str, value: Any) -> None:
     token = redeem(world, fault).json()
-    bent = token.pop(member, None)
-    assert (type(bent), bent) == (type(value), value)
+    altered = token.pop(member, None)
+    assert (type(altered), altered) == (type(value), value)
     assert {member, *token} == {"access_token", "token_type", "expires_in", "refresh_token", "scope"}
     assert last(world) == (fault, "issued")
     assert world.states("access_token") == ["live"]
 
 
-def test_an_answer_is_bent_at_its_root_and_errors_are_not(world: World) -> None:
+def test_the_token_object_is_altered_at_its_root_and_errors_are_not(world: World) -> None:
     code = world.approve("acme")["code"]
     world.fault("no_access_token", slug="acme", times=2)
     answer = world.redeem("acme", code).json()
@@ -234,7 +234,7 @@ def test_duplicate_keys(world: World) -> None:
     assert redeem(world, "duplicate_keys").json()["access_token"] != "another"
 
 
-def test_a_fault_bites_as_often_as_planned_where_it_was_planned(world: World) -> None:
+def test_a_fault_happens_as_often_as_planned_at_its_endpoint(world: World) -> None:
     world.fault("html", times=2)
     world.fault("status_500", endpoint="account")
     statuses = [world.refresh("sandbox", "x").status_code for _ in range(3)]
@@ -246,7 +246,7 @@ def test_a_fault_bites_as_often_as_planned_where_it_was_planned(world: World) ->
     assert world.refresh("sandbox", "x").status_code == 400
 
 
-def test_faults_at_the_other_doors(world: World) -> None:
+def test_faults_at_other_endpoints(world: World) -> None:
     world.fault("status_503", endpoint="authorize")
     assert world.authorize("sandbox", decision="approve").status_code == 503
     token = world.connect("sandbox")

@@ -1,4 +1,4 @@
-"""The token endpoint's strictness: forms, client authentication, codes, verifiers, refresh tokens."""
+"""What the token endpoint requires of forms, client authentication, codes, verifiers and refresh tokens."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def refused(answer: httpx.Response, error: str, status: int = 400) -> bool:
     return (answer.status_code, answer.json()["error"]) == (status, error)
 
 
-def test_a_code_becomes_tokens_that_work(world: World) -> None:
+def test_a_code_is_exchanged_for_valid_tokens(world: World) -> None:
     token = world.connect("sandbox", account="ann")
     assert token.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "scope"}
     assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 3600, "sleep offline")
     assert world.account("sandbox", token["access_token"]).json() == {"sub": "ann"}
 
 
-def test_a_code_sent_again_gives_nothing_and_revokes_what_it_gave(world: World) -> None:
+def test_a_second_use_of_a_code_fails_and_revokes_its_tokens(world: World) -> None:
     code = world.approve("sandbox")["code"]
     token = world.redeem("sandbox", code).json()
     assert refused(world.redeem("sandbox", code), "invalid_grant")
@@ -29,7 +29,7 @@ def test_a_code_sent_again_gives_nothing_and_revokes_what_it_gave(world: World) 
     assert world.states("access_token") == ["revoked"]
 
 
-def test_a_code_has_a_life(world: World) -> None:
+def test_a_code_expires(world: World) -> None:
     world.control("PUT", "settings", {"slug": "sandbox", "code_life": 0})
     assert refused(world.redeem("sandbox", world.approve("sandbox")["code"]), "invalid_grant")
     world.control("PUT", "settings", {"slug": "sandbox", "code_life": 30})
@@ -48,20 +48,18 @@ def test_a_code_has_a_life(world: World) -> None:
         {"code": "code_of_nobody"},
     ],
 )
-def test_a_request_that_does_not_fit_the_code_is_refused_and_spends_nothing(
-    world: World, changes: dict[str, str | None]
-) -> None:
+def test_a_request_that_does_not_match_the_code_leaves_it_usable(world: World, changes: dict[str, str | None]) -> None:
     code = world.approve("sandbox")["code"]
     assert refused(world.redeem("sandbox", code, **changes), "invalid_grant")
     assert world.states("access_token") == []
     assert world.redeem("sandbox", code).status_code == 200
 
 
-def test_a_verifier_without_a_challenge_is_refused(world: World) -> None:
+def test_a_verifier_without_a_challenge_is_rejected(world: World) -> None:
     assert refused(world.redeem("strava", world.approve("strava")["code"], code_verifier=VERIFIER), "invalid_grant")
 
 
-def test_a_challenge_binds_where_it_was_optional(world: World) -> None:
+def test_an_optional_challenge_is_checked(world: World) -> None:
     code = world.approve("strava", code_challenge=CHALLENGE, code_challenge_method="S256")["code"]
     assert refused(world.redeem("strava", code), "invalid_grant")
     assert world.redeem("strava", code, code_verifier=VERIFIER).status_code == 200
@@ -93,7 +91,7 @@ def test_only_forms_by_post_without_a_query(world: World) -> None:
     assert outcomes == ["method_not_allowed", *["invalid_request"] * 3]
 
 
-def test_basic_wants_the_header_with_both_parts_form_encoded(world: World) -> None:
+def test_basic_requires_form_encoded_credentials_in_the_header(world: World) -> None:
     code = world.approve("suunto")["code"]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
     url = world.entry("suunto")["token"]["url"]
@@ -120,7 +118,7 @@ def test_basic_wants_the_header_with_both_parts_form_encoded(world: World) -> No
 
 
 @pytest.mark.parametrize("changes", [{"client_secret": "wrong"}, {"client_secret": None}, {"client_id": None}])
-def test_post_wants_id_and_secret_in_the_body(world: World, changes: dict[str, str | None]) -> None:
+def test_post_requires_id_and_secret_in_the_body(world: World, changes: dict[str, str | None]) -> None:
     code = world.approve("sandbox")["code"]
     answer = world.redeem("sandbox", code, **changes)
     assert refused(answer, "invalid_client", 401)
@@ -128,7 +126,7 @@ def test_post_wants_id_and_secret_in_the_body(world: World, changes: dict[str, s
     assert world.redeem("sandbox", code).status_code == 200
 
 
-def test_post_refuses_the_header(world: World) -> None:
+def test_post_rejects_the_header(world: World) -> None:
     form = {"grant_type": "authorization_code", "code": "x", "client_id": "sandbox"}
     answer = world.http.post(f"{world.base}/token", data=form, headers={"Authorization": basic("sandbox", SECRET)})
     assert refused(answer, "invalid_client", 401)
@@ -141,7 +139,7 @@ def test_a_public_client_has_no_secret(world: World) -> None:
     assert world.redeem("polar", code).status_code == 200
 
 
-def test_refresh_tokens_rotate_and_an_old_one_kills_the_family(world: World) -> None:
+def test_refresh_tokens_rotate_and_reuse_revokes_the_family(world: World) -> None:
     first = world.connect("sandbox")
     second = world.refresh("sandbox", first["refresh_token"]).json()
     assert second["refresh_token"] != first["refresh_token"]
@@ -152,21 +150,21 @@ def test_refresh_tokens_rotate_and_an_old_one_kills_the_family(world: World) -> 
     assert refused(world.account("sandbox", second["access_token"]), "invalid_token", 401)
 
 
-def test_another_family_lives_on(world: World) -> None:
+def test_another_family_is_not_affected(world: World) -> None:
     one, other = world.connect("sandbox"), world.connect("sandbox")
     world.refresh("sandbox", one["refresh_token"])
     world.refresh("sandbox", one["refresh_token"])
     assert world.refresh("sandbox", other["refresh_token"]).status_code == 200
 
 
-def test_a_refresh_knows_its_kind_and_its_provider(world: World) -> None:
+def test_a_refresh_requires_a_refresh_token_of_the_same_provider(world: World) -> None:
     token, strange = world.connect("sandbox"), world.connect("google")
     assert refused(world.refresh("sandbox", token["access_token"]), "invalid_grant")
     assert refused(world.refresh("sandbox", strange["refresh_token"]), "invalid_grant")
     assert refused(world.token("sandbox", grant_type="refresh_token"), "invalid_request")
 
 
-def test_a_refresh_may_narrow_the_scope_and_never_widen_it(world: World) -> None:
+def test_a_refresh_may_narrow_the_scope_but_not_widen_it(world: World) -> None:
     token = world.connect("sandbox", grant="sleep")
     assert refused(world.refresh("sandbox", token["refresh_token"], scope="sleep offline"), "invalid_scope")
     assert world.refresh("sandbox", token["refresh_token"], scope="sleep").json()["scope"] == "sleep"

@@ -1,4 +1,4 @@
-"""Dialects as they are spoken: where the tokens stand in the answer, how errors look, refresh, revocation."""
+"""What differs between providers: where tokens are in the answer, the form of errors, refreshing, revocation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from sandbox_world import World
 
 
-def test_acme_wraps_its_answer_and_refreshes_elsewhere(world: World) -> None:
+def test_acme_wraps_its_answer_and_has_a_refresh_endpoint(world: World) -> None:
     answer = world.redeem("acme", world.approve("acme", account="ann")["code"]).json()
     assert (answer.keys(), answer["status"]) == ({"status", "body"}, 0)
     assert (answer["body"]["user_id"], answer["body"]["expires_in"]) == ("ann", 3600)
     refresh_token = answer["body"]["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "action": "requesttoken"}
-    wrong_door = world.http.post(f"{world.base}/acme/token", data=form, headers=world.authorization("acme"))
-    assert wrong_door.json()["status"] == 503
+    wrong_endpoint = world.http.post(f"{world.base}/acme/token", data=form, headers=world.authorization("acme"))
+    assert wrong_endpoint.json()["status"] == 503
     assert world.refresh("acme", refresh_token).json()["status"] == 0
     code_at_refresh = {"grant_type": "authorization_code", "code": "x", "action": "requesttoken"}
     answer = world.http.post(f"{world.base}/acme/refresh", data=code_at_refresh, headers=world.authorization("acme"))
@@ -26,7 +26,7 @@ def test_acme_wraps_its_answer_and_refreshes_elsewhere(world: World) -> None:
     assert world.calls()[-1]["outcome"] == "unsupported_grant_type"
 
 
-def test_withings_says_no_with_http_200(world: World) -> None:
+def test_withings_sends_errors_with_http_200(world: World) -> None:
     answer = world.redeem("withings", "a-code")
     assert (answer.status_code, answer.json()["status"]) == (200, 503)
     assert "access_token" not in answer.text
@@ -38,7 +38,7 @@ def test_withings_says_no_with_http_200(world: World) -> None:
     assert (token["userid"], token["scope"]) == (12345, "user.info,user.metrics")
 
 
-def test_strava_nests_the_account_and_counts_in_epoch_seconds(world: World) -> None:
+def test_strava_nests_the_account_and_uses_expires_at(world: World) -> None:
     token = world.connect("strava", account="007")
     assert token["athlete"] == {"id": "007"}
     assert abs(token["expires_at"] - time.time() - 3600) < 60
@@ -55,7 +55,7 @@ def test_google_keeps_the_refresh_token(world: World) -> None:
     assert set(world.states("access_token")) == {"revoked"}
 
 
-def test_coros_only_extends(world: World) -> None:
+def test_coros_only_extends_tokens(world: World) -> None:
     world.control("PUT", "settings", {"access_life": 0})
     token = world.connect("coros", account="ann")
     assert (token["openId"], "scope" in token) == ("ann", False)
@@ -67,7 +67,7 @@ def test_coros_only_extends(world: World) -> None:
     assert world.states("access_token") == ["live"]
 
 
-def test_suunto_tells_the_life_in_a_jwt_only(world: World) -> None:
+def test_suunto_has_the_lifetime_only_in_a_jwt(world: World) -> None:
     token = world.connect("suunto", account="ann")
     assert "expires_in" not in token
     header, claims, signature = token["access_token"].split(".")
@@ -78,7 +78,7 @@ def test_suunto_tells_the_life_in_a_jwt_only(world: World) -> None:
     assert world.account("suunto", token["access_token"]).status_code == 401
 
 
-def test_polar_never_expires_and_never_refreshes(world: World) -> None:
+def test_polar_tokens_never_expire_and_have_no_refresh_token(world: World) -> None:
     world.control("PUT", "settings", {"access_life": 0})
     token = world.connect("polar")
     assert token.keys() == {"access_token", "token_type", "scope", "x_user_id"}
@@ -89,7 +89,7 @@ def test_polar_never_expires_and_never_refreshes(world: World) -> None:
     assert world.http.post(f"{world.base}/polar/revoke").status_code == 405
 
 
-def test_revocation_wants_the_client_the_parameters_and_the_token(world: World) -> None:
+def test_revocation_requires_the_client_the_parameters_and_the_token(world: World) -> None:
     token = world.connect("acme")
     url, form = world.entry("acme")["revoke"]["url"], {"token": token["refresh_token"]}
     assert world.http.post(url, data=form, headers=world.authorization("acme")).json()["error"] == "invalid_request"
@@ -107,7 +107,7 @@ def test_revocation_wants_the_client_the_parameters_and_the_token(world: World) 
     ]
 
 
-def test_a_dialect_without_revocation_has_no_such_address(world: World) -> None:
+def test_a_provider_without_revocation_has_no_such_endpoint(world: World) -> None:
     assert world.http.post(f"{world.base}/strava/revoke", data={"token": "x"}).status_code == 404
 
 
