@@ -1,11 +1,11 @@
-# Two commands on a fresh machine: `make run` and `make test`. The others are for developers of Tendon.
-# They need only Python 3.11 and make; every target creates .venv if necessary, from the pinned packages:
-# requirements.lock is for running Tendon, requirements-build.lock for building and installing it, requirements-dev.lock
-# adds tests and checks to both. `make run PYTHON=python3.12` chooses the Python of .venv.
+# `make run` starts Tendon and `make test` runs its tests; the other targets are for developers of Tendon.
+# They need only Python 3.11 or newer and make. Every target creates .venv if necessary and installs the pinned packages:
+# requirements.lock is for running Tendon, requirements-build.lock for building and installing it, and
+# requirements-dev.lock adds tests and checks to both. `make run PYTHON=python3.12` selects the Python for .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Marks in .venv of what is installed: enough to run, or enough to test and for everything else.
+# Files in .venv that mark what is installed: enough to run Tendon, or enough for tests and all other targets.
 RUN := .venv/.run
 READY := .venv/.ready
 PORT ?= 8000
@@ -18,11 +18,11 @@ run: $(RUN)
 	@echo "Starting Tendon on http://127.0.0.1:$(PORT)"
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
 
-# Much of a test is waiting, so four at once also pay on two cores.
+# Tests spend much of their time waiting, so four at once are faster even on two cores.
 test: $(READY)
 	$(BIN)/pytest -n 4 --dist worksteal
 
-# The long torture run, on one engine after the other. ENGINES, KILLS and SEED say how: `make torture ENGINES=sqlite KILLS=20`.
+# A long torture run on each engine. ENGINES, KILLS and SEED are options: `make torture ENGINES=sqlite KILLS=20`.
 ENGINES ?= sqlite postgres
 KILLS ?= 200
 SEED ?=
@@ -31,18 +31,18 @@ torture: $(READY)
 		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
 	done
 
-# Tendon beside the floor and its peers at the same work, on both engines: a quarter of an hour on a machine that does nothing
-# else. `make bench QUICK=1` proves in two minutes that it works. ROUNDS, SECONDS, ENGINES and PEERS say how:
-# `make bench ROUNDS=3 SECONDS=2 ENGINES=sqlite PEERS="apollo yoga"`; PEERS=floor is Tendon and the floor alone.
+# Compares Tendon with the floor and its peers at the same work on both engines. It takes a quarter of an hour, on a machine
+# that is otherwise idle. `make bench QUICK=1` only checks that it works, in two minutes. ROUNDS, SECONDS, ENGINES and PEERS
+# are options: `make bench ROUNDS=3 SECONDS=2 ENGINES=sqlite PEERS="apollo yoga"`; PEERS=floor measures no peers.
 bench: $(READY)
 	$(BIN)/python -m benchmarks --engines $(ENGINES) $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-# How cost grows with processes, rows and lists. `make growth QUICK=1` proves in two minutes that it works.
+# Measures how costs grow with processes, rows and lists. `make growth QUICK=1` only checks that it works, in two minutes.
 growth: $(READY)
 	$(BIN)/python -m benchmarks.growth --engines $(ENGINES) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-# Fails when Tendon has become slower: CPU in times of the floor's, never seconds.
+# Fails if Tendon has become slower, measured as CPU time relative to the floor.
 regression: $(READY)
 	$(BIN)/python -m benchmarks.regression
 
@@ -56,12 +56,12 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-# Print the schema anew. A test fails when the file differs from the code.
+# Writes schema.graphql. A test fails if the file differs from the code.
 sdl: $(READY)
 	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
 
-# Pin the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which is
-# the same in all three files; `make lock UPGRADE=1` pins the newest versions.
+# Pins the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which
+# is the same in all three files; `make lock UPGRADE=1` pins the newest versions.
 LOCK = $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q \
 	$(if $(UPGRADE),--upgrade)
 lock: $(READY)
@@ -69,11 +69,11 @@ lock: $(READY)
 	$(LOCK) --group build -c requirements.lock -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 
-# Write the migration that brings the tables to what models/ says.
+# Writes the migration that the current models need.
 migrations: $(READY)
 	$(BIN)/tortoise -c models.migrating.CONFIGURATION makemigrations
 
-# Fetch GraphiQL's files again, each checked against its pinned hash.
+# Downloads GraphiQL's files again and checks each against its pinned hash.
 vendor: $(READY)
 	$(BIN)/python -m web.vendor
 
@@ -85,7 +85,7 @@ $(RUN): requirements.lock requirements-build.lock pyproject.toml
 $(READY): $(RUN) requirements-dev.lock
 	@$(MAKE_VENV) test
 
-# A .venv whose Python is gone, or differs from the one given on the command line, is created again.
+# A .venv is created again if its Python no longer exists, or is not the one given on the command line.
 ifneq ($(shell $(MAKE_VENV) fits),yes)
 $(RUN): again
 endif

@@ -148,7 +148,7 @@ def test_a_python_without_venv(machine: Machine) -> None:
 def test_a_python_that_is_not_there(machine: Machine) -> None:
     status, out, err = machine.make("run", "PYTHON=/nowhere/python3")
     assert (status, out) == (2, "")
-    assert err.startswith("PYTHON=/nowhere/python3 can't be run, so .venv can't be made.\n")
+    assert err.startswith("PYTHON=/nowhere/python3 can't be run, so .venv can't be created.\n")
     assert not machine.venv.exists()
 
 
@@ -157,7 +157,7 @@ def test_an_installation_that_fails(machine: Machine) -> None:
     status, _, err = machine.make("run", f"PYTHON={broken}")
     assert status == 2
     assert "no space left" in err
-    assert ".venv could not be finished and is removed." in err
+    assert ".venv could not be completed and was removed." in err
     assert not machine.venv.exists()
 
 
