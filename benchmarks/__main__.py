@@ -24,7 +24,7 @@ from benchmarks.progress import say
 from benchmarks.report import as_json, as_text, surroundings
 from benchmarks.results import Results
 from benchmarks.rounds import Contest, Footprint, Sample
-from benchmarks.stage import WrongAnswer, stage_on
+from benchmarks.testbed import WrongAnswer, open_testbed
 
 
 def usable(plan: Plan) -> Plan:
@@ -61,8 +61,8 @@ def run(plan: Plan) -> Results:
 
 
 def _contest(plan: Plan, engine: Engine, folder: Path) -> tuple[list[Sample], list[Footprint]]:
-    with stage_on(engine, folder) as stage:
-        return Contest(plan, stage, lambda what: say(f"{engine.name}: {what}")).run()
+    with open_testbed(engine, folder) as testbed:
+        return Contest(plan, testbed, lambda what: say(f"{engine.name}: {what}")).run()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Who is measured: Tendon as it is shipped, the floor, and what one would build in its place."""
+"""What is measured: Tendon as it is shipped, the floor, and alternative stacks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NODE_PEERS = Path(__file__).parent / "peers" / "node"
 
 @dataclass(frozen=True)
 class Contender:
-    """`command` has `{port}` where the port goes. `ready` is what answers 200 once it can work. What is not `ours` is a
-    peer, and told the work by the harness."""
+    """`command` contains `{port}`. `ready` is a path that answers 200 once the contender can work. A contender that
+    is not `ours` gets the description of the work in a file."""
 
     name: str
     title: str
@@ -34,7 +34,7 @@ class Contender:
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One row of a table: a contender, asked one thing by one interface."""
+    """One row of a table: an operation of a contender through one interface."""
 
     operation: str
     contender: str
@@ -42,8 +42,8 @@ class Entry:
 
 
 def _uvicorn(python: str, app: str) -> tuple[str, ...]:
-    usual = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
-    return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *usual, "--log-level", "warning")
+    options = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
+    return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *options, "--log-level", "warning")
 
 
 def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str) -> Contender:
@@ -78,7 +78,7 @@ BY_NAME = {contender.name: contender for contender in CONTENDERS}
 
 
 def shipped(contender: Contender) -> Contender:
-    """Tendon without what it is developed with, which some packages load wherever they find it."""
+    """Tendon without its development tools, which some packages load if they are installed."""
     return replace(contender, command=(str(SHIPPED), *contender.command[1:]))
 
 
@@ -92,7 +92,7 @@ def entries(contender: Contender, operations: tuple[str, ...]) -> list[Entry]:
 
 
 def title(entry: Entry) -> str:
-    """Tendon has two interfaces, the others one."""
+    """With the interface, if the contender has several."""
     contender = BY_NAME[entry.contender]
     named = {REST: "REST", GRAPHQL: "GraphQL"}[entry.interface]
     return f"{contender.title}, {named}" if len(contender.interfaces) > 1 else contender.title

@@ -1,7 +1,7 @@
-"""The databases: on each engine one that `tendon migrate` made, and for every contender a copy of it of its own.
+"""The databases: on each engine a template that `tendon migrate` created, and a copy of it for each contender.
 
-SQLite runs with WAL and synchronous = FULL, PostgreSQL with fsync, full_page_writes and synchronous_commit on: what is
-answered with a 201 outlasts a power failure.
+SQLite runs with WAL and synchronous = FULL, PostgreSQL with fsync, full_page_writes and synchronous_commit on: what was
+answered with 201 survives a power failure.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _connect = cast("Any", asyncpg.connect)  # pyright: ignore[reportUnknownMemberTy
 
 
 class Database(ABC):
-    """`url` is what TENDON_DATABASE_URL takes, `place` what a driver takes."""
+    """`url` is for TENDON_DATABASE_URL, `location` for a driver."""
 
     url: str
-    place: str
+    location: str
 
     @abstractmethod
     def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
-        """Many rows at once, and then let the engine come to rest."""
+        """Insert many rows at once, and wait until the engine is idle."""
 
     @abstractmethod
     def rows(self, statement: str) -> list[Record]: ...
@@ -48,7 +48,7 @@ class Database(ABC):
 
     @abstractmethod
     def settle(self) -> None:
-        """Let the engine count what there is and come to rest."""
+        """Update the engine's statistics, and wait until it is idle."""
 
 
 class Engine(ABC):
@@ -61,10 +61,10 @@ class Engine(ABC):
 
     @abstractmethod
     def cpu(self) -> Cpu:
-        """Of the engine's own processes, if it has any."""
+        """CPU time of the engine's own processes, if it has any."""
 
-    def close(self) -> None:  # noqa: B027 - SQLite has nothing to end
-        """End what was started."""
+    def close(self) -> None:  # noqa: B027 - SQLite has no process
+        """Stop the engine's processes."""
 
 
 class Sqlite(Engine):
@@ -79,7 +79,7 @@ class Sqlite(Engine):
     def create(self, name: str, template: Database | None = None) -> Database:
         path = self._folder / f"{name}.db"
         if template:
-            shutil.copyfile(template.place, path)
+            shutil.copyfile(template.location, path)
         return SqliteFile(path)
 
     def cpu(self) -> Cpu:
@@ -89,24 +89,24 @@ class Sqlite(Engine):
 class SqliteFile(Database):
     def __init__(self, path: Path) -> None:
         self.url = f"sqlite://{path}"
-        self.place = str(path)
+        self.location = str(path)
 
     def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
         values = ", ".join("?" * len(columns))
-        with closing(sqlite3.connect(self.place, timeout=30)) as session:
+        with closing(sqlite3.connect(self.location, timeout=30)) as session:
             session.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})", map(_texts, records))
             session.commit()
             session.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def rows(self, statement: str) -> list[Record]:
-        with closing(sqlite3.connect(self.place, timeout=30)) as session:
+        with closing(sqlite3.connect(self.location, timeout=30)) as session:
             return session.execute(statement).fetchall()
 
     def run(self, *statements: str) -> None:
-        # A gigabyte of cache, or every page of an index whose keys come in no order would be read from the disk.
-        quickly = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000")
-        with closing(sqlite3.connect(self.place, timeout=60, isolation_level=None)) as session:
-            for statement in (*quickly, *statements):
+        # With a gigabyte of cache; otherwise the pages of indexes with random keys would be read from the disk.
+        fast = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000")
+        with closing(sqlite3.connect(self.location, timeout=60, isolation_level=None)) as session:
+            for statement in (*fast, *statements):
                 session.execute(statement).fetchall()
 
     def settle(self) -> None:
@@ -119,11 +119,11 @@ def _texts(record: Record) -> Record:
 
 
 class _Server(PostgresServer):
-    """As the tests start it, but with a disk that is waited for."""
+    """The server of the tests, but durable: it waits for the disk."""
 
     def start(self) -> None:
-        named = ("listen_addresses=127.0.0.1", "max_connections=300", "fsync=on", "synchronous_commit=on")
-        options = " ".join([f"-p {self.port}", f"-k {self.folder}", *(f"-c {setting}" for setting in named)])
+        settings = ("listen_addresses=127.0.0.1", "max_connections=300", "fsync=on", "synchronous_commit=on")
+        options = " ".join([f"-p {self.port}", f"-k {self.folder}", *(f"-c {setting}" for setting in settings)])
         self._run("pg_ctl", "-D", "data", "-w", "-t", "60", "-l", "log", "-o", options, "start")
 
 
@@ -136,7 +136,7 @@ class Postgres(Engine):
         self.version = str(self._session("SHOW server_version")[0][0])
 
     def create(self, name: str, template: Database | None = None) -> Database:
-        copied = f' TEMPLATE "{template.place.rsplit("/", 1)[1]}"' if template else ""
+        copied = f' TEMPLATE "{template.location.rsplit("/", 1)[1]}"' if template else ""
         self._session(f'CREATE DATABASE "{name}"{copied}')
         return PostgresDatabase(self._server.url(name))
 
@@ -152,7 +152,7 @@ class Postgres(Engine):
 
 class PostgresDatabase(Database):
     def __init__(self, url: str) -> None:
-        self.url = self.place = url
+        self.url = self.location = url
 
     def insert(self, table: str, columns: Sequence[str], records: Iterable[Record]) -> None:
         async def copy() -> None:

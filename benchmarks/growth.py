@@ -1,10 +1,10 @@
-"""How cost grows: with worker processes, with rows in the tables, with the length of a list.
+"""Measures how cost grows with worker processes, with rows in the tables, and with the length of a list.
 
     .venv/bin/python -m benchmarks.growth [--engines sqlite …] [--parts workers rows lists] [--rounds 9] [--quick]
 
-Every figure is CPU a request as the operating system counts it, of all the server's processes and of the database's,
-each beside the smallest case in the same round. The goal is that nothing but a longer list costs more: flat within a
-tenth.
+Every figure is CPU time per request, as the operating system counts it, of all the server's processes and of the
+database's, relative to the smallest case in the same round. The goal is that only a longer list costs more: everything
+else should stay within a tenth.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from benchmarks.bulk_rows import count_expired, fill, insert_expired
 from benchmarks.contenders import BY_NAME
 from benchmarks.databases import Engine, open_engine
-from benchmarks.filling import fill, make_past, past
-from benchmarks.growth_report import Point, points, told
+from benchmarks.growth_report import Point, as_text, points
 from benchmarks.installing import BENCH, prepare, scratch
 from benchmarks.plan import ENGINES
 from benchmarks.proc import CORES, SERVER, leave_server_core
 from benchmarks.progress import say
 from benchmarks.rounds import WIDTH
-from benchmarks.stage import PATIENCE, Cost, Runner, Stage, stage_on
+from benchmarks.testbed import PATIENCE, Cost, Runner, Testbed, open_testbed
 from benchmarks.workload import LISTED, REST
 
 Turn = Callable[[], Cost]
 Cases = dict[tuple[str, int], Turn]
-"""What is done in one turn, by operation and size."""
+"""The function for one turn, by operation and size."""
 
-# What one authorize clears away at most.
+# The most rows that one authorize deletes.
 _PURGED = 20
 
 
 @dataclass(frozen=True)
 class Size:
-    """`turn` is how many callbacks are one turn; of dearer things there are fewer."""
+    """`turn` is the number of callbacks in one turn; turns of more expensive operations are shorter."""
 
     rounds: int
     turn: int
@@ -48,25 +48,25 @@ class Size:
     workers: tuple[int, ...] = tuple(range(1, len(CORES) + 1))
 
 
-def workers(stage: Stage, size: Size, stack: ExitStack) -> Cases:
-    """A callback, by so many processes."""
+def workers(testbed: Testbed, size: Size, stack: ExitStack) -> Cases:
+    """A callback, with a growing number of processes."""
     command = BY_NAME["tendon"].command
-    # On SQLite writers wait for each other, so nobody has many.
-    most = 2 if stage.engine.name == "sqlite" else len(size.workers)
+    # On SQLite, writers wait for each other, so more workers make no sense.
+    most = 2 if testbed.engine.name == "sqlite" else len(size.workers)
     runners = {
-        count: _started(stage, stack, f"workers-{count}", set(CORES[:count]), (*command, "--workers", str(count)))
+        count: _started(testbed, stack, f"workers-{count}", set(CORES[:count]), (*command, "--workers", str(count)))
         for count in size.workers[:most]
     }
     return {("callback", count): _callbacks(runner, size) for count, runner in runners.items()}
 
 
-def rows(stage: Stage, size: Size, stack: ExitStack) -> Cases:
-    """Everything, in tables with so many rows."""
+def rows(testbed: Testbed, size: Size, stack: ExitStack) -> Cases:
+    """All operations, with a growing number of rows in the tables."""
     cases: Cases = {}
     for count in size.rows:
-        say(f"{stage.engine.name}: {count} rows")
-        runner = _started(stage, stack, f"rows-{count}")
-        fill(runner.database, stage.engine.name, count)
+        say(f"{testbed.engine.name}: {count} rows")
+        runner = _started(testbed, stack, f"rows-{count}")
+        fill(runner.database, testbed.engine.name, count)
         cases |= {
             ("callback", count): _callbacks(runner, size),
             ("authorize", count): _requests(runner, "authorize", size.turn),
@@ -76,9 +76,9 @@ def rows(stage: Stage, size: Size, stack: ExitStack) -> Cases:
     return cases
 
 
-def lists(stage: Stage, size: Size, stack: ExitStack) -> Cases:
-    """Lists of so many connections."""
-    runner = _started(stage, stack, "lists")
+def lists(testbed: Testbed, size: Size, stack: ExitStack) -> Cases:
+    """Lists of growing length."""
+    runner = _started(testbed, stack, "lists")
     runner.database.settle()
     return {
         ("list", count): _requests(runner, "list", max(size.turn * 20 // (count + 60), 6), listed=count)
@@ -90,10 +90,10 @@ PARTS = {"workers": workers, "rows": rows, "lists": lists}
 
 
 def _started(
-    stage: Stage, stack: ExitStack, name: str, cores: set[int] = SERVER, command: tuple[str, ...] | None = None
+    testbed: Testbed, stack: ExitStack, name: str, cores: set[int] = SERVER, command: tuple[str, ...] | None = None
 ) -> Runner:
     contender = BY_NAME["tendon"]
-    runner = Runner(replace(contender, name=name, command=command or contender.command), stage, cores)
+    runner = Runner(replace(contender, name=name, command=command or contender.command), testbed, cores)
     stack.callback(runner.stop)
     runner.start()
     return runner
@@ -109,19 +109,19 @@ def _requests(runner: Runner, operation: str, count: int, listed: int = LISTED) 
 
 
 def _purges(runner: Runner, count: int) -> Turn:
-    """Each authorize finds as much to clear away as it takes."""
+    """Each authorize finds as many expired rows as it deletes at most."""
 
     def turn() -> Cost:
         made = count * _PURGED
-        make_past(runner.database, runner.stage.engine.name, made)
+        insert_expired(runner.database, runner.testbed.engine.name, made)
         cost = runner.cost("authorize", REST, PATIENCE, count, width=WIDTH)
-        return replace(cost, done=(made - past(runner.database)) / count)
+        return replace(cost, done=(made - count_expired(runner.database)) / count)
 
     return turn
 
 
 def interleaved(cases: Cases, rounds: int, what: str) -> dict[tuple[str, int], list[Cost]]:
-    """The costs of every case, one for each round. One turn before is for warming up."""
+    """The costs of every case, one for each round, after one turn to warm up."""
     found: dict[tuple[str, int], list[Cost]] = {case: [] for case in cases}
     for number in range(-1, rounds):
         for operation, count in random.Random(number).sample(list(cases), len(cases)):
@@ -137,8 +137,8 @@ def measure(engine: Engine, folder: Path, size: Size, parts: Iterable[str]) -> l
     for part in parts:
         with ExitStack() as stack:
             lengths = size.lists if part == "lists" else (LISTED,)
-            stage = stack.enter_context(stage_on(engine, folder, lengths, name=part))
-            cases = PARTS[part](stage, size, stack)
+            testbed = stack.enter_context(open_testbed(engine, folder, lengths, name=part))
+            cases = PARTS[part](testbed, size, stack)
             found = interleaved(cases, size.rounds, f"{engine.name}, {part}")
             made += points(engine.name, part, found)
     return made
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
     parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="small tables, two rounds: proves that it works")
+    parser.add_argument("--quick", action="store_true", help="small tables and two rounds, only to check that it works")
     given = parser.parse_args()
     size = Size(rounds=given.rounds, turn=600)
     if given.quick:
@@ -169,8 +169,8 @@ def main() -> None:
     say("done\n")
     path = BENCH / ("growth-quick.json" if given.quick else "growth.json")
     path.write_text(json.dumps([asdict(point) for point in made], indent=1))
-    print("\n".join(told(made)))
-    print(f"\n{path} has the figures of every round.")
+    print("\n".join(as_text(made)))
+    print(f"\n{path} has the figures of all rounds.")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,29 @@
-"""What `growth.py` found: each case beside the smallest, round by round, and the line that lists lie on."""
+"""The report of `growth.py`: each case relative to the smallest in each round, and the cost per listed connection."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.proc import CORES, OTHERS
-
-if TYPE_CHECKING:
-    from benchmarks.stage import Cost
+from benchmarks.testbed import Cost
 
 FLAT: Final = 1.1
 
 _TITLES: Final = {
     "workers": ("a REST callback, by worker processes", "workers"),
-    "rows": ("with so many rows in each table that grows", "rows"),
-    "lists": ("a list of so many connections", "listed"),
+    "rows": ("all operations, by rows in each table that grows", "rows"),
+    "lists": ("a list, by its length", "listed"),
 }
 
 
 @dataclass(frozen=True)
 class Point:
-    """Microseconds of CPU a request, in each round: `cpu` of the server, `engine_cpu` of the database's processes.
+    """Microseconds of CPU time per request in each round: `cpu` of the server, `engine_cpu` of the database.
 
-    The times are those of the smallest case of the operation, in the same round. `done` is what a purge cleared away.
+    `times` are relative to the smallest case of the operation in the same round. `done` is the number of rows deleted.
     """
 
     engine: str
@@ -40,7 +38,7 @@ class Point:
 
 
 def points(engine: str, part: str, found: Mapping[tuple[str, int], list[Cost]]) -> list[Point]:
-    """The first of an operation is the smallest."""
+    """The first size of an operation must be the smallest."""
     smallest: dict[str, list[Cost]] = {}
     return [
         _point(engine, part, operation, size, costs, smallest.setdefault(operation, costs))
@@ -63,15 +61,15 @@ def _point(engine: str, part: str, operation: str, size: int, costs: list[Cost],
     )
 
 
-def told(made: Iterable[Point]) -> Iterator[str]:
-    """As tables."""
+def as_text(made: Iterable[Point]) -> Iterator[str]:
+    """The lines of a table for each engine and part."""
     tables: dict[tuple[str, str], list[Point]] = {}
     for point in made:
         tables.setdefault((point.engine, point.part), []).append(point)
     for (engine, part), found in tables.items():
         title, size = _TITLES[part]
         yield f"\n{engine}: {title}"
-        yield f"{'CPU a request':12} {size:>9} {'µs':>8} {'times':>6} {'range':>12} {'db µs':>8} {'times':>6}"
+        yield f"{'operation':12} {size:>9} {'µs':>8} {'times':>6} {'range':>12} {'db µs':>8} {'times':>6}"
         yield from map(_line, sorted(found, key=lambda point: (point.operation, point.size)))
         if part == "lists":
             yield from _fitted(found)
@@ -95,15 +93,15 @@ def _times(values: list[float]) -> float:
 
 
 def _fitted(found: list[Point]) -> Iterator[str]:
-    """A straight line, and how far off it the costs are."""
+    """The straight line through the costs, and how far the costs are from it."""
     costs = {point.size: statistics.median(point.cpu) for point in found}
     start, slope = line(costs)
     off = [f"{cost / (start + slope * size) - 1:+.1%} at {size}" for size, cost in costs.items()]
-    yield f"{start:.0f} µs and {slope:.1f} µs for each connection; measured are {', '.join(off)}"
+    yield f"{start:.0f} µs and {slope:.1f} µs for each connection; measured: {', '.join(off)}"
 
 
 def line(costs: Mapping[int, float]) -> tuple[float, float]:
-    """Start and slope, by least squares of what is off in proportion: a short list counts like a long one."""
+    """Intercept and slope, by least squares of the relative deviations, so that short and long lists count alike."""
     parts = [(1 / cost, size / cost) for size, cost in costs.items()]
     ones, sizes = sum(one for one, _ in parts), sum(size for _, size in parts)
     squares = sum(one * one for one, _ in parts), sum(size * size for _, size in parts)
@@ -113,5 +111,5 @@ def line(costs: Mapping[int, float]) -> tuple[float, float]:
 
 
 def _shared() -> str:
-    told = f"On {len(CORES)} cores. Generator, provider and database have {len(OTHERS)} of them"
-    return f"{told}, which any worker but the first shares with them."
+    text = f"On {len(CORES)} cores. Generator, provider and database have {len(OTHERS)} of them"
+    return f"{text}, which all workers but the first share with them."

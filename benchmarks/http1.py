@@ -1,4 +1,4 @@
-"""Enough of HTTP/1.1 for the provider's side and the generator's: messages with a Content-Length, kept alive."""
+"""The part of HTTP/1.1 that provider and generator need: messages with a Content-Length on persistent connections."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Message:
 
     @property
     def status(self) -> int:
-        """Of an answer."""
+        """The status of a response."""
         return int(self.head[9:12])
 
 
 class Reader:
-    """Takes bytes as they come and gives whole messages."""
+    """Reads messages from bytes as they arrive."""
 
     __slots__ = ("_rest",)
 
@@ -28,7 +28,7 @@ class Reader:
         self._rest = b""
 
     def feed(self, data: bytes) -> Message | None:
-        """The message, when it is whole. There is at most one on its way."""
+        """The message, once it is complete. There is at most one at a time."""
         self._rest += data
         head, end, body = self._rest.partition(b"\r\n\r\n")
         if not end:

@@ -1,5 +1,6 @@
-"""The packages of those who are measured: environments and a node_modules of their own under .bench/, made from pinned
-versions. Those of the peers are no dependency of Tendon, and Tendon's own has no tools for its development.
+"""Installs the contenders under .bench/: virtual environments and a node_modules folder, with pinned versions.
+
+Tendon doesn't depend on the peers' packages, and its own environment there has no development tools.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _LOCK = ROOT / "requirements.lock"
 
 
 def prepare() -> None:
-    """The folder hides itself from git. Who is told to end leaves no process behind."""
-    for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, _end)
+    """Create the folder, which git ignores. On SIGTERM and SIGINT, exit normally, so that no process keeps running."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     BENCH.mkdir(exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")
 
@@ -40,12 +41,12 @@ def _end(_number: int, _frame: object) -> None:
 
 
 def scratch(stack: ExitStack) -> Path:
-    """A folder for one run, on the disk that everything else is on."""
+    """A folder for one run, on the same disk as everything else."""
     return Path(stack.enter_context(TemporaryDirectory(prefix="run-", dir=BENCH, ignore_cleanup_errors=True)))
 
 
 def missing(need: str, say: Callable[[str], None]) -> str | None:
-    """Why what needs `tendon`, `python` or `node` can't run here; None when it can. Installs what it has to."""
+    """Install what contenders with this need (`tendon`, `python`, `node`) require. Returns why it failed, or None."""
     if need == "node" and not (shutil.which("node") and shutil.which("npm")):
         return "Node is not installed"
     install = {"": _nothing, "tendon": _tendon, "python": _python, "node": _node}[need]
@@ -57,7 +58,7 @@ def missing(need: str, say: Callable[[str], None]) -> str | None:
 
 
 def _nothing(_say: Callable[[str], None]) -> None:
-    """Tendon's own environment is enough."""
+    """Tendon's development environment is enough."""
 
 
 def _tendon(say: Callable[[str], None]) -> None:
@@ -68,7 +69,7 @@ def _tendon(say: Callable[[str], None]) -> None:
             _run(sys.executable, "-m", "venv", "--clear", folder)
             pip = (str(Path(sys.executable).parent / "uv"), "pip", "install", "-q", "--python", folder)
             _run(*pip, "--constraint", str(_LOCK), "--editable", str(ROOT))
-            # Or each start would do it, where the environment says that none may write it down.
+            # Otherwise each start would compile them, if the environment forbids writing byte code.
             _run(str(TENDON.parent / "python"), "-m", "compileall", "-q", str(BENCH / "tendon" / "lib"))
 
 
@@ -90,7 +91,7 @@ def _node(say: Callable[[str], None]) -> None:
 
 
 class _Stamp:
-    """Whether a folder was made from this very file. Leaving the block without an error says that it is now."""
+    """Whether a folder was created from the current version of a file. If the block ends without an error, it was."""
 
     def __init__(self, folder: Path, made_from: Path) -> None:
         self._stamp = folder / ".made-from"

@@ -1,7 +1,7 @@
-"""What REST costs over the same mutation by GraphQL, what a start costs, and how much memory a worker holds.
+"""Compares the cost of operations through REST and through GraphQL, and measures start and memory of a worker.
 
-CPU time of the server process as the operating system counts it, in interleaved rounds, because the machine may be
-busy with other things: read the differences and ratios, not the absolute numbers. Linux only.
+The figures are CPU time of the server process, as the operating system counts it, in interleaved rounds, because the
+machine may do other work: read the differences and ratios, not the absolute numbers. Linux only.
 
     .venv/bin/python -m benchmarks.interfaces [ROUNDS]
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from benchmarks import proc
 from rest.routes import ROUTES
 from tests.processes import Process, environment, free_port, tendon
 
@@ -31,40 +32,29 @@ DOCUMENTS = {route.operation: route.document for route in ROUTES}
 Call = Callable[[], tuple[int, bytes]]
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
-
-
-def memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
-
-
-class Laptop:
-    """A gateway with its sandbox, and one connection to it that is kept alive."""
+class LocalGateway:
+    """A gateway with its sandbox, and one persistent connection to it."""
 
     def __init__(self, folder: Path) -> None:
         assert tendon("migrate", cwd=folder, settings=SETTINGS).returncode == 0
         self.process = Process("serve", folder=folder, settings=SETTINGS)
         self.pid = self.process.pid
-        self._line = http.client.HTTPConnection("127.0.0.1", self.process.port)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.process.port)
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        self._line.request(method, path, None if body is None else json.dumps(body), HEADERS)
-        response = self._line.getresponse()
+        self._connection.request(method, path, None if body is None else json.dumps(body), HEADERS)
+        response = self._connection.getresponse()
         return response.status, response.read()
 
     def redirect(self, url: str) -> str:
         parts = urlsplit(url)
-        self._line.request("GET", f"{parts.path}?{parts.query}&decision=approve")
-        response = self._line.getresponse()
+        self._connection.request("GET", f"{parts.path}?{parts.query}&decision=approve")
+        response = self._connection.getresponse()
         response.read()
         return response.headers["location"]
 
     def connect(self) -> dict[str, str]:
-        """Connect once. Returns the callback, which may be sent again."""
+        """Connect once. Returns the callback, which can be sent again."""
         members = {"provider": "sandbox", "redirectUri": f"{self.process.origin}/connect"}
         url = json.loads(self.call("POST", "/v1/connections/authorize", members)[1])["url"]
         callback = members | dict(parse_qsl(urlsplit(self.redirect(url)).query))
@@ -73,38 +63,38 @@ class Laptop:
         return callback
 
 
-def pairs(laptop: Laptop) -> dict[str, tuple[Call, Call]]:
-    """Each operation by REST and by GraphQL."""
-    callback = laptop.connect()
+def pairs(gateway: LocalGateway) -> dict[str, tuple[Call, Call]]:
+    """Each operation through REST and through GraphQL."""
+    callback = gateway.connect()
     complete = {"query": DOCUMENTS["CompleteConnection"], "variables": {"input": callback}}
     listing = {"query": DOCUMENTS["ListConnections"], "variables": {"userId": "alice"}}
     return {
         "the same callback again": (
-            lambda: laptop.call("POST", "/v1/connections/callback", callback),
-            lambda: laptop.call("POST", "/graphql", complete),
+            lambda: gateway.call("POST", "/v1/connections/callback", callback),
+            lambda: gateway.call("POST", "/graphql", complete),
         ),
         "a list of connections": (
-            lambda: laptop.call("GET", "/v1/connections?userId=alice"),
-            lambda: laptop.call("POST", "/graphql", listing),
+            lambda: gateway.call("GET", "/v1/connections?userId=alice"),
+            lambda: gateway.call("POST", "/graphql", listing),
         ),
     }
 
 
-def cost(laptop: Laptop, call: Call) -> float:
-    """Microseconds of the server's CPU a call."""
-    before = cpu_seconds(laptop.pid)
+def cost(gateway: LocalGateway, call: Call) -> float:
+    """Microseconds of the server's CPU time per call."""
+    before = proc.cpu(gateway.pid)
     for _ in range(CALLS):
         status, body = call()
         assert status in (200, 201), body
         assert b'"alice"' in body
-    return (cpu_seconds(laptop.pid) - before) / CALLS * 1e6
+    return proc.spent(before, proc.cpu(gateway.pid)) / CALLS * 1e6
 
 
-def compare(laptop: Laptop, rounds: int) -> None:
-    for name, (rest, graphql) in pairs(laptop).items():
-        for warming in (rest, graphql):
-            cost(laptop, warming)
-        measured = [(cost(laptop, rest), cost(laptop, graphql)) for _ in range(rounds)]
+def compare(gateway: LocalGateway, rounds: int) -> None:
+    for name, (rest, graphql) in pairs(gateway).items():
+        for call in (rest, graphql):
+            cost(gateway, call)
+        measured = [(cost(gateway, rest), cost(gateway, graphql)) for _ in range(rounds)]
         by_rest, by_graphql = (statistics.median(column) for column in zip(*measured, strict=True))
         difference = statistics.median(rest - graphql for rest, graphql in measured)
         print(f"{name:24} REST {by_rest:6.0f} us  GraphQL {by_graphql:6.0f} us  REST - GraphQL {difference:+5.0f} us")
@@ -122,7 +112,7 @@ def _start(folder: Path) -> float:
         command, cwd=folder, env=environment(**SETTINGS), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         _until_answered(port)
-        used = cpu_seconds(process.pid)
+        used = proc.spent({}, proc.cpu(process.pid))
         process.terminate()
         return used
 
@@ -134,9 +124,9 @@ def _until_answered(port: int) -> None:
 
 def _answers(port: int) -> bool:
     try:
-        line = http.client.HTTPConnection("127.0.0.1", port)
-        line.request("GET", "/openapi.json")
-        return line.getresponse().status == http.HTTPStatus.OK
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/openapi.json")
+        return connection.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False
 
@@ -145,11 +135,11 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        laptop = Laptop(folder)
-        idle = memory_mb(laptop.pid)
-        compare(laptop, rounds)
-        print(f"memory                   idle {idle:.0f} MB, after that {memory_mb(laptop.pid):.0f} MB")
-        laptop.process.stop()
+        gateway = LocalGateway(folder)
+        idle = proc.memory_mb(gateway.pid)
+        compare(gateway, rounds)
+        print(f"memory                   idle {idle:.0f} MB, after the calls {proc.memory_mb(gateway.pid):.0f} MB")
+        gateway.process.stop()
         starts(folder)
     print(f"on {os.cpu_count()} cores, Python {sys.version.split()[0]}, {rounds} interleaved rounds of {CALLS} calls")
 

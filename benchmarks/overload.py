@@ -1,9 +1,10 @@
-"""What happens at five times the load that Tendon can carry: who is served, how fast, and what the others are told.
+"""Sends five times the load that Tendon can handle, and shows which requests are served, how fast, and what others get.
 
-Starts a sandbox and a gateway, makes callbacks ready to send, measures with a closed loop how many of them a second
-the gateway completes, then offers five times as many a second, whatever comes back (an open loop), and looks on while
-it recovers. A refused callback is sent again later, as Retry-After asks: at the end each one must have become a
-connection. The offering process wants a core of its own: on two cores that leaves one for the gateway and the sandbox.
+Starts a sandbox and a gateway, prepares callbacks, and measures with a closed loop how many of them the gateway
+completes per second. Then it sends five times as many per second, whatever the responses are (an open loop), and
+measures how long the gateway takes to recover. A refused callback is sent again later, as Retry-After asks: at the end,
+each one must have become a connection. The sending process needs a core of its own: on two cores, gateway and sandbox
+share the other one.
 
     .venv/bin/python -m benchmarks.overload [--seconds 20] [--times 5] [--callbacks 4000] [-- ARGUMENTS OF tendon serve]
 """
@@ -27,87 +28,76 @@ from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
-from benchmarks import interfaces
+from benchmarks import proc
+from benchmarks.http1 import Message, Reader
 from tests.processes import Process, tendon
 
 REDIRECT_URI = "https://app.example/oauth/callback"
-# Seconds after which the offering clients give up, and how many requests a closed loop keeps under way.
+# Seconds after which the clients give up, and the number of requests that a closed loop keeps in flight.
 PATIENCE = 5.0
 WIDTH = 32
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _LOCATION = re.compile(rb"\r\nlocation: *(\S+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    head: bytes
-    body: bytes
-
-
-class Line(asyncio.Protocol):
-    """One connection with at most one request under way. Every answer of the gateway has a Content-Length."""
+class Connection(asyncio.Protocol):
+    """One connection, with at most one request in flight."""
 
     def __init__(self) -> None:
-        self.received = b""
-        self.answer: asyncio.Future[Answer] | None = None
+        self.response: asyncio.Future[Message] | None = None
         self.transport: asyncio.Transport | None = None
+        self._reader = Reader()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, end, body = self.received.partition(b"\r\n\r\n")
-        length = _LENGTH.search(head)
-        if end and len(body) >= (int(length[1]) if length else 0):
-            self.received = b""
-            self._settle(Answer(int(head[9:12]), head + end, body))
+        if response := self._reader.feed(data):
+            self._settle(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._settle(exc or ConnectionResetError())
 
-    def _settle(self, result: Answer | Exception) -> None:
-        if self.answer is None or self.answer.done():
+    def _settle(self, result: Message | Exception) -> None:
+        if self.response is None or self.response.done():
             return
         if isinstance(result, Exception):
-            self.answer.set_exception(result)
+            self.response.set_exception(result)
         else:
-            self.answer.set_result(result)
+            self.response.set_result(result)
 
 
 class Client:
-    """As many connections to one port as requests are under way, kept alive."""
+    """As many persistent connections to one port as there are requests in flight."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._idle: list[Line] = []
+        self._idle: list[Connection] = []
 
-    async def ask(self, request: bytes) -> Answer:
-        line = await self._line()
-        transport = line.transport
+    async def ask(self, request: bytes) -> Message:
+        connection = await self._connect()
+        transport = connection.transport
         assert transport is not None
-        line.answer = asyncio.get_running_loop().create_future()
+        connection.response = asyncio.get_running_loop().create_future()
         transport.write(request)
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = await line.answer
+                answer = await connection.response
         except TimeoutError:
             transport.abort()
             raise
-        if b"\r\nconnection: close\r\n" in answer.head:
+        if b"\r\nconnection: close" in answer.head:
             transport.close()
         else:
-            self._idle.append(line)
+            self._idle.append(connection)
         return answer
 
-    async def _line(self) -> Line:
+    async def _connect(self) -> Connection:
         while self._idle:
-            line = self._idle.pop()
-            if line.transport is not None and not line.transport.is_closing():
-                return line
-        return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", self._port))[1]
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                return connection
+        return (await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port))[1]
 
 
 def request(method: str, path: str, user: str = "nobody", members: object = None) -> bytes:
@@ -118,19 +108,19 @@ def request(method: str, path: str, user: str = "nobody", members: object = None
 
 @dataclass
 class Tally:
-    """What came back. `waits` are the seconds that each admitted request took."""
+    """The responses. `waits` are the seconds that each admitted request took."""
 
     outcomes: Counter[str] = field(default_factory=Counter[str])
     waits: list[float] = field(default_factory=list[float])
     unhelpful: int = 0
 
-    async def measure(self, sending: Awaitable[Answer]) -> bool:
+    async def measure(self, sending: Awaitable[Message]) -> bool:
         """Whether the callback was completed."""
         began = time.perf_counter()
         try:
             answer = await sending
         except (TimeoutError, OSError) as failure:
-            self.outcomes["gave up" if isinstance(failure, TimeoutError) else "hung up on"] += 1
+            self.outcomes["timed out" if isinstance(failure, TimeoutError) else "connection lost"] += 1
             return False
         self.outcomes[str(answer.status)] += 1
         if answer.status in (429, 503):
@@ -139,12 +129,12 @@ class Tally:
             self.waits.append(time.perf_counter() - began)
         return answer.status == 201
 
-    def told(self, seconds: float) -> str:
+    def as_text(self, seconds: float) -> str:
         total = sum(self.outcomes.values())
         shares = ", ".join(f"{what} {count / total:.1%}" for what, count in self.outcomes.most_common())
         p50, p99 = (percentile(self.waits, share) * 1000 for share in (0.5, 0.99))
         served = self.outcomes["201"] / seconds
-        return f"{served:5.0f} completed a second; p50 {p50:.0f} ms, p99 {p99:.0f} ms of what was admitted; {shares}"
+        return f"{served:5.0f} completed per second; p50 {p50:.0f} ms, p99 {p99:.0f} ms of admitted requests; {shares}"
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -164,7 +154,7 @@ async def each(work: Callable[[bytes], Awaitable[object]], items: Iterable[bytes
 
 
 async def callbacks(gateway: Process, sandbox: Process, count: int) -> deque[bytes]:
-    """Callbacks that are due, as requests, each of a user of its own."""
+    """Callbacks as requests, each for a different user."""
     client, provider = Client(gateway.port), Client(sandbox.port)
     members = {"provider": "sandbox", "redirectUri": REDIRECT_URI}
     due: deque[bytes] = deque()
@@ -185,29 +175,29 @@ async def callbacks(gateway: Process, sandbox: Process, count: int) -> deque[byt
 
 
 async def capacity(gateway: Process, due: deque[bytes], count: int) -> float:
-    """Callbacks completed a second."""
+    """The number of callbacks that are completed per second."""
     tally, client = Tally(), Client(gateway.port)
     began = time.perf_counter()
     await each(lambda callback: tally.measure(client.ask(callback)), (due.popleft() for _ in range(count)))
     seconds = time.perf_counter() - began
-    print(f"capacity    {tally.told(seconds)}")
+    print(f"capacity    {tally.as_text(seconds)}")
     return tally.outcomes["201"] / seconds
 
 
 async def flood(gateway: Process, due: deque[bytes], rate: float, seconds: float) -> Tally:
-    """Offers `rate` callbacks a second. What is refused goes to the end of the line of those that are due."""
+    """Sends `rate` callbacks per second. Those that are refused go to the end of the queue `due`."""
     tally, client = Tally(), Client(gateway.port)
     running: set[asyncio.Task[None]] = set()
     end = time.perf_counter() + seconds
     due_at = time.perf_counter()
 
-    async def offer(callback: bytes) -> None:
+    async def send(callback: bytes) -> None:
         if not await tally.measure(client.ask(callback)):
             due.append(callback)
 
     while (now := time.perf_counter()) < end:
         while due_at <= now and due:
-            task = asyncio.create_task(offer(due.popleft()))
+            task = asyncio.create_task(send(due.popleft()))
             running.add(task)
             task.add_done_callback(running.discard)
             due_at += 1 / rate
@@ -217,7 +207,7 @@ async def flood(gateway: Process, due: deque[bytes], rate: float, seconds: float
 
 
 async def latency(gateway: Process, path: str, rounds: int) -> float:
-    """Seconds, the median of some requests one after another."""
+    """The median in seconds of several requests, one after the other."""
     client, waits = Client(gateway.port), list[float]()
     for _ in range(rounds):
         began = time.perf_counter()
@@ -227,17 +217,11 @@ async def latency(gateway: Process, path: str, rounds: int) -> float:
 
 
 async def recovery(gateway: Process, path: str, normal: float) -> float:
-    """Seconds until a request takes no more than twice as long as usual, plus 5 ms."""
+    """The seconds until a request takes at most twice as long as usual, plus 5 ms."""
     began = time.perf_counter()
     while await _slow(gateway, path, 2 * normal + 0.005):
         pass
     return time.perf_counter() - began
-
-
-def memory_mb(pid: int) -> float:
-    """Of the process and of its workers."""
-    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(interfaces.memory_mb(process) for process in (pid, *map(int, workers)))
 
 
 async def _slow(gateway: Process, path: str, bound: float) -> bool:
@@ -255,16 +239,16 @@ async def bench(gateway: Process, sandbox: Process, chosen: argparse.Namespace) 
     path = "/v1/connections?userId=nobody"
     normal = await latency(gateway, path, 100)
     rate = await capacity(gateway, due, min(1000, chosen.callbacks // 4)) * chosen.times
-    before = memory_mb(gateway.pid)
+    before = proc.memory_mb(gateway.pid)
     tally = await flood(gateway, due, rate, chosen.seconds)
     again = await recovery(gateway, path, normal)
-    print(f"offered     {rate:5.0f} a second for {chosen.seconds:.0f} s, {len(due)} callbacks left over")
-    print(f"overload    {tally.told(chosen.seconds)}; {tally.unhelpful} refusals without Retry-After")
-    print(f"memory      {before:.0f} MB before, {memory_mb(gateway.pid):.0f} MB after")
+    print(f"sent        {rate:5.0f} per second for {chosen.seconds:.0f} s, {len(due)} callbacks are left")
+    print(f"overload    {tally.as_text(chosen.seconds)}; {tally.unhelpful} refusals without Retry-After")
+    print(f"memory      {before:.0f} MB before, {proc.memory_mb(gateway.pid):.0f} MB after")
     print(f"recovery    {again:.2f} s until a list takes as long as before ({normal * 1000:.1f} ms)")
     last, client = Tally(), Client(gateway.port)
     await each(lambda callback: last.measure(client.ask(callback)), list(due))
-    print(f"afterwards  {dict(last.outcomes)} of the callbacks that were refused or not sent yet")
+    print(f"afterwards  {dict(last.outcomes)} of the callbacks that were refused or not yet sent")
 
 
 def main() -> None:

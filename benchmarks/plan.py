@@ -1,4 +1,4 @@
-"""How long, how often, who, on what: the knobs of `make bench`."""
+"""The options of `make bench`: contenders, engines, rounds and durations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ENGINES = ("sqlite", "postgres")
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds` are those of one closed loop with 32 in flight, `warm` those before anything is measured, `rate` the
-    requests a second of the open loop that is the same for everybody."""
+    """`seconds` is the duration of one closed loop with 32 requests in flight, `warm` that of the warm-up, and `rate`
+    the requests per second of the open loop, the same for all contenders."""
 
     rounds: int
     seconds: float
@@ -35,9 +35,9 @@ def read_plan(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--warm", type=float, default=10)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
-    parser.add_argument("--peers", nargs="*", choices=[one.name for one in CONTENDERS], help="tendon and floor beside")
+    parser.add_argument("--peers", nargs="*", choices=[one.name for one in CONTENDERS], help="besides tendon and floor")
     parser.add_argument("--operations", nargs="*", choices=OPERATIONS, default=OPERATIONS)
-    parser.add_argument("--quick", action="store_true", help="one short round: proves that it works, measures nothing")
+    parser.add_argument("--quick", action="store_true", help="one short round, only to check that it works")
     given = parser.parse_args(arguments)
     return _plan(given)
 
@@ -58,5 +58,5 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 
 def _whole(given: argparse.Namespace) -> bool:
-    """Only a run with everybody on both engines is worth showing."""
+    """Whether the chart in docs/ is replaced: only by a run with all contenders on both engines."""
     return not given.quick and given.peers is None and set(given.engines) == set(ENGINES)

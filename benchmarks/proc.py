@@ -1,4 +1,4 @@
-"""What the operating system says of processes: CPU time and memory of a tree of them, and the cores they may use.
+"""CPU time and memory of process trees, as the operating system counts them, and the cores that processes use.
 
 Linux only.
 """
@@ -12,23 +12,23 @@ from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER = {CORES[0]}
-"""The core of whoever is measured."""
+"""The core of the contender that is measured."""
 
 OTHERS = set(CORES[1:] or CORES)
-"""The cores of everything else: generator, provider, database server."""
+"""The cores of everything else: generator, provider and database server."""
 
 Cpu = dict[int, float]
 """CPU seconds by process."""
 
 
 def leave_server_core() -> None:
-    """Leave the server's core to whoever is measured: this process, and what it starts, stays on the others."""
+    """Leave the first core to the contender: this process and its children run on the others."""
     os.sched_setaffinity(0, OTHERS)
 
 
 @contextmanager
 def pinned(cores: set[int]) -> Generator[None]:
-    """What is started in this block stays on these cores."""
+    """Processes that are started in this block run on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -38,7 +38,7 @@ def pinned(cores: set[int]) -> Generator[None]:
 
 
 def tree(pid: int) -> Iterator[int]:
-    """The process and all that it started."""
+    """The process and all its descendants."""
     yield pid
     for task in _tasks(pid):
         for child in _read(task / "children").split():
@@ -46,12 +46,12 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def cpu(pid: int) -> Cpu:
-    """User and system time of each process of the tree, to the nanosecond as the scheduler counts it."""
+    """User and system time of each process of the tree, to the nanosecond, as the scheduler counts it."""
     return {process: _cpu_seconds(process) for process in tree(pid)}
 
 
 def spent(before: Cpu, after: Cpu) -> float:
-    """CPU seconds between two looks. What a process did that ended meanwhile is lost."""
+    """CPU seconds between two readings. The time of processes that ended in between is lost."""
     return sum(seconds - before.get(process, 0.0) for process, seconds in after.items())
 
 
@@ -78,7 +78,7 @@ def _tasks(pid: int) -> list[Path]:
 
 
 def _read(path: Path) -> str:
-    """Nothing when the process has ended meanwhile."""
+    """Empty if the process has ended."""
     try:
         return path.read_text()
     except OSError:

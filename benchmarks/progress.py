@@ -1,4 +1,4 @@
-"""Saying how far it is: on a terminal one line that changes, else a line each."""
+"""Shows the progress: in one line that changes on a terminal, otherwise in a line for each step."""
 
 from __future__ import annotations
 

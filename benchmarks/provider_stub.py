@@ -1,4 +1,4 @@
-"""The provider: a token endpoint that answers at once, and holds code, verifier and client against what it expects.
+"""The provider: a token endpoint that answers at once, and checks code, verifier and client.
 
 python -m benchmarks.provider_stub PORT
 """
@@ -23,7 +23,7 @@ _ANSWER = b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nCache-Control: no
 
 
 class TokenEndpoint(asyncio.Protocol):
-    """`GET /` says how many codes were exchanged."""
+    """`GET /` returns the number of codes that were exchanged."""
 
     exchanged = 0
 

@@ -1,5 +1,5 @@
-"""The rounds: in each of them every contender is measured once, in another order, so that whatever else the machine
-does falls on all of them. Ratios are taken within a round."""
+"""The rounds: each measures every contender once, in a different order, so that other activity on the machine affects
+all contenders alike. Ratios are taken within a round."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from benchmarks import proc
 from benchmarks.contenders import Entry, entries
 from benchmarks.plan import Plan
-from benchmarks.stage import Runner, Stage
+from benchmarks.testbed import Runner, Testbed
 from benchmarks.verify import verify
 
 WIDTH = 32
 
-# Latencies are taken in every second round: three of five say enough.
+# Latencies are measured in every second round; three of five are enough.
 _LATENCIES = 2
-# Callbacks that are made ready for a second of which nobody knows yet how many there will be.
+# Callbacks to prepare for each second before the rate is known.
 _GUESS = 4000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`cpu` is microseconds of the contender's processes a request, `engine_cpu` those of the database server's."""
+    """`cpu` is microseconds of CPU time per request in the contender's processes, `engine_cpu` in the database's."""
 
     engine: str
     round: int
@@ -55,11 +55,11 @@ class Footprint:
 class Contest:
     """All contenders on one engine."""
 
-    def __init__(self, plan: Plan, stage: Stage, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, testbed: Testbed, say: Callable[[str], None]) -> None:
         self._plan = plan
-        self._stage = stage
+        self._testbed = testbed
         self._say = say
-        self._runners = {one.name: Runner(one, stage) for one in plan.contenders}
+        self._runners = {one.name: Runner(one, testbed) for one in plan.contenders}
         self._entries = [entry for one in plan.contenders for entry in entries(one, plan.operations)]
         self._rates: dict[Entry, float] = {}
         self._footprints: dict[str, dict[str, Any]] = {}
@@ -76,10 +76,12 @@ class Contest:
         finally:
             for runner in self._runners.values():
                 runner.stop()
-        return samples, [Footprint(self._stage.engine.name, name, **found) for name, found in self._footprints.items()]
+        return samples, [
+            Footprint(self._testbed.engine.name, name, **found) for name, found in self._footprints.items()
+        ]
 
     def _start(self) -> None:
-        """Everybody starts as often as there are rounds, in turn, and stays after the last time."""
+        """Start each contender in turn, once for each round. After the last start, they keep running."""
         for number in range(self._plan.rounds):
             for name, runner in self._runners.items():
                 self._say(f"start {number + 1} of {self._plan.rounds}: {name}")
@@ -95,7 +97,7 @@ class Contest:
             self._footprints[name][when] = proc.memory_mb(runner.pid)
 
     def _warm(self) -> None:
-        """The whole time for what is most work, a quarter for the rest: Node's compiler takes its time."""
+        """Run callbacks for the whole warm-up time, other operations for a quarter, so that Node compiles the code."""
         for entry in self._entries:
             seconds = self._plan.warm / (1 if entry.operation == "callback" else 4)
             self._say(f"warming up {entry.contender}, {entry.operation} by {entry.interface}")
@@ -114,7 +116,7 @@ class Contest:
                 yield from self._latencies(number, entry)
 
     def _make_due(self, *, latencies: bool) -> None:
-        """The callbacks of a whole round at once: the engine works them in while nobody is measured."""
+        """Prepare the callbacks of a whole round at once, so that the database is idle before the measurements."""
         for name, runner in self._runners.items():
             rates = [
                 rate for entry, rate in self._rates.items() if (entry.contender, entry.operation) == (name, "callback")
@@ -140,7 +142,7 @@ class Contest:
         if load == "32":
             self._rates[entry] = rate
         return Sample(
-            engine=self._stage.engine.name,
+            engine=self._testbed.engine.name,
             round=number,
             operation=entry.operation,
             contender=entry.contender,

@@ -1,4 +1,4 @@
-"""Rows that are there before anybody asks: authorization requests that wait for their callback, connections to list."""
+"""Inserts rows before a measurement: authorization requests for callbacks, and connections to list."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.vault import Vault
 from resolvers.states import state_hash
 
 _THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-# No request runs out or is cleared away while it is measured.
+# No request expires or is deleted during a measurement.
 _LATER: Final = datetime(2099, 1, 1, tzinfo=UTC)
 _SCOPES: Final = json.dumps(list(workload.SCOPES))
 
@@ -36,12 +36,12 @@ def listed_slugs(listed: int = workload.LISTED) -> list[str]:
 
 
 def seed_requests(database: Database, vault: Vault, registration: str, first: int, last: int) -> None:
-    """Those with the numbers from `first` up to `last`."""
+    """Insert the authorization requests with the numbers from `first` up to `last`."""
     database.insert("authorization_request", _REQUEST, _requests(vault, registration, first, last))
 
 
 def seed_lists(database: Database, vault: Vault, listed: int = workload.LISTED) -> None:
-    """For every reader one connection to each of so many providers."""
+    """Insert a connection to each of `listed` providers for every reader."""
     database.insert("connection", _CONNECTION, _connections(vault, listed))
 
 

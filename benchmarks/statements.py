@@ -1,8 +1,8 @@
-"""The peers' SQL, one file a statement, in an engine's own dialect. It does what Tendon's resolvers do.
+"""The SQL for the peers, one statement per file, in an engine's dialect. It does the same as Tendon's own SQL.
 
-The files are written for PostgreSQL; `now()` and `after($1)`, so many seconds from now, are the database's clock. What
-one engine alone has is in a folder of its name: PostgreSQL writes in one statement what SQLite writes in several of one
-transaction, since only there each costs a round trip, and SQLite has no WITH that changes rows.
+The files are written for PostgreSQL; `now()` and `after($1)` (a number of seconds from now) use the database's clock.
+Statements for one engine only are in a folder with its name: PostgreSQL writes with one statement what SQLite writes
+with several in one transaction, because each costs a round trip there, and SQLite has no data-modifying WITH.
 """
 
 from __future__ import annotations

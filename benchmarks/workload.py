@@ -1,6 +1,6 @@
-"""The work that is measured: who asks for what, as bytes, and what the answer has to be. The same for every contender.
+"""The work that is measured: the requests as bytes, and what the responses must be. It is the same for every contender.
 
-Everything is made from a number, so that generator, provider and database need not tell each other anything.
+Everything is derived from a number, so that generator, provider and database need not exchange any data.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ REDIRECT_URI: Final = "https://app.example/oauth/callback"
 SCOPES: Final = ("sleep", "offline")
 
 USERS: Final = 2000
-"""Callbacks are spread over so many users; from the second turn on a callback renews a connection."""
+"""The number of users for callbacks. Once each has a connection, further callbacks update connections."""
 
 READERS: Final = 10
 LISTED: Final = 100
-"""So many users with so many connections each, for the list; `growth.py` has other numbers of them besides."""
+"""For lists: the number of users, and of connections that each has. `growth.py` also uses other numbers."""
 
 REST: Final = "rest"
 GRAPHQL: Final = "graphql"
 
 Request = Callable[[int], bytes]
 Check = Callable[[int, int, bytes], bool]
-"""Whether status and body are the answer to the request of that number."""
+"""Whether status and body are the right response to the request with that number."""
 
 _DOCUMENTS = Path(__file__).parent.parent / "rest" / "operations"
 _UUID = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -62,7 +62,7 @@ def code(number: int) -> str:
 
 
 def verifier(number: int) -> str:
-    """For the provider to hold the code against: a contender that mixes two flows up is told so."""
+    """The provider compares it with the code, to detect a contender that mixes up two flows."""
     return f"{number:08}{'v' * 56}"
 
 
@@ -75,7 +75,7 @@ def refresh_token(number: int) -> str:
 
 
 def request(operation: str, interface: str, listed: int = LISTED) -> Request:
-    """`listed` is how many connections the users have who ask for theirs."""
+    """`listed` is the length of the lists that are requested."""
     whose = partial(reader, listed=listed)
     return {
         ("callback", REST): _callback,

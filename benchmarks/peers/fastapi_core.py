@@ -1,4 +1,4 @@
-"""FastAPI, SQLAlchemy Core and Authlib with Tendon's own statements: the least that this stack can do."""
+"""FastAPI, SQLAlchemy Core and Authlib with Tendon's own statements: the least that this stack needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both FastAPI peers share: the bodies as pydantic models, the bearer as a dependency."""
+"""What both FastAPI peers share: the bodies as pydantic models, and the bearer token as a dependency."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ User = Annotated[str, Depends(current_user)]
 
 
 def oauth_client(**options: object) -> AsyncOAuth2Client:
-    """For our one provider. It keeps its connections."""
+    """The client for the one provider, which keeps its connections open."""
     return AsyncOAuth2Client(
         WORK.client_id,
         WORK.client_secret,

@@ -1,4 +1,4 @@
-"""Tendon's tables as SQLAlchemy's ORM declares them, and its engine: for the FastAPI peers."""
+"""Tendon's tables as SQLAlchemy models, and the SQLAlchemy engine, for the FastAPI peers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SQLITE = WORK.engine == "sqlite"
 
 
 def engine() -> AsyncEngine:
-    """SQLite through one connection, as Tendon has it: writers would only wait for each other."""
+    """SQLite uses one connection, as in Tendon, because writers would only wait for each other."""
     if not SQLITE:
         url = WORK.database.replace("postgres://", "postgresql+asyncpg://")
         return create_async_engine(url, pool_size=WORK.pool, max_overflow=0)

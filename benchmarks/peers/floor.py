@@ -1,4 +1,4 @@
-"""The floor: the same work with as little as Python can do it, on bare ASGI. It checks, limits and logs nothing."""
+"""The floor: the least that Python needs for the same work, on bare ASGI. It has no checks, limits or logs."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def _answer(send: Any, status: int, body: str) -> None:
 
 
 async def _live(receive: Any, send: Any) -> None:
-    global _database  # noqa: PLW0603 - bare ASGI has no other place
+    global _database  # noqa: PLW0603 - bare ASGI offers nothing else
     await receive()
     _database = await opened()
     await send({"type": "lifespan.startup.complete"})

@@ -1,4 +1,4 @@
-"""The floor's HTTP client: one prepared request, connections that are kept alive; no time-out, no cap."""
+"""The floor's HTTP client: one prepared request on persistent connections, without time-out or size limit."""
 
 from __future__ import annotations
 

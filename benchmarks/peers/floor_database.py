@@ -1,6 +1,6 @@
-"""The floor's statements: prepared once, sent to the driver without anything in between.
+"""The floor's statements: prepared once, and passed directly to the driver.
 
-SQLite is called in the event loop's own thread, which waits for the disk meanwhile: nothing costs less CPU.
+SQLite is called in the event loop's thread, which then waits for the disk: this needs the least CPU time.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Sqlite:
         return self._session.execute(WORK.statements[name], values).fetchall()
 
     async def begin(self, request: Values, audit: Values) -> None:
-        """Remember the authorization request."""
+        """Store the authorization request."""
         with self._transaction() as write:
             write("remember", request)
             write("audit", audit)
             write("named", (audit[1], request[1]))
 
     async def store(self, connection: Values, request: Values, audit: Values) -> Row:
-        """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
+        """Store the connection. `request` is the state's hash, the claim's owner and the seconds to keep the row."""
         with self._transaction() as write:
             stored = write("upsert", connection)
             key, owner, remembered = request
@@ -63,7 +63,7 @@ class Sqlite:
 
 
 class Postgres:
-    """As many connections as Tendon's pool has, the last used first."""
+    """As many connections as Tendon's pool has, the most recently used first."""
 
     def __init__(self) -> None:
         self._free: asyncio.LifoQueue[dict[str, Any]] = asyncio.LifoQueue()
@@ -81,12 +81,12 @@ class Postgres:
             self._free.put_nowait(prepared)
 
     async def begin(self, request: Values, audit: Values) -> None:
-        """Remember the authorization request."""
+        """Store the authorization request."""
         at, pseudonym, _, _, _, number = audit
         await self.rows("begin", *request, at, number, pseudonym)
 
     async def store(self, connection: Values, request: Values, audit: Values) -> Row:
-        """The connection as it stands. `request` is its state's hash, our owner and the seconds to remember it."""
+        """Store the connection. `request` is the state's hash, the claim's owner and the seconds to keep the row."""
         return (await self.rows("store", *connection, *request, audit[-1], audit[1]))[0]
 
     @staticmethod

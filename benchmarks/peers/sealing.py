@@ -1,4 +1,4 @@
-"""AES-256-GCM as Tendon's vault lays it out, by hand, so that every contender writes the same kind of rows."""
+"""AES-256-GCM in the format of Tendon's vault, so that all contenders write the same kind of rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CIPHER = AESGCM(bytes.fromhex(WORK.key))
 
 
 def seal(secret: str, *place: str) -> bytes:
-    """`place` is table, row (in all its parts) and column."""
+    """`place` consists of table, row (all its parts) and column."""
     nonce = os.urandom(12)
     return _HEAD + nonce + _CIPHER.encrypt(nonce, secret.encode(), _bound(place))
 
@@ -25,7 +25,7 @@ def unseal(sealed: bytes, *place: str) -> str:
 
 
 def pseudonym(user: str) -> str:
-    """The user's name in the audit trail."""
+    """The user's pseudonym in the audit trail."""
     return hmac.digest(bytes.fromhex(WORK.key), user.encode(), "sha256")[:16].hex()
 
 

@@ -1,4 +1,4 @@
-"""What a peer is told about the work: a JSON file that the harness writes, its path in BENCH_WORK."""
+"""The description of the work for a peer: a JSON file that the harness writes, with its path in BENCH_WORK."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Work:
-    """`database` is a file's path or a postgres:// URL, `key` 32 bytes as hex, `users` what each bearer stands for.
+    """`database` is a file's path or a postgres:// URL, `key` 32 bytes as hex, `users` the user of each bearer token.
 
     `statements` are SQL by name, in the engine's own dialect.
     """

@@ -1,4 +1,4 @@
-// The code for tokens, by fetch or by undici.request, as EXCHANGE says.
+// Exchanges the code for tokens, with fetch or undici.request, depending on EXCHANGE.
 "use strict";
 
 const undici = require("undici");

@@ -1,4 +1,4 @@
-// Fastify with schemas for what comes and what goes, which is its fast way.
+// Fastify with schemas for requests and responses, which is its fastest mode.
 "use strict";
 
 const { complete, authorize, list } = require("./operations.js");

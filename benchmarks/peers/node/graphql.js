@@ -1,4 +1,4 @@
-// The part of Tendon's schema that is measured, for both GraphQL peers.
+// The measured part of Tendon's schema, for both GraphQL peers.
 "use strict";
 
 const { complete, authorize, list } = require("./operations.js");

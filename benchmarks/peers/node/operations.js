@@ -1,4 +1,4 @@
-// What every Node peer does, with Tendon's statements.
+// The operations of all Node peers, with Tendon's statements.
 "use strict";
 
 const crypto = require("node:crypto");

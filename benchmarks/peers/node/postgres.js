@@ -1,4 +1,4 @@
-// PostgreSQL by pg: named statements, which the server prepares once for each connection.
+// PostgreSQL with pg: named statements, which the server prepares once per connection.
 "use strict";
 
 const { Pool } = require("pg");
@@ -10,7 +10,7 @@ const rows = async (name, values) => (await pool.query({ name, text: work.statem
 
 module.exports = {
   rows,
-  // Each is one statement, as Tendon has it on this engine.
+  // Each is one statement, as in Tendon on this engine.
   begin: (request, audit) => rows("begin", [...request, audit.at(0), audit.at(-1), audit.at(1)]),
   store: async (connection, request, audit) =>
     (await rows("store", [...connection, ...request, audit.at(-1), audit.at(1)]))[0],

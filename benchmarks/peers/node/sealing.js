@@ -1,4 +1,4 @@
-// AES-256-GCM as Tendon's vault lays it out, so that every contender writes the same kind of rows.
+// AES-256-GCM in the format of Tendon's vault, so that all contenders write the same kind of rows.
 "use strict";
 
 const crypto = require("node:crypto");
@@ -17,7 +17,7 @@ function bound(place) {
   return Buffer.concat(parts);
 }
 
-// `place` is table, row (in all its parts) and column.
+// `place` consists of table, row (all its parts) and column.
 function seal(secret, ...place) {
   const nonce = crypto.randomBytes(12);
   const cipher = crypto.createCipheriv("aes-256-gcm", key, nonce);
@@ -34,7 +34,7 @@ function unseal(sealed, ...place) {
   return cipher.update(sealed.subarray(start + 12, -16), undefined, "utf8") + cipher.final("utf8");
 }
 
-// What the audit trail calls a user.
+// The user's pseudonym in the audit trail.
 const pseudonym = (user) => crypto.createHmac("sha256", key).update(user).digest("hex").slice(0, 32);
 
 module.exports = { pseudonym, seal, unseal };

@@ -1,4 +1,4 @@
-// SQLite by better-sqlite3: statements prepared once, run in the event loop's own thread.
+// SQLite with better-sqlite3: statements are prepared once and run in the event loop's thread.
 "use strict";
 
 const Database = require("better-sqlite3");
@@ -8,7 +8,7 @@ const session = new Database(work.database, { timeout: 10000 });
 session.pragma("synchronous = FULL");
 const prepared = Object.fromEntries(Object.entries(work.statements).map(([name, sql]) => [name, session.prepare(sql)]));
 
-// The statements number their values: ?1 is the member "1".
+// The values of statements have numbers: ?1 is the member "1".
 const numbered = (values) => Object.fromEntries(values.map((value, index) => [index + 1, value]));
 
 function rows(name, values) {

@@ -1,4 +1,4 @@
-// What a peer is told about the work: a JSON file that the harness writes, its path in BENCH_WORK.
+// The description of the work for a peer: a JSON file that the harness writes, with its path in BENCH_WORK.
 "use strict";
 
 const { readFileSync } = require("node:fs");

@@ -1,5 +1,5 @@
-"""Where contenders stand: the provider, an engine with its template, and each contender's process with a database of
-its own."""
+"""The environment for contenders: the provider, an engine with a template database, and each contender's process with
+its own database."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from typing import Any
 from benchmarks import proc, workload
 from benchmarks.contenders import Contender
 from benchmarks.databases import Database, Engine
-from benchmarks.generator import GeneratorEnded, LoadGenerator
 from benchmarks.installing import ROOT
-from benchmarks.load import Job, Result
+from benchmarks.load_generator import GeneratorEnded, Job, LoadGenerator, Result
 from benchmarks.seeding import listed_slugs, seed_lists, seed_requests
 from benchmarks.statements import statements
 from models.vault import Vault
@@ -31,23 +30,23 @@ from resolvers.context import Registration
 from tests.processes import environment, free_port, tendon
 
 POOL = 10
-"""Connections to PostgreSQL, as Tendon's default is."""
+"""Connections to PostgreSQL; Tendon's default."""
 
 _KEY_ID = "bench"
 
 PATIENCE = 60.0
-"""Seconds for a contender to start, and the longest turn."""
+"""The longest time in seconds that a contender may take to start, or for one turn."""
 
-# Seconds between two looks at a contender that starts: a hundredth of what the quickest takes.
+# Seconds between two requests to a contender that starts: a hundredth of the shortest start.
 _PAUSE = 0.002
 
 
 class WrongAnswer(Exception):
-    """Somebody did other work than they should, so nothing that was measured means anything."""
+    """A contender did the wrong work, so the measurements mean nothing."""
 
 
 class Provider:
-    """The token endpoint's process, and what Tendon's catalogue says of it."""
+    """The process of the token endpoint, and its catalogue entry."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -67,7 +66,7 @@ class Provider:
         _until(lambda: self.exchanged() == 0, "the provider")
 
     def exchanged(self) -> int:
-        """How many codes it gave tokens for."""
+        """The number of codes that it has exchanged."""
         return int(_get(self.port, "/")[1])
 
     def close(self) -> None:
@@ -75,7 +74,7 @@ class Provider:
         self._process.wait()
 
     def _write(self, catalogue: Path) -> dict[str, str]:
-        """The catalogue's file. Returns the settings of a gateway that has this provider."""
+        """Write the catalogue entry. Returns the settings of a gateway with this provider."""
         catalogue.mkdir(parents=True, exist_ok=True)
         origin, scopes = f"http://127.0.0.1:{self.port}", json.dumps(list(workload.SCOPES))
         (catalogue / f"{workload.SLUG}.toml").write_text(
@@ -93,8 +92,8 @@ class Provider:
         }
 
 
-class Stage:
-    """One engine. Its template is migrated and has, for each of `lists`, users with so many connections."""
+class Testbed:
+    """One engine. Its template database is migrated and has, for each of `lists`, users with that many connections."""
 
     def __init__(
         self, engine: Engine, provider: Provider, generator: LoadGenerator, folder: Path, lists: Iterable[int]
@@ -115,11 +114,11 @@ class Stage:
         return self.engine.create(name, self._template)
 
     def work(self, database: Database) -> dict[str, Any]:
-        """For a peer: see `peers/work.py`."""
+        """The description of the work for a peer; see `peers/work.py`."""
         origin, slugs = self.provider.origin, [workload.SLUG, *listed_slugs()]
         return {
             "engine": self.engine.name,
-            "database": database.place,
+            "database": database.location,
             "pool": POOL,
             "slug": workload.SLUG,
             "provider_id": str(provider_id(workload.SLUG)),
@@ -139,10 +138,10 @@ class Stage:
 
 
 @contextmanager
-def stage_on(
-    engine: Engine, folder: Path, lists: Iterable[int] = (workload.LISTED,), name: str = "stage"
-) -> Generator[Stage]:
-    """With a provider and a generator, for as long as the block runs. An engine may have several by different names."""
+def open_testbed(
+    engine: Engine, folder: Path, lists: Iterable[int] = (workload.LISTED,), name: str = "testbed"
+) -> Generator[Testbed]:
+    """A testbed, whose provider and generator end with the block. An engine may have several with different names."""
     with ExitStack() as stack:
         folder = folder / engine.name / name
         provider = Provider(folder)
@@ -150,13 +149,15 @@ def stage_on(
         provider.wait()
         generator = LoadGenerator()
         stack.callback(generator.close)
-        yield Stage(engine, provider, generator, folder, lists)
+        yield Testbed(engine, provider, generator, folder, lists)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU microseconds a request: `cpu` of the contender's processes, `engine_cpu` of the database server's.
-    `done` is what `growth.py` counts besides."""
+    """CPU microseconds per request: `cpu` of the contender's processes, `engine_cpu` of the database server's.
+
+    `done` is the number of rows per request that `growth.py` saw deleted.
+    """
 
     result: Result
     cpu: float
@@ -165,18 +166,18 @@ class Cost:
 
 
 class Runner:
-    """A contender on a stage, on these cores. `completed` and `authorized` are what it said it did."""
+    """A contender in a testbed, on the given cores. `completed` and `authorized` count its successful responses."""
 
-    def __init__(self, contender: Contender, stage: Stage, cores: set[int] = proc.SERVER) -> None:
+    def __init__(self, contender: Contender, testbed: Testbed, cores: set[int] = proc.SERVER) -> None:
         self.contender = contender
         self._cores = cores
-        self.stage = stage
-        self.database = stage.database(contender.name)
+        self.testbed = testbed
+        self.database = testbed.database(contender.name)
         self.completed = self.authorized = self.exchanged = 0
         self._due = self._seeded = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = self._set_up()
-        self._log = stage.folder / f"{contender.name}.log"
+        self._log = testbed.folder / f"{contender.name}.log"
 
     @property
     def pid(self) -> int:
@@ -184,7 +185,7 @@ class Runner:
         return self._process.pid
 
     def start(self) -> float:
-        """Seconds until its first 200, as exactly as the pause between two looks. We look from another core."""
+        """Returns the seconds until its first 200, to the precision of `_PAUSE`. Requests come from another core."""
         self.port = free_port()
         command = [part.replace("{port}", str(self.port)) for part in self.contender.command]
         settings = self._settings | {"PORT": str(self.port)}
@@ -195,30 +196,30 @@ class Runner:
         return time.perf_counter() - began
 
     def stop(self) -> None:
-        """Also one that never came to run."""
+        """Does nothing if it was never started."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=60)
 
     def cost(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Cost:
-        """As `load`, and what it took."""
-        before = proc.cpu(self.pid), self.stage.engine.cpu()
+        """The result of `load`, with the CPU time that it took."""
+        before = proc.cpu(self.pid), self.testbed.engine.cpu()
         result = self.load(operation, interface, seconds, count, **how)
-        after = proc.cpu(self.pid), self.stage.engine.cpu()
-        spent = (proc.spent(*looks) / max(result.answered, 1) * 1e6 for looks in zip(before, after, strict=True))
+        after = proc.cpu(self.pid), self.testbed.engine.cpu()
+        spent = (proc.spent(*readings) / max(result.answered, 1) * 1e6 for readings in zip(before, after, strict=True))
         return Cost(result, *spent)
 
     def load(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Result:
-        """Let it work, for at most so many requests. `how` are members of Job. Raises WrongAnswer."""
+        """Send requests, at most `count`. `how` are further members of Job. Raises WrongAnswer."""
         first, last = (self._due, self._seeded) if operation == "callback" else (0, 1 << 30)
         last = last if count is None else min(last, first + count)
         job = Job(self.port, operation, interface, first, last, seconds, **how)
-        before = self.stage.provider.exchanged()
+        before = self.testbed.provider.exchanged()
         try:
-            result = self.stage.generator.load(job)
+            result = self.testbed.generator.load(job)
         except GeneratorEnded as fault:
             raise WrongAnswer(f"{self.contender.name}: {fault}") from fault
-        self.exchanged += self.stage.provider.exchanged() - before
+        self.exchanged += self.testbed.provider.exchanged() - before
         if result.wrong:
             said = self._log.read_text(errors="replace")[-2000:]
             raise WrongAnswer(f"{self.contender.name}, {job}: {result.wrong} wrong, {result.shown}\n{said}")
@@ -226,10 +227,10 @@ class Runner:
         return result
 
     def seed(self, count: int) -> None:
-        """Have so many callbacks due, at least."""
+        """Prepare callbacks, so that at least `count` can be sent."""
         last = self._due + count
         if last > self._seeded:
-            provider = self.stage.provider
+            provider = self.testbed.provider
             seed_requests(self.database, provider.vault, provider.registration, self._seeded, last)
             self._seeded = last
 
@@ -242,9 +243,9 @@ class Runner:
 
     def _set_up(self) -> dict[str, str]:
         if self.contender.ours:
-            return self.stage.provider.settings | {"TENDON_DATABASE_URL": self.database.url}
-        path = self.stage.folder / f"{self.contender.name}.json"
-        path.write_text(json.dumps(self.stage.work(self.database)))
+            return self.testbed.provider.settings | {"TENDON_DATABASE_URL": self.database.url}
+        path = self.testbed.folder / f"{self.contender.name}.json"
+        path.write_text(json.dumps(self.testbed.work(self.database)))
         return self.contender.settings | {"BENCH_WORK": str(path)}
 
     def _ready(self) -> bool:
@@ -252,16 +253,16 @@ class Runner:
 
 
 def _get(port: int, path: str) -> tuple[int, bytes]:
-    """Status 0 while nobody listens."""
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    """Status 0 if the connection fails."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        line.request("GET", path)
-        answer = line.getresponse()
+        connection.request("GET", path)
+        answer = connection.getresponse()
         return answer.status, answer.read()
     except OSError:
         return 0, b"-1"
     finally:
-        line.close()
+        connection.close()
 
 
 def _until(ready: Any, who: str, log: Path | None = None, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Rows by the million, made by the engine itself: as wide as Tendon's own, their keys in no order."""
+"""Millions of rows, which the engine generates itself: as wide as Tendon's own rows, with random keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.databases import Database
 
-# A number of the series is `i`. The moments are `shift` seconds from now.
+# `i` is a number of the series. Times are `shift` seconds from now.
 _PIECES: Final = {
     "postgres": {
         "hash": "md5(random()::text) || md5(random()::text)",
@@ -44,29 +44,29 @@ _EVENTS: Final = """
         '["sleep", "offline"]', 'ok', {hash}
     FROM series"""
 
-# A day from now, and spread over a week: none of them runs out while it is measured.
+# From a day to eight days from now, so that none expires during the measurement.
 _KEPT: Final = "86400 + i % 604800"
 _THEN: Final = "-(i % 604800)"
-_PAST: Final = "-60"
-_IS_PAST: Final = "purge_after < CURRENT_TIMESTAMP"
-_CLEARED: Final = f"DELETE FROM authorization_request WHERE {_IS_PAST}"
+_EXPIRED: Final = "-60"
+_IS_EXPIRED: Final = "purge_after < CURRENT_TIMESTAMP"
+_DELETE_EXPIRED: Final = f"DELETE FROM authorization_request WHERE {_IS_EXPIRED}"
 
 
 def fill(database: Database, engine: str, rows: int) -> None:
-    """So many rows in each table that grows. A tenth as many users."""
+    """Insert `rows` rows into each table that grows, for a tenth as many users."""
     tables = (_REQUESTS, _CONNECTIONS, _EVENTS)
     database.run(*(_statement(engine, table, rows, purge=_KEPT) for table in tables))
     database.settle()
 
 
-def make_past(database: Database, engine: str, rows: int) -> None:
-    """So many requests more that may go, and none besides."""
-    database.run(_CLEARED, _statement(engine, _REQUESTS, rows, purge=_PAST))
+def insert_expired(database: Database, engine: str, rows: int) -> None:
+    """Insert `rows` expired requests, after deleting all other expired ones."""
+    database.run(_DELETE_EXPIRED, _statement(engine, _REQUESTS, rows, purge=_EXPIRED))
 
 
-def past(database: Database) -> int:
-    """How many requests may go."""
-    return int(database.rows(f"SELECT COUNT(*) FROM authorization_request WHERE {_IS_PAST}")[0][0])
+def count_expired(database: Database) -> int:
+    """The number of expired requests."""
+    return int(database.rows(f"SELECT COUNT(*) FROM authorization_request WHERE {_IS_EXPIRED}")[0][0])
 
 
 def _statement(engine: str, table: str, rows: int, *, purge: str) -> str:
