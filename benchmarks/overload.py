@@ -102,7 +102,7 @@ class Client:
 
 def request(method: str, path: str, user: str = "nobody", members: object = None) -> bytes:
     body = b"" if members is None else json.dumps(members).encode()
-    head = f"{method} {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer dev:{user}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer dev:{user}\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -232,9 +232,9 @@ async def _slow(gateway: Process, path: str, bound: float) -> bool:
 
 
 async def bench(gateway: Process, sandbox: Process, chosen: argparse.Namespace) -> None:
-    life = json.dumps({"slug": "sandbox", "code_life": 900}).encode()
-    head = f"PUT /_control/settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(life)}\r\n\r\n".encode()
-    await Client(sandbox.port).ask(head + life)
+    settings = {"slug": "sandbox", "code_life": 900}
+    response = await Client(sandbox.port).ask(request("PUT", "/_control/settings", members=settings))
+    assert response.status == 200, response.body
     due = await callbacks(gateway, sandbox, chosen.callbacks)
     path = "/v1/connections?userId=nobody"
     normal = await latency(gateway, path, 100)
