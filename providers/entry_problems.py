@@ -1,13 +1,14 @@
-"""Describes what is wrong with a catalogue entry, in place of the validation library's messages."""
+"""Describes what is wrong with a catalogue entry, in place of pydantic's messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, get_args
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from providers.nearest_key import unknown_key
 from providers.provider import DOTTED_PATH, HEADER_NAME, SCOPE, SLUG, Provider
 
 VARIABLE_NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
@@ -38,15 +39,49 @@ _WORDS: Final[Mapping[str, Callable[[_Context], str]]] = {
     **dict.fromkeys(("model_type", "dict_type", "mapping_type"), lambda _: "must be a table"),
 }
 
-# Where pydantic puts its own names between ours: `[key]`, `literal['…']`.
+# In the names that pydantic adds to the path, such as `[key]` and `literal['…']`.
 _INTERNAL: Final = ("[", "'")
 
 
 def described(error: ErrorDetails, table: tuple[str, ...]) -> str:
-    """Such as `token.auth: must be one of …`. `table` is where the checked part is in the file."""
+    """A line such as `token.auth: must be one of …`. `table` is the path in the file of what was validated."""
     parts = [str(part) for part in (*table, *error["loc"])]
     key = ".".join(part for part in parts if not any(mark in part for mark in _INTERNAL))
     if error["type"] == "extra_forbidden":
-        return f"{key}: is not a key of this format: {unknown_key(Provider, error['loc'])}"
+        return f"{key}: is not a key of this format: {_suggestion(error['loc'])}"
     words = _WORDS.get(error["type"], lambda _: "is not valid: docs/catalogue.md describes the format")
     return f"{key}: {words(error.get('ctx', {}))}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    """What to write instead of the unknown key at `location` in an entry."""
+    tables = dict(_tables(Provider))
+    # It is read before the rest, so the model doesn't have it.
+    tables[()].append("variables")
+    path = tuple(part for part in location[:-1] if isinstance(part, str))
+    name, own = str(location[-1]), tables.get(path, [])
+    if nearest := get_close_matches(name.lower(), own, n=1):
+        return f"did you mean {nearest[0]}?"
+    elsewhere = [table for table, keys in tables.items() if name in keys]
+    if elsewhere:
+        return f"it belongs {' or '.join(_written(table) for table in elsewhere)}"
+    return f"the keys here are {', '.join(own)}"
+
+
+def _written(table: tuple[str, ...]) -> str:
+    return f"in [{'.'.join(table)}]" if table else "at the top of the file, above all tables"
+
+
+def _tables(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The keys of each table of the format, by the table's path."""
+    yield path, list(model.model_fields)
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            yield from _tables(inner, (*path, name))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
