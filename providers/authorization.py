@@ -12,7 +12,7 @@ from providers.provider import Provider
 
 
 def new_state() -> str:
-    """160 random bits in 40 letters and digits: some providers take nothing else."""
+    """160 random bits as 40 letters and digits, as some providers accept no other characters."""
     return secrets.token_hex(20)
 
 
@@ -30,7 +30,7 @@ def challenge(verifier: str) -> str:
 def authorization_url(
     provider: Provider, credentials: Credentials, *, redirect_uri: str, state: str, code_challenge: str | None
 ) -> str:
-    """Where to send the user. `code_challenge` is None only for a provider without PKCE."""
+    """The URL to send the user to. `code_challenge` is None only for a provider without PKCE."""
     authorize = provider.authorize
     if authorize.pkce == "S256" and code_challenge is None:
         raise ValueError("this provider needs a code_challenge")
@@ -44,8 +44,8 @@ def authorization_url(
 
 
 def _with_query(url: str, params: dict[str, str]) -> str:
-    """Appended to the query that is there. Where the provider routes behind `#/`, it looks for the query there too."""
+    """Append the parameters to the query of the URL. If the URL has a `#/`, the provider reads the query after it."""
     tail = url.partition("#")[2] or url
     separator = "&" if "?" in tail else "?"
-    # Space as %20: a page's own script may not know that `+` is one.
+    # Spaces become %20, as scripts of a page may not decode `+`.
     return url + separator + urlencode(params, quote_via=quote)

@@ -1,7 +1,7 @@
-"""The catalogue: every provider we know, read from the TOML files in `catalogue/` and in a folder of the operator's.
+"""The catalogue of providers, read from the TOML files in `catalogue/` and in a directory of the operator's.
 
-The format is described in `docs/catalogue.md`. Beside it stands the optional table `[variables]` (name = default):
-`{name}` in a URL of the file is replaced, and the environment variable `<SLUG>_<NAME>` overrides the default.
+`docs/catalogue.md` describes the format. A file may also have a table `[variables]` (name = default): `{name}` in a URL
+of the file is replaced by the value, and the environment variable `<SLUG>_<NAME>` overrides the default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from providers.credentials import Credentials, environment_name, read_credentials
 from providers.entry_problems import VARIABLE_NAME, described
 from providers.provider import Provider
-from providers.urls import Terms
+from providers.urls import EntryContext
 
 __all__ = [
     "Catalogue",
@@ -33,17 +33,16 @@ __all__ = [
 ]
 
 Catalogue = Mapping[str, Provider]
-"""Provider by slug, in the order of the slugs. Can't be changed."""
+"""Providers by slug, in the order of the slugs. Immutable."""
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
 _OTHER_FORMATS: Final = ("json", "yaml", "yml")
 PRACTICE: Final = "sandbox"
-"""Not a provider but our own stand-in for one, on a private address: no part of a public catalogue."""
+"""Not a provider, but Tendon's stand-in for one, at a private address. It is in the catalogue in development only."""
 
 
 class CatalogueError(Exception):
-    """`problems` lists everything that is wrong, each with file and key. `readable` are the entries without
-    problems."""
+    """`problems` lists everything that is wrong, with file and key. `readable` has the entries without problems."""
 
     def __init__(self, problems: list[str], readable: Catalogue = MappingProxyType({})) -> None:
         self.problems = tuple(problems)
@@ -54,10 +53,10 @@ class CatalogueError(Exception):
 def read_catalogue(
     extra: Path | None = None, *, variables: Mapping[str, str] = os.environ, allow_private: bool = False
 ) -> Catalogue:
-    """Our catalogue, and the files of `extra` in it: there a slug of ours replaces our entry whole.
+    """The built-in catalogue with the files of the directory `extra`, which replace built-in entries of the same slug.
 
-    `variables` is the environment. Outside `allow_private` URLs must be https and not lead to private addresses, and
-    the sandbox is left out. Raises CatalogueError.
+    `variables` is the environment. Unless `allow_private`, URLs must be https and not have private addresses, and the
+    sandbox is left out. Raises CatalogueError.
     """
     files = files_of(BUILT_IN)
     if not allow_private:
@@ -78,7 +77,7 @@ def read_catalogue(
 
 
 def passed_over(folder: Path) -> list[str]:
-    """Files in the operator's folder that look like entries but aren't read, and what to do about each.
+    """Files in the operator's directory that look like entries but are not read, and what to do about each.
 
     Hidden files and other documents, such as a README, are not reported.
     """
@@ -100,7 +99,7 @@ def _hint(name: str) -> str | None:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The entries' files by slug, which is the file name. Raises CatalogueError."""
+    """The files of entries by slug, which is the name of the file. Raises CatalogueError."""
     if not folder.is_dir():
         raise CatalogueError([f"{folder}: is not a folder"])
     return {path.stem: path for path in folder.glob("*.toml") if not path.name.startswith(".")}
@@ -112,7 +111,7 @@ def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) ->
         defaults = _VARIABLES.validate_python(table.pop("variables", {}), strict=True)
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
-        return Provider.model_validate(table, context=Terms(path.stem, values, allow_private))
+        return Provider.model_validate(table, context=EntryContext(path.stem, values, allow_private))
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -127,7 +126,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _variable_name(name: str) -> str:
-    # A secret must not get into a URL.
+    # A secret must not become part of a URL.
     if name.endswith(("client_id", "client_secret")):
         raise ValueError("has the name of a credential")
     return name
@@ -145,7 +144,7 @@ def _problems_of(path: Path, *table: str) -> Generator[None]:
 
 
 def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:
-    """Slugs like `a-b` and `a_b`, which would read the same credentials."""
+    """Slugs such as `a-b` and `a_b`, whose credentials are read from the same variables."""
     seen: dict[str, str] = {}
     for slug in entries:
         other = seen.setdefault(environment_name(slug, "client_id"), slug)

@@ -1,4 +1,4 @@
-"""One entry of the catalogue: a provider's endpoints, and where it differs from what the RFCs say."""
+"""An entry of the catalogue: a provider's endpoints, and how it deviates from the RFCs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
 
-from providers.urls import AuthorizationEndpoint, Endpoint, Issuer, Page, Terms
+from providers.urls import AuthorizationEndpoint, Endpoint, EntryContext, Issuer, Page
 
 NAMESPACE: Final = UUID("272d50bc-cdf4-47f7-ac3b-85bd3347f668")
-"""Never to change: a provider's id is the UUIDv5 of its slug under it."""
+"""Must never change: a provider's id is the UUIDv5 of its slug in this namespace."""
 
 
 def provider_id(slug: str) -> UUID:
-    """The same everywhere and for ever: UUIDv5 of the slug under NAMESPACE."""
+    """The same in every installation: the UUIDv5 of the slug in NAMESPACE."""
     return uuid5(NAMESPACE, slug)
 
 
@@ -28,7 +28,7 @@ def _scalar(value: object) -> str | int | bool:
 
 
 def _without(*ours: str) -> AfterValidator:
-    """Extra parameters, sent as they are: none of `ours`, which the protocol fills in."""
+    """Validates extra parameters, which are sent as they are: none of `ours`, which Tendon fills in."""
 
     def check(params: Mapping[str, str]) -> Mapping[str, str]:
         for name in ours:
@@ -65,7 +65,7 @@ class Authorize(_Table):
     """
 
     url: AuthorizationEndpoint
-    # Before the scopes, which are held against it.
+    # Declared before `scopes`, which is validated against it.
     scope_separator: Annotated[str, Field(min_length=1, max_length=1)] = " "
     scopes: Annotated[tuple[Scope, ...], Field(strict=False)] = ()
     pkce: Literal["S256", "none"] = "S256"
@@ -88,7 +88,7 @@ class Authorize(_Table):
 
 
 class Success(_Table):
-    """What an answer must hold to be a success: `field`, a path in the whole answer, `equals` this value."""
+    """What an answer must contain to be a success: the value at `field`, a path from the top, must be `equals`."""
 
     field: DottedPath
     equals: Annotated[str | int | bool, PlainValidator(_scalar)]
@@ -139,7 +139,7 @@ class ErrorRule(_Table):
 
     @field_validator("wait", "wait_header")
     @classmethod
-    def _of_what_passes(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _of_a_retryable_error(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("meaning") in ("grant_over", "misconfigured"):
             raise ValueError("is only for slow_down and passing")
         if value is not None and info.data.get("wait") is not None:
@@ -150,9 +150,9 @@ class ErrorRule(_Table):
 class Token(_Table):
     """The token endpoint (RFC 6749 3.2) and its answer.
 
-    `root` is the path to the object that holds the tokens, `account` the path to the provider's own user id inside
-    that object. `refresh` says what becomes of the refresh token when it is used: replaced and dead (`rotating`),
-    good for ever (`reusable`), the same with a longer life (`extending`), or there is none.
+    `root` is the path to the object with the tokens, `account` the path in that object to the provider's own user id.
+    `refresh` says what happens to the refresh token when it is used: it is replaced (`rotating`), stays valid
+    (`reusable`), stays valid for longer (`extending`), or there is none.
     """
 
     url: Endpoint
@@ -171,16 +171,16 @@ class Token(_Table):
 
 
 class Account(_Table):
-    """Where to ask for the provider's own user id when the token answer has none. `field` is a dotted path."""
+    """The endpoint for the provider's own user id, if the token answer has none. `field` is a dotted path."""
 
     url: Endpoint
     field: DottedPath
 
 
 class Revoke(_Table):
-    """The revocation endpoint (RFC 7009). With `bearer` the access token goes into the header."""
+    """The revocation endpoint (RFC 7009). With `bearer`, the access token is sent in the header."""
 
-    # Method and auth first: the others are held against them.
+    # Declared before the others, which are validated against them.
     method: Literal["POST", "DELETE", "GET"] = "POST"
     url: Endpoint
     auth: ClientAuth | Literal["bearer"] = "client_secret_basic"
@@ -206,7 +206,7 @@ class Revoke(_Table):
 
 
 class Provider(_Table):
-    """An entry as its file says it, the variables in its URLs replaced. `notes` holds doubts about the facts."""
+    """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it."""
 
     slug: Annotated[str, Field(pattern=SLUG)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -219,7 +219,7 @@ class Provider(_Table):
 
     @field_validator("slug")
     @classmethod
-    def _as_the_file(cls, slug: str, info: ValidationInfo[Terms]) -> str:
+    def _equals_file_name(cls, slug: str, info: ValidationInfo[EntryContext]) -> str:
         if slug != info.context.slug:
             raise ValueError(
                 f"must be the name of the file without .toml: rename the file to {slug}.toml, "

@@ -1,4 +1,4 @@
-"""The URLs of a catalogue entry: variables replaced, then held to what such a URL may be."""
+"""The URLs of a catalogue entry: their variables are replaced, then they are validated."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What an entry is read under, the context of its validation.
+class EntryContext:
+    """The context in which an entry is validated.
 
-    `slug` is what the file's name promises, `variables` are the values of its `[variables]`; `allow_private` lets http
-    and private hosts stand.
+    `slug` is the name of its file, `variables` has the values of its `[variables]`, and `allow_private` accepts http
+    and private hosts.
     """
 
     slug: str
@@ -29,7 +29,7 @@ class Terms:
     allow_private: bool
 
 
-def _page(text: str, info: ValidationInfo[Terms]) -> str:
+def _page(text: str, info: ValidationInfo[EntryContext]) -> str:
     url = _VARIABLE.sub(lambda found: _value(info.context, found[1]), text)
     if not is_web(url):
         raise ValueError("must be an http or https URL without a user name")
@@ -41,11 +41,11 @@ def _page(text: str, info: ValidationInfo[Terms]) -> str:
     return url
 
 
-def _value(terms: Terms, name: str) -> str:
-    if name not in terms.variables:
+def _value(context: EntryContext, name: str) -> str:
+    if name not in context.variables:
         message = f"uses {{{name}}}, which [variables] does not have"
         raise ValueError(message)
-    return terms.variables[name]
+    return context.variables[name]
 
 
 def _host(url: str) -> str:
@@ -81,13 +81,13 @@ def _issuer(url: str) -> str:
 
 
 Page = Annotated[str, AfterValidator(_page)]
-"""To be read by people, never called."""
+"""For people: Tendon sends no requests to it."""
 
 Endpoint = Annotated[Page, AfterValidator(_endpoint)]
 """RFC 6749 3.2: no fragment."""
 
 AuthorizationEndpoint = Annotated[Page, AfterValidator(_authorization_endpoint)]
-"""RFC 6749 3.1 allows no fragment, but some providers route in the browser and want the parameters behind `#/`."""
+"""RFC 6749 3.1 allows no fragment, but some providers route in the browser and expect the parameters after `#/`."""
 
 Issuer = Annotated[Page, AfterValidator(_issuer)]
 """RFC 8414 2: neither query nor fragment."""

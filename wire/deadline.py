@@ -1,8 +1,8 @@
-"""Time limits on a peer. Data that arrived in time counts, even if it has not been read yet.
+"""Time limits for a peer. Data that arrived in time counts, even if it has not been read yet.
 
-A process may be suspended: stopped, swapped out, or on a machine that is. Data received meanwhile stays in the socket
-buffer, and the timer may run before it is read. So the event loop polls its sockets once more before a limit expires,
-and a timer that ran late is extended by the delay, at most by its own length.
+A process may be suspended: stopped, swapped out, or on a machine that is. Data that arrives meanwhile stays in the
+socket's buffer, and a timer may fire before it is read. So the event loop polls its sockets once more before a limit
+expires, and a timer that fires late is extended by the delay, at most by its own length.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ class Timeout:
 
     @property
     def stood_still(self) -> bool:
-        """Whether it expired after the process had stood still: no fault of whoever was waited for."""
+        """Whether it expired because the process stood still, which says nothing about the peer."""
         return self._expired and self._deadline.stood_still
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("a time limit is for a task")
+            raise RuntimeError("a time limit needs a task")
         self._task = task
         self._cancelling = task.cancelling()
         loop = asyncio.get_running_loop()
@@ -98,7 +98,7 @@ class Timeout:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._deadline.stop()
-        # Whoever else cancelled the task meanwhile has to be heard.
+        # Another cancellation of the task must not be lost.
         if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

@@ -1,11 +1,12 @@
-"""Reads JSON (RFC 8259) from outside, strictly, in one of two ways.
+"""Reads untrusted JSON (RFC 8259) strictly, in one of two ways.
 
-`read` is for requests, whose sender can correct them: the whole text has exactly one reading, or is refused. Python's
-own parser keeps the last of two equal keys, accepts NaN and lets NUL and lone surrogates through, which no database
-column stores. Two parsers that disagree on a body are an attack surface.
+`read` is for requests, whose sender can correct them: the text has exactly one meaning, or is refused. Python's own
+parser keeps the last of two equal keys, accepts NaN, and accepts NUL and lone surrogates, which databases can't store.
+Parsers that disagree about a body are an attack surface.
 
-`read_answer` is for answers, whose sender can't correct them and of which we use a few members: what `read` would
-refuse spoils only the member that holds it. The code that uses a member checks it, and a `Malformed` passes no check.
+`read_answer` is for answers, whose sender can't correct them and of which only a few members are used: what `read`
+would refuse affects only the member that contains it. Code that uses a member validates it, and no `Malformed` is
+valid.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 DEEPEST: Final = 400
-"""Arrays and objects within each other. Interpreters differ in how many they bear."""
+"""Levels of nested arrays and objects. Python versions differ in how many they can parse."""
 
 _LONGEST_INT: Final = 4000
 """Digits of an integer. Python's own default limit is slightly higher."""
 
-# A string, which may hold any of them, or a bracket. A string without an end goes to the end, so that nothing is looked
-# at twice.
+# A bracket, or a string, which may contain brackets. A string without an end extends to the end of the text, so that
+# nothing is matched twice.
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -37,7 +38,7 @@ class MalformedJSON(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Takes the place of a value in an answer that does not have exactly one reading. `problem` never quotes the
+    """Takes the place of a value in an answer that does not have exactly one meaning. `problem` never quotes the
     input."""
 
     problem: str
@@ -91,7 +92,7 @@ def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
 
 
 def _depth(data: bytes) -> int:
-    """How deep it goes, where it is JSON at all."""
+    """How deeply the text is nested, provided that it is JSON."""
     depth = deepest = 0
     for token in _BRACKET.finditer(data):
         match token[0]:
@@ -106,7 +107,7 @@ def _depth(data: bytes) -> int:
 
 
 DUPLICATE: Final = Malformed("has a duplicate key")
-"""Stands in an answer for the value of a key that is there twice."""
+"""Takes the place of the value of a duplicate key in an answer."""
 
 _NO_NUMBER: Final = Malformed("has a number out of range")
 

@@ -1,5 +1,5 @@
-"""URIs as RFC 3986 writes them. The libraries tried here rewrite what they read or accept `a|b` and `%zz`;
-an allow-list that compares exactly needs the text as it stands."""
+"""Validates URIs by RFC 3986. The libraries that were tried normalize what they read, or accept `a|b` and `%zz`; an
+allow-list that compares exactly needs the text as it is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_absolute(text: str) -> bool:
 
 
 def is_web(text: str) -> bool:
-    """Whether `text` is an http or https URL with a host and without userinfo. A fragment may stand."""
+    """Whether `text` is an http or https URL with a host and without userinfo. It may have a fragment."""
     found = _match(text)
     return found is not None and found["scheme"].lower() in ("http", "https") and found["userinfo"] is None
 
@@ -55,7 +55,7 @@ def _match(text: str) -> re.Match[str] | None:
 
 
 def _is_host(host: str) -> bool:
-    """Whether what stands in brackets, where there are any, is an IPv6 address."""
+    """Whether a host in brackets is an IPv6 address."""
     if not host.startswith("["):
         return True
     try:

@@ -1,7 +1,7 @@
-"""Lets another request run while one waits for another system.
+"""Lets another request be processed while one waits for another system.
 
-A server that limits how many requests it works on sets what releases a request's slot. What a request starts, such as a
-background task, inherits it.
+A server that limits how many requests it processes at a time sets `release_slot` for each request. Tasks that a request
+starts inherit it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 
 release_slot: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("release_slot", default=nullcontext)
-"""Releases the slot of the current request until the block ends. Nested blocks release it once."""
+"""Returns a context manager that releases the slot of the current request until its block ends. Nested blocks release
+the slot once."""
 
 
 def waiting() -> AbstractContextManager[None]:
-    """Surrounds what waits for another system: a provider, an authorization server, or another request's result."""
+    """For the `with` statement around code that waits for another system, or for the result of another request."""
     return release_slot.get()()

@@ -1,4 +1,4 @@
-"""Answers as bytes, and what the client should make of them."""
+"""Answers as bytes, and how the client must read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHOLE = {
     "odd spelling": b"HTTP/1.1 200\r\ncOnTeNt-LeNgTh:2 \t\r\nEmpty:\r\nX: \xff\r\n\r\n{}",
     "chunks in another spelling": OK + b"Transfer-Encoding: Chunked\r\n\r\n002\r\n{}\r\n000\r\n\r\n",
 }
-"""Each holds the body `{}` and leaves its connection open."""
+"""Each has the body `{}` and leaves its connection open."""
 
 LAST = {
     "it says so": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",
@@ -34,7 +34,7 @@ LAST = {
     "another answer after it": OK + b"Content-Length: 2\r\n\r\n{}" + OK + b"Content-Length: 4\r\n\r\nmore",
     "another after it was the last": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}" + OK,
 }
-"""Each holds the body `{}`, and its connection must not be used again."""
+"""Each has the body `{}`, and its connection must not be reused."""
 
 AMBIGUOUS = {
     "HTTP/0.9": b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\n{}",
@@ -103,7 +103,7 @@ AMBIGUOUS = {
     "a last interim answer": b"HTTP/1.1 103 X\r\nConnection: close\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}",
     "a request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 }
-"""Each could be read in two ways, or is no answer in HTTP/1."""
+"""Each could be read in two ways, or is not HTTP/1."""
 
 
 def read(*pieces: bytes, max_body: int = 1000, ends: bool = False) -> ResponseReader:
@@ -128,7 +128,7 @@ class Fault(NamedTuple):
 
 
 def outcome(*pieces: bytes, ends: bool = True) -> Fault | tuple[int, list[tuple[bytes, bytes]], bytes, bool, bool]:
-    """All that can be seen of the answer. Anything but a ProviderFault is a failure of the test."""
+    """Everything that is known about the answer. Any exception but a ProviderFault fails the test."""
     try:
         reader = read(*pieces, ends=ends)
     except ProviderFault as fault:

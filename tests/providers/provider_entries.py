@@ -1,11 +1,11 @@
-"""Catalogue entries for these tests: the contract's example, and small ones made on the spot."""
+"""Catalogue entries for these tests: the documented example, and minimal ones."""
 
 from __future__ import annotations
 
 import tomllib
 
 from providers.catalogue import Credentials, Provider
-from providers.urls import Terms
+from providers.urls import EntryContext
 
 CREDENTIALS = Credentials("client", "secret")
 
@@ -62,4 +62,4 @@ url = "{origin}/token"
 {token}
 {tables}
 """
-    return Provider.model_validate(tomllib.loads(text), context=Terms("acme", {}, allow_private=True))
+    return Provider.model_validate(tomllib.loads(text), context=EntryContext("acme", {}, allow_private=True))

@@ -1,4 +1,4 @@
-"""Exchanges as tests make them, with a deadline that is far away unless they say otherwise."""
+"""Requests for tests, with a distant deadline by default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKENS = json.dumps({"access_token": "abc", "refresh_token": "def", "expires_in"
 
 
 def private_client() -> Client:
-    """As `open_client` makes it, but without the time that it takes to read all the certificates we trust."""
+    """A client as `open_client` makes it, without the time that loading the certificate authorities takes."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return Client(unscreened, tls, https_only=False, connect_timeout=7)
 

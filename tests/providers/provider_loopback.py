@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 @dataclass
 class Asked:
-    """One request as it came: its first line, headers in lower case, and body."""
+    """A request: its first line, its headers with names in lower case, and its body."""
 
     line: str
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class Loopback:
         return len(self._open)
 
     async def settled(self) -> None:
-        """Every connection so far is closed on this side."""
+        """Wait until every connection so far is closed on this side."""
         await asyncio.gather(*self._open)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:

@@ -1,4 +1,4 @@
-"""Tests that run on both event loops, the standard library's and the one that serves, and leave nothing behind."""
+"""Runs tests on both event loops, asyncio's and uvloop, and checks that they leave nothing open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """The standard loop, with a clock that can be put forward."""
+    """The standard loop, with a clock that can be set forward."""
 
     ahead = 0.0
 
@@ -30,7 +30,7 @@ LOOPS = {"asyncio": Clock, "uvloop": uvloop.new_event_loop}
 
 
 def on_both_loops(test: Callable[P, Awaitable[None]]) -> Callable[..., None]:
-    """Afterwards no socket is open that wasn't before, and the loop has met no error that nobody heard of."""
+    """Checks that the test left no socket open and no exception unhandled."""
 
     def run(loop: str, *args: P.args, **kwargs: P.kwargs) -> None:
         before = _sockets()

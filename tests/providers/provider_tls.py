@@ -1,4 +1,4 @@
-"""A certificate for a name of ours, a server that shows it, and a client for which every name leads where we want."""
+"""A certificate for a test name, a server that uses it, and a client that resolves every name to given addresses."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def server_tls(certificate: Path, names: list[str | None]) -> ssl.SSLContext:
 
 
 def client_to(certificate: Path, *addresses: str, connect_timeout: float | None = None) -> Client:
-    """Every name leads to these addresses."""
+    """It resolves every name to these addresses."""
 
     async def resolve(_host: str, _port: int) -> Sequence[str]:
         return addresses

@@ -1,4 +1,4 @@
-"""Error answers that vendors are known to send, in their shape, with made-up values."""
+"""Error answers that vendors are known to send: their structure, with made-up values."""
 
 from __future__ import annotations
 

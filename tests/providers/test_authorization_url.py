@@ -17,9 +17,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40
 
 @settings(deadline=None)
 @given(client_id=TEXT, redirect_uri=TEXT, state=TEXT, code_challenge=TEXT)
-def test_every_parameter_comes_back_as_it_went(
-    client_id: str, redirect_uri: str, state: str, code_challenge: str
-) -> None:
+def test_every_parameter_survives_encoding(client_id: str, redirect_uri: str, state: str, code_challenge: str) -> None:
     entry = provider(
         authorize="scopes = ['a:b', 'c']\nscope_separator = ';'\nparams = {prompt = 'x y&z', max_age = '0'}"
     )
@@ -44,7 +42,7 @@ def test_every_parameter_comes_back_as_it_went(
     ]
 
 
-def test_scope_and_challenge_are_left_out_where_there_are_none() -> None:
+def test_absent_scope_and_challenge_are_left_out() -> None:
     url = authorization_url(
         provider(authorize="pkce = 'none'"),
         CREDENTIALS,
@@ -60,7 +58,7 @@ def test_scope_and_challenge_are_left_out_where_there_are_none() -> None:
     ]
 
 
-def test_no_way_around_pkce() -> None:
+def test_a_challenge_is_required_for_pkce() -> None:
     with pytest.raises(ValueError, match="code_challenge"):
         authorization_url(provider(), CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge=None)
 
@@ -74,7 +72,7 @@ def test_no_way_around_pkce() -> None:
         ("/index.html#/login?lang=en", "/index.html#/login?lang=en&response_type=code&"),
     ],
 )
-def test_what_the_endpoint_has_already_stays(path: str, begins: str) -> None:
+def test_the_query_of_the_endpoint_is_kept(path: str, begins: str) -> None:
     authorize = provider().authorize.model_copy(update={"url": f"https://acme.example{path}"})
     entry = provider().model_copy(update={"authorize": authorize})
     url = authorization_url(entry, CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge="c")

@@ -1,4 +1,4 @@
-"""Connections that break, stall or are given up half-way: told truthfully, nothing stays open. On both loops."""
+"""Connections that break, hang or are cancelled: the failure is reported correctly, and nothing stays open."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def with_a_forged_record(tls: ssl.SSLSocket) -> None:
 
 @asynccontextmanager
 async def tls_server(certificate: Path, answer: bytes, end: End) -> AsyncGenerator[int]:
-    """Answers one request and ends the connection as no server of asyncio would. Gives its port."""
+    """Answers one request and ends the connection in ways that asyncio's servers can't. Yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -86,8 +86,8 @@ async def test_an_answer_without_a_length_ends_with_a_closure_alert(certificate:
 
 @pytest.mark.parametrize("end", [without_an_alert, with_a_reset, with_a_forged_record])
 @on_both_loops
-async def test_and_with_nothing_else(certificate: Path, end: End) -> None:
-    """Anybody on the way could cut it (RFC 9112 9.8)."""
+async def test_an_answer_without_a_length_does_not_end_in_any_other_way(certificate: Path, end: End) -> None:
+    """It may have been cut off on the way (RFC 9112 9.8)."""
     async with tls_server(certificate, OK + b"\r\n{}", end) as port, client_to(certificate, "127.0.0.1") as client:
         failure = await failed(client, f"https://{NAME}:{port}")
     assert failure.sent
@@ -97,7 +97,7 @@ async def test_and_with_nothing_else(certificate: Path, end: End) -> None:
 @pytest.mark.parametrize("end", [with_an_alert, without_an_alert, with_a_reset, with_a_forged_record])
 @pytest.mark.parametrize("answer", [b"", OK, OK + b"Content-Length: 3\r\n\r\n{}", CHUNKED + b"2\r\n{}\r\n"])
 @on_both_loops
-async def test_less_than_an_answer_is_none(certificate: Path, answer: bytes, end: End) -> None:
+async def test_an_incomplete_answer_is_a_failure(certificate: Path, answer: bytes, end: End) -> None:
     if not answer and end is with_an_alert:
         answer = b"H"
     async with tls_server(certificate, answer, end) as port, client_to(certificate, "127.0.0.1") as client:
@@ -107,7 +107,7 @@ async def test_less_than_an_answer_is_none(certificate: Path, answer: bytes, end
 
 
 @on_both_loops
-async def test_a_reset_in_the_middle() -> None:
+async def test_a_reset_in_the_middle_is_a_failure() -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(OK + b"Content-Length: 3\r\n\r\n{}")
         await asyncio.sleep(0.02)
@@ -139,7 +139,7 @@ async def test_a_server_that_speaks_first_is_sent_nothing() -> None:
 
 
 @on_both_loops
-async def test_the_next_address_has_its_turn_when_one_never_shakes_hands(certificate: Path) -> None:
+async def test_the_next_address_is_tried_after_a_hanging_handshake(certificate: Path) -> None:
     async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
         with socket.create_server(("127.0.0.2", server.port)):
             async with client_to(certificate, "127.0.0.2", "127.0.0.1", connect_timeout=0.3) as client:
@@ -151,7 +151,7 @@ async def test_the_next_address_has_its_turn_when_one_never_shakes_hands(certifi
 
 
 @on_both_loops
-async def test_who_waits_for_a_place_has_sent_nothing() -> None:
+async def test_a_request_that_waits_for_a_connection_has_sent_nothing() -> None:
     async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
@@ -170,7 +170,7 @@ async def test_who_waits_for_a_place_has_sent_nothing() -> None:
 
 
 async def given_up(client: Client, url: str, turns: int) -> bool:
-    """Whether it was cancelled before it was through."""
+    """Whether it was cancelled before it ended."""
     task = asyncio.create_task(fetch(client, url))
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -182,7 +182,7 @@ async def given_up(client: Client, url: str, turns: int) -> bool:
 
 @pytest.mark.parametrize("secure", [False, True])
 @on_both_loops
-async def test_giving_up_at_any_point_leaves_nothing_open(certificate: Path, secure: bool) -> None:
+async def test_cancelling_at_any_point_leaves_nothing_open(certificate: Path, secure: bool) -> None:
     tls = server_tls(certificate, []) if secure else None
     async with loopback(answering(b"{}"), tls=tls) as server:
         for turns in range(40):
@@ -197,7 +197,7 @@ async def test_giving_up_at_any_point_leaves_nothing_open(certificate: Path, sec
 
 
 @on_both_loops
-async def test_a_handshake_that_is_given_up_closes_its_socket(certificate: Path) -> None:
+async def test_a_cancelled_handshake_closes_its_socket(certificate: Path) -> None:
     closed: list[bytes] = []
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,7 +216,7 @@ async def test_a_handshake_that_is_given_up_closes_its_socket(certificate: Path)
 
 
 @on_both_loops
-async def test_closing_the_client_breaks_off_what_is_under_way() -> None:
+async def test_closing_the_client_ends_requests_in_progress() -> None:
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if "slow" in asked.line:
             await asyncio.Event().wait()
@@ -239,7 +239,7 @@ async def test_closing_the_client_breaks_off_what_is_under_way() -> None:
 
 @pytest.mark.parametrize("secure", [False, True])
 @on_both_loops
-async def test_a_flood_is_read_only_so_far(certificate: Path, secure: bool) -> None:
+async def test_an_endless_answer_is_read_up_to_a_limit(certificate: Path, secure: bool) -> None:
     written = 0
 
     async def flood(_asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -262,8 +262,8 @@ async def test_a_flood_is_read_only_so_far(certificate: Path, secure: bool) -> N
 
 
 @on_both_loops
-async def test_an_answer_in_one_flood_with_its_end(certificate: Path) -> None:
-    """Much is still to be parsed when the connection is closed: what came before that counts."""
+async def test_an_answer_that_arrives_together_with_the_end_is_read(certificate: Path) -> None:
+    """Much is not parsed yet when the connection is closed, and is parsed all the same."""
     body = b"1\r\nx\r\n" * 40_000
 
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:

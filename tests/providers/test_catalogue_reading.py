@@ -39,7 +39,7 @@ def problems(folder: Path, text: str) -> tuple[str, ...]:
     return raised.value.problems
 
 
-def test_the_example_of_the_contract_reads_as_written(tmp_path: Path) -> None:
+def test_the_documented_example_is_read_as_written(tmp_path: Path) -> None:
     acme = read_one(tmp_path, ACME)
     assert (acme.slug, acme.name, acme.docs) == ("acme", "Acme Ring", "https://developer.acme.example/oauth")
     assert acme.notes is None
@@ -62,7 +62,7 @@ def test_the_example_of_the_contract_reads_as_written(tmp_path: Path) -> None:
     assert revoke.params == {"token_type_hint": "refresh_token"}
 
 
-def test_what_may_be_left_out(tmp_path: Path) -> None:
+def test_optional_keys_have_defaults(tmp_path: Path) -> None:
     acme = read_one(tmp_path, SMALL)
     assert (acme.authorize.scopes, acme.authorize.scope_separator, acme.authorize.pkce) == ((), " ", "S256")
     assert (acme.authorize.params, acme.authorize.iss) == ({}, None)
@@ -76,7 +76,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("allow_private", [True, False])
-def test_every_built_in_entry_reads(allow_private: bool) -> None:
+def test_every_built_in_entry_is_valid(allow_private: bool) -> None:
     catalogue = read_catalogue(variables={}, allow_private=allow_private)
     files = {path.stem for path in BUILT_IN.glob("*.toml")}
     assert list(catalogue) == sorted(files if allow_private else files - {"sandbox"})
@@ -84,7 +84,7 @@ def test_every_built_in_entry_reads(allow_private: bool) -> None:
         assert provider.slug == slug
 
 
-def test_it_can_not_be_changed() -> None:
+def test_the_catalogue_is_immutable() -> None:
     catalogue = read_catalogue(variables={})
     assert isinstance(catalogue, MappingProxyType)
     oura = catalogue["oura"]
@@ -101,19 +101,19 @@ def test_ids_never_change() -> None:
     assert len(set(ids.values())) == len(ids)
 
 
-def test_a_slug_of_ours_is_replaced_whole(tmp_path: Path) -> None:
+def test_an_operators_entry_replaces_a_built_in_one(tmp_path: Path) -> None:
     ours = read_one(tmp_path, SMALL.replace('"acme"', '"oura"'), slug="oura")
     assert ours.name == "Acme Ring"
     assert ours.account is None
 
 
-def test_only_toml_files_count(tmp_path: Path) -> None:
+def test_only_toml_files_are_read(tmp_path: Path) -> None:
     for name in ("README.md", "._acme.toml", "acme.toml.bak"):
         (tmp_path / name).write_text("not TOML", "utf-8")
     assert "acme" not in read_catalogue(tmp_path, variables={})
 
 
-def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> None:
+def test_all_problems_are_reported_with_file_and_key(tmp_path: Path) -> None:
     text = SMALL.replace("[token]", '[token]\nauth = "basic"\nexpiry = "never"').replace('name = "Acme Ring"\n', "")
     (tmp_path / "zeta.toml").write_text("slug =", "utf-8")
     found = problems(tmp_path, text)
@@ -241,7 +241,7 @@ def test_problems_are_told_together_and_name_file_and_key(tmp_path: Path) -> Non
         ("[token]", "[variables]\nregion = 1\n[token]", "variables.region: must be a string"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
+def test_invalid_input_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
     (found, *_others) = problems(tmp_path, SMALL.replace(old, new, 1))
     assert found.startswith(f"acme.toml: {problem}")
 
@@ -258,14 +258,14 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> No
         ("[token]", "slug = 'acme'", "it belongs at the top of the file, above all tables"),
     ],
 )
-def test_a_key_that_there_is_not(tmp_path: Path, table: str, key: str, hint: str) -> None:
+def test_an_unknown_key_is_reported_with_a_suggestion(tmp_path: Path, table: str, key: str, hint: str) -> None:
     place = f"{table.strip('[]')}.{key.partition(' ')[0]}"
     assert problems(tmp_path, SMALL.replace(table, f"{table}\n{key}")) == (
         f"acme.toml: {place}: is not a key of this format: {hint}",
     )
 
 
-def test_a_key_that_is_like_none(tmp_path: Path) -> None:
+def test_an_unknown_key_without_a_similar_one(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, SMALL + "[account]\nurl = 'https://acme.example/me'\nfield = 'id'\nxyz = 1\n")
     assert found == "acme.toml: account.xyz: is not a key of this format: the keys here are url, field"
     (found,) = problems(tmp_path, SMALL.replace("[token]", "[token]\nsuccess = {field = 'a', equals = 0, equal = 1}"))
@@ -292,7 +292,7 @@ def test_a_key_that_is_like_none(tmp_path: Path) -> None:
         ("acme.toml.txt", "the name of an entry ends in .toml: rename it to acme.toml, or move it elsewhere"),
     ],
 )
-def test_a_file_that_is_passed_over(tmp_path: Path, name: str, hint: str) -> None:
+def test_an_ignored_file_is_reported(tmp_path: Path, name: str, hint: str) -> None:
     for other in ("README.md", ".acme.toml.swp", "._acme.toml", "index.html", "LICENSE", "oura.toml"):
         (tmp_path / other).touch()
     (tmp_path / name).touch()
@@ -332,7 +332,7 @@ def test_a_file_that_is_passed_over(tmp_path: Path, name: str, hint: str) -> Non
         "%6cocalhost",
     ],
 )
-def test_a_private_host_stands_only_where_it_is_allowed(tmp_path: Path, host: str) -> None:
+def test_a_private_host_is_refused_unless_allowed(tmp_path: Path, host: str) -> None:
     (found,) = problems(tmp_path, SMALL.replace("acme.example/token", f"{host}/token"))
     assert found.startswith("acme.toml: token.url: must ")
 
@@ -340,17 +340,17 @@ def test_a_private_host_stands_only_where_it_is_allowed(tmp_path: Path, host: st
 @pytest.mark.parametrize(
     "host", ["8.8.8.8", "[2606:4700::1111]", "[::ffff:8.8.8.8]", "a-b.example.", "xn--bcher-kva.example"]
 )
-def test_a_public_host_stands(tmp_path: Path, host: str) -> None:
+def test_a_public_host_is_accepted(tmp_path: Path, host: str) -> None:
     found = read_one(tmp_path, SMALL.replace("acme.example/token", f"{host}:8443/token"))
     assert found.token.url == f"https://{host}:8443/token"
 
 
-def test_private_urls_where_they_are_allowed(tmp_path: Path) -> None:
+def test_private_urls_are_accepted_if_allowed(tmp_path: Path) -> None:
     text = SMALL.replace("https://acme.example/token", "http://127.0.0.1:8000/token")
     assert read_one(tmp_path, text, allow_private=True).token.url == "http://127.0.0.1:8000/token"
 
 
-def test_variables_stand_in_urls_and_the_environment_overrides_them(tmp_path: Path) -> None:
+def test_variables_in_urls_are_replaced_and_the_environment_overrides_them(tmp_path: Path) -> None:
     text = SMALL.replace("[token]", '[variables]\nregion = "us"\n[token]').replace(
         "acme.example/token", "{region}.acme.example/token"
     )
@@ -361,7 +361,7 @@ def test_variables_stand_in_urls_and_the_environment_overrides_them(tmp_path: Pa
         read_one(tmp_path, text.replace("{region}.acme.example", "{region}"), slug=slug, ACME_RING_REGION="localhost")
 
 
-def test_the_sandbox_runs_elsewhere() -> None:
+def test_the_origin_of_the_sandbox_is_a_variable() -> None:
     variables = {"SANDBOX_ORIGIN": "http://127.0.0.1:9"}
     sandbox = read_catalogue(variables=variables, allow_private=True)["sandbox"]
     assert sandbox.authorize.url == "http://127.0.0.1:9/authorize"
@@ -369,7 +369,7 @@ def test_the_sandbox_runs_elsewhere() -> None:
     assert "sandbox" not in read_catalogue(variables=variables)
 
 
-def test_two_files_for_one_slug(tmp_path: Path) -> None:
+def test_a_slug_that_differs_from_its_file_name(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text(SMALL, "utf-8")
     assert problems(tmp_path, SMALL) == (
         "other.toml: slug: must be the name of the file without .toml: "
@@ -377,7 +377,7 @@ def test_two_files_for_one_slug(tmp_path: Path) -> None:
     )
 
 
-def test_two_slugs_with_the_same_variables(tmp_path: Path) -> None:
+def test_two_slugs_with_the_same_environment_variables(tmp_path: Path) -> None:
     for slug in ("a-b", "a_b"):
         (tmp_path / f"{slug}.toml").write_text(SMALL.replace('"acme"', f'"{slug}"'), "utf-8")
     with pytest.raises(
@@ -386,7 +386,7 @@ def test_two_slugs_with_the_same_variables(tmp_path: Path) -> None:
         read_catalogue(tmp_path, variables={})
 
 
-def test_what_is_no_folder_or_no_text(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_file_that_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="is not a folder"):
         read_catalogue(tmp_path / "missing", variables={})
     (tmp_path / "acme.toml").write_bytes(b"slug = '\xff'")

@@ -1,4 +1,4 @@
-"""Which connections are used again, by whom, and which never: on both event loops."""
+"""Which connections are reused, and by which requests."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def saying(answer: bytes) -> Respond:
 
 
 async def echo(asked: Asked, writer: asyncio.StreamWriter) -> None:
-    """Its own path, so that nobody can get another's answer unnoticed."""
+    """Answers with the path of the request, so that mixed-up answers are noticed."""
     path = asked.line.split()[1].encode()
     writer.write(OK + b"Content-Length: %d\r\n\r\n%s" % (len(path), path))
 
 
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
 @on_both_loops
-async def test_a_whole_answer_leaves_its_connection_to_the_next(answer: bytes) -> None:
+async def test_a_connection_is_reused_after_a_complete_answer(answer: bytes) -> None:
     async with loopback(saying(answer)) as server, private_client() as client:
         for _ in range(3):
             assert (await fetch(client, server.origin)).content == b"{}"
@@ -41,7 +41,7 @@ async def test_a_whole_answer_leaves_its_connection_to_the_next(answer: bytes) -
 
 @pytest.mark.parametrize("answer", LAST.values(), ids=LAST)
 @on_both_loops
-async def test_a_last_answer_does_not(answer: bytes) -> None:
+async def test_a_connection_is_not_reused_after_a_last_answer(answer: bytes) -> None:
     async with loopback(saying(answer)) as server, private_client() as client:
         for _ in range(3):
             assert (await fetch(client, server.origin)).content == b"{}"
@@ -49,7 +49,7 @@ async def test_a_last_answer_does_not(answer: bytes) -> None:
 
 
 @on_both_loops
-async def test_an_answer_that_ends_with_its_connection() -> None:
+async def test_an_answer_that_ends_with_its_connection_is_read() -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(OK + b"\r\n{}")
         writer.close()
@@ -62,8 +62,8 @@ async def test_an_answer_that_ends_with_its_connection() -> None:
 
 @pytest.mark.parametrize("stray", [b"\n", b" ", EMPTY])
 @on_both_loops
-async def test_bytes_that_come_while_it_is_idle_end_it(stray: bytes) -> None:
-    """Whether the loop has seen them before the next request or not."""
+async def test_unexpected_bytes_close_an_idle_connection(stray: bytes) -> None:
+    """Whether or not the event loop has read them before the next request."""
     writers: list[asyncio.StreamWriter] = []
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +81,7 @@ async def test_bytes_that_come_while_it_is_idle_end_it(stray: bytes) -> None:
 
 @pytest.mark.parametrize("how", ["close", "half", "reset"])
 @on_both_loops
-async def test_a_stale_connection_costs_nobody_an_answer(how: str) -> None:
+async def test_a_stale_connection_is_replaced(how: str) -> None:
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await echo(asked, writer)
         await writer.drain()
@@ -101,8 +101,8 @@ async def test_a_stale_connection_costs_nobody_an_answer(how: str) -> None:
 
 
 @on_both_loops
-async def test_a_request_that_has_left_is_never_repeated() -> None:
-    """The connection was good before, and breaks under the second request."""
+async def test_a_request_that_was_sent_is_never_repeated() -> None:
+    """The connection worked before, and breaks during the second request."""
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if asked.line.startswith("GET /first"):
@@ -119,7 +119,7 @@ async def test_a_request_that_has_left_is_never_repeated() -> None:
 
 
 @on_both_loops
-async def test_the_last_used_is_used_next() -> None:
+async def test_the_connection_used_last_is_used_next() -> None:
     places: list[asyncio.StreamWriter] = []
     both = asyncio.Barrier(2)
 
@@ -140,7 +140,7 @@ async def test_the_last_used_is_used_next() -> None:
 
 
 @on_both_loops
-async def test_many_at_once_get_each_their_own_answer() -> None:
+async def test_concurrent_requests_get_their_own_answers() -> None:
     async with loopback(echo) as server, private_client() as client:
         for _ in range(3):
             paths = [f"/{number}" for number in range(3 * MAX_CONNECTIONS)]
@@ -150,7 +150,7 @@ async def test_many_at_once_get_each_their_own_answer() -> None:
 
 
 @on_both_loops
-async def test_who_comes_first_is_served_first_and_who_goes_holds_nobody_up() -> None:
+async def test_requests_wait_in_line_and_cancelled_ones_leave_it() -> None:
     free = asyncio.Event()
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -176,7 +176,7 @@ async def test_who_comes_first_is_served_first_and_who_goes_holds_nobody_up() ->
         assert len(again) == MAX_CONNECTIONS
 
 
-def test_what_was_idle_for_long_is_not_used() -> None:
+def test_a_connection_that_was_idle_for_long_is_not_reused() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Clock)
@@ -191,8 +191,8 @@ def test_what_was_idle_for_long_is_not_used() -> None:
 
 
 @on_both_loops
-async def test_bytes_before_any_request_are_no_answer() -> None:
-    """A server that speaks first. Nothing of the request leaves."""
+async def test_bytes_before_any_request_close_the_connection() -> None:
+    """Nothing is sent to a server that speaks first."""
 
     async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(EMPTY)

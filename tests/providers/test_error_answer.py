@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def entry(*rules: str, token: str = "") -> Provider:
-    """An entry with these rules, each given as the lines of one."""
+    """An entry with these rules, each given as lines of TOML."""
     return provider(token=token + "".join(f"\n[[token.errors]]\n{rule}" for rule in rules))
 
 
@@ -75,11 +75,11 @@ VENDORS: list[tuple[Provider, int, Any, Meaning]] = [
 
 
 @pytest.mark.parametrize(("entry", "status", "body", "meaning"), VENDORS)
-def test_the_ways_of_vendors(entry: Provider, status: int, body: Any, meaning: Meaning) -> None:
+def test_errors_in_the_form_of_vendors(entry: Provider, status: int, body: Any, meaning: Meaning) -> None:
     assert said(entry, body, status).meaning == meaning
 
 
-def test_the_first_rule_that_fits_decides() -> None:
+def test_the_first_matching_rule_decides() -> None:
     rules = ["field = 'a.0'\nequals = 1\nmeaning = 'slow_down'", "field = 'a'\nmeaning = 'misconfigured'"]
     assert said(entry(*rules), {"a": [1]}).meaning == Meaning.SLOW_DOWN
     assert said(entry(*reversed(rules)), {"a": [1]}).meaning == Meaning.MISCONFIGURED
@@ -88,7 +88,7 @@ def test_the_first_rule_that_fits_decides() -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"a": None}, {"a": []}, {"a": [{}]}, {"a": "b"}, {"a": [["x"]]}, {"a": [{"b": None}]}]
 )
-def test_a_path_that_leads_nowhere_fits_nothing(body: object) -> None:
+def test_a_path_without_a_value_matches_nothing(body: object) -> None:
     assert said(entry("field = 'a.0.b'\nmeaning = 'misconfigured'"), body).meaning == Meaning.UNCLEAR
 
 
@@ -101,19 +101,19 @@ def test_a_path_that_leads_nowhere_fits_nothing(body: object) -> None:
         ("['x', 2]", ["x", 2], ["2", ["x", 2]]),
     ],
 )
-def test_equal_is_the_same_value_of_the_same_kind(equals: str, fitting: list[Any], others: list[Any]) -> None:
+def test_values_are_compared_as_in_json(equals: str, fitting: list[Any], others: list[Any]) -> None:
     rule = entry(f"field = 'a'\nequals = {equals}\nmeaning = 'misconfigured'")
     assert {said(rule, {"a": value}).meaning for value in fitting} == {Meaning.MISCONFIGURED}
     assert {said(rule, {"a": value}).meaning for value in others} == {Meaning.UNCLEAR}
 
 
-def test_a_rule_comes_before_the_registered_codes_and_the_status() -> None:
+def test_a_rule_takes_precedence_over_code_and_status() -> None:
     rule = entry("field = 'error_description'\nstarts_with = 'Client'\nmeaning = 'misconfigured'")
     found = said(rule, {"error": "invalid_grant", "error_description": "Client unknown"}, 503)
     assert (found.error, found.meaning) == ("invalid_grant", Meaning.MISCONFIGURED)
 
 
-def test_rules_are_for_errors_only() -> None:
+def test_rules_apply_to_errors_only() -> None:
     rule = entry("status = 200\nmeaning = 'misconfigured'")
     good = b'{"access_token": "abc"}'
     assert read_token_answer(rule, Response(200, good), NOW).access_token == "abc"
@@ -123,14 +123,14 @@ def test_rules_are_for_errors_only() -> None:
 
 
 @pytest.mark.parametrize("token", ["", ', "access_token": null', ', "access_token": ""'])
-def test_a_row_fits_what_has_no_token_however_that_is_written(token: str) -> None:
+def test_rules_apply_to_a_success_without_a_token(token: str) -> None:
     rule = entry("field = 'code'\nequals = 1001\nmeaning = 'misconfigured'")
     assert said(rule, b'{"code": 1001%b}' % token.encode(), 200).meaning == Meaning.MISCONFIGURED
     with pytest.raises(UnreadableResponse):
         read_token_answer(rule, Response(200, b'{"code": 7%b}' % token.encode()), NOW)
 
 
-def test_an_ambiguous_mark_of_success_is_no_refusal() -> None:
+def test_a_duplicated_success_member_is_unreadable() -> None:
     marked = entry(token="success = {field = 'status', equals = 0}")
     with pytest.raises(UnreadableResponse):
         read_token_answer(marked, Response(200, b'{"status": 0, "status": 503, "access_token": "abc"}'), NOW)
@@ -181,13 +181,13 @@ def test_retry_after_a_date() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_who_says_when_to_come_again_has_decided_nothing(status: int) -> None:
+def test_a_refusal_with_retry_after_decides_nothing(status: int) -> None:
     body = {"errors": ["made up"]}
     assert said(entry(), body, status, retry_after="7").meaning == Meaning.SLOW_DOWN
     assert said(entry(), body, status, retry_after="soon").meaning in (Meaning.UNCLEAR, Meaning.MISCONFIGURED)
 
 
-def test_nothing_is_waited_for_where_waiting_does_not_help() -> None:
+def test_retry_after_is_ignored_if_waiting_does_not_help() -> None:
     assert said(entry(), {"error": "invalid_grant"}, retry_after="7").retry_after is None
     assert said(entry(), {"error": "invalid_client"}, 401, retry_after="7").retry_after is None
     assert said(entry(), {"error": "temporarily_unavailable"}, retry_after="7").retry_after == 7
@@ -204,7 +204,7 @@ def test_a_wait_in_the_body(told: object, wait: int) -> None:
     assert (found.meaning, found.retry_after) == (Meaning.SLOW_DOWN, wait)
 
 
-def test_a_wait_in_a_header_of_the_vendors_own() -> None:
+def test_a_wait_in_a_vendor_specific_header() -> None:
     rule = entry("status = 429\nmeaning = 'slow_down'\nwait_header = 'X-RateLimit-Reset'")
     assert said(rule, {}, 429, **{"x-ratelimit-reset": "30", "retry-after": "5"}).retry_after == 30
     assert said(rule, {}, 429, **{"x-ratelimit-reset": "soon", "retry-after": "5"}).retry_after == 5
@@ -227,7 +227,7 @@ RULES = entry(
 
 @settings(deadline=None)
 @given(body=JSON, status=st.sampled_from([400, 401, 418, 429, 500]), wait=st.text(max_size=12))
-def test_any_error_has_one_meaning_and_shows_nothing(body: object, status: int, wait: str) -> None:
+def test_any_error_has_one_meaning_and_quotes_nothing(body: object, status: int, wait: str) -> None:
     found = said(RULES, body, status, **{"x-wait": "CANARY", "retry-after": wait.encode("ascii", "replace").decode()})
     assert found.meaning in Meaning
     assert found.retry_after is None or 1 <= found.retry_after <= LONGEST_WAIT

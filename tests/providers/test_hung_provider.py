@@ -1,4 +1,4 @@
-"""One provider accepts every connection and never answers: the others notice nothing, and it is asked less and less."""
+"""One provider accepts connections and never answers: others are not affected, and it is asked less and less often."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT = 2.0
 
 
 class World:
-    """Two providers and one client, as a process has them."""
+    """Two providers and one client."""
 
     def __init__(self, client: Client, hung: Loopback, well: Loopback) -> None:
         self.client = client
@@ -34,7 +34,7 @@ class World:
         self.timeout = TIMEOUT
 
     async def exchange(self, slug: str) -> float:
-        """The seconds that it took."""
+        """Returns the seconds that it took."""
         began = time.monotonic()
         with await self.limits.of(slug).permit(0.5):
             deadline = asyncio.get_running_loop().time() + self.timeout
@@ -75,7 +75,7 @@ async def world() -> AsyncGenerator[World]:
         yield world
 
 
-async def test_a_hung_provider_slows_no_other(world: World) -> None:
+async def test_a_hung_provider_slows_down_no_other(world: World) -> None:
     before = await world.median_of_the_other()
     asking = asyncio.create_task(world.outcomes(200))
     async with asyncio.timeout(20):
@@ -83,10 +83,10 @@ async def test_a_hung_provider_slows_no_other(world: World) -> None:
     during = await world.median_of_the_other()
     assert not asking.done()
     assert during < max(2 * before, 0.1)
-    # Those that found a place waited in vain, the others were told soon.
+    # Those that got a slot timed out, the others failed soon.
     assert await asking == {TimedOut: LIMIT, Busy: 200 - LIMIT}
     assert len(world.servers["hung"].asked) == LIMIT
-    # By now nobody waits any more.
+    # Now none of them waits.
     began = time.monotonic()
     assert await world.outcomes(200) == {CircuitOpen: 200}
     assert time.monotonic() - began < 0.5
@@ -94,7 +94,7 @@ async def test_a_hung_provider_slows_no_other(world: World) -> None:
     assert await world.median_of_the_other() < max(2 * before, 0.1)
 
 
-async def test_it_is_probed_and_comes_back_by_itself(world: World) -> None:
+async def test_a_hung_provider_is_probed_until_it_answers_again(world: World) -> None:
     world.timeout = 0.5
     assert await world.outcomes(TIMEOUTS) == {TimedOut: TIMEOUTS}
     assert await world.outcomes(1) == {CircuitOpen: 1}
@@ -102,7 +102,7 @@ async def test_it_is_probed_and_comes_back_by_itself(world: World) -> None:
     outcomes: Counter[type] = Counter()
     while len(hung.asked) == TIMEOUTS:
         await asyncio.sleep(0.02)
-        # Many at once, and one of them goes.
+        # Of many at once, one is let through.
         outcomes = await world.outcomes(20)
     assert outcomes == {TimedOut: 1, CircuitOpen: 19}
     assert len(hung.asked) == TIMEOUTS + 1

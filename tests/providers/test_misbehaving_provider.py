@@ -1,4 +1,4 @@
-"""Answers that are too much, too slow or never begin: each ends in time, and is read only so far."""
+"""Answers that are too large, too slow or never begin: each ends in time and within its limit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def saying(answer: bytes) -> Respond:
 
 
 def repeating(start: bytes, piece: bytes, *, pause: float = 0) -> Respond:
-    """`start`, then `piece` for as long as the client listens."""
+    """Sends `start`, then `piece` until the client closes the connection."""
 
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(start)
@@ -62,29 +62,29 @@ def head_of(size: int) -> bytes:
 # Heads
 
 
-async def test_a_head_up_to_the_cap_is_read(client: Client) -> None:
+async def test_a_head_up_to_the_limit_is_read(client: Client) -> None:
     assert (await fetch(client, saying(head_of(MAX_HEAD) + b"{}"))).content == b"{}"
 
 
 @pytest.mark.parametrize("size", [MAX_HEAD + 1, 4 * MAX_HEAD])
-async def test_a_head_beyond_the_cap_is_not(client: Client, size: int) -> None:
+async def test_a_larger_head_is_refused(client: Client, size: int) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large") as raised:
         await fetch(client, saying(head_of(size) + b"{}"))
     assert raised.value.sent
 
 
-async def test_fields_up_to_the_cap_are_read(client: Client) -> None:
+async def test_as_many_headers_as_the_limit_are_read(client: Client) -> None:
     fields = b"X: x\r\n" * (MAX_HEADERS - 1)
     assert (await fetch(client, saying(OK + fields + b"\r\n{}"))).content == b"{}"
 
 
-async def test_more_fields_are_not(client: Client) -> None:
+async def test_more_headers_are_refused(client: Client) -> None:
     fields = b"X: x\r\n" * MAX_HEADERS
     with pytest.raises(UnreadableResponse, match="too many fields"):
         await fetch(client, saying(OK + fields + b"\r\n{}"))
 
 
-async def test_some_interim_answers_are_passed_over(client: Client) -> None:
+async def test_interim_answers_are_skipped(client: Client) -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" * 3
     assert (await fetch(client, saying(interim + OK + b"\r\n{}"))).content == b"{}"
 
@@ -99,7 +99,7 @@ async def test_some_interim_answers_are_passed_over(client: Client) -> None:
     ],
     ids=["100s", "103s", "fields", "one field"],
 )
-async def test_a_head_without_end_ends_at_the_cap(client: Client, respond: Respond) -> None:
+async def test_an_endless_head_ends_at_the_limit(client: Client, respond: Respond) -> None:
     with pytest.raises(TransportFailure, match="the answer is too large"):
         await fetch(client, respond)
 
@@ -114,7 +114,7 @@ async def test_a_head_without_end_ends_at_the_cap(client: Client, respond: Respo
     ],
     ids=["interim answers", "head", "chunks", "trailers"],
 )
-async def test_drops_without_end_end_at_the_deadline(client: Client, respond: Respond) -> None:
+async def test_an_endless_trickle_ends_at_the_deadline(client: Client, respond: Respond) -> None:
     began = time.monotonic()
     with pytest.raises(TimedOut) as raised:
         await fetch(client, respond, seconds=0.2)
@@ -122,7 +122,7 @@ async def test_drops_without_end_end_at_the_deadline(client: Client, respond: Re
     assert time.monotonic() - began < 1.2
 
 
-async def test_a_switch_of_protocols_is_no_answer(client: Client) -> None:
+async def test_switching_protocols_is_refused(client: Client) -> None:
     with pytest.raises(TransportFailure, match="did not speak HTTP"):
         await fetch(client, saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"))
 
@@ -130,7 +130,7 @@ async def test_a_switch_of_protocols_is_no_answer(client: Client) -> None:
 # Bodies
 
 
-async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: Client) -> None:
+async def test_a_chunked_body_up_to_the_limit_is_read(client: Client) -> None:
     chunk = b"40\r\n" + b"x" * 64 + b"\r\n"
     answer = await fetch(client, saying(CHUNKED + chunk * (MAX_BODY // 64) + b"0\r\n\r\n"))
     assert len(answer.content) == MAX_BODY
@@ -146,19 +146,19 @@ async def test_a_body_in_usual_chunks_is_read_up_to_the_cap(client: Client) -> N
     ],
     ids=["tiny chunks", "chunk extensions", "one extension", "trailers"],
 )
-async def test_what_travels_beside_the_body_has_a_cap(client: Client, respond: Respond) -> None:
+async def test_chunk_sizes_extensions_and_trailers_are_limited(client: Client, respond: Respond) -> None:
     with pytest.raises(TransportFailure):
         await fetch(client, respond)
 
 
-async def test_compressed_drops_end_at_the_deadline(client: Client) -> None:
+async def test_a_compressed_trickle_ends_at_the_deadline(client: Client) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"{}")[:12]
     with pytest.raises(TimedOut):
         await fetch(client, repeating(start, b"", pause=0.01), seconds=0.2)
 
 
-async def test_others_have_their_turn_while_much_is_parsed(client: Client) -> None:
-    """One that sends as many and as small parts as it may: nobody waits for the end of that."""
+async def test_other_tasks_run_while_a_large_answer_is_parsed(client: Client) -> None:
+    """An answer in as many and as small chunks as possible does not block the event loop."""
     many = saying(CHUNKED + b"1\r\nx\r\n" * (MAX_MESSAGE_BODY // 6 - 10) + b"0\r\n\r\n")
     turns = 0
     flooded = asyncio.create_task(fetch(client, many))
@@ -170,7 +170,7 @@ async def test_others_have_their_turn_while_much_is_parsed(client: Client) -> No
 
 
 @pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 200 << 10])
-async def test_what_follows_a_large_answer_is_not_the_next_ones(client: Client, size: int) -> None:
+async def test_bytes_after_a_large_answer_never_belong_to_the_next(client: Client, size: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     body = b"x" * (size - len(head % size))
     follower = OK + b"\r\n{}"
@@ -186,7 +186,7 @@ async def test_what_follows_a_large_answer_is_not_the_next_ones(client: Client, 
 
 
 class NameServer:
-    """Answers from `zone`, and never for the names that it doesn't have, until it is released."""
+    """Answers from `zone`; look-ups of other names hang until it is released."""
 
     def __init__(self, zone: dict[str, list[str]]) -> None:
         self.zone = zone
@@ -201,18 +201,18 @@ class NameServer:
         return self.zone[host]
 
 
-async def test_a_name_server_that_hangs_holds_one_thread_a_name() -> None:
+async def test_a_hung_name_server_uses_one_thread_per_name() -> None:
     server = NameServer({"well.example": ["8.8.8.8"]})
     resolve = PublicAddresses(server.look_up)
     threads = threading.active_count()
-    # More names than the loop has threads for its own look-ups.
+    # More names than the event loop has threads.
     names = [f"hung{number}.example" for number in range(20)]
     waiting = [asyncio.create_task(resolve(name, 443)) for name in names for _ in range(10)]
     await asyncio.sleep(0)
     assert await asyncio.wait_for(resolve("well.example", 443), 10) == ["8.8.8.8"]
     assert sorted(server.asked) == sorted([*names, "well.example"])
     assert threading.active_count() <= threads + len(names) + 1
-    # Whoever has no more time goes; who comes next waits for the look-up that is under way.
+    # Some requests time out; a later one waits for the look-up in progress.
     for task in waiting[10:]:
         task.cancel()
     late = asyncio.create_task(resolve(names[0], 443))
@@ -224,14 +224,14 @@ async def test_a_name_server_that_hangs_holds_one_thread_a_name() -> None:
 
 
 @pytest.mark.parametrize("addresses", [[], ["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["8.8.8.8", "::1"]])
-async def test_one_private_address_of_a_name_is_enough(addresses: list[str]) -> None:
+async def test_a_name_with_one_private_address_is_refused(addresses: list[str]) -> None:
     resolve = PublicAddresses(NameServer({"mixed.example": addresses}).look_up)
     with pytest.raises(ForbiddenAddress):
         await resolve("mixed.example", 443)
 
 
-async def test_each_connection_is_screened_anew() -> None:
-    """A name that leads elsewhere the second time (DNS rebinding)."""
+async def test_addresses_are_screened_for_each_connection() -> None:
+    """A name that resolves to another address the second time (DNS rebinding)."""
     server = NameServer({"rebound.example": ["8.8.8.8"]})
     resolve = PublicAddresses(server.look_up)
     assert await resolve("rebound.example", 443) == ["8.8.8.8"]
@@ -240,7 +240,7 @@ async def test_each_connection_is_screened_anew() -> None:
         await resolve("rebound.example", 443)
 
 
-async def test_a_look_up_that_failed_is_made_again() -> None:
+async def test_a_failed_look_up_is_repeated() -> None:
     server = NameServer({})
     server.released.set()
     resolve = PublicAddresses(server.look_up)
@@ -250,8 +250,8 @@ async def test_a_look_up_that_failed_is_made_again() -> None:
     assert await resolve("later.example", 443) == ["8.8.8.8"]
 
 
-async def test_a_name_that_is_not_found_in_time_has_sent_nothing() -> None:
-    """Through the whole client: the deadline holds from the name on."""
+async def test_a_hanging_look_up_times_out_with_nothing_sent() -> None:
+    """The deadline includes resolving the name."""
     server = NameServer({})
     async with hanging_by_name(server) as client:
         deadline = asyncio.get_running_loop().time() + 0.1
@@ -265,7 +265,7 @@ def hanging_by_name(server: NameServer) -> Client:
     return Client(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
 
 
-async def test_an_answer_is_whole_in_one_piece_or_many(client: Client) -> None:
+async def test_an_answer_is_read_in_one_piece_or_many(client: Client) -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         for byte in OK + b"\r\n{}":
             writer.write(bytes([byte]))

@@ -1,4 +1,4 @@
-"""What holds for every exchange: its deadline, its connections, and where it may lead."""
+"""What applies to every request: its deadline, its connections, and the addresses that it may go to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("respond", [drip, silence])
-async def test_the_deadline_holds_for_the_whole(client: Client, respond: Respond) -> None:
+async def test_the_deadline_applies_to_the_whole_request(client: Client, respond: Respond) -> None:
     started = asyncio.get_running_loop().time()
     async with loopback(respond) as server:
         failure = await failed(client, server.origin, seconds=0.2)
@@ -52,9 +52,9 @@ async def test_the_deadline_holds_for_the_whole(client: Client, respond: Respond
     assert asyncio.get_running_loop().time() - started < 1.2
 
 
-async def test_a_handshake_without_end_has_sent_nothing(client: Client) -> None:
+async def test_a_hanging_handshake_times_out_with_nothing_sent(client: Client) -> None:
     async with loopback(answering(b"")) as server:
-        # It waits for the end of a request line, and never speaks TLS.
+        # The server waits for a request line and never speaks TLS.
         failure = await failed(client, server.origin.replace("http:", "https:"), seconds=0.2)
     assert not failure.sent
     assert server.asked == []
@@ -85,7 +85,7 @@ async def test_a_refused_connection_is_tried_again(client: Client) -> None:
     assert len(server.asked) == 1
 
 
-async def test_it_is_not_tried_again_beyond_the_deadline(client: Client) -> None:
+async def test_a_refused_connection_is_not_tried_again_after_the_deadline(client: Client) -> None:
     started = asyncio.get_running_loop().time()
     with pytest.raises(Unreachable):
         await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"), seconds=0.1)
@@ -103,14 +103,14 @@ async def test_a_dropped_connection_is_never_tried_again(client: Client) -> None
         assert len(server.asked) == server.connections == 1
 
 
-async def test_connections_are_kept(client: Client) -> None:
+async def test_connections_are_reused(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         for _ in range(3):
             await exchange(client, provider(origin=server.origin))
     assert (len(server.asked), server.connections) == (3, 1)
 
 
-async def test_no_more_connections_than_there_may_be(client: Client) -> None:
+async def test_the_number_of_connections_is_limited(client: Client) -> None:
     async def take_time(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         await answering(TOKENS)(asked, writer)
@@ -121,7 +121,7 @@ async def test_no_more_connections_than_there_may_be(client: Client) -> None:
     assert server.connections == MAX_CONNECTIONS
 
 
-async def test_a_failure_gives_its_place_to_the_next(client: Client) -> None:
+async def test_a_failed_request_frees_its_slot(client: Client) -> None:
     async def drop_many(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if len(server.asked) > MAX_CONNECTIONS:
             await answering(TOKENS)(asked, writer)
@@ -134,7 +134,7 @@ async def test_a_failure_gives_its_place_to_the_next(client: Client) -> None:
         assert (await fetch(client, server.origin)).content == TOKENS
 
 
-async def test_an_idle_connection_that_was_closed_is_not_used(client: Client) -> None:
+async def test_a_closed_idle_connection_is_not_reused(client: Client) -> None:
     async def answer_and_close(asked: Asked, writer: asyncio.StreamWriter) -> None:
         # It doesn't say `Connection: close`, so the client keeps the connection.
         await answering(TOKENS)(asked, writer)
@@ -154,7 +154,7 @@ async def test_cookies_are_not_kept(client: Client) -> None:
     assert [asked.headers.get("cookie") for asked in server.asked] == [None, None]
 
 
-async def test_nothing_that_is_echoed_gets_into_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_from_the_answer_gets_into_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     respond = answering(b"CANARY", status="400 CANARY", headers=("X: CANARY", "Content-Type: CANARY"))
     async with loopback(respond) as server:
@@ -177,15 +177,15 @@ async def test_a_private_address_is_never_connected_to(host: str) -> None:
     assert server.connections == 0
 
 
-async def test_plain_http_is_never_spoken_outside() -> None:
+async def test_plain_http_is_refused_outside_dev() -> None:
     async with loopback(answering(TOKENS)) as server, open_client(allow_private=False, timeout=5) as client:
         with pytest.raises(ForbiddenAddress):
             await exchange(client, provider(origin=server.origin))
     assert server.connections == 0
 
 
-async def test_what_follows_an_answer_is_not_the_next_ones(client: Client) -> None:
-    """Otherwise one user's tokens would pass for another's."""
+async def test_bytes_after_an_answer_never_belong_to_the_next(client: Client) -> None:
+    """Otherwise one user would get another's tokens."""
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
         def whole(body: str) -> bytes:

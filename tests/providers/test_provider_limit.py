@@ -1,4 +1,4 @@
-"""Who may ask a provider: places that are bounded, and a circuit that opens when no answers come in time."""
+"""How many exchanges with a provider are allowed, and when its circuit breaker opens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from providers.errors import (
 from providers.provider_limit import LIMIT, Permit, ProviderLimit, ProviderLimits
 from wire.http.pool import MAX_CONNECTIONS
 
-SIGNS_OF_LIFE = [
+ANSWERS = [
     None,
     ErrorAnswer("invalid_grant", 400, Meaning.GRANT_OVER),
     ErrorAnswer(None, 503, Meaning.TEMPORARY),
@@ -66,17 +66,17 @@ async def time_out(limit: ProviderLimit, times: int = 1, *, sent: bool = True) -
 
 
 @pytest.mark.parametrize("sent", [True, False])
-async def test_time_outs_after_a_standstill_of_ours_say_nothing(limit: ProviderLimit, *, sent: bool) -> None:
+async def test_timeouts_while_this_process_stood_still_do_not_count(limit: ProviderLimit, *, sent: bool) -> None:
     await time_out(limit, TIMEOUTS - 1)
     for _ in range(TIMEOUTS):
         with pytest.raises(TimedOut):
             await ask(limit, TimedOut(sent=sent, stood_still=True))
-    # No sign of life either: one more opens it.
+    # They don't count as answers either: one more opens the circuit.
     await time_out(limit)
     assert await is_open(limit)
 
 
-async def test_errors_that_never_end_count_as_time_outs(limit: ProviderLimit) -> None:
+async def test_error_answers_that_never_end_count_as_timeouts(limit: ProviderLimit) -> None:
     for _ in range(TIMEOUTS):
         with pytest.raises(ErrorAnswer):
             await ask(limit, ErrorAnswer(None, 503, Meaning.TEMPORARY, overdue=True))
@@ -84,14 +84,14 @@ async def test_errors_that_never_end_count_as_time_outs(limit: ProviderLimit) ->
 
 
 async def is_open(limit: ProviderLimit) -> int:
-    """The seconds that it tells."""
+    """The seconds in the error."""
     with pytest.raises(CircuitOpen) as raised:
         await ask(limit, wait=60)
     return raised.value.retry_after
 
 
 class Exchange:
-    """One that is under way until it is ended."""
+    """An exchange that is in progress until it is ended."""
 
     def __init__(self, limit: ProviderLimit, wait: float = 0) -> None:
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -119,19 +119,19 @@ async def under_way(limit: ProviderLimit, count: int = 1) -> list[Exchange]:
     return exchanges
 
 
-# Places
+# Slots
 
 
-def test_no_exchange_waits_for_a_connection() -> None:
+def test_the_limit_is_below_the_number_of_connections() -> None:
     assert LIMIT < MAX_CONNECTIONS
 
 
-def test_each_provider_has_its_own() -> None:
+def test_each_provider_has_a_limit_of_its_own() -> None:
     limits = ProviderLimits()
     assert limits.of("acme") is limits.of("acme") is not limits.of("other")
 
 
-async def test_one_more_than_there_are_places_is_told_so(limit: ProviderLimit) -> None:
+async def test_one_exchange_above_the_limit_raises_busy(limit: ProviderLimit) -> None:
     exchanges = await under_way(limit, 8)
     began = time.monotonic()
     with pytest.raises(Busy) as raised:
@@ -143,7 +143,7 @@ async def test_one_more_than_there_are_places_is_told_so(limit: ProviderLimit) -
     await ask(limit)
 
 
-async def test_a_place_that_becomes_free_is_taken(limit: ProviderLimit) -> None:
+async def test_a_waiting_exchange_gets_a_free_slot(limit: ProviderLimit) -> None:
     first, *others = await under_way(limit, 8)
     waiting = Exchange(limit, wait=60)
     await asyncio.sleep(0)
@@ -154,15 +154,15 @@ async def test_a_place_that_becomes_free_is_taken(limit: ProviderLimit) -> None:
         assert await exchange.end() is None
 
 
-@pytest.mark.parametrize("outcome", [*SIGNS_OF_LIFE, TimedOut(sent=True), ValueError(), asyncio.CancelledError()])
-async def test_each_end_frees_the_place(clock: Clock, outcome: BaseException | None) -> None:
+@pytest.mark.parametrize("outcome", [*ANSWERS, TimedOut(sent=True), ValueError(), asyncio.CancelledError()])
+async def test_every_outcome_frees_the_slot(clock: Clock, outcome: BaseException | None) -> None:
     limit = ProviderLimit("acme", limit=1, clock=clock)
     for _ in range(3):
         (exchange,) = await under_way(limit)
         await exchange.end(outcome)
 
 
-async def test_who_gives_up_waiting_takes_no_place(limit: ProviderLimit) -> None:
+async def test_a_cancelled_wait_takes_no_slot(limit: ProviderLimit) -> None:
     exchanges = await under_way(limit, 8)
     waiting = [Exchange(limit, wait=60) for _ in range(20)]
     await asyncio.sleep(0)
@@ -179,37 +179,39 @@ async def test_who_gives_up_waiting_takes_no_place(limit: ProviderLimit) -> None
 
 
 @pytest.mark.parametrize("sent", [True, False])
-async def test_time_outs_in_a_row_open_it(limit: ProviderLimit, sent: bool) -> None:
+async def test_consecutive_timeouts_open_the_circuit(limit: ProviderLimit, sent: bool) -> None:
     await time_out(limit, TIMEOUTS - 1, sent=sent)
     await ask(limit)
     await time_out(limit, TIMEOUTS, sent=sent)
     assert await is_open(limit) == 1
 
 
-@pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_a_sign_of_life_between_keeps_it_closed(limit: ProviderLimit, sign: ProviderFault | None) -> None:
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_in_between_keeps_the_circuit_closed(
+    limit: ProviderLimit, answer: ProviderFault | None
+) -> None:
     for _ in range(4):
         await time_out(limit, TIMEOUTS - 1)
-        await asyncio.gather(ask(limit, sign), return_exceptions=True)
+        await asyncio.gather(ask(limit, answer), return_exceptions=True)
     await ask(limit)
 
 
-@pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_quick_faults_never_open_it(limit: ProviderLimit, sign: ProviderFault | None) -> None:
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_other_faults_never_open_the_circuit(limit: ProviderLimit, answer: ProviderFault | None) -> None:
     for _ in range(10 * TIMEOUTS):
-        await asyncio.gather(ask(limit, sign), return_exceptions=True)
+        await asyncio.gather(ask(limit, answer), return_exceptions=True)
     await ask(limit)
 
 
 @pytest.mark.parametrize("outcome", [Busy(), CircuitOpen(1), ValueError(), asyncio.CancelledError()])
-async def test_what_says_nothing_neither_opens_nor_closes(limit: ProviderLimit, outcome: BaseException) -> None:
+async def test_outcomes_without_a_verdict_change_nothing(limit: ProviderLimit, outcome: BaseException) -> None:
     for _ in range(TIMEOUTS):
         await asyncio.gather(ask(limit, outcome), return_exceptions=True)
         await time_out(limit)
     await is_open(limit)
 
 
-async def test_a_permit_left_unused_says_nothing(limit: ProviderLimit) -> None:
+async def test_an_unused_permit_changes_nothing(limit: ProviderLimit) -> None:
     for _ in range(TIMEOUTS):
         with await limit.permit(0) as permit:
             permit.leave_unused()
@@ -217,7 +219,7 @@ async def test_a_permit_left_unused_says_nothing(limit: ProviderLimit) -> None:
     await is_open(limit)
 
 
-async def test_a_fault_that_became_another_error_is_noted(limit: ProviderLimit) -> None:
+async def test_a_noted_fault_counts_instead_of_the_exception(limit: ProviderLimit) -> None:
     async def translate() -> None:
         with await limit.permit(0) as permit:
             permit.note(TimedOut(sent=True))
@@ -229,7 +231,7 @@ async def test_a_fault_that_became_another_error_is_noted(limit: ProviderLimit) 
     await is_open(limit)
 
 
-async def test_who_waits_for_a_place_learns_that_it_opened(limit: ProviderLimit) -> None:
+async def test_waiting_exchanges_fail_when_the_circuit_opens(limit: ProviderLimit) -> None:
     exchanges = await under_way(limit, 8)
     waiting = [Exchange(limit, wait=60) for _ in range(20)]
     await asyncio.sleep(0)
@@ -237,8 +239,8 @@ async def test_who_waits_for_a_place_learns_that_it_opened(limit: ProviderLimit)
         await exchange.end(TimedOut(sent=True))
     entered = [exchange for exchange in waiting if exchange.entered.is_set()]
     assert len(entered) < TIMEOUTS
-    told = await asyncio.gather(*(each.task for each in waiting if each not in entered), return_exceptions=True)
-    assert {type(outcome) for outcome in told} == {CircuitOpen}
+    outcomes = await asyncio.gather(*(each.task for each in waiting if each not in entered), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {CircuitOpen}
     for exchange in entered:
         await exchange.end()
 
@@ -262,18 +264,20 @@ async def test_one_probe_at_a_time(opened: ProviderLimit, clock: Clock) -> None:
     await ask(opened)
 
 
-@pytest.mark.parametrize("sign", SIGNS_OF_LIFE)
-async def test_a_sign_of_life_closes_it(opened: ProviderLimit, clock: Clock, sign: ProviderFault | None) -> None:
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_to_the_probe_closes_the_circuit(
+    opened: ProviderLimit, clock: Clock, answer: ProviderFault | None
+) -> None:
     clock.now = 1
-    await asyncio.gather(ask(opened, sign), return_exceptions=True)
+    await asyncio.gather(ask(opened, answer), return_exceptions=True)
     for exchange in await under_way(opened, 8):
         await exchange.end()
-    # And it counts from the beginning.
+    # The count begins anew.
     await time_out(opened, TIMEOUTS)
     assert await is_open(opened) == 1
 
 
-async def test_each_probe_that_fails_doubles_the_pause(opened: ProviderLimit, clock: Clock) -> None:
+async def test_each_failed_probe_doubles_the_pause(opened: ProviderLimit, clock: Clock) -> None:
     for pause in (1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE):
         assert await is_open(opened) == pause
         clock.now += pause
@@ -281,7 +285,7 @@ async def test_each_probe_that_fails_doubles_the_pause(opened: ProviderLimit, cl
 
 
 @pytest.mark.parametrize("outcome", [ValueError(), asyncio.CancelledError(), Busy()])
-async def test_a_probe_without_verdict_leaves_it_to_the_next(
+async def test_a_probe_without_a_verdict_is_followed_by_another(
     opened: ProviderLimit, clock: Clock, outcome: BaseException
 ) -> None:
     clock.now = 1
@@ -296,7 +300,7 @@ async def test_a_probe_without_verdict_leaves_it_to_the_next(
     await asyncio.gather(*(ask(opened) for _ in range(8)))
 
 
-async def test_a_probe_that_is_cancelled_leaves_it_to_the_next(opened: ProviderLimit, clock: Clock) -> None:
+async def test_a_cancelled_probe_is_followed_by_another(opened: ProviderLimit, clock: Clock) -> None:
     clock.now = 1
     (probe,) = await under_way(opened)
     probe.task.cancel()
@@ -304,7 +308,7 @@ async def test_a_probe_that_is_cancelled_leaves_it_to_the_next(opened: ProviderL
     await ask(opened)
 
 
-async def test_a_probe_needs_no_place(limit: ProviderLimit, clock: Clock) -> None:
+async def test_a_probe_needs_no_slot(limit: ProviderLimit, clock: Clock) -> None:
     hanging = await under_way(limit, 8)
     for exchange in hanging[:TIMEOUTS]:
         await exchange.end(TimedOut(sent=True))
@@ -316,7 +320,7 @@ async def test_a_probe_needs_no_place(limit: ProviderLimit, clock: Clock) -> Non
         await exchange.end()
 
 
-async def test_who_entered_before_it_opened_closes_it_too(limit: ProviderLimit) -> None:
+async def test_an_answer_to_an_earlier_call_closes_the_circuit(limit: ProviderLimit) -> None:
     (early,) = await under_way(limit)
     await time_out(limit, TIMEOUTS)
     await is_open(limit)
@@ -324,7 +328,7 @@ async def test_who_entered_before_it_opened_closes_it_too(limit: ProviderLimit) 
     await ask(limit)
 
 
-async def test_time_outs_from_before_change_nothing(limit: ProviderLimit, clock: Clock) -> None:
+async def test_timeouts_of_earlier_calls_change_nothing(limit: ProviderLimit, clock: Clock) -> None:
     early = await under_way(limit, 7)
     await time_out(limit, TIMEOUTS)
     await early[0].end(TimedOut(sent=True))
@@ -338,7 +342,7 @@ async def test_time_outs_from_before_change_nothing(limit: ProviderLimit, clock:
     await ask(limit)
 
 
-async def test_a_probe_from_before_a_closing_is_a_probe_no_more(limit: ProviderLimit, clock: Clock) -> None:
+async def test_a_probe_does_not_count_after_the_circuit_was_closed(limit: ProviderLimit, clock: Clock) -> None:
     (early,) = await under_way(limit)
     await time_out(limit, TIMEOUTS)
     clock.now = 1
@@ -349,10 +353,10 @@ async def test_a_probe_from_before_a_closing_is_a_probe_no_more(limit: ProviderL
     assert await is_open(limit) == 1
 
 
-# What is told
+# What is logged
 
 
-async def test_changes_are_logged(limit: ProviderLimit, clock: Clock) -> None:
+async def test_changes_of_the_circuit_are_logged(limit: ProviderLimit, clock: Clock) -> None:
     with capture_logs() as logged:
         await time_out(limit, TIMEOUTS)
         await is_open(limit)
@@ -363,9 +367,9 @@ async def test_changes_are_logged(limit: ProviderLimit, clock: Clock) -> None:
             await ask(limit, ValueError("nothing"))
         await ask(limit)
         await ask(limit)
-    told = [(line["log_level"], line["event"], line["provider"], line["state"]) for line in logged]
+    lines = [(line["log_level"], line["event"], line["provider"], line["state"]) for line in logged]
     event, provider = "provider.circuit", "acme"
-    assert told == [
+    assert lines == [
         ("warning", event, provider, "open"),
         ("info", event, provider, "half-open"),
         ("warning", event, provider, "open"),
@@ -376,7 +380,7 @@ async def test_changes_are_logged(limit: ProviderLimit, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("fault", [Busy(), CircuitOpen(7)])
-def test_held_back_means_that_nothing_was_sent(fault: HeldBack) -> None:
+def test_held_back_faults_say_that_nothing_was_sent(fault: HeldBack) -> None:
     assert isinstance(fault, TransportFailure)
     assert not fault.sent
     assert "nothing was sent" in str(fault)

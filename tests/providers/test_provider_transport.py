@@ -1,4 +1,4 @@
-"""Requests by name to addresses that were screened: what the server sees, and what is never shared."""
+"""Requests by name to screened addresses: what the server gets, and what is never shared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def fetch(client: Client, host: str, port: int) -> int:
     return (await client.send(asking, deadline=asyncio.get_running_loop().time() + 5)).status
 
 
-async def test_the_name_stays_in_host_header_and_handshake(certificate: Path) -> None:
+async def test_host_header_and_handshake_use_the_name(certificate: Path) -> None:
     names: list[str | None] = []
     tls = server_tls(certificate, names)
     async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
@@ -37,7 +37,7 @@ async def test_the_name_stays_in_host_header_and_handshake(certificate: Path) ->
     assert server.asked[0].line == "GET /path?query HTTP/1.1"
 
 
-async def test_a_connection_checked_for_one_name_never_serves_another(certificate: Path) -> None:
+async def test_a_connection_for_one_name_is_never_used_for_another(certificate: Path) -> None:
     tls = server_tls(certificate, [])
     async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
         assert await fetch(client, NAME, server.port) == 200
@@ -56,7 +56,7 @@ async def test_the_next_address_is_tried(certificate: Path) -> None:
                 await fetch(client, NAME, server.port)
 
 
-async def test_a_host_that_hangs_leaves_the_others_their_connections(certificate: Path) -> None:
+async def test_a_hung_host_does_not_use_up_the_connections_of_others(certificate: Path) -> None:
     tls = server_tls(certificate, [])
     hung = socket.create_server(("127.0.0.1", 0), backlog=200)
     async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
@@ -70,8 +70,8 @@ async def test_a_host_that_hangs_leaves_the_others_their_connections(certificate
     hung.close()
 
 
-async def test_what_follows_an_answer_under_tls_is_not_the_next_ones(certificate: Path) -> None:
-    """In a record of its own, which nobody has read yet when the answer is whole."""
+async def test_bytes_after_an_answer_under_tls_never_belong_to_the_next(certificate: Path) -> None:
+    """They are in a TLS record of their own, which has not been read yet when the answer is complete."""
 
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         for status in (200, 418):
@@ -82,7 +82,7 @@ async def test_what_follows_an_answer_under_tls_is_not_the_next_ones(certificate
         assert [await fetch(client, NAME, server.port) for _ in range(5)] == [200] * 5
 
 
-async def test_a_name_leads_to_public_addresses_or_nowhere() -> None:
+async def test_a_name_resolves_to_public_addresses_or_is_refused() -> None:
     resolve = PublicAddresses()
     assert await resolve("8.8.8.8", 443) == ["8.8.8.8"]
     for host in ("localhost", "127.1", "2130706433"):

@@ -30,7 +30,7 @@ def test_the_token_answer_is_read_as_recorded(slug: str) -> None:
     assert found == _expected(recorded["expected"])
 
 
-def test_no_answer_is_left_over() -> None:
+def test_every_recorded_answer_belongs_to_an_entry() -> None:
     assert {file.stem for file in ANSWERS.iterdir()} == set(CATALOGUE)
 
 

@@ -29,7 +29,7 @@ def test_the_error_means_what_it_should(slug: str, error: RecordedError) -> None
     assert "made-up" not in str(raised.value)
 
 
-def test_every_entry_has_its_errors_and_none_is_left_over() -> None:
+def test_every_entry_has_recorded_errors_and_every_recording_an_entry() -> None:
     assert recorded_slugs() == set(CATALOGUE)
 
 

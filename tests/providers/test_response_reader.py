@@ -1,4 +1,4 @@
-"""Reading an answer: what is whole, what is refused, and that it never matters how the bytes were cut."""
+"""How an answer is read: what is complete, what is refused, and that it does not matter how the bytes are split."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ EVERYTHING = [*WHOLE.values(), *LAST.values(), *AMBIGUOUS.values(), UNTIL_THE_EN
 
 
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
-def test_an_answer_is_read_and_another_may_follow(answer: bytes) -> None:
+def test_a_complete_answer_allows_another_request(answer: bytes) -> None:
     reader = read(answer)
     assert (reader.status, reader.response().content, reader.complete, reader.must_close) == (200, b"{}", True, False)
 
 
 @pytest.mark.parametrize("answer", LAST.values(), ids=LAST)
-def test_an_answer_is_read_and_none_may_follow(answer: bytes) -> None:
+def test_a_last_answer_closes_the_connection(answer: bytes) -> None:
     reader = read(answer)
     assert (reader.status, reader.response().content, reader.complete, reader.must_close) == (200, b"{}", True, True)
 
 
 @pytest.mark.parametrize("answer", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_could_be_read_in_two_ways_is_refused(answer: bytes) -> None:
+def test_an_ambiguous_answer_is_refused(answer: bytes) -> None:
     with pytest.raises(TransportFailure, match="did not speak HTTP") as raised:
         read(answer, ends=True)
     assert raised.value.sent
@@ -38,28 +38,28 @@ def test_what_could_be_read_in_two_ways_is_refused(answer: bytes) -> None:
 
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("field", [b"", b"Content-Length: 2\r\n"])
-def test_some_have_no_body_whatever_they_say(status: int, field: bytes) -> None:
+def test_some_statuses_have_no_body_whatever_the_headers_say(status: int, field: bytes) -> None:
     reader = read(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, field))
     assert (reader.response().content, reader.complete, reader.must_close) == (b"", True, False)
-    # What follows all the same is not the next one's.
+    # What follows nevertheless does not belong to the next answer.
     assert read(b"HTTP/1.1 %d X\r\n%s\r\n{}" % (status, field)).must_close
 
 
-def test_what_follows_the_longest_head_is_seen() -> None:
-    """Also when it came in the same piece, of which the head may have only so much."""
+def test_bytes_after_the_longest_head_are_noticed() -> None:
+    """Even if they arrive in the same piece as the head."""
     start = OK + b"Content-Length: 0\r\nX: "
     head = start + b"x" * (MAX_HEAD - len(start) - 4) + b"\r\n\r\n"
     assert not read(head).must_close
     assert read(head + b" ").must_close
 
 
-def test_without_a_length_the_end_is_the_end() -> None:
+def test_without_a_length_the_end_of_the_connection_ends_the_body() -> None:
     assert not read(UNTIL_THE_END).complete
     reader = read(UNTIL_THE_END, ends=True)
     assert (reader.response().content, reader.complete, reader.must_close) == (b"{}", True, True)
 
 
-def test_without_a_length_a_cut_is_no_end() -> None:
+def test_without_a_length_a_broken_connection_is_a_failure() -> None:
     reader = ResponseReader(10)
     reader.feed(UNTIL_THE_END)
     with pytest.raises(TransportFailure):
@@ -67,22 +67,22 @@ def test_without_a_length_a_cut_is_no_end() -> None:
 
 
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
-def test_less_than_an_answer_is_none(answer: bytes) -> None:
+def test_an_incomplete_answer_is_a_failure(answer: bytes) -> None:
     for end in range(len(answer)):
         with pytest.raises(TransportFailure):
             read(answer[:end], ends=True)
 
 
-def test_names_of_fields_are_lower_case_and_trailers_no_fields() -> None:
+def test_header_names_are_lower_case_and_trailers_are_dropped() -> None:
     assert read(WHOLE["chunks"]).headers == [(b"transfer-encoding", b"chunked")]
     assert read(WHOLE["odd spelling"]).headers == [(b"content-length", b"2"), (b"empty", b""), (b"x", b"\xff")]
 
 
-def test_an_interim_answers_fields_are_not_the_answers() -> None:
+def test_headers_of_interim_answers_are_dropped() -> None:
     assert read(WHOLE["interim answers"]).headers == [(b"content-length", b"2")]
 
 
-def test_the_body_has_a_cap() -> None:
+def test_the_body_is_limited() -> None:
     body = OK + b"Content-Length: %d\r\n\r\n%s"
     assert len(read(body % (10, b"x" * 10), max_body=10).response().content) == 10
     with pytest.raises(UnreadableResponse, match="body is too large"):
@@ -103,21 +103,21 @@ def test_the_body_has_a_cap() -> None:
     ],
 )
 @pytest.mark.parametrize("size", [100, 8192])
-def test_nothing_goes_on_for_ever(start: bytes, piece: bytes, size: int) -> None:
+def test_every_part_of_an_answer_is_limited(start: bytes, piece: bytes, size: int) -> None:
     part = piece * (size // len(piece))
     enough = (MAX_HEAD + MAX_MESSAGE_BODY) // len(part) + 1
     with pytest.raises(TransportFailure):
         read(start, *[part] * enough, max_body=1 << 30)
 
 
-def test_as_many_fields_as_there_may_be() -> None:
+def test_the_number_of_headers_is_limited() -> None:
     assert len(read(OK + b"X: x\r\n" * (MAX_HEADERS - 1) + b"Content-Length: 0\r\n\r\n").headers) == MAX_HEADERS
     with pytest.raises(UnreadableResponse, match="too many fields"):
         read(OK + b"X: x\r\n" * MAX_HEADERS + b"Content-Length: 0\r\n\r\n")
 
 
-def test_a_reader_is_gone_when_it_is_closed() -> None:
-    """Not when a collector gets round to it: there is one for each exchange."""
+def test_a_closed_reader_needs_no_garbage_collection() -> None:
+    """There is one for each request, so it must not wait for the garbage collector."""
     gc.collect()
     gc.disable()
     try:
@@ -130,7 +130,7 @@ def test_a_reader_is_gone_when_it_is_closed() -> None:
 
 @st.composite
 def cut(draw: st.DrawFn, answers: st.SearchStrategy[bytes]) -> tuple[bytes, list[bytes]]:
-    """An answer, whole and in pieces."""
+    """An answer, as a whole and in pieces."""
     answer = draw(answers)
     ends = sorted(draw(st.sets(st.integers(1, max(1, len(answer) - 1)))))
     return answer, [answer[start:end] for start, end in zip([0, *ends], [*ends, len(answer)], strict=True)]
@@ -138,14 +138,14 @@ def cut(draw: st.DrawFn, answers: st.SearchStrategy[bytes]) -> tuple[bytes, list
 
 @settings(max_examples=400, deadline=None)
 @given(cut(st.sampled_from(EVERYTHING)))
-def test_it_never_matters_how_an_answer_is_cut(example: tuple[bytes, list[bytes]]) -> None:
+def test_it_does_not_matter_how_an_answer_is_split(example: tuple[bytes, list[bytes]]) -> None:
     answer, pieces = example
     assert outcome(*pieces) == outcome(answer)
     assert outcome(*pieces, ends=False) == outcome(answer, ends=False)
 
 
 @pytest.mark.parametrize("answer", EVERYTHING)
-def test_nor_when_it_comes_byte_by_byte(answer: bytes) -> None:
+def test_an_answer_may_arrive_byte_by_byte(answer: bytes) -> None:
     assert outcome(*(bytes([byte]) for byte in answer)) == outcome(answer)
 
 
@@ -156,7 +156,7 @@ MANGLED = st.tuples(st.sampled_from(EVERYTHING), st.integers(0, 200), st.binary(
 
 @settings(max_examples=600, deadline=None)
 @given(cut(st.binary(max_size=300) | MANGLED | st.binary(max_size=100).map(lambda body: CHUNKED + body)))
-def test_any_bytes_at_all_are_an_answer_or_a_safe_fault(example: tuple[bytes, list[bytes]]) -> None:
+def test_any_bytes_are_an_answer_or_a_safe_failure(example: tuple[bytes, list[bytes]]) -> None:
     answer, pieces = example
     found = outcome(*pieces)
     assert found == outcome(answer)

@@ -1,4 +1,4 @@
-"""Tokens that are given back: each entry of the catalogue to the sandbox, and what can go wrong on the way."""
+"""Revocation of tokens: for each entry of the catalogue at the sandbox, and what can go wrong."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentia
 
 
 @pytest.mark.parametrize("slug", REVOKING)
-async def test_the_sandbox_takes_the_tokens_no_more(
+async def test_revoked_tokens_are_refused_by_the_sandbox(
     ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
@@ -75,7 +75,7 @@ async def test_the_sandbox_takes_the_tokens_no_more(
 
 
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {*REVOKING}))
-async def test_an_entry_without_revocation_asks_nobody(
+async def test_an_entry_without_revocation_sends_no_request(
     ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
@@ -97,7 +97,7 @@ async def sent(client: Client, *lines: str, credentials: Credentials = CREDENTIA
 
 
 @pytest.mark.parametrize(("token", "value"), [("access_token", "CANARY-access"), ("refresh_token", "CANARY-refresh")])
-async def test_the_token_that_is_wanted_is_in_the_form(ours: Client, token: str, value: str) -> None:
+async def test_the_named_token_is_in_the_form(ours: Client, token: str, value: str) -> None:
     asked = await sent(ours, f"token = '{token}'", f"params = {{ token_type_hint = '{token}' }}")
     assert asked.line == "POST /revoke HTTP/1.1"
     assert asked.form == {"token": [value], "token_type_hint": [token]}
@@ -105,21 +105,21 @@ async def test_the_token_that_is_wanted_is_in_the_form(ours: Client, token: str,
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"client:secret"
 
 
-async def test_with_client_secret_post_all_is_in_the_form(ours: Client) -> None:
+async def test_with_client_secret_post_the_credentials_are_in_the_form(ours: Client) -> None:
     asked = await sent(ours, "auth = 'client_secret_post'", "token = 'refresh_token'", "method = 'DELETE'")
     assert asked.line == "DELETE /revoke HTTP/1.1"
     assert asked.form == {"token": ["CANARY-refresh"], "client_id": ["client"], "client_secret": ["secret"]}
     assert "authorization" not in asked.headers
 
 
-async def test_a_public_client_only_says_its_name(ours: Client) -> None:
+async def test_a_public_client_sends_its_client_id_only(ours: Client) -> None:
     asked = await sent(ours, "auth = 'none'", "token = 'access_token'", credentials=Credentials("client", None))
     assert asked.form == {"token": ["CANARY-access"], "client_id": ["client"]}
     assert "authorization" not in asked.headers
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-async def test_a_bearer_is_in_the_header_alone(ours: Client, method: str) -> None:
+async def test_a_bearer_token_is_in_the_header_only(ours: Client, method: str) -> None:
     asked = await sent(ours, "auth = 'bearer'", f"method = '{method}'")
     assert asked.line == f"{method} /revoke HTTP/1.1"
     assert asked.headers["authorization"] == "Bearer CANARY-access"
@@ -127,14 +127,14 @@ async def test_a_bearer_is_in_the_header_alone(ours: Client, method: str) -> Non
     assert "content-type" not in asked.headers
 
 
-async def test_a_bearer_may_have_a_form_besides(ours: Client) -> None:
+async def test_a_bearer_token_may_come_with_a_form(ours: Client) -> None:
     asked = await sent(ours, "auth = 'bearer'", "token = 'refresh_token'", "params = { all = 'yes' }")
     assert asked.headers["authorization"] == "Bearer CANARY-access"
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert asked.form == {"all": ["yes"], "token": ["CANARY-refresh"]}
 
 
-async def test_without_the_token_that_is_wanted_nobody_is_asked(ours: Client) -> None:
+async def test_without_the_named_token_no_request_is_sent(ours: Client) -> None:
     tokens = replace(TOKENS, refresh_token=None)
     async with loopback(answering(b"")) as server:
         wanting = entry(server.origin, "token = 'refresh_token'")
@@ -172,7 +172,9 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     ],
     ids=["401", "400", "503", "redirect", "silence", "hang up"],
 )
-async def test_anything_else_is_a_fault(ours: Client, respond: Respond, fault: type[ProviderFault], text: str) -> None:
+async def test_any_other_answer_is_a_fault(
+    ours: Client, respond: Respond, fault: type[ProviderFault], text: str
+) -> None:
     async with loopback(respond) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         with pytest.raises(fault, match=text) as raised:
@@ -181,6 +183,6 @@ async def test_anything_else_is_a_fault(ours: Client, respond: Respond, fault: t
     assert "CANARY" not in str(raised.value)
 
 
-async def test_nobody_there_is_a_fault(ours: Client) -> None:
+async def test_a_refused_connection_is_a_fault(ours: Client) -> None:
     with pytest.raises(Unreachable):
         await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, TOKENS, deadline=soon())

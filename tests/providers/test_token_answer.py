@@ -57,16 +57,16 @@ def jwt(payload: object) -> str:
     return f"e30.{base64.urlsafe_b64encode(content).decode().rstrip('=')}.c2ln"
 
 
-def test_all_that_an_answer_can_say() -> None:
+def test_a_full_answer_is_read() -> None:
     said = GOOD | {"refresh_token": "def", "expires_in": 60, "scope": "sleep  offline sleep", "more": [1]}
     assert read(said) == TokenAnswer("abc", "def", "Bearer", NOW + timedelta(seconds=60), ("sleep", "offline"), None)
 
 
-def test_the_least_that_an_answer_must_say() -> None:
+def test_a_minimal_answer_is_read() -> None:
     assert read({"access_token": "abc"}) == TokenAnswer("abc", None, "Bearer", None, None, None)
 
 
-def test_no_token_shows_in_its_repr() -> None:
+def test_no_token_is_shown_by_repr() -> None:
     shown = repr(read(GOOD | {"access_token": "CANARY", "refresh_token": "CANARY", "id": "CANARY"}, EPOCH))
     assert "CANARY" not in shown
 
@@ -104,7 +104,7 @@ def test_no_token_shows_in_its_repr() -> None:
         {"scope": " ".join(f"{number:0200}" for number in range(MAX_SCOPES // 200))},
     ],
 )
-def test_what_is_refused(change: dict[str, Any]) -> None:
+def test_invalid_input_is_refused(change: dict[str, Any]) -> None:
     found = fault(GOOD | change)
     assert isinstance(found, UnreadableResponse)
     assert found.status == 200
@@ -139,12 +139,12 @@ def test_what_is_refused(change: dict[str, Any]) -> None:
         "{'access_token': 'abc'}".encode("utf-16"),
     ],
 )
-def test_what_is_no_json_object_or_spoiled_where_it_is_used(content: bytes) -> None:
+def test_a_body_that_is_no_object_or_malformed_is_unreadable(content: bytes) -> None:
     assert isinstance(fault(content), UnreadableResponse)
 
 
 @pytest.mark.parametrize("status", [101, 301, 302, 307, 308, 600])
-def test_what_is_neither_success_nor_error(status: int) -> None:
+def test_a_status_that_is_neither_success_nor_error(status: int) -> None:
     found = fault(GOOD, status=status)
     assert isinstance(found, UnreadableResponse)
     assert found.status == status
@@ -209,7 +209,7 @@ FRAMES: list[Callable[[str], dict[str, Any]]] = [
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("code", ["invalid_client", "invalid_grant", "slow_down", "temporarily_unavailable"])
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_a_registered_code_in_a_frame_of_the_vendors_own(
+def test_a_registered_code_in_a_vendor_specific_member(
     frame: Callable[[str], dict[str, Any]], code: str, status: int
 ) -> None:
     for entry, body in ((PLAIN, frame(code)), (NESTED, {"status": 0, "body": frame(code)})):
@@ -221,7 +221,7 @@ def test_a_registered_code_in_a_frame_of_the_vendors_own(
 
 
 @pytest.mark.parametrize("status", [402, 409, 423, 451])
-def test_a_status_that_says_nothing_of_us_or_of_time_is_unclear(status: int) -> None:
+def test_other_statuses_are_unclear(status: int) -> None:
     found = fault(b"{}", status=status)
     assert isinstance(found, ErrorAnswer)
     assert found.meaning == Meaning.UNCLEAR
@@ -232,18 +232,18 @@ NOTHING: list[Any] = [None, "", False, 0, 0.0, {}, []]
 
 @pytest.mark.parametrize("nothing", NOTHING)
 @pytest.mark.parametrize("name", ["error", "errors", "error_code"])
-def test_no_error_is_no_error(name: str, nothing: object) -> None:
+def test_an_empty_error_member_is_ignored(name: str, nothing: object) -> None:
     assert read(GOOD | {name: nothing}).access_token == "abc"
     assert read({"status": 0, "body": GOOD | {name: nothing}}, NESTED).access_token == "abc"
     # It is no error without tokens either, but no token answer.
     assert isinstance(fault({name: nothing}), UnreadableResponse)
 
 
-def test_what_is_empty_is_absent() -> None:
+def test_empty_members_count_as_absent() -> None:
     assert read(GOOD | {"refresh_token": "", "token_type": "", "scope": ""}) == read({"access_token": "abc"})
 
 
-def test_many_scopes() -> None:
+def test_the_length_of_all_scopes_is_limited() -> None:
     scopes = tuple(f"patient/Resource{number}.rs" for number in range(2000))
     assert read(GOOD | {"scope": " ".join(scopes)}).scopes == scopes
     assert read(GOOD | {"scope": [*scopes, *scopes]}).scopes == scopes
@@ -264,13 +264,13 @@ def test_many_scopes() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>CANARY</html>", b'{"error": "invalid_grant', b"[" * 1000, b"\x1f\x8b"])
-def test_what_a_failure_without_words_means(body: bytes, status: int, meaning: Meaning) -> None:
+def test_the_meaning_of_an_error_without_a_body(body: bytes, status: int, meaning: Meaning) -> None:
     found = fault(body, status=status)
     assert isinstance(found, ErrorAnswer)
     assert (found.error, found.status, found.meaning) == (None, status, meaning)
 
 
-def test_a_code_under_an_outage_decides_nothing() -> None:
+def test_a_code_in_an_outage_decides_nothing() -> None:
     found = fault({"error": "invalid_grant"}, status=503)
     assert isinstance(found, ErrorAnswer)
     assert found.meaning == Meaning.TEMPORARY
@@ -284,7 +284,7 @@ def test_root_success_and_account() -> None:
 
 
 @pytest.mark.parametrize("status", [503, "0", False, 0.5, None])
-def test_no_success_is_a_refusal(status: object) -> None:
+def test_an_answer_without_the_success_member_is_a_refusal(status: object) -> None:
     found = fault({"status": status, "body": GOOD}, NESTED)
     assert isinstance(found, ErrorAnswer)
     assert (found.error, found.meaning) == (None, Meaning.UNCLEAR)
@@ -294,7 +294,7 @@ def test_no_success_is_a_refusal(status: object) -> None:
     ("value", "account"),
     [("x-1", "x-1"), (42, "42"), (12.0, "12"), (1e2, "100"), (-0.0, "0"), (-7, "-7"), (2.0**53, str(2**53))],
 )
-def test_what_is_an_account_id(value: object, account: str) -> None:
+def test_valid_account_ids(value: object, account: str) -> None:
     assert read(GOOD | {"id": value}, EPOCH).account == account
 
 
@@ -302,40 +302,40 @@ NO_IDS: list[object] = [None, 1.5, 2.0**54, 1e300, True, [], [1], {}, "", "a" * 
 
 
 @pytest.mark.parametrize("value", NO_IDS)
-def test_what_can_not_be_an_account_id_costs_no_token(value: object) -> None:
+def test_an_invalid_account_id_is_ignored(value: object) -> None:
     assert read(GOOD | {"id": value}, EPOCH) == read(GOOD, EPOCH)
 
 
 @pytest.mark.parametrize("user", [None, "x", 7, True, [], [{"id": 7}], {}, {"id": {}}])
-def test_a_path_to_an_account_that_leads_nowhere_costs_no_token(user: object) -> None:
+def test_an_account_path_without_a_value_is_ignored(user: object) -> None:
     assert read({"status": 0, "body": GOOD | {"user": user}}, NESTED).account is None
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"NaN", b"9" * 5000])
-def test_a_number_that_is_none_is_no_account_id(number: bytes) -> None:
+def test_a_malformed_number_is_no_account_id(number: bytes) -> None:
     assert read(b'{"access_token": "abc", "id": %b}' % number, EPOCH).account is None
 
 
 @pytest.mark.parametrize("user", [b'{"id": 1, "id": 1}', b'{"id": 1}, "user": {"id": 1}', b'{}, "user": {}'])
-def test_an_account_id_that_is_there_twice_is_refused(user: bytes) -> None:
+def test_a_duplicated_account_id_is_refused(user: bytes) -> None:
     found = fault(b'{"status": 0, "body": {"access_token": "abc", "user": %b}}' % user, NESTED)
     assert isinstance(found, UnreadableResponse)
 
 
-def test_a_mark_of_success_is_a_number_however_it_is_written() -> None:
+def test_a_success_number_may_be_written_as_a_float() -> None:
     assert read({"status": 0.0, "body": GOOD}, NESTED).access_token == "abc"
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"user": {"id": 7}}])
-def test_a_body_that_is_not_as_described(body: object) -> None:
+def test_a_body_that_does_not_fit_its_entry(body: object) -> None:
     assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableResponse)
 
 
-def test_an_error_beside_the_tokens_counts_inside_the_root_too() -> None:
+def test_an_error_next_to_the_tokens_counts_inside_the_root() -> None:
     assert isinstance(fault({"status": 0, "body": GOOD | {"error": "invalid_grant"}}, NESTED), ErrorAnswer)
 
 
-def test_expiry_as_a_moment() -> None:
+def test_expiry_as_a_timestamp() -> None:
     assert read(GOOD | {"expires_at": 0}, EPOCH).expires_at == datetime(1970, 1, 1, tzinfo=UTC)
     assert read(GOOD, EPOCH).expires_at is None
     assert read(GOOD | {"expires_at": 1.9}, EPOCH).expires_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
@@ -363,17 +363,17 @@ def test_expiry_in_a_jwt() -> None:
         assert isinstance(fault({"access_token": bad}, JWT), UnreadableResponse)
 
 
-def test_no_expiry_at_all() -> None:
+def test_tokens_that_never_expire() -> None:
     assert read(GOOD | {"expires_in": "soon"}, NEVER).expires_at is None
 
 
-def test_the_longest_life() -> None:
+def test_the_longest_lifetime() -> None:
     century = 36_525 * 24 * 60 * 60
     assert read(GOOD | {"expires_in": century}).expires_at == NOW + timedelta(days=36_525)
     assert isinstance(fault(GOOD | {"expires_in": century + 1}), UnreadableResponse)
 
 
-def test_scopes_by_the_separator_of_the_provider() -> None:
+def test_scopes_are_split_at_the_providers_separator() -> None:
     assert read(GOOD | {"scope": "a,b, c,,"}, NEVER).scopes == ("a", "b", "c")
     assert read(GOOD | {"scope": "a,b"}).scopes == ("a,b",)
     assert read(GOOD | {"scope": ["a", "b"]}).scopes == ("a", "b")
@@ -383,7 +383,7 @@ def test_scopes_by_the_separator_of_the_provider() -> None:
 
 
 @pytest.mark.parametrize(("told", "seconds"), [(3600.0, 3600), (3599.7, 3599), (0.5, 0)])
-def test_a_life_with_a_fraction_is_rounded_down(told: float, seconds: int) -> None:
+def test_fractions_of_a_lifetime_are_dropped(told: float, seconds: int) -> None:
     assert read(GOOD | {"expires_in": told}).expires_at == NOW + timedelta(seconds=seconds)
 
 
@@ -406,7 +406,7 @@ MEMBERS = ["refresh_token", "token_type", "expires_in", "expires_at", "scope", "
 
 @st.composite
 def answers(draw: st.DrawFn) -> dict[str, Any]:
-    """Token answers with a few members gone wrong, whole or in an envelope."""
+    """Token answers of which a few members are wrong, in an envelope or not."""
     token: dict[str, Any] = {"access_token": draw(st.just("CANARY") | JSON)}
     token |= draw(st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3))
     if draw(st.booleans()):
@@ -420,14 +420,14 @@ STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
 
 @settings(deadline=None)
 @given(entry=ENTRIES, content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()), status=STATUSES)
-def test_arbitrary_bytes_are_a_safe_fault(entry: Provider, content: bytes, status: int) -> None:
+def test_arbitrary_bytes_give_a_safe_fault(entry: Provider, content: bytes, status: int) -> None:
     _read_safely(entry, content + b"CANARY", status)
     _read_safely(entry, content, status)
 
 
 @settings(deadline=None)
 @given(entry=ENTRIES, answer=answers(), status=STATUSES)
-def test_arbitrary_answers_are_read_or_a_safe_fault(entry: Provider, answer: dict[str, Any], status: int) -> None:
+def test_arbitrary_answers_are_read_or_give_a_safe_fault(entry: Provider, answer: dict[str, Any], status: int) -> None:
     _read_safely(entry, json.dumps(answer).encode(), status)
 
 

@@ -1,4 +1,4 @@
-"""Unused members of an answer may hold anything: they neither cost a code nor change what is read."""
+"""Unused members of an answer may have any value: they neither make it unreadable nor change the result."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ ODD = [
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_value_beside_what_is_used(odd: bytes) -> None:
+def test_a_malformed_unused_member_is_ignored(odd: bytes) -> None:
     start = b"{" + TOKENS.encode()
     assert read(start + b', "athlete": {"id": 7, "name": ' + odd + b"}}") == EXPECTED
     assert read(start + b', "athlete": {"id": 7}, "more": ' + odd + b"}") == EXPECTED
     assert read(b'{"more": ' + odd + b', "athlete": {"id": 7}, ' + start[1:] + b', "more": ' + odd + b"}") == EXPECTED
 
 
-def test_a_byte_order_mark_says_nothing() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert read(b"\xef\xbb\xbf{" + TOKENS.encode() + b', "athlete": {"id": 7}}') == EXPECTED
 
 
@@ -66,14 +66,14 @@ def test_a_byte_order_mark_says_nothing() -> None:
         b'{"id": 7}, "athlete": {"id": 7}',
     ],
 )
-def test_a_duplicate_of_a_used_member(athlete: bytes) -> None:
+def test_a_duplicated_used_member_is_refused(athlete: bytes) -> None:
     with pytest.raises(UnreadableResponse):
         read(b"{" + TOKENS.encode() + b', "athlete": ' + athlete + b"}")
 
 
 @pytest.mark.parametrize("account", [b"NaN", rb'"\ud800"', rb'"\u0000"', b"{}"])
-def test_an_odd_account(account: bytes) -> None:
-    """It counts as unknown: the tokens beside it are good."""
+def test_a_malformed_account_id(account: bytes) -> None:
+    """It counts as unknown, as the tokens are usable."""
     answer = read(b"{" + TOKENS.encode() + b', "athlete": {"id": ' + account + b"}}")
     assert (answer.access_token, answer.account) == ("abc", None)
 
@@ -99,7 +99,7 @@ MEMBERS = st.lists(st.tuples(KEYS.filter(lambda key: key not in USED), VALUES), 
 
 @settings(deadline=None)
 @given(before=MEMBERS, after=MEMBERS, profile=MEMBERS, escaped=st.booleans())
-def test_unused_members_never_change_what_is_read(
+def test_unused_members_never_change_the_result(
     before: list[tuple[str, str]], after: list[tuple[str, str]], profile: list[tuple[str, str]], escaped: bool
 ) -> None:
     def text(pairs: list[tuple[str, str]]) -> str:
@@ -112,7 +112,7 @@ def test_unused_members_never_change_what_is_read(
 
 @settings(deadline=None)
 @given(name=st.sampled_from(sorted(USED)), value=VALUES, first=st.booleans(), escaped=st.booleans())
-def test_a_used_member_that_is_there_twice_is_refused(name: str, value: str, first: bool, escaped: bool) -> None:
+def test_any_duplicated_used_member_is_refused(name: str, value: str, first: bool, escaped: bool) -> None:
     key = f"\\u{ord(name[0]):04x}{name[1:]}" if escaped else name
     parts = [f'"{key}": {value}', f'{TOKENS}, "athlete": {{"id": 7}}, "error": null, "errors": null']
     whole = ", ".join(parts if first else reversed(parts))

@@ -1,4 +1,4 @@
-"""Answers large and small, compressed and not, redirects, and what is no HTTP at all."""
+"""Answers of all sizes, compressed answers, redirects, and answers that are not HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def refused(client: Client, respond: Respond) -> UnreadableResponse:
     return raised.value
 
 
-async def test_a_body_up_to_the_cap_is_read(client: Client) -> None:
+async def test_a_body_up_to_the_limit_is_read(client: Client) -> None:
     body = b"x" * MAX_BODY
     async with loopback(answering(body, headers=("Content-Type: text/plain",))) as server:
         answer = await fetch(client, server.origin)
@@ -46,11 +46,11 @@ async def test_a_body_up_to_the_cap_is_read(client: Client) -> None:
     assert "xxx" not in repr(answer)
 
 
-async def test_a_body_beyond_the_cap_is_not(client: Client) -> None:
+async def test_a_larger_body_is_refused(client: Client) -> None:
     assert "too large" in str(await refused(client, answering(b"x" * (MAX_BODY + 1))))
 
 
-async def test_a_body_without_end(client: Client) -> None:
+async def test_an_endless_body_is_refused(client: Client) -> None:
     async def endless(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while not writer.is_closing():
@@ -60,7 +60,7 @@ async def test_a_body_without_end(client: Client) -> None:
     assert "too large" in str(await refused(client, endless))
 
 
-async def test_a_bomb_goes_off_nowhere(client: Client) -> None:
+async def test_a_decompression_bomb_is_refused(client: Client) -> None:
     bomb = zipped(bytes(64 << 20))
     assert len(bomb) < MAX_BODY
     respond = answering(bomb, headers=("Content-Encoding: gzip",))
@@ -97,7 +97,7 @@ async def test_a_bomb_goes_off_nowhere(client: Client) -> None:
         ("gzip, deflate", zipped(TOKENS)),
     ],
 )
-async def test_compression_is_read_though_nobody_asked(client: Client, encoding: str, body: bytes) -> None:
+async def test_a_compressed_body_is_read(client: Client, encoding: str, body: bytes) -> None:
     async with loopback(answering(body, headers=(f"Content-Encoding: {encoding}",))) as server:
         answer = await fetch(client, server.origin)
     assert answer.content.removeprefix(b"\xef\xbb\xbf \r\n") in (TOKENS, b"x" * MAX_BODY)
@@ -124,7 +124,7 @@ async def test_compression_is_read_though_nobody_asked(client: Client, encoding:
         ("gzip", zipped(b"x" * (MAX_BODY + 1))),
     ],
 )
-async def test_compression_that_is_not_as_it_says(client: Client, encoding: str, body: bytes) -> None:
+async def test_a_body_that_does_not_match_its_encoding(client: Client, encoding: str, body: bytes) -> None:
     assert (await refused(client, answering(body, headers=(f"Content-Encoding: {encoding}",)))).status == 200
 
 
@@ -132,7 +132,7 @@ async def test_compression_that_is_not_as_it_says(client: Client, encoding: str,
     "label",
     ["UTF-8", "none", "binary", "identity", "", "br", "utf-8, none", "8bit", "application/json", "\x80", "gzipped"],
 )
-async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: Client, label: str) -> None:
+async def test_an_unknown_encoding_is_ignored(client: Client, label: str) -> None:
     async with loopback(answering(TOKENS, headers=(f"Content-Encoding: {label}",))) as server:
         assert (await fetch(client, server.origin)).content == TOKENS
         assert (await exchange(client, provider(origin=server.origin))).access_token == "abc"
@@ -149,7 +149,7 @@ async def test_a_label_that_names_no_coding_we_know_changes_nothing(client: Clie
         ("500 Error", Meaning.TEMPORARY),
     ],
 )
-async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
+async def test_an_error_with_an_unreadable_body_is_judged_by_its_status(
     client: Client, label: str, body: bytes, status: str, meaning: Meaning
 ) -> None:
     headers = (f"Content-Encoding: {label}",)
@@ -161,7 +161,7 @@ async def test_an_error_whose_body_is_not_to_be_had_is_judged_by_its_status(
 
 
 @pytest.mark.parametrize("label", ["UTF-8", "none", "", "br"])
-async def test_a_refusal_under_an_odd_label_is_that_refusal(client: Client, label: str) -> None:
+async def test_an_error_with_an_unknown_encoding_is_read(client: Client, label: str) -> None:
     respond = answering(
         b'{"error": "invalid_grant"}', status="400 Bad Request", headers=(f"Content-Encoding: {label}",)
     )
@@ -195,7 +195,7 @@ async def test_a_redirect_is_not_followed(client: Client, location: str) -> None
         b"",
     ],
 )
-async def test_what_is_not_http_is_a_safe_fault(client: Client, answer: bytes) -> None:
+async def test_an_answer_that_is_not_http_is_a_safe_fault(client: Client, answer: bytes) -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         writer.close()
@@ -233,7 +233,7 @@ def writing(answer: bytes, *, closes: bool = True) -> Respond:
 
 
 @pytest.mark.parametrize("name", LOST_BODIES)
-async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: Client, name: str) -> None:
+async def test_an_error_is_judged_by_its_head_if_its_body_is_lost(client: Client, name: str) -> None:
     async with loopback(writing(LOST_BODIES[name])) as server:
         with pytest.raises(ErrorAnswer) as raised:
             await exchange(client, provider(origin=server.origin))
@@ -243,7 +243,7 @@ async def test_the_head_of_an_error_counts_though_its_body_is_lost(client: Clien
 
 
 @pytest.mark.parametrize("name", ["cut short", "chunks cut short"])
-async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(client: Client, name: str) -> None:
+async def test_an_endless_error_is_judged_by_its_head_and_overdue(client: Client, name: str) -> None:
     async with loopback(writing(LOST_BODIES[name], closes=False)) as server:
         with pytest.raises(ErrorAnswer) as raised:
             await exchange(client, provider(origin=server.origin), seconds=0.2)
@@ -260,6 +260,6 @@ async def test_an_error_that_never_ends_is_judged_by_its_head_and_is_overdue(cli
         b"HTTP/1.1 400 Bad Request\r\nRetry-After: 30\r\nTransfer-Encoding: gzip\r\n\r\n{}",
     ],
 )
-async def test_half_a_success_and_half_a_head_are_no_answer(client: Client, answer: bytes) -> None:
+async def test_an_incomplete_success_and_an_incomplete_head_are_failures(client: Client, answer: bytes) -> None:
     async with loopback(writing(answer)) as server:
         assert (await failed(client, server.origin)).sent

@@ -1,4 +1,4 @@
-"""What goes out to a provider: the code, our credentials in each form, and the question who the user is."""
+"""What is sent to a provider: the code, the client's credentials in each form, and the request for the account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def client() -> AsyncGenerator[Client]:
 # What is sent
 
 
-async def test_the_code_goes_out_and_tokens_come_back(client: Client) -> None:
+async def test_a_code_is_exchanged_for_tokens(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         entry = provider(origin=server.origin, token="params = {action = 'requesttoken'}")
         before = datetime.now(UTC)
@@ -57,7 +57,7 @@ async def test_the_code_goes_out_and_tokens_come_back(client: Client) -> None:
     assert asked.headers["user-agent"] == "Tendon"
 
 
-async def test_client_secret_basic_encodes_both_parts_first(client: Client) -> None:
+async def test_client_secret_basic_form_encodes_both_parts(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         await exchange(client, provider(origin=server.origin, token="auth = 'client_secret_basic'"), AWKWARD)
     (asked,) = server.asked
@@ -77,7 +77,7 @@ async def test_client_secret_post(client: Client) -> None:
     assert asked.form["client_secret"] == [AWKWARD.client_secret]
 
 
-async def test_a_public_client_only_says_its_name(client: Client) -> None:
+async def test_a_public_client_sends_its_client_id_only(client: Client) -> None:
     async with loopback(answering(TOKENS)) as server:
         await exchange(client, provider(origin=server.origin, token="auth = 'none'"), Credentials("id", None))
     (asked,) = server.asked
@@ -93,7 +93,7 @@ def with_account(origin: str) -> Provider:
     return provider(origin=origin, tables=f"[account]\nurl = '{origin}/me'\nfield = 'user.id'")
 
 
-async def test_the_account_is_asked_for_with_the_token(client: Client) -> None:
+async def test_the_account_is_requested_with_the_token(client: Client) -> None:
     async with loopback(answering(b'{"user": {"id": 7}}')) as server:
         assert await find_account(client, with_account(server.origin), "abc", soon()) == "7"
     (asked,) = server.asked
@@ -101,7 +101,7 @@ async def test_the_account_is_asked_for_with_the_token(client: Client) -> None:
     assert asked.headers["authorization"] == "Bearer abc"
 
 
-async def test_without_a_table_nobody_is_asked(client: Client) -> None:
+async def test_without_an_account_table_no_request_is_sent(client: Client) -> None:
     assert await find_account(client, provider(), "abc", soon()) is None
 
 
@@ -117,7 +117,7 @@ async def test_without_a_table_nobody_is_asked(client: Client) -> None:
         ("503 Unavailable", b"", ErrorAnswer),
     ],
 )
-async def test_an_account_that_is_not_told(
+async def test_an_answer_without_an_account_id(
     client: Client, status: str, body: bytes, fault: type[ProviderFault]
 ) -> None:
     async with loopback(answering(body, status=status)) as server:
