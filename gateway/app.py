@@ -35,7 +35,7 @@ from gateway.settings.warnings import SettingsWarning, settings_warnings
 from models.database import DatabaseDown, open_database
 from models.engine import parse_url
 from models.vault import Vault
-from providers.catalogue import PRACTICE, Catalogue
+from providers.catalogue import SANDBOX, Catalogue
 from resolvers import audit
 from resolvers.caller import Caller
 from resolvers.context import Context, Registration, Resources
@@ -192,7 +192,7 @@ def _gateway(
 ) -> Gateway:
     vault = open_vault(settings)
     catalogue, registrations = read_registrations(settings, environment)
-    known = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE or slug in registrations}
+    known = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX or slug in registrations}
     allowed = RedirectAllowList(redirect_uris)
     verifier = open_verifier(settings)
     warnings = list(settings_warnings(settings, given))

@@ -8,7 +8,7 @@ from typing import Final
 from gateway import practice
 from gateway.settings import CatalogueSettings, SettingsError
 from gateway.settings.registrations import credential_mistakes
-from providers.catalogue import PRACTICE, CatalogueError, Provider, read_catalogue
+from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogue
 from providers.credentials import missing_variables
 
 _HEAD: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
@@ -52,7 +52,7 @@ def _availability(entry: Provider, environment: Mapping[str, str], settings: Cat
     match missing:
         case []:
             return "yes", ""
-        case _ if entry.slug == PRACTICE:
+        case _ if entry.slug == SANDBOX:
             off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
             return "no", f"{off}; for a sandbox elsewhere {mend}, and SANDBOX_ORIGIN to its address"
         case [name] if entry.token.auth != "none":

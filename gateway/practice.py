@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from gateway.settings import CatalogueSettings, SandboxSettings, Settings, SettingsError
-from providers.catalogue import BUILT_IN, PRACTICE, CatalogueError, read_catalogue
+from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, read_catalogue
 from providers.credentials import environment_name
 
 _PATH: Final = "/sandbox"
@@ -54,11 +54,9 @@ def routes(settings: Settings, environment: Mapping[str, str], redirects: list[s
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect  # noqa: PLC0415
 
-    entry = (
-        (BUILT_IN / f"{PRACTICE}.toml").read_text(encoding="utf-8").replace(_VARIABLE, environment["SANDBOX_ORIGIN"])
-    )
+    entry = (BUILT_IN / f"{SANDBOX}.toml").read_text(encoding="utf-8").replace(_VARIABLE, environment["SANDBOX_ORIGIN"])
     client = Client(environment["SANDBOX_CLIENT_ID"], environment["SANDBOX_CLIENT_SECRET"], tuple(redirects))
-    return [Mount(_PATH, create_app([Dialect.read(tomllib.loads(entry))], {PRACTICE: client}))]
+    return [Mount(_PATH, create_app([Dialect.read(tomllib.loads(entry))], {SANDBOX: client}))]
 
 
 def standalone(

@@ -27,7 +27,7 @@ __all__ = [
     "CatalogueError",
     "Credentials",
     "Provider",
-    "passed_over",
+    "ignored_files",
     "read_catalogue",
     "read_credentials",
 ]
@@ -37,7 +37,7 @@ Catalogue = Mapping[str, Provider]
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
 _OTHER_FORMATS: Final = ("json", "yaml", "yml")
-PRACTICE: Final = "sandbox"
+SANDBOX: Final = "sandbox"
 """Not a provider, but Tendon's stand-in for one, at a private address. It is in the catalogue in development only."""
 
 
@@ -60,7 +60,7 @@ def read_catalogue(
     """
     files = files_of(BUILT_IN)
     if not allow_private:
-        files.pop(PRACTICE, None)
+        files.pop(SANDBOX, None)
     if extra is not None:
         files |= files_of(extra)
     problems: list[str] = []
@@ -76,7 +76,7 @@ def read_catalogue(
     return MappingProxyType(entries)
 
 
-def passed_over(folder: Path) -> list[str]:
+def ignored_files(folder: Path) -> list[str]:
     """Files in the operator's directory that look like entries but are not read, and what to do about each.
 
     Hidden files and other documents, such as a README, are not reported.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.settings.environment import SettingsError, blemish
 from gateway.settings.model import CatalogueSettings
-from providers.catalogue import PRACTICE, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
+from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
 from providers.credentials import environment_name
 from resolvers.context import Registration
 
@@ -30,7 +30,7 @@ def registration_problems(settings: CatalogueSettings, environment: Mapping[str,
     """The problems that `read_registrations` would report. Those of the sandbox's credentials are left out, because
     missing ones are generated."""
     catalogue, problems = _read(settings, environment)
-    others = {slug: entry for slug, entry in catalogue.items() if slug != PRACTICE}
+    others = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX}
     return [*problems, *_credential_problems(others, environment)]
 
 

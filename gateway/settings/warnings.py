@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from gateway.commands.origin import is_loopback
 from gateway.settings.environment import names_in_file, quotes
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
-from providers.catalogue import BUILT_IN, files_of, passed_over
+from providers.catalogue import BUILT_IN, files_of, ignored_files
 from providers.credentials import environment_name
 
 _PREFIX: Final = variable("")
@@ -70,7 +70,7 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
     """Files that are not entries, and credentials of unknown providers."""
     folder = settings.catalogue
     if folder is not None:
-        for line in passed_over(folder):
+        for line in ignored_files(folder):
             name, _, reason = line.partition(": ")
             yield SettingsWarning("catalogue.file.ignored", name, reason)
         if not files_of(folder):

@@ -12,7 +12,7 @@ from providers.catalogue import (
     CatalogueError,
     Credentials,
     Provider,
-    passed_over,
+    ignored_files,
     read_catalogue,
     read_credentials,
 )
@@ -296,7 +296,7 @@ def test_an_ignored_file_is_reported(tmp_path: Path, name: str, hint: str) -> No
     for other in ("README.md", ".acme.toml.swp", "._acme.toml", "index.html", "LICENSE", "oura.toml"):
         (tmp_path / other).touch()
     (tmp_path / name).touch()
-    assert passed_over(tmp_path) == [f"{name}: is not read: {hint}"]
+    assert ignored_files(tmp_path) == [f"{name}: is not read: {hint}"]
 
 
 @pytest.mark.parametrize(
