@@ -230,8 +230,3 @@ class Provider(_Table):
     @cached_property
     def id(self) -> UUID:
         return provider_id(self.slug)
-
-    @property
-    def binds_codes(self) -> bool:
-        """Whether the provider is known to accept a code only from the flow that it was issued for (RFC 9700 4.5)."""
-        return self.authorize.pkce == "S256" and self.authorize.pkce_checked

@@ -48,7 +48,7 @@ def test_the_documented_example_is_read_as_written(tmp_path: Path) -> None:
     assert authorize.scopes == ("sleep", "offline")
     assert (authorize.scope_separator, authorize.pkce, authorize.iss) == (" ", "S256", "https://acme.example")
     assert authorize.params == {"access_type": "offline"}
-    assert (authorize.pkce_checked, acme.binds_codes) == (True, True)
+    assert authorize.pkce_checked
     assert (token.url, token.refresh_url) == ("https://acme.example/token", "https://acme.example/refresh")
     assert (token.auth, token.params) == ("client_secret_basic", {"action": "requesttoken"})
     assert (token.root, token.expires, token.refresh, token.account) == ("body", "expires_in", "rotating", "user_id")
