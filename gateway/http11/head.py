@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import httptools
 
@@ -52,40 +52,43 @@ class BadRequest(Exception):
         self.status = status
 
 
-class HeadReader:
-    """Reads the heads of a connection's requests, one at a time.
-
-    After `read` returned data, the attributes describe the request; before that, `target` and `headers` hold what has
-    been parsed so far. `content_length` is None for a chunked body.
-    """
-
+class Head(NamedTuple):
     method: bytes
+    target: bytes
     version: str
+    headers: list[Field]
     keep_alive: bool
+    expects_continue: bool
     content_length: int | None
+    """None for a chunked body."""
+
+
+class HeadReader:
+    """Reads the heads of a connection's requests, one at a time. `target` and `headers` hold what has been parsed of a
+    head that is incomplete."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self.reset()
+        self._reset()
 
-    def reset(self) -> None:
-        """Prepare for the next request."""
+    def _reset(self) -> None:
         self.begun = False
         self.target = b""
         self.headers: list[Field] = []
-        self.expects_continue = False
+        self._expects_continue = False
         # Bytes of the head so far, including empty lines before it.
         self._size = 0
         self._tail = b""
         self._line_checked = False
-        self._parsed = False
+        # Method, version, and whether the connection is kept.
+        self._parsed: tuple[bytes, str, bool] | None = None
 
     def close(self) -> None:
         """Break the reference cycle with the parser."""
         del self._parser
 
-    def read(self, data: bytes) -> bytes | None:
-        """Returns the data after the head, None while the head is incomplete. Raises BadRequest."""
+    def read(self, data: bytes) -> tuple[Head | None, bytes]:
+        """The head, None while it is incomplete, and the data after it. Raises BadRequest."""
         if not self.begun:
             # RFC 9112 2.2: empty lines before a request line are ignored.
             received, data = len(data), data.lstrip(b"\r\n")
@@ -105,9 +108,10 @@ class HeadReader:
             self._parse(piece[at : at + _SLICE])
         if found < 0:
             self._tail = text[-_LOOK_BACK:]
-            return None
-        self._complete()
-        return data[end:]
+            return None, b""
+        head = self._complete()
+        self._reset()
+        return head, data[end:]
 
     def _check_request_line(self, text: bytes) -> None:
         """llhttp accepts request lines of RTSP and ICE, too, and doesn't say so."""
@@ -147,39 +151,37 @@ class HeadReader:
         if name != b"transfer-encoding":
             value = value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
-            self.expects_continue = True
+            self._expects_continue = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         # The parser forgets these when the head ends.
-        self.method = self._parser.get_method()
-        self.version = self._parser.get_http_version()
-        self.keep_alive = self._parser.should_keep_alive()
-        self._parsed = True
+        parser = self._parser
+        self._parsed = parser.get_method(), parser.get_http_version(), parser.should_keep_alive()
 
-    def _complete(self) -> None:
+    def _complete(self) -> Head:
         """Checks the head as a whole. Not in the parser's callback: the parser may still reject the head after that."""
-        if not self._parsed:
+        if self._parsed is None:
             raise BadRequest(_INVALID)
-        fields = dict(self.headers)
-        repeated = len(fields) < len(self.headers)
-        if repeated:
-            _check_single(self.headers)
-        if self.version not in ("1.1", "1.0"):
+        method, version, keep_alive = self._parsed
+        headers = self.headers
+        fields = dict(headers)
+        if len(fields) < len(headers):
+            _check_single(headers)
+            headers = combined(headers)
+        if version not in ("1.1", "1.0"):
             raise BadRequest("The version of HTTP must be 1.1 or 1.0.")
-        if self.method == b"CONNECT":
+        if method == b"CONNECT":
             raise BadRequest("This server is not a proxy: CONNECT is not supported.")
-        _check_host(fields.get(b"host"), self.version)
-        self.content_length = _content_length(fields, self.version)
+        _check_host(fields.get(b"host"), version)
+        length = _content_length(fields, version)
         _check_target(self.target)
-        if repeated:
-            self.headers = combined(self.headers)
-        if self.version == "1.0":
-            # RFC 9110 10.1.1
-            self.expects_continue = False
-        if self.content_length != 0:
+        if length != 0:
             # This parser would expect the body.
             self._parser = httptools.HttpRequestParser(self)
+        # RFC 9110 10.1.1: version 1.0 has no interim responses.
+        expects_continue = self._expects_continue and version == "1.1"
+        return Head(method, self.target, version, headers, keep_alive, expects_continue, length)
 
 
 def _check_single(headers: list[Field]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.http11.body import Body, ChunkedBody, SizedBody
-from gateway.http11.head import BadRequest, HeadReader
+from gateway.http11.head import BadRequest, Head, HeadReader
 from gateway.overload.file_limit import SPARE, connection_limit
 from wire.deadline import SECOND_LOOK, Deadline
 
@@ -41,13 +41,13 @@ class BoundedProtocol(HttpToolsProtocol):
     _finished = False
     # Sent after the responses to earlier requests.
     _final_response: bytes | None = None
-    # The body that is being read.
+    # The request whose body is being read.
+    _request: Head
     _body: Body | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head = HeadReader()
-        self.parser = cast("httptools.HttpRequestParser", _ParserOfUvicorn(self._head))
         # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
         self._unanswered: deque[RequestResponseCycle] = deque()
 
@@ -84,7 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except BadRequest as error:
             self._reject(error)
             return
-        if ended and not self._head.begun:
+        if ended and not self._begun:
             self._reading.stop()
         elif began or not self._reading.runs:
             self._reading.start(self.head_seconds if self._body is None else self.body_seconds)
@@ -97,10 +97,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._body is None:
                 if len(self.pipeline) >= PIPELINED and not self._head.begun:
                     raise BadRequest("Too many requests are waiting on this connection.")
-                rest = self._head.read(rest)
-                if rest is None:
+                head, rest = self._head.read(rest)
+                if head is None:
                     break
-                self._begin_request()
+                self._begin_request(head)
                 began = True
             if self._body is not None:
                 content, rest = self._body.read(rest)
@@ -108,13 +108,15 @@ class BoundedProtocol(HttpToolsProtocol):
                     self.on_body(content)
                 if rest is None:
                     break
-            self._end_request()
-            ended = True
+            self.on_message_complete()
+            self._body, ended = None, True
+            # RFC 9112 9.6: data after the last request is not read.
+            self._finished = not self.cycle.keep_alive
         return began, ended
 
-    def _begin_request(self) -> None:
-        """Hand a complete head to uvicorn, which runs the app."""
-        head = self._head
+    def _begin_request(self, head: Head) -> None:
+        """Hand the request to uvicorn, which runs the app."""
+        self.parser = cast("httptools.HttpRequestParser", _ParserOfUvicorn(head))
         self.on_message_begin()
         self.url, self.headers, self.expect_100_continue = head.target, head.headers, head.expects_continue
         self.scope["headers"] = head.headers
@@ -123,15 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserInvalidURLError:
             raise BadRequest("The request target is malformed.") from None
         self._unanswered.append(self.cycle)
-        length = head.content_length
+        self._request, length = head, head.content_length
         self._body = ChunkedBody() if length is None else SizedBody(length) if length else None
-
-    def _end_request(self) -> None:
-        self.on_message_complete()
-        self._body = None
-        self._head.reset()
-        # RFC 9112 9.6: data after the last request is not read.
-        self._finished = not self.cycle.keep_alive
 
     def on_response_complete(self) -> None:
         pause: float = self._unanswered.popleft().scope.get("state", {}).get("pause_reading", 0)
@@ -150,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called on shutdown. A request still in the socket buffer, or received in part, is answered."""
         if self._unanswered or self._finished:
             super().shutdown()
-        elif self._head.begun:
+        elif self._begun:
             self._reading.start(self.shutdown_seconds)
         elif not self._received:
             self._reading.stop()
@@ -185,15 +180,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def _limit_closing(self) -> None:
         """A transport that is closed first writes what it has buffered, without a time limit. A small buffer never
         pauses writing, so the limit has to start here."""
-        if self.transport.is_closing() and not self._writing.runs and self.transport.get_write_buffer_size():
+        if self.transport.is_closing() and self.transport.get_write_buffer_size() and not self._writing.runs:
             self._writing.start(self.response_seconds)
 
     def _read_timed_out(self) -> None:
         if self.flow.read_paused:
             # The server has stopped reading; the client is not slow.
             self._reading.start(self.body_seconds)
-        elif self._head.begun or not self._unanswered:
+        elif self._begun or not self._unanswered:
             self._reject(BadRequest("The request took too long to arrive.", 408))
+
+    @property
+    def _begun(self) -> bool:
+        """Whether a request has arrived in part."""
+        return self._head.begun or self._body is not None
 
     @property
     def _receiving_body(self) -> bool:
@@ -207,7 +207,8 @@ class BoundedProtocol(HttpToolsProtocol):
         log.info("request.unreadable", reason=error.message)
         self._finished = True
         self._reading.stop()
-        response = bad_request(error, self._head.target, self._head.headers)
+        received = self._head if self._body is None else self._request
+        response = bad_request(error, received.target, received.headers)
         if self._body is not None and (self.cycle.response_started or not self._receiving_body):
             # The request has been answered, at least in part.
             response = b""
@@ -229,20 +230,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._limit_closing()
 
 
-class _ParserOfUvicorn:
+class _ParserOfUvicorn(NamedTuple):
     """What uvicorn asks its parser about a head."""
 
-    def __init__(self, head: HeadReader) -> None:
-        self._head = head
+    head: Head
 
     def get_http_version(self) -> str:
-        return self._head.version
+        return self.head.version
 
     def get_method(self) -> bytes:
-        return self._head.method
+        return self.head.method
 
     def should_keep_alive(self) -> bool:
-        return self._head.keep_alive
+        return self.head.keep_alive
 
     def should_upgrade(self) -> bool:
         """Never. uvicorn would split the whole Connection field to find out, several times a request."""

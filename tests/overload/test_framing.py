@@ -286,12 +286,13 @@ def test_a_chunked_body_is_what_was_sent(content: bytes, rest: bytes, chunk: int
 def test_the_end_of_a_head(fields: list[str], rest: bytes, cut: int) -> None:
     """It is found wherever the data is cut, and what follows is left alone."""
     reader, sent = HeadReader(), b"\r\n" + head("Host: test", *fields)
-    left = None
+    read, after = None, b""
     for at in range(0, len(sent), cut):
-        assert left is None
-        left = reader.read(sent[at : at + cut] + (rest if at + cut >= len(sent) else b""))
-    assert (left, reader.target, reader.method) == (rest, b"/", b"POST")
-    assert len(reader.headers) == len(fields) + 1
+        assert read is None
+        read, after = reader.read(sent[at : at + cut] + (rest if at + cut >= len(sent) else b""))
+    assert read is not None
+    assert (after, read.target, read.method) == (rest, b"/", b"POST")
+    assert len(read.headers) == len(fields) + 1
 
 
 @pytest.mark.parametrize("cut", range(1, 40))
