@@ -1,4 +1,4 @@
-"""The address that is served: by one process alone, or by several that share it."""
+"""The address that is served, by one process alone or by several workers."""
 
 from __future__ import annotations
 
@@ -7,80 +7,80 @@ import socket
 import sys
 from typing import Any, Final
 
-# What a name such as localhost stands for may be more than this machine has.
-_NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+# A name such as localhost may resolve to an address that this machine does not have.
+_UNAVAILABLE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class Address:
-    """What `host` and `port` stand for. Raises OSError when it is taken or unknown.
+    """What `host` and `port` resolve to. Raises OSError when it is in use or unknown.
 
-    `shared` is for several workers. On Linux each listens on sockets of its own, among which the kernel spreads the
-    connections. On one that they share, whoever wakes first takes all that are there, and balancers keep theirs for
-    long. Elsewhere it is the kernel that gives them all to one, so they share.
+    `shared` is for several workers. On Linux each worker listens on sockets of its own, among which the kernel
+    distributes connections (SO_REUSEPORT). On a socket that all share, the worker that wakes first accepts every
+    waiting connection, and load balancers keep connections for long. Elsewhere SO_REUSEPORT does not distribute, so
+    the workers share.
     """
 
     def __init__(self, host: str, port: int, *, shared: bool) -> None:
-        self._own = shared and sys.platform == "linux"
-        # Not shared, so that a second service does not slip in beside a first one.
-        bound = _bound(host, port)
-        self._places = list(bound)
+        self._one_per_worker = shared and sys.platform == "linux"
+        # First without SO_REUSEPORT, so that a second service fails instead of sharing the port with the first.
+        bound = _bind_all(host, port)
+        self._addresses = list(bound)
         self._bound = list(bound.values())
-        if self._own:
-            self.close(self._bound)
+        if self._one_per_worker:
+            _close_all(self._bound)
 
     def sockets(self) -> list[socket.socket]:
-        """For the next worker, or for the one process."""
-        return [_listener(*place, shared=True) for place in self._places] if self._own else self._bound
+        """The sockets for the next worker, or for the one process."""
+        if not self._one_per_worker:
+            return self._bound
+        return [_bind(family, address, shared=True) for family, address in self._addresses]
 
-    def forget(self, listeners: list[socket.socket]) -> None:
-        """They are the worker's now, so that they end with it and nobody waits where nobody answers."""
-        if self._own:
-            self.close(listeners)
+    def close_copies(self, sockets: list[socket.socket]) -> None:
+        """Close the parent's copies of a worker's sockets: they must end with the worker, or connections would wait
+        where nothing accepts them."""
+        if self._one_per_worker:
+            _close_all(sockets)
 
-    def leave(self) -> None:
-        """Else the kernel would go on taking connections when the last worker has gone."""
-        self.close(self._bound)
-
-    @staticmethod
-    def close(listeners: list[socket.socket]) -> None:
-        for listener in listeners:
-            listener.close()
+    def close(self) -> None:
+        """Close what is shared. Otherwise the kernel would accept connections after the last worker has ended."""
+        _close_all(self._bound)
 
 
-def _bound(host: str, port: int) -> dict[tuple[int, Any], socket.socket]:
-    """By family and place, at least one. Raises OSError."""
+def _bind_all(host: str, port: int) -> dict[tuple[int, Any], socket.socket]:
+    """At least one socket, by family and address. Raises OSError."""
     bound: dict[tuple[int, Any], socket.socket] = {}
-    missing: OSError | None = None
-    for family, _, _, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
-        if (family, place) in bound:
+    unavailable: OSError | None = None
+    for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+        if (family, address) in bound:
             continue
         try:
-            bound[family, place] = _listener(family, place, shared=False)
-        except OSError as fault:
-            if fault.errno not in _NOT_HERE:
-                Address.close(list(bound.values()))
+            bound[family, address] = _bind(family, address, shared=False)
+        except OSError as error:
+            if error.errno not in _UNAVAILABLE:
+                _close_all(list(bound.values()))
                 raise
-            missing = fault
-    if missing and not bound:
-        raise missing
+            unavailable = error
+    if unavailable and not bound:
+        raise unavailable
     return bound
 
 
-def _listener(family: int, place: Any, *, shared: bool) -> socket.socket:
-    """Bound. It does not listen yet: who connects is to be answered soon."""
+def _bind(family: int, address: Any, *, shared: bool) -> socket.socket:
+    """A socket that is bound but does not listen yet: clients should connect only when they are served soon."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        _bind(listener, place, shared=shared)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def _bind(listener: socket.socket, place: Any, *, shared: bool) -> None:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if listener.family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    listener.bind(place)
+def _close_all(sockets: list[socket.socket]) -> None:
+    for listener in sockets:
+        listener.close()

@@ -1,4 +1,4 @@
-"""What `tendon serve` says on a laptop: what to open, and a call that works as printed."""
+"""What `tendon serve` and `tendon sandbox` print in dev: what to open, and a call that works as printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.settings import Settings
 
 
 def greeting(settings: Settings, origin: str, redirect_uris: Sequence[str]) -> str:
-    """Shows only addresses that are served, and the example call only if one of `redirect_uris` is exact."""
+    """Lists only pages that are served. The example call needs a redirect URI without a wildcard."""
     pages = [("Front page", "/"), ("Connect by hand", "/connect")] if settings.with_connect_page else []
     pages += [("GraphiQL", "/graphql")] if settings.explorer else []
     pages += [("OpenAPI", "/openapi.json")]
@@ -39,5 +39,5 @@ def sandbox_greeting(origin: str, written: Path | None) -> str:
   The sandbox is up at {origin}, in the dialect of every provider of the catalogue.
   It sends users back to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on this machine.
 {folder}  Where <SLUG>_CLIENT_ID and <SLUG>_CLIENT_SECRET are not set, they are `tendon` and `sandbox`.
-  A gateway finds it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, and with the two of the sandbox.
+  A gateway finds it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET.
 """

@@ -1,6 +1,6 @@
-"""Health, for what runs this process: `/livez` says that it answers, `/readyz` that it can do its work.
+"""Health checks for whatever runs this process: `/livez` says that it answers, `/readyz` that it can do its work.
 
-Neither asks for a token, and neither says more than words: what is wrong in detail is in the log, once per change.
+Both are public and name only the kind of a problem. The details are logged, once for each change.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ log = structlog.get_logger("tendon")
 LIVE: Final = "/livez"
 READY: Final = "/readyz"
 
-# Seconds that a look at the database counts for, and that one may take.
+# Seconds for which the result of a database check is used, and that a check may take.
 _FRESH: Final = 1.0
-_PATIENCE: Final = 2.0
-# Longest interval, in seconds, between two probes that counts as regular: the next one is awaited on shutdown.
+_TIMEOUT: Final = 2.0
+# Longest interval between two probes, in seconds, that counts as regular: on shutdown, the next one is awaited.
 _REGULAR: Final = 10.0
 
-# A Response may be sent any number of times: it holds nothing of a request.
+# A Response can be sent any number of times: it holds no data of a request.
 _ALIVE: Final = answer({"status": "ok"})
 _GOOD: Final = answer({"status": "ready"})
 _WRONG_METHOD: Final = problem_answer(MethodNotAllowed("GET, HEAD"))
 
 
 class Health:
-    """Of one process. `draining` is set when it was told to stop."""
+    """The health of this process. `draining` is set when it was told to stop."""
 
     paths: Final = (LIVE, READY)
 
@@ -49,29 +49,29 @@ class Health:
         self._vault = vault
         self._database: Database | None = None
         self._keys: VaultKeys | None = None
-        self._at_head = False
+        self._migrated = False
         self._reasons: Sequence[str] = ("database",)
-        self._looked_at = -_FRESH
-        self._look: asyncio.Task[None] | None = None
+        self._checked_at = -_FRESH
+        self._check: asyncio.Task[None] | None = None
         self._probed_at = -_REGULAR
         self._next_probe = 0.0
-        self._told: tuple[Sequence[str], Any] = ((), None)
+        self._logged: tuple[Sequence[str], Any] = ((), None)
 
     @asynccontextmanager
     async def watching(self, database: Database) -> AsyncGenerator[None]:
-        """Watch this database for as long as the block runs. Checks it at once, so that the log says whether this
+        """Check this database until the block ends. The first check starts at once, so that the log says whether this
         process is ready even if nothing probes it."""
         self._database, self._keys = database, VaultKeys(self._vault, database)
-        self._begin()
+        self._begin_check()
         try:
             yield
         finally:
-            if self._look:
-                self._look.cancel()
-                await asyncio.wait({self._look})
+            if self._check:
+                self._check.cancel()
+                await asyncio.wait({self._check})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request to one of `paths`."""
+        """Answer a request to one of `paths`."""
         if scope["method"] not in ("GET", "HEAD"):
             await _WRONG_METHOD(scope, receive, send)
         elif scope["path"] == LIVE:
@@ -83,7 +83,7 @@ class Health:
 
     @property
     def awaits_probe(self) -> bool:
-        """Whether a regular prober has yet to see that this process is not ready."""
+        """Whether a client that probes regularly has not yet seen that this process is not ready."""
         return monotonic() < self._next_probe
 
     def _note_probe(self) -> None:
@@ -94,63 +94,63 @@ class Health:
         self._next_probe = 0.0 if self.draining or interval > _REGULAR else now + 1.5 * interval
 
     async def reasons(self) -> Sequence[str]:
-        """Why this process should be sent no requests: of `draining`, `database`, `migrations` and `keys`.
+        """Why this process should get no requests: some of `draining`, `database`, `migrations` and `keys`.
 
-        Probes share one look at the database, which is taken at most once a second and given up after two.
+        Probes share one check of the database, which runs at most once a second and fails after two.
         """
         if self.draining:
             return ("draining",)
-        if self._look is None and monotonic() - self._looked_at >= _FRESH:
-            self._begin()
-        if self._look:
-            # A probe that hangs up must not end the look for the others.
-            await asyncio.shield(self._look)
+        if self._check is None and monotonic() - self._checked_at >= _FRESH:
+            self._begin_check()
+        if self._check:
+            # A probe that disconnects must not cancel the check for the others.
+            await asyncio.shield(self._check)
         return self._reasons
 
-    def _begin(self) -> None:
-        self._look = asyncio.create_task(self._see())
+    def _begin_check(self) -> None:
+        self._check = asyncio.create_task(self._run_check())
 
-    async def _see(self) -> None:
-        # What it finds concerns the process and not the probe that happened to come.
+    async def _run_check(self) -> None:
+        # The result concerns the process, not the probe that happened to start the check.
         structlog.contextvars.unbind_contextvars("request_id")
         try:
-            async with asyncio.timeout(_PATIENCE):
-                reasons, detail = await self._seen()
-        except Exception as fault:  # noqa: BLE001 - a probe is always answered
-            reasons, detail = ("database",), _why(fault)
+            async with asyncio.timeout(_TIMEOUT):
+                reasons, detail = await self._problems()
+        except Exception as error:  # noqa: BLE001 - a probe is always answered
+            reasons, detail = ("database",), _error(error)
         finally:
-            self._look, self._looked_at = None, monotonic()
+            self._check, self._checked_at = None, monotonic()
         self._reasons = reasons
-        self._tell(reasons, detail)
+        self._log(reasons, detail)
 
-    async def _seen(self) -> tuple[Sequence[str], dict[str, Any]]:
-        """What is wrong, and more of it for the log. Raises what the database raises."""
+    async def _problems(self) -> tuple[Sequence[str], dict[str, Any]]:
+        """The reasons, and details for the log. Raises what the database raises."""
         if self._database is None or self._keys is None:
             return ("database",), {"error": "not opened yet"}
-        if not self._at_head:
+        if not self._migrated:
             await self._database.ping()
             if pending := await pending_migrations(self._database):
                 return ("migrations",), {"pending": pending}
-            self._at_head = True
+            self._migrated = True
         await self._database.check_writable()
         keys = await self._keys.unusable()
         return (("keys",), {"keys": keys}) if keys else ((), {})
 
-    def _tell(self, reasons: Sequence[str], detail: dict[str, Any]) -> None:
-        if (reasons, detail) == self._told:
+    def _log(self, reasons: Sequence[str], detail: dict[str, Any]) -> None:
+        if (reasons, detail) == self._logged:
             return
-        self._told = (reasons, detail)
+        self._logged = (reasons, detail)
         if reasons:
             log.warning("unready", reasons=list(reasons), **detail)
         else:
             log.info("ready")
 
 
-def _why(fault: Exception) -> dict[str, Any]:
-    if isinstance(fault, TimeoutError):
-        return {"error": f"no answer within {_PATIENCE} seconds"}
-    reason = outage(fault)
-    return {"error": reason} if reason else described(fault)
+def _error(error: Exception) -> dict[str, Any]:
+    if isinstance(error, TimeoutError):
+        return {"error": f"no answer within {_TIMEOUT} seconds"}
+    reason = outage(error)
+    return {"error": reason} if reason else described(error)
 
 
 def _unready(reasons: Sequence[str]) -> Response:

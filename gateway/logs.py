@@ -1,4 +1,4 @@
-"""Logs: one line an event, JSON in production, readable in dev. Only Tendon's own events go below WARNING."""
+"""Logging: one line for each event, as JSON in production and readable in dev. Libraries log from WARNING on only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-# Below WARNING they write URLs, headers and statements with their values.
-_CHATTY: Final = ("asyncio", "httpx", "strawberry", "tortoise", "uvicorn")
+# Below WARNING, these log URLs, headers, and statements with their values.
+_LIBRARIES: Final = ("asyncio", "httpx", "strawberry", "tortoise", "uvicorn")
 
 
 def set_up(level: str, *, dev: bool) -> None:
-    """Everything to standard error, libraries from WARNING on, Tendon from `level` on."""
+    """Log to standard error: Tendon from `level` on, libraries from WARNING on."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -21,7 +21,7 @@ def set_up(level: str, *, dev: bool) -> None:
     ]
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if dev else structlog.processors.JSONRenderer()
     stream: Any = _Stream(sys.stderr)
-    # Straight to the file: the way through `logging` costs five times as much, and what is below the level nothing.
+    # Not through `logging`, which costs five times as much. Events below the level cost nothing.
     structlog.configure(
         processors=[*shared, renderer],
         logger_factory=structlog.WriteLoggerFactory(stream),
@@ -36,13 +36,13 @@ def set_up(level: str, *, dev: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for name in _CHATTY:
+    for name in _LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _Stream:
-    """Drops log lines that can't be written, because their reader has gone or the disk is full: requests must not fail
-    for that."""
+    """Drops log lines that can't be written, because the reader has gone or the disk is full: no request may fail
+    because of that."""
 
     def __init__(self, stream: TextIO) -> None:
         self._write = stream.write
@@ -62,7 +62,7 @@ class _Stream:
 
 
 def _without_trace(_logger: Any, _method: str, event: Any) -> Any:
-    """An exception's text may hold what a user or a provider sent; its type is enough to find the place."""
+    """Keeps only the type of an exception: its text and traceback may contain what a user or a provider sent."""
     trace: Any = event.pop("exc_info", None)
     if trace and trace[0] is not None:
         event["error"] = trace[0].__qualname__

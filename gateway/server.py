@@ -1,5 +1,4 @@
-"""Running an app under uvicorn: no access log of its own, which would print query strings, and an end in which
-everything that had begun is finished."""
+"""Runs an app under uvicorn, and stops it gracefully: requests in progress are finished, new ones are rejected."""
 
 from __future__ import annotations
 
@@ -25,34 +24,34 @@ from wire.deadline import Deadline
 
 log = structlog.get_logger("tendon")
 
-# Seconds that a process gets to finish what is in flight when it is told to stop, unless more is said.
+# Seconds for requests in progress to finish after the process was told to stop, by default.
 GRACE: Final = 30.0
 # Seconds that a connection may be idle between two requests, by default: longer than load balancers keep theirs (often
-# 60 seconds), or they would send requests into connections that are being closed.
+# 60 seconds), or they would send requests on connections that are being closed.
 KEEP_ALIVE: Final = 75
-# Seconds to read what arrived before the process was told to stop.
-_ARRIVED: Final = 0.1
-# Minimum seconds of answering with 503, so that connections are not refused at once.
+# Seconds for reading what arrived before the process was told to stop.
+_READ_ARRIVED: Final = 0.1
+# Seconds for which requests are answered with 503, at least, before connections are refused.
 _LINGER: Final = 0.5
-# Seconds that callers get to read the last bytes of their answers.
+# Seconds for clients to read the end of their responses.
 _FLUSH: Final = 3
-# Seconds that the bodies of requests that had begun get to arrive. Nothing was done for those yet.
-_ARRIVING: Final = 3
-# Exit statuses: something in flight was cut off;
+# Seconds for incomplete bodies to arrive. These requests have not begun to run.
+_BODIES: Final = 3
+# Exit statuses: requests in progress were aborted;
 CUT_OFF: Final = 1
-# what uvicorn too exits with.
+# the server can't start, as uvicorn's.
 CANT_START: Final = 3
 
 Drain = Callable[[], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """Drains when told to stop: the listener stays open until `drain` returns, when all requests have ended and no more
-    arrive. Connections still in the kernel's accept queue by then are served, too.
+    """Drains when told to stop: keeps listening until `drain` returns, when all requests have ended and no more arrive.
+    Connections that are in the kernel's accept queue by then are served, too.
 
     `announce` is called when the server is listening. `lifeline` is the reading end of a pipe, for a worker: end of
-    file means that the supervisor wants it to stop, or is gone. What is not finished within `grace` seconds is cut off,
-    and the exit status is 1.
+    file means that the supervisor wants it to stop, or has ended. After `grace` seconds, requests that are still in
+    progress are aborted, and the exit status is 1.
     """
 
     def __init__(
@@ -68,13 +67,13 @@ class Server(uvicorn.Server):
         self._announce = announce
         self._lifeline = lifeline
         self._grace = grace
-        self._told = False
+        self._stopping = False
         self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """The first signal drains, the second ends. A worker drains whatever comes: a terminal and a unit manager
-        signal every process of the service, so that it hears of one stop twice."""
-        if self._told and self._lifeline is None:
+        """The first signal drains, the second ends the process. A worker drains in any case: terminals and service
+        managers signal every process of the service, so one stop may reach it twice."""
+        if self._stopping and self._lifeline is None:
             os._exit(CUT_OFF)
         self._stop()
 
@@ -82,19 +81,19 @@ class Server(uvicorn.Server):
         try:
             await super().startup(sockets)
             _check_listening(sockets or [])
-        except OSError as fault:
-            _tell_failure(self.config.host, self.config.port, fault)
+        except OSError as error:
+            _log_failure(self.config.host, self.config.port, error)
             await self.lifespan.shutdown()
             self.started, self.should_exit = False, True
         if not self.started:
             return
         if self._lifeline is not None:
-            asyncio.get_running_loop().add_reader(self._lifeline, self._let_go)
+            asyncio.get_running_loop().add_reader(self._lifeline, self._lifeline_closed)
         log.info("listening", host=self.config.host, port=self.config.port)
         self._announce()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._told and self._drain and self._draining is None:
+        if self._stopping and self._drain and self._draining is None:
             self._draining = asyncio.create_task(self._finish(self._drain))
         ended = await super().on_tick(counter)
         return ended or (self._draining is not None and self._draining.done())
@@ -102,7 +101,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
         # No await between accepting and closing: the kernel resets connections that wait at a closed listener.
-        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        waiting = [connection for listener in sockets or [] for connection in _accepted(listener)]
         for server in self.servers:
             server.close()
         for connection in waiting:
@@ -111,15 +110,15 @@ class Server(uvicorn.Server):
         log.info("stopped")
 
     def _protocol(self) -> BoundedProtocol:
-        """Built as uvicorn does for a connection that it accepts."""
+        """As uvicorn makes it for a connection that it accepts."""
         return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
-        self._told = True
+        self._stopping = True
         if not self.started or self._drain is None:
             self.should_exit = True
 
-    def _let_go(self) -> None:
+    def _lifeline_closed(self) -> None:
         if self._lifeline is not None:
             asyncio.get_running_loop().remove_reader(self._lifeline)
         self._stop()
@@ -127,19 +126,19 @@ class Server(uvicorn.Server):
     async def _finish(self, drain: Drain) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(self._grace, _cut_off, self._grace)
-        await asyncio.sleep(_ARRIVED)
+        await asyncio.sleep(_READ_ARRIVED)
         log.info("draining")
-        Deadline(loop, self._refuse_unfinished).start(_ARRIVING)
+        Deadline(loop, self._reject_incomplete).start(_BODIES)
         await asyncio.gather(drain(), asyncio.sleep(_LINGER))
 
-    def _refuse_unfinished(self) -> None:
+    def _reject_incomplete(self) -> None:
         connections: list[object] = list(self.server_state.connections)
         for connection in connections:
             if isinstance(connection, BoundedProtocol):
-                connection.refuse_incomplete()
+                connection.reject_incomplete()
 
 
-def _waiting(listener: socket.socket) -> Generator[socket.socket]:
+def _accepted(listener: socket.socket) -> Generator[socket.socket]:
     """The connections in the listener's accept queue."""
     while True:
         try:
@@ -152,8 +151,7 @@ def _waiting(listener: socket.socket) -> Generator[socket.socket]:
 
 
 def _cut_off(seconds: float) -> None:
-    """What is still in flight is left as by a crash, which callers and the database can bear. Its answers would say
-    less."""
+    """As a crash would, which callers and the database can handle: an error response would tell them less."""
     log.warning("cut.off", seconds=seconds)
     os._exit(CUT_OFF)
 
@@ -168,11 +166,11 @@ def run(
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
 ) -> None:
-    """Serve in this process until told to stop, and then for `grace` seconds at most, which should be longer than what
-    may be in flight takes.
+    """Serve in this process until told to stop, and then for `grace` seconds at most, which should be longer than the
+    longest request takes.
 
-    Exits with status 1 when that was not enough and something was cut off, or when told to stop twice, and with 3 when
-    the app or the address can't be opened.
+    Exits with status 1 when requests were aborted, or when told to stop twice, and with 3 when the app can't start or
+    the address is not available.
     """
 
     def announce() -> None:
@@ -188,24 +186,24 @@ def run(
 
 
 def open_address(host: str, port: int, *, shared: bool) -> Address:
-    """Exits with status 3 when it can't be had."""
+    """Exits with status 3 when it is not available."""
     try:
         return Address(host, port, shared=shared)
-    except OSError as fault:
-        _tell_failure(host, port, fault)
+    except OSError as error:
+        _log_failure(host, port, error)
         sys.exit(CANT_START)
 
 
 def _check_listening(listeners: list[socket.socket]) -> None:
-    """Raises OSError when somebody else bound the same address at the same moment and listened first. uvloop keeps that
-    to itself, and nobody would ever be answered."""
+    """Raises OSError when another process bound the same address at the same moment and listened first: uvloop doesn't
+    report that, and no request would ever be answered."""
     for listener in listeners:
         if listener.fileno() < 0 or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _tell_failure(host: str, port: int, fault: OSError) -> None:
-    log.error("listening.failed", host=host, port=port, error=fault.strerror)
+def _log_failure(host: str, port: int, error: OSError) -> None:
+    log.error("listening.failed", host=host, port=port, error=error.strerror)
 
 
 def configuration(
@@ -216,6 +214,7 @@ def configuration(
         host=host,
         port=port,
         http=BoundedProtocol,
+        # It would contain query strings.
         access_log=False,
         log_config=None,
         server_header=False,

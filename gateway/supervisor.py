@@ -1,8 +1,8 @@
-"""Several workers on one address, forked by a parent that looks after them and serves nothing itself.
+"""Several workers on one address, forked by a parent that supervises them and serves no requests itself.
 
-uvicorn has a supervisor, too. It spawns, so that each worker would import and build everything anew and make up its own
-secrets; it takes an import string and its own Server only; and its workers outlive a parent that is killed, and keep
-the port.
+uvicorn has a supervisor, too. It spawns its workers, so that each imports and builds everything again and generates its
+own secrets; it takes an import string and only its own Server; and its workers outlive a parent that is killed, and
+keep the port.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from resolvers.failures import described
 
 log = structlog.get_logger("tendon")
 
-# Seconds. The parent looks after its workers that often,
+# Seconds between two looks at the workers.
 _TICK: Final = 0.1
-# takes one that ended before this for one that can't serve,
+# A worker that ends within so many seconds counts as failed. The next is started after a pause, which doubles with
+# each failure in a row.
 _SETTLED: Final = 10.0
-# and lets this pass, doubled with each of them in a row, before the next.
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 30.0
-# So many in a row without a worker that ever served are enough, beside one for each place.
+# Failures in a row, beyond one for each worker, after which the parent gives up if no worker ever served.
 _TRIES: Final = 4
-# Threads that were told to end, such as a closed database's, have that long before the first fork.
+# Seconds for threads to end before the first fork, such as that of a closed database.
 _JOIN: Final = 5.0
-# A worker ends by itself when its grace is over. Seconds after which it is taken for one that can't.
-_BEYOND: Final = 5.0
-# Endings of a worker that lose nothing: it served to the end, or did not serve yet.
+# Seconds after the grace period, in which a worker should end by itself, until it is killed.
+_KILL_DELAY: Final = 5.0
+# Exit statuses of a worker that aborted no request: it served to the end, or did not serve yet.
 _HARMLESS: Final = (0, CANT_START, -signal.SIGTERM)
 
 
@@ -57,9 +57,9 @@ def supervise(
     keep_alive: int = KEEP_ALIVE,
 ) -> None:
     """Serve with `workers` processes until told to stop, and then for `grace` seconds at most. Exits with status 1 when
-    something was cut off, because that was not enough or a second signal came, and with 3 when nothing can be served.
+    requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve.
 
-    Call it without an event loop, and without a thread that goes on.
+    Must be called without an event loop and without other threads that stay alive.
     """
     _join_threads()
     raise_file_limit()
@@ -71,52 +71,52 @@ def supervise(
         if not server.started:
             sys.exit(CANT_START)
 
-    sys.exit(_Parent(serve, address, workers, greeting, kill_after=grace + _BEYOND).run())
+    sys.exit(_Parent(serve, address, workers, greeting, kill_after=grace + _KILL_DELAY).run())
 
 
 class _Parent:
-    """Two pipes join it with its workers. Of `lifeline` only the parent holds the writing end: closed on purpose or by
-    the parent's death, it tells every worker to drain, and can't be missed as a signal can while a worker starts.
-    Into `word` a worker writes a byte when it serves."""
+    """Two pipes connect it with its workers. Only the parent holds the writing end of `lifeline`: when it is closed, on
+    purpose or because the parent died, every worker drains. Unlike a signal, a worker that is starting can't miss that.
+    A worker writes a byte to `ready` when it serves."""
 
     def __init__(
         self,
         serve: Callable[[list[socket.socket], int, Callable[[], None]], None],
         address: Address,
-        places: int,
+        workers: int,
         greeting: str | None,
         *,
         kill_after: float,
     ) -> None:
         self._serve = serve
         self._address = address
-        self._places = places
+        self._wanted = workers
         self._greeting = greeting
         self._kill_after = kill_after
-        self._lifeline, self._held = os.pipe()
-        self._word, self._saying = os.pipe()
-        os.set_blocking(self._word, False)
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._ready, self._ready_end = os.pipe()
+        os.set_blocking(self._ready, False)
         self._workers: dict[int, float] = {}
         self._signals = 0
         self._served = False
         self._cut_off = False
-        self._early = 0
+        self._failures = 0
         self._not_before = 0.0
 
     def run(self) -> int:
-        """Returns the exit status: 0 after a drain, 1 when something was cut off, 3 when none ever served."""
-        # Ignored, as it may be inherited, the kernel would keep from us how workers end.
+        """Returns the exit status: 0 after a drain, 1 when requests were aborted, 3 when no worker ever served."""
+        # It may be inherited as ignored, and then the kernel would not report how workers end.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for wanted in (signal.SIGINT, signal.SIGTERM):
             signal.signal(wanted, self._note_signal)
         while not self._signals:
             self._reap()
-            if self._hopeless:
-                log.error("workers.failed", tries=self._early)
+            if self._failed:
+                log.error("workers.failed", tries=self._failures)
                 self._drain()
                 return CANT_START
-            self._fill()
-            self._listen()
+            self._start_workers()
+            self._note_ready()
             time.sleep(_TICK)
         return self._drain()
 
@@ -124,17 +124,17 @@ class _Parent:
         self._signals += 1
 
     @property
-    def _hopeless(self) -> bool:
-        return not self._served and self._early >= self._places + _TRIES
+    def _failed(self) -> bool:
+        return not self._served and self._failures >= self._wanted + _TRIES
 
-    def _fill(self) -> None:
-        while len(self._workers) < self._places and time.monotonic() >= self._not_before:
+    def _start_workers(self) -> None:
+        while len(self._workers) < self._wanted and time.monotonic() >= self._not_before:
             try:
                 pid = self._fork()
-            except OSError as fault:
-                # The machine is short of something. The workers that are there go on.
-                log.error("worker.not.started", error=fault.strerror)  # noqa: TRY400 - never the text
-                self._rest(0)
+            except OSError as error:
+                # The machine is short of memory or processes. The other workers go on.
+                log.error("worker.not.started", error=error.strerror)  # noqa: TRY400 - never the text
+                self._pause_after(0)
                 return
             self._workers[pid] = time.monotonic()
             log.info("worker.started", pid=pid)
@@ -148,39 +148,39 @@ class _Parent:
                 self._work(listeners)
             return pid
         finally:
-            self._address.forget(listeners)
+            self._address.close_copies(listeners)
 
     def _reap(self) -> None:
         while self._workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            # As the first process of a container the parent is given the orphans of others, too.
+            # As the first process of a container, the parent also inherits processes that are not its workers.
             if (began := self._workers.pop(pid, None)) is not None:
                 ending = os.waitstatus_to_exitcode(status)
                 (log.warning if ending else log.info)("worker.ended", pid=pid, status=ending)
                 self._cut_off |= ending not in _HARMLESS
-                self._rest(time.monotonic() - began)
+                self._pause_after(time.monotonic() - began)
 
-    def _rest(self, lived: float) -> None:
-        """After a worker that hardly lived, a pause: what ends each of them at once must not keep the machine busy."""
-        self._early = self._early + 1 if lived < _SETTLED else 0
-        pause = min(_FIRST_PAUSE * 2.0 ** min(self._early - 1, 20), _LONGEST_PAUSE) if self._early else 0
+    def _pause_after(self, lifetime: float) -> None:
+        """Pause before the next worker: if every worker fails, restarting them must not keep the machine busy."""
+        self._failures = self._failures + 1 if lifetime < _SETTLED else 0
+        pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures - 1, 20), _LONGEST_PAUSE) if self._failures else 0
         self._not_before = time.monotonic() + pause
 
-    def _listen(self) -> None:
+    def _note_ready(self) -> None:
         with suppress(BlockingIOError):
-            if not os.read(self._word, 64) or self._served:
+            if not os.read(self._ready, 64) or self._served:
                 return
             self._served = True
             if self._greeting:
                 print_notice(self._greeting)
 
     def _drain(self) -> int:
-        """A second signal, or workers that outlive their grace: they are killed."""
-        os.close(self._held)
-        self._address.leave()
-        # What died before is replaced and told of already.
+        """Wait for the workers, and kill them on a second signal or when they don't end in time."""
+        os.close(self._lifeline_end)
+        self._address.close()
+        # Workers that ended before have been replaced, and logged.
         self._cut_off = False
         deadline = time.monotonic() + self._kill_after
         while self._workers:
@@ -195,34 +195,33 @@ class _Parent:
             os.kill(pid, signal.SIGKILL)
 
     def _work(self, listeners: list[socket.socket]) -> NoReturn:
-        """The life of a worker. It never returns into what the parent was doing."""
+        """Runs a worker. Never returns to the parent's code."""
         status = 1
         try:
-            # The parent's own ends, and its handlers, are no business of the worker.
-            os.close(self._held)
-            os.close(self._word)
+            # The parent's ends of the pipes and its signal handlers are not for the worker.
+            os.close(self._lifeline_end)
+            os.close(self._ready)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             structlog.contextvars.bind_contextvars(worker=os.getpid())
-            self._serve(listeners, self._lifeline, lambda: _say(self._saying))
+            self._serve(listeners, self._lifeline, self._announce)
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
-        except BaseException as fault:  # noqa: BLE001 - whatever it is, it ends this process only
-            log.error("worker.failed", **described(fault))  # noqa: TRY400 - never the text
+        except BaseException as error:  # noqa: BLE001 - no exception may continue in the parent's code
+            log.error("worker.failed", **described(error))  # noqa: TRY400 - never the text
         finally:
             os._exit(status)
 
+    def _announce(self) -> None:
+        with suppress(OSError):
+            os.write(self._ready_end, b"!")
+
 
 def _join_threads() -> None:
-    """A lock that another thread holds while this one forks is never released in the worker."""
+    """A lock that another thread holds during a fork is never released in the worker."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(_JOIN)
     if threading.active_count() > 1:
-        raise RuntimeError("a process with several threads can't be forked safely")
-
-
-def _say(word: int) -> None:
-    with suppress(OSError):
-        os.write(word, b"!")
+        raise RuntimeError("a process with several threads cannot be forked safely")

@@ -161,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         self._limit_closing()
 
-    def refuse_incomplete(self) -> None:
+    def reject_incomplete(self) -> None:
         """Respond with 503 to a request whose body is incomplete, and close the connection."""
         if self._receiving_body and len(self._unanswered) == 1 and not self.cycle.response_started:
             from gateway.http11.raw_responses import stopping  # noqa: PLC0415 - the sandbox starts without it

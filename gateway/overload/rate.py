@@ -1,8 +1,8 @@
-"""How many operations one caller may ask for, counted in this process: of N processes each allows as many.
+"""A rate limit for each caller, counted in this process: with N processes, a caller may have N times as many.
 
-The generic cell rate algorithm (ITU-T I.371, A.1): a bucket that holds a count and fills up evenly, kept as one number
-a caller, the moment at which it is full again. The library `limits` was tried and left: in memory it walks over all
-callers it knows after every hit, which at 100,000 of them and 500 hits a second takes a whole core.
+The generic cell rate algorithm (ITU-T I.371, A.1): a token bucket of which only one number is stored, the time at which
+it will be full. The library `limits` goes through all callers that it knows after every hit: with 100,000 callers and
+500 hits a second, that takes a whole core.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from resolvers.errors import RateLimited
 
 log = structlog.get_logger("tendon")
 
-# Callers to remember. One takes about 200 bytes.
+# Callers that are remembered. Each takes about 200 bytes.
 REMEMBERED: Final = 50_000
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
 _NOTATION: Final = re.compile(rf"([1-9][0-9]{{0,6}})/({'|'.join(_SECONDS)})")
 
 
 class Rate:
-    """`count` operations every `seconds`, and as many at once by whoever was quiet that long."""
+    """`count` operations every `seconds`, which may come at once after a pause of that length."""
 
     def __init__(
         self, count: int, seconds: float, *, remembered: int = REMEMBERED, clock: Callable[[], float] = time.monotonic
@@ -41,10 +41,10 @@ class Rate:
         self._full_again: OrderedDict[str, float] = OrderedDict()
 
     def spend(self, caller: Caller | None, operations: int = 1) -> None:
-        """Count operations of a caller. Raises RateLimited, which is not counted itself.
+        """Count operations of a caller. Raises RateLimited, and then counts nothing.
 
-        All requests without a bearer token share one caller: nothing tells them apart, since one attacker may have many
-        addresses, and one address may be everybody's proxy.
+        All requests without a bearer token count as one caller. Addresses would not tell callers apart: an attacker may
+        have many of them, and everybody may come through one proxy.
         """
         seconds = self.wait(_name(caller), operations)
         if seconds:
@@ -52,14 +52,14 @@ class Rate:
             raise RateLimited(retry_after=seconds)
 
     def wait(self, name: str, operations: int = 1) -> int:
-        """0 when the operations are allowed, which counts them; else the seconds after which they will be.
+        """0 when the operations are allowed, which counts them; otherwise the seconds until they will be.
 
-        More at once than the bucket holds count as a full one, or they would never be allowed.
+        More operations than the bucket holds count as a full bucket, or they would never be allowed.
         """
         now = self._clock()
         full_again = max(self._full_again.get(name, now), now) + min(operations, self._count) * self._interval
         excess = full_again - now - self._whole
-        # A billionth is for sums of floats.
+        # Tolerates the rounding of floats.
         if excess > 1e-9 * self._whole:
             return math.ceil(excess)
         self._full_again[name] = full_again
@@ -68,7 +68,7 @@ class Rate:
         return 0
 
     def _forget(self, now: float) -> None:
-        """Those whose bucket is full again, as they come to the front, and the quietest where there are too many."""
+        """Forget callers whose bucket is full, which come to the front, and the least recent ones beyond the limit."""
         names = self._full_again
         for _ in range(2):
             oldest = next(iter(names), None)
@@ -77,17 +77,17 @@ class Rate:
 
 
 class Unlimited(Rate):
-    """Everybody may ask for anything."""
+    """No limit."""
 
     def __init__(self) -> None:
         super().__init__(1, 1)
 
     def spend(self, caller: Caller | None, operations: int = 1) -> None:
-        """Nothing is counted."""
+        """Counts nothing."""
 
 
 def read_rate(text: str) -> Rate:
-    """`100/second`, `6000/minute`, `100000/hour` or `off`. Raises ValueError, which quotes nothing."""
+    """`100/second`, `6000/minute`, `100000/hour` or `off`. Raises ValueError, whose message quotes nothing."""
     if text == "off":
         return Unlimited()
     found = _NOTATION.fullmatch(text.replace(" ", ""))
@@ -97,7 +97,7 @@ def read_rate(text: str) -> Rate:
 
 
 def _name(caller: Caller | None) -> str:
-    """A user and an app may have the same name."""
+    """With the kind of caller: a user and an app may have the same id."""
     if caller is None:
         return "anonymous"
     return f"app {caller.client_id}" if caller.user is None else f"user {caller.user}"
