@@ -1,8 +1,6 @@
 """Several workers on one address, forked by a parent that supervises them and serves no requests itself.
 
-uvicorn has a supervisor, too. It spawns its workers, so that each imports and builds everything again and generates its
-own secrets; it takes an import string and only its own Server; and its workers outlive a parent that is killed, and
-keep the port.
+docs/adr/0011-workers-are-forked.md compares it with uvicorn's own supervisor.
 """
 
 from __future__ import annotations

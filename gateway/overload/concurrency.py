@@ -1,4 +1,7 @@
-"""A limit on the number of requests that run at once, with a short queue for those beyond it."""
+"""A limit on the number of requests that run at once, with a short queue for those beyond it.
+
+docs/adr/0010-admission.md compares its order with others.
+"""
 
 from __future__ import annotations
 
