@@ -1,4 +1,4 @@
-"""An app that answers with the request it received, and requests to it in every framing."""
+"""An app that echoes the request it received, and requests with bodies in either framing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def answers(received: bytes) -> list[dict[str, Any]]:
 
 
 def statuses(received: bytes) -> list[int]:
-    """The statuses of all answers, whose bodies must not look like one."""
+    """The statuses of all responses. No body may look like a status line."""
     return [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 

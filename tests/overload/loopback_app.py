@@ -33,7 +33,7 @@ async def served(
         timeout_keep_alive=keep_alive,
     )
     server = uvicorn.Server(config)
-    # As uvicorn's own `serve` does it, but for the signals, which are the test run's.
+    # Like uvicorn's own `serve`, but without its signal handlers: signals are for the test run.
     serving = asyncio.create_task(server._serve())
     await until(lambda: server.started)
     try:
@@ -61,7 +61,7 @@ Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @asynccontextmanager
 async def lines(port: int, count: int) -> AsyncGenerator[list[Line]]:
-    """So many connections, made at once and closed at the end of the block, whatever becomes of it."""
+    """That many connections, opened at once and closed at the end of the block."""
     making = (asyncio.open_connection("127.0.0.1", port) for _ in range(count))
     made = await asyncio.gather(*making, return_exceptions=True)
     opened = [line for line in made if not isinstance(line, BaseException)]
@@ -74,7 +74,7 @@ async def lines(port: int, count: int) -> AsyncGenerator[list[Line]]:
 
 
 async def exchange(port: int, *parts: bytes) -> bytes:
-    """Send the parts, a moment apart, and read until the other side hangs up."""
+    """Send the parts, a moment apart, and read until the server closes the connection."""
     async with lines(port, 1) as [(reader, writer)]:
         for part in parts:
             writer.write(part)

@@ -1,4 +1,4 @@
-"""The whole gateway under more load than it can carry: everybody is told something useful, and nothing is lost."""
+"""The whole gateway under more load than it can handle: every request gets a helpful response, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.interfaces import DOCUMENTS, GraphQL, Interface, Rest
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
-# Enough to fill two places and the queue, and then some.
+# More than two slots and the queue hold.
 FLOOD = 500
 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
-    """A gateway that works at two requests at once."""
+    """A gateway that runs two requests at once."""
     limits = {"TENDON_CONCURRENCY": "2", "TENDON_RATE_LIMIT": "20/minute", "TENDON_LOG_LEVEL": "INFO"}
     process = start_gateway(tmp_path_factory.mktemp("narrow"), settings | limits)
     yield process
@@ -33,7 +33,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -
 
 @pytest.fixture(scope="module")
 async def crowd() -> AsyncGenerator[httpx.AsyncClient]:
-    """Connections enough for everybody at once."""
+    """A client with enough connections for all requests at once."""
     limits = httpx.Limits(max_connections=2 * FLOOD)
     async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
         yield client
@@ -94,7 +94,7 @@ async def test_a_flood(api: Interface, sandbox: Sandbox, narrow: Process, crowd:
     """Callbacks in a crowd of lists. Each is answered; a refused one works when it is sent again, and its state was not
     spent, which the provider's log says too."""
     callbacks = [await due(api, sandbox, person) for person in people(20)]
-    # The first of a flood are sent away first, when the queue is full.
+    # When the queue is full, its oldest requests are rejected first.
     requests = [callback_request(api, person, callback) for person, callback in callbacks]
     requests += [list_request(api, person) for person in people(FLOOD)]
     health = asyncio.create_task(crowd.get(f"{narrow.origin}/livez"))
@@ -110,7 +110,7 @@ async def test_a_flood(api: Interface, sandbox: Sandbox, narrow: Process, crowd:
 
 
 async def test_one_line_for_many_refusals(narrow: Process) -> None:
-    """Of what was turned away before."""
+    """For those of the tests before."""
     await until(lambda: "overloaded" in narrow.said)
     assert 1 <= narrow.said.count("overloaded") < 20
     assert "status=503" not in narrow.said
@@ -127,7 +127,7 @@ async def test_memory_stays_flat(api: Interface, narrow: Process) -> None:
 
 
 async def test_equal_callbacks_wait_for_one_result(api: Interface, sandbox: Sandbox) -> None:
-    """More of them than there are places, at a provider that takes longer than anybody stays in the queue."""
+    """More of them than there are slots, while the provider takes longer than the queue's time-out."""
     person, callback = await due(api, sandbox, people(1)[0])
     await sandbox.fault("sandbox", "slow", seconds=1.5)
     # No more than the rate allows.
@@ -137,8 +137,8 @@ async def test_equal_callbacks_wait_for_one_result(api: Interface, sandbox: Sand
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_a_slow_provider_leaves_room(api: Interface, sandbox: Sandbox) -> None:
-    """Twelve callbacks wait for a provider; two places are enough for everybody else."""
+async def test_a_slow_provider_holds_up_no_other_requests(api: Interface, sandbox: Sandbox) -> None:
+    """Twelve callbacks wait for a provider; two slots are enough for all other requests."""
     callbacks = [await due(api, sandbox, person) for person in people(12)]
     for _ in callbacks:
         await sandbox.fault("sandbox", "slow", seconds=1.5)
@@ -154,7 +154,7 @@ async def test_a_slow_provider_leaves_room(api: Interface, sandbox: Sandbox) -> 
 
 
 async def test_a_caller_who_asks_for_too_much(api: Interface, narrow: Process) -> None:
-    """20 a minute. Others are not concerned, and the log says nothing of who it was."""
+    """20 a minute. Other callers are not affected, and the log does not name the caller."""
     person, other = people(2)
     answers = [await api.connections(person.token, userId=person.id) for _ in range(22)]
     assert [answer.code for answer in answers[:20]] == [None] * 20
@@ -184,7 +184,7 @@ async def test_all_without_a_token_share_one_rate(api: Interface, crowd: httpx.A
     assert (await api.connections(person.token, userId=person.id)).code is None
 
 
-async def test_a_limited_callback_is_not_spent(api: Interface, sandbox: Sandbox) -> None:
+async def test_a_callback_over_the_rate_does_not_claim_its_state(api: Interface, sandbox: Sandbox) -> None:
     person, callback = await due(api, sandbox, people(1)[0])
     while (await api.connections(person.token, userId=person.id)).code is None:
         pass
@@ -196,7 +196,7 @@ async def test_a_limited_callback_is_not_spent(api: Interface, sandbox: Sandbox)
 
 
 async def test_each_root_field_counts(crowd: httpx.AsyncClient, narrow: Process) -> None:
-    """Five fields a request are five operations, so 20 a minute are four such requests."""
+    """Five fields in a request are five operations, so 20 a minute allow four such requests."""
     person = people(1)[0]
     fields = " ".join(f'f{number}: connections(userId: "{person.id}") {{ id }}' for number in range(5))
     headers = {"Authorization": f"Bearer {person.token}", "Accept": "application/graphql-response+json"}

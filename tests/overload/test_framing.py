@@ -98,7 +98,7 @@ MALFORMED_BODIES = {
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
 async def test_a_malformed_head(echo: Echo, port: int, sent: bytes) -> None:
-    """It is refused, and the data after it is not read."""
+    """It is rejected, and the data after it is not read."""
     received = await exchange(port, sent + LAST)
     assert statuses(received) == [400]
     assert b"\r\nconnection: close\r\n" in received.lower()
@@ -114,7 +114,7 @@ async def test_a_malformed_body(echo: Echo, port: int, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [MALFORMED["no host"], CHUNKED + MALFORMED_BODIES["no size"]], ids=["head", "body"])
-async def test_answers_that_are_due_come_first(echo: Echo, port: int, sent: bytes) -> None:
+async def test_earlier_requests_are_answered_first(echo: Echo, port: int, sent: bytes) -> None:
     received = await exchange(port, get("/one") + get("/two") + sent)
     assert statuses(received) == [200, 200, 400]
     assert [ran["path"] for ran in echo.ran] == ["/one", "/two"]
@@ -124,8 +124,8 @@ async def test_answers_that_are_due_come_first(echo: Echo, port: int, sent: byte
     ("accept", "media"),
     [("*/*", "application/json"), ("application/graphql-response+json", "application/graphql-response+json")],
 )
-async def test_graphql_is_refused_in_its_own_form(port: int, accept: str, media: str) -> None:
-    """As far as the head could be read."""
+async def test_graphql_gets_a_graphql_error(port: int, accept: str, media: str) -> None:
+    """If the head could be read far enough to tell."""
     sent = head(f"Accept: {accept}", start="POST /graphql?x HTTP/1.1")
     fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
     assert b"content-type: %b;" % media.encode() in fields
@@ -154,7 +154,7 @@ async def test_a_well_formed_request(echo: Echo, port: int, sent: bytes) -> None
 
 @pytest.mark.parametrize("lines", [(), ("Host: test",), ("Host: test", "Connection: Upgrade", "Upgrade: h2c")])
 async def test_version_1_0(echo: Echo, port: int, lines: tuple[str, ...]) -> None:
-    """It needs no Host, and gets no interim answer."""
+    """It needs no Host, and gets no interim response."""
     sent = head(*lines, "Expect: 100-continue", "Content-Length: 3", start="POST / HTTP/1.0")
     received = await exchange(port, sent, b"abc" + LAST)
     assert statuses(received) == [200]
@@ -166,7 +166,7 @@ async def test_nothing_is_read_after_the_last_request(echo: Echo, port: int) -> 
     assert [ran["path"] for ran in echo.ran] == ["/last"]
 
 
-async def test_a_list_in_several_lines_is_one(echo: Echo, port: int) -> None:
+async def test_repeated_fields_are_combined(echo: Echo, port: int) -> None:
     fields = ["Accept: a/b", "X: 1", "accept: c/d", "Authorization: x", "ACCEPT: e/f", "Authorization: y"]
     [said] = answers(await exchange(port, get("/", *fields, "Connection: close")))
     assert [value for name, value in said["headers"] if name == "accept"] == ["a/b, c/d, e/f"]
@@ -201,7 +201,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("cut", [10, 1500, 10**6])
 @pytest.mark.parametrize("sent", TOO_MUCH.values(), ids=TOO_MUCH)
-def test_trailers_and_extensions_are_bounded(sent: bytes, cut: int) -> None:
+def test_trailers_and_extensions_are_limited(sent: bytes, cut: int) -> None:
     with pytest.raises(BadRequest, match="too many trailers or chunk extensions"):
         _read(ChunkedBody(), sent, cut)
 
@@ -232,7 +232,7 @@ async def test_a_head_that_is_too_long(echo: Echo, port: int, sent: bytes) -> No
     assert echo.ran == []
 
 
-async def test_small_chunks_are_no_excess(echo: Echo, port: int) -> None:
+async def test_small_chunks_are_allowed(echo: Echo, port: int) -> None:
     post = Post(b"x" * 1000, chunked=True, chunk=1)
     assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * 1000
 
@@ -253,7 +253,7 @@ async def test_a_body_written_piece_by_piece(port: int, size: int, chunk: int) -
 @pytest.mark.parametrize("cut", [3, 57, 10**6])
 @pytest.mark.parametrize("chunk", [1, 7, 57])
 def test_the_count_of_chunks_is_the_same_however_a_body_is_cut(chunk: int, cut: int) -> None:
-    """One less than the first that is refused, and that one."""
+    """The last count that is accepted, and the first that is rejected."""
     most = (
         next(count for count in range(CHUNK_LIMIT, 10**5) if count > CHUNK_LIMIT + (count - 1) * chunk // CHUNK_AVERAGE)
         - 1
@@ -284,7 +284,7 @@ def test_a_chunked_body_is_what_was_sent(content: bytes, rest: bytes, chunk: int
     cut=st.integers(1, 12),
 )
 def test_the_end_of_a_head(fields: list[str], rest: bytes, cut: int) -> None:
-    """It is found wherever the data is cut, and what follows is left alone."""
+    """It is found wherever the data is cut, and the data after it is returned."""
     reader, sent = HeadReader(), b"\r\n" + head("Host: test", *fields)
     read, after = None, b""
     for at in range(0, len(sent), cut):

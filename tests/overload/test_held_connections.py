@@ -56,7 +56,7 @@ REFUSED = {
 @pytest.mark.parametrize("fields", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("before", [0, 1, 3])
 async def test_a_head_that_llhttp_refuses_late(echo: Echo, port: int, fields: tuple[bytes, ...], before: int) -> None:
-    """Is answered once, after those before it, and not run."""
+    """It is answered once, after the requests before it, and does not run."""
     began = time.monotonic()
     received = await exchange(port, get("/first") * before + head(*fields))
     assert statuses(received) == [200] * before + [400]
@@ -120,10 +120,10 @@ async def test_no_head_holds_its_connection(port: int, before: int, messages: li
             try:
                 received = await reader.read()
             except ConnectionError:
-                # Closed before all was read. What was answered may be lost.
+                # Closed before everything was read, so responses may be lost.
                 return
     found = [status for status in statuses(received) if status != 100]
-    # To one request there is one answer, and nothing runs after a refusal.
+    # Each request gets one response, and nothing runs after a rejection.
     assert found[:before] == [200] * before
     assert len(found) <= before + len(messages) + 1
     assert all(status == 200 for status in found[:-1])
@@ -146,7 +146,7 @@ async def test_other_protocols(echo: Echo, port: int, start: bytes) -> None:
     [head(start=b"GET /%zz HTTP/1.1"), head(start=b"GET /" + b"a" * 9000 + b" HTTP/1.1"), b"GET / HTTP/1.1\r\n"],
     ids=["400", "414", "408"],
 )
-async def test_a_refusal_has_a_date(port: int, sent: bytes) -> None:
+async def test_a_raw_response_has_a_date(port: int, sent: bytes) -> None:
     """RFC 9110 6.6.1."""
     fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
     [date] = [line for line in fields.split(b"\r\n") if line.lower().startswith(b"date: ")]

@@ -1,4 +1,4 @@
-"""What comes before a request exists: too many connections, heads and bodies that take too long, unread answers."""
+"""Limits on a connection: their number, time limits on heads and bodies, and responses that are not read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ POST = b"POST /post HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n"
     [[b""], [b"\r\n"], [b"GET / HT"], [b"GET / HTTP/1.1\r\nHost: test\r\n"], [POST], [POST, b"12345"]],
     ids=["nothing", "a blank line", "half a line", "half a head", "no body", "half a body"],
 )
-async def test_what_takes_too_long(app: App, port: int, parts: list[bytes]) -> None:
+async def test_a_request_that_takes_too_long(app: App, port: int, parts: list[bytes]) -> None:
     began = time.monotonic()
     told = await exchange(port, *parts)
     assert told.startswith(b"HTTP/1.1 408 ")
@@ -74,8 +74,8 @@ async def test_a_slow_head_after_a_request(port: int) -> None:
     assert [told.count(status) for status in (b"HTTP/1.1 200 ", b"HTTP/1.1 408 ")] == [1, 1]
 
 
-async def test_an_answer_that_takes_long_is_not_cut(app: App, port: int) -> None:
-    """Only what is read has a time, also when a stray line comes while the answer is made."""
+async def test_a_slow_response_is_not_cut_off(app: App, port: int) -> None:
+    """Time limits apply to reading only, even if an empty line arrives while the app runs."""
     async with lines(port, 1) as [(reader, writer)]:
         writer.write(get("/held"))
         await until(lambda: app.ran == 1)
@@ -85,7 +85,7 @@ async def test_an_answer_that_takes_long_is_not_cut(app: App, port: int) -> None
         assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
+async def test_a_response_that_is_not_read(app: App, port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
     with closing(writer):
         writer.write(get("/large"))
@@ -93,7 +93,7 @@ async def test_an_answer_that_nobody_reads(app: App, port: int) -> None:
 
 
 class Watched(Hasty):
-    """Its only connection is known."""
+    """Records its connections."""
 
     made: ClassVar[list[Watched]] = []
 
@@ -103,8 +103,8 @@ class Watched(Hasty):
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["closed", "idle"])
-async def test_a_short_answer_that_nobody_reads(app: App, close: bool) -> None:
-    """Pauses no writing, and yet its connection doesn't stay when it is closed."""
+async def test_a_short_response_that_is_not_read(app: App, close: bool) -> None:
+    """It is too small to pause writing, and yet the connection does not stay open."""
     Watched.made.clear()
     async with served(app, Watched, keep_alive=1) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
@@ -120,7 +120,7 @@ async def test_a_short_answer_that_nobody_reads(app: App, close: bool) -> None:
             await until(lambda: connection not in connection.connections)
 
 
-async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port: int) -> None:
+async def test_too_many_pipelined_requests(app: App, port: int) -> None:
     """The first ones are answered, then the connection is closed."""
     async with lines(port, 1) as [(reader, writer)]:
         writer.write(get("/held") + get("/") * 2000)
@@ -132,25 +132,25 @@ async def test_more_requests_on_one_connection_than_anybody_needs(app: App, port
     assert app.ran == PIPELINED + 1
 
 
-async def test_a_few_requests_at_once_are_answered_in_order(app: App, port: int) -> None:
+async def test_pipelined_requests(app: App, port: int) -> None:
     told = await exchange(port, get("/") * PIPELINED + get("/", "Connection: close"))
     assert told.count(b"HTTP/1.1 200 ") == PIPELINED + 1
 
 
-async def test_one_connection_too_many(app: App, port: int) -> None:
-    """It is told so in the form of its interface, and health is still answered."""
+async def test_a_connection_beyond_the_limit(app: App, port: int) -> None:
+    """It gets a 503 in the format of its interface, and health checks are still answered."""
     async with lines(port, 4) as held:
         for _, writer in held:
             writer.write(get("/held"))
         await until(lambda: app.ran == 4)
-        await _told_of_it(port)
+        await _gets_503(port)
         assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
         app.door.set()
         for reader, _ in held:
             assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
 
 
-async def _told_of_it(port: int) -> None:
+async def _gets_503(port: int) -> None:
     head, _, body = (await exchange(port, get("/v1/connections"))).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nretry-after: 1\r\n" in head.lower()
@@ -162,9 +162,9 @@ async def _told_of_it(port: int) -> None:
 
 
 async def test_far_too_many_connections(port: int) -> None:
-    """Beyond those that can be told, connections are dropped, and there is room again when they have gone."""
+    """Beyond the spare ones, connections are dropped. When they have ended, new ones are accepted again."""
     dropped = 0
-    # At once: the first ones must not be let go for their silence while the last ones come.
+    # At once: the first ones must not time out before the last ones are open.
     async with lines(port, 150) as many:
         for reader, _ in many:
             try:

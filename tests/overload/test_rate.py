@@ -1,4 +1,4 @@
-"""The rate limit: a bucket for each caller, exact over any stretch of time, in bounded memory."""
+"""The rate limit: a bucket for each caller, exact over any period, in bounded memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clock:
 ALICE = Caller("alice", "app", frozenset())
 
 
-def test_so_many_at_once_and_then_evenly() -> None:
+def test_a_burst_and_then_evenly() -> None:
     clock = Clock()
     rate = Rate(10, 1, clock=clock)
     assert [rate.wait("alice") for _ in range(11)] == [0] * 10 + [1]
@@ -33,7 +33,7 @@ def test_so_many_at_once_and_then_evenly() -> None:
     assert rate.wait("bob") == 0
 
 
-def test_the_wait_is_as_long_as_it_says() -> None:
+def test_the_wait_is_exact() -> None:
     clock = Clock()
     rate = Rate(2, 60, clock=clock)
     assert [rate.wait("alice") for _ in range(3)] == [0, 0, 30]
@@ -43,7 +43,7 @@ def test_the_wait_is_as_long_as_it_says() -> None:
     assert rate.wait("alice") == 0
 
 
-def test_what_is_refused_costs_nothing() -> None:
+def test_rejected_operations_are_not_counted() -> None:
     clock = Clock()
     rate = Rate(1, 1, clock=clock)
     assert [bool(rate.wait("alice")) for _ in range(1000)] == [False] + [True] * 999
@@ -51,7 +51,7 @@ def test_what_is_refused_costs_nothing() -> None:
     assert rate.wait("alice") == 0
 
 
-def test_more_than_a_full_bucket_can_be_asked_for() -> None:
+def test_more_operations_than_the_bucket_holds() -> None:
     clock = Clock()
     rate = Rate(3, 1, clock=clock)
     assert rate.wait("alice", 5) == 0
@@ -62,8 +62,8 @@ Steps = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 5)), max_size=60
 
 
 @given(st.integers(1, 20), st.sampled_from([1, 60]), Steps)
-def test_as_an_exact_bucket_does_it(count: int, seconds: int, steps: list[tuple[int, int]]) -> None:
-    """Against a bucket in exact fractions. Moments are binary fractions, which floats hold exactly."""
+def test_like_an_exact_bucket(count: int, seconds: int, steps: list[tuple[int, int]]) -> None:
+    """Compared with a bucket in exact fractions. The times are binary fractions, which floats represent exactly."""
     clock = Clock()
     clock.now = 0.0
     rate = Rate(count, seconds, clock=clock)
@@ -76,7 +76,7 @@ def test_as_an_exact_bucket_does_it(count: int, seconds: int, steps: list[tuple[
         cost = min(operations, count)
         missing = (cost - level) * seconds / count
         waiting = rate.wait("alice", operations)
-        # Right at the edge a float may fall on either side.
+        # Right at the limit, a float may fall on either side.
         assert abs(missing) < 1e-6 or (waiting == 0) == (missing <= 0)
         if waiting == 0:
             level -= cost
@@ -97,7 +97,7 @@ def test_callers_are_forgotten() -> None:
     assert len(rate._full_again) == 1
 
 
-def test_a_user_and_an_app_of_the_same_name_are_two() -> None:
+def test_a_user_and_an_app_with_the_same_id() -> None:
     rate = Rate(1, 3600)
     rate.spend(Caller("x", "app", frozenset()))
     rate.spend(Caller(None, "x", frozenset()))
@@ -107,7 +107,7 @@ def test_a_user_and_an_app_of_the_same_name_are_two() -> None:
         assert refusal.value.retry_after == 3600
 
 
-def test_all_who_have_no_token_are_one_caller() -> None:
+def test_requests_without_a_token_are_one_caller() -> None:
     rate = Rate(2, 3600)
     for _ in range(2):
         rate.spend(None)
@@ -126,12 +126,12 @@ def test_off() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5/second", 1), ("5/minute", 12), ("5 / hour", 720)])
-def test_the_notation(text: str, seconds: int) -> None:
+def test_valid_rates(text: str, seconds: int) -> None:
     rate = read_rate(text)
     assert [rate.wait("alice") for _ in range(6)] == [0] * 5 + [seconds]
 
 
 @pytest.mark.parametrize("text", ["", "0/second", "-1/second", "5", "5/day", "1.5/second", "99999999/second", "on"])
-def test_no_rate(text: str) -> None:
+def test_invalid_rates(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must be off or a rate such as"):
         read_rate(text)

@@ -114,7 +114,7 @@ def status(line: socket.socket) -> bytes:
     ],
     ids=["all", "half a head", "a body", "head and body"],
 )
-def test_what_came_meanwhile_is_answered(served: Served, before: bytes, after: bytes) -> None:
+def test_data_that_arrived_meanwhile_is_answered(served: Served, before: bytes, after: bytes) -> None:
     """Stopped at different moments before the limit, so that the timer is late by varying amounts, or on time."""
     for moment in (0.05, 0.35):
         lines = [served.connect() for _ in range(5)]
@@ -143,7 +143,7 @@ def test_kept_connections_are_not_reset(served: Served) -> None:
     assert [status(line) for line in lines] == [b"200"] * 10
 
 
-def test_an_answer_that_was_taken_meanwhile_is_finished(served: Served) -> None:
+def test_a_response_that_was_read_meanwhile_is_finished(served: Served) -> None:
     line = served.connect()
     line.sendall(GET.replace(b"/ ", b"/large ", 1))
     time.sleep(0.2)

@@ -99,7 +99,7 @@ async def test_any_requests_cut_anywhere(echo: Echo, port: int, posts: list[Post
     assert all("authorization" not in dict(ran["headers"]) for ran in echo.ran)
 
 
-async def test_a_connection_stays_good(echo: Echo, port: int) -> None:
+async def test_the_connection_can_be_used_again(echo: Echo, port: int) -> None:
     async with lines(port, 1) as [(reader, writer)]:
         for number in range(20):
             body = b"%d" % number * 50

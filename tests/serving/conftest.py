@@ -1,4 +1,4 @@
-"""Gateways that a test may drain, kill and break, and exchanges that last until it ends them: none left behind."""
+"""Gateways that a test may stop, kill and break, and exchanges that last until the test ends them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def serve(tmp_path: Path, settings: dict[str, str], migrated_file: Path, catalog
     for process in started:
         with suppress(ProcessLookupError):
             process.kill()
-        # What a test expects to be gone is looked at by the test. Here it is only cleaned up.
+        # Whether a process has ended is for the test to check. This only cleans up.
         for pid in workers(process):
             if not is_gone(pid):
                 os.kill(pid, signal.SIGKILL)
@@ -130,7 +130,7 @@ class Exchanges:
 
 @pytest.fixture
 async def lines() -> AsyncGenerator[Lines]:
-    """Bare connections, closed whatever becomes of the test."""
+    """Plain connections, closed at the end of the test."""
     opened = Lines()
     yield opened
     await opened.close()

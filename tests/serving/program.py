@@ -1,4 +1,4 @@
-"""Programs that serve an app of their own as `tendon serve` does, for what no setting brings about."""
+"""Programs that serve an app of their own as `tendon serve` does, for situations that no setting produces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ else:
 
 
 class Program:
-    """Started at once. What it says goes to a file."""
+    """Starts at once. Its output goes to a file."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What can be seen of a serving process from outside: its workers, its events, its answers, and that it is gone."""
+"""What can be observed of a serving process from outside: workers, log, responses, and whether it has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 30
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Waits for it. `condition` may look or ask."""
+    """Waits until the condition holds. It may be async."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = condition()
@@ -29,7 +29,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
 
 
 def events(process: Process, event: str) -> list[str]:
-    """The lines of the log that tell of it."""
+    """The lines of the log with this event."""
     return re.findall(rf"^\S+ \[\w+ *\] {re.escape(event)}(?: .*)?$", process.said, re.MULTILINE)
 
 
@@ -39,7 +39,7 @@ def workers(process: Process) -> list[int]:
 
 
 async def serving(process: Process, count: int) -> None:
-    """Waits until so many processes have begun to listen."""
+    """Waits until that many processes have started to listen."""
     await until(lambda: len(events(process, "listening")) >= count, f"{count} listening")
 
 
@@ -48,13 +48,13 @@ async def draining(process: Process, count: int) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Ended, whether or not anybody has asked how."""
+    """Whether it has ended, even if its parent has not waited for it."""
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return found.stdout.strip()[:1] in ("", "Z")
 
 
 def refuses(port: int) -> bool:
-    """Nobody listens there."""
+    """Whether nothing listens there."""
     try:
         httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=5)
     except httpx.ConnectError:
@@ -76,7 +76,7 @@ async def readiness(origin: str) -> tuple[int, list[str]]:
 
 
 async def becomes(origin: str, *reasons: str) -> None:
-    """Waits until readiness says so, no reason meaning ready."""
+    """Waits until readiness has this reason; none means ready."""
     expected = (503 if reasons else 200, list(reasons))
 
     async def is_so() -> bool:
@@ -88,7 +88,7 @@ async def becomes(origin: str, *reasons: str) -> None:
 
 
 class Line:
-    """A bare connection, on which a test decides what is sent when."""
+    """A plain connection, on which the test decides what is sent when."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -105,7 +105,7 @@ class Line:
         return int(status.split()[1]), headers, await self._reader.readexactly(int(headers["content-length"]))
 
     async def ended(self) -> bool:
-        """Waits for the other side to hang up."""
+        """Waits until the server closes the connection."""
         with suppress(ConnectionResetError):
             return await asyncio.wait_for(self._reader.read(), PATIENCE) == b""
         return True
@@ -117,7 +117,7 @@ class Line:
 
 
 class Lines:
-    """Those of a test, which are closed together."""
+    """The connections of a test, which are closed together."""
 
     def __init__(self) -> None:
         self._open: list[Line] = []

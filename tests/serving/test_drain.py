@@ -1,4 +1,4 @@
-"""The end of a service that was told to stop: what had begun is finished, what comes is turned away."""
+"""Draining: requests in progress are finished, new ones are rejected."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def assert_nothing_left(process: Process) -> None:
 
 
 @ONE_OR_SEVERAL
-async def test_what_began_ends_and_what_comes_is_turned_away(
+async def test_requests_in_progress_finish_and_new_ones_are_rejected(
     serve: Serve, exchanges: Exchanges, client: httpx.AsyncClient, someone: Person, count: int
 ) -> None:
     process = serve(count)
@@ -82,7 +82,7 @@ FORMS = [
 ]
 
 
-async def test_each_interface_is_refused_in_its_own_form(serve: Serve, exchanges: Exchanges, someone: Person) -> None:
+async def test_each_interface_gets_errors_in_its_format(serve: Serve, exchanges: Exchanges, someone: Person) -> None:
     process = serve()
     begun = await exchanges.begin(process, someone)
     await stopping(process, 1)
@@ -107,7 +107,7 @@ def _assert_unavailable(path: str, body: dict[str, Any]) -> None:
     assert body["error"] == "service_unavailable"
 
 
-async def test_a_connection_that_was_kept_is_told_and_closed(
+async def test_a_kept_connection_gets_503_and_is_closed(
     serve: Serve, exchanges: Exchanges, someone: Person, lines: Lines
 ) -> None:
     process = serve()
@@ -116,7 +116,7 @@ async def test_a_connection_that_was_kept_is_told_and_closed(
     assert (await kept.answer())[0] == 200
     begun = await exchanges.begin(process, someone)
     await stopping(process, 1)
-    # The head and a large body apart, as most clients send them.
+    # The head and a large body separately, as most clients send them.
     body = b'{"query": "{ providers { slug } }"}' + b" " * 60_000
     asked = request("POST", "/graphql", body)
     await kept.send(asked[: -len(body)])
@@ -130,7 +130,7 @@ async def test_a_connection_that_was_kept_is_told_and_closed(
     assert process.wait() == 0
 
 
-async def test_who_says_nothing_holds_nothing_up(serve: Serve, lines: Lines) -> None:
+async def test_silent_connections_do_not_delay_the_stop(serve: Serve, lines: Lines) -> None:
     process = serve()
     half, served, silent = [await lines.to(process) for _ in range(3)]
     await half.send(b"GET /livez HTTP/1.1\r\nHost: ten")
@@ -145,7 +145,7 @@ async def test_who_says_nothing_holds_nothing_up(serve: Serve, lines: Lines) -> 
     assert_nothing_left(process)
 
 
-async def test_an_exchange_is_finished_whose_caller_hung_up(
+async def test_an_exchange_is_finished_after_its_client_disconnected(
     serve: Serve, exchanges: Exchanges, sandbox: Sandbox, client: httpx.AsyncClient, someone: Person
 ) -> None:
     process = serve()
@@ -167,7 +167,7 @@ async def test_an_exchange_is_finished_whose_caller_hung_up(
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_a_body_on_its_way_is_taken_and_the_mounted_sandbox_still_answers(
+async def test_a_body_that_is_arriving_is_read_and_the_mounted_sandbox_still_answers(
     serve: Serve, someone: Person, lines: Lines
 ) -> None:
     """The request begins before the stop; its exchange goes to the same process, after it."""
@@ -188,7 +188,9 @@ async def test_a_body_on_its_way_is_taken_and_the_mounted_sandbox_still_answers(
 
 
 @ONE_OR_SEVERAL
-async def test_a_second_signal_ends_at_once(serve: Serve, exchanges: Exchanges, someone: Person, count: int) -> None:
+async def test_a_second_signal_ends_the_process_at_once(
+    serve: Serve, exchanges: Exchanges, someone: Person, count: int
+) -> None:
     process = serve(count)
     begun = await exchanges.begin(process, someone)
     await stopping(process, count)
@@ -200,10 +202,10 @@ async def test_a_second_signal_ends_at_once(serve: Serve, exchanges: Exchanges, 
     assert_nothing_left(process)
 
 
-async def test_workers_that_are_signalled_themselves_finish_too(
+async def test_workers_that_get_the_signal_themselves_drain_too(
     serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
-    """A terminal's Ctrl-C and a unit manager's stop reach every process, the parent included."""
+    """A terminal's Ctrl-C and a service manager's stop reach every process, including the parent."""
     process = serve(2)
     await serving(process, 2)
     begun = await exchanges.begin(process, someone)
@@ -227,9 +229,9 @@ async def test_a_stop_during_the_start(serve: Serve, count: int, moment: str) ->
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.6])
-async def test_a_stop_before_there_is_anything_to_stop(serve: Serve, seconds: float) -> None:
+async def test_a_stop_right_after_the_start(serve: Serve, seconds: float) -> None:
     process = serve(2, awaited=False)
     await asyncio.sleep(seconds)
-    # While Python itself starts, nobody handles the signal yet.
+    # While Python itself starts, the signal is not handled yet.
     assert process.stop() in (0, -signal.SIGTERM)
     assert_nothing_left(process)

@@ -1,4 +1,4 @@
-"""How long the end may take: what does not finish is cut off, and who sends slowly does not decide."""
+"""The grace period: requests that do not finish in time are aborted, and slow bodies do not use it up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE_OR_SEVERAL = pytest.mark.parametrize("workers", [1, 2], ids=["one", "workers
 
 @ONE_OR_SEVERAL
 @pytest.mark.parametrize(("endless", "status"), [(False, 0), (True, 1)])
-async def test_the_exit_status_tells_whether_something_was_cut_off(
+async def test_the_exit_status_says_whether_requests_were_aborted(
     tmp_path: Path, workers: int, endless: bool, status: int
 ) -> None:
     program = Program(tmp_path, free_port(), workers, grace=0.5 if endless else 30, endless=endless)
@@ -36,7 +36,7 @@ PATHS = ("/v1/connections/callback", "/graphql")
 
 
 @ONE_OR_SEVERAL
-async def test_a_slow_body_does_not_hold_up_the_end(serve: Serve, someone: Person, lines: Lines, workers: int) -> None:
+async def test_a_slow_body_does_not_delay_the_stop(serve: Serve, someone: Person, lines: Lines, workers: int) -> None:
     """It began before the stop, and could take half a minute."""
     process = serve(workers)
     slow = {path: await lines.to(process) for path in PATHS}
@@ -52,7 +52,7 @@ async def test_a_slow_body_does_not_hold_up_the_end(serve: Serve, someone: Perso
 
 async def _turned_away(line: Line, path: str, began: float) -> None:
     status, headers, body = await line.answer()
-    # Who comes after the stop is turned away sooner, and a body alone may take half a minute.
+    # New requests are rejected sooner, and without a stop, a body may take half a minute.
     assert 2 < time.monotonic() - began < 20
     assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
     assert ("errors" in json.loads(body)) == (path == "/graphql")

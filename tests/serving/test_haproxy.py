@@ -1,4 +1,4 @@
-"""A restart behind HAProxy, configured as docs/operating.md has it: callers notice nothing of it."""
+"""A restart behind HAProxy, configured as in docs/operating.md: clients do not notice it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.serving.test_clients import program
 
 @contextmanager
 def haproxy(folder: Path, first: Process, second: Process) -> Generator[str]:
-    """Before the two; its origin."""
+    """HAProxy in front of both gateways; yields its origin."""
     port = free_port()
     recipe = dedent(RECIPE)
     for address, process in (("10.0.0.1:8000", first), ("10.0.0.2:8000", second)):
@@ -85,7 +85,7 @@ async def test_a_restart_behind_haproxy(
         assert await asyncio.to_thread(first.wait) == 0
         await asyncio.to_thread(first.start)
         await becomes(first.origin)
-        # Until the next probe has seen it.
+        # Until the next probe has noticed it.
         await asyncio.sleep(2.5)
         await callers.stop()
     assert callers.failures == []

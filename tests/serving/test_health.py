@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`: what they say while the database, its migrations and the keys are well, and while not."""
+"""`/livez` and `/readyz`, while the database, its migrations and the keys are in order, and while they are not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANOTHER = vault_key("k1", "another")
 NEWER = vault_key("k2")
 
 
-async def test_a_service_that_is_well(serve: Serve, client: httpx.AsyncClient) -> None:
+async def test_a_ready_service(serve: Serve, client: httpx.AsyncClient) -> None:
     process = serve()
     await becomes(process.origin)
     for path, body in (("/livez", {"status": "ok"}), ("/readyz", {"status": "ready"})):
@@ -39,13 +39,13 @@ async def test_a_service_that_is_well(serve: Serve, client: httpx.AsyncClient) -
         wrong = await client.post(process.origin + path, json={})
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
     assert len(events(process, "ready")) == 1
-    # Below the level that is usual, since they come all the time.
+    # Probes are frequent, so they are logged for debugging only.
     lines = events(process, "request")
     assert len(lines) >= 6
     assert all("[debug" in line and ("path=/livez" in line or "path=/readyz" in line) for line in lines)
 
 
-async def test_a_table_that_is_gone_and_comes_back(serve: Serve, tmp_path: Path) -> None:
+async def test_a_table_that_is_dropped_and_restored(serve: Serve, tmp_path: Path) -> None:
     process = serve()
     await becomes(process.origin)
     _run(tmp_path, "ALTER TABLE vault_key RENAME TO elsewhere")
@@ -66,7 +66,7 @@ def _run(folder: Path, statement: str) -> list[tuple[str, ...]]:
         return rows
 
 
-async def test_migrations_are_waited_for(tmp_path: Path) -> None:
+async def test_a_service_is_ready_after_the_migration(tmp_path: Path) -> None:
     url = f"sqlite://{tmp_path}/tendon.db"
     health = Health(Vault(read_keys(KEY)))
     async with open_database(url) as database, health.watching(database):
@@ -88,7 +88,9 @@ def server() -> Generator[PostgresServer]:
     server.remove()
 
 
-async def test_a_database_server_that_comes_late_and_goes(serve: Serve, server: PostgresServer, tmp_path: Path) -> None:
+async def test_a_database_server_that_starts_late_and_stops(
+    serve: Serve, server: PostgresServer, tmp_path: Path
+) -> None:
     database = PostgresDatabase(await server.create())
     server.stop()
     process = serve(2, database=database)
@@ -108,7 +110,7 @@ async def test_a_database_server_that_comes_late_and_goes(serve: Serve, server: 
 
 
 async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer, tmp_path: Path) -> None:
-    """It takes the question and never answers. Probes share one question, and give it up together."""
+    """It accepts the query and never answers. Probes share one query and its time-out."""
     database = PostgresDatabase(await postgres.create())
     assert tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": database.url}).returncode == 0
     process = serve(database=database)
@@ -132,6 +134,6 @@ async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer, tmp
 
 
 async def _waiting(database: Database) -> int:
-    """How many questions wait for a lock."""
+    """How many queries wait for a lock."""
     asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     return await database.value(asked)

@@ -26,7 +26,7 @@ async def test_an_idle_connection_is_kept(serve: Serve, lines: Lines) -> None:
             await asyncio.sleep(5.5)
 
 
-async def test_the_time_is_a_setting(serve: Serve, lines: Lines) -> None:
+async def test_the_time_can_be_set(serve: Serve, lines: Lines) -> None:
     line = await lines.to(serve(TENDON_KEEP_ALIVE="1"))
     await line.send(ASKED)
     assert (await line.answer())[0] == 200

@@ -54,7 +54,7 @@ async def test_no_request_is_lost_while_a_process_stops(serve: Serve, count: int
     assert seen["lost"] == 0
 
 
-async def test_what_had_arrived_is_served(serve: Serve, lines: Lines) -> None:
+async def test_requests_that_had_arrived_are_served(serve: Serve, lines: Lines) -> None:
     """On accepted connections, and on those still in the accept queue, of a process that was stopped."""
     process = serve()
     kept = await lines.to(process)
@@ -70,8 +70,8 @@ async def test_what_had_arrived_is_served(serve: Serve, lines: Lines) -> None:
     assert process.wait() == 0
 
 
-async def test_who_asks_for_readiness_learns_of_the_end(serve: Serve) -> None:
-    """The process waits for a load balancer that probes every two seconds, and answers what it sends until then."""
+async def test_the_process_waits_until_the_next_probe(serve: Serve) -> None:
+    """A load balancer probes every two seconds, and its requests are answered until its next probe."""
     process = serve()
     await becomes(process.origin)
     for _ in range(2):
@@ -86,7 +86,7 @@ async def test_who_asks_for_readiness_learns_of_the_end(serve: Serve) -> None:
     assert time.monotonic() - began < 5
 
 
-async def test_a_process_that_nobody_asks_stops_at_once(serve: Serve) -> None:
+async def test_a_process_without_probes_stops_at_once(serve: Serve) -> None:
     process = serve()
     began = time.monotonic()
     assert process.stop() == 0
@@ -94,8 +94,8 @@ async def test_a_process_that_nobody_asks_stops_at_once(serve: Serve) -> None:
     assert len(events(process, "stopped")) == 1
 
 
-async def test_a_new_connection_gets_its_chance(serve: Serve, lines: Lines) -> None:
-    """A connection made just before the listener closed, whose request is still on its way."""
+async def test_a_new_connection_may_still_send_its_request(serve: Serve, lines: Lines) -> None:
+    """The connection is opened just before the listener is closed, and its request arrives after that."""
     process = serve()
     line = await lines.to(process)
     process.tell(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The beginning of a service that can't begin, or that begins under conditions it did not choose."""
+"""Starting when the service can't start, or under unusual conditions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SEVERAL = pytest.mark.parametrize("workers", [1, 2])
 
 
 @SEVERAL
-def test_an_address_that_is_taken(serve: Serve, tmp_path: Path, settings: dict[str, str], workers: int) -> None:
-    """It is told as an event of ours, and nothing is started for it."""
+def test_an_address_in_use(serve: Serve, tmp_path: Path, settings: dict[str, str], workers: int) -> None:
+    """It is logged, and no worker is started."""
     taken = serve()
     run = tendon(
         *("serve", "--workers", str(workers), "--port", str(taken.port)),
@@ -37,8 +37,8 @@ def test_an_address_that_is_taken(serve: Serve, tmp_path: Path, settings: dict[s
     assert taken.stop() == 0
 
 
-def test_an_address_that_somebody_takes_meanwhile(tmp_path: Path) -> None:
-    """Both had bound it, and the other listens first."""
+def test_an_address_that_another_process_takes_meanwhile(tmp_path: Path) -> None:
+    """Both have bound it, and the other listens first."""
     before = """
 rival = socket.socket()
 rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,8 +55,8 @@ FAIL = 'raise RuntimeError("CANARY")'
 
 
 @SEVERAL
-def test_an_app_that_can_not_be_opened(tmp_path: Path, workers: int) -> None:
-    """Workers are started again, and given up without haste."""
+def test_an_app_that_fails_to_start(tmp_path: Path, workers: int) -> None:
+    """Workers are restarted with pauses before the parent gives up."""
     began = time.monotonic()
     program = Program(tmp_path, free_port(), workers, opening=FAIL)
     assert program.wait() == 3
@@ -68,7 +68,7 @@ def test_an_app_that_can_not_be_opened(tmp_path: Path, workers: int) -> None:
         assert time.monotonic() - began > 1
 
 
-def test_a_parent_that_inherits_that_nobody_waits_for_children(tmp_path: Path) -> None:
+def test_a_parent_that_inherits_an_ignored_sigchld(tmp_path: Path) -> None:
     program = Program(tmp_path, free_port(), 2, before="signal.signal(signal.SIGCHLD, signal.SIG_IGN)", opening=FAIL)
     assert program.wait() == 3
     assert program.said.count("worker.ended") >= 6
@@ -87,9 +87,7 @@ print(connection_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 @pytest.mark.parametrize(("hard", "files", "allowed"), [(400, 400, 200), (2000, 2000, 1700)])
-def test_the_limit_on_files_is_raised_once_and_then_only_read(
-    tmp_path: Path, hard: int, files: int, allowed: int
-) -> None:
+def test_the_file_limit_is_raised_once_and_then_only_read(tmp_path: Path, hard: int, files: int, allowed: int) -> None:
     run = subprocess.run(
         [sys.executable, "-c", LIMITS.replace("{hard}", str(hard))],
         cwd=tmp_path,
@@ -103,7 +101,7 @@ def test_the_limit_on_files_is_raised_once_and_then_only_read(
 
 
 @SEVERAL
-def test_who_serves_may_open_what_it_needs(tmp_path: Path, workers: int) -> None:
+def test_a_serving_process_may_open_enough_files(tmp_path: Path, workers: int) -> None:
     before = "resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))"
     opening = "print('files', resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True); raise RuntimeError"
     program = Program(tmp_path, free_port(), workers, before=before, opening=opening)

@@ -1,4 +1,4 @@
-"""Several workers under one parent: they share the load and the truth, are replaced, and end without their parent."""
+"""Several workers under one parent: they share the load and the database, are replaced, and end without the parent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
     assert all(is_gone(pid) for pid in workers(process))
 
 
-async def test_a_worker_that_is_told_to_stop_drains_and_is_replaced(
+async def test_a_worker_that_gets_a_signal_drains_and_is_replaced(
     serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
     process = serve(2)
@@ -75,9 +75,7 @@ async def test_a_worker_that_is_told_to_stop_drains_and_is_replaced(
     assert process.stop() == 0
 
 
-async def test_without_their_parent_workers_finish_and_leave_nothing(
-    serve: Serve, exchanges: Exchanges, someone: Person
-) -> None:
+async def test_workers_drain_when_their_parent_dies(serve: Serve, exchanges: Exchanges, someone: Person) -> None:
     process = serve(3)
     await serving(process, 3)
     begun = await exchanges.begin(process, someone)
