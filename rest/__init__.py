@@ -1,5 +1,5 @@
-"""The REST shim: one operation document and one row in the route table per route, the table of statuses and the
-OpenAPI document. No rule of the domain lives here; each route runs its document through the schema.
+"""The REST interface: each route is a row with an operation document, which runs through the schema. No business rule
+lives here.
 
-How HTTP is read and answered (`reading`, `answers`, `problems`) lives here too; `/graphql` shares it.
+How requests are read and responses written (`reading`, `answers`) is shared with `/graphql`.
 """

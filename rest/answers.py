@@ -1,4 +1,5 @@
-"""JSON responses: how values and problems are written, the problems of HTTP itself, and the status of every code."""
+"""JSON responses: how values and problems are written, the status of every error code, and the problems of HTTP itself,
+which come in addition to those in `resolvers/errors.py`."""
 
 from __future__ import annotations
 
@@ -58,8 +59,8 @@ class UnsupportedMediaType(Problem):
 
 
 class PersistedQueryNotSupported(Problem):
-    """The client sent only a hash (Apollo's automatic persisted queries). Clients recognize this answer by its message,
-    which is Apollo Server's, and then send the whole document."""
+    """The client sent only a hash (Apollo's automatic persisted queries). Clients recognize the message, which is that
+    of Apollo Server, and then send the whole document."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
     default = "PersistedQueryNotSupported"
@@ -89,7 +90,7 @@ STATUS: Final = {
     "PROVIDER_MISCONFIGURED": 500,
     "INTERNAL_ERROR": 500,
     "SERVICE_UNAVAILABLE": 503,
-    # Apollo Server's status. Some clients ignore the message of an answer with any other status.
+    # Apollo Server's status. Some clients ignore the message of a response with another one.
     "PERSISTED_QUERY_NOT_SUPPORTED": 200,
 }
 
@@ -109,7 +110,7 @@ def problem_answer(problem: Problem) -> Response:
     return Response(encode(body), STATUS[problem.code], problem_headers(problem), media_type=JSON)
 
 
-def problem_headers(problem: Problem) -> dict[str, str]:  # noqa: PLR0911 - one for each kind
+def problem_headers(problem: Problem) -> dict[str, str]:  # noqa: PLR0911 - one for each kind of problem
     """The header fields that a problem's response needs besides its body (RFC 9110, RFC 6750 3)."""
     match problem:
         case Unauthenticated():

@@ -1,5 +1,5 @@
-"""What leaves of an error: our own problems as they are, client mistakes without the input they quote, and a fixed
-sentence for everything else, whose detail goes to the log only."""
+"""What callers see of an error: our own problems unchanged, client mistakes without the input that they quote, and a
+fixed sentence for everything else, whose detail is only logged."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from resolvers.failures import described, outage
 
 log = structlog.get_logger("tendon")
 
-# Where graphql-core begins to quote what it was given.
+# The part of graphql-core's messages that quotes the value.
 _QUOTES = re.compile(r",? (?:but encountered error|and found|found):? .*| value: .*", re.DOTALL)
-# After a suggestion it begins anew.
+# The same after a suggestion.
 _FOUND = re.compile(r"(?<=\?) Found: .*", re.DOTALL)
-# A token stands as it was sent, quotes and all, so only the last quote can be its end. What was expected is our own.
+# A token is quoted as it was sent and may contain quotes, so it ends at the last one. What was expected is not input.
 _LITERAL = re.compile(r"(?<!Expected) '.*'", re.DOTALL)
 _SUGGESTION = re.compile(r" Did you mean .*", re.DOTALL)
 
 
 def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
-    """The problem to show for an error of the executor, logged on the way."""
+    """The problem to show for an error of the executor. Unexpected exceptions are logged."""
     cause = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
@@ -36,7 +36,7 @@ def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
 
 
 def without_input(message: str, *, suggest: bool) -> str:
-    """graphql-core's message, without the values and literals that it quotes. Names of fields and types stay."""
+    """graphql-core's message without the values and literals that it quotes. Names of fields and types stay."""
     if not suggest:
         message = _SUGGESTION.sub("", message)
     if message.startswith("Syntax Error"):
@@ -45,7 +45,7 @@ def without_input(message: str, *, suggest: bool) -> str:
 
 
 def unexpected(cause: BaseException, path: list[Any] | None = None) -> Problem:
-    """The problem to show for an unexpected exception, which is logged here."""
+    """Logs an unexpected exception. Returns the problem to show for it."""
     if reason := outage(cause):
         log.error("database.down", error=reason)
         return ServiceUnavailable()

@@ -1,8 +1,8 @@
 """Parses a document within limits on its cost.
 
-graphql-core's lexer looks at every character by itself, so 64 KiB of text take 15 ms whatever they contain. This
-subclass skips blanks, comments, names, integers and plain strings in one step each, and counts as it goes: a document
-that would cost too much is refused before it is built or validated.
+graphql-core's lexer reads character by character, so 64 KiB of text take 15 ms whatever they contain. This subclass
+reads blanks, comments, names, integers and plain strings in one step each, and counts: a document that would cost too
+much is rejected before it is built or validated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphql.language.parser import Parser
 from schema.limits import DIRECTIVES, ESCAPED, LINES, NAME, NESTING, PARTS, SPREADS, Limits
 
 _BLANKS: Final = re.compile(r"[ \t\r\n,\ufeff]*+")
-# graphql-core refuses surrogates.
+# graphql-core rejects surrogates.
 _COMMENT: Final = re.compile(r"#[^\r\n\ud800-\udfff]*+")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]*+")
 _NUMBER: Final = re.compile(r"[-+.0-9A-Za-z_]*+")
@@ -35,8 +35,8 @@ _OTHER_PARTS: Final = (
     TokenKind.BLOCK_STRING,
     TokenKind.BRACKET_L,
 )
-# Between parentheses, braces and brackets belong to values, and to list types. Everywhere else braces hold selections,
-# whose depth is limited once fragments are expanded.
+# Within parentheses, braces and brackets belong to values and list types. Elsewhere braces contain selections, whose
+# depth is limited after fragments are expanded.
 _NESTING: Final = {
     TokenKind.BRACE_L: 1,
     TokenKind.BRACKET_L: 1,
@@ -47,7 +47,7 @@ _PARENTHESES: Final = {TokenKind.PAREN_L: 1, TokenKind.PAREN_R: -1}
 
 
 def parse(text: str, limits: Limits) -> DocumentNode:
-    """Raises GraphQLError for a text that is not a document, or exceeds a limit."""
+    """Raises GraphQLError for a text that is not a document or exceeds a limit."""
     if limits.size is not None and len(text.encode()) > limits.size:
         raise GraphQLError(f"The document has more than {limits.size} bytes{limits.scope}.")
     source = Source(text)
@@ -55,13 +55,13 @@ def parse(text: str, limits: Limits) -> DocumentNode:
     try:
         return parser.parse_document()
     except RecursionError:
-        # Raise outside this block, or the error would keep all the frames of the recursion.
+        # Raised outside this block, because the error would otherwise keep all frames of the recursion.
         pass
     raise GraphQLError("The document is nested too deeply.")
 
 
 class _Lexer(Lexer):
-    """See the top of this file. All counts are of the tokens read so far."""
+    """See the module's docstring. All counts are of the tokens read so far."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
         super().__init__(source)
@@ -148,7 +148,7 @@ class _Lexer(Lexer):
 
 
 def _end(pattern: re.Pattern[str], body: str, start: int) -> int:
-    """The end of the match. Every pattern used here matches, if only the empty string."""
+    """The end of the match. The patterns used here always match, perhaps the empty string."""
     found = pattern.match(body, start)
     return found.end() if found else start
 

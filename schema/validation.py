@@ -43,12 +43,12 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 3_000
 
 
 def _unprinted(_value: Node) -> str:
-    """What messages say in place of a value that is wrong. Printing it takes most of the time, and `masking.py` takes
-    it out again, since it may be a code or a state."""
+    """Replaces wrong values in messages. Printing them takes most of the time, and `masking.py` would remove them
+    again, because they may be codes or states."""
     return "…"
 
 
-# Some of these modules go by the name of a function that hides them.
+# By name, because some of these modules are hidden by a function of the same name.
 for _module in ("utilities.validate_input_value", "type.scalars", "type.definition"):
     cast("Any", import_module(f"graphql.{_module}")).print_for_error = _unprinted
 
@@ -102,12 +102,12 @@ def _once_each(node: Any) -> Any:
         elif selection.name.value not in seen:
             seen.add(selection.name.value)
             kept.append(selection)
-    lean = _changed(selections, "selections", selections.selections, tuple(kept))
-    return node if lean is selections else replace(node, selection_set=lean)
+    reduced = _changed(selections, "selections", selections.selections, tuple(kept))
+    return node if reduced is selections else replace(node, selection_set=reduced)
 
 
 def _changed(node: Any, key: str, before: Sequence[Any], after: Sequence[Any]) -> Any:
-    """The node itself, or a copy if something in it changed."""
+    """The node, or a copy of it if something in it changed."""
     same = len(before) == len(after) and all(map(is_, before, after))
     return node if same else replace(node, **{key: after})
 
@@ -133,9 +133,9 @@ class _Walk:
         self._path: list[Any] = []
 
     def visit(self, node: Node, key: Any = None, parent: Any = None) -> None:
-        come, go, enters, leaves = self._hooks.get(node.kind) or self._hooks_of(node.kind)
-        if come:
-            come(node)
+        enter_type, leave_type, enters, leaves = self._hooks.get(node.kind) or self._hooks_of(node.kind)
+        if enter_type:
+            enter_type(node)
         skipped = self._enter(enters, node, key, parent)
         self._children(node, parent)
         for index, leave in leaves:
@@ -143,8 +143,8 @@ class _Walk:
                 leave(node, key, parent, self._path, self._ancestors)
         for index in skipped:
             self._skipping[index] = None
-        if go:
-            go()
+        if leave_type:
+            leave_type()
 
     def _enter(self, enters: list[tuple[int, _Hook]], node: Node, key: Any, parent: Any) -> list[int]:
         """Returns the rules that skip the content of the node."""
@@ -193,7 +193,7 @@ class _Walk:
 
 
 class _Context(ValidationContext):
-    """A context without graphql-core's caches by node, which hash the whole subtree at every look-up."""
+    """A context without graphql-core's caches by node, which hash the whole subtree for each look-up."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -225,11 +225,11 @@ class _Context(ValidationContext):
         found = self._spreads.get(id(node))
         if found is None:
             found = self._spreads[id(node)] = []
-            waiting = [node]
-            while waiting:
-                for selection in waiting.pop().selections:
+            pending = [node]
+            while pending:
+                for selection in pending.pop().selections:
                     if isinstance(selection, FragmentSpreadNode):
                         found.append(selection)
                     elif (within := cast("Any", selection).selection_set) is not None:
-                        waiting.append(within)
+                        pending.append(within)
         return found

@@ -28,7 +28,7 @@ def test_every_operation_of_rest_is_valid(route: RestRoute) -> None:
     assert validate(Executor(explore=False).graphql, parse(route.document)) == []
 
 
-def test_no_operation_is_left_over() -> None:
+def test_every_operation_document_has_a_route() -> None:
     files = {path.stem for path in (ROOT / "rest" / "operations").iterdir()}
     assert files == {route.operation for route in ROUTES}
 
@@ -60,21 +60,21 @@ async def test_a_document_is_parsed_and_validated_once() -> None:
     assert (known.cache_info().misses, known.cache_info().hits) == (1, 4)
 
 
-async def test_a_document_of_ours_is_never_forgotten() -> None:
+async def test_our_own_documents_are_not_in_the_cache() -> None:
     executor = Executor(explore=False)
     ours = executor.read("query OnlyHere { providers { slug } }")
     assert (await executor.run(ours, None, _context())).problem is None
     assert executor._documents._cached.cache_info().currsize == 0
 
 
-async def test_what_is_cached_is_bounded() -> None:
+async def test_the_cache_is_bounded() -> None:
     executor = Executor(explore=False)
     for number in range(CACHE_SIZE * 2):
         await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, _context())
     assert executor._documents._cached.cache_info().currsize == CACHE_SIZE
 
 
-async def test_those_without_a_token_push_nothing_out() -> None:
+async def test_anonymous_callers_evict_nothing() -> None:
     executor = Executor(explore=False)
     ours = "query Ours { providers { slug } }"
     await executor.run(ours, None, _context())
@@ -86,7 +86,7 @@ async def test_those_without_a_token_push_nothing_out() -> None:
 
 
 @pytest.mark.parametrize("document", ["{", "{ nothing }", "{ providers { slug slug: name } }"])
-async def test_what_is_wrong_is_not_cached(document: str) -> None:
+async def test_invalid_documents_are_not_cached(document: str) -> None:
     executor = Executor(explore=False)
     for caller in (ALICE, None):
         assert (await executor.run(document, None, _context(caller))).problem is not None
@@ -94,13 +94,13 @@ async def test_what_is_wrong_is_not_cached(document: str) -> None:
     assert executor._documents._cached_anonymous.cache_info().currsize == 0
 
 
-async def test_what_is_long_is_not_cached() -> None:
+async def test_long_documents_are_not_cached() -> None:
     executor = Executor(explore=False)
     assert (await executor.run("{ providers { slug } } #" + "x" * MAX_CACHED_LENGTH, None, _context())).problem is None
     assert executor._documents._cached.cache_info().currsize == 0
 
 
-def test_operations_with_fragments_in_common_have_no_plans() -> None:
+def test_several_operations_have_no_plans() -> None:
     """Each would repeat them, so that a small text could fill the memory."""
     fields = "".join(f" a{number}: slug" for number in range(10))
     several = "".join(f" query q{number} {{ ...F }}" for number in range(15))
@@ -116,7 +116,7 @@ async def _complaint(executor: Executor, document: str, context: Context) -> tup
     return problem.code, problem.message
 
 
-async def test_production_keeps_the_schema_to_itself() -> None:
+async def test_production_does_not_reveal_the_schema() -> None:
     closed, misspelt = Executor(explore=False), "{ provide { slug } }"
     for document in ("{ __schema { types { name } } }", '{ __type(name: "Query") { name } }', misspelt):
         code, message = await _complaint(closed, document, _context())
@@ -125,7 +125,7 @@ async def test_production_keeps_the_schema_to_itself() -> None:
     assert "Did you mean" in (await _complaint(Executor(explore=True), misspelt, _context()))[1]
 
 
-async def test_a_fault_is_masked() -> None:
+async def test_unexpected_exceptions_are_masked() -> None:
     """Without resources a resolver fails as only a bug can."""
     nothing: Any = None
     broken = Context(nothing, caller=None, request_id="test")

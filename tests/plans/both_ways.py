@@ -1,4 +1,4 @@
-"""One operation, run by its plan and by graphql-core's executor: what came of it as bytes, and what was logged."""
+"""Runs an operation by its plan and by graphql-core's executor, and compares responses and logs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EXECUTOR = Executor(explore=True)
 
 
 @dataclass(frozen=True)
-class Told:
-    """An outcome as a caller would see it, and the log without the frames of what ran."""
+class Observed:
+    """An outcome as a caller sees it, and the log without stack frames."""
 
     body: bytes
     codes: list[str]
@@ -26,11 +26,11 @@ class Told:
     log: list[dict[str, Any]]
 
 
-def planned(text: str) -> Document:
+def with_plan(text: str) -> Document:
     return EXECUTOR.read(text)
 
 
-def plain(text: str) -> Document:
+def without_plan(text: str) -> Document:
     """The same document without plans."""
     document = EXECUTOR.read(text)
     operations: dict[str | None, Operation] = {
@@ -39,12 +39,12 @@ def plain(text: str) -> Document:
     return replace(document, operations=operations)
 
 
-async def told(
+async def observe(
     document: Document, variables: Mapping[str, Any] | None, context: Context, name: str | None = None
-) -> Told:
+) -> Observed:
     with capture_logs() as events:
         outcome = await EXECUTOR.run(document, variables, context, operation_name=name)
-    return Told(
+    return Observed(
         _body(outcome),
         [failure.problem.code for failure in outcome.failures],
         outcome.executed,
@@ -52,16 +52,18 @@ async def told(
     )
 
 
-async def both(text: str, variables: Mapping[str, Any] | None, context: Context, name: str | None = None) -> Told:
-    """Both ways say the same. For what can be asked again without a difference."""
-    by_plan = await told(planned(text), variables, context, name)
-    assert by_plan == await told(plain(text), variables, context, name)
+async def observe_both(
+    text: str, variables: Mapping[str, Any] | None, context: Context, name: str | None = None
+) -> Observed:
+    """Asserts that both ways give the same. The operation must be repeatable."""
+    by_plan = await observe(with_plan(text), variables, context, name)
+    assert by_plan == await observe(without_plan(text), variables, context, name)
     return by_plan
 
 
-def taken(text: str, variables: Mapping[str, Any] | None, name: str | None = None) -> bool:
-    """Whether a plan runs this request, and not the executor."""
-    operation = planned(text).operations.get(name)
+def runs_by_plan(text: str, variables: Mapping[str, Any] | None, name: str | None = None) -> bool:
+    """Whether this request runs by a plan and not by the executor."""
+    operation = with_plan(text).operations.get(name)
     return operation is not None and operation.plan is not None and operation.plan.prepare(variables or {}) is not None
 
 

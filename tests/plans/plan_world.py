@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from both_ways import planned, told
+from both_ways import observe, with_plan
 
 from models.database import Limits, open_database
 from models.migrating import migrate
@@ -112,5 +112,5 @@ async def open_world(
 async def connected(world: World, user: str, slug: str = "sandbox") -> dict[str, str]:
     """The callback that made a connection."""
     callback = await world.begin(world.who(user), slug)
-    assert (await told(planned(COMPLETE), {"input": callback}, world.who(user))).codes == []
+    assert (await observe(with_plan(COMPLETE), {"input": callback}, world.who(user))).codes == []
     return callback

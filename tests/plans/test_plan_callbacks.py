@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from both_ways import plain, planned, taken, told
+from both_ways import observe, runs_by_plan, with_plan, without_plan
 from plan_world import COMPLETE, World
 
 from resolvers.context import Context
@@ -46,23 +46,23 @@ FAILURES: dict[str, Case] = {
 }
 
 
-async def test_how_a_callback_fails(world: World, someone: Person, another: Person) -> None:
+async def test_failures_of_a_callback(world: World, someone: Person, another: Person) -> None:
     """Two people, each by one way, so that neither finds what became of the other's."""
     for code, case in FAILURES.items():
         answers = [
-            await told(way(COMPLETE), {"input": await case(world, world.who(person.id))}, world.who(person.id))
-            for way, person in ((planned, someone), (plain, another))
+            await observe(way(COMPLETE), {"input": await case(world, world.who(person.id))}, world.who(person.id))
+            for way, person in ((with_plan, someone), (without_plan, another))
         ]
         assert answers[0].codes == [code]
         assert answers[0].body == answers[1].body
         assert [event["event"] for event in answers[0].log] == [event["event"] for event in answers[1].log]
 
 
-async def test_a_provider_that_rejects_us(world: World, someone: Person, another: Person) -> None:
+async def test_a_provider_that_rejects_our_credentials(world: World, someone: Person, another: Person) -> None:
     answers: list[bytes] = []
-    for way, person in ((planned, someone), (plain, another)):
+    for way, person in ((with_plan, someone), (without_plan, another)):
         callback = await world.begin(world.rejected(person.id))
-        answer = await told(way(COMPLETE), {"input": callback}, world.rejected(person.id))
+        answer = await observe(way(COMPLETE), {"input": callback}, world.rejected(person.id))
         assert answer.codes == ["PROVIDER_MISCONFIGURED"]
         answers.append(answer.body)
     assert answers[0] == answers[1]
@@ -75,8 +75,8 @@ async def test_mutations_run_one_after_the_other(world: World, own_database: Dat
     document = """mutation($callback: CompleteConnectionInput!, $next: AuthorizeConnectionInput!) {
         completeConnection(input: $callback) { connection { id } } authorizeConnection(input: $next) { url } }"""
     variables = {"callback": callback, "next": {"provider": "oura", "redirectUri": REDIRECT_URI}}
-    assert taken(document, variables)
-    answers = [await told(way(document), variables, who) for way in (planned, plain)]
+    assert runs_by_plan(document, variables)
+    answers = [await observe(way(document), variables, who) for way in (with_plan, without_plan)]
     assert answers[0].codes == ["INVALID_GRANT"]
     assert answers[0].body == answers[1].body
     assert await own_database.value("SELECT count(*) FROM authorization_request WHERE provider = 'oura'") == 0

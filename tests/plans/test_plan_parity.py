@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from both_ways import both, plain, planned, taken, told
+from both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
 from plan_world import AUTHORIZE, COMPLETE, LIST, World, connected
 
 from tests.conftest import REDIRECT_URI, Person
@@ -18,33 +18,33 @@ async def test_every_query(world: World, someone: Person) -> None:
     for slug in ("sandbox", "oura", "strava"):
         await connected(world, someone.id, slug)
     who = world.who(someone.id)
-    listed = await both(LIST, {"userId": someone.id}, who)
+    listed = await observe_both(LIST, {"userId": someone.id}, who)
     first = re.findall(rb'"id":"([^"]+)"', listed.body)[0].decode()
     document = """query Everything($user: ID!, $id: ID!, $slug: String = "oura") {
         __typename providers { ...P } provider(slug: $slug) { ...P }
         mine: connections(userId: $user) { %s } connection(id: $id) { %s }
     } fragment P on Provider { id slug name docs scopes available __typename }"""
-    found = await both(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first}, who)
+    found = await observe_both(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first}, who)
     assert (found.codes, found.body.count(b'"userId":')) == ([], 4)
-    assert taken(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first})
+    assert runs_by_plan(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first})
 
 
-async def test_a_callback_that_was_sent_again(world: World, someone: Person) -> None:
+async def test_a_repeated_callback(world: World, someone: Person) -> None:
     callback = await connected(world, someone.id)
-    assert (await both(COMPLETE, {"input": callback}, world.who(someone.id))).codes == []
+    assert (await observe_both(COMPLETE, {"input": callback}, world.who(someone.id))).codes == []
     literal = ", ".join(f'{name}: "{value}"' for name, value in callback.items() if name != "code")
     document = "mutation($c: String!) { completeConnection(input: {%s, code: $c}) { connection { %s } } }"
-    again = await both(document % (literal, EVERYTHING), {"c": callback["code"]}, world.who(someone.id))
+    again = await observe_both(document % (literal, EVERYTHING), {"c": callback["code"]}, world.who(someone.id))
     assert again.codes == []
-    assert taken(document % (literal, EVERYTHING), {"c": callback["code"]})
+    assert runs_by_plan(document % (literal, EVERYTHING), {"c": callback["code"]})
     assert len(await world.sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_where_to_send_the_user(world: World, someone: Person) -> None:
+async def test_an_authorization(world: World, someone: Person) -> None:
     variables = {"input": {"provider": "sandbox", "redirectUri": REDIRECT_URI}}
     bodies: list[bytes] = []
-    for way in (planned, plain):
-        answer = await told(way(AUTHORIZE), variables, world.who(someone.id))
+    for way in (with_plan, without_plan):
+        answer = await observe(way(AUTHORIZE), variables, world.who(someone.id))
         assert answer.codes == []
         bodies.append(re.sub(rb'(state=|challenge=|"state":")[\w-]+', rb"\1", answer.body))
     assert bodies[0] == bodies[1]

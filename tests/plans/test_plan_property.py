@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import pytest
-from both_ways import EXECUTOR, both, planned, taken
+from both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
 from document_drawing import Drawn, documents
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -77,15 +77,15 @@ async def inhabited(
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 async def test_any_document(inhabited: Inhabited, drawn: Drawn, caller: int) -> None:
     text, variables = inhabited.real(drawn.text), json.loads(inhabited.real(json.dumps(drawn.variables)))
-    document = planned(text)
+    document = with_plan(text)
     limits = ("more than", "one completeConnection")
     assume(not any(word in error.message for error in document.errors for word in limits))
     assert document.errors == []
-    inhabited.tally[taken(text, variables)] += 1
+    inhabited.tally[runs_by_plan(text, variables)] += 1
     if "authorizeConnection" in text:
         # With an address on the allow-list there is a fresh state each time.
         text, variables = (
             text.replace(REDIRECT_URI, "x:y"),
             json.loads(json.dumps(variables).replace(REDIRECT_URI, "x:y")),
         )
-    await both(text, variables, inhabited.callers()[caller])
+    await observe_both(text, variables, inhabited.callers()[caller])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from both_ways import EXECUTOR, planned, taken
+from both_ways import EXECUTOR, runs_by_plan, with_plan
 from graphql import get_introspection_query
 from plan_world import DOCUMENTS
 
@@ -20,11 +20,11 @@ VARIABLES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("operation", DOCUMENTS)
-def test_what_rest_runs_has_plans(operation: str) -> None:
-    assert taken(DOCUMENTS[operation], VARIABLES[operation])
+def test_the_operations_of_rest_have_plans(operation: str) -> None:
+    assert runs_by_plan(DOCUMENTS[operation], VARIABLES[operation])
 
 
-def test_texts_from_outside_have_plans_from_the_first() -> None:
+def test_documents_of_clients_have_plans_at_their_first_use() -> None:
     documents = Executor(explore=False)._documents
     assert documents.get(DOCUMENTS["ListConnections"]).operations["ListConnections"].plan is not None
 
@@ -38,9 +38,9 @@ def test_texts_from_outside_have_plans_from_the_first() -> None:
         "query($with: Boolean!) { providers { slug ...F @include(if: $with) } } fragment F on Provider { name }",
     ],
 )
-def test_what_plans_do_not_cover(document: str) -> None:
-    assert planned(document).errors == []
-    assert not taken(document, {"without": False, "with": True})
+def test_operations_that_plans_do_not_cover(document: str) -> None:
+    assert with_plan(document).errors == []
+    assert not runs_by_plan(document, {"without": False, "with": True})
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_what_plans_do_not_cover(document: str) -> None:
         'query($slug: String = "oura") { provider(slug: $slug) { slug } }',
     ],
 )
-def test_what_plans_cover(document: str) -> None:
-    assert planned(document).errors == []
-    assert taken(document, None)
+def test_operations_that_plans_cover(document: str) -> None:
+    assert with_plan(document).errors == []
+    assert runs_by_plan(document, None)
 
 
-def test_documents_that_are_not_valid_have_none() -> None:
+def test_invalid_documents_have_no_plans() -> None:
     document = EXECUTOR.read("{ nothing }")
     assert [operation.plan for operation in document.operations.values()] == [None]
 
 
 @pytest.mark.parametrize("doubtful", [None, {}, "x", [INPUT], INPUT | {"code": 5}, INPUT | {"a": "b"}, {"code": "c"}])
-def test_doubtful_variables_are_left_to_the_executor(doubtful: Any) -> None:
-    assert not taken(DOCUMENTS["CompleteConnection"], {"input": doubtful})
-    assert not taken(DOCUMENTS["CompleteConnection"], {})
+def test_variables_that_are_perhaps_not_valid_are_left_to_the_executor(doubtful: Any) -> None:
+    assert not runs_by_plan(DOCUMENTS["CompleteConnection"], {"input": doubtful})
+    assert not runs_by_plan(DOCUMENTS["CompleteConnection"], {})
