@@ -114,16 +114,16 @@ class Control:
         return {"names": list(FAULTS), "planned": self._faults.listing()}
 
     def _plan_fault(self, body: bytes) -> None:
-        asked = _read(_Fault, body)
+        given = _read(_Fault, body)
         planned = PlannedFault(
-            slug=_known("slug", asked.slug, self._providers),
-            endpoint=asked.endpoint,
-            fault=_known("fault", asked.fault, FAULTS) if asked.answer is None else SCRIPTED,
-            times=asked.times,
-            seconds=asked.seconds,
-            answer=None if asked.answer is None else _scripted(asked.answer),
+            slug=_known("slug", given.slug, self._providers),
+            endpoint=given.endpoint,
+            fault=_known("fault", given.fault, FAULTS) if given.answer is None else SCRIPTED,
+            times=given.times,
+            seconds=given.seconds,
+            answer=None if given.answer is None else _scripted(given.answer),
         )
-        if asked.answer is not None and asked.fault is not None:
+        if given.answer is not None and given.fault is not None:
             raise ControlError("fault", "must be absent if there is an answer")
         self._faults.add(planned)
 

@@ -66,7 +66,7 @@ def _grant(exchange: Exchange, grants: Mapping[str, Grant]) -> dict[str, Any] | 
 def authorization_code(exchange: Exchange, client: Client) -> dict[str, Any]:
     """Exchange a code for tokens (RFC 6749 4.1.3). A second use fails and revokes them (RFC 6749 4.1.2)."""
     code = _code(exchange, client)
-    if code.spent:
+    if code.used:
         code.family.revoked = True
         _invalid_grant("the code was used before")
     if time.time() >= code.expires_at:
@@ -75,7 +75,7 @@ def authorization_code(exchange: Exchange, client: Client) -> dict[str, Any]:
         _invalid_grant("the redirect_uri differs from that of the authorization request")
     if exchange.provider.dialect.pkce_checked:
         _check_verifier(code.code_challenge, exchange.form.get("code_verifier"))
-    code.spent = True
+    code.used = True
     return _issue(exchange, code.family, code.family.scopes, refresh=exchange.provider.dialect.refresh != "none")
 
 

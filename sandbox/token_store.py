@@ -34,7 +34,7 @@ class Code:
     redirect_uri: str
     code_challenge: str | None
     expires_at: float
-    spent: bool = False
+    used: bool = False
 
 
 @dataclass(slots=True)
