@@ -11,10 +11,9 @@ import uuid6
 
 from benchmarks import workload
 from benchmarks.databases import Database, Record
-from models.authorization_request import verifier_row
-from models.connection import seal_row
+from models.authorization_request import StateBinding, state_hash
+from models.connection_tokens import token_field
 from models.vault import Vault
-from resolvers.states import state_hash
 
 _THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # No request expires or is deleted during a measurement.
@@ -47,10 +46,10 @@ def seed_lists(database: Database, vault: Vault, listed: int = workload.LISTED) 
 
 def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterator[Record]:
     for number in range(first, last):
-        key = state_hash(workload.state(number))
-        row = verifier_row(key, workload.user(number), workload.SLUG, workload.REDIRECT_URI)
-        sealed = vault.seal(workload.verifier(number), table="authorization_request", row=row, column="verifier")
-        yield (*row, registration, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
+        bound = (state_hash(workload.state(number)), workload.user(number), workload.SLUG, workload.REDIRECT_URI)
+        binding = StateBinding(*bound, registration)
+        sealed = vault.seal(workload.verifier(number), **binding.verifier_field)
+        yield (*bound, registration, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
 
 
 def _connections(vault: Vault, listed: int) -> Iterator[Record]:
@@ -58,7 +57,7 @@ def _connections(vault: Vault, listed: int) -> Iterator[Record]:
         user = workload.reader(number, listed)
         for at, slug in enumerate(listed_slugs(listed)):
             tokens = [
-                vault.seal(workload.access_token(at), table="connection", row=seal_row(user, slug, 1), column=column)
+                vault.seal(workload.access_token(at), **token_field(user, slug, 1, column))
                 for column in ("access_token", "refresh_token")
             ]
             made = _THEN + timedelta(minutes=at)

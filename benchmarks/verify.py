@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks import workload
 from benchmarks.testbed import Runner, WrongAnswer
-from models.connection import seal_row
-from models.vault import Vault, VaultError
+from models.connection_tokens import token_field
+from models.vault import SealedField, Vault, VaultError
 
 _SAMPLE_SIZE = 200
 
@@ -48,14 +48,15 @@ def _decrypt_some(runner: Runner) -> None:
     query = f"SELECT {columns} FROM connection WHERE provider = '{workload.SLUG}' LIMIT {_SAMPLE_SIZE}"
     for user, version, access, refresh in runner.database.rows(query):
         vault = runner.testbed.provider.vault
-        number = int(_decrypted(vault, seal_row(user, workload.SLUG, version), "access_token", access).split("-")[1])
-        second = _decrypted(vault, seal_row(user, workload.SLUG, version), "refresh_token", refresh)
+        first = _decrypted(vault, token_field(user, workload.SLUG, version, "access_token"), access)
+        number = int(first.split("-")[1])
+        second = _decrypted(vault, token_field(user, workload.SLUG, version, "refresh_token"), refresh)
         if workload.user(number) != user or second != workload.refresh_token(number):
             raise WrongAnswer(f"{runner.contender.name}: the tokens belong to another user")
 
 
-def _decrypted(vault: Vault, row: tuple[str, ...], column: str, sealed: bytes) -> str:
+def _decrypted(vault: Vault, field: SealedField, sealed: bytes) -> str:
     try:
-        return vault.open(bytes(sealed), table="connection", row=row, column=column)
+        return vault.open(bytes(sealed), **field)
     except VaultError as fault:
         raise WrongAnswer(f"a token can't be decrypted: {fault}") from None

@@ -1,9 +1,17 @@
-"""The audit trail: who did what to whose connection, and how it ended. Written in the transaction of the deed."""
+"""The audit trail: who did what to whose connection, and how it ended. A row is written with what it records."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
 from tortoise import fields
 from tortoise.models import Model
+
+from models.database import Database
+from models.statement import Statement
 
 
 class AuditEvent(Model):
@@ -32,3 +40,82 @@ class AuditEvent(Model):
         table = "audit_event"
         table_description = "who did what"
         indexes = (("subject", "id"),)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What a row says. `user` is the caller's own id, for which `actor` is the pseudonym."""
+
+    actor: str | None
+    user: str | None
+    client_id: str | None
+    subject: str | None
+    action: str
+    provider: str | None
+    outcome: str
+    request_id: str
+    connection_id: str | None = None
+    scopes: Sequence[str] = ()
+
+    def values(self) -> dict[str, Any]:
+        """The values of RECORDED and its kin, and of NAMED."""
+        return {
+            "actor": self.actor,
+            "user": self.user,
+            "client_id": self.client_id,
+            "subject": self.subject,
+            "action": self.action,
+            "provider": self.provider,
+            "outcome": self.outcome,
+            "request_id": self.request_id,
+            "scopes": json.dumps(list(self.scopes)) if self.scopes else "[]",
+        }
+
+
+_EVENT: Final = """
+    INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
+        request_id)
+    SELECT now(), :actor, :client_id, :subject, {action}, {provider}, {connection}, {scopes}, :outcome, :request_id
+    FROM done"""
+
+
+def _recorded(
+    *, action: str = ":action", provider: str = ":provider", connection: str = "NULL", scopes: str = ":scopes"
+) -> str:
+    return _EVENT.format(action=action, provider=provider, connection=connection, scopes=scopes)
+
+
+def _account_event(action: str) -> str:
+    return _recorded(action=f"'{action}'", connection="done.id", scopes="'[]'")
+
+
+# What follows from the statement that is recorded, in the same Statement.
+RECORDED: Final = _recorded()
+RECORDED_WITH_PROVIDER: Final = _recorded(provider="done.provider")
+"""The provider is a column of the row that the first statement returns."""
+RECORDED_WITH_ID: Final = _recorded(connection="done.id")
+RECORDED_WITH_CONNECTION_ID: Final = _recorded(connection="done.connection_id")
+"""Two that take the connection's id from that row, by the column that has it."""
+ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.account_changed"
+ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared"
+# A service has no pseudonym, so there is nothing to store.
+NAMED: Final = """
+    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL
+    ON CONFLICT (pseudonym) DO NOTHING"""
+"""Maps the caller's pseudonym to the user id. Only callers are stored: the user a call is about may be a guess. A flow
+stores its user when it begins."""
+
+_RECORD: Final = Statement(
+    """
+    INSERT INTO audit_event (at, actor, client_id, subject, action, provider, connection_id, scopes, outcome,
+        request_id, count)
+    SELECT now(), :actor, :client_id, :subject, :action, :provider, :connection_id, :scopes, :outcome,
+        :request_id, :count
+    RETURNING id""",
+    NAMED,
+)
+
+
+async def record(database: Database, entry: AuditEntry, count: int = 1) -> None:
+    """Write one row for what has no statement of its own, and that happened `count` times. Raises DatabaseDown."""
+    await _RECORD.rows(database, connection_id=entry.connection_id, count=count, **entry.values())

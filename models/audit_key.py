@@ -12,7 +12,7 @@ from tortoise.models import Model
 
 from models.database import Database
 from models.statement import Row, Statement
-from models.vault import VaultError
+from models.vault import SealedField, VaultError
 from models.vault_key import VaultKeys
 
 _BYTES: Final = 32
@@ -58,12 +58,16 @@ async def audit_key(database: Database, keys: VaultKeys) -> bytes:
 def _newest(keys: VaultKeys, rows: Sequence[Row]) -> bytes | None:
     for number, sealed in rows:
         with suppress(VaultError):
-            return bytes.fromhex(keys.vault.open(sealed, table="audit_key", row=(str(number),), column="sealed"))
+            return bytes.fromhex(keys.vault.open(sealed, **_field(number)))
     return None
 
 
 async def _make(database: Database, keys: VaultKeys, number: int) -> None:
     # Only a process that can open all other keys may do this: one with wrong keys would give users other pseudonyms.
     await keys.check_active()
-    sealed = keys.vault.seal(secrets.token_hex(_BYTES), table="audit_key", row=(str(number),), column="sealed")
+    sealed = keys.vault.seal(secrets.token_hex(_BYTES), **_field(number))
     await _MAKE.rows(database, number=number, sealed=sealed)
+
+
+def _field(number: int) -> SealedField:
+    return {"table": "audit_key", "row": (str(number),), "column": "sealed"}

@@ -1,15 +1,33 @@
-"""An authorization request (RFC 6749 4.1.1): what `authorize` promised and a callback may redeem once."""
+"""An authorization request (RFC 6749 4.1.1): what `authorize` stores under a state, for one callback to redeem.
+
+How a callback claims it is in `request_claim.py`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
+from models.audit_event import NAMED, RECORDED, RECORDED_WITH_PROVIDER, AuditEntry
+from models.database import Database
+from models.statement import Statement
+from models.vault import SealedField
+
+LIFETIME: Final = timedelta(minutes=10)
+"""From authorize to callback."""
+RETENTION: Final = timedelta(days=7)
+"""A request that has ended answers repeated callbacks for this long."""
+
 
 class RequestStatus(StrEnum):
-    """pending -> exchanging -> completed or failed. What was never sent leads from exchanging back to pending."""
+    """pending -> exchanging -> completed or failed. A claim that nothing was sent for leads back to pending."""
 
     PENDING = "pending"
     EXCHANGING = "exchanging"
@@ -17,13 +35,17 @@ class RequestStatus(StrEnum):
     FAILED = "failed"
 
 
+STATUSES: Final = {status.value: f"'{status}'" for status in RequestStatus}
+"""Each as a fragment of SQL, for a Statement."""
+
+
 class AuthorizationRequest(Model):
     """One row per state. The state itself is never stored, only its SHA-256; so is the code that claimed it.
 
     `registration` pins our client and the provider's endpoints as they were when the user left. `owner` is
     the attempt that holds or held the claim, and from `lease_until` on it counts as dead. `error` is the contract's
-    code of a failed request, so that a repeated callback hears the same. After `purge_after` a claim is to be ended and
-    any other row may go. All moments are of the database's clock.
+    code of a failed request, which every repeated callback gets. After `purge_after` a claim is to be ended and
+    any other row may go. All times are of the database's clock.
     """
 
     state_hash = fields.CharField(max_length=64, primary_key=True)
@@ -48,7 +70,134 @@ class AuthorizationRequest(Model):
         table_description = "states that wait for their callback, or had it"
 
 
-def verifier_row(state_hash: str, user_id: str, provider: str, redirect_uri: str) -> tuple[str, str, str, str]:
-    """The row that the vault binds a verifier to: everything that belongs to its state, so that the verifier does not
-    open after the row's user, provider or redirect URI was changed."""
-    return (state_hash, user_id, provider, redirect_uri)
+def state_hash(state: str) -> str:
+    """All that is stored of a state, so nobody who reads the database can finish a flow."""
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+_BOUND_COLUMNS: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
+BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
+"""The condition of a StateBinding, whose values have these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateBinding:
+    """All that a state is bound to. A callback that differs in any of it gets INVALID_STATE."""
+
+    state_hash: str
+    user_id: str
+    provider: str
+    redirect_uri: str
+    registration: str
+
+    def values(self) -> dict[str, str]:
+        return {
+            "state_hash": self.state_hash,
+            "user_id": self.user_id,
+            "provider": self.provider,
+            "redirect_uri": self.redirect_uri,
+            "registration": self.registration,
+        }
+
+    @property
+    def verifier_field(self) -> SealedField:
+        """The field of the sealed verifier. It doesn't open after the row's user, provider or redirect URI changed."""
+        row = (self.state_hash, self.user_id, self.provider, self.redirect_uri)
+        return {"table": "authorization_request", "row": row, "column": "verifier"}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestState:
+    """A request as it is now. `lease_over` says that the claim's holder counts as dead."""
+
+    status: str
+    code_hash: str | None
+    error: str | None
+    connection_id: str | None
+    expired: bool
+    lease_over: bool | None
+
+
+_ADD: Final = Statement(
+    """
+    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
+        status, created_at, expires_at, purge_after)
+    VALUES (:state_hash, :user_id, :provider, :redirect_uri, :registration, :scopes, :verifier, {pending}, now(),
+        after(:lifetime), after(:lifetime))
+    RETURNING (SELECT state_hash FROM authorization_request WHERE purge_after < now()
+        ORDER BY purge_after LIMIT 1) AS past""",
+    RECORDED,
+    NAMED,
+    **STATUSES,
+)
+_FIND: Final = Statement(
+    """
+    SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS lease_over
+    FROM authorization_request WHERE {bound}""",
+    bound=BOUND,
+)
+_BINDING: Final = Statement(
+    "SELECT {columns} FROM authorization_request WHERE state_hash = :state_hash", columns=", ".join(_BOUND_COLUMNS)
+)
+# In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
+_PAST: Final = Statement(
+    """
+    SELECT state_hash, status, user_id FROM authorization_request WHERE purge_after < now()
+    ORDER BY purge_after LIMIT :most""",
+)
+_PURGE: Final = Statement(
+    """
+    DELETE FROM authorization_request WHERE state_hash IN (
+        SELECT state_hash FROM authorization_request WHERE purge_after < now() AND status <> {exchanging}
+        ORDER BY purge_after LIMIT :most FOR UPDATE SKIP LOCKED)""",
+    **STATUSES,
+)
+_ABANDON: Final = Statement(
+    """
+    UPDATE authorization_request
+    SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:retention)
+    WHERE state_hash = :state_hash AND status = {exchanging} AND lease_until <= now()
+    RETURNING provider""",
+    RECORDED_WITH_PROVIDER,
+    **STATUSES,
+)
+
+
+async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> bool:
+    """Store a request for the scopes of `entry`, and record it. Returns whether there are rows to purge."""
+    values = {**entry.values(), **binding.values()}
+    row = await _ADD.row(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
+    return row is not None and row[0] is not None
+
+
+async def find_request(database: Database, binding: StateBinding) -> RequestState | None:
+    row = await _FIND.row(database, **binding.values())
+    return RequestState(*row) if row else None
+
+
+async def differing_column(database: Database, binding: StateBinding) -> str | None:
+    """The first column in which the stored request differs from `binding`, None if there is no request of the state."""
+    stored = await _BINDING.row(database, state_hash=binding.state_hash)
+    wanted = binding.values()
+    pairs = zip(_BOUND_COLUMNS, stored or (), strict=False)
+    return next((name for name, value in pairs if wanted[name] != value), None)
+
+
+async def past_claims(database: Database, most: int) -> Sequence[tuple[str, str]]:
+    """State hash and user of those of the `most` oldest past requests whose claim nobody has ended."""
+    rows = await _PAST.rows(database, most=most)
+    return [(key, user) for key, status, user in rows if status == RequestStatus.EXCHANGING]
+
+
+async def purge_requests(database: Database, most: int) -> None:
+    """Delete up to `most` requests whose retention has passed."""
+    await _PURGE.rows(database, most=most)
+
+
+async def abandon_request(database: Database, key: str, entry: AuditEntry) -> str | None:
+    """End a request whose claim's lease is over, with the outcome of `entry` as its error.
+
+    Of several processes that do this at once, one gets the provider, and the others None.
+    """
+    row = await _ABANDON.row(database, state_hash=key, retention=RETENTION.total_seconds(), **entry.values())
+    return row[0] if row else None

@@ -1,4 +1,4 @@
-"""A connection: one user's grant at one provider, with its sealed tokens."""
+"""A connection: one user's grant at one provider."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from tortoise import fields
 from tortoise.models import Model
 
-from models.statement import moment
+from models.database import Database
+from models.statement import Statement, moment
 
 
 class ConnectionStatus(StrEnum):
@@ -28,8 +30,8 @@ class Connection(Model):
     """One row per (user, provider): connecting again renews it.
 
     `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
-    the last known one of earlier tokens. Tokens are sealed for `seal_row` of this row and their column; see `vault.py`.
-    `version` counts how often tokens were stored, `granted_at` is when they were requested, by the database's clock.
+    the last known one of earlier tokens. How tokens are sealed and stored is in `connection_tokens.py`: `version`
+    counts how often, and `granted_at` is when they were requested, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -97,11 +99,16 @@ class StoredConnection:
         return json.loads(self.granted)
 
 
-def seal_row(user_id: str, provider: str, version: int, site: str = "") -> tuple[str, str, str, str]:
-    """The row that the vault binds a connection's tokens to.
+_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
+_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
 
-    It holds the natural key, which is known before the row exists, so that a token moved to another user's row does not
-    open, and the version that the tokens are written with, so that an older token put back does not open either. `site`
-    is empty for a provider with a single site.
-    """
-    return (user_id, provider, site, str(version))
+
+async def find_of_user(database: Database, user_id: str) -> list[StoredConnection]:
+    """The user's connections, oldest first. Raises DatabaseDown."""
+    return [StoredConnection.of(row) for row in await _OF_USER.rows(database, user=user_id)]
+
+
+async def find_by_id(database: Database, connection_id: UUID | str) -> StoredConnection | None:
+    """The connection of whatever user. Raises DatabaseDown."""
+    row = await _BY_ID.row(database, id=str(connection_id))
+    return StoredConnection.of(row) if row else None

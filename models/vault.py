@@ -1,10 +1,10 @@
 """The vault encrypts what must never be readable in the database: AES-256-GCM, prefixed with the key's id.
 
-A sealed value is bound to its place by associated data: moved elsewhere, it does not open. The place is a table, a row
+A sealed value is bound to its field by associated data: moved elsewhere, it does not open. A field is a table, a row
 and a column, where the row consists of everything that must not change while the value stays:
 
-  connection             user, provider, site and the version of the row (`models.connection.seal_row`)
-  authorization_request  hash of the state, user, provider and redirect URI (`verifier_row`)
+  connection             user, provider, site and the version of the row (`models.connection_tokens.token_field`)
+  authorization_request  hash of the state, user, provider and redirect URI (`StateBinding.verifier_field`)
   audit_key              the key's number
   vault_key              the key's id
 
@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypedDict
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -32,6 +32,14 @@ _FEW: Final = 8
 _SPACE: Final = 0x20
 _BREAKS: Final = b"\t\r\n"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class SealedField(TypedDict):
+    """What a value is sealed for. `row` is all that must not change while the value stays."""
+
+    table: str
+    row: tuple[str, ...]
+    column: str
 
 
 def make_key_command(key_id: str) -> str:
@@ -83,7 +91,7 @@ class Vault:
     def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
         head = bytes((_VERSION,)) + key_id_bytes(self._active)
         nonce = os.urandom(_NONCE)
-        bound = head + _place(table, row, column)
+        bound = head + _associated_data(table, row, column)
         return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
 
     def open(self, sealed: bytes, *, table: str, row: tuple[str, ...], column: str) -> str:
@@ -97,7 +105,7 @@ class Vault:
             raise MissingKey(f"no vault key with the id {key_id if _KEY_ID.fullmatch(key_id) else '?'}")
         nonce, content = sealed[end : end + _NONCE], sealed[end + _NONCE :]
         try:
-            return cipher.decrypt(nonce, content, sealed[:end] + _place(table, row, column)).decode()
+            return cipher.decrypt(nonce, content, sealed[:end] + _associated_data(table, row, column)).decode()
         except InvalidTag:
             raise DoesNotOpen(key_id) from None
 
@@ -149,7 +157,10 @@ def _is_guessable(key: bytes) -> bool:
     return is_text or len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
 
 
-def _place(*parts: str | tuple[str, ...]) -> bytes:
-    """An injective encoding: each part with its length in front, so that no two places read the same."""
-    flat = [part for group in parts for part in ((group,) if isinstance(group, str) else group)]
-    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in flat)
+def _associated_data(table: str, row: tuple[str, ...], column: str) -> bytes:
+    """An injective encoding: each part with its length in front, so that no two fields read the same."""
+    encoded = b""
+    for text in (table, *row, column):
+        part = text.encode()
+        encoded += len(part).to_bytes(4, "big") + part
+    return encoded

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, TypedDict
+from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
@@ -15,7 +15,7 @@ from tortoise.models import Model
 from models.database import Database, Session
 from models.key_use import KeyUse
 from models.statement import Statement
-from models.vault import Vault, VaultError
+from models.vault import SealedField, Vault, VaultError
 
 _KNOWN: Final = "tendon"
 # The key of PostgreSQL's advisory lock: "vault" in ASCII.
@@ -56,12 +56,6 @@ class _Record:
     key_id: str
     check: bytes
     recent: bool
-
-
-class _Place(TypedDict):
-    table: str
-    row: tuple[str, ...]
-    column: str
 
 
 class VaultKeys:
@@ -107,7 +101,7 @@ class VaultKeys:
         if unusable := await self._unusable(transaction, records):
             raise UnusableKeys(f"nothing is sealed here while these keys are missing or wrong: {unusable}")
         active = self.vault.active
-        await _RECORD.row(transaction, key_id=active, check=self.vault.seal(_KNOWN, **_place(active)))
+        await _RECORD.row(transaction, key_id=active, check=self.vault.seal(_KNOWN, **_field(active)))
 
     async def _unusable(self, session: Session, records: Sequence[_Record]) -> list[str]:
         unopened = [record for record in records if not self._opens(record)]
@@ -121,7 +115,7 @@ class VaultKeys:
 
     def _opens(self, record: _Record) -> bool:
         try:
-            return self.vault.open(record.check, **_place(record.key_id)) == _KNOWN
+            return self.vault.open(record.check, **_field(record.key_id)) == _KNOWN
         except VaultError:
             return False
 
@@ -130,5 +124,5 @@ async def _records(session: Session) -> list[_Record]:
     return [_Record(*row) for row in await _RECORDS.rows(session, recent=-_RECENT)]
 
 
-def _place(key_id: str) -> _Place:
+def _field(key_id: str) -> SealedField:
     return {"table": "vault_key", "row": (key_id,), "column": "check"}

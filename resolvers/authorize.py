@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
-from models.authorization_request import verifier_row
-from models.statement import Statement
+from models.authorization_request import StateBinding, add_request, state_hash
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import Problem, ValidationError
 from resolvers.sealing import check_seal
-from resolvers.states import LIFE, clear_away, state_hash
+from resolvers.states import clear_away
 
 log = structlog.get_logger("tendon")
-
-_REMEMBER: Final = Statement(
-    """
-    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
-        status, created_at, expires_at, purge_after)
-    VALUES (:key, :user, :provider, :redirect_uri, :registration, :audited, :verifier, 'pending', now(),
-        after(:life), after(:life))
-    RETURNING (SELECT state_hash FROM authorization_request WHERE purge_after < now()
-        ORDER BY purge_after LIMIT 1) AS past""",
-    audit.RECORDED,
-    audit.NAMED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +27,7 @@ class Authorization:
 
 
 async def authorize_connection(context: Context, provider: str, redirect_uri: str) -> Authorization:
-    """Store an authorization request for the calling user, valid for LIFE.
+    """Store an authorization request for the calling user, valid for LIFETIME.
 
     Raises ValidationError (also for a redirect URI that is not on the allow-list), ProviderNotFound, ServiceUnavailable
     and what `user_with_scope` raises.
@@ -80,27 +66,16 @@ async def _remember(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str
 ) -> None:
     """With its audit row. What is past remembering is cleared away, where there is any."""
-    key, provider = state_hash(state), registration.provider
-    sealed_for = verifier_row(key, user, provider.slug, redirect_uri)
-    row = await _REMEMBER.row(
-        context.resources.database,
-        key=key,
-        redirect_uri=redirect_uri,
-        registration=registration.fingerprint,
-        verifier=_sealed(context, sealed_for, verifier),
-        life=LIFE.total_seconds(),
-        **await audit.event(
-            context,
-            audit.AUTHORIZE,
-            subject=user,
-            provider=provider.slug,
-            outcome=audit.OK,
-            scopes=provider.authorize.scopes,
-        ),
+    provider = registration.provider
+    binding = StateBinding(state_hash(state), user, provider.slug, redirect_uri, registration.fingerprint)
+    sealed = context.resources.vault.seal(verifier, **binding.verifier_field)
+    entry = await audit.entry(
+        context,
+        audit.AUTHORIZE,
+        subject=user,
+        provider=provider.slug,
+        outcome=audit.OK,
+        scopes=provider.authorize.scopes,
     )
-    if row and row[0]:
+    if await add_request(context.resources.database, binding, sealed, entry):
         await clear_away(context)
-
-
-def _sealed(context: Context, row: tuple[str, ...], verifier: str) -> bytes:
-    return context.resources.vault.seal(verifier, table="authorization_request", row=row, column="verifier")

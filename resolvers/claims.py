@@ -16,14 +16,13 @@ from typing import Final
 
 import structlog
 
-from models.connection import SHOWN, StoredConnection
+from models.authorization_request import LIFETIME
 from models.database import DatabaseDown
-from models.statement import Statement
+from models.request_claim import claim_request, fail_claim, read_clock, release_claim
 from resolvers import audit
-from resolvers.attempts import BOUND, Attempt, Claim, Reading
+from resolvers.attempts import Attempt, Claim, Reading
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
-from resolvers.states import LIFE, REMEMBERED
 
 log = structlog.get_logger("tendon")
 
@@ -41,44 +40,6 @@ _READING: Final = 1.0
 # Seconds between the tries to end a claim while the database is away.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
-_CLAIM: Final = Statement(
-    """
-    UPDATE authorization_request
-    SET status = 'exchanging', code_hash = :answer_hash, owner = :owner, lease_until = after(:lease),
-        purge_after = after(:lease)
-    WHERE {bound} AND status = 'pending' AND expires_at > now()
-    RETURNING scopes, verifier, now() AS claimed_at,
-        (SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version""",
-    bound=BOUND,
-)
-_CLOCK: Final = Statement("SELECT now() AS moment")
-HELD: Final = "state_hash = :key AND owner = :owner AND status = 'exchanging'"
-"""A claim that is still the attempt's."""
-ENDED: Final = "error = NULL, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)"
-"""What becomes of a request that is completed, beside its status and its connection."""
-_RELEASE: Final = Statement(
-    """
-    UPDATE authorization_request
-    SET status = 'pending', code_hash = NULL, owner = NULL, lease_until = NULL, purge_after = expires_at
-    WHERE {held} RETURNING status""",
-    held=HELD,
-)
-_END: Final = Statement(
-    """
-    UPDATE authorization_request
-    SET status = 'failed', error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:remembered)
-    WHERE {held} RETURNING status""",
-    audit.RECORDED,
-    held=HELD,
-)
-_FINISHED: Final = Statement(
-    """
-    SELECT {shown} FROM connection WHERE id = (
-        SELECT connection_id FROM authorization_request
-        WHERE state_hash = :key AND owner = :owner AND status = 'completed')""",
-    shown=SHOWN,
-)
-
 
 def lease(context: Context) -> float:
     """Seconds from the claim on."""
@@ -90,10 +51,10 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     loop = asyncio.get_running_loop()
     before, lasting = loop.time(), lease(context)
     try:
-        row = await _CLAIM.row(
+        request = await claim_request(
             context.resources.database,
-            **attempt.binding,
-            answer_hash=attempt.answer_hash,
+            attempt.binding,
+            code_hash=attempt.answer_hash,
             owner=attempt.owner,
             lease=lasting,
         )
@@ -102,14 +63,14 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
             # It may be on its way still, and come after a release that finds nothing.
             insist(context, attempt, partial(_release, context, attempt), until_done=lasting)
         raise
-    if row is None:
+    if request is None:
         return None
-    reading = await _exact(context, Reading.of(row[2], before))
+    reading = await _exact(context, Reading.of(request.claimed_at, before))
     if loop.time() - before > WRITING.total_seconds() - STORING:
         # What is left of the lease may not last for asking and writing.
         await release(context, attempt)
         raise ServiceUnavailable
-    return Claim.of(attempt, row, reading, before + lasting)
+    return Claim.of(request, reading, before + lasting)
 
 
 async def _exact(context: Context, reading: Reading) -> Reading:
@@ -120,8 +81,7 @@ async def _exact(context: Context, reading: Reading) -> Reading:
         async with asyncio.timeout(_READING):
             for _ in range(_READINGS):
                 before = asyncio.get_running_loop().time()
-                row = await _CLOCK.row(context.resources.database)
-                again = Reading.of(row[0], before) if row else reading
+                again = Reading.of(await read_clock(context.resources.database), before)
                 reading = min(reading, again, key=lambda one: one.error)
                 if reading.error < _INEXACT:
                     break
@@ -156,11 +116,9 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
 
     A COMMIT of ours that is still on its way comes before or is undone: both want the row.
     """
-    provider = attempt.registration.provider.slug
-    event = await audit.event(context, audit.COMPLETE, subject=attempt.user, provider=provider, outcome=problem.code)
-    held = {"key": attempt.key, "owner": attempt.owner}
-    remembered = REMEMBERED.total_seconds()
-    return await _END.row(context.resources.database, **held, remembered=remembered, **event) is not None
+    user, provider = attempt.binding.user_id, attempt.binding.provider
+    entry = await audit.entry(context, audit.COMPLETE, subject=user, provider=provider, outcome=problem.code)
+    return await fail_claim(context.resources.database, attempt.binding.state_hash, attempt.owner, entry)
 
 
 def insist(
@@ -172,14 +130,14 @@ def insist(
 
 
 async def _release(context: Context, attempt: Attempt) -> bool:
-    return await _RELEASE.row(context.resources.database, key=attempt.key, owner=attempt.owner) is not None
+    return await release_claim(context.resources.database, attempt.binding.state_hash, attempt.owner)
 
 
 async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
     """While the state could still be used: after that nobody asks any more."""
     loop, provider = asyncio.get_running_loop(), attempt.registration.provider.slug
     began, tries = loop.time(), 0
-    while loop.time() < began + LIFE.total_seconds():
+    while loop.time() < began + LIFETIME.total_seconds():
         await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
         tries += 1
         try:
@@ -190,9 +148,3 @@ async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], unti
         if done or loop.time() >= began + until_done:
             log.info("claim.closed", provider=provider, tries=tries)
             return
-
-
-async def finished(context: Context, attempt: Attempt) -> StoredConnection | None:
-    """The connection, if this attempt has finished: of a COMMIT whose answer got lost nobody else knows."""
-    row = await _FINISHED.row(context.resources.database, key=attempt.key, owner=attempt.owner)
-    return StoredConnection.of(row) if row else None

@@ -3,18 +3,14 @@ recorded in the audit trail before it is answered."""
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
-from models.connection import SHOWN, StoredConnection
-from models.statement import Statement
+from models.connection import StoredConnection, find_by_id, find_of_user
 from resolvers import audit, inputs
 from resolvers.caller import READ, Caller, may_act_for, with_scope
 from resolvers.context import Context
 from resolvers.errors import ConnectionNotFound, Forbidden, Problem
-
-_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
-_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
 
 
 class _About(TypedDict):
@@ -32,13 +28,13 @@ async def list_connections(context: Context, user_id: str) -> list[StoredConnect
         raise Forbidden
     if caller.user != user_id:
         await audit.record(context, audit.READ, subject=user_id)
-    return [StoredConnection.of(row) for row in await _OF_USER.rows(context.resources.database, user=user_id)]
+    return await find_of_user(context.resources.database, user_id)
 
 
 async def find_connection(context: Context, connection_id: str) -> StoredConnection:
     """The connection with this id. Raises ConnectionNotFound, also for somebody else's and for what is no id."""
     caller = await _reader(context)
-    connection = await connection_by_id(context, _uuid(connection_id))
+    connection = await find_by_id(context.resources.database, _uuid(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
         await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(connection))
         raise ConnectionNotFound
@@ -61,12 +57,6 @@ def _about(connection: StoredConnection | None) -> _About:
     if connection is None:
         return {"subject": None, "provider": None, "connection_id": None}
     return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
-
-
-async def connection_by_id(context: Context, connection_id: UUID | str) -> StoredConnection | None:
-    """Whoever's it is."""
-    row = await _BY_ID.row(context.resources.database, id=str(connection_id))
-    return StoredConnection.of(row) if row else None
 
 
 def _uuid(text: str) -> UUID:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from models.audit_event import record
 from models.database import Database
 from models.vault import Vault
 from models.vault_key import VaultKeys
@@ -52,12 +54,13 @@ class Resources:
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     vault_keys: VaultKeys = field(init=False)
     pseudonyms: Pseudonyms = field(init=False)
-    repeats: Repeats = field(default_factory=Repeats)
+    repeats: Repeats = field(init=False)
 
     def __post_init__(self) -> None:
         keys = VaultKeys(self.vault, self.database)
         object.__setattr__(self, "vault_keys", keys)
         object.__setattr__(self, "pseudonyms", Pseudonyms(self.database, keys))
+        object.__setattr__(self, "repeats", Repeats(partial(record, self.database)))
 
     def registration(self, slug: str) -> Registration:
         """Our client at the provider. Raises ProviderNotFound. Its message distinguishes an unknown slug from a

@@ -10,15 +10,15 @@ from typing import Final, NoReturn
 
 import structlog
 
-from models.authorization_request import verifier_row
 from models.database import DatabaseDown
+from models.request_claim import ClaimedRequest
 from models.vault import DoesNotOpen, MissingKey, VaultError
 from providers.errors import ProviderFault, TransportFailure
 from providers.oauth_client import exchange_code
 from providers.provider_limit import Permit
 from providers.token_answer import TokenAnswer
 from resolvers import claims, outcomes, refusals
-from resolvers.attempts import Attempt, Claim, Claimed
+from resolvers.attempts import Attempt, Claim
 from resolvers.callback import Callback
 from resolvers.context import Context
 from resolvers.errors import InvalidState, Problem, ServiceUnavailable
@@ -54,7 +54,7 @@ async def claim_and_exchange(
         if claim is None:
             permit.leave_unused()
             return None
-        hold.enter_context(context.resources.flights.under_way(attempt.key))
+        hold.enter_context(context.resources.flights.under_way(attempt.binding.state_hash))
         answer = await _ask(context, attempt, claim, callback, permit)
         return Received(claim, answer, claim.at(answer.sent_at))
 
@@ -66,12 +66,11 @@ async def _permitted(context: Context, attempt: Attempt) -> Permit:
 
 async def _ask(context: Context, attempt: Attempt, claim: Claim, callback: Callback, permit: Permit) -> TokenAnswer:
     """The tokens for the callback's code. No transaction is open meanwhile."""
-    request = claim.request
     if callback.error:
         permit.leave_unused()
-        log.warning("authorization.refused", provider=request.provider, error=refusals.known(callback.error))
+        log.warning("authorization.refused", provider=attempt.binding.provider, error=refusals.known(callback.error))
         await _give_up(context, attempt, refusals.of_redirect(callback.error))
-    verifier = await _open_verifier(context, attempt, request)
+    verifier = await _open_verifier(context, attempt, claim.request)
     registration, resources = attempt.registration, context.resources
     try:
         return await exchange_code(
@@ -98,12 +97,10 @@ async def _after_fault(context: Context, attempt: Attempt, fault: ProviderFault)
     await _give_up(context, attempt, refusals.of_exchange(fault))
 
 
-async def _open_verifier(context: Context, attempt: Attempt, request: Claimed) -> str:
+async def _open_verifier(context: Context, attempt: Attempt, request: ClaimedRequest) -> str:
     """Every request has one until it ends, so a row without it was edited in the database."""
-    row = verifier_row(attempt.key, request.user_id, request.provider, attempt.redirect_uri)
     try:
-        sealed = request.verifier or b""
-        return context.resources.vault.open(sealed, table="authorization_request", row=row, column="verifier")
+        return context.resources.vault.open(request.verifier or b"", **attempt.binding.verifier_field)
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         if await _was_edited(context, fault):

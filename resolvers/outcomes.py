@@ -3,19 +3,15 @@ a result, no code is rejected: a released claim leaves the state as it was."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NoReturn
-from uuid import UUID
 
 import structlog
 
-from models.authorization_request import RequestStatus
-from models.connection import StoredConnection
-from models.statement import Statement
+from models.authorization_request import RequestState, RequestStatus, differing_column, find_request
+from models.connection import StoredConnection, find_by_id
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
-from resolvers.attempts import BINDING, BOUND, Attempt
-from resolvers.connections import connection_by_id
+from resolvers.attempts import Attempt
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.states import abandon
@@ -26,28 +22,6 @@ _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 # So many may wait for one exchange in a process: a caller who repeats and repeats must not fill the house.
 _WAITERS: Final = 64
-
-_LOOK: Final = Statement(
-    """
-    SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS over
-    FROM authorization_request WHERE {bound}""",
-    bound=BOUND,
-)
-_BINDING: Final = Statement(
-    "SELECT {binding} FROM authorization_request WHERE state_hash = :key", binding=", ".join(BINDING)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A request as it was just now. `over` says that its holder's lease is."""
-
-    status: str
-    code_hash: str | None
-    error: str | None
-    connection_id: UUID | str | None
-    expired: bool
-    over: bool | None
 
 
 def unspent(retry_after: int = 5) -> ProviderUnavailable:
@@ -74,22 +48,22 @@ async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
 async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
     pause = _FIRST_PAUSE
     while True:
-        seen = await _look(context, attempt)
+        seen = await find_request(context.resources.database, attempt.binding)
         if seen is None or seen.status != RequestStatus.EXCHANGING:
             return await _settled(context, attempt, seen)
-        if seen.over:
-            await abandon(context, attempt.key, attempt.user)
+        if seen.lease_over:
+            await abandon(context, attempt.binding.state_hash, attempt.binding.user_id)
         else:
-            if context.resources.flights.waiting(attempt.key) >= _WAITERS:
+            if context.resources.flights.waiting(attempt.binding.state_hash) >= _WAITERS:
                 raise ServiceUnavailable
-            await context.resources.flights.pause(attempt.key, pause)
+            await context.resources.flights.pause(attempt.binding.state_hash, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredConnection:
     """While the provider is not to be asked: what is settled or under way is answered as ever, and the rest may be sent
     again later. Nothing is spent."""
-    seen = await _look(context, attempt)
+    seen = await find_request(context.resources.database, attempt.binding)
     if seen is None or seen.expired or seen.status != RequestStatus.PENDING:
         return await of_another(context, attempt)
     log.info("exchange.held.back", provider=attempt.registration.provider.slug, fault=str(held))
@@ -100,29 +74,21 @@ async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredC
     )
 
 
-async def _look(context: Context, attempt: Attempt) -> _Seen | None:
-    row = await _LOOK.row(context.resources.database, **attempt.binding)
-    return _Seen(*row) if row else None
-
-
-async def _refuse(context: Context, attempt: Attempt, seen: _Seen | None) -> NoReturn:
+async def _refuse(context: Context, attempt: Attempt, seen: RequestState | None) -> NoReturn:
     """Raises InvalidState."""
     log.info("state.refused", provider=attempt.registration.provider.slug, reason=await _why(context, attempt, seen))
     raise InvalidState
 
 
-async def _why(context: Context, attempt: Attempt, seen: _Seen | None) -> str:
+async def _why(context: Context, attempt: Attempt, seen: RequestState | None) -> str:
     """Why a state can't be spent: for the log, since callers hear one sentence for all of it."""
     if seen is not None:
         return "expired" if seen.status == RequestStatus.PENDING else "another code"
-    stored = await _BINDING.row(context.resources.database, key=attempt.key)
-    if stored is None:
-        return "unknown"
-    different = [name for name, value in zip(BINDING, stored, strict=True) if attempt.binding[name] != value]
-    return f"another {different[0]}" if different else "unknown"
+    different = await differing_column(context.resources.database, attempt.binding)
+    return f"another {different}" if different else "unknown"
 
 
-async def _settled(context: Context, attempt: Attempt, seen: _Seen | None) -> StoredConnection:
+async def _settled(context: Context, attempt: Attempt, seen: RequestState | None) -> StoredConnection:
     """Raises the problem that ended the request, InvalidState if the code differs from the one it ended with, and
     ProviderUnavailable with a time to wait when the holder could not reach the provider and released the claim."""
     if seen is None or (seen.expired and seen.status == RequestStatus.PENDING):
@@ -136,7 +102,7 @@ async def _settled(context: Context, attempt: Attempt, seen: _Seen | None) -> St
     if seen.status == RequestStatus.FAILED:
         ended = PROBLEMS.get(seen.error or "", InternalError)
         raise ended
-    connection = await connection_by_id(context, seen.connection_id) if seen.connection_id else None
-    if not connection or connection.user_id != attempt.user:
+    connection = await find_by_id(context.resources.database, seen.connection_id) if seen.connection_id else None
+    if not connection or connection.user_id != attempt.binding.user_id:
         raise InvalidState
     return connection

@@ -1,27 +1,55 @@
-"""Audit rows for events that a caller may repeat without limit: the first of a kind is written at once, the others are
-counted and written as one row a minute. Kinds beyond the maximum are counted together."""
+"""Audit rows for what a caller may repeat without limit: the first of a kind is written at once, the others are counted
+and written as one row a minute. Kinds beyond the maximum are counted together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import structlog
 
+from models.audit_event import AuditEntry
 from models.database import DatabaseDown
 
-Values = Mapping[str, Any]
-Write = Callable[[Values], Awaitable[None]]
+Write = Callable[[AuditEntry, int], Awaitable[None]]
+"""Writes an entry and how often it occurred."""
 
-KIND: Final = ("actor", "client", "subject", "action", "provider", "connection_id", "outcome")
-"""The values that are equal in all events of one kind."""
 
-# What the overflow kinds are told apart by. Their rows hold none of the other values, and name no user.
-_OVERFLOW: Final = ("action", "outcome")
-_LEFT_OUT: Final = {"user": None} | dict.fromkeys(name for name in KIND if name not in _OVERFLOW)
+class Kind(NamedTuple):
+    """What is equal in all entries of one kind."""
+
+    actor: str | None
+    client_id: str | None
+    subject: str | None
+    action: str
+    provider: str | None
+    connection_id: str | None
+    outcome: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Kind:
+        return cls(
+            entry.actor,
+            entry.client_id,
+            entry.subject,
+            entry.action,
+            entry.provider,
+            entry.connection_id,
+            entry.outcome,
+        )
+
+    @property
+    def caller(self) -> tuple[str | None, str | None]:
+        return (self.actor, self.client_id)
+
+    @property
+    def is_overflow(self) -> bool:
+        """Whether action and outcome are all that it holds."""
+        return self == Kind(None, None, None, self.action, None, None, self.outcome)
+
 
 # Seconds between two rows of one kind.
 _EVERY: Final = 60.0
@@ -37,13 +65,11 @@ log = structlog.get_logger("tendon")
 
 
 @dataclass(slots=True)
-class _Kind:
-    """`first` writes the first row, `values` are those of the last event, `count` is the number of events not yet
-    written."""
+class _Counted:
+    """`first` writes the first row, `entry` is the last one of the kind, `count` is how many are not yet written."""
 
     first: asyncio.Task[None]
-    write: Write
-    values: Values
+    entry: AuditEntry
     since: float
     count: int = 0
 
@@ -52,34 +78,38 @@ class Repeats:
     """The counts of one process. If it is killed, up to a minute's counts are lost, but never the first row of a
     kind."""
 
-    def __init__(self, *, every: float = _EVERY, kinds: int = _KINDS, of_one: int = _OF_ONE) -> None:
+    def __init__(self, write: Write, *, every: float = _EVERY, kinds: int = _KINDS, of_one: int = _OF_ONE) -> None:
+        self._write = write
         self._every = every
         self._most = kinds
         self._of_one = of_one
-        self._kinds: dict[tuple[Any, ...], _Kind] = {}
-        self._callers: Counter[tuple[Any, ...]] = Counter()
+        self._kinds: dict[Kind, _Counted] = {}
+        self._callers: Counter[tuple[str | None, str | None]] = Counter()
         self._overflowing = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def record(self, values: Values, write: Write) -> None:
-        """Returns once a row of the kind is stored, for this event or an earlier one. Raises what `write` raises."""
-        key = _key(values)
-        if key not in self._kinds and self._callers[_caller(key)] >= self._of_one:
-            values = {**values, "subject": None, "connection_id": None}
-            key = _key(values)
-        if key not in self._kinds and len(self._kinds) - self._overflowing >= self._most:
-            values = {**values, **_LEFT_OUT}
-            key = _key(values)
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._begin(key, values, write)
+    async def record(self, entry: AuditEntry) -> None:
+        """Returns once a row of the kind is stored, for this entry or an earlier one. Raises what `write` raises."""
+        kind = Kind.of(entry)
+        if kind not in self._kinds and self._callers[kind.caller] >= self._of_one:
+            entry = replace(entry, subject=None, connection_id=None)
+            kind = Kind.of(entry)
+        if kind not in self._kinds and len(self._kinds) - self._overflowing >= self._most:
+            # Such a row names no user.
+            entry = replace(
+                entry, actor=None, user=None, client_id=None, subject=None, provider=None, connection_id=None
+            )
+            kind = Kind.of(entry)
+        counted = self._kinds.get(kind)
+        if counted is None:
+            counted = self._begin(kind, entry)
         else:
-            kind.values = values
-            kind.count += 1
+            counted.entry = entry
+            counted.count += 1
         # A caller that disconnects must not cancel the write for the others.
-        await asyncio.shield(kind.first)
+        await asyncio.shield(counted.first)
 
     async def close(self) -> None:
         """Write the counts so far, and none later: the database may be closed next."""
@@ -91,36 +121,35 @@ class Repeats:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _begin(self, key: tuple[Any, ...], values: Values, write: Write) -> _Kind:
-        if _is_overflow(key):
+    def _begin(self, kind: Kind, entry: AuditEntry) -> _Counted:
+        if kind.is_overflow:
             self._overflowing += 1
-            log.warning("audit.overflow", action=values["action"], outcome=values["outcome"])
+            log.warning("audit.overflow", action=entry.action, outcome=entry.outcome)
         loop = asyncio.get_running_loop()
-        first = self._start(write({**values, "count": 1}))
-        kind = self._kinds[key] = _Kind(first, write, values, loop.time())
-        self._callers[_caller(key)] += 1
-        first.add_done_callback(lambda task: self._written(key, kind, task))
+        first = self._start(self._write(entry, 1))
+        counted = self._kinds[kind] = _Counted(first, entry, loop.time())
+        self._callers[kind.caller] += 1
+        first.add_done_callback(lambda task: self._written(kind, counted, task))
         if self._timer is None:
             self._arm(loop.time() + self._every)
-        return kind
+        return counted
 
     def _arm(self, when: float) -> None:
         """`when` is a time of the running loop."""
         if not self._closed:
             self._timer = asyncio.get_running_loop().call_at(when, self._tick)
 
-    def _written(self, key: tuple[Any, ...], kind: _Kind, task: asyncio.Task[None]) -> None:
-        """Forget a kind whose first row could not be written, so that the next event tries again."""
-        if (task.cancelled() or task.exception()) and self._kinds.get(key) is kind:
-            self._forget(key)
+    def _written(self, kind: Kind, counted: _Counted, task: asyncio.Task[None]) -> None:
+        """Forget a kind whose first row could not be written, so that the next entry tries again."""
+        if (task.cancelled() or task.exception()) and self._kinds.get(kind) is counted:
+            self._forget(kind)
 
-    def _forget(self, key: tuple[Any, ...]) -> None:
-        del self._kinds[key]
-        self._overflowing -= _is_overflow(key)
-        caller = _caller(key)
-        self._callers[caller] -= 1
-        if not self._callers[caller]:
-            del self._callers[caller]
+    def _forget(self, kind: Kind) -> None:
+        del self._kinds[kind]
+        self._overflowing -= kind.is_overflow
+        self._callers[kind.caller] -= 1
+        if not self._callers[kind.caller]:
+            del self._callers[kind.caller]
 
     def _tick(self) -> None:
         self._timer = None
@@ -129,43 +158,29 @@ class Repeats:
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         past = loop.time() - self._every
-        await self._write_out([(key, kind) for key, kind in self._kinds.items() if kind.since <= past])
+        await self._write_out([(kind, counted) for kind, counted in self._kinds.items() if counted.since <= past])
         if self._kinds and self._timer is None:
-            self._arm(min(kind.since for kind in self._kinds.values()) + self._every)
+            self._arm(min(counted.since for counted in self._kinds.values()) + self._every)
 
-    async def _write_out(self, kinds: Sequence[tuple[tuple[Any, ...], _Kind]]) -> None:
-        for key, kind in kinds:
-            if not kind.count and kind.first.done() and self._kinds.get(key) is kind:
-                self._forget(key)
-        counted = [kind for _, kind in kinds if kind.count]
-        for start in range(0, len(counted), _AT_ONCE):
-            await asyncio.gather(*(_write_count(kind) for kind in counted[start : start + _AT_ONCE]))
+    async def _write_out(self, kinds: Sequence[tuple[Kind, _Counted]]) -> None:
+        for kind, counted in kinds:
+            if not counted.count and counted.first.done() and self._kinds.get(kind) is counted:
+                self._forget(kind)
+        due = [counted for _, counted in kinds if counted.count]
+        for start in range(0, len(due), _AT_ONCE):
+            await asyncio.gather(*(self._write_count(counted) for counted in due[start : start + _AT_ONCE]))
+
+    async def _write_count(self, counted: _Counted) -> None:
+        count, counted.count = counted.count, 0
+        counted.since = asyncio.get_running_loop().time()
+        try:
+            await self._write(counted.entry, count)
+        except DatabaseDown as fault:
+            counted.count += count
+            log.warning("audit.delayed", error=fault.reason, count=count)
 
     def _start(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-async def _write_count(kind: _Kind) -> None:
-    count, kind.count = kind.count, 0
-    kind.since = asyncio.get_running_loop().time()
-    try:
-        await kind.write({**kind.values, "count": count})
-    except DatabaseDown as fault:
-        kind.count += count
-        log.warning("audit.delayed", error=fault.reason, count=count)
-
-
-def _key(values: Values) -> tuple[Any, ...]:
-    return tuple(values[name] for name in KIND)
-
-
-def _caller(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Actor and client."""
-    return key[:2]
-
-
-def _is_overflow(key: tuple[Any, ...]) -> bool:
-    return all(value is None for name, value in zip(KIND, key, strict=True) if name not in _OVERFLOW)

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from models.connection import StoredConnection
+from models.connection_tokens import find_stored_by
 from models.database import DatabaseDown
 from providers.errors import ProviderFault
 from providers.oauth_client import Tokens, revoke
@@ -98,7 +99,8 @@ class _Tries:
             return await self._write()
         except ProviderUnavailable:
             # The lease is lost, or a COMMIT of ours went through that nobody told us of.
-            found = await claims.finished(self._context, self._attempt) if self._failed else None
+            database = self._context.resources.database
+            found = await find_stored_by(database, self._attempt.binding, self._attempt.owner) if self._failed else None
             if found is None:
                 raise
             return found
@@ -107,7 +109,9 @@ class _Tries:
 async def _surrender_unless_stored(
     context: Context, attempt: Attempt, surrender: Callable[[], Awaitable[None]]
 ) -> None:
-    if await claims.end(context, attempt, ProviderUnavailable()) or await claims.finished(context, attempt) is None:
+    database = context.resources.database
+    ended = await claims.end(context, attempt, ProviderUnavailable())
+    if ended or await find_stored_by(database, attempt.binding, attempt.owner) is None:
         await surrender()
 
 

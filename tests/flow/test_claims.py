@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.connection import seal_row
+from models.connection_tokens import token_field
 from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
@@ -65,8 +65,7 @@ async def test_of_two_flows_that_overlap_the_newer_tokens_stay(
     vault = Vault(read_keys((gateway.folder / ".tendon" / "vault.keys").read_text()))
     tokens = "SELECT access_token, version FROM connection WHERE user_id = $1"
     ((sealed, version),) = await shared_database.fetch(tokens, someone.id)
-    row = seal_row(someone.id, "sandbox", version)
-    stored = vault.open(sealed, table="connection", row=row, column="access_token")
+    stored = vault.open(sealed, **token_field(someone.id, "sandbox", version, "access_token"))
     issued = [token["value"] for token in await sandbox.tokens() if token["kind"] == "access_token"]
     assert issued.index(stored) == len(issued) - 1
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from models.connection import seal_row
+from models.connection_tokens import token_field
 from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database, PostgresDatabase, SqliteFile
@@ -166,8 +166,7 @@ async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
     await asyncio.to_thread(other.stop)
     vault = Vault(read_keys((line.process.folder / ".tendon" / "vault.keys").read_text()))
     ((sealed, version),) = await line.database.fetch("SELECT access_token, version FROM connection")
-    row = seal_row(someone.id, "sandbox", version)
-    stored = vault.open(sealed, table="connection", row=row, column="access_token")
+    stored = vault.open(sealed, **token_field(someone.id, "sandbox", version, "access_token"))
     issued = [token["value"] for token in await sandbox.tokens() if token["kind"] == "access_token"]
     assert stored == issued[-1]
 

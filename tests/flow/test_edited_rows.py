@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from models.connection import seal_row
+from models.connection_tokens import token_field
 from models.vault import Vault, VaultError, read_keys
 from tests.conftest import Person, begin
 from tests.databases import Database
@@ -84,8 +84,7 @@ async def test_an_older_token_that_is_put_back(
         await api.complete(someone.token, **await begin(api, sandbox, someone))
         ((sealed, version),) = await shared_database.fetch(tokens, someone.id)
         assert version == expected
-        row = seal_row(someone.id, "sandbox", version)
-        assert await sandbox.accepts(vault.open(bytes(sealed), table="connection", row=row, column="access_token"))
-        older = seal_row(someone.id, "sandbox", version - 1)
+        field = token_field(someone.id, "sandbox", version, "access_token")
+        assert await sandbox.accepts(vault.open(bytes(sealed), **field))
         with pytest.raises(VaultError):
-            vault.open(bytes(sealed), table="connection", row=older, column="access_token")
+            vault.open(bytes(sealed), **token_field(someone.id, "sandbox", version - 1, "access_token"))

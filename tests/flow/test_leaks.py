@@ -13,8 +13,8 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from models.connection import seal_row
-from models.vault import Vault, VaultError, read_keys
+from models.connection_tokens import token_field
+from models.vault import SealedField, Vault, VaultError, read_keys
 from tests.conftest import SECRET, Person, begin, start_gateway
 from tests.interfaces import GraphQL, Interface, Rest, bearer
 from tests.processes import Process
@@ -122,18 +122,18 @@ async def test_the_stored_tokens_are_the_providers_and_sealed(
     sealed = database.execute("SELECT access_token, refresh_token FROM connection").fetchone()
     database.close()
     vault = Vault(read_keys((watched.folder / ".tendon" / "vault.keys").read_text()))
-    row = seal_row(someone.id, "sandbox", 1)
-    assert await sandbox.accepts(vault.open(sealed[0], table="connection", row=row, column="access_token"))
-    for table, elsewhere, column in (
-        ("connection", row, "refresh_token"),
-        ("connection", seal_row("another", "sandbox", 1), "access_token"),
-        ("connection", seal_row(someone.id, "another", 1), "access_token"),
-        ("connection", seal_row(someone.id, "sandbox", 2), "access_token"),
-        ("connection", seal_row(someone.id, "sandbox", 1, "site"), "access_token"),
-        ("authorization_request", row, "access_token"),
+    field = token_field(someone.id, "sandbox", 1, "access_token")
+    assert await sandbox.accepts(vault.open(sealed[0], **field))
+    for elsewhere in (
+        token_field(someone.id, "sandbox", 1, "refresh_token"),
+        token_field("another", "sandbox", 1, "access_token"),
+        token_field(someone.id, "another", 1, "access_token"),
+        token_field(someone.id, "sandbox", 2, "access_token"),
+        SealedField(table="connection", row=(someone.id, "sandbox", "site", "1"), column="access_token"),
+        SealedField(table="authorization_request", row=field["row"], column="access_token"),
     ):
         with pytest.raises(VaultError):
-            vault.open(sealed[0], table=table, row=elsewhere, column=column)
+            vault.open(sealed[0], **elsewhere)
 
 
 def test_files_are_for_their_owner_only(watched: Process) -> None:

@@ -19,7 +19,7 @@ _MAKE_FREE = Statement(f"UPDATE authorization_request SET status = 'pending' WHE
 
 async def broken_claim(context: Context, attempt: Attempt) -> Claim | None:
     """See whether it is free, and if so take it whoever has it by now: others saw the same in between."""
-    mine = {"key": attempt.key, "user": attempt.user}
+    mine = {"key": attempt.binding.state_hash, "user": attempt.binding.user_id}
     if not await _FREE.rows(context.resources.database, **mine):
         return None
     # The real claim asks for this. Without it, it takes what it can get.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from models.connection import seal_row
+from models.connection_tokens import token_field
 from models.vault import VaultError
 from tests.torture.history import History
 from tests.torture.record import Exchange, Record, StoredConnection, StoredRequest, Token
@@ -62,8 +62,7 @@ async def _connection(world: World, row: dict[str, Any]) -> StoredConnection:
 def _open(world: World, row: dict[str, Any], column: str) -> str | None:
     if row[column] is None:
         return None
-    place = seal_row(row["user_id"], row["provider"], row["version"])
-    return world.vault.open(row[column], table="connection", row=place, column=column)
+    return world.vault.open(row[column], **token_field(row["user_id"], row["provider"], row["version"], column))
 
 
 def _moment(value: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.vault import MissingKey, Vault, VaultError, _place, make_key_command, new_key, read_keys
+from models.vault import MissingKey, Vault, VaultError, _associated_data, make_key_command, new_key, read_keys
 
 # Ids that are one flipped bit apart, so that a changed id names another key that is there.
 KEYS = {key_id: bytes([number]) * 32 for number, key_id in enumerate(("k1", "k0", "k3", "c1"))}
@@ -90,11 +90,11 @@ def test_a_moved_value_is_refused(elsewhere: dict[str, object]) -> None:
 
 
 @given(PLACES, PLACES)
-def test_two_places_never_read_the_same(
+def test_two_fields_never_read_the_same(
     one: tuple[str, tuple[str, ...], str], other: tuple[str, tuple[str, ...], str]
 ) -> None:
     assume(one != other)
-    assert _place(*one) != _place(*other)
+    assert _associated_data(*one) != _associated_data(*other)
 
 
 def test_rotation() -> None:

@@ -1,0 +1,192 @@
+"""The tokens of a connection: how they are sealed, and how a claim stores them, all or nothing with its request.
+
+Storing is a compare-and-set on the connection's `version`, since the tokens are sealed for the version that they make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import uuid6
+
+from models.audit_event import (
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    RECORDED_WITH_CONNECTION_ID,
+    RECORDED_WITH_ID,
+    AuditEntry,
+)
+from models.authorization_request import RETENTION, STATUSES, StateBinding
+from models.connection import SHOWN, ConnectionStatus, StoredConnection, find_by_id
+from models.database import Database
+from models.request_claim import COMPLETED, HELD
+from models.statement import Statement
+from models.vault import SealedField, Vault
+
+# What to report about an account: that it differs from the one before, and that another user's connection has it, too.
+_NOTICED: Final = """account <> former_account AS account_changed, EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id) AS account_shared"""
+# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
+_STORE: Final = Statement(
+    """
+    INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
+        granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
+    SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
+        :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
+    FROM authorization_request WHERE {held} FOR UPDATE
+    ON CONFLICT (user_id, provider) DO UPDATE SET
+        updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
+        former_account = coalesce(connection.account, connection.former_account),
+        requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
+        access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
+    WHERE connection.version = :version
+    RETURNING {shown}, {noticed}""",
+    """
+    UPDATE authorization_request SET connection_id = done.id, {completed}
+    FROM done WHERE state_hash = :state_hash""",
+    RECORDED_WITH_ID,
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    completed=COMPLETED,
+    held=HELD,
+    shown=SHOWN,
+    noticed=_NOTICED,
+)
+# For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
+# come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
+_VERSION: Final = Statement(
+    """
+    SELECT version FROM connection
+    WHERE (user_id, provider) = (SELECT user_id, provider FROM authorization_request WHERE {held})
+        AND (granted_at IS NULL OR granted_at <= :granted_by)""",
+    held=HELD,
+)
+_KEEP_NEWER: Final = Statement(
+    """
+    UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
+        WHERE c.user_id = authorization_request.user_id AND c.provider = authorization_request.provider), {completed}
+    WHERE {held} RETURNING connection_id""",
+    RECORDED_WITH_CONNECTION_ID,
+    completed=COMPLETED,
+    held=HELD,
+)
+_SET_ACCOUNT: Final = Statement(
+    """
+    UPDATE connection SET account = :account WHERE id = :id AND version = :version
+    RETURNING id, {noticed}""",
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    noticed=_NOTICED,
+)
+_STORED_BY: Final = Statement(
+    """
+    SELECT {shown} FROM connection WHERE id = (
+        SELECT connection_id FROM authorization_request
+        WHERE state_hash = :state_hash AND owner = :owner AND status = {completed})""",
+    shown=SHOWN,
+    completed=STATUSES["completed"],
+)
+
+
+def token_field(user_id: str, provider: str, version: int, column: str) -> SealedField:
+    """The field of a sealed token.
+
+    Its row is the natural key, which is known before the row exists, so that a token moved to another user's row does
+    not open, and the version that the token was written with, so that an older token put back does not open either.
+    """
+    # The empty part is for providers with several sites.
+    return {"table": "connection", "row": (user_id, provider, "", str(version)), "column": column}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a provider granted: the tokens, and whose account they are of.
+
+    They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: datetime | None
+    account: str | None
+    granted_at: datetime
+    granted_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrant:
+    """The connection, and what the audit trail says of its account: it is another than before, or another user has it,
+    too. With `superseded`, the connection has newer tokens of another flow, which stay."""
+
+    connection: StoredConnection
+    account_changed: bool = False
+    account_shared: bool = False
+    superseded: bool = False
+
+
+async def store_grant(
+    database: Database, vault: Vault, binding: StateBinding, owner: str, grant: Grant, version: int, entry: AuditEntry
+) -> StoredGrant | None:
+    """Write connection, request and audit row. None if the claim is no longer the owner's.
+
+    `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
+    DatabaseDown.
+    """
+    held = {"state_hash": binding.state_hash, "owner": owner, "retention": RETENTION.total_seconds(), **entry.values()}
+    expected: int | None = version
+    while expected is not None:
+        tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
+        row = await _STORE.row(
+            database,
+            id=str(uuid6.uuid7()),
+            user_id=binding.user_id,
+            status=ConnectionStatus.CONNECTED,
+            account=grant.account,
+            expires_at=grant.expires_at,
+            granted_at=grant.granted_at,
+            version=expected,
+            **tokens,
+            **held,
+        )
+        if row:
+            *shown, changed, shared = row
+            return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared))
+        newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
+        expected = newer[0] if newer else None
+    return await _keep_newer(database, held)
+
+
+async def _keep_newer(database: Database, held: dict[str, Any]) -> StoredGrant | None:
+    row = await _KEEP_NEWER.row(database, **held)
+    connection = await find_by_id(database, row[0]) if row else None
+    return StoredGrant(connection, superseded=True) if connection else None
+
+
+async def find_stored_by(database: Database, binding: StateBinding, owner: str) -> StoredConnection | None:
+    """The connection of a request that this owner has completed. If the answer to its COMMIT was lost, nobody else
+    knows of it."""
+    row = await _STORED_BY.row(database, state_hash=binding.state_hash, owner=owner)
+    return StoredConnection.of(row) if row else None
+
+
+async def set_account(
+    database: Database, connection: StoredConnection, account: str | None, entry: AuditEntry
+) -> StoredGrant | None:
+    """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
+    values = {**entry.values(), "user_id": connection.user_id, "provider": connection.provider}
+    row = await _SET_ACCOUNT.row(database, account=account, id=connection.id, version=connection.version, **values)
+    connection.account = account
+    return StoredGrant(connection, bool(row[1]), bool(row[2])) if row else None
+
+
+def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
+    refresh = grant.refresh_token
+    return {
+        "access_token": vault.seal(grant.access_token, **token_field(user_id, provider, version, "access_token")),
+        "refresh_token": None
+        if refresh is None
+        else vault.seal(refresh, **token_field(user_id, provider, version, "refresh_token")),
+    }
