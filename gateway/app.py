@@ -37,10 +37,10 @@ from models.engine import parse_url
 from models.vault import Vault
 from providers.catalogue import SANDBOX, Catalogue
 from resolvers import audit
+from resolvers.background import Background
 from resolvers.caller import Caller
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
-from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 from rest.answers import MethodNotAllowed, NotFound, answer
 from rest.endpoint import rest_routes
@@ -67,7 +67,7 @@ class Gateway:
     health: Health
     rate: Rate
     warnings: list[SettingsWarning]
-    flights: Flights = field(default_factory=Flights)
+    background: Background = field(default_factory=Background)
     resources: Resources = field(init=False)
 
     async def open_context(self, request: Request) -> Context:
@@ -107,7 +107,7 @@ class Gateway:
             client = open_client(allow_private=settings.private_providers, timeout=settings.provider_timeout)
             stack.push_async_callback(client.aclose)
             stack.push_async_callback(self.verifier.close)
-            stack.push_async_callback(self.flights.drain)
+            stack.push_async_callback(self.background.drain)
             self.resources = Resources(
                 catalogue=self.catalogue,
                 registrations=self.registrations,
@@ -116,9 +116,9 @@ class Gateway:
                 vault=self.vault,
                 client=client,
                 provider_timeout=settings.provider_timeout,
-                flights=self.flights,
+                background=self.background,
             )
-            self.flights.at_the_end(self.resources.repeats.close)
+            self.background.on_drain(self.resources.repeats.close)
             self._tell()
             yield
 
@@ -183,7 +183,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
         paths=[route.path for route in (*interfaces, *others) if isinstance(route, Route)],
         mounts=[route.path for route in others if isinstance(route, Mount)],
         external=[route.path for route in guests if isinstance(route, Mount)],
-        background=gateway.flights.drain,
+        background=gateway.background.drain,
     )
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.error_responses import error_response
 from gateway.health import Health
 from resolvers.errors import InternalError, ServiceUnavailable
-from resolvers.failures import described
+from resolvers.exception_details import exception_details
 from rest.paths import path_templates
 from rest.reading import BODY_LIMIT
 
@@ -75,7 +75,7 @@ class Edge:
         try:
             await self._answer(scope, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last resort
-            log.error("fault", **described(error))  # noqa: TRY400 - never the text
+            log.error("fault", **exception_details(error))  # noqa: TRY400 - never the text
             if exchange.status is None:
                 await error_response(InternalError(), scope)(scope, receive, exchange.send)
         finally:

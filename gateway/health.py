@@ -19,7 +19,7 @@ from models.database import Database
 from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import VaultKeys
-from resolvers.failures import described, outage
+from resolvers.exception_details import database_outage, exception_details
 from rest.answers import MethodNotAllowed, answer, problem_answer
 
 log = structlog.get_logger("tendon")
@@ -149,8 +149,8 @@ class Health:
 def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, TimeoutError):
         return {"error": f"no answer within {_TIMEOUT} seconds"}
-    reason = outage(error)
-    return {"error": reason} if reason else described(error)
+    reason = database_outage(error)
+    return {"error": reason} if reason else exception_details(error)
 
 
 def _unready(reasons: Sequence[str]) -> Response:

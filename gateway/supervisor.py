@@ -22,7 +22,7 @@ from gateway.address import Address
 from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
 from gateway.server import CANT_START, CUT_OFF, GRACE, KEEP_ALIVE, Drain, Server, configuration, open_address
-from resolvers.failures import described
+from resolvers.exception_details import exception_details
 
 log = structlog.get_logger("tendon")
 
@@ -207,7 +207,7 @@ class _Parent:
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
         except BaseException as error:  # noqa: BLE001 - no exception may continue in the parent's code
-            log.error("worker.failed", **described(error))  # noqa: TRY400 - never the text
+            log.error("worker.failed", **exception_details(error))  # noqa: TRY400 - never the text
         finally:
             os._exit(status)
 

@@ -21,6 +21,7 @@ from models.database import DatabaseDown
 from models.request_claim import claim_request, fail_claim, read_clock, release_claim
 from resolvers import audit
 from resolvers.attempts import Attempt, Claim, Reading
+from resolvers.backoff import Backoff, sleep
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
 
@@ -61,7 +62,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     except DatabaseDown as fault:
         if fault.in_doubt:
             # It may be on its way still, and come after a release that finds nothing.
-            insist(context, attempt, partial(_release, context, attempt), until_done=lasting)
+            retry_until_written(context, attempt, partial(_release, context, attempt), until_done=lasting)
         raise
     if request is None:
         return None
@@ -93,7 +94,7 @@ async def release(context: Context, attempt: Attempt) -> None:
     try:
         await _release(context, attempt)
     except DatabaseDown:
-        insist(context, attempt, partial(_release, context, attempt))
+        retry_until_written(context, attempt, partial(_release, context, attempt))
 
 
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
@@ -107,7 +108,7 @@ async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
         if not await write():
             raise ProviderUnavailable
     except DatabaseDown:
-        insist(context, attempt, write)
+        retry_until_written(context, attempt, write)
         raise
 
 
@@ -121,30 +122,29 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     return await fail_claim(context.resources.database, attempt.binding.state_hash, attempt.owner, entry)
 
 
-def insist(
+def retry_until_written(
     context: Context, attempt: Attempt, write: Callable[[], Awaitable[object]], *, until_done: float = 0
 ) -> None:
     """Do it beside everything else, as soon as the database is there again, and for `until_done` seconds until it says
     that it did something."""
-    context.resources.flights.meanwhile(_insist(attempt, write, until_done))
+    context.resources.background.start_retrying(_retry(attempt, write, until_done))
 
 
 async def _release(context: Context, attempt: Attempt) -> bool:
     return await release_claim(context.resources.database, attempt.binding.state_hash, attempt.owner)
 
 
-async def _insist(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
+async def _retry(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
     """While the state could still be used: after that nobody asks any more."""
     loop, provider = asyncio.get_running_loop(), attempt.registration.provider.slug
-    began, tries = loop.time(), 0
+    began, backoff = loop.time(), Backoff(*_PAUSES)
     while loop.time() < began + LIFETIME.total_seconds():
-        await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
-        tries += 1
+        await sleep(backoff.next())
         try:
             done = await write()
         except DatabaseDown as fault:
             log.debug("claim.open", provider=provider, error=fault.reason)
             continue
         if done or loop.time() >= began + until_done:
-            log.info("claim.closed", provider=provider, tries=tries)
+            log.info("claim.closed", provider=provider, tries=backoff.tries)
             return

@@ -25,12 +25,12 @@ from providers.provider import Provider
 from resolvers import audit, claims, outcomes
 from resolvers.account import name_account
 from resolvers.attempts import Attempt
+from resolvers.background import StillRunning
 from resolvers.callback import Callback, check
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
 from resolvers.exchanging import claim_and_exchange
-from resolvers.flights import StillRunning
 from resolvers.renewal import granted_scopes
 from resolvers.storing import store
 
@@ -57,7 +57,7 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
         raise
     attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
     try:
-        return await context.resources.flights.see_through(
+        return await context.resources.background.run(
             _redeem(context, attempt, callback), claims.lease(context) + _BEYOND
         )
     except StillRunning:

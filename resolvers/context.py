@@ -14,9 +14,10 @@ from models.vault import Vault
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
 from providers.provider_limit import ProviderLimits
+from resolvers.background import Background
 from resolvers.caller import Caller
 from resolvers.errors import ProviderNotFound
-from resolvers.flights import Flights
+from resolvers.exchanges import Exchanges
 from resolvers.pseudonyms import Pseudonyms
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
@@ -50,8 +51,9 @@ class Resources:
     vault: Vault
     client: Client
     provider_timeout: float
-    flights: Flights
+    background: Background
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
+    exchanges: Exchanges = field(default_factory=Exchanges)
     vault_keys: VaultKeys = field(init=False)
     pseudonyms: Pseudonyms = field(init=False)
     repeats: Repeats = field(init=False)

@@ -54,7 +54,7 @@ async def claim_and_exchange(
         if claim is None:
             permit.leave_unused()
             return None
-        hold.enter_context(context.resources.flights.under_way(attempt.binding.state_hash))
+        hold.enter_context(context.resources.exchanges.in_progress(attempt.binding.state_hash))
         answer = await _ask(context, attempt, claim, callback, permit)
         return Received(claim, answer, claim.at(answer.sent_at))
 

@@ -12,14 +12,15 @@ from models.connection import StoredConnection, find_by_id
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
 from resolvers.attempts import Attempt
+from resolvers.backoff import Backoff
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.states import abandon
 
 log = structlog.get_logger("tendon")
 
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.5
+# Seconds between the looks at a request that another attempt has claimed.
+_PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.5)
 # So many may wait for one exchange in a process: a caller who repeats and repeats must not fill the house.
 _WAITERS: Final = 64
 
@@ -46,7 +47,7 @@ async def of_another(context: Context, attempt: Attempt) -> StoredConnection:
 
 
 async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
-    pause = _FIRST_PAUSE
+    backoff = Backoff(*_PAUSES)
     while True:
         seen = await find_request(context.resources.database, attempt.binding)
         if seen is None or seen.status != RequestStatus.EXCHANGING:
@@ -54,10 +55,9 @@ async def _awaited(context: Context, attempt: Attempt) -> StoredConnection:
         if seen.lease_over:
             await abandon(context, attempt.binding.state_hash, attempt.binding.user_id)
         else:
-            if context.resources.flights.waiting(attempt.binding.state_hash) >= _WAITERS:
+            if context.resources.exchanges.waiting(attempt.binding.state_hash) >= _WAITERS:
                 raise ServiceUnavailable
-            await context.resources.flights.pause(attempt.binding.state_hash, pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await context.resources.exchanges.wait(attempt.binding.state_hash, backoff.next())
 
 
 async def unasked(context: Context, attempt: Attempt, held: HeldBack) -> StoredConnection:

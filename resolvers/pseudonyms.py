@@ -3,7 +3,6 @@ changing the trail."""
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from typing import Final
 
@@ -14,6 +13,7 @@ from models.database import Database
 from models.vault import VaultError
 from models.vault_key import VaultKeys
 from resolvers.errors import ServiceUnavailable
+from resolvers.single_flight import SingleFlight
 
 # Half of the digest, the minimum of RFC 2104 (5): each row stores two of them, and an index one more.
 _BYTES: Final = 16
@@ -28,31 +28,20 @@ class Pseudonyms:
         self._database = database
         self._keys = keys
         self._key: bytes | None = None
-        self._reading: asyncio.Task[bytes] | None = None
+        self._reading = SingleFlight[bytes]()
 
     async def of(self, user: str | None) -> str | None:
         """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
         open the key."""
         if user is None:
             return None
-        key = self._key or await self._read()
+        key = self._key or await self._reading.join("key", self._read)
         return hmac.digest(key, user.encode(errors="surrogatepass"), "sha256")[:_BYTES].hex()
 
     async def _read(self) -> bytes:
-        """Reads the key once for all tasks that wait for it, even if one of them is cancelled."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._opened())
-            self._reading.add_done_callback(self._was_read)
-        return await asyncio.shield(self._reading)
-
-    def _was_read(self, reading: asyncio.Task[bytes]) -> None:
-        self._reading = None
-        if not reading.cancelled() and reading.exception() is None:
-            self._key = reading.result()
-
-    async def _opened(self) -> bytes:
         try:
-            return await audit_key(self._database, self._keys)
+            self._key = await audit_key(self._database, self._keys)
         except VaultError as fault:
             log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
             raise ServiceUnavailable from None
+        return self._key

@@ -18,12 +18,12 @@ from providers.oauth_client import Tokens, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import claims
 from resolvers.attempts import Attempt
+from resolvers.backoff import Backoff, sleep
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
+from resolvers.exception_details import database_outage
 from resolvers.exchanging import Received
-from resolvers.failures import outage
 from resolvers.renewal import renew
-from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -48,9 +48,9 @@ async def store(context: Context, attempt: Attempt, received: Received, scopes: 
         surrender = partial(_surrender, context, attempt, received.answer)
         if tries.in_doubt or not isinstance(fault, Problem):
             # A COMMIT may have been done, or be on its way still.
-            claims.insist(context, attempt, partial(_surrender_unless_stored, context, attempt, surrender))
+            claims.retry_until_written(context, attempt, partial(_surrender_unless_stored, context, attempt, surrender))
         else:
-            context.resources.flights.begin(surrender())
+            context.resources.background.start(surrender())
         raise
 
 
@@ -63,6 +63,7 @@ class _Tries:
         self._attempt = attempt
         self._write = write
         self._failed = 0
+        self._backoff = Backoff(*_PAUSES)
 
     async def until(self, deadline: float) -> StoredConnection:
         """`deadline` is a time of the running loop."""
@@ -71,12 +72,11 @@ class _Tries:
             stored = await self._try(deadline, provider)
             if stored is not None:
                 return stored
-            pause = _PAUSES[min(self._failed, len(_PAUSES)) - 1]
+            pause = self._backoff.next()
             if asyncio.get_running_loop().time() + pause >= deadline:
                 log.error("store.given.up", provider=provider, tries=self._failed, in_doubt=self.in_doubt)
                 raise self._given_up()
-            with waiting():
-                await asyncio.sleep(pause)
+            await sleep(pause)
 
     async def _try(self, deadline: float, provider: str) -> StoredConnection | None:
         try:
@@ -85,7 +85,7 @@ class _Tries:
         except (DatabaseDown, TimeoutError) as fault:
             self._failed += 1
             self.in_doubt = self.in_doubt or not isinstance(fault, DatabaseDown) or fault.in_doubt
-            log.warning("store.failed", provider=provider, error=outage(fault) or type(fault).__name__)
+            log.warning("store.failed", provider=provider, error=database_outage(fault) or type(fault).__name__)
             return None
 
     def _given_up(self) -> Problem:

@@ -10,7 +10,7 @@ import structlog
 from graphql import GraphQLError
 
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
-from resolvers.failures import described, outage
+from resolvers.exception_details import database_outage, exception_details
 
 log = structlog.get_logger("tendon")
 
@@ -46,8 +46,8 @@ def without_input(message: str, *, suggest: bool) -> str:
 
 def unexpected(cause: BaseException, path: list[Any] | None = None) -> Problem:
     """Logs an unexpected exception. Returns the problem to show for it."""
-    if reason := outage(cause):
+    if reason := database_outage(cause):
         log.error("database.down", error=reason)
         return ServiceUnavailable()
-    log.error("fault", path=path, **described(cause))
+    log.error("fault", path=path, **exception_details(cause))
     return InternalError()

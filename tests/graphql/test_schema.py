@@ -47,7 +47,7 @@ def _context(caller: Caller | None = ALICE) -> Context:
         vault=nothing,
         client=nothing,
         provider_timeout=1,
-        flights=nothing,
+        background=nothing,
     )
     return Context(resources, caller=caller, request_id="test")
 

@@ -16,10 +16,10 @@ from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue, read_credentials
 from resolvers.authorize import authorize_connection
+from resolvers.background import Background
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import RateLimited
-from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 from rest.routes import ROUTES
 from tests.conftest import REDIRECT_URI
@@ -103,7 +103,7 @@ async def open_world(
             vault=Vault({"key": bytes(32)}),
             client=client,
             provider_timeout=5,
-            flights=Flights(),
+            background=Background(),
         )
         yield World(resources, sandbox)
     await client.aclose()

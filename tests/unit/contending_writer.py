@@ -18,10 +18,10 @@ from providers.token_answer import TokenAnswer
 from resolvers import claims, renewal
 from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
+from resolvers.background import Background
 from resolvers.caller import WRITE, Caller
 from resolvers.context import Context, Registration, Resources
 from resolvers.exchanging import Received
-from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 
 REDIRECT_URI = "https://app.example/cb"
@@ -40,7 +40,7 @@ def resources(database: Database) -> Resources:
         vault=Vault({"key": bytes(32)}),
         client=nobody,
         provider_timeout=30,
-        flights=Flights(),
+        background=Background(),
     )
 
 

@@ -32,7 +32,7 @@ def context(caller: Caller | None) -> Context:
         vault=VAULT,
         client=nothing,
         provider_timeout=1,
-        flights=nothing,
+        background=nothing,
     )
     return Context(resources, caller, request_id="test")
 

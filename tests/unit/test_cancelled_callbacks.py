@@ -20,11 +20,11 @@ from models.vault import Vault
 from providers.catalogue import read_catalogue, read_credentials
 from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
+from resolvers.background import Background
 from resolvers.caller import WRITE, Caller
 from resolvers.complete import Callback, _redeem, complete_connection
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import Problem
-from resolvers.flights import Flights
 from resolvers.redirects import RedirectAllowList
 from tests.conftest import REDIRECT_URI
 from tests.databases import Database
@@ -54,9 +54,9 @@ class World:
         async with asyncio.timeout(PATIENCE):
             return await complete_connection(self.context(user), callback)
 
-    async def landed(self) -> None:
+    async def drained(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            await self.resources.flights.drain()
+            await self.resources.background.drain()
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def world(own_database: Database, sandbox: Sandbox, settings: dict[str, st
             vault=Vault({"key": bytes(32)}),
             client=client,
             provider_timeout=5,
-            flights=Flights(),
+            background=Background(),
         )
         yield World(resources, sandbox, own_database)
     await client.aclose()
@@ -87,7 +87,7 @@ async def test_a_caller_who_leaves_wherever_it_waits(world: World) -> None:
         user = f"leaving-{place}"
         callback = await world.begin(user)
         ended, suspensions = await run_and_cancel(_nothing(world.complete(user, callback)), place)
-        await world.landed()
+        await world.drained()
         assert (await world.complete(user, callback)).status == "connected"
         assert len(await world.sandbox.exchanges(callback.code)) == 1
         await assert_nothing_is_held(world.resources.database, world.database)
@@ -103,7 +103,7 @@ async def test_a_process_that_ends_wherever_the_exchange_waits(world: World) -> 
         callback = await world.begin(user)
         attempt = _attempt(world, user, callback)
         ended, suspensions = await run_and_cancel(_nothing(_redeem(world.context(user), attempt, callback)), place)
-        await world.landed()
+        await world.drained()
         await assert_nothing_is_held(world.resources.database, world.database)
         await world.database.fetch(END_OF_LEASES)
         outcomes.append(await _outcome(world, user, callback))
