@@ -1,146 +1,124 @@
-"""Connections to a server, lent to one statement or transaction at a time; the one that came back last goes first."""
+"""A pool of PostgreSQL connections, opened on demand. The one used last is reused first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
-# Seconds after which the server gets a connection back that nobody needed.
+# Seconds after which an idle connection is closed.
 _IDLE: Final = 300.0
 
 
 class Pool:
-    """At most `size` connections, opened on demand by `connect`, which gets its time limit in seconds. `seconds` bounds
-    the whole wait for a connection, idle or new."""
+    """At most `size` connections. `connect` opens one, given its time limit in seconds. `seconds` bounds the whole wait
+    for a connection, idle or new; None sets no bound."""
 
     def __init__(self, connect: Callable[[float | None], Awaitable[Any]], size: int, seconds: float | None) -> None:
         self._connect = connect
         self._seconds = seconds
         self._generation = 0
         self._free = size
+        """Slots that are neither in use nor promised to a waiter. Idle connections hold none."""
         self._idle: list[Any] = []
-        self._waiting: deque[asyncio.Future[Any]] = deque()
-        self._clearing: asyncio.TimerHandle | None = None
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._expiring: asyncio.TimerHandle | None = None
         self._closed = False
 
-    @property
-    def places(self) -> int:
-        """How many could be lent at once, now."""
-        return self._free + len(self._idle)
-
-    @property
-    def idle(self) -> tuple[Any, ...]:
-        return tuple(self._idle)
-
-    async def take(self) -> Any:
-        """To be given back or dropped. Raises TimeoutError, and what `connect` raises."""
+    async def acquire(self) -> Any:
+        """A connection, which must be passed to `release` or `discard`. Raises TimeoutError, and what `connect`
+        raises."""
         if self._closed:
             raise ConnectionError("closed")
+        seconds = self._seconds
+        if self._free:
+            self._free -= 1
+        else:
+            seconds = await self._wait_for_slot()
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
-            self._free += 1
-        if self._free:
-            self._free -= 1
-            return await self._new(self._seconds)
-        began = monotonic()
-        return await self._turn() or await self._new(self._left(began))
+        return await self._open(seconds)
 
-    def give_back(self, connection: Any) -> None:
-        """One that is in order."""
+    def release(self, connection: Any) -> None:
+        """Takes back a connection that is in order."""
         if self._closed or connection.is_closed() or connection.generation != self._generation:
-            self.drop(connection)
+            self.discard(connection)
             return
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(connection)
-                return
         connection.idle_since = monotonic()
         self._idle.append(connection)
-        self._clearing = self._clearing or asyncio.get_running_loop().call_later(_IDLE, self._clear)
+        self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._expire)
+        self._release_slot()
 
-    def drop(self, connection: Any) -> None:
-        """One that is broken, or not needed any more. Another may be made in its place."""
+    def discard(self, connection: Any) -> None:
+        """Takes back a connection that is broken."""
         connection.terminate()
-        self._leave_place()
+        self._release_slot()
 
     def renew(self) -> None:
-        """Discard every connection opened before now: an event that broke one, such as a failover, has broken the
-        others."""
+        """Closes every connection opened before now, those in use as soon as they are released: an event that broke
+        one, such as a failover, has broken the others."""
         self._generation += 1
         while self._idle:
-            self.drop(self._idle.pop())
+            self._idle.pop().terminate()
 
     async def close(self) -> None:
-        """Those that are lent are closed as they come back."""
+        """Connections in use are closed when they are released."""
         self._closed = True
-        if self._clearing is not None:
-            self._clearing.cancel()
+        if self._expiring is not None:
+            self._expiring.cancel()
         while self._idle:
             await self._idle.pop().close(timeout=5)
 
-    def _clear(self) -> None:
-        """The longest unused stand first."""
-        while self._idle and self._idle[0].idle_since <= monotonic() - _IDLE:
-            self.drop(self._idle.pop(0))
-        self._clearing = asyncio.get_running_loop().call_later(_IDLE, self._clear) if self._idle else None
-
-    async def _new(self, seconds: float | None) -> Any:
+    async def _open(self, seconds: float | None) -> Any:
         # The generation when connecting began: the server may be replaced before it ends.
         generation = self._generation
         try:
             connection = await self._connect(seconds)
         except BaseException:
-            self._leave_place()
+            self._release_slot()
             raise
         connection.generation = generation
         return connection
 
-    def _left(self, began: float) -> float | None:
-        """The time left, with a minimum: even a slot that frees up late may still be enough to connect."""
-        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
-
-    async def _turn(self) -> Any:
-        """A connection, or None for a place to make one. Raises TimeoutError."""
+    async def _wait_for_slot(self) -> float | None:
+        """Returns the seconds left to connect, with a minimum: even a slot that frees up late may still be enough."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(turn)
-        # Lighter than asyncio.timeout, and under load most statements wait here.
-        end = None if self._seconds is None else loop.call_later(self._seconds, _end, turn)
+        began = monotonic()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.append(waiter)
+        # Cheaper than asyncio.timeout, and under load most statements wait here.
+        timer = None if self._seconds is None else loop.call_later(self._seconds, _time_out, waiter)
         try:
-            return await turn
-        except BaseException:
-            self._pass_on(turn)
+            await waiter
+        except asyncio.CancelledError:
+            # It may have got the slot at the same moment.
+            if not waiter.cancelled() and waiter.exception() is None:
+                self._release_slot()
             raise
         finally:
-            if end is not None:
-                end.cancel()
+            if timer is not None:
+                timer.cancel()
+        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
 
-    def _pass_on(self, turn: asyncio.Future[Any]) -> None:
-        """It may have come in the moment in which its receiver left."""
-        if turn.cancelled() or turn.exception() is not None:
-            with suppress(ValueError):
-                self._waiting.remove(turn)
-        elif turn.result() is None:
-            self._leave_place()
-        else:
-            self.give_back(turn.result())
-
-    def _leave_place(self) -> None:
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(None)
+    def _release_slot(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self._free += 1
 
+    def _expire(self) -> None:
+        """Closes idle connections, of which the one unused for longest stands first."""
+        while self._idle and self._idle[0].idle_since <= monotonic() - _IDLE:
+            self._idle.pop(0).terminate()
+        self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._expire) if self._idle else None
 
-def _end(turn: asyncio.Future[Any]) -> None:
-    if not turn.done():
-        turn.set_exception(TimeoutError())
+
+def _time_out(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())

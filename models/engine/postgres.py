@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -40,13 +40,13 @@ class PostgresDatabase(Database):
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
         connection = await self._acquire()
         try:
-            rows = await _execute(connection, script, values)
+            rows = await _fetch(connection, script, values)
         except BaseException as error:
             await self._release_after(connection, error)
             if down := outage(error):
                 raise down from error
             raise
-        self._pool.give_back(connection)
+        self._pool.release(connection)
         return rows
 
     async def check_writable(self) -> None:
@@ -67,7 +67,7 @@ class PostgresDatabase(Database):
         except BaseException as error:
             await self._release_after(connection, error)
             raise
-        self._pool.give_back(connection)
+        self._pool.release(connection)
 
     async def close(self) -> None:
         with suppress(*CONNECTION_ERRORS):
@@ -76,13 +76,13 @@ class PostgresDatabase(Database):
     async def _acquire(self) -> Any:
         """Raises DatabaseDown, never in doubt."""
         with translating(outage_before_statement):
-            return await self._pool.take()
+            return await self._pool.acquire()
 
     async def _release_after(self, connection: Any, error: BaseException) -> None:
         """Returns a connection to the pool, rolled back, or closes it if it is broken."""
         if breaks_connection(error):
             self._pool.renew()
-            self._pool.drop(connection)
+            self._pool.discard(connection)
             return
         try:
             async with asyncio.timeout(_RESTORE):
@@ -92,12 +92,12 @@ class PostgresDatabase(Database):
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
         except BaseException as later:
-            self._pool.drop(connection)
+            self._pool.discard(connection)
             # The caller has the first error, and this one concerns a connection that is closed now.
             if not isinstance(later, CONNECTION_ERRORS):
                 raise
         else:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
 
     async def _connect(self, seconds: float | None) -> Any:
         bounds: dict[str, Any] = self._bounds if seconds is None else self._bounds | {"timeout": seconds}
@@ -123,12 +123,13 @@ class PostgresTransaction(Session):
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
         with translating(outage):
-            return await _execute(self.connection, script, values)
+            return await _fetch(self.connection, script, values)
 
 
-async def _execute(connection: Any, script: Script, values: Values) -> Sequence[Row]:
+def _fetch(connection: Any, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
+    """A script has a single step: on PostgreSQL, several are one statement."""
     (step,) = script.steps
-    return await connection.fetch(step.text, *[values[name] for name in step.names])
+    return connection.fetch(step.text, *[values[name] for name in step.names])
 
 
 async def _lock(connection: Any, lock: int, on_wait: Callable[[], object] | None) -> None:
