@@ -1,4 +1,4 @@
 """What Tendon does, as plain async functions over a context: authorize, complete, list. No HTTP, no GraphQL.
 
-The way of a callback begins in `complete.py`.
+How a callback becomes a connection is told in `callback/__init__.py`.
 """

@@ -12,8 +12,7 @@ from resolvers import audit, inputs
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import Problem, ValidationError
-from resolvers.sealing import check_seal
-from resolvers.states import clear_away
+from resolvers.expired_requests import clear_expired
 
 log = structlog.get_logger("tendon")
 
@@ -40,7 +39,7 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
         raise
     # Also where the provider takes no PKCE: its seal is what binds the request to the user.
     state, verifier = new_state(), new_verifier()
-    await check_seal(context)
+    await context.resources.check_can_seal()
     await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
     url = authorization_url(
         registration.provider,
@@ -78,4 +77,4 @@ async def _remember(
         scopes=provider.authorize.scopes,
     )
     if await add_request(context.resources.database, binding, sealed, entry):
-        await clear_away(context)
+        await clear_expired(context)

@@ -8,19 +8,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from models.audit_event import record
 from models.database import Database
-from models.vault import Vault
+from models.vault import Vault, VaultError
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
 from providers.provider_limit import ProviderLimits
 from resolvers.background import Background
 from resolvers.caller import Caller
-from resolvers.errors import ProviderNotFound
+from resolvers.errors import ProviderNotFound, ServiceUnavailable
 from resolvers.exchanges import Exchanges
 from resolvers.pseudonyms import Pseudonyms
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
+
+log = structlog.get_logger("tendon")
 
 if TYPE_CHECKING:
     from wire.http.client import Client
@@ -73,6 +77,15 @@ class Resources:
         if slug in self.catalogue:
             raise ProviderNotFound("The provider is in the catalogue, but this service has no credentials for it.")
         raise ProviderNotFound
+
+    async def check_can_seal(self) -> None:
+        """Raises ServiceUnavailable when other processes could not open what is sealed here, and DatabaseDown. Nothing
+        has been spent at this point, so another process may still complete the request."""
+        try:
+            await self.vault_keys.check_active()
+        except VaultError as fault:
+            log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key ids are enough
+            raise ServiceUnavailable from None
 
 
 def _unlimited(_operations: int) -> None:

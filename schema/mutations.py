@@ -10,7 +10,7 @@ from graphql import FieldNode, OperationDefinitionNode
 
 from resolvers import audit
 from resolvers.authorize import authorize_connection
-from resolvers.complete import complete_connection
+from resolvers.callback.complete import complete_connection
 from schema.types import (
     AuthorizeConnectionInput,
     AuthorizeConnectionPayload,

@@ -14,7 +14,7 @@ from providers.provider import Provider as CatalogueEntry
 from providers.provider import provider_id
 from resolvers import directory
 from resolvers.authorize import Authorization
-from resolvers.complete import Callback
+from resolvers.callback.complete import Callback
 from resolvers.context import Context
 
 if TYPE_CHECKING:

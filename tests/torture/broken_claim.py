@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from gateway.cli import main
 from models.statement import Statement
-from resolvers import claims
-from resolvers.attempts import Attempt, Claim
+from resolvers.callback import claims
+from resolvers.callback.claims import Attempt, Claim
 from resolvers.context import Context
 
 _claim = claims.claim

@@ -15,13 +15,13 @@ from models.database import Database, open_database
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue
 from providers.token_answer import TokenAnswer
-from resolvers import claims, renewal
-from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
 from resolvers.background import Background
+from resolvers.callback.claims import Attempt, claim
+from resolvers.callback.exchange import Received
+from resolvers.callback.store import store
 from resolvers.caller import WRITE, Caller
 from resolvers.context import Context, Registration, Resources
-from resolvers.exchanging import Received
 from resolvers.redirects import RedirectAllowList
 
 REDIRECT_URI = "https://app.example/cb"
@@ -48,12 +48,10 @@ async def connect(shared: Resources, user: str, token: str) -> None:
     context = Context(shared, Caller(user, "app", frozenset({WRITE})), uuid4().hex)
     authorization = await authorize_connection(context, "fitbit", REDIRECT_URI)
     attempt = Attempt.of(user, shared.registration("fitbit"), REDIRECT_URI, authorization.state, "code:x")
-    claim = await claims.claim(context, attempt)
-    assert claim is not None
+    held = await claim(context, attempt)
+    assert held is not None
     answer = TokenAnswer(token, token, "Bearer", None, None, None)
-    connection = await renewal.renew(
-        context, attempt, Received(claim, answer, claim.at(claim.since)), claim.request.scopes
-    )
+    connection = await store(context, attempt, Received(held, answer, held.at(held.since)), None)
     assert connection.user_id == user
 
 

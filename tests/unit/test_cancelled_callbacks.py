@@ -18,11 +18,11 @@ from models.database import open_database
 from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import read_catalogue, read_credentials
-from resolvers.attempts import Attempt
 from resolvers.authorize import authorize_connection
 from resolvers.background import Background
+from resolvers.callback.claims import Attempt
+from resolvers.callback.complete import Callback, _redeem, complete_connection
 from resolvers.caller import WRITE, Caller
-from resolvers.complete import Callback, _redeem, complete_connection
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import Problem
 from resolvers.redirects import RedirectAllowList

@@ -1,4 +1,4 @@
-"""The clearing away of authorization requests that are past: deleted, or ended when their holder died."""
+"""Authorization requests whose time has passed: they are deleted, or ended if the holder of their claim died."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from resolvers.errors import ProviderUnavailable
 
 log = structlog.get_logger("tendon")
 
-# Each authorize adds one row and takes away up to this many of those past, so the table can't outgrow its use.
+# Each authorize adds one row and removes up to this many, so the table can't outgrow its use.
 _PURGED_AT_ONCE: Final = 20
 # Time limit for this, in seconds.
 _CLEARING: Final = 1.0
 
 
-async def clear_away(context: Context) -> None:
+async def clear_expired(context: Context) -> None:
     """Delete some requests whose retention has passed, and end some whose holder died.
 
-    The caller's own request is done by then, so this takes at most a moment. The next call continues.
+    The caller's own request is stored by then, so this takes a second at most. The next call continues.
     """
     database = context.resources.database
     try:
@@ -40,9 +40,8 @@ async def clear_away(context: Context) -> None:
 
 
 async def abandon(context: Context, key: str, user: str) -> None:
-    """End a request of `user` whose holder died: the code may be spent. Of several processes that notice it, one does
-    it."""
-    # Nobody did it: whoever came across it, maybe by an authorize of their own, has no part in it.
+    """End a request of `user` whose holder died: the code may be spent. Of several processes that try, one does it."""
+    # Whoever comes across it, maybe by an authorize of their own, is not the actor: there is none.
     nobody = replace(context, caller=None)
     entry = await audit.entry(nobody, audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
     provider = await abandon_request(context.resources.database, key, entry)

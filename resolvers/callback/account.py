@@ -1,0 +1,57 @@
+"""The provider's own id of the user, asked for where the token answer has none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from models.connection import StoredConnection
+from models.connection_tokens import set_account
+from models.database import DatabaseDown
+from providers.errors import ProviderFault
+from providers.oauth_client import find_account
+from resolvers import audit
+from resolvers.callback.claims import Attempt
+from resolvers.callback.exchange import Received
+from resolvers.callback.store import log_account
+from resolvers.context import Context
+
+# Seconds that the user waits for it at most, and that it may take after the lease.
+_TIMEOUT: Final = 3.0
+_BEYOND: Final = 0.5
+# Seconds at least to store it.
+_STORING: Final = 0.2
+
+log = structlog.get_logger("tendon")
+
+
+async def add_account(context: Context, attempt: Attempt, received: Received, connection: StoredConnection) -> None:
+    """Ask for the id and store it, unless the connection was renewed meanwhile. The tokens are stored by now, so a
+    failure is only logged."""
+    answer, provider = received.answer, attempt.registration.provider
+    if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
+        # It is known, or can't be known, or the stored tokens are newer ones, maybe of another account.
+        return
+    loop = asyncio.get_running_loop()
+    deadline = min(loop.time() + _TIMEOUT, received.claim.until + _BEYOND)
+    try:
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        # This process may have stood still until the deadline or beyond it.
+        async with asyncio.timeout(max(deadline - loop.time(), _STORING)):
+            await _store(context, connection, account)
+    except TimeoutError:
+        log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
+    except ProviderFault as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+    except DatabaseDown as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=fault.reason)
+
+
+async def _store(context: Context, connection: StoredConnection, account: str | None) -> None:
+    user, provider = connection.user_id, connection.provider
+    entry = await audit.entry(context, audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
+    stored = await set_account(context.resources.database, connection, account, entry)
+    if stored:
+        log_account(stored)

@@ -1,0 +1,169 @@
+"""Storing what a provider gave. The code is spent, so a database that is down is worth waiting for, and tokens that
+can't be stored are revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from models.connection import StoredConnection
+from models.connection_tokens import Grant, StoredGrant, find_stored_by, store_grant
+from models.database import DatabaseDown
+from providers.errors import ProviderFault
+from providers.oauth_client import Tokens, revoke
+from providers.token_answer import TokenAnswer
+from resolvers import audit
+from resolvers.backoff import Backoff, sleep
+from resolvers.callback.claims import Attempt, end, retry_until_written
+from resolvers.callback.exchange import Received
+from resolvers.context import Context
+from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
+
+log = structlog.get_logger("tendon")
+
+# Seconds between the tries to store.
+_PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
+# Seconds that the storing ends before the lease does, which began a little earlier than we know.
+_MARGIN: Final = 0.5
+# Seconds for a provider to revoke tokens. Nobody waits for it.
+_REVOKING: Final = 10.0
+
+
+async def store(context: Context, attempt: Attempt, received: Received, redirect_scope: str | None) -> StoredConnection:
+    """Store the connection, with the granted scopes. Retries until shortly before the lease ends.
+
+    If that fails, the tokens are revoked, as far as the provider supports it. Raises ServiceUnavailable then, with a
+    time to wait when the connection may have been stored after all, and ProviderUnavailable when the lease was lost
+    meanwhile: others have been told already to start again.
+    """
+    tries = _Tries(context, attempt, received, granted_scopes(attempt, received, redirect_scope))
+    try:
+        return await tries.until(received.claim.until - _MARGIN)
+    except BaseException as fault:
+        if tries.in_doubt or not isinstance(fault, Problem):
+            # A COMMIT may have been done, or be on its way still.
+            retry_until_written(context, attempt, partial(_revoke_unless_stored, context, attempt, received.answer))
+        else:
+            context.resources.background.start(_revoke(context, attempt, received.answer))
+        raise
+
+
+def granted_scopes(attempt: Attempt, received: Received, redirect_scope: str | None) -> list[str]:
+    """What the user granted: as the token answer says (RFC 6749 5.1), else as the redirect says, else all we asked for.
+
+    The redirect came through the user's browser, so it can narrow what was asked for and never widen it.
+    """
+    asked = received.claim.request.scopes
+    if received.answer.scopes is not None:
+        return list(received.answer.scopes)
+    separator = attempt.registration.provider.authorize.scope_separator
+    named = set(re.split(rf"[\s{re.escape(separator)}]+", redirect_scope or "")) - {""}
+    return [scope for scope in asked if scope in named] if named else asked
+
+
+class _Tries:
+    """The tries to store. `in_doubt` says that one of them may have done it, though no answer came."""
+
+    def __init__(self, context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> None:
+        self.in_doubt = False
+        self._context = context
+        self._attempt = attempt
+        self._received = received
+        self._scopes = scopes
+        self._backoff = Backoff(*_PAUSES)
+        self._failed = 0
+
+    async def until(self, deadline: float) -> StoredConnection:
+        """`deadline` is a time of the running loop."""
+        provider = self._attempt.binding.provider
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._store()
+            except (DatabaseDown, TimeoutError) as fault:
+                self._failed += 1
+                is_outage = isinstance(fault, DatabaseDown)
+                self.in_doubt = self.in_doubt or not is_outage or fault.in_doubt
+                error = fault.reason if is_outage else type(fault).__name__
+                log.warning("store.failed", provider=provider, error=error)
+            pause = self._backoff.next()
+            if asyncio.get_running_loop().time() + pause >= deadline:
+                log.error("store.given.up", provider=provider, tries=self._failed, in_doubt=self.in_doubt)
+                raise self._given_up()
+            await sleep(pause)
+
+    async def _store(self) -> StoredConnection:
+        stored = await _store_once(self._context, self._attempt, self._received, self._scopes)
+        if stored is not None:
+            log_account(stored)
+            return stored.connection
+        # The lease is lost, or a COMMIT of this attempt went through though no answer came.
+        database, owner = self._context.resources.database, self._attempt.owner
+        found = await find_stored_by(database, self._attempt.binding, owner) if self._failed else None
+        if found is None:
+            raise ProviderUnavailable
+        return found
+
+    def _given_up(self) -> Problem:
+        """Sending the callback again resolves a write in doubt. What was not stored is lost: the request has ended."""
+        if self.in_doubt:
+            return ServiceUnavailable("The connection may have been stored. Send the same callback again to find out.")
+        return ServiceUnavailable("The connection could not be stored. Start it again.")
+
+
+async def _store_once(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredGrant | None:
+    resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
+    entry = await audit.entry(
+        context,
+        audit.COMPLETE,
+        subject=binding.user_id,
+        provider=binding.provider,
+        outcome=audit.OK,
+        scopes=scopes,
+    )
+    grant = Grant(
+        access_token=answer.access_token,
+        refresh_token=answer.refresh_token,
+        expires_at=answer.expires_at,
+        account=answer.account,
+        granted_at=received.granted_at,
+        granted_by=received.granted_at + timedelta(seconds=claim.error),
+    )
+    version = claim.request.version
+    return await store_grant(resources.database, resources.vault, binding, attempt.owner, grant, version, entry)
+
+
+def log_account(stored: StoredGrant) -> None:
+    """Log what the audit trail says of the connection, but not the account itself."""
+    connection = stored.connection
+    if stored.superseded:
+        log.info("connection.newer", provider=connection.provider)
+    if stored.account_changed:
+        log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
+    if stored.account_shared:
+        log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
+
+
+async def _revoke_unless_stored(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
+    ended = await end(context, attempt, ProviderUnavailable())
+    if ended or await find_stored_by(context.resources.database, attempt.binding, attempt.owner) is None:
+        await _revoke(context, attempt, answer)
+
+
+async def _revoke(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
+    """The tokens are stored nowhere, so nobody should be able to use them."""
+    registration, client = attempt.registration, context.resources.client
+    slug = registration.provider.slug
+    tokens = Tokens(answer.access_token, answer.refresh_token)
+    deadline = asyncio.get_running_loop().time() + _REVOKING
+    try:
+        done = await revoke(client, registration.provider, registration.credentials, tokens, deadline=deadline)
+    except ProviderFault as fault:
+        log.warning("surrender.failed", provider=slug, fault=str(fault))
+    else:
+        log.warning("surrender.done" if done else "surrender.impossible", provider=slug)
