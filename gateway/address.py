@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import sys
 from typing import Any, Final
@@ -84,3 +85,16 @@ def _bind(family: int, address: Any, *, shared: bool) -> socket.socket:
 def _close_all(sockets: list[socket.socket]) -> None:
     for listener in sockets:
         listener.close()
+
+
+def origin_of(host: str, port: int) -> str:
+    """Such as http://127.0.0.1:8000."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway import practice
+from gateway import dev_sandbox
 from gateway.bearer import Verifier, open_verifier, read_bearer
-from gateway.check import warn_of_database
+from gateway.database_check import warn_of_database
 from gateway.dispatch import Dispatch
 from gateway.edge import Edge
 from gateway.error_responses import error_response
@@ -158,11 +158,12 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
     It has no thread, event loop or connection before its lifespan begins, so processes that are forked can share it
     and agree on what is made up here. Raises SettingsError for settings, catalogue entries or keys that can't be used.
     """
-    redirect_uris = practice.redirect_uris(settings, origin)
-    given, environment = environment, practice.environment(settings, origin, environment)
-    gateway = _gateway(settings, environment, redirect_uris, given)
+    redirect_uris = dev_sandbox.redirect_uris(settings, origin)
+    warnings = list(settings_warnings(settings, environment))
+    environment = dev_sandbox.with_registration(settings, origin, environment)
+    gateway = _gateway(settings, environment, redirect_uris, warnings)
     executor = Executor(explore=settings.explorer)
-    guests = practice.routes(settings, environment, redirect_uris)
+    guests = dev_sandbox.routes(settings, environment, redirect_uris)
     interfaces = _interfaces(settings, rest, executor, gateway)
     others = [*_pages(settings, rest), *guests]
     app = Starlette(
@@ -188,14 +189,13 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
 
 
 def _gateway(
-    settings: Settings, environment: Mapping[str, str], redirect_uris: list[str], given: Mapping[str, str]
+    settings: Settings, environment: Mapping[str, str], redirect_uris: list[str], warnings: list[SettingsWarning]
 ) -> Gateway:
     vault = open_vault(settings)
     catalogue, registrations = read_registrations(settings, environment)
     known = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX or slug in registrations}
     allowed = RedirectAllowList(redirect_uris)
     verifier = open_verifier(settings)
-    warnings = list(settings_warnings(settings, given))
     return Gateway(settings, known, registrations, allowed, verifier, vault, Health(vault), settings.rate, warnings)
 
 

@@ -1,7 +1,7 @@
 """The command `tendon`: serve, migrate, sandbox, providers.
 
-Here is how it is asked. What a command does, with all that this needs, is in the module of its name in `commands/`,
-which is imported when it was asked for: none waits for what another needs.
+This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
+only when that command runs, so that none waits for what another one imports.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gateway.output import print_answer
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-# The exit status of what a person at the terminal stopped.
+# The exit status after Ctrl-C: 128 + SIGINT.
 _INTERRUPTED: Final = 130
-# And of a command line, or of settings, that can't be used.
+# The exit status for a command line, or for settings, that can't be used.
 _UNUSABLE: Final = 2
 
 
 def main() -> None:
-    """Do what the command line says. Exits with status 2 when that can't be done."""
+    """Run the command. Exits with status 2 when it can't start."""
     parser = _parser()
     options = vars(parser.parse_args())
     command = options.pop("command")
@@ -39,24 +39,35 @@ def main() -> None:
         parser.print_help()
         sys.exit(_UNUSABLE)
     if "port" in options:
-        _end_when_told()
-    # What is imported stays: to look through all of it for garbage, over and over, is an eighth of the start. What
-    # serves for long switches it on again.
+        _exit_on_signals()
+    # Imports make no garbage, and looking for it takes an eighth of the start. Commands that serve enable it again.
     gc.disable()
     try:
-        import_module(f"gateway.commands.{command}").run(**options)
+        _run(command, options)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
+def _run(command: str, options: dict[str, Any]) -> None:
+    module = import_module(f"gateway.commands.{command}")
+    # Imported here because it takes long, and `tendon --help` doesn't need it.
+    from gateway.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        module.run(**options)
+    except SettingsError as fault:
+        print(f"tendon can't start:\n{fault}", file=sys.stderr)  # noqa: T201 - for the terminal
+        sys.exit(_UNUSABLE)
+
+
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - as slow as everything else here together
+    from importlib.metadata import version  # noqa: PLC0415 - takes as long as all other imports here
 
     return version("tendon")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints help as commands print their answers. Subparsers inherit this class."""
+    """Prints help with `print_answer`. argparse makes subparsers from this class too."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if file is None:
@@ -104,9 +115,9 @@ def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
     _add_number(parser, "--port", port, most=65535, means="The port to listen on.")
 
 
-def _add_number(parser: argparse.ArgumentParser, option: str, usual: int, *, most: int, means: str) -> None:
+def _add_number(parser: argparse.ArgumentParser, option: str, default: int, *, most: int, means: str) -> None:
     help_text = f"{means} From 1 to {most}, default: %(default)s."
-    parser.add_argument(option, type=_up_to(most), default=usual, metavar="NUMBER", help=help_text)
+    parser.add_argument(option, type=_up_to(most), default=default, metavar="NUMBER", help=help_text)
 
 
 def _up_to(most: int) -> Callable[[str], int]:
@@ -118,12 +129,12 @@ def _up_to(most: int) -> Callable[[str], int]:
     return read
 
 
-def _end_when_told() -> None:
-    """A stop that was asked for is no failure, also while nothing is served yet. Without a handler the first process of
-    a container would not even hear of it."""
+def _exit_on_signals() -> None:
+    """Exit with status 0 when SIGINT or SIGTERM arrives before the server is up, since an intended stop is no failure.
+    Without a handler, the kernel would not deliver SIGTERM to the first process of a container."""
 
-    def end(*_: object) -> NoReturn:
+    def exit_now(*_: object) -> NoReturn:
         os._exit(0)
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(wanted, end)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, exit_now)

@@ -1,4 +1,4 @@
-"""Prints on standard output, whose reader may close it early, as in `tendon providers | head`."""
+"""What commands print on standard output. Its reader may close it early, as in `tendon providers | head`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 # The status that a shell reports for a program ended by SIGPIPE: 128 + 13.
-_NOBODY_READS: Final = 141
+_SIGPIPE: Final = 141
 _NOT_WRITTEN: Final = 1
 
 
@@ -18,7 +18,7 @@ def print_answer(text: str) -> None:
         print(text, flush=True)  # noqa: T201 - this is where commands print
     except BrokenPipeError:
         _discard_output()
-        sys.exit(_NOBODY_READS)
+        sys.exit(_SIGPIPE)
     except OSError as fault:
         _discard_output()
         print(f"tendon can't write its output: {fault.strerror}", file=sys.stderr)  # noqa: T201 - for the terminal

@@ -1,1 +1,4 @@
-"""What the commands of `tendon` do: a module each, whose `run` takes the options of the command line by name."""
+"""What the commands of `tendon` do: a module each, whose `run` takes the options of the command line by name.
+
+A command that can't start raises SettingsError with a line for each problem, which the command line prints.
+"""

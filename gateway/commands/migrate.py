@@ -1,4 +1,4 @@
-"""`tendon migrate`: the database, brought to the newest schema."""
+"""`tendon migrate`: brings the database to the newest schema."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import asyncio
 import structlog
 
 from gateway import logs
-from gateway.check import told, warn_of_database
-from gateway.commands.refusing import refusing
+from gateway.database_check import database_errors, warn_of_database
 from gateway.output import print_answer
 from gateway.settings import SettingsError, read_catalogue_settings, read_database_settings, read_environment
 from gateway.settings.warnings import unknown_settings
@@ -19,19 +18,18 @@ log = structlog.get_logger("tendon")
 
 
 def run() -> None:
-    with refusing():
-        settings = read_database_settings()
-        logs.set_up(settings.log_level, dev=True)
-        _warn_of_unknown_settings()
-        warn_of_database(settings.database_url)
-        with told(settings.database_url):
-            applied = asyncio.run(migrate(settings.database_url))
-    done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
-    print_answer(f"{parse_url(settings.database_url)}: {done}")
+    settings = read_database_settings()
+    logs.set_up(settings.log_level, dev=True)
+    _warn_of_unknown_settings()
+    warn_of_database(settings.database_url)
+    with database_errors(settings.database_url):
+        applied = asyncio.run(migrate(settings.database_url))
+    result = f"applied {', '.join(applied)}" if applied else "nothing to apply"
+    print_answer(f"{parse_url(settings.database_url)}: {result}")
 
 
 def _warn_of_unknown_settings() -> None:
-    """A misspelt TENDON_DATABASE_URL would migrate the default database."""
+    """With a misspelt TENDON_DATABASE_URL, this command migrates the default database."""
     try:
         catalogue = read_catalogue_settings()
     except SettingsError:

@@ -1,20 +1,76 @@
-"""`tendon providers`: the catalogue as a table."""
+"""`tendon providers`: prints the catalogue as a table."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from gateway.commands.refusing import refusing
-from gateway.listing import listing
+from gateway import dev_sandbox
 from gateway.output import print_answer
-from gateway.settings import read_catalogue_settings, read_environment
+from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
+from gateway.settings.registrations import credential_mistakes
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
+from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogue
+from providers.credentials import missing_variables
+
+_HEADER: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
+# Nothing is served, so any origin will do.
+_ORIGIN: Final = "http://127.0.0.1:8000"
 
 
 def run() -> None:
-    with refusing():
-        settings, environment = read_catalogue_settings(), read_environment()
-        for warning in (*unknown_settings(settings, environment), *catalogue_warnings(settings, environment)):
-            print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the person at the terminal
-        table = listing(settings, environment)
-    print_answer(table)
+    settings, environment = read_catalogue_settings(), read_environment()
+    for warning in (*unknown_settings(settings, environment), *catalogue_warnings(settings, environment)):
+        print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the terminal
+    print_answer(_table([_HEADER, *_rows(settings, environment)]))
+
+
+def _rows(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """One row per provider, available or not as with `tendon serve` and the same settings.
+
+    Raises SettingsError when the catalogue can't be read.
+    """
+    if settings.dev:
+        environment = dev_sandbox.with_registration(settings, _ORIGIN, environment)
+    try:
+        catalogue = read_catalogue(settings.catalogue, variables=environment, allow_private=settings.private_providers)
+    except CatalogueError as fault:
+        raise SettingsError(str(fault)) from None
+    return [
+        (
+            entry.slug,
+            entry.name,
+            *_availability(entry, environment, settings),
+            entry.authorize.pkce,
+            entry.token.auth,
+            entry.token.refresh,
+            entry.authorize.scope_separator.join(entry.authorize.scopes),
+            entry.docs,
+        )
+        for entry in catalogue.values()
+    ]
+
+
+def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
+    """Whether the provider is available, and why not."""
+    if mistakes := credential_mistakes(entry.slug, environment):
+        return "no", "; ".join(f"{name} {problem}" for name, problem in mistakes.items())
+    missing = missing_variables(entry, environment)
+    remedy = f"set {' and '.join(missing)}"
+    match missing:
+        case []:
+            return "yes", ""
+        case _ if entry.slug == SANDBOX:
+            off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
+            return "no", f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
+        case [name] if entry.token.auth != "none":
+            return "no", f"no {'client secret' if name.endswith('SECRET') else 'client id'}: {remedy}"
+        case _:
+            return "no", f"no credentials: {remedy}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,42 +1,96 @@
-"""`tendon sandbox`: the sandbox alone, in the dialect of every provider."""
+"""`tendon sandbox`: serves the sandbox alone, in the dialect of every provider of the catalogue."""
 
 from __future__ import annotations
 
 import gc
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
+
+from starlette.types import ASGIApp
 
 from gateway import logs
-from gateway.commands.origin import is_loopback, origin_of
-from gateway.commands.refusing import refusing
+from gateway.address import is_loopback, origin_of
+from gateway.dev_sandbox import ORIGIN_VARIABLE
 from gateway.greeting import sandbox_greeting
-from gateway.practice import standalone
 from gateway.server import run as serve
-from gateway.settings import SettingsError, read_environment, read_sandbox_settings
+from gateway.settings import SandboxSettings, SettingsError, read_environment, read_sandbox_settings
+from providers.catalogue import BUILT_IN, CatalogueError, read_catalogue
+from providers.credentials import environment_name
 from resolvers.redirects import RedirectAllowList
+from sandbox.app import Client, create_app
+from sandbox.dialect import Dialect, rebase
+
+# The connect page of a gateway on this machine, on any port.
+_CONNECT_PAGES: Final = ("http://127.0.0.1:*/connect", "http://localhost:*/connect")
 
 
 def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue: Path | None) -> None:
+    if not is_loopback(host):
+        raise SettingsError("--host: the sandbox tells everybody everything, so it serves on a loopback address only")
+    logs.set_up("INFO", dev=True)
     origin = origin_of(host, port)
-    with refusing():
-        if not is_loopback(host):
-            raise SettingsError(
-                "--host: the sandbox tells everybody everything, so it serves on a loopback address only"
-            )
-        logs.set_up("INFO", dev=True)
-        app = standalone(
-            read_sandbox_settings(),
-            read_environment(),
-            origin,
-            redirect_uris=_checked(redirect_uri or []),
-            written=write_catalogue,
-        )
+    settings, environment = read_sandbox_settings(), read_environment()
+    redirect_uris = [*_validated(redirect_uri or []), *settings.redirect_uris.split(), *_CONNECT_PAGES]
+    app = _create_app(settings, environment, origin, redirect_uris, write_catalogue)
     gc.enable()
     serve(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))
 
 
-def _checked(redirect_uris: list[str]) -> list[str]:
+def _validated(redirect_uris: list[str]) -> list[str]:
     try:
         RedirectAllowList(redirect_uris)
     except ValueError as fault:
         raise SettingsError("\n".join(f"--redirect-uri: {line}" for line in str(fault).splitlines())) from None
     return redirect_uris
+
+
+def _create_app(
+    settings: SandboxSettings,
+    environment: Mapping[str, str],
+    origin: str,
+    redirect_uris: Sequence[str],
+    write_catalogue: Path | None,
+) -> ASGIApp:
+    """The sandbox, served at `origin`. The credentials of each provider are `<SLUG>_CLIENT_ID` and
+    `<SLUG>_CLIENT_SECRET`, by default `tendon` and `sandbox`.
+
+    With `write_catalogue`, it writes the entries into that folder, with their addresses replaced by the sandbox's.
+    Raises SettingsError.
+    """
+    folder = settings.catalogue
+    if folder is not None and write_catalogue is not None and folder.resolve() == write_catalogue.resolve():
+        raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
+    texts = {
+        slug: rebase(text, origin).replace(ORIGIN_VARIABLE, origin)
+        for slug, text in _entries(folder, environment).items()
+    }
+    dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
+    clients = {
+        slug: Client(
+            environment.get(environment_name(slug, "client_id"), "tendon"),
+            environment.get(environment_name(slug, "client_secret"), "sandbox"),
+            tuple(redirect_uris),
+        )
+        for slug in texts
+    }
+    if write_catalogue is not None:
+        write_catalogue.mkdir(parents=True, exist_ok=True)
+        for slug, text in texts.items():
+            (write_catalogue / f"{slug}.toml").write_text(text, encoding="utf-8")
+    return create_app(dialects, clients)
+
+
+def _entries(folder: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """The text of each entry, the operator's before the built-in one. Raises SettingsError if any is invalid."""
+    try:
+        slugs = read_catalogue(folder, variables=environment, allow_private=True)
+    except CatalogueError as fault:
+        raise SettingsError(str(fault)) from None
+    return {slug: _file(slug, folder).read_text(encoding="utf-8") for slug in slugs}
+
+
+def _file(slug: str, folder: Path | None) -> Path:
+    own = folder / f"{slug}.toml" if folder is not None else None
+    return own if own is not None and own.exists() else BUILT_IN / f"{slug}.toml"

@@ -1,15 +1,14 @@
-"""`tendon serve`: REST, GraphQL and the pages."""
+"""`tendon serve`: serves REST, GraphQL and the pages."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 
-from gateway import logs, practice
+from gateway import dev_sandbox, logs
+from gateway.address import is_loopback, origin_of
 from gateway.app import create_app
-from gateway.check import check_database
-from gateway.commands.origin import is_loopback, origin_of
-from gateway.commands.refusing import refusing
+from gateway.database_check import check_database
 from gateway.greeting import greeting
 from gateway.server import run as serve
 from gateway.settings import Settings, SettingsError, read_environment, read_settings
@@ -17,18 +16,17 @@ from gateway.supervisor import supervise
 
 
 def run(*, host: str, port: int, workers: int) -> None:
-    with refusing():
-        settings = read_settings()
-        _check_host(settings, host)
-        _check_workers(settings, workers)
-        logs.set_up(settings.log_level, dev=settings.dev)
-        origin = origin_of(host, port)
-        app = create_app(settings, read_environment(), origin)
-        asyncio.run(check_database(settings.database_url, settings.database_limits))
-    welcome = greeting(settings, origin, practice.redirect_uris(settings, origin)) if settings.with_sandbox else None
-    # Longer than an exchange, with its body (3), the writing (5) and what has to be revoked (10).
+    settings = read_settings()
+    _check_host(settings, host)
+    _check_workers(settings, workers)
+    logs.set_up(settings.log_level, dev=settings.dev)
+    origin = origin_of(host, port)
+    app = create_app(settings, read_environment(), origin)
+    asyncio.run(check_database(settings.database_url, settings.database_limits))
+    welcome = greeting(settings, origin, dev_sandbox.redirect_uris(settings, origin)) if settings.with_sandbox else None
+    # Longer than a callback takes: the exchange with its body (3), the database (5), and a revocation (10).
     grace = max(30, settings.provider_timeout + 20)
-    # What is there now stays, and is passed over from here on, so that workers go on sharing its memory.
+    # Workers share the memory of what is loaded now, as long as the garbage collector does not touch it.
     gc.freeze()
     gc.enable()
     keep_alive = settings.keep_alive

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.commands.origin import is_loopback
+from gateway.address import is_loopback
 from gateway.settings.environment import names_in_file, quotes
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, files_of, ignored_files

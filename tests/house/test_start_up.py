@@ -44,7 +44,6 @@ NEVER = {
     "gateway.commands.migrate",
     "gateway.commands.providers",
     "gateway.commands.sandbox",
-    "gateway.listing",
     "jinja2",
     "models.migrating",
     "models.migrations.0001_initial",

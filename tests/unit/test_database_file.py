@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.check import warn_of_database
+from gateway.database_check import warn_of_database
 from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError
 from models.database import Database, DatabaseDown, Session, open_database

@@ -1,4 +1,4 @@
-"""The database at the command line: looked at before anything is served, with errors a person can use."""
+"""Checks the database before a command uses it, and turns its errors into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = structlog.get_logger("tendon")
 
 _SQLITE: Final = "sqlite://"
 
-# What no waiting mends.
-_OURS: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
-# With sslmode=allow TLS is asked for only once an attempt without it has failed.
-_AFTER_CLEAR_TEXT: Final = (
+# Failures that stay until somebody corrects a setting or the server.
+_PERMANENT: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
+# With sslmode=allow, TLS is only tried once an attempt without it has failed.
+_AFTER_PLAIN_TEXT: Final = (
     "the server offers no TLS, and by `sslmode=allow` the password may have been sent in clear already: change it,"
     " set up TLS there, and remove `sslmode=allow`"
 )
-# Hints by what the reason contains. docs/operating.md has more.
+# What to do, by a text that the reason contains. docs/operating.md has more.
 _HINTS: Final = {
     TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
     " `?sslmode=disable` if nobody else can read the traffic",
@@ -55,14 +55,15 @@ _HINTS: Final = {
 async def check_database(url: str, limits: Limits) -> None:
     """Raises SettingsError for a file that can't be used, and for a database that lacks migrations or rights.
 
-    A database server may be away when a process starts: that is said in the log, and by readiness until it is back.
+    A database server may be unreachable when a process starts. That is logged, and the process reports that it is not
+    ready until the server is back.
     """
-    with told(url):
+    with database_errors(url):
         _check_exists(url)
         try:
-            pending, missing = await _look(url, limits)
+            pending, missing = await _lacking(url, limits)
         except DatabaseDown as fault:
-            if url.startswith("sqlite:") or fault.reason.startswith(_OURS):
+            if url.startswith("sqlite:") or fault.reason.startswith(_PERMANENT):
                 raise
             log.warning("database.away", reason=fault.reason)
             return
@@ -75,13 +76,13 @@ async def check_database(url: str, limits: Limits) -> None:
 
 
 def _check_exists(url: str) -> None:
-    """Raises SettingsError for an SQLite file that is not there: opening it would create it, at a mistyped path too."""
+    """Raises SettingsError for an SQLite file that does not exist. Opening it would create it, even at a wrong path."""
     if not url.startswith(_SQLITE):
         return
     try:
         Path(url.removeprefix(_SQLITE)).stat()
     except NotADirectoryError:
-        # Opening it says more.
+        # Opening it raises a more exact error.
         return
     except FileNotFoundError:
         raise SettingsError(
@@ -89,8 +90,8 @@ def _check_exists(url: str) -> None:
         ) from None
 
 
-async def _look(url: str, limits: Limits) -> tuple[list[str], list[str]]:
-    """The migrations that the database lacks, and the rights that this role does."""
+async def _lacking(url: str, limits: Limits) -> tuple[list[str], list[str]]:
+    """The migrations that the database lacks, and the rights that the role lacks."""
     async with open_database(url, limits) as database:
         await database.ping()
         pending = await pending_migrations(database)
@@ -98,8 +99,8 @@ async def _look(url: str, limits: Limits) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def told(url: str) -> Generator[None]:
-    """Raises SettingsError in place of what says that the database can't be used."""
+def database_errors(url: str) -> Generator[None]:
+    """Raises SettingsError, with a hint, in place of any error for a database that can't be used."""
     try:
         yield
     except DatabaseDown as fault:
@@ -111,15 +112,15 @@ def told(url: str) -> Generator[None]:
 
 
 def _unusable(reason: str, url: str) -> SettingsError:
-    hint = next((hint for sign, hint in _HINTS.items() if sign in reason), None)
+    hint = next((hint for text, hint in _HINTS.items() if text in reason), None)
     unverified = parse_url(url).unverified_sslmode()
     if reason == TLS_REFUSED and unverified is not None and unverified[0] == "allow":
-        hint = _AFTER_CLEAR_TEXT
+        hint = _AFTER_PLAIN_TEXT
     return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){f': {hint}' if hint else ''}")
 
 
 def warn_of_database(url: str) -> None:
-    """Log a warning for what the URL leaves open: in transit to a remote server, or in the folder of an SQLite file."""
+    """Log a warning when the server's certificate is not verified, or when others may replace the SQLite file."""
     if url.startswith(_SQLITE):
         for folder in open_folders(Path(url.removeprefix(_SQLITE))):
             reason = "any user of this machine could replace the database in it: its owner should `chmod o-w` it"
