@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import Mount
 
 from gateway.settings import CatalogueSettings, Settings
 from providers.catalogue import BUILT_IN, SANDBOX
@@ -44,7 +44,7 @@ def with_registration(settings: CatalogueSettings, origin: str, environment: Map
     return registration | dict(environment)
 
 
-def routes(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> list[BaseRoute]:
+def routes(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> list[Mount]:
     """The mounted sandbox, none where it is switched off. `environment` has the registration."""
     if not settings.with_sandbox:
         return []

@@ -7,7 +7,6 @@ without a bearer token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -17,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.error_responses import graphql_error_response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
+from gateway.pages import Page
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.answers import STATUS, NotAcceptable, PersistedQueryNotSupported, encode, problem_headers
 from rest.endpoint import OpenContext
@@ -42,7 +42,7 @@ class Asked:
 class GraphQLEndpoint:
     """`/graphql`, an ASGI app. `page` gives GraphiQL to a browser that asks for HTML, None where it is switched off."""
 
-    def __init__(self, executor: Executor, open_context: OpenContext, page: Callable[[], Response] | None) -> None:
+    def __init__(self, executor: Executor, open_context: OpenContext, page: Page | None) -> None:
         self._executor = executor
         self._open_context = open_context
         self._page = page
@@ -54,7 +54,7 @@ class GraphQLEndpoint:
     async def _answered(self, request: Request) -> Response:
         accept = request.headers.get("accept")
         if self._page and request.method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
-            return self._page()
+            return await self._page(request)
         media = preferred(accept, JSON, GRAPHQL)
         if media is None:
             return graphql_error_response(NotAcceptable(), JSON)

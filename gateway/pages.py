@@ -1,33 +1,53 @@
-"""The pages for people, with what they need to know of this service."""
+"""Serves the pages of `web`, each with the settings that its script needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from gateway.settings import Settings
-from web import GRAPHIQL_CSP, PAGE_CSP, connect_page, graphiql_page, index_page
+from web import GRAPHIQL_CSP, PAGE_CSP, STATIC, connect_page, graphiql_page, index_page
+
+Page = Callable[[Request], Awaitable[Response]]
 
 
-class Pages:
-    """Rendered once: a page differs by settings, never by request."""
-
-    def __init__(self, settings: Settings) -> None:
-        config = {
-            "graphqlUrl": "/graphql",
-            "token": "dev:alice" if settings.dev else None,
-            "dev": settings.dev,
-            "explorer": settings.explorer,
-            "connectPage": settings.with_connect_page,
-        }
-        self.index = _page(index_page(config), PAGE_CSP)
-        self.connect = _page(connect_page(config), PAGE_CSP)
-        self.graphiql = _page(graphiql_page(config), GRAPHIQL_CSP)
+def page_routes(settings: Settings) -> list[BaseRoute]:
+    """The front page, the connect page, and the files that the pages load, as far as the settings switch them on."""
+    routes: list[BaseRoute] = []
+    if settings.with_connect_page:
+        config = _config(settings)
+        routes += [
+            Route("/connect", _page(connect_page(config), PAGE_CSP)),
+            Route("/", _page(index_page(config), PAGE_CSP)),
+        ]
+    if settings.with_connect_page or settings.explorer:
+        routes.append(Mount("/web", StaticFiles(directory=STATIC)))
+    return routes
 
 
-def _page(html: bytes, policy: str) -> Callable[..., Response]:
-    def respond(*_request: object) -> Response:
+def graphiql(settings: Settings) -> Page | None:
+    """GraphiQL, which `/graphql` serves to browsers; None where it is switched off."""
+    return _page(graphiql_page(_config(settings)), GRAPHIQL_CSP) if settings.explorer else None
+
+
+def _config(settings: Settings) -> dict[str, object]:
+    return {
+        "graphqlUrl": "/graphql",
+        "token": "dev:alice" if settings.dev else None,
+        "dev": settings.dev,
+        "explorer": settings.explorer,
+        "connectPage": settings.with_connect_page,
+    }
+
+
+def _page(html: bytes, policy: str) -> Page:
+    """The page was rendered at the start, since it is the same for every request."""
+
+    async def respond(_request: Request) -> Response:
         return Response(html, headers={"Content-Security-Policy": policy}, media_type="text/html")
 
     return respond

@@ -19,6 +19,7 @@ from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
 from wire.http.client import Client
 from wire.http.request import basic_credentials, request
+from wire.waiting import waiting
 
 MAX_ANSWER = 64 * 1024
 REFUSED_FOR = 5.0  # seconds that a refused token stays refused without asking again
@@ -80,7 +81,8 @@ class IntrospectionVerifier:
         if self._calls.is_full(token):
             self._log_too_many_waiting()
             return None
-        return await self._calls.join(token, partial(self._find_out, token))
+        with waiting():
+            return await self._calls.join(token, partial(self._find_out, token))
 
     def _log_too_many_waiting(self) -> None:
         """At most once a second, because unauthenticated callers decide how many there are."""

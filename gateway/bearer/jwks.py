@@ -18,6 +18,7 @@ from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
 from wire.http.client import Client
 from wire.http.request import request
+from wire.waiting import waiting
 
 # The asymmetric algorithms that issuers sign access tokens with (RFC 7518 3.1, RFC 8037, RFC 9864).
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
@@ -96,7 +97,8 @@ class Keys:
             return True
         if self._calls.is_full(self._url):
             return False
-        await self._calls.join(self._url, self._fetch)
+        with waiting():
+            await self._calls.join(self._url, self._fetch)
         return True
 
     async def _fetch(self) -> None:

@@ -119,9 +119,8 @@ class Settings(SandboxSettings, DatabaseSettings):
     def database_limits(self) -> Limits:
         return Limits(self.database_pool, self.database_timeout)
 
-    @property
-    def rate(self) -> Rate:
-        """A new limiter for the rate of each caller. In dev there is no limit unless one is set."""
+    def new_rate_limiter(self) -> Rate:
+        """It limits the rate of each caller. In dev there is no limit unless one is set."""
         return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
 
     @property

@@ -11,8 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.app import Gateway
-from gateway.health import Health
-from gateway.overload.rate import Unlimited
+from gateway.resources import Configuration
 from gateway.settings import Settings
 from models.migrating import migrate
 from models.vault import Vault, new_key, read_keys
@@ -122,6 +121,12 @@ class Refusing:
         """Nothing to close."""
 
 
+def refusing_gateway(database_url: str) -> Gateway:
+    settings = Settings(auth="dev", database_url=database_url)
+    vault = Vault(read_keys(new_key("k1")))
+    return Gateway(Configuration(settings, vault, {}, {}, RedirectAllowList([])), Refusing())
+
+
 def request(bearer: str) -> Request:
     headers = [(b"authorization", f"Bearer {bearer}".encode())]
     return Request({"type": "http", "headers": headers, "state": {"request_id": "r"}})
@@ -130,9 +135,7 @@ def request(bearer: str) -> Request:
 async def test_a_refused_token(own_database: Database) -> None:
     """The gateway opens the context of a request the same way for both interfaces."""
     await migrate(own_database.url)
-    settings = Settings(auth="dev", database_url=own_database.url)
-    vault = Vault(read_keys(new_key("k1")))
-    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
+    gateway = refusing_gateway(own_database.url)
     async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
         for bearer in ("alice@app", "alice@app", "@service", "bob@"):
             with pytest.raises(InvalidToken):
@@ -150,9 +153,7 @@ async def test_a_refused_token(own_database: Database) -> None:
 async def test_more_refused_tokens_than_can_be_told_apart(own_database: Database) -> None:
     """Each is counted, but 2,000 users at most have rows and names of their own."""
     await migrate(own_database.url)
-    settings = Settings(auth="dev", database_url=own_database.url)
-    vault = Vault(read_keys(new_key("k1")))
-    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
+    gateway = refusing_gateway(own_database.url)
     async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
         for number in [*range(2_100), *range(1_990, 2_100)]:
             with pytest.raises(InvalidToken):
@@ -171,9 +172,7 @@ async def test_more_refused_tokens_than_can_be_told_apart(own_database: Database
 async def test_a_refused_token_while_the_database_is_away(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A denial that can't be recorded is not sent."""
     url = f"sqlite://{tmp_path_factory.mktemp('unmigrated')}/tendon.db"
-    vault = Vault(read_keys(new_key("k1")))
-    settings = Settings(auth="dev", database_url=url)
-    gateway = Gateway(settings, {}, {}, RedirectAllowList([]), Refusing(), vault, Health(vault), Unlimited(), [])
+    gateway = refusing_gateway(url)
     async with gateway.lifespan(None):  # pyright: ignore[reportArgumentType] - it looks at no app
         with pytest.raises(ServiceUnavailable):
             await gateway.open_context(request("alice@app"))

@@ -19,8 +19,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.database_check import warn_of_database
-from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError
+from gateway.settings.vault_keys import open_vault
 from models.database import Database, DatabaseDown, Session, open_database
 from models.file_modes import ReadableByOthers
 from models.migrating import migrate

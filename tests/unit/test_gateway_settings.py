@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.app import create_app
-from gateway.keys import open_vault
 from gateway.settings import Settings, SettingsError, read_environment, read_settings
+from gateway.settings.vault_keys import open_vault
 from models.vault import make_key_command
 from tests.processes import environment, tendon
 

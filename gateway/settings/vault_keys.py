@@ -1,4 +1,4 @@
-"""The vault's keys: from the setting, or in dev from a file that is made once."""
+"""The vault with its keys: from TENDON_VAULT_KEYS, or in dev from a file that is made at the first start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.settings import Settings, SettingsError
+from gateway.settings.environment import SettingsError
+from gateway.settings.model import Settings
 from gateway.settings.types import KEY_FORM
 from models.file_modes import OWN_FOLDER, ReadableByOthers, make_own_folder_private, make_private
 from models.vault import Vault, VaultError, new_key, read_keys
@@ -18,7 +19,7 @@ _REMEDY: Final = "put its former content back, or remove the file and the databa
 
 
 def open_vault(settings: Settings) -> Vault:
-    """Raises SettingsError when there is no usable key. Outside dev no key means no start."""
+    """Raises SettingsError when there is no usable key, which outside dev has to be set."""
     if settings.vault_keys is not None:
         return Vault(read_keys(settings.vault_keys.get_secret_value()))
     if not settings.dev:
@@ -36,7 +37,8 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def _dev_keys() -> str:
-    """Linked into place when it is whole, so that of two first starts both read the same key."""
+    """The content of the file. A new file is linked into place when it is complete, so that two processes that make it
+    at the same time read the same key."""
     _DEV_KEYS.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_own_folder_private(_DEV_KEYS.parent)
     if not _DEV_KEYS.exists():
