@@ -1,8 +1,8 @@
-"""The command `tendon`. It verifies that Tendon's packages are Tendon's own before it imports any of them.
+"""The command `tendon`. It checks that Tendon's packages are Tendon's own before it imports any of them.
 
-Others use the same package names: a `models` in a directory of PYTHONPATH, in the current directory or in another
-distribution would be imported in place of ours, or overwrite it, and cause obscure errors. This module has a unique
-name and imports none of them before that check, so that it can report what is wrong.
+Their names are common: a `models` in a directory of PYTHONPATH, in the current directory or in another distribution
+would be imported in place of ours, or overwrite it, and cause obscure errors. This module has a unique name and imports
+none of the packages before the check, so that it can report what is wrong.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def main() -> None:
     """Run the command. Exits with status 2 when one of the packages is not Tendon's own."""
     faults = list(_faults(Path(__file__).parent))
     if faults:
-        print("\n".join(["tendon can't start:", *faults]), file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        print("\n".join(["tendon can't start:", *faults]), file=sys.stderr)  # noqa: T201 - for the terminal
         sys.exit(_UNUSABLE)
-    from gateway.cli import main as run  # noqa: PLC0415 - only once it is known to be ours
+    from gateway.cli import main as run  # noqa: PLC0415 - after the check
 
     run()
 
@@ -58,11 +58,11 @@ def _same(one: Path, other: Path) -> bool:
 
 def _shadowed(spec: ModuleSpec, root: Path) -> str:
     """The directory that comes first on the path, and the remedy."""
-    places = spec.submodule_search_locations
-    directory = Path(places[0] if places else str(spec.origin)).parent
+    locations = spec.submodule_search_locations
+    directory = Path(locations[0] if locations else str(spec.origin)).parent
     python_path = os.environ.get("PYTHONPATH")
-    named = [Path(entry).absolute() for entry in python_path.split(os.pathsep)] if python_path else []
-    if directory in named:
+    entries = [Path(entry).absolute() for entry in python_path.split(os.pathsep)] if python_path else []
+    if directory in entries:
         remedy = "take that directory out of PYTHONPATH"
     elif directory == Path.cwd():
         remedy = "start tendon in another directory"

@@ -1,8 +1,9 @@
-"""GraphQL over HTTP: reads a request, runs it, and answers with the media type and status of the specification.
+"""GraphQL over HTTP: reads a request, executes it, and responds with the media type and status that the specification
+requires.
 
-POST takes application/json only, which a page on another origin can't send without a preflight; GET takes queries only.
-Batches are refused. The caller is authenticated before the request is read, because much smaller requests are accepted
-without a bearer token.
+POST accepts application/json only, which a page on another origin can't send without a preflight request; GET accepts
+queries only. Batches are refused. The caller is authenticated before the body is read, because without a bearer token
+only a much smaller body is accepted.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from rest.reading import BODY_LIMIT, json_object, object_of, query_parameters
 from schema.execution import Executor, Outcome
 
 ANONYMOUS_BODY: Final = 16 * 1024
-"""Bytes of a body without a bearer token: a document of 6 KiB, escaped as JSON, and its variables."""
+"""Limit of a body without a bearer token, in bytes: room for a document of 6 KiB, escaped as JSON, and variables."""
 
 _JSON_BLANKS: Final = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GraphQLRequest:
     """A GraphQL request (GraphQL over HTTP 5.1)."""
 
     query: str
@@ -40,7 +41,7 @@ class Asked:
 
 
 class GraphQLEndpoint:
-    """`/graphql`, an ASGI app. `page` gives GraphiQL to a browser that asks for HTML, None where it is switched off."""
+    """`/graphql`, an ASGI app. `page` is GraphiQL, for browsers that ask for HTML; None where it is switched off."""
 
     def __init__(self, executor: Executor, open_context: OpenContext, page: Page | None) -> None:
         self._executor = executor
@@ -48,10 +49,10 @@ class GraphQLEndpoint:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = await self._answered(Request(scope, receive))
-        await answered(scope, receive, send)
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
 
-    async def _answered(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         accept = request.headers.get("accept")
         if self._page and request.method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
             return await self._page(request)
@@ -60,35 +61,39 @@ class GraphQLEndpoint:
             return graphql_error_response(NotAcceptable(), JSON)
         try:
             context = await self._open_context(request)
-            asked = await _read(request, BODY_LIMIT if context.caller else ANONYMOUS_BODY)
+            graphql = await _read(request, BODY_LIMIT if context.caller else ANONYMOUS_BODY)
         except Problem as problem:
             return graphql_error_response(problem, media)
         outcome = await self._executor.run(
-            asked.query, asked.variables, context, operation_name=asked.operation_name, read_only=asked.read_only
+            graphql.query,
+            graphql.variables,
+            context,
+            operation_name=graphql.operation_name,
+            read_only=graphql.read_only,
         )
-        return _answer(outcome, media)
+        return _response(outcome, media)
 
 
-async def _read(request: Request, most: int) -> Asked:
-    """`most` is the limit for a body, in bytes. A request target has a lower one."""
+async def _read(request: Request, body_limit: int) -> GraphQLRequest:
+    """`body_limit` is in bytes. The URL of a GET request has a lower limit."""
     if request.method == "POST":
-        return _asked(await json_object(request, most), read_only=False)
+        return _validated(await json_object(request, body_limit), read_only=False)
     # Clients send empty parameters as `variables=` or `variables`.
-    given: dict[str, Any] = {name: value for name, value in query_parameters(request).items() if value}
+    members: dict[str, Any] = {name: value for name, value in query_parameters(request).items() if value}
     for name in ("variables", "extensions"):
-        if name in given:
-            given[name] = _object_or_null(given[name], name)
-    return _asked(given, read_only=True)
+        if name in members:
+            members[name] = _object_or_null(members[name], name)
+    return _validated(members, read_only=True)
 
 
 def _object_or_null(text: str, name: str) -> dict[str, Any] | None:
-    """A JSON object, or null, which is the same as nothing (GraphQL over HTTP 5.1)."""
+    """A JSON object, or null, which means the same as leaving it out (GraphQL over HTTP 5.1)."""
     return None if text.strip(_JSON_BLANKS) == "null" else object_of(text.encode(), name)
 
 
-def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
-    query, variables = given.get("query"), given.get("variables")
-    operation_name, extensions = given.get("operationName"), given.get("extensions")
+def _validated(members: dict[str, Any], *, read_only: bool) -> GraphQLRequest:
+    query, variables = members.get("query"), members.get("variables")
+    operation_name, extensions = members.get("operationName"), members.get("extensions")
     if query in (None, "") and isinstance(extensions, dict) and "persistedQuery" in extensions:
         raise PersistedQueryNotSupported
     if query is None:
@@ -98,29 +103,30 @@ def _asked(given: dict[str, Any], *, read_only: bool) -> Asked:
     if not isinstance(operation_name, str | None):
         raise ValidationError("operationName must be a string or null.")
     for name in ("variables", "extensions"):
-        if not isinstance(given.get(name), dict | None):
+        if not isinstance(members.get(name), dict | None):
             raise ValidationError(f"{name} must be an object or null.")
-    # Many clients send an empty name where there is none to give.
-    return Asked(query, cast("dict[str, Any] | None", variables), operation_name or None, read_only)
+    # Many clients send an empty name instead of none.
+    return GraphQLRequest(query, cast("dict[str, Any] | None", variables), operation_name or None, read_only)
 
 
-def _answer(outcome: Outcome, media: str) -> Response:
+def _response(outcome: Outcome, media: str) -> Response:
     body: dict[str, Any] = {}
     if outcome.failures:
         body["errors"] = [failure.formatted for failure in outcome.failures]
     if outcome.executed:
         body["data"] = outcome.data
-        return _response(body, 200, media)
-    return _refused(body, outcome.problem or InternalError(), media)
+        return _encoded(body, 200, media)
+    return _not_executed(body, outcome.problem or InternalError(), media)
 
 
-def _refused(body: dict[str, Any], problem: Problem, media: str) -> Response:
-    """A request that was not executed. To application/json clients a bad document is a 200, as ever (6.4.1)."""
+def _not_executed(body: dict[str, Any], problem: Problem, media: str) -> Response:
+    """The response to a request that was not executed. For application/json, an invalid document has the status 200
+    (GraphQL over HTTP 6.4.1)."""
     status = STATUS[problem.code]
     if media == JSON and status == STATUS[ValidationError.code]:
         status = 200
-    return _response(body, status, media, problem_headers(problem))
+    return _encoded(body, status, media, problem_headers(problem))
 
 
-def _response(body: dict[str, Any], status: int, media: str, headers: dict[str, str] | None = None) -> Response:
+def _encoded(body: dict[str, Any], status: int, media: str, headers: dict[str, str] | None = None) -> Response:
     return Response(encode(body), status, headers, media_type=f"{media}; charset=utf-8")

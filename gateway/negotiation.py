@@ -1,4 +1,4 @@
-"""Which media type an answer from `/graphql` takes (RFC 9110 12.5.1, GraphQL over HTTP 6.1)."""
+"""Chooses the media type of a response from `/graphql` (RFC 9110 12.5.1, GraphQL over HTTP 6.1)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ GRAPHQL: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 HTML: Final = "text/html"
 
-
-# Characters. Browsers need some hundred.
-_LONGEST: Final = 1024
+# The longest Accept header that is read, in characters. Browsers send some hundred.
+_MAX_ACCEPT: Final = 1024
 
 
 def preferred(accept: str | None, *offers: str) -> str | None:
-    """The offer that the caller likes best, the first of equals, None when none is acceptable."""
+    """The offer that the Accept header prefers, the first of several that it prefers equally, None when it accepts
+    none."""
     if not accept:
         return offers[0]
-    return _preferred(accept, offers) if len(accept) <= _LONGEST else None
+    return _preferred(accept, offers) if len(accept) <= _MAX_ACCEPT else None
 
 
 @lru_cache(maxsize=64)
 def _preferred(accept: str, offers: tuple[str, ...]) -> str | None:
-    # Empty elements are no elements (RFC 9110 5.6.1.2), and of an empty list there is nothing to choose by.
+    # Empty elements of a list are ignored (RFC 9110 5.6.1.2). An empty list is the same as no header.
     ranges = [_range(part) for part in accept.split(",") if part.strip(" \t")]
     if not ranges:
         return offers[0]
@@ -42,14 +42,14 @@ def _range(part: str) -> tuple[str, float]:
 
 def _number(text: str) -> float:
     try:
-        # In this order NaN becomes 0.
+        # The order of the arguments makes NaN 0.
         return min(max(0.0, float(text)), 1.0)
     except ValueError:
         return 0.0
 
 
 def _quality(offer: str, ranges: list[tuple[str, float]]) -> float:
-    """The most specific range that matches decides."""
+    """The quality of the most specific range that matches."""
     wider = f"{offer.partition('/')[0]}/*"
     for pattern in (offer, wider, "*/*"):
         found = [quality for media, quality in ranges if media == pattern]
