@@ -58,6 +58,6 @@ def test_files_stay_small_enough_to_hold_in_the_head() -> None:
         path.relative_to(ROOT).as_posix(): lines
         for room in ROOMS
         for path in (ROOT / room).rglob("*.py")
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 250
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert long == {}
