@@ -1,2 +1,4 @@
-"""What Tendon remembers: tables, migrations and the vault that seals tokens. Claims and uniqueness live here,
-in the database, never in a process's memory."""
+"""What Tendon stores: tables with their statements, migrations, and the vault that encrypts tokens.
+
+Claims and uniqueness are decided here, in the database, never in the memory of a process.
+"""

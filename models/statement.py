@@ -16,7 +16,7 @@ from models.engine import Row, Script, Session, Step
 
 __all__ = ["Row", "Statement", "moment"]
 
-# As the ORM writes a moment into SQLite: a text that compares as the moment does.
+# The text that stands for a time in SQLite. Texts compare as their times do.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
 _CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+)$")
@@ -29,7 +29,7 @@ class Statement:
     `:name` is a value, `now()` the current time, `after(:name)` that many seconds from now, and `{name}` a fragment
     given by that name. SQLite has one writer at a time, so row locks are left out there.
 
-    The first statement decides: it returns one row or none, and locks the rows it decided by. The statements after it
+    The first statement decides: it returns one row or none, and locks the rows it depends on. The statements after it
     take effect only for that row, `FROM done`, whose columns are `done.column`; one that ends in
     `FROM done WHERE done.column`, only where that is true. On PostgreSQL they are all a single statement: its parts see
     the database as it was before and run in no particular order, so no part may change a row that another part changes.
@@ -55,7 +55,7 @@ class Statement:
 
 
 def moment(value: Any) -> Any:
-    """A moment of a row, None for none. SQLite gives a text."""
+    """A column with a time, or None. SQLite returns a text."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
@@ -75,7 +75,7 @@ def _chained(texts: Sequence[str]) -> str:
 
 
 def _for_postgres(text: str) -> Step:
-    """A value that stands in two places is given twice, since it may be of two types."""
+    """A value that is used twice is passed twice, since it may be of two types."""
     names = _NAME.findall(text)
     places = count(1)
     text = _NAME.sub(lambda _: f"${next(places)}", text)

@@ -44,8 +44,7 @@ DENIALS: Final = frozenset(
         ValidationError,
     )
 )
-"""The problems that are recorded for an authenticated caller. Those that pass, or are our own fault, are not
-recorded."""
+"""The problems that are recorded for an authenticated caller. Temporary ones and our own faults are not."""
 
 
 async def record(
@@ -70,7 +69,7 @@ async def denied(
     provider: str | None = None,
     connection_id: str | None = None,
 ) -> None:
-    """Record that the caller is denied something, if the problem is one of DENIALS and the caller is known.
+    """Record that the caller was refused, if the problem is one of DENIALS and the caller is known.
 
     `provider` may be any text. Without `subject`, the row is about the caller. Raises DatabaseDown.
     """

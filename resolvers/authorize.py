@@ -1,4 +1,4 @@
-"""Sending a user to a provider: a fresh state and verifier, remembered, and the URL to open (RFC 6749 4.1.1)."""
+"""Sending a user to a provider: a request with a new state and verifier, and the URL to open (RFC 6749 4.1.1)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     """
     try:
         user = user_with_scope(context.caller, WRITE)
-        registration = _checked(context, provider, redirect_uri)
+        registration = _check(context, provider, redirect_uri)
     except Problem as problem:
         await audit.denied(context, audit.AUTHORIZE, problem, provider=provider)
         raise
-    # Also where the provider takes no PKCE: its seal is what binds the request to the user.
+    # Made even if the provider doesn't support PKCE: the sealed verifier is what binds the request to the user.
     state, verifier = new_state(), new_verifier()
     await context.resources.check_can_seal()
-    await _remember(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
+    await _store(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
     url = authorization_url(
         registration.provider,
         registration.credentials,
@@ -51,7 +51,8 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
     return Authorization(url, state)
 
 
-def _checked(context: Context, provider: str, redirect_uri: str) -> Registration:
+def _check(context: Context, provider: str, redirect_uri: str) -> Registration:
+    """Our client at the provider."""
     inputs.text("provider", provider, inputs.SLUG)
     inputs.redirect_uri(redirect_uri)
     registration = context.resources.registration(provider)
@@ -61,10 +62,10 @@ def _checked(context: Context, provider: str, redirect_uri: str) -> Registration
     return registration
 
 
-async def _remember(
+async def _store(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str
 ) -> None:
-    """With its audit row. What is past remembering is cleared away, where there is any."""
+    """Store the request with its audit row, and clear expired ones if there are any."""
     provider = registration.provider
     binding = StateBinding(state_hash(state), user, provider.slug, redirect_uri, registration.fingerprint)
     sealed = context.resources.vault.seal(verifier, **binding.verifier_field)

@@ -1,4 +1,4 @@
-"""Who is calling: what a verified bearer token says, and the scopes it can carry."""
+"""The caller: what a verified bearer token says, and the scopes that tokens can have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Caller:
 
 
 def with_scope(caller: Caller | None, scope: str) -> Caller:
-    """The caller, when there is one and its token has `scope`."""
+    """The caller, if there is one and its token has `scope`. Raises Unauthenticated and InsufficientScope."""
     if caller is None:
         raise Unauthenticated
     if scope not in caller.scopes:
@@ -42,7 +42,7 @@ def with_scope(caller: Caller | None, scope: str) -> Caller:
 
 
 def user_with_scope(caller: Caller | None, scope: str) -> str:
-    """The calling user, if the token has `scope` and a user: a service can't complete a user's flow."""
+    """The calling user, if the token has `scope`. Raises Forbidden for a service, and what `with_scope` raises."""
     user = with_scope(caller, scope).user
     if user is None:
         raise Forbidden("A service token can't do this. Use the user's own token.")

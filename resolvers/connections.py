@@ -20,7 +20,7 @@ class _About(TypedDict):
 
 
 async def list_connections(context: Context, user_id: str) -> list[StoredConnection]:
-    """All connections of `user_id`, oldest first. Raises Forbidden for somebody else's, ValidationError."""
+    """All connections of `user_id`, oldest first. Raises ValidationError, and Forbidden for those of another user."""
     caller = await _reader(context, user_id)
     inputs.text("userId", user_id, inputs.USER)
     if not may_act_for(caller, user_id):
@@ -32,7 +32,8 @@ async def list_connections(context: Context, user_id: str) -> list[StoredConnect
 
 
 async def find_connection(context: Context, connection_id: str) -> StoredConnection:
-    """The connection with this id. Raises ConnectionNotFound, also for somebody else's and for what is no id."""
+    """The connection with this id. Raises ConnectionNotFound, also for another user's connection
+    and for a malformed id."""
     caller = await _reader(context)
     connection = await find_by_id(context.resources.database, _uuid(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
@@ -44,7 +45,7 @@ async def find_connection(context: Context, connection_id: str) -> StoredConnect
 
 
 async def _reader(context: Context, user_id: str | None = None) -> Caller:
-    """The caller, checked for reading what belongs to `user_id`."""
+    """The caller, if it may read at all. `user_id` is whose connections it asks for, if that is known."""
     try:
         return with_scope(context.caller, READ)
     except Problem as problem:

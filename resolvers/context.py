@@ -1,4 +1,4 @@
-"""What a resolver is given: the resources that all requests share, and the request's own caller and id."""
+"""What a resolver gets: the resources that all requests share, and the caller and id of its own request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The providers as the public may know them."""
+"""The providers of the catalogue, which are public."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from resolvers.errors import ProviderNotFound
 
 
 def list_providers(context: Context) -> list[Provider]:
-    """All of the catalogue, by slug."""
+    """All entries of the catalogue, in the order of their slugs."""
     return list(context.resources.catalogue.values())
 
 

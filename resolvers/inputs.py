@@ -1,4 +1,7 @@
-"""What an input has to be, beyond its type. A message names the field and never quotes the value."""
+"""Checks of inputs beyond their type, and their maximum lengths.
+
+A message names the field and never quotes the value.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def text(field: str, value: str, longest: int) -> str:
-    """`value`, when there is more to it than spaces, at most `longest` characters and no control character."""
+    """`value`, unless it consists of spaces, is longer than `longest` characters or has a control character."""
     if not value.strip(" "):
         raise ValidationError(f"{field} must not be empty.")
     return optional_text(field, value, longest)
 
 
 def optional_text(field: str, value: str, longest: int) -> str:
-    """The same, and may be empty."""
+    """The same for a value that may be empty."""
     if len(value) > longest:
         raise ValidationError(f"{field} must have at most {longest} characters.")
     if _UNPRINTABLE.search(value):
@@ -36,7 +39,7 @@ def optional_text(field: str, value: str, longest: int) -> str:
 
 
 def redirect_uri(value: str) -> str:
-    """`value`, when it is an absolute URI without a fragment (RFC 6749 3.1.2)."""
+    """`value`, if it is an absolute URI without a fragment (RFC 6749 3.1.2)."""
     if not uri.is_absolute(text("redirectUri", value, uri.MAX_LENGTH)):
         raise ValidationError("redirectUri must be an absolute URI without a fragment.")
     return value

@@ -1,4 +1,4 @@
-"""Which redirect URIs are ours: exact strings (RFC 9700 2.1), with a variable port on loopback where declared."""
+"""The allow-list of redirect URIs: exact strings (RFC 9700 2.1), or any port of a loopback address (RFC 8252 7.3)."""
 
 from __future__ import annotations
 

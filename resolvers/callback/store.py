@@ -41,7 +41,7 @@ async def store(context: Context, attempt: Attempt, received: Received, redirect
     time to wait when the connection may have been stored after all, and ProviderUnavailable when the lease was lost
     meanwhile: others have been told already to start again.
     """
-    tries = _Tries(context, attempt, received, granted_scopes(attempt, received, redirect_scope))
+    tries = _Tries(context, attempt, received, _granted_scopes(attempt, received, redirect_scope))
     try:
         return await tries.until(received.claim.until - _MARGIN)
     except BaseException as fault:
@@ -53,7 +53,7 @@ async def store(context: Context, attempt: Attempt, received: Received, redirect
         raise
 
 
-def granted_scopes(attempt: Attempt, received: Received, redirect_scope: str | None) -> list[str]:
+def _granted_scopes(attempt: Attempt, received: Received, redirect_scope: str | None) -> list[str]:
     """What the user granted: as the token answer says (RFC 6749 5.1), else as the redirect says, else all we asked for.
 
     The redirect came through the user's browser, so it can narrow what was asked for and never widen it.
