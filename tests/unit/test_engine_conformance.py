@@ -235,7 +235,7 @@ async def test_scripts_and_exclusive_transactions_side_by_side(database: OpenDat
         assert await count(database, f"exclusive-{number}") == 2
 
 
-async def test_waiting_for_an_exclusive_transaction_is_bounded(url: str, own_database: Database) -> None:
+async def test_waiting_for_an_exclusive_transaction_is_bounded(url: str) -> None:
     waited: list[bool] = []
     async with open_database(url, PATIENT) as holder, open_database(url, Limits(seconds=0.3)) as database:
         async with holder.exclusively(LOCK):
@@ -246,7 +246,7 @@ async def test_waiting_for_an_exclusive_transaction_is_bounded(url: str, own_dat
             assert 0.2 < monotonic() - began < PATIENCE
             assert not raised.value.in_doubt
         assert waited == [True]
-        await assert_nothing_is_held(database, own_database)
+        await note(database)
 
 
 async def test_an_exclusive_transaction_is_cancelled_wherever_it_waits(
@@ -302,7 +302,7 @@ async def _hold(database: OpenDatabase, name: str, entered: asyncio.Event, leave
 # Outages, and the end
 
 
-async def test_a_wait_for_the_rows_of_another_is_bounded(url: str, own_database: Database) -> None:
+async def test_a_wait_for_the_rows_of_another_is_bounded(url: str) -> None:
     async with open_database(url, PATIENT) as holder, open_database(url, Limits(seconds=0.3)) as database:
         async with holder.exclusively(LOCK) as transaction:
             await connect(transaction, "alice")
@@ -311,7 +311,7 @@ async def test_a_wait_for_the_rows_of_another_is_bounded(url: str, own_database:
                 await connect(database, "alice")
             assert 0.2 < monotonic() - began < PATIENCE
             assert not raised.value.in_doubt
-        await assert_nothing_is_held(database, own_database)
+        await note(database)
         assert await stored(database, "alice") == ALL
 
 
