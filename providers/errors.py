@@ -1,6 +1,6 @@
 """What can go wrong when a provider is asked: what can go wrong with any request (`wire/http/errors.py`), and
 
-ProviderFault           any of these and of those
+RequestFailed           the base class
   TransportFailure
     HeldBack            the provider was deliberately not asked (`provider_limit.py`)
       Busy              too many exchanges with it are in progress
@@ -33,7 +33,7 @@ __all__ = [
     "ForbiddenAddress",
     "HeldBack",
     "Meaning",
-    "ProviderFault",
+    "RequestFailed",
     "TimedOut",
     "TransportFailure",
     "Unreachable",
@@ -77,10 +77,6 @@ REGISTERED: Final = {
 """The known error codes and their meanings: those of RFC 6749 4.1.2.1 and 5.2, `slow_down` of RFC 8628,
 `invalid_redirect_uri` of RFC 7591, and `redirect_uri_mismatch`, which several providers use instead. They are the same
 in authorization responses and token answers."""
-
-
-ProviderFault = RequestFailed
-"""Any of these errors, when the other system is a provider."""
 
 
 class HeldBack(TransportFailure):

@@ -40,7 +40,7 @@ async def exchange_code(
 ) -> TokenAnswer:
     """Exchange a code for tokens (RFC 6749 4.1.3). `deadline` and `latest` are as for `Client.send`.
 
-    The code is sent once. Raises ProviderFault; only after one with `sent` False may the code be sent again.
+    The code is sent once. Raises RequestFailed; only after one with `sent` False may the code be sent again.
     """
     form = f"grant_type=authorization_code&code={quote_plus(code)}&redirect_uri={quote_plus(redirect_uri)}"
     if code_verifier is not None:
@@ -56,7 +56,7 @@ async def exchange_code(
 
 async def find_account(client: Client, provider: Provider, access_token: str, deadline: float) -> str | None:
     """The provider's own id of the user, from the endpoint in the entry's `[account]`; None without that table.
-    `deadline` is a time of the running loop. Raises ProviderFault."""
+    `deadline` is a time of the running loop. Raises RequestFailed."""
     account = provider.account
     if account is None:
         return None
@@ -81,7 +81,7 @@ async def revoke(
     it. `deadline` is a time of the running loop.
 
     Returns False without a request if the entry has no `[revoke]`, or if the token that it names is None. The provider
-    confirms unknown tokens, too (RFC 7009 2.2). Raises ProviderFault.
+    confirms unknown tokens, too (RFC 7009 2.2). Raises RequestFailed.
     """
     rule = provider.revoke
     if rule is None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from providers.circuit_breaker import Call, CircuitBreaker
-from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, ProviderFault, TimedOut
+from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFailed, TimedOut
 from wire.waiting import waiting
 
 LIMIT: Final = 48
@@ -25,7 +25,7 @@ class Permit:
     """Permission to ask the provider once, within a `with` block. How the block ends tells the circuit breaker about
     the provider.
 
-    TimedOut is a timeout, and so is an error answer of which only the head arrived. Any other ProviderFault and a
+    TimedOut is a timeout, and so is an error answer of which only the head arrived. Any other RequestFailed and a
     normal end are answers. Other exceptions, such as a cancellation or a failure of the database, say nothing about the
     provider; neither does a timeout while this process was suspended.
     """
@@ -36,13 +36,13 @@ class Permit:
         self._call = call
         self._slots = slots
         self._unused = False
-        self._fault: ProviderFault | None = None
+        self._fault: RequestFailed | None = None
 
     def leave_unused(self) -> None:
         """The provider is not asked after all, so the end of the block says nothing about it."""
         self._unused = True
 
-    def note(self, fault: ProviderFault) -> None:
+    def note(self, fault: RequestFailed) -> None:
         """Use `fault` instead of the exception that leaves the block."""
         self._fault = fault
 
@@ -57,7 +57,7 @@ class Permit:
             self._breaker.ended(self._call)
         elif isinstance(outcome, TimedOut) or (isinstance(outcome, ErrorAnswer) and outcome.overdue):
             self._breaker.timed_out(self._call)
-        elif outcome is None or isinstance(outcome, ProviderFault):
+        elif outcome is None or isinstance(outcome, RequestFailed):
             self._breaker.answered()
         else:
             self._breaker.ended(self._call)

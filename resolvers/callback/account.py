@@ -10,7 +10,7 @@ import structlog
 from models.connection import StoredConnection
 from models.connection_tokens import set_account
 from models.database import DatabaseDown
-from providers.errors import ProviderFault
+from providers.errors import RequestFailed
 from providers.oauth_client import find_account
 from resolvers import audit
 from resolvers.callback.claims import Attempt
@@ -43,7 +43,7 @@ async def add_account(context: Context, attempt: Attempt, received: Received, co
             await _store(context, connection, account)
     except TimeoutError:
         log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
-    except ProviderFault as fault:
+    except RequestFailed as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
     except DatabaseDown as fault:
         log.warning("account.unknown", provider=provider.slug, fault=fault.reason)

@@ -11,7 +11,7 @@ import structlog
 
 from models.database import DatabaseDown
 from models.vault import DoesNotOpen, MissingKey, VaultError
-from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, TransportFailure
+from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, TransportFailure
 from providers.oauth_client import exchange_code
 from providers.provider_limit import Permit
 from providers.token_answer import TokenAnswer
@@ -66,7 +66,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, callback: C
             deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
             latest=claim.until - STORING,
         )
-    except ProviderFault as fault:
+    except RequestFailed as fault:
         permit.note(fault)
         log.warning("exchange.failed", provider=registration.provider.slug, fault=str(fault))
         if isinstance(fault, TransportFailure) and not fault.sent:
@@ -119,7 +119,7 @@ def _redirect_problem(error: str) -> Problem:
             return AccessDenied()
 
 
-def _exchange_problem(fault: ProviderFault) -> Problem:
+def _exchange_problem(fault: RequestFailed) -> Problem:
     """The problem for a failed token request. A refusal without further details counts as a refusal of the code."""
     if not isinstance(fault, ErrorAnswer):
         return ProviderUnavailable()

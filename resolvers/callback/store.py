@@ -14,7 +14,7 @@ import structlog
 from models.connection import StoredConnection
 from models.connection_tokens import Grant, StoredGrant, find_stored_by, store_grant
 from models.database import DatabaseDown
-from providers.errors import ProviderFault
+from providers.errors import RequestFailed
 from providers.oauth_client import Tokens, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import audit
@@ -163,7 +163,7 @@ async def _revoke(context: Context, attempt: Attempt, answer: TokenAnswer) -> No
     deadline = asyncio.get_running_loop().time() + _REVOKING
     try:
         done = await revoke(client, registration.provider, registration.credentials, tokens, deadline=deadline)
-    except ProviderFault as fault:
+    except RequestFailed as fault:
         log.warning("surrender.failed", provider=slug, fault=str(fault))
     else:
         log.warning("surrender.done" if done else "surrender.impossible", provider=slug)

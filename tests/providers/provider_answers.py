@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from providers.errors import ProviderFault
+from providers.errors import RequestFailed
 from wire.http.response_reader import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -107,7 +107,7 @@ AMBIGUOUS = {
 
 
 def read(*pieces: bytes, max_body: int = 1000, ends: bool = False) -> ResponseReader:
-    """The answer in these pieces, as a connection would read it. Raises ProviderFault."""
+    """The answer in these pieces, as a connection would read it. Raises RequestFailed."""
     reader = ResponseReader(max_body)
     try:
         for number, piece in enumerate(pieces):
@@ -123,14 +123,14 @@ def read(*pieces: bytes, max_body: int = 1000, ends: bool = False) -> ResponseRe
 
 
 class Fault(NamedTuple):
-    kind: type[ProviderFault]
+    kind: type[RequestFailed]
     text: str
 
 
 def outcome(*pieces: bytes, ends: bool = True) -> Fault | tuple[int, list[tuple[bytes, bytes]], bytes, bool, bool]:
-    """Everything that is known about the answer. Any exception but a ProviderFault fails the test."""
+    """Everything that is known about the answer. Any exception but a RequestFailed fails the test."""
     try:
         reader = read(*pieces, ends=ends)
-    except ProviderFault as fault:
+    except RequestFailed as fault:
         return Fault(type(fault), str(fault))
     return reader.status, reader.headers, reader.response().content, reader.complete, reader.must_close

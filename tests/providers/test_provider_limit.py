@@ -16,7 +16,7 @@ from providers.errors import (
     ErrorAnswer,
     HeldBack,
     Meaning,
-    ProviderFault,
+    RequestFailed,
     TimedOut,
     TransportFailure,
     Unreachable,
@@ -188,7 +188,7 @@ async def test_consecutive_timeouts_open_the_circuit(limit: ProviderLimit, sent:
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_in_between_keeps_the_circuit_closed(
-    limit: ProviderLimit, answer: ProviderFault | None
+    limit: ProviderLimit, answer: RequestFailed | None
 ) -> None:
     for _ in range(4):
         await time_out(limit, TIMEOUTS - 1)
@@ -197,7 +197,7 @@ async def test_an_answer_in_between_keeps_the_circuit_closed(
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_other_faults_never_open_the_circuit(limit: ProviderLimit, answer: ProviderFault | None) -> None:
+async def test_other_faults_never_open_the_circuit(limit: ProviderLimit, answer: RequestFailed | None) -> None:
     for _ in range(10 * TIMEOUTS):
         await asyncio.gather(ask(limit, answer), return_exceptions=True)
     await ask(limit)
@@ -266,7 +266,7 @@ async def test_one_probe_at_a_time(opened: ProviderLimit, clock: Clock) -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_to_the_probe_closes_the_circuit(
-    opened: ProviderLimit, clock: Clock, answer: ProviderFault | None
+    opened: ProviderLimit, clock: Clock, answer: RequestFailed | None
 ) -> None:
     clock.now = 1
     await asyncio.gather(ask(opened, answer), return_exceptions=True)

@@ -13,7 +13,7 @@ from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
-from providers.errors import ErrorAnswer, ProviderFault, TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from providers.errors import ErrorAnswer, RequestFailed, TimedOut, TransportFailure, Unreachable, UnreadableResponse
 from providers.oauth_client import Tokens, exchange_code, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
@@ -173,7 +173,7 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     ids=["401", "400", "503", "redirect", "silence", "hang up"],
 )
 async def test_any_other_answer_is_a_fault(
-    ours: Client, respond: Respond, fault: type[ProviderFault], text: str
+    ours: Client, respond: Respond, fault: type[RequestFailed], text: str
 ) -> None:
     async with loopback(respond) as server:
         wanting = entry(server.origin, "token = 'access_token'")

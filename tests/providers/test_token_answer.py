@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_entries import provider
 
-from providers.errors import REGISTERED, ErrorAnswer, Meaning, ProviderFault, UnreadableResponse
+from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import MAX_SCOPES, TokenAnswer, read_token_answer
 from wire.http.response import Response
@@ -46,8 +46,8 @@ def read(value: object, entry: Provider = PLAIN, status: int = 200) -> TokenAnsw
     return read_token_answer(entry, Response(status, content), NOW)
 
 
-def fault(value: object, entry: Provider = PLAIN, status: int = 200) -> ProviderFault:
-    with pytest.raises(ProviderFault) as raised:
+def fault(value: object, entry: Provider = PLAIN, status: int = 200) -> RequestFailed:
+    with pytest.raises(RequestFailed) as raised:
         read(value, entry, status)
     return raised.value
 
@@ -435,7 +435,7 @@ def _read_safely(entry: Provider, content: bytes, status: int) -> None:
     answer = Response(status, content)
     try:
         found = read_token_answer(entry, answer, NOW)
-    except ProviderFault as raised:
+    except RequestFailed as raised:
         shown = str(raised) + repr(raised) + repr(raised.args) + "".join(traceback.format_exception(raised))
     else:
         assert isinstance(found.access_token, str)

@@ -15,7 +15,7 @@ from provider_loopback import answering, loopback
 from providers.catalogue import Credentials
 from providers.errors import (
     ErrorAnswer,
-    ProviderFault,
+    RequestFailed,
     UnreadableResponse,
 )
 from providers.oauth_client import find_account
@@ -118,7 +118,7 @@ async def test_without_an_account_table_no_request_is_sent(client: Client) -> No
     ],
 )
 async def test_an_answer_without_an_account_id(
-    client: Client, status: str, body: bytes, fault: type[ProviderFault]
+    client: Client, status: str, body: bytes, fault: type[RequestFailed]
 ) -> None:
     async with loopback(answering(body, status=status)) as server:
         with pytest.raises(fault) as raised:
