@@ -1,0 +1,118 @@
+"""Runs a gateway with its sandbox, completes callbacks, and records which functions of Tendon one of them passes.
+
+`python callback_trace.py PORT FILE` writes a JSON list of [file, function] pairs, in the order of the calls. The
+current directory must have a migrated database. A coroutine that is resumed counts as a call. Only the event loop's
+thread is recorded, and neither the sandbox nor the pages are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from traceback import print_exc
+from types import FrameType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from gateway.cli import main
+from tendon_cli import PACKAGES
+
+ROOT = f"{Path(__file__).parents[2]}/"
+RECORDED = tuple(f"{ROOT}{package}/" for package in PACKAGES if package not in {"sandbox", "web"})
+# The first callbacks open the connection to the provider and fill caches.
+WARM_UP = 2
+# Seconds after the response for what the server still does, such as logging the request.
+REST = 0.1
+# The server calls it ten times a second, whatever it serves.
+TICK = "Server.on_tick"
+
+
+class Recorder:
+    """A profiler, which records while it is `on`."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.calls: list[tuple[str, str]] = []
+
+    def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
+        if self.on and event == "call":
+            code = frame.f_code
+            if code.co_filename.startswith(RECORDED) and code.co_qualname != TICK:
+                self.calls.append((code.co_filename.removeprefix(ROOT), code.co_qualname))
+
+
+class Client:
+    """Sends each request in one piece and on its own connection, so that every run has the same calls."""
+
+    def __init__(self, port: int) -> None:
+        self._address = ("127.0.0.1", port)
+        self.redirect_uri = f"http://127.0.0.1:{port}/connect"
+
+    def complete(self, recorder: Recorder) -> None:
+        """A flow, of which the callback is recorded."""
+        members = {"provider": "sandbox", "redirectUri": self.redirect_uri}
+        answer = self._send("POST", "/v1/connections/authorize", members)
+        url = urlsplit(json.loads(answer.partition("\r\n\r\n")[2])["url"])
+        answer = self._send("GET", f"{url.path}?{url.query}&decision=approve")
+        redirect = re.search(r"\nlocation: (\S+)", answer)
+        assert redirect, answer
+        callback = members | dict(parse_qsl(urlsplit(redirect[1]).query))
+        recorder.on = True
+        answer = self._send("POST", "/v1/connections/callback", callback)
+        time.sleep(REST)
+        recorder.on = False
+        assert answer.startswith("HTTP/1.1 201 "), answer
+
+    def wait(self) -> None:
+        """Until the gateway listens."""
+        for _ in range(1000):
+            try:
+                socket.create_connection(self._address, timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+
+    def _send(self, method: str, target: str, members: dict[str, str] | None = None) -> str:
+        body = json.dumps(members) if members else ""
+        head = (
+            f"{method} {target} HTTP/1.1",
+            "Host: 127.0.0.1",
+            "Connection: close",
+            "Authorization: Bearer dev:alice",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        with socket.create_connection(self._address, timeout=10) as connection:
+            connection.sendall("\r\n".join([*head, "", body]).encode())
+            return connection.makefile("rb").read().decode()
+
+
+def drive(recorder: Recorder, port: int, file: Path) -> None:
+    """Ends the process."""
+    try:
+        client = Client(port)
+        client.wait()
+        for _ in range(WARM_UP):
+            client.complete(Recorder())
+        client.complete(recorder)
+        file.write_text(json.dumps(recorder.calls), encoding="utf-8")
+    except BaseException:  # noqa: BLE001 - or the gateway would go on
+        print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    port, file = sys.argv[1:]
+    recorder = Recorder()
+    threading.Thread(target=drive, args=(recorder, int(port), Path(file)), daemon=True).start()
+    sys.setprofile(recorder)
+    sys.argv[1:] = ["serve", "--port", port]
+    main()
