@@ -20,8 +20,8 @@ from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
 from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
 from rest.answers import STATUS
+from tendon_cli import PACKAGES
 from tests.conftest import SLUGS, start_gateway
-from tests.house.test_house import ROOMS
 from tests.processes import Process, tendon
 from tests.vault_keys import vault_key
 
@@ -59,8 +59,8 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_that_a_document_names_exist(document: Path) -> None:
-    rooms = "|".join([*ROOMS, "tests", "benchmarks", "docs", "scripts"])
-    for name in re.findall(rf"`((?:{rooms})/[\w./-]*)`", document.read_text(encoding="utf-8")):
+    folders = "|".join([*PACKAGES, "tests", "benchmarks", "docs", "scripts"])
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", document.read_text(encoding="utf-8")):
         assert (ROOT / name).exists(), name
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.test_house import ROOMS, ROOT
+from tendon_cli import PACKAGES
+from tests.house.test_house import ROOT
 
 
 def modules(*packages: str) -> dict[str, Path]:
@@ -45,7 +46,7 @@ def circle(imports: dict[str, set[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("packages", [ROOMS, ["benchmarks"], ["tests"]], ids=["rooms", "benchmarks", "tests"])
+@pytest.mark.parametrize("packages", [PACKAGES, ["benchmarks"], ["tests"]], ids=["packages", "benchmarks", "tests"])
 def test_there_are_no_import_circles(packages: list[str]) -> None:
     known = modules(*packages)
     assert circle({name: set(imported(path, known)) & known.keys() for name, path in known.items()}) == []

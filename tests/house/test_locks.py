@@ -11,7 +11,8 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.house.test_house import ROOMS, ROOT
+from tendon_cli import PACKAGES
+from tests.house.test_house import ROOT
 
 RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
 # A pin with its hashes, without the comments that name the requiring package.
@@ -49,16 +50,16 @@ def test_each_lock_has_what_it_is_for() -> None:
     assert (development | wanted(groups["build"])) & pins(RUNTIME).keys() == set()
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_what_serves_imports_nothing_of_the_tests(room: str) -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_serves_imports_nothing_of_the_tests(package: str) -> None:
     """Including late imports, and those for other platforms."""
     names = {
         name
-        for path in (ROOT / room).rglob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _imported(node)
     }
-    foreign = names - set(sys.stdlib_module_names) - set(ROOMS) - {"_typeshed"}
+    foreign = names - set(sys.stdlib_module_names) - set(PACKAGES) - {"_typeshed"}
     distributions = packages_distributions()
     missing = {name for name in foreign if not {*map(normal, distributions[name])} & pins(RUNTIME).keys()}
     assert missing == set()

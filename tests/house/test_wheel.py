@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tendon_cli import PACKAGES
-from tests.house.test_house import ROOMS, ROOT
+from tests.house.test_house import ROOT
 from tests.house.test_locks import RUNTIME, pins
 from tests.processes import TENDON, environment, free_port
 
@@ -84,10 +84,11 @@ def own_installation(tmp_path: Path, wheel: Path) -> Installation:
     return Installation(tmp_path / "venv", wheel)
 
 
-def test_the_packages_are_named_once() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [*PACKAGES, "tendon_cli.py"]
-    assert list(PACKAGES) == ROOMS
+def test_every_list_of_packages_is_the_same() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert tools["hatch"]["build"]["targets"]["wheel"]["packages"] == [*PACKAGES, "tendon_cli.py"]
+    assert tools["pyright"]["include"] == [*PACKAGES, "tendon_cli.py", "tests", "benchmarks"]
+    assert tools["importlinter"]["root_packages"] == [*PACKAGES]
 
 
 def test_every_module_finds_all_that_it_needs(installation: Installation, tmp_path: Path) -> None:
