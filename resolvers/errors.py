@@ -1,4 +1,4 @@
-"""Every error that a caller can see.
+"""The errors that a caller can see. Those of HTTP itself are in `rest/answers.py`.
 
 Problem
   ValidationError      VALIDATION_ERROR          malformed input; the message names the field
@@ -12,6 +12,7 @@ Problem
   InsufficientScope    INSUFFICIENT_SCOPE        the token lacks a scope
   Forbidden            FORBIDDEN                 another user's connections, or a user's flow without a user
   RateLimited          RATE_LIMITED              too many requests
+  QueriesOnly          METHOD_NOT_ALLOWED        a mutation in a request that may only query
   ProviderUnavailable  PROVIDER_UNAVAILABLE      time-out, network failure, 5xx or unreadable answer of the provider
   ProviderMisconfigured PROVIDER_MISCONFIGURED   the provider rejects our registration
   ServiceUnavailable   SERVICE_UNAVAILABLE       draining, overloaded, database unreachable
@@ -126,6 +127,14 @@ class RateLimited(Problem):
 
     def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
         super().__init__(message, retry_after=retry_after)
+
+
+class QueriesOnly(Problem):
+    """A mutation in a request that may only query, because safe methods must not change anything (GraphQL over HTTP
+    4.2)."""
+
+    code = "METHOD_NOT_ALLOWED"
+    default = "Send mutations by POST."
 
 
 class ProviderUnavailable(Problem):

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from resolvers.errors import InsufficientScope, InvalidToken, Problem, Unauthenticated
-from schema.execution import QueriesOnly
+from resolvers.errors import InsufficientScope, InvalidToken, Problem, QueriesOnly, Unauthenticated
 
 JSON: Final = "application/json"
 

@@ -21,7 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from resolvers import audit
 from resolvers.context import Context
-from resolvers.errors import Problem, RateLimited, Unauthenticated, ValidationError
+from resolvers.errors import Problem, QueriesOnly, RateLimited, Unauthenticated, ValidationError
 from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of, unexpected
 from schema.mutations import Mutation, actions
@@ -30,14 +30,6 @@ from schema.types import SCALARS
 from schema.variables import complaints, members
 
 log = structlog.get_logger("tendon")
-
-
-class QueriesOnly(Problem):
-    """A mutation in a request that may only query, because safe methods must not change anything (GraphQL over HTTP
-    4.2)."""
-
-    code = "METHOD_NOT_ALLOWED"
-    default = "Send mutations by POST."
 
 
 @dataclass(frozen=True, slots=True)
