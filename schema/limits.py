@@ -30,6 +30,8 @@ from graphql import (
     VariableDefinitionNode,
 )
 
+from schema.mutations import ONCE
+
 TOKENS: Final = 1000
 DEPTH: Final = 10
 # The editors' introspection query follows nine levels of wrapped types.
@@ -58,9 +60,8 @@ NAME: Final = 128
 LINES: Final = 1000
 # Characters in strings that have to be scanned one by one: block strings and strings with escapes.
 ESCAPED: Final = 2048
-# An operation can have one of these fields only. Answering `__schema` takes 10 ms; no tool needs it twice, or what it
-# selects under several aliases.
-ONCE: Final = "completeConnection"
+# An operation can have one of these only. Answering it takes 10 ms; no tool needs it twice, or what it selects under
+# several aliases.
 SCHEMA: Final = "__schema"
 
 

@@ -20,6 +20,9 @@ from schema.types import (
     Info,
 )
 
+ONCE: Final = "completeConnection"
+"""The mutation that an operation can have once only."""
+
 _ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection": audit.COMPLETE}
 
 
