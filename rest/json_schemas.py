@@ -54,7 +54,7 @@ _CONNECTION: Final[Schema] = {
         "format": "uuid",
         "description": "Derived from the slug, so it is the same in every installation.",
     },
-    "providerSlug": {"type": "string", "examples": ["oura"]},
+    "providerSlug": {"type": "string", "examples": ["acme"]},
     "status": {"type": "string", "enum": ["pending", "connected", "error", "disconnected"]},
     "lastSyncAt": {**_TIMESTAMP, "type": ["string", "null"]},
     "createdAt": _TIMESTAMP,
