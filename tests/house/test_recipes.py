@@ -1,0 +1,206 @@
+"""Compares the recipes of CONTRIBUTING.md with the code: whatever exists of each kind is in the files that its recipe
+names, and in no others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from gateway.settings import Settings
+from resolvers.errors import PROBLEMS
+from rest.answers import STATUS
+from rest.routes import ROUTES, RestRoute
+from schema.mutations import _ACTIONS
+from tendon_cli import PACKAGES
+from tests.conftest import SLUGS
+from tests.house.test_house import ROOT, tracked
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FIRST_SENTENCES = dict(re.findall(r"^\*\*([\w ]+)\.\*\* (.*?\.)\s", CONTRIBUTING, re.DOTALL | re.MULTILINE))
+MUTATIONS = re.findall(
+    r"^  (\w+)\(",
+    (ROOT / "schema.graphql").read_text(encoding="utf-8").partition("type Mutation {")[2].partition("}")[0],
+    re.MULTILINE,
+)
+
+
+def named_files(recipe: str) -> set[str]:
+    """The files and folders that the first sentence of a recipe names."""
+    return {name for name in re.findall(r"`([\w./-]+)`", FIRST_SENTENCES[recipe]) if "/" in name or "." in name}
+
+
+def compare(recipe: str, found: set[str], *, optional: str | None = None) -> None:
+    """Fails unless there is one file for everything that the recipe names, with or without `optional`, and no other."""
+    named = named_files(recipe)
+    files: dict[str | None, list[str]] = {name: [] for name in named}
+    for file in found:
+        names = [name for name in named if file == name or (name.endswith("/") and file.startswith(name))]
+        files.setdefault(max(names, key=len, default=None), []).append(file)
+    assert files.pop(None, []) == [], f"not in the recipe: {recipe}"
+    assert {name for name in named - {optional} if not files[name]} == set(), f"only in the recipe: {recipe}"
+    assert {name: several for name, several in files.items() if len(several) > 1} == {}, f"not one file: {recipe}"
+
+
+@pytest.mark.parametrize("recipe", FIRST_SENTENCES)
+def test_the_files_of_a_recipe_exist(recipe: str) -> None:
+    assert [name for name in named_files(recipe) if not (ROOT / name).exists()] == []
+
+
+@cache
+def nodes() -> dict[str, list[ast.AST]]:
+    """Everything in each module of the packages."""
+    paths = [ROOT / "tendon_cli.py", *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
+    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    return {file: list(ast.walk(tree)) for file, tree in trees.items()}
+
+
+def modules(matches: Callable[[ast.AST], object], *, under: str = "") -> set[str]:
+    """The modules that contain something that matches."""
+    return {file for file, found in nodes().items() if file.startswith(under) and any(map(matches, found))}
+
+
+def modules_with_text(pattern: str, *, under: str = "") -> set[str]:
+    """The modules with a string that matches the whole pattern."""
+
+    def matches(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(re.fullmatch(pattern, node.value))
+        )
+
+    return modules(matches, under=under)
+
+
+def modules_with_name(*names: str, under: str) -> set[str]:
+    """The modules that define, import or use one of these names."""
+
+    attributes = ("id", "attr", "name")
+    return modules(lambda node: {getattr(node, name, None) for name in attributes} & {*names}, under=under)
+
+
+def with_line(file: str, pattern: str) -> set[str]:
+    """The file, if one of its lines begins like this."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return {file} if re.search(f"^{pattern}", text, re.MULTILINE) else set()
+
+
+@pytest.mark.parametrize("slug", sorted({*SLUGS} - {"sandbox"}))
+def test_provider(slug: str) -> None:
+    files = {path.relative_to(ROOT).as_posix() for path in tracked() if path.stem == slug}
+    compare("A provider", files | modules_with_text(slug))
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_mutation(mutation: str) -> None:
+    function = re.sub(r"([A-Z])", r"_\1", mutation).lower()
+    operation = mutation[0].upper() + mutation[1:]
+    resolver = modules(
+        lambda node: isinstance(node, ast.AsyncFunctionDef) and node.name == function, under="resolvers/"
+    )
+    assert len(resolver) == 1
+    compare(
+        "A mutation",
+        resolver
+        | modules_with_name(function, f"{operation}Input", f"{operation}Payload", under="schema/")
+        | modules_with_text(mutation, under="schema/")
+        | modules_with_text(_ACTIONS[mutation], under="resolvers/")
+        | with_line("docs/operating.md", rf"\|[^|]*`{_ACTIONS[mutation]}`")
+        | with_line("schema.graphql", rf"  {mutation}\(")
+        | with_line("README.md", rf"\|.*\| `{mutation}`")
+        | with_line("tests/interfaces.py", rf'.*"{operation}"'),
+    )
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+def test_route(route: RestRoute) -> None:
+    documents = {path for path in (ROOT / "rest" / "operations").iterdir() if path.stem == route.operation}
+    compare(
+        "A REST route",
+        {path.relative_to(ROOT).as_posix() for path in documents}
+        | modules_with_text(re.escape(route.path))
+        | modules_with_text(f"{route.operation}(Input)?")
+        | with_line("README.md", rf"\| `{route.method} {re.escape(route.path)}\b"),
+        optional=None if route.has_body else "rest/json_schemas.py",
+    )
+
+
+@pytest.mark.parametrize("code", STATUS)
+def test_error(code: str) -> None:
+    found = modules_with_text(code) | with_line("docs/errors.md", rf"\| `{code}` \|")
+    compare("An error", found, optional=None if code in PROBLEMS else "resolvers/errors.py")
+
+
+def tables() -> dict[str, str]:
+    """The tables, with the file of each."""
+    metas = {
+        file: [node for node in found if isinstance(node, ast.ClassDef) and node.name == "Meta"]
+        for file, found in nodes().items()
+    }
+    names = re.compile(r"^ *table = '(\w+)'$", re.MULTILINE)
+    return {name: file for file, found in metas.items() for meta in found for name in names.findall(ast.unparse(meta))}
+
+
+@pytest.mark.parametrize("table", tables())
+def test_table(table: str) -> None:
+    file = tables()[table]
+    compare(
+        "A table",
+        {file}
+        | modules_with_text(re.escape(file.removesuffix(".py").replace("/", ".")))
+        | {min(modules_with_text(table, under="models/migrations/"))}
+        | modules_with_text(table, under="models/rights.py")
+        | with_line("docs/operating.md", rf"GRANT .*\b{table}\b.* TO tendon_app"),
+    )
+
+
+def test_statements() -> None:
+    made = modules(lambda node: isinstance(node, ast.Call) and ast.unparse(node.func) == "Statement")
+    for module in made | modules_with_text(r"(?s)\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH) .*"):
+        compare("A statement", {module})
+
+
+def test_the_orm_is_for_migrations() -> None:
+    users = modules(
+        lambda node: (
+            (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tortoise"))
+            or (isinstance(node, ast.Import) and any(alias.name.startswith("tortoise") for alias in node.names))
+        )
+    )
+    others = users - {*tables().values(), "models/migrating.py"}
+    assert {file for file in others if not re.match(r"models/(migrations/|engine/\w+_orm\.py)", file)} == set()
+
+
+@pytest.mark.parametrize("setting", Settings.model_fields)
+def test_setting(setting: str) -> None:
+    variable = f"TENDON_{setting.upper()}"
+    compare(
+        "A setting",
+        modules(
+            lambda node: isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == setting,
+            under="gateway/settings/",
+        )
+        | modules_with_text(variable)
+        | with_line("README.md", rf"\|[^|]*`{variable}`"),
+    )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package(package: str) -> None:
+    compare(
+        "A package",
+        modules_with_text(package, under="tendon_cli.py")
+        | with_line("pyproject.toml", rf'root_packages = .*"{package}"')
+        | with_line("docs/architecture.md", rf"\| `{package}` \|"),
+    )
+
+
+def test_a_recipe_that_names_too_little_or_too_much_is_found() -> None:
+    files = {"resolvers/errors.py", "rest/answers.py", "docs/errors.md"}
+    compare("An error", files)
+    with pytest.raises(AssertionError, match="not in the recipe"):
+        compare("An error", files | {"rest/routes.py"})
+    with pytest.raises(AssertionError, match="only in the recipe"):
+        compare("An error", files - {"docs/errors.md"})
