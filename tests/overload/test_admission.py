@@ -12,13 +12,13 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback_app import exchange, get, lines, served, until
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.overload.admission import Admission
 from gateway.overload.concurrency import ConcurrencyLimit
 from rest.answers import answer
 from rest.reading import BODY_LIMIT
+from tests.overload.loopback_app import exchange, get, lines, served, until
 from wire.waiting import waiting
 
 GRAPHQL = "application/graphql-response+json"

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from loopback_app import Answer, at_once, get, post, until
 
 from tests.conftest import Person, begin, start_gateway
 from tests.interfaces import DOCUMENTS, GraphQL, Interface, Rest
+from tests.overload.loopback_app import Answer, at_once, get, post, until
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
-from echo_app import Echo, Post, answers, statuses
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback_app import exchange, get, served
 
 from gateway.http11.body import CHUNK_AVERAGE, CHUNK_LIMIT, CHUNKING_LIMIT, ChunkedBody
 from gateway.http11.head import FIELD_LIMIT, HEAD_LIMIT, BadRequest, HeadReader, combined
+from tests.overload.echo_app import Echo, Post, answers, statuses
+from tests.overload.loopback_app import exchange, get, served
 
 LAST = get("/last", "Connection: close")
 

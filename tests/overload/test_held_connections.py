@@ -11,12 +11,12 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from echo_app import Echo, statuses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback_app import exchange, get, lines, served
 
 from gateway.http11.protocol import BoundedProtocol
+from tests.overload.echo_app import Echo, statuses
+from tests.overload.loopback_app import exchange, get, lines, served
 
 # Seconds in which every connection of these tests must have ended.
 BOUND = 5

@@ -10,11 +10,11 @@ from contextlib import closing
 from typing import ClassVar
 
 import pytest
-from loopback_app import exchange, get, lines, served, until
 from starlette.types import Receive, Scope, Send
 
 from gateway.http11.protocol import PIPELINED, BoundedProtocol
 from rest.answers import answer
+from tests.overload.loopback_app import exchange, get, lines, served, until
 
 
 class Hasty(BoundedProtocol):

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from echo_app import SWALLOWED, Echo, Post, answers, statuses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback_app import exchange, get, lines, served
+
+from tests.overload.echo_app import SWALLOWED, Echo, Post, answers, statuses
+from tests.overload.loopback_app import exchange, get, lines, served
 
 H2C = (
     "Connection: Upgrade, HTTP2-Settings",

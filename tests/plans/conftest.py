@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 import pytest
-from plan_world import World, open_world
 
 from tests.databases import Database
+from tests.plans.plan_world import World, open_world
 from tests.sandbox_control import Sandbox
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from both_ways import observe, with_plan
-
 from models.database import Limits, open_database
 from models.migrating import migrate
 from models.vault import Vault
@@ -23,6 +21,7 @@ from resolvers.errors import RateLimited
 from resolvers.redirects import RedirectAllowList
 from rest.routes import ROUTES
 from tests.conftest import REDIRECT_URI
+from tests.plans.both_ways import observe, with_plan
 from tests.sandbox_control import Sandbox
 from wire.http.client import open_client
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from both_ways import observe, runs_by_plan, with_plan, without_plan
-from plan_world import COMPLETE, World
-
 from resolvers.context import Context
 from tests.conftest import REDIRECT_URI, Person
 from tests.databases import Database
+from tests.plans.both_ways import observe, runs_by_plan, with_plan, without_plan
+from tests.plans.plan_world import COMPLETE, World
 
 INPUT = {"provider": "sandbox", "code": "c", "state": "s", "redirectUri": REDIRECT_URI}
 

@@ -6,13 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from both_ways import observe_both, runs_by_plan
-from plan_world import AUTHORIZE, COMPLETE, LIST, World, connected, open_world
-
 from models.database import Limits
 from resolvers.caller import READ, WRITE
 from tests.conftest import REDIRECT_URI, Person
 from tests.databases import Database
+from tests.plans.both_ways import observe_both, runs_by_plan
+from tests.plans.plan_world import AUTHORIZE, COMPLETE, LIST, World, connected, open_world
 from tests.sandbox_control import Sandbox
 
 INPUT = {"provider": "sandbox", "code": "c", "state": "s", "redirectUri": REDIRECT_URI}

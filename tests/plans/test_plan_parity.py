@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
-from plan_world import AUTHORIZE, COMPLETE, LIST, World, connected
-
 from tests.conftest import REDIRECT_URI, Person
+from tests.plans.both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
+from tests.plans.plan_world import AUTHORIZE, COMPLETE, LIST, World, connected
 
 EVERYTHING = """
     id userId providerId providerSlug status lastSyncAt createdAt requestedScopes grantedScopes accountId updatedAt

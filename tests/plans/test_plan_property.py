@@ -8,15 +8,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import pytest
-from both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
-from document_drawing import Drawn, documents
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from plan_world import LIST, World, connected, open_world
 
 from resolvers.caller import READ, WRITE
 from resolvers.context import Context
 from tests.conftest import REDIRECT_URI
+from tests.plans.both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
+from tests.plans.document_drawing import Drawn, documents
+from tests.plans.plan_world import LIST, World, connected, open_world
 from tests.sandbox_control import Sandbox
 
 USER = "alice"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from both_ways import EXECUTOR, runs_by_plan, with_plan
 from graphql import get_introspection_query
-from plan_world import DOCUMENTS
 
 from schema.execution import Executor
+from tests.plans.both_ways import EXECUTOR, runs_by_plan, with_plan
+from tests.plans.plan_world import DOCUMENTS
 
 INPUT = {"provider": "oura", "code": "c", "state": "s", "redirectUri": "https://app.example/cb"}
 VARIABLES: dict[str, dict[str, Any]] = {

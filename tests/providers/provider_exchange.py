@@ -7,13 +7,13 @@ import json
 import ssl
 
 import pytest
-from provider_entries import CREDENTIALS
 
 from providers.credentials import Credentials
 from providers.errors import TransportFailure
 from providers.oauth_client import exchange_code
 from providers.provider import Provider
 from providers.token_answer import TokenAnswer
+from tests.providers.provider_entries import CREDENTIALS
 from wire.http.addresses import unscreened
 from wire.http.client import Client
 from wire.http.request import request

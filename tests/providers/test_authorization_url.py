@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provider_entries import CREDENTIALS, provider
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials
+from tests.providers.provider_entries import CREDENTIALS, provider
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from provider_answers import CHUNKED, OK
-from provider_exchange import failed, fetch, private_client
-from provider_loopback import Asked, answering, loopback
-from provider_loops import on_both_loops, until
-from provider_tls import NAME, client_to, server_tls, write_certificate
 
 from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from tests.providers.provider_answers import CHUNKED, OK
+from tests.providers.provider_exchange import failed, fetch, private_client
+from tests.providers.provider_loopback import Asked, answering, loopback
+from tests.providers.provider_loops import on_both_loops, until
+from tests.providers.provider_tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client
 from wire.http.connection import Connection
 from wire.http.pool import MAX_CONNECTIONS

@@ -5,7 +5,6 @@ from types import MappingProxyType
 from uuid import UUID
 
 import pytest
-from provider_entries import ACME
 
 from providers.catalogue import (
     BUILT_IN,
@@ -16,6 +15,7 @@ from providers.catalogue import (
     read_catalogue,
     read_credentials,
 )
+from tests.providers.provider_entries import ACME
 
 SMALL = """
 slug = "acme"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from provider_answers import LAST, OK, WHOLE
-from provider_exchange import fetch, private_client
-from provider_loopback import Asked, Respond, loopback
-from provider_loops import Clock, on_both_loops, until
 
 from providers.errors import TransportFailure
+from tests.providers.provider_answers import LAST, OK, WHOLE
+from tests.providers.provider_exchange import fetch, private_client
+from tests.providers.provider_loopback import Asked, Respond, loopback
+from tests.providers.provider_loops import Clock, on_both_loops, until
 from wire.http.connection import Connection
 from wire.http.pool import MAX_CONNECTIONS
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provider_entries import provider
 
 from providers.error_answer import LONGEST_WAIT
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import read_token_answer
+from tests.providers.provider_entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
-from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableResponse
+from tests.providers.provider_loopback import Asked, Respond, answering, loopback
 from wire.http.addresses import PublicAddresses
 from wire.http.client import MAX_BODY, Client, open_client
 from wire.http.request import request

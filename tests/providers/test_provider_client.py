@@ -7,9 +7,6 @@ import logging
 from collections.abc import AsyncGenerator
 
 import pytest
-from provider_entries import provider
-from provider_exchange import TOKENS, exchange, failed, fetch
-from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import (
     ErrorAnswer,
@@ -18,6 +15,9 @@ from providers.errors import (
     Unreachable,
 )
 from tests.processes import free_port
+from tests.providers.provider_entries import provider
+from tests.providers.provider_exchange import TOKENS, exchange, failed, fetch
+from tests.providers.provider_loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
 from wire.http.pool import MAX_CONNECTIONS
 

@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from provider_loopback import Asked, answering, loopback
-from provider_tls import NAME, client_to, server_tls, write_certificate
 
 from providers.errors import ForbiddenAddress, Unreachable
+from tests.providers.provider_loopback import Asked, answering, loopback
+from tests.providers.provider_tls import NAME, client_to, server_tls, write_certificate
 from wire.http.addresses import PublicAddresses, is_public
 from wire.http.client import Client
 from wire.http.request import request

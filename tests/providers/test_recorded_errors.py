@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from recorded_errors import RecordedError, recorded, recorded_slugs
 
 from providers.catalogue import read_catalogue
 from providers.errors import ErrorAnswer
 from providers.token_answer import read_token_answer
+from tests.providers.recorded_errors import RecordedError, recorded, recorded_slugs
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

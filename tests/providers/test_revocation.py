@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
-from provider_entries import CREDENTIALS, provider
-from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
@@ -17,6 +15,8 @@ from providers.errors import ErrorAnswer, RequestFailed, TimedOut, TransportFail
 from providers.oauth_client import Tokens, exchange_code, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
+from tests.providers.provider_entries import CREDENTIALS, provider
+from tests.providers.provider_loopback import Asked, Respond, answering, loopback
 from tests.sandbox_control import Sandbox
 from wire.http.client import Client, open_client
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provider_entries import provider
 
 from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import MAX_SCOPES, TokenAnswer, read_token_answer
+from tests.providers.provider_entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

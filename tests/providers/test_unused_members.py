@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provider_entries import provider
 
 from providers.errors import UnreadableResponse
 from providers.token_answer import TokenAnswer, read_token_answer
+from tests.providers.provider_entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
-from provider_entries import provider
-from provider_exchange import TOKENS, exchange, failed, fetch
-from provider_loopback import Asked, Respond, answering, loopback
 
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
+from tests.providers.provider_entries import provider
+from tests.providers.provider_exchange import TOKENS, exchange, failed, fetch
+from tests.providers.provider_loopback import Asked, Respond, answering, loopback
 from wire.http.client import MAX_BODY, Client, open_client
 from wire.http.response import MAX_MEMBERS
 

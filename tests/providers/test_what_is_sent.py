@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote_plus
 
 import pytest
-from provider_entries import provider
-from provider_exchange import TOKENS, exchange, soon
-from provider_loopback import answering, loopback
 
 from providers.catalogue import Credentials
 from providers.errors import (
@@ -20,6 +17,9 @@ from providers.errors import (
 )
 from providers.oauth_client import find_account
 from providers.provider import Provider
+from tests.providers.provider_entries import provider
+from tests.providers.provider_exchange import TOKENS, exchange, soon
+from tests.providers.provider_loopback import answering, loopback
 from wire.http.client import Client, open_client
 
 AWKWARD = Credentials("id:%+ é", "s:%+ é")

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from parameter_routes import READ, ROWS, serve
 from structlog.testing import capture_logs
 
 from rest.openapi import openapi_document
 from rest.routes import ROUTES
 from tests.conftest import REDIRECT_URI, Person, begin
 from tests.interfaces import Rest, bearer
+from tests.rest.parameter_routes import READ, ROWS, serve
 from tests.sandbox_control import Sandbox
 
 

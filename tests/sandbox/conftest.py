@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sandbox_world import World, application, serve
+
+from tests.sandbox.sandbox_world import World, application, serve
 
 
 @pytest.fixture(scope="session")

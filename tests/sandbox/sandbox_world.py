@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import httpx
 import uvicorn
-from sandbox_entries import ENTRIES
 from starlette.types import ASGIApp
 
 from sandbox.app import Client, create_app
 from sandbox.dialect import Dialect, rebase
+from tests.sandbox.sandbox_entries import ENTRIES
 
 REDIRECT_URI = "http://localhost:9/callback"
 SECRET = "s3cret:%+ é"

@@ -7,13 +7,13 @@ import tomllib
 
 import httpx
 import pytest
-from sandbox_entries import ENTRIES
-from sandbox_world import REDIRECT_URI, World, application, redirected, serve
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from sandbox.app import create_app
 from sandbox.dialect import Dialect
+from tests.sandbox.sandbox_entries import ENTRIES
+from tests.sandbox.sandbox_world import REDIRECT_URI, World, application, redirected, serve
 
 
 def test_approved_at_once(world: World) -> None:

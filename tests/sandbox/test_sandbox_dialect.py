@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
 
 from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
 from sandbox.oauth import OAuthError
 from sandbox.responses import token_error
+from tests.sandbox.sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
 
 BASE = "http://127.0.0.1:8000/sandbox"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_world import SECRET, World, application, serve
 
 from sandbox import faults
 from sandbox.faults import FAULTS
+from tests.sandbox.sandbox_world import SECRET, World, application, serve
 
 
 def redeem(world: World, fault: str, **more: Any) -> httpx.Response:

@@ -6,7 +6,8 @@ import base64
 
 import httpx
 import pytest
-from sandbox_world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic
+
+from tests.sandbox.sandbox_world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic
 
 
 def refused(answer: httpx.Response, error: str, status: int = 400) -> bool:
