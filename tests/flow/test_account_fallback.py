@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REDIRECT_URI, Person, start_gateway
 from tests.databases import Database
 from tests.interfaces import Interface
-from tests.providers.provider_loopback import Asked, Loopback, answering, loopback
+from tests.wire.http.loopback import Asked, Loopback, answering, loopback
 
 ENTRY = """
 slug = "both"

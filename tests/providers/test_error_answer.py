@@ -16,7 +16,7 @@ from providers.error_answer import LONGEST_WAIT
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import read_token_answer
-from tests.providers.provider_entries import provider
+from tests.providers.entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import MAX_SCOPES, TokenAnswer, read_token_answer
-from tests.providers.provider_entries import provider
+from tests.providers.entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import threading
 import time
 from collections.abc import AsyncGenerator
 
-import httpx
 import pytest
 
-from providers.errors import ForbiddenAddress, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from tests.providers.provider_loopback import Asked, Respond, answering, loopback
-from wire.http.addresses import PublicAddresses
+from providers.errors import TimedOut, TransportFailure, UnreadableResponse
+from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import MAX_BODY, Client, open_client
 from wire.http.request import request
 from wire.http.response import Response
@@ -180,89 +177,6 @@ async def test_bytes_after_a_large_answer_never_belong_to_the_next(client: Clien
             answer = await client.send(request("GET", server.origin), deadline=deadline)
             assert answer.content == body
         assert server.connections == 3
-
-
-# Names
-
-
-class NameServer:
-    """Answers from `zone`; look-ups of other names hang until it is released."""
-
-    def __init__(self, zone: dict[str, list[str]]) -> None:
-        self.zone = zone
-        self.asked: list[str] = []
-        self.released = threading.Event()
-
-    def look_up(self, host: str, _port: int) -> list[str]:
-        self.asked.append(host)
-        if host not in self.zone:
-            self.released.wait()
-            raise OSError("no answer")
-        return self.zone[host]
-
-
-async def test_a_hung_name_server_uses_one_thread_per_name() -> None:
-    server = NameServer({"well.example": ["8.8.8.8"]})
-    resolve = PublicAddresses(server.look_up)
-    threads = threading.active_count()
-    # More names than the event loop has threads.
-    names = [f"hung{number}.example" for number in range(20)]
-    waiting = [asyncio.create_task(resolve(name, 443)) for name in names for _ in range(10)]
-    await asyncio.sleep(0)
-    assert await asyncio.wait_for(resolve("well.example", 443), 10) == ["8.8.8.8"]
-    assert sorted(server.asked) == sorted([*names, "well.example"])
-    assert threading.active_count() <= threads + len(names) + 1
-    # Some requests time out; a later one waits for the look-up in progress.
-    for task in waiting[10:]:
-        task.cancel()
-    late = asyncio.create_task(resolve(names[0], 443))
-    await asyncio.sleep(0)
-    server.released.set()
-    outcomes = await asyncio.gather(*waiting[:10], late, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [Unreachable] * 11
-    assert len(server.asked) == len(names) + 1
-
-
-@pytest.mark.parametrize("addresses", [[], ["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["8.8.8.8", "::1"]])
-async def test_a_name_with_one_private_address_is_refused(addresses: list[str]) -> None:
-    resolve = PublicAddresses(NameServer({"mixed.example": addresses}).look_up)
-    with pytest.raises(ForbiddenAddress):
-        await resolve("mixed.example", 443)
-
-
-async def test_addresses_are_screened_for_each_connection() -> None:
-    """A name that resolves to another address the second time (DNS rebinding)."""
-    server = NameServer({"rebound.example": ["8.8.8.8"]})
-    resolve = PublicAddresses(server.look_up)
-    assert await resolve("rebound.example", 443) == ["8.8.8.8"]
-    server.zone["rebound.example"] = ["127.0.0.1"]
-    with pytest.raises(ForbiddenAddress):
-        await resolve("rebound.example", 443)
-
-
-async def test_a_failed_look_up_is_repeated() -> None:
-    server = NameServer({})
-    server.released.set()
-    resolve = PublicAddresses(server.look_up)
-    with pytest.raises(Unreachable):
-        await resolve("later.example", 443)
-    server.zone["later.example"] = ["8.8.8.8"]
-    assert await resolve("later.example", 443) == ["8.8.8.8"]
-
-
-async def test_a_hanging_look_up_times_out_with_nothing_sent() -> None:
-    """The deadline includes resolving the name."""
-    server = NameServer({})
-    async with hanging_by_name(server) as client:
-        deadline = asyncio.get_running_loop().time() + 0.1
-        with pytest.raises(TimedOut) as raised:
-            await client.send(request("GET", "https://hung.example/"), deadline=deadline)
-    server.released.set()
-    assert not raised.value.sent
-
-
-def hanging_by_name(server: NameServer) -> Client:
-    return Client(PublicAddresses(server.look_up), httpx.create_ssl_context(), https_only=True)
 
 
 async def test_an_answer_is_read_in_one_piece_or_many(client: Client) -> None:

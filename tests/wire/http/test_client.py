@@ -15,9 +15,10 @@ from providers.errors import (
     Unreachable,
 )
 from tests.processes import free_port
-from tests.providers.provider_entries import provider
-from tests.providers.provider_exchange import TOKENS, exchange, failed, fetch
-from tests.providers.provider_loopback import Asked, Respond, answering, loopback
+from tests.providers.entries import provider
+from tests.providers.exchanging import exchange
+from tests.wire.http.fetching import TOKENS, failed, fetch
+from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
 from wire.http.pool import MAX_CONNECTIONS
 

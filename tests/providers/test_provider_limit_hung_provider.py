@@ -14,8 +14,8 @@ from providers.circuit_breaker import TIMEOUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.oauth_client import exchange_code
 from providers.provider_limit import LIMIT, ProviderLimits
-from tests.providers.provider_entries import CREDENTIALS, provider
-from tests.providers.provider_loopback import Asked, Loopback, answering, loopback
+from tests.providers.entries import CREDENTIALS, provider
+from tests.wire.http.loopback import Asked, Loopback, answering, loopback
 from wire.http.client import Client, open_client
 
 TOKENS = b'{"access_token": "abc", "expires_in": 60}'

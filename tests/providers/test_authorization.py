@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials
-from tests.providers.provider_entries import CREDENTIALS, provider
+from tests.providers.entries import CREDENTIALS, provider
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 

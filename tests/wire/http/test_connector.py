@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from providers.errors import ForbiddenAddress, Unreachable
-from tests.providers.provider_loopback import Asked, answering, loopback
-from tests.providers.provider_tls import NAME, client_to, server_tls, write_certificate
-from wire.http.addresses import PublicAddresses, is_public
+from providers.errors import Unreachable
+from tests.wire.http.loopback import Asked, answering, loopback
+from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client
 from wire.http.request import request
 
@@ -80,61 +78,3 @@ async def test_bytes_after_an_answer_under_tls_never_belong_to_the_next(certific
     tls = server_tls(certificate, [])
     async with loopback(respond, tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
         assert [await fetch(client, NAME, server.port) for _ in range(5)] == [200] * 5
-
-
-async def test_a_name_resolves_to_public_addresses_or_is_refused() -> None:
-    resolve = PublicAddresses()
-    assert await resolve("8.8.8.8", 443) == ["8.8.8.8"]
-    for host in ("localhost", "127.1", "2130706433"):
-        with pytest.raises(ForbiddenAddress):
-            await resolve(host, 443)
-    for nowhere in ("no such name", "a..b"):
-        # Twice at once: they share the look-up.
-        for failure in await asyncio.gather(*(resolve(nowhere, 443) for _ in range(2)), return_exceptions=True):
-            assert isinstance(failure, Unreachable)
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"],
-)
-def test_public_addresses(address: str) -> None:
-    assert is_public(ip_address(address))
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "0.0.0.0",
-        "10.1.2.3",
-        "100.64.0.1",
-        "127.0.0.1",
-        "169.254.169.254",
-        "172.16.0.1",
-        "192.0.2.1",
-        "192.88.99.1",
-        "192.168.0.1",
-        "198.18.0.1",
-        "224.0.0.1",
-        "240.0.0.1",
-        "255.255.255.255",
-        "::",
-        "::1",
-        "::8.8.8.8",
-        "::ffff:10.0.0.1",
-        "64:ff9b::127.0.0.1",
-        "64:ff9b:1::808:808",
-        "100::1",
-        "2001:0:808:808::1",
-        "2001:db8::1",
-        "2002:a00:1::1",
-        "3fff::1",
-        "fc00::1",
-        "fe80::1",
-        "fe80::1%eth0",
-        "2606:4700::1111%eth0",
-        "ff02::1",
-    ],
-)
-def test_addresses_that_are_not_public(address: str) -> None:
-    assert not is_public(ip_address(address))

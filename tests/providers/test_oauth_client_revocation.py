@@ -15,9 +15,9 @@ from providers.errors import ErrorAnswer, RequestFailed, TimedOut, TransportFail
 from providers.oauth_client import Tokens, exchange_code, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
-from tests.providers.provider_entries import CREDENTIALS, provider
-from tests.providers.provider_loopback import Asked, Respond, answering, loopback
+from tests.providers.entries import CREDENTIALS, provider
 from tests.sandbox_control import Sandbox
+from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from tests.providers.provider_answers import CHUNKED, OK
-from tests.providers.provider_exchange import failed, fetch, private_client
-from tests.providers.provider_loopback import Asked, answering, loopback
-from tests.providers.provider_loops import on_both_loops, until
-from tests.providers.provider_tls import NAME, client_to, server_tls, write_certificate
+from tests.wire.http.event_loops import on_both_loops, until
+from tests.wire.http.fetching import failed, fetch, private_client
+from tests.wire.http.loopback import Asked, answering, loopback
+from tests.wire.http.responses import CHUNKED, OK
+from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client
 from wire.http.connection import Connection
 from wire.http.pool import MAX_CONNECTIONS

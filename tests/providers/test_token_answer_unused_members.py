@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from providers.errors import UnreadableResponse
 from providers.token_answer import TokenAnswer, read_token_answer
-from tests.providers.provider_entries import provider
+from tests.providers.entries import provider
 from wire.http.response import Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.errors import TransportFailure, UnreadableResponse
-from tests.providers.provider_answers import AMBIGUOUS, CHUNKED, LAST, OK, WHOLE, Fault, outcome, read
+from tests.wire.http.responses import AMBIGUOUS, CHUNKED, LAST, OK, WHOLE, Fault, outcome, read
 from wire.http.response_reader import MAX_HEAD, MAX_HEADERS, MAX_MESSAGE_BODY, ResponseReader
 
 UNTIL_THE_END = OK + b"\r\n{}"

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from providers.errors import TransportFailure
-from tests.providers.provider_answers import LAST, OK, WHOLE
-from tests.providers.provider_exchange import fetch, private_client
-from tests.providers.provider_loopback import Asked, Respond, loopback
-from tests.providers.provider_loops import Clock, on_both_loops, until
+from tests.wire.http.event_loops import Clock, on_both_loops, until
+from tests.wire.http.fetching import fetch, private_client
+from tests.wire.http.loopback import Asked, Respond, loopback
+from tests.wire.http.responses import LAST, OK, WHOLE
 from wire.http.connection import Connection
 from wire.http.pool import MAX_CONNECTIONS
 

@@ -8,12 +8,7 @@ import ssl
 
 import pytest
 
-from providers.credentials import Credentials
 from providers.errors import TransportFailure
-from providers.oauth_client import exchange_code
-from providers.provider import Provider
-from providers.token_answer import TokenAnswer
-from tests.providers.provider_entries import CREDENTIALS
 from wire.http.addresses import unscreened
 from wire.http.client import Client
 from wire.http.request import request
@@ -30,20 +25,6 @@ def private_client() -> Client:
 
 def soon(seconds: float = 20) -> float:
     return asyncio.get_running_loop().time() + seconds
-
-
-async def exchange(
-    client: Client, entry: Provider, credentials: Credentials = CREDENTIALS, *, seconds: float = 20
-) -> TokenAnswer:
-    return await exchange_code(
-        client,
-        entry,
-        credentials,
-        code="CANARY-code",
-        redirect_uri="https://us.example/done?a=b",
-        code_verifier="CANARY-verifier",
-        deadline=soon(seconds),
-    )
 
 
 async def fetch(client: Client, url: str, *, seconds: float = 20) -> Response:

@@ -15,7 +15,7 @@ from providers.catalogue import (
     read_catalogue,
     read_credentials,
 )
-from tests.providers.provider_entries import ACME
+from tests.providers.entries import ACME
 
 SMALL = """
 slug = "acme"

@@ -17,9 +17,10 @@ from providers.errors import (
 )
 from providers.oauth_client import find_account
 from providers.provider import Provider
-from tests.providers.provider_entries import provider
-from tests.providers.provider_exchange import TOKENS, exchange, soon
-from tests.providers.provider_loopback import answering, loopback
+from tests.providers.entries import provider
+from tests.providers.exchanging import exchange
+from tests.wire.http.fetching import TOKENS, soon
+from tests.wire.http.loopback import answering, loopback
 from wire.http.client import Client, open_client
 
 AWKWARD = Credentials("id:%+ é", "s:%+ é")
