@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.http11.protocol import PIPELINED, BoundedProtocol
 from rest.answers import answer
-from tests.overload.loopback_app import exchange, get, lines, served, until
+from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
 
 
 class Hasty(BoundedProtocol):

@@ -113,3 +113,7 @@ def post(path: str, value: object, *lines: str) -> bytes:
     body = json.dumps(value).encode()
     head = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*head, *lines, "", ""]).encode() + body
+
+
+def head(*lines: str, start: str = "POST / HTTP/1.1") -> bytes:
+    return "\r\n".join([start, *lines, "", ""]).encode("latin-1")

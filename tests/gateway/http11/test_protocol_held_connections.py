@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.http11.protocol import BoundedProtocol
-from tests.overload.echo_app import Echo, statuses
-from tests.overload.loopback_app import exchange, get, lines, served
+from tests.gateway.http11.echo_app import Echo, statuses
+from tests.gateway.http11.loopback_app import exchange, get, lines, served
 
 # Seconds in which every connection of these tests must have ended.
 BOUND = 5

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.conftest import Person, begin, start_gateway
+from tests.gateway.http11.loopback_app import Answer, at_once, get, post, until
 from tests.interfaces import DOCUMENTS, GraphQL, Interface, Rest
-from tests.overload.loopback_app import Answer, at_once, get, post, until
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 

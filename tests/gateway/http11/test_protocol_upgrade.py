@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.overload.echo_app import SWALLOWED, Echo, Post, answers, statuses
-from tests.overload.loopback_app import exchange, get, lines, served
+from tests.gateway.http11.echo_app import SWALLOWED, Echo, Post, answers, statuses
+from tests.gateway.http11.loopback_app import exchange, get, lines, served
 
 H2C = (
     "Connection: Upgrade, HTTP2-Settings",

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.overload.admission import BUFFER_LIMIT, Admission
 from gateway.overload.concurrency import ConcurrencyLimit
 from rest.answers import answer
-from tests.overload.loopback_app import served, until
+from tests.gateway.http11.loopback_app import served, until
 
 SIZE = 60_000
 # Bodies that fit into the buffer without their last byte.

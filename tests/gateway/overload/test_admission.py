@@ -18,7 +18,7 @@ from gateway.overload.admission import Admission
 from gateway.overload.concurrency import ConcurrencyLimit
 from rest.answers import answer
 from rest.reading import BODY_LIMIT
-from tests.overload.loopback_app import exchange, get, lines, served, until
+from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
 from wire.waiting import waiting
 
 GRAPHQL = "application/graphql-response+json"
