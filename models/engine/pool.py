@@ -32,16 +32,16 @@ class Pool:
         raises."""
         if self._closed:
             raise ConnectionError("closed")
-        seconds = self._seconds
+        began = monotonic()
         if self._free:
             self._free -= 1
         else:
-            seconds = await self._wait_for_slot()
+            await self._wait_for_slot()
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
-        return await self._open(seconds)
+        return await self._open(began)
 
     def release(self, connection: Any) -> None:
         """Takes back a connection that is in order."""
@@ -73,21 +73,24 @@ class Pool:
         while self._idle:
             await self._idle.pop().close(timeout=5)
 
-    async def _open(self, seconds: float | None) -> Any:
+    async def _open(self, began: float) -> Any:
         # The generation when connecting began: the server may be replaced before it ends.
         generation = self._generation
         try:
-            connection = await self._connect(seconds)
+            connection = await self._connect(self._left(began))
         except BaseException:
             self._release_slot()
             raise
         connection.generation = generation
         return connection
 
-    async def _wait_for_slot(self) -> float | None:
-        """Returns the seconds left to connect, with a minimum: even a slot that frees up late may still be enough."""
+    def _left(self, began: float) -> float | None:
+        """The time left, with a minimum: even a slot that frees up late may still be enough to connect."""
+        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
+
+    async def _wait_for_slot(self) -> None:
+        """Raises TimeoutError."""
         loop = asyncio.get_running_loop()
-        began = monotonic()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.append(waiter)
         # Cheaper than asyncio.timeout, and under load most statements wait here.
@@ -102,7 +105,6 @@ class Pool:
         finally:
             if timer is not None:
                 timer.cancel()
-        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
 
     def _release_slot(self) -> None:
         while self._waiters:

@@ -75,8 +75,13 @@ class PostgresDatabase(Database):
 
     async def _acquire(self) -> Any:
         """Raises DatabaseDown, never in doubt."""
-        with translating(outage_before_statement):
+        try:
             return await self._pool.acquire()
+        except Exception as error:
+            # Rather than `translating`, which every statement would pay for.
+            if down := outage_before_statement(error):
+                raise down from error
+            raise
 
     async def _release_after(self, connection: Any, error: BaseException) -> None:
         """Returns a connection to the pool, rolled back, or closes it if it is broken."""
