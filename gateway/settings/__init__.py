@@ -1,12 +1,13 @@
-"""The settings: from the environment and `.env` to checked values. README.md has a table of them.
+"""Reads and validates the settings. README.md has a table of them.
 
     environment.py      reads the environment and `.env` into one mapping, without interpreting the values
-    reading.py          picks the settings from it, validates them, and reports every problem in one SettingsError
+    reading.py          takes the settings from it, validates them, and reports all problems in one SettingsError
     model.py            the settings with their defaults; the field `log_level` is the variable TENDON_LOG_LEVEL
     types.py            the types of those fields; each says in its message what to write instead
     service_clients.py  reads the value of TENDON_SERVICES
     registrations.py    reads the catalogue, and the client credentials `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`
-    warnings.py         what is logged at the start: settings that have no effect, or a risky one
+    vault_keys.py       opens the vault with TENDON_VAULT_KEYS
+    warnings.py         warnings at the start: settings that have no effect or are risky
 
 To add a setting: add a field to `Settings` in model.py (with a type from types.py where pydantic's own message would
 not say what to write), a row to the table in README.md, and a row with a wrong value to `REFUSED` in

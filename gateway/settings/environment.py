@@ -14,19 +14,19 @@ from dotenv.parser import Binding, parse_stream
 DOTENV: Final = ".env"
 
 _QUOTES: Final = ("'", '"')
-_OURS: Final = re.compile(r"TENDON_\w+|\w+_CLIENT_(ID|SECRET)", re.IGNORECASE)
+_SETTING_NAME: Final = re.compile(r"TENDON_\w+|\w+_CLIENT_(ID|SECRET)", re.IGNORECASE)
 # How Python represents bytes of the environment that are not UTF-8.
 _NOT_UTF8: Final = re.compile(r"[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class SettingsError(Exception):
-    """One line per wrong setting, without its value."""
+    """One or more settings are invalid. The message has a line for each, which never contains the value."""
 
 
 def read_environment() -> dict[str, str]:
-    """The variables of `.env` and of the environment, which takes precedence. Nothing is expanded, since a secret may
-    contain `${`.
+    """The variables of `.env` and of the environment, which takes precedence. References such as `${NAME}` are not
+    expanded, because a secret may contain `${`.
 
     Raises SettingsError with a line for each mistake in the file.
     """
@@ -37,8 +37,8 @@ def read_environment() -> dict[str, str]:
 
 
 def scan_environment() -> tuple[dict[str, str], list[str]]:
-    """The same variables as far as they can be read, and a line for each mistake in the file. Raises SettingsError when
-    the file can't be read at all."""
+    """The variables as `read_environment` returns them, without the lines that can't be parsed; and a message for each
+    mistake in the file. Raises SettingsError when the file can't be read at all."""
     bindings = _bindings()
     values = {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
     return values | dict(os.environ), list(_problems(bindings))
@@ -50,7 +50,8 @@ def names_in_file() -> set[str]:
 
 
 def _bindings() -> list[Binding]:
-    """The lines of the file, none if there is no file. A directory named `.env` is a virtual environment."""
+    """The parsed lines of the file; empty if there is none. A directory named `.env` is ignored: it is a virtual
+    environment."""
     path = Path(DOTENV)
     if not (path.is_file() or path.is_fifo()):
         return []
@@ -66,11 +67,11 @@ def _bindings() -> list[Binding]:
     return list(parse_stream(StringIO(text.removeprefix("\ufeff"))))
 
 
-def blemish(value: str, *, secret: bool = False) -> str | None:
-    """What is probably a mistake in a value, and what to write instead; None for a good value.
+def format_problem(value: str, *, secret: bool = False) -> str | None:
+    """What is wrong with the text of a value, and what to write instead; None if nothing is.
 
-    The value is refused and not corrected, because the operator has to know exactly what is sent to others. Quotation
-    marks around a secret may be part of it, so they are no mistake.
+    Such a value is rejected rather than corrected, so that what Tendon uses is exactly what the operator wrote.
+    Quotation marks around a `secret` are accepted, because they may be part of it.
     """
     if _NOT_UTF8.search(value):
         return "is not UTF-8: write it in UTF-8"
@@ -79,11 +80,11 @@ def blemish(value: str, *, secret: bool = False) -> str | None:
         return f"begins or ends with {what}: remove it"
     if _CONTROL.search(value):
         return "contains a line break or another control character: remove it"
-    return None if secret else quotes(value)
+    return None if secret else quotation_problem(value)
 
 
-def quotes(value: str) -> str | None:
-    """The same for quotation marks alone, which a shell or `.env` removes, but Docker's `--env-file` does not."""
+def quotation_problem(value: str) -> str | None:
+    """The same for quotation marks only. A shell and `.env` remove them; Docker's `--env-file` keeps them."""
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
         return "is in quotation marks, which are part of the value here: remove them"
     return None
@@ -97,14 +98,14 @@ def _problems(bindings: list[Binding]) -> Iterator[str]:
             yield f"{DOTENV}: line {line} can't be read: write NAME=value"
         elif key is not None and key in lines:
             yield f"{DOTENV}: {key} is set twice, in lines {lines[key]} and {line}: remove one of them"
-        elif key is not None and binding.value is None and _OURS.fullmatch(key):
+        elif key is not None and binding.value is None and _SETTING_NAME.fullmatch(key):
             yield f"{DOTENV}: line {line} has no `=` after {key}: write {key}=value"
         if key is not None:
             lines.setdefault(key, line)
 
 
 def _line(binding: Binding) -> int:
-    """The line of the binding. The parser reports the line of the first blank line before it."""
+    """The line number of the binding. The parser counts from the first of the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))

@@ -13,7 +13,7 @@ from gateway.settings.types import (
     AUTH_VALUES,
     Audience,
     Auth,
-    DatabaseURL,
+    DatabaseURLText,
     Endpoint,
     Folder,
     Issuer,
@@ -60,13 +60,13 @@ class DatabaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     # It may hold a password.
-    database_url: DatabaseURL = Field(f"sqlite://{OWN_FOLDER}/tendon.db", repr=False)
+    database_url: DatabaseURLText = Field(f"sqlite://{OWN_FOLDER}/tendon.db", repr=False)
     log_level: LogLevel = "INFO"
 
 
 class CatalogueSettings(BaseModel):
-    """The settings that decide what is in the catalogue. `tendon providers` also works without TENDON_AUTH, as with
-    `dev`."""
+    """The settings that decide what is in the catalogue. `tendon providers` doesn't require TENDON_AUTH, and uses `dev`
+    without it."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -120,7 +120,7 @@ class Settings(SandboxSettings, DatabaseSettings):
         return Limits(self.database_pool, self.database_timeout)
 
     def new_rate_limiter(self) -> Rate:
-        """It limits the rate of each caller. In dev there is no limit unless one is set."""
+        """A limiter for the rate of each caller. In dev mode there is no limit unless one is set."""
         return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
 
     @property

@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from gateway.settings.environment import SettingsError, blemish, quotes, scan_environment
+from gateway.settings.environment import SettingsError, format_problem, quotation_problem, scan_environment
 from gateway.settings.model import (
     CatalogueSettings,
     DatabaseSettings,
@@ -22,7 +22,7 @@ from gateway.settings.registrations import catalogue_problems, registration_prob
 from gateway.settings.types import AUTH_VALUES, KEY_FORM
 
 S = TypeVar("S", bound=BaseModel)
-CheckTogether = Callable[[Mapping[str, str]], dict[str, str]]
+CheckCombination = Callable[[Mapping[str, str]], dict[str, str]]
 """Takes the values of the settings that are set, and returns the problem of each setting that has one."""
 CheckCatalogue = Callable[[CatalogueSettings, Mapping[str, str]], list[str]]
 """Takes the catalogue's settings and the environment, and returns a line for each problem."""
@@ -36,7 +36,7 @@ _TRUE: Final = ("1", "true", "t", "yes", "y", "on")
 def read_settings() -> Settings:
     """Read all settings. Raises SettingsError with a line for each problem, including those in the catalogue and in
     the providers' credentials."""
-    return _read(Settings, _problems_together, registration_problems)
+    return _read(Settings, _combination_problems, registration_problems)
 
 
 def read_database_settings() -> DatabaseSettings:
@@ -60,14 +60,14 @@ def read_sandbox_settings() -> SandboxSettings:
 
 
 def _read(
-    kind: type[S], check_together: CheckTogether | None = None, check_catalogue: CheckCatalogue | None = None
+    kind: type[S], check_combination: CheckCombination | None = None, check_catalogue: CheckCatalogue | None = None
 ) -> S:
     """Raises SettingsError with all mistakes in `.env` and in the settings of `kind`. When there are any, it adds the
-    problems that `check_catalogue` finds, so that one start reports everything that has to be corrected."""
+    problems that `check_catalogue` finds, so that one attempt to start reports everything that must be corrected."""
     environment, mistakes = scan_environment()
     values = _values(kind, environment)
     settings, problems = _validated(kind, values)
-    problems = (check_together(values) if check_together else {}) | problems
+    problems = (check_combination(values) if check_combination else {}) | problems
     if settings is not None and not mistakes and not problems:
         return settings
     lines = [
@@ -84,7 +84,7 @@ def _values(kind: type[BaseModel], environment: Mapping[str, str]) -> dict[str, 
 
 def _validated(kind: type[S], values: Mapping[str, str]) -> tuple[S | None, dict[str, str]]:
     """The settings, None if any is invalid, and the problem of each setting that has one."""
-    problems = _blemishes(values, kind)
+    problems = _format_problems(values, kind)
     try:
         return kind.model_validate({name: value.strip() for name, value in values.items()}), problems
     except ValidationError as fault:
@@ -95,8 +95,8 @@ def _validated(kind: type[S], values: Mapping[str, str]) -> tuple[S | None, dict
 
 
 def _valid_catalogue_settings(environment: Mapping[str, str]) -> CatalogueSettings:
-    """The catalogue's settings without the invalid ones. If it is unknown whether private addresses are allowed, they
-    are allowed, so that a correct entry is not reported."""
+    """The catalogue's settings without the invalid ones. If `allow_private_providers` itself is invalid, private
+    addresses are allowed, so that no correct entry is reported."""
     values = _values(CatalogueSettings, environment)
     _, problems = _validated(CatalogueSettings, values)
     valid = {name: value.strip() for name, value in values.items() if name not in problems}
@@ -105,8 +105,8 @@ def _valid_catalogue_settings(environment: Mapping[str, str]) -> CatalogueSettin
     return CatalogueSettings.model_validate(valid)
 
 
-def _problems_together(values: Mapping[str, str]) -> dict[str, str]:
-    """The settings that others require but that are missing, and those that conflict with others."""
+def _combination_problems(values: Mapping[str, str]) -> dict[str, str]:
+    """Problems that concern several settings: those that another one requires, and those that conflict with one."""
     auth = values.get("auth", "")
     missing = {name: what for name, what in required(auth).items() if name not in values}
     found = {name: f"must be set with TENDON_AUTH={auth}: {what}" for name, what in missing.items()}
@@ -118,12 +118,12 @@ def _problems_together(values: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _blemishes(values: Mapping[str, str], kind: type[BaseModel]) -> dict[str, str]:
-    """The settings whose value is probably a mistake."""
+def _format_problems(values: Mapping[str, str], kind: type[BaseModel]) -> dict[str, str]:
+    """The problem of each value whose text is wrong, whatever its type."""
     found: dict[str, str] = {}
     for name, value in values.items():
         secret = SecretStr in get_args(kind.model_fields[name].annotation)
-        problem = quotes(value.strip()) if name in _LISTS else blemish(value, secret=secret)
+        problem = quotation_problem(value.strip()) if name in _LISTS else format_problem(value, secret=secret)
         if problem is not None:
             found[name] = problem
     return found

@@ -1,10 +1,11 @@
-"""Reads the catalogue, and this service's client credentials: `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`."""
+"""Reads the catalogue, and Tendon's client credentials at each provider: `<SLUG>_CLIENT_ID` and
+`<SLUG>_CLIENT_SECRET`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.settings.environment import SettingsError, blemish
+from gateway.settings.environment import SettingsError, format_problem
 from gateway.settings.model import CatalogueSettings
 from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
 from providers.credentials import environment_name
@@ -27,22 +28,22 @@ def read_registrations(
 
 
 def registration_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """The problems that `read_registrations` would report. Those of the sandbox's credentials are left out, because
-    missing ones are generated."""
+    """The problems that `read_registrations` would report, except for the sandbox's credentials, which are generated
+    when they are not set."""
     catalogue, problems = _read(settings, environment)
     others = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX}
     return [*problems, *_credential_problems(others, environment)]
 
 
 def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """The problems in the entries alone."""
+    """The problems in the catalogue's entries, without those in the credentials."""
     return _read(settings, environment)[1]
 
 
 def credential_mistakes(slug: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with the values of a provider's credentials, by variable. They prevent the start."""
+    """What is wrong with the values of a provider's credentials, by variable. Tendon doesn't start with them."""
     names = {environment_name(slug, kind): kind == "client_secret" for kind in ("client_id", "client_secret")}
-    found = {name: blemish(environment.get(name, ""), secret=secret) for name, secret in names.items()}
+    found = {name: format_problem(environment.get(name, ""), secret=secret) for name, secret in names.items()}
     return {name: problem for name, problem in found.items() if problem is not None}
 
 
@@ -67,7 +68,7 @@ def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -
 
 
 def _missing(entry: Provider, names: Mapping[str, str], present: list[str]) -> str | None:
-    """The missing half of the credentials. A public client has no secret (RFC 6749 2.1)."""
+    """The variable that is missing when only one of the two is set. A public client has no secret (RFC 6749 2.1)."""
     if len(present) != 1 or (entry.token.auth == "none" and present == [names["client_id"]]):
         return None
     return next(name for name in names.values() if name not in present)

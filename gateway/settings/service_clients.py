@@ -1,5 +1,4 @@
-"""Reads TENDON_SERVICES: the clients that are services, and the scopes of each. A token of any other client is a
-user's."""
+"""Reads TENDON_SERVICES: which clients are services, and the scopes of each. All other clients act for a user."""
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ def as_entries(clients: ServiceClients) -> list[str]:
 
 
 def _scope_problems(text: str) -> Iterator[str]:
-    """What is wrong with an entry's scopes, to follow the entry's number."""
+    """What is wrong with an entry's scopes. Each text continues the message after the entry's number."""
     if not text:
         yield f" has no scope: {_SYNTAX}; the scopes are {', '.join(KNOWN_SCOPES)}"
         return

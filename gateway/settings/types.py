@@ -53,7 +53,7 @@ def _endpoint(url: str) -> str:
 
 
 def _one_value(claim: str) -> AfterValidator:
-    """A value that is compared with this claim of a token."""
+    """A value without white space, to be compared with this claim of a token."""
 
     def check(text: str) -> str:
         if len(text.split()) > 1:
@@ -76,7 +76,7 @@ def _keys(keys: SecretStr) -> SecretStr:
 
 
 def _read_by(read: Callable[[str], object]) -> AfterValidator:
-    """A text that `read` can read; it raises ValueError for any other."""
+    """Accepts a text that `read` parses. `read` raises ValueError for any other."""
 
     def check(text: str) -> str:
         read(text)
@@ -109,7 +109,7 @@ def _provider_timeout(seconds: float) -> float:
 Auth = Literal["dev", "introspection", "jwt", "introspection+jwt"]
 AUTH_VALUES: Final[tuple[str, ...]] = get_args(Auth)
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)]
-DatabaseURL = Annotated[str, AfterValidator(_database_url)]
+DatabaseURLText = Annotated[str, AfterValidator(_database_url)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Issuer = Annotated[str, _one_value("iss")]

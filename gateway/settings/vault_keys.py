@@ -1,4 +1,4 @@
-"""The vault with its keys: from TENDON_VAULT_KEYS, or in dev from a file that is made at the first start."""
+"""Opens the vault with the keys of TENDON_VAULT_KEYS, or, in dev mode, of a file that is created at the first start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEDY: Final = "put its former content back, or remove the file and the databa
 
 
 def open_vault(settings: Settings) -> Vault:
-    """Raises SettingsError when there is no usable key, which outside dev has to be set."""
+    """Raises SettingsError when there is no usable key. Outside dev mode, TENDON_VAULT_KEYS must be set."""
     if settings.vault_keys is not None:
         return Vault(read_keys(settings.vault_keys.get_secret_value()))
     if not settings.dev:

@@ -1,5 +1,4 @@
-"""Warnings about settings that have no effect, or a risky one. They are logged at every start and don't prevent
-it."""
+"""Warnings about settings that have no effect or are risky. They are logged at each start, which they don't prevent."""
 
 from __future__ import annotations
 
@@ -11,16 +10,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.address import is_loopback
-from gateway.settings.environment import names_in_file, quotes
+from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, files_of, ignored_files
 from providers.credentials import environment_name
 
 _PREFIX: Final = variable("")
 _NAMES: Final = frozenset(variable(field) for field in Settings.model_fields)
-# Similarity of a whole name: so close to one of ours that no other program uses it.
+# Minimum similarity of a whole name to one of ours: so close that hardly another program uses it.
 _CLOSE: Final = 0.88
-# Similarity without the prefix, which would make any two names alike.
+# Minimum similarity of two names without the prefix TENDON_, which would make all of them similar.
 _SIMILAR: Final = 0.75
 # The names in the environment that are compared with ours.
 _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
@@ -29,8 +28,7 @@ _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
 @dataclass(frozen=True, slots=True)
 class SettingsWarning:
-    """`event` is the log event, `about` names a variable or file; `reason` says what to do. It never contains a
-    value."""
+    """`event` is the log event, `about` names a variable or file, `reason` says what to do. None contains a value."""
 
     event: str
     about: str
@@ -81,7 +79,7 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
 
 
 def _plain_redirect_uris(settings: Settings) -> Iterator[SettingsWarning]:
-    """Redirect URIs whose codes can be read in transit. In dev, only this machine is served."""
+    """Redirect URIs whose codes can be read in transit. There are none in dev mode, which serves this machine only."""
     entries = () if settings.dev else enumerate(settings.redirect_uris.split(), 1)
     plain = [f"entry {number}" for number, entry in entries if _is_plain_http(entry)]
     if plain:
@@ -104,7 +102,7 @@ def _pages_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
             variable("explore"),
             "opens GraphiQL and introspection to everybody who can reach this service: remove it unless that is meant",
         )
-    # Only the redirect URI of the page itself leads back to it.
+    # The connect page is its own redirect URI.
     if settings.with_connect_page and not any(
         urlsplit(uri).path == "/connect" for uri in settings.redirect_uris.split()
     ):
@@ -134,7 +132,7 @@ def _unused_settings(settings: Settings) -> Iterator[SettingsWarning]:
 
 
 def _credentials(settings: CatalogueSettings | None) -> set[str]:
-    """The variables of all providers' credentials, including built-in ones that are left out."""
+    """The variables of all providers' credentials, including built-in providers that are not available."""
     folder = None if settings is None else settings.catalogue
     slugs = {*files_of(BUILT_IN), *(files_of(folder) if folder is not None else ())}
     return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
@@ -144,7 +142,7 @@ def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Ite
     in_file = names_in_file()
     for name in sorted(environment):
         if name in known | _NAMES:
-            if name.endswith("_SECRET") and quotes(environment[name]):
+            if name.endswith("_SECRET") and quotation_problem(environment[name]):
                 yield SettingsWarning(
                     "setting.quoted", name, "the quotation marks around it count as part of the secret"
                 )
