@@ -19,9 +19,9 @@ from rest.routes import ROUTES
 from schema.execution import Executor, Failure
 from schema.masking import problem_of
 from tests.conftest import Person
-from tests.graphql.hostile_documents import HOSTILE, HOSTILE_ANONYMOUS, LONG, named, nested
 from tests.interfaces import bearer
 from tests.processes import Process
+from tests.schema.hostile_documents import HOSTILE, HOSTILE_ANONYMOUS, LONG, named, nested
 
 # A document of ordinary size: 29 tokens. It takes about 0.3 ms to parse, validate and compile.
 ORDINARY = next(route.document for route in ROUTES if route.operation == "CompleteConnection")

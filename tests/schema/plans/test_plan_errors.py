@@ -10,9 +10,9 @@ from models.database import Limits
 from resolvers.caller import READ, WRITE
 from tests.conftest import REDIRECT_URI, Person
 from tests.databases import Database
-from tests.plans.both_ways import observe_both, runs_by_plan
-from tests.plans.plan_world import AUTHORIZE, COMPLETE, LIST, World, connected, open_world
 from tests.sandbox_control import Sandbox
+from tests.schema.plans.both_ways import observe_both, runs_by_plan
+from tests.schema.plans.world import AUTHORIZE, COMPLETE, LIST, World, connected, open_world
 
 INPUT = {"provider": "sandbox", "code": "c", "state": "s", "redirectUri": REDIRECT_URI}
 

@@ -8,8 +8,8 @@ from typing import Any
 from resolvers.context import Context
 from tests.conftest import REDIRECT_URI, Person
 from tests.databases import Database
-from tests.plans.both_ways import observe, runs_by_plan, with_plan, without_plan
-from tests.plans.plan_world import COMPLETE, World
+from tests.schema.plans.both_ways import observe, runs_by_plan, with_plan, without_plan
+from tests.schema.plans.world import COMPLETE, World
 
 INPUT = {"provider": "sandbox", "code": "c", "state": "s", "redirectUri": REDIRECT_URI}
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from resolvers.caller import READ, WRITE
 from resolvers.context import Context
 from tests.conftest import REDIRECT_URI
-from tests.plans.both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
-from tests.plans.document_drawing import Drawn, documents
-from tests.plans.plan_world import LIST, World, connected, open_world
 from tests.sandbox_control import Sandbox
+from tests.schema.plans.both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
+from tests.schema.plans.random_documents import Drawn, documents
+from tests.schema.plans.world import LIST, World, connected, open_world
 
 USER = "alice"
 

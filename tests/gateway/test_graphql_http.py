@@ -18,6 +18,12 @@ JSON = "application/json"
 TYPENAME = '{"query": "{ __typename }"}'
 
 
+@pytest.fixture(scope="module")
+def gateway(any_gateway: Process) -> Process:
+    """Nothing that is tested here is stored, so one engine is enough."""
+    return any_gateway
+
+
 @pytest.fixture
 def url(gateway: Process) -> str:
     return f"{gateway.origin}/graphql"

@@ -21,8 +21,8 @@ from resolvers.errors import RateLimited
 from resolvers.redirects import RedirectAllowList
 from rest.routes import ROUTES
 from tests.conftest import REDIRECT_URI
-from tests.plans.both_ways import observe, with_plan
 from tests.sandbox_control import Sandbox
+from tests.schema.plans.both_ways import observe, with_plan
 from wire.http.client import open_client
 
 DOCUMENTS = {route.operation: route.document for route in ROUTES}

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.databases import Database
-from tests.plans.plan_world import World, open_world
 from tests.sandbox_control import Sandbox
+from tests.schema.plans.world import World, open_world
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from graphql import get_introspection_query
 
 from schema.execution import Executor
-from tests.plans.both_ways import EXECUTOR, runs_by_plan, with_plan
-from tests.plans.plan_world import DOCUMENTS
+from tests.schema.plans.both_ways import EXECUTOR, runs_by_plan, with_plan
+from tests.schema.plans.world import DOCUMENTS
 
 INPUT = {"provider": "oura", "code": "c", "state": "s", "redirectUri": "https://app.example/cb"}
 VARIABLES: dict[str, dict[str, Any]] = {
@@ -68,3 +68,13 @@ def test_invalid_documents_have_no_plans() -> None:
 def test_variables_that_are_perhaps_not_valid_are_left_to_the_executor(doubtful: Any) -> None:
     assert not runs_by_plan(DOCUMENTS["CompleteConnection"], {"input": doubtful})
     assert not runs_by_plan(DOCUMENTS["CompleteConnection"], {})
+
+
+def test_several_operations_have_no_plans() -> None:
+    """Each would repeat them, so that a small text could fill the memory."""
+    fields = "".join(f" a{number}: slug" for number in range(10))
+    several = "".join(f" query q{number} {{ ...F }}" for number in range(15))
+    document = Executor(explore=False).read(f"fragment F on Query {{ providers {{ {fields} }} }} {several}")
+    assert not document.errors
+    assert {operation.plan for operation in document.operations.values()} == {None}
+    assert Executor(explore=False).read("{ providers { slug } }").operations[None].plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from tests.conftest import REDIRECT_URI, Person
-from tests.plans.both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
-from tests.plans.plan_world import AUTHORIZE, COMPLETE, LIST, World, connected
+from tests.schema.plans.both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
+from tests.schema.plans.world import AUTHORIZE, COMPLETE, LIST, World, connected
 
 EVERYTHING = """
     id userId providerId providerSlug status lastSyncAt createdAt requestedScopes grantedScopes accountId updatedAt
