@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.sandbox.sandbox_world import World, application, serve
+from tests.sandbox.world import World, application, serve
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.sandbox_world import World
+from tests.sandbox.world import World
 
 
 def test_acme_wraps_its_answer_and_has_a_refresh_endpoint(world: World) -> None:

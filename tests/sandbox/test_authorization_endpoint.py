@@ -12,8 +12,8 @@ from starlette.routing import Mount
 
 from sandbox.app import create_app
 from sandbox.dialect import Dialect
-from tests.sandbox.sandbox_entries import ENTRIES
-from tests.sandbox.sandbox_world import REDIRECT_URI, World, application, redirected, serve
+from tests.sandbox.entries import ENTRIES
+from tests.sandbox.world import REDIRECT_URI, World, application, redirected, serve
 
 
 def test_approved_at_once(world: World) -> None:

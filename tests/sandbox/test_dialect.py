@@ -12,7 +12,7 @@ import pytest
 from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
 from sandbox.oauth import OAuthError
 from sandbox.responses import token_error
-from tests.sandbox.sandbox_entries import ACME, ENTRIES, SANDBOX, STRAVA
+from tests.sandbox.entries import ACME, ENTRIES, SANDBOX, STRAVA
 
 BASE = "http://127.0.0.1:8000/sandbox"
 

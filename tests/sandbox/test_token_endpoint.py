@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from tests.sandbox.sandbox_world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic
+from tests.sandbox.world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic
 
 
 def refused(answer: httpx.Response, error: str, status: int = 400) -> bool:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from sandbox.app import Client, create_app
 from sandbox.dialect import Dialect, rebase
-from tests.sandbox.sandbox_entries import ENTRIES
+from tests.sandbox.entries import ENTRIES
 
 REDIRECT_URI = "http://localhost:9/callback"
 SECRET = "s3cret:%+ é"

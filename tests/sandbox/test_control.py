@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.faults import FAULTS
-from tests.sandbox.sandbox_world import CHALLENGE, REDIRECT_URI, SECRET, World
+from tests.sandbox.world import CHALLENGE, REDIRECT_URI, SECRET, World
 
 
 def test_every_call_is_logged_in_order_with_raw_values(world: World) -> None:

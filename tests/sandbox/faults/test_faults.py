@@ -15,7 +15,7 @@ import pytest
 
 from sandbox import faults
 from sandbox.faults import FAULTS
-from tests.sandbox.sandbox_world import SECRET, World, application, serve
+from tests.sandbox.world import SECRET, World, application, serve
 
 
 def redeem(world: World, fault: str, **more: Any) -> httpx.Response:
