@@ -1,24 +1,83 @@
-"""Limits how many exchanges with one provider are in progress, so that a provider that hangs holds up only few
-requests, all of which are for itself.
+"""Whether a provider may be asked now. A limit on the exchanges in progress with it makes one that hangs hold up only
+few requests, all of which are for itself, and a circuit breaker keeps requests from one that doesn't answer in time.
 
-A permit is acquired before anything is spent on an exchange. `circuit_breaker.py` decides when there are none.
+A permit is acquired before anything is spent on an exchange. Each process has a state of its own on purpose: it learns
+within a few timeouts, without anything shared that could fail in turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from providers.circuit_breaker import Call, CircuitBreaker
+import structlog
+
 from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFailed, TimedOut
 from wire.waiting import waiting
 
 LIMIT: Final = 48
 """Exchanges in progress with one provider, per process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them waits
 for a connection while its time runs out."""
+
+TIMEOUTS: Final = 5
+"""As many timeouts in a row, without any answer in between, open the circuit."""
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+"""Seconds from opening to a probe. Each failed probe doubles them."""
+
+log = structlog.get_logger("tendon")
+
+
+class ProviderLimits:
+    """One limit per provider of the catalogue, by its slug."""
+
+    def __init__(self) -> None:
+        self._by_slug: dict[str, ProviderLimit] = {}
+
+    def of(self, slug: str) -> ProviderLimit:
+        if slug not in self._by_slug:
+            self._by_slug[slug] = ProviderLimit(slug)
+        return self._by_slug[slug]
+
+
+class ProviderLimit:
+    """The limit for one provider. It lasts as long as the process. `clock` returns seconds."""
+
+    def __init__(self, provider: str, *, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._breaker = CircuitBreaker(provider, clock)
+        self._slots = asyncio.Semaphore(limit)
+
+    async def permit(self, wait: float) -> Permit:
+        """A permit, to be entered at once. Waits up to `wait` seconds for a free slot. Raises Busy if none became free,
+        and CircuitOpen without waiting."""
+        # Probes need no slot: exchanges that hang may hold them all.
+        slots = self._slots if self._breaker.state == "closed" else None
+        if slots is not None:
+            await _acquire(slots, wait)
+        try:
+            return Permit(self._breaker, self._breaker.begin(), slots)
+        except CircuitOpen:
+            if slots is not None:
+                slots.release()
+            raise
+
+
+async def _acquire(slots: asyncio.Semaphore, wait: float) -> None:
+    if not slots.locked():
+        await slots.acquire()
+        return
+    try:
+        with waiting():
+            async with asyncio.timeout(wait):
+                await slots.acquire()
+    except TimeoutError:
+        raise Busy from None
 
 
 class Permit:
@@ -65,47 +124,79 @@ class Permit:
             self._slots.release()
 
 
-class ProviderLimit:
-    """The limit for one provider. It lasts as long as the process. `clock` returns seconds."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call that was let through. `period` is how many times the circuit had been closed before."""
 
-    def __init__(self, provider: str, *, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
-        self._breaker = CircuitBreaker(provider, clock)
-        self._slots = asyncio.Semaphore(limit)
-
-    async def permit(self, wait: float) -> Permit:
-        """A permit, to be entered at once. Waits up to `wait` seconds for a free slot. Raises Busy if none became free,
-        and CircuitOpen without waiting."""
-        # Probes need no slot: exchanges that hang may hold them all.
-        slots = self._slots if self._breaker.state == "closed" else None
-        if slots is not None:
-            await _acquire(slots, wait)
-        try:
-            return Permit(self._breaker, self._breaker.begin(), slots)
-        except CircuitOpen:
-            if slots is not None:
-                slots.release()
-            raise
+    period: int
 
 
-async def _acquire(slots: asyncio.Semaphore, wait: float) -> None:
-    if not slots.locked():
-        await slots.acquire()
-        return
-    try:
-        with waiting():
-            async with asyncio.timeout(wait):
-                await slots.acquire()
-    except TimeoutError:
-        raise Busy from None
+class CircuitBreaker:
+    """Closed, it lets every call through; open, none; half-open, one at a time, as a probe.
 
+    Any answer shows that the provider is alive, even a refusal, nonsense or a broken connection: it came quickly and
+    kept nobody waiting. `clock` returns seconds.
 
-class ProviderLimits:
-    """One limit per provider of the catalogue, by its slug."""
+    Of the libraries pybreaker, aiobreaker, purgatory and circuitbreaker, only purgatory has types and is made for
+    asyncio; but half-open it lets every call through, its pause can't grow, and a call can't end without a verdict.
+    """
 
-    def __init__(self) -> None:
-        self._by_slug: dict[str, ProviderLimit] = {}
+    def __init__(self, provider: str, clock: Callable[[], float]) -> None:
+        self.state: Literal["closed", "open", "half-open"] = "closed"
+        self._provider = provider
+        self._clock = clock
+        self._period = 0
+        self._timeouts = 0
+        self._pause = FIRST_PAUSE
+        self._open_until = 0.0
+        self._probe: Call | None = None
 
-    def of(self, slug: str) -> ProviderLimit:
-        if slug not in self._by_slug:
-            self._by_slug[slug] = ProviderLimit(slug)
-        return self._by_slug[slug]
+    def begin(self) -> Call:
+        """Let a call through, to be ended by one of the three methods below. Raises CircuitOpen."""
+        call = Call(self._period)
+        if self.state == "closed":
+            return call
+        left = self._open_until - self._clock()
+        if left > 0 or self._probe is not None:
+            raise CircuitOpen(max(1, math.ceil(left)))
+        self._probe = call
+        self._change("half-open")
+        return call
+
+    def answered(self) -> None:
+        """The provider answered. This closes the circuit, no matter when the call began."""
+        self._timeouts = 0
+        if self.state != "closed":
+            self._period += 1
+            self._pause, self._probe = FIRST_PAUSE, None
+            self._change("closed")
+
+    def timed_out(self, call: Call) -> None:
+        """The call timed out. While the circuit is not closed, only the probe counts; while it is closed, only calls
+        that began since it was last closed."""
+        if call is self._probe:
+            self._probe = None
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._open()
+        elif self.state == "closed" and call.period == self._period:
+            self._timeouts += 1
+            if self._timeouts == TIMEOUTS:
+                self._open()
+
+    def ended(self, call: Call) -> None:
+        """The call ended without a verdict on the provider."""
+        if call is self._probe:
+            self._probe = None
+
+    def _open(self) -> None:
+        self._open_until = self._clock() + self._pause
+        self._change("open")
+
+    def _change(self, state: Literal["closed", "open", "half-open"]) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        if state == "open":
+            log.warning("provider.circuit", provider=self._provider, state=state, seconds=self._pause)
+        else:
+            log.info("provider.circuit", provider=self._provider, state=state)

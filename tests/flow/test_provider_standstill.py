@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from providers.circuit_breaker import TIMEOUTS
+from providers.provider_limit import TIMEOUTS
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
 from tests.interfaces import Answer, Interface

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from providers.circuit_breaker import LONGEST_PAUSE, TIMEOUTS
 from providers.errors import (
     Busy,
     CircuitOpen,
@@ -16,7 +15,7 @@ from providers.errors import (
     RequestFailed,
     TimedOut,
 )
-from providers.provider_limit import ProviderLimit
+from providers.provider_limit import LONGEST_PAUSE, TIMEOUTS, ProviderLimit
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, is_open, time_out, under_way
 
 

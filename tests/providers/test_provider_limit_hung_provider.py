@@ -10,10 +10,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from providers.circuit_breaker import TIMEOUTS
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.oauth_client import exchange_code
-from providers.provider_limit import LIMIT, ProviderLimits
+from providers.provider_limit import LIMIT, TIMEOUTS, ProviderLimits
 from tests.providers.entries import CREDENTIALS, provider
 from tests.wire.http.loopback import Asked, Loopback, answering, loopback
 from wire.http.client import Client, open_client
