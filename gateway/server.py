@@ -20,7 +20,7 @@ from gateway.address import Address
 from gateway.http11.protocol import BoundedProtocol
 from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
-from wire.deadline import Deadline
+from wire.waiting import Deadline
 
 log = structlog.get_logger("tendon")
 

@@ -1,2 +1,2 @@
-"""How data travels: strict JSON, URIs, time limits, and the HTTP client, which is the one way to other systems. Imports
-no other package of ours."""
+"""How data travels: strict JSON, URIs, waiting for others, and the HTTP client, which is the one way to other systems.
+Imports no other package of ours."""

@@ -1,18 +1,119 @@
-"""Lets another request be processed while one waits for another system.
+"""Waiting for a client or another system: for how long, and what may run meanwhile.
 
-A server that limits how many requests it processes at a time sets `release_slot` for each request. Tasks that a request
-starts inherit it.
+Data that arrives within a time limit counts, even if it has not been read yet. A process may be suspended: stopped,
+swapped out, or on a machine that is. Data that arrives meanwhile stays in the socket's buffer, and a timer may fire
+before it is read. So the event loop polls its sockets once more before a limit expires, and a timer that fires late is
+extended by the delay, at most by its own length.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from types import TracebackType
+from typing import Final, Self
+
+# Minimum seconds after the limit in which the event loop polls its sockets once more.
+SECOND_LOOK: Final = 0.02
+
+# A timer that runs late by more than this part of its time, and by more than this many seconds, says that the process
+# stood still. On a busy machine any timer may be some tens of milliseconds late.
+_STANDSTILL: Final = 0.1
+_STANDSTILL_SECONDS: Final = 0.25
+
+
+class Deadline:
+    """Calls `missed` when the time is over."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, missed: Callable[[], None]) -> None:
+        self._loop = loop
+        self._missed = missed
+        self._seconds = 0.0
+        self._latest = math.inf
+        self._late = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self._timer is not None
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether the time is over and the process stood still when it ended."""
+        return self._late > max(self._seconds * _STANDSTILL, _STANDSTILL_SECONDS)
+
+    def start(self, seconds: float, *, latest: float = math.inf) -> None:
+        """Start counting now, in place of any limit that is still running. A late timer is not extended beyond
+        `latest`, a time of the loop; the sockets are polled once more in any case."""
+        self.stop()
+        self._seconds, self._latest, self._late = seconds, latest, 0.0
+        self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _over(self, due: float) -> None:
+        now = self._loop.time()
+        self._late = now - due
+        granted = min(self._late, self._seconds, self._latest - now)
+        self._timer = self._loop.call_later(max(granted, SECOND_LOOK), self._judge)
+
+    def _judge(self) -> None:
+        self._timer = None
+        self._missed()
+
+
+class Timeout:
+    """`asyncio.timeout_at` with a Deadline's second look. `when` and `latest` are times of the running loop; None for
+    `when` sets no limit.
+
+    It cancels by itself, as asyncio's does: one inside the other takes twice the time, for each callback.
+    """
+
+    def __init__(self, when: float | None, *, latest: float = math.inf) -> None:
+        self._when = when
+        self._latest = latest
+        self._expired = False
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether it expired because the process stood still, which says nothing about the peer."""
+        return self._expired and self._deadline.stood_still
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a time limit needs a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        loop = asyncio.get_running_loop()
+        self._deadline = Deadline(loop, self._expire)
+        if self._when is not None:
+            self._deadline.start(self._when - loop.time(), latest=self._latest)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._deadline.stop()
+        # Another cancellation of the task must not be lost.
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
 
 release_slot: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("release_slot", default=nullcontext)
 """Returns a context manager that releases the slot of the current request until its block ends. Nested blocks release
-the slot once."""
+the slot once. A server that limits how many requests it processes at a time sets it for each request, and tasks that a
+request starts inherit it."""
 
 
 def waiting() -> AbstractContextManager[None]:

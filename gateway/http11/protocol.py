@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from gateway.http11.body import Body, ChunkedBody, SizedBody
 from gateway.http11.head import BadRequest, Head, HeadReader
 from gateway.overload.file_limit import SPARE, connection_limit
-from wire.deadline import SECOND_LOOK, Deadline
+from wire.waiting import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
 

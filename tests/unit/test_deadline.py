@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from wire.deadline import SECOND_LOOK, Deadline, Timeout
+from wire.waiting import SECOND_LOOK, Deadline, Timeout
 
 
 def now() -> float:

@@ -11,7 +11,6 @@ from typing import Final, Self
 
 import httpx
 
-from wire.deadline import Timeout
 from wire.http.addresses import PublicAddresses, Resolve, unscreened
 from wire.http.connector import Connector
 from wire.http.errors import (
@@ -26,7 +25,7 @@ from wire.http.pool import MAX_CONNECTIONS, Pool
 from wire.http.request import Origin, Request
 from wire.http.response import ERRORS, Response
 from wire.http.response_reader import ResponseReader
-from wire.waiting import waiting
+from wire.waiting import Timeout, waiting
 
 MAX_BODY: Final = 256 * 1024
 """Bytes of a response's body, before and after decompression."""

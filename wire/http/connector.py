@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from wire.deadline import Timeout
 from wire.http.addresses import Resolve
 from wire.http.connection import Connection
 from wire.http.errors import TimedOut, TransportFailure, Unreachable
 from wire.http.request import Origin
+from wire.waiting import Timeout
 
 
 class Connector:
