@@ -13,9 +13,8 @@ from providers.error_answer import read_failure
 from providers.json_answer import UnfitError, account_at, read_object
 from providers.provider import ClientAuth, Provider, Revoke
 from providers.token_answer import TokenAnswer, read_token_answer
-from wire.http.client import Client
+from wire.http.client import Client, Request, basic_credentials, request
 from wire.http.errors import UnreadableResponse
-from wire.http.request import Request, basic_credentials, request
 from wire.http.response import SUCCESSES
 
 

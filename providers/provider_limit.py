@@ -21,8 +21,8 @@ from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFa
 from wire.waiting import waiting
 
 LIMIT: Final = 48
-"""Exchanges in progress with one provider, per process. Fewer than `pool.MAX_CONNECTIONS`, so that none of them waits
-for a connection while its time runs out."""
+"""Exchanges in progress with one provider, per process. Fewer than MAX_CONNECTIONS to an origin, so that none of them
+waits for a connection while its time runs out."""
 
 TIMEOUTS: Final = 5
 """As many timeouts in a row, without any answer in between, open the circuit."""

@@ -8,9 +8,8 @@ from typing import cast
 
 from wire import strict_json
 from wire.http import client
-from wire.http.client import Client
+from wire.http.client import Client, Request
 from wire.http.errors import TransportFailure, UnreadableResponse
-from wire.http.request import Request
 from wire.strict_json import MalformedJSON
 
 DEADLINE = 3.0  # seconds for one whole call

@@ -17,8 +17,7 @@ from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
-from wire.http.client import Client
-from wire.http.request import basic_credentials, request
+from wire.http.client import Client, basic_credentials, request
 from wire.waiting import waiting
 
 MAX_ANSWER = 64 * 1024

@@ -16,8 +16,7 @@ from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
 from gateway.bearer.token import decode
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
-from wire.http.client import Client
-from wire.http.request import request
+from wire.http.client import Client, request
 from wire.waiting import waiting
 
 # The asymmetric algorithms that issuers sign access tokens with (RFC 7518 3.1, RFC 8037, RFC 9864).

@@ -9,8 +9,7 @@ from authorization_server import AuthorizationServer, Reply, Request, answer
 
 from gateway.bearer import open_client
 from gateway.bearer.endpoint import AT_ONCE, Endpoint, NoAnswerError
-from wire.http.client import Client
-from wire.http.request import request
+from wire.http.client import Client, request
 
 
 async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None:

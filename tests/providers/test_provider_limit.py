@@ -16,7 +16,7 @@ from providers.errors import (
 )
 from providers.provider_limit import LIMIT, ProviderLimit, ProviderLimits
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, under_way
-from wire.http.pool import MAX_CONNECTIONS
+from wire.http.connections import MAX_CONNECTIONS
 
 
 def test_the_limit_is_below_the_number_of_connections() -> None:

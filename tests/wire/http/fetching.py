@@ -10,8 +10,7 @@ import pytest
 
 from providers.errors import TransportFailure
 from wire.http.addresses import unscreened
-from wire.http.client import Client
-from wire.http.request import request
+from wire.http.client import Client, request
 from wire.http.response import Response
 
 TOKENS = json.dumps({"access_token": "abc", "refresh_token": "def", "expires_in": 60}).encode()

@@ -11,8 +11,7 @@ import pytest
 
 from providers.errors import ForbiddenAddress, TimedOut, Unreachable
 from wire.http.addresses import PublicAddresses, is_public
-from wire.http.client import Client
-from wire.http.request import request
+from wire.http.client import Client, request
 
 
 class NameServer:

@@ -20,7 +20,7 @@ from tests.providers.exchanging import exchange
 from tests.wire.http.fetching import TOKENS, failed, fetch
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
-from wire.http.pool import MAX_CONNECTIONS
+from wire.http.connections import MAX_CONNECTIONS
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pytest
 
 from providers.errors import TimedOut, TransportFailure, UnreadableResponse
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
-from wire.http.client import MAX_BODY, Client, open_client
-from wire.http.request import request
+from wire.http.client import MAX_BODY, Client, open_client, request
 from wire.http.response import Response
 from wire.http.response_reader import MAX_HEAD, MAX_HEADERS, MAX_MESSAGE_BODY
 

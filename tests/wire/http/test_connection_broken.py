@@ -20,8 +20,7 @@ from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.responses import CHUNKED, OK
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client
-from wire.http.connection import Connection
-from wire.http.pool import MAX_CONNECTIONS
+from wire.http.connections import MAX_CONNECTIONS, Connection
 from wire.http.response_reader import ResponseReader
 
 LINGER_NOT = struct.pack("ii", 1, 0)

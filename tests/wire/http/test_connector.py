@@ -11,8 +11,7 @@ import pytest
 from providers.errors import Unreachable
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
-from wire.http.client import Client
-from wire.http.request import request
+from wire.http.client import Client, request
 
 
 @pytest.fixture(scope="module")

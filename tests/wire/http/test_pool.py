@@ -11,8 +11,7 @@ from tests.wire.http.event_loops import Clock, on_both_loops, until
 from tests.wire.http.fetching import fetch, private_client
 from tests.wire.http.loopback import Asked, Respond, loopback
 from tests.wire.http.responses import LAST, OK, WHOLE
-from wire.http.connection import Connection
-from wire.http.pool import MAX_CONNECTIONS
+from wire.http.connections import MAX_CONNECTIONS, Connection
 
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 

@@ -1,0 +1,285 @@
+"""Connections to servers: how they are opened, carry one request after the other, and are kept meanwhile.
+
+Each origin has its own pool, so that a server that hangs uses up no other's connections. A connection is opened to one
+of the addresses that resolution allows, and reads no more than a response may have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import ssl
+from collections import deque
+from typing import Final, NamedTuple, cast
+
+from wire.http.addresses import Resolve
+from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable
+from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader
+from wire.waiting import Timeout
+
+MAX_CONNECTIONS: Final = 64
+"""To one origin, unless the client says otherwise."""
+
+# Most servers keep connections open for longer, so that few requests meet one that is just being closed.
+_IDLE_SECONDS: Final = 15
+
+_PIECE: Final = 8 * 1024
+"""Bytes that are parsed before other tasks run: some bytes take much CPU to parse."""
+
+_SHORT: Final = 16 * 1024
+"""Maximum size of a request after which its connection is used again. Part of a longer one may still be in the
+transport's buffer, whose size is not known under TLS."""
+
+
+class Origin(NamedTuple):
+    """A server to connect to. Connections are kept per origin. `host` is an ASCII name, or an IP address without
+    brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Pool:
+    """The connections to one origin. The one used last is used next, and requests beyond the limit wait in line."""
+
+    def __init__(self, origin: Origin, connector: Connector, max_connections: int) -> None:
+        self._origin = origin
+        self._connector = connector
+        self._slots = asyncio.Semaphore(max_connections)
+        # From the one that has been idle for longest to the one that was used last.
+        self._idle: deque[Connection] = deque()
+        self._in_use: set[Connection] = set()
+        self._closed = False
+        self._clearing: asyncio.TimerHandle | None = None
+
+    async def acquire(self) -> Connection:
+        """An open connection, to be given back with `release`. One that the server has closed while it was idle is
+        noticed here, before a request is sent on it. Raises TransportFailure with `sent` False."""
+        await self._slots.acquire()
+        try:
+            connection = self._open_idle() or await self._connector.connect(self._origin)
+        except BaseException:
+            self._slots.release()
+            raise
+        self._in_use.add(connection)
+        if self._closed:
+            self.release(connection)
+            raise TransportFailure("the client is closed", sent=False)
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """The connection is kept if its last response was complete and nothing follows it."""
+        self._in_use.discard(connection)
+        self._slots.release()
+        if connection.reusable and not self._closed:
+            loop = asyncio.get_running_loop()
+            connection.idle_since = loop.time()
+            self._idle.append(connection)
+            self._clearing = self._clearing or loop.call_later(_IDLE_SECONDS, self._clear)
+        else:
+            connection.abort()
+
+    async def aclose(self) -> None:
+        """Requests in progress fail."""
+        self._closed = True
+        if self._clearing is not None:
+            self._clearing.cancel()
+        connections = [*self._idle, *self._in_use]
+        self._idle.clear()
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.lost for connection in connections))
+
+    def _open_idle(self) -> Connection | None:
+        self._close_old()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                return connection
+            connection.abort()
+        return None
+
+    def _close_old(self) -> None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().abort()
+
+    def _clear(self) -> None:
+        """Runs while there are idle connections, even without requests: under TLS, the server can keep an idle
+        connection busy."""
+        self._close_old()
+        self._clearing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._clear) if self._idle else None
+
+
+class Connector:
+    """Connects to exactly the addresses that were screened. Certificates are checked for the name of the host."""
+
+    def __init__(self, resolve: Resolve, tls: ssl.SSLContext, timeout: float | None) -> None:
+        """`timeout` is seconds for each address, including the TLS handshake, so that the next one can be tried."""
+        self._resolve = resolve
+        self._tls = tls
+        self._timeout = timeout
+
+    async def connect(self, origin: Origin) -> Connection:
+        """Tries one address after the other. Raises TransportFailure with `sent` False."""
+        *others, last = await self._resolve(origin.host, origin.port)
+        for address in others:
+            try:
+                return await self._connect(address, origin)
+            except TransportFailure:
+                continue
+        return await self._connect(last, origin)
+
+    async def _connect(self, address: str, origin: Origin) -> Connection:
+        tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
+        loop = asyncio.get_running_loop()
+        limit = Timeout(None if self._timeout is None else loop.time() + self._timeout)
+        try:
+            async with limit:
+                _, connection = await loop.create_connection(
+                    Connection,
+                    address,
+                    origin.port,
+                    ssl=tls,
+                    server_hostname=name,
+                    # uvloop keeps the socket of a cancelled handshake open for this long, by default a minute.
+                    ssl_handshake_timeout=None if tls is None or self._timeout is None else self._timeout + 1,
+                )
+        except TimeoutError:
+            raise TimedOut(sent=False, stood_still=limit.stood_still) from None
+        except (OSError, UnicodeError):
+            # The errors of TLS are OSErrors.
+            raise Unreachable from None
+        return connection
+
+
+class Connection(asyncio.Protocol):
+    """`lost` is done when the socket is closed. `reusable` says whether the last response was complete, allows another
+    request and was not followed by anything yet. `idle_since` is set by the pool."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.reusable = False
+        self.idle_since = 0.0
+        self._reader: ResponseReader | None = None
+        # A failure is its result. As its exception it would be reported as never retrieved after a cancellation.
+        self._outcome: asyncio.Future[RequestFailed | None] | None = None
+        self._backlog = bytearray()
+        self._ended = False
+        self._ended_in_order = False
+        self._short = False
+
+    async def exchange(self, content: bytes, reader: ResponseReader) -> None:
+        """Send a request and read its response with `reader`, until it is complete. Raises Unreachable before anything
+        is sent, and what `reader` raises."""
+        if not self._is_open():
+            raise Unreachable
+        self.reusable, self._short = False, len(content) <= _SHORT
+        self._reader = reader
+        outcome = self._outcome = self._loop.create_future()
+        reader.sent, reader.sent_at = True, self._loop.time()
+        self._transport.write(content)
+        try:
+            failure = await outcome
+        finally:
+            self._reader = self._outcome = None
+        if failure is not None:
+            raise failure
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has arrived while it was idle: neither data nor the end. The socket is polled, as the event
+        loop may not have read from it yet. Under TLS, an incomplete record is not noticed."""
+        return self._is_open() and not self._poll.poll(0)
+
+    def abort(self) -> None:
+        self._ended, self.reusable = True, False
+        self._transport.abort()
+
+    def _is_open(self) -> bool:
+        return not self._ended and not self._transport.is_closing()
+
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            self.abort()
+        elif not self._backlog and len(data) <= _PIECE:
+            self._parse(self._reader, data)
+        else:
+            self._parse_later(data)
+
+    def eof_received(self) -> None:
+        self._ended, self.reusable = True, False
+        self._ended_in_order = self._has_closed_in_order()
+        if self._reader is None:
+            self.abort()
+        elif not self._backlog:
+            self._end(self._reader)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - all breaks are treated alike
+        self._ended, self.reusable = True, False
+        if not self.lost.done():
+            self.lost.set_result(None)
+        if self._reader is not None and not self._backlog:
+            self._end(self._reader)
+
+    def _has_closed_in_order(self) -> bool:
+        """Under TLS, only with a closure alert. Without it, the rest may have been cut off on the way (RFC 9112
+        9.8)."""
+        tls = cast("ssl.SSLObject | None", self._transport.get_extra_info("ssl_object"))
+        try:
+            return tls is None or not tls.read(1)
+        except ssl.SSLError:
+            return False
+
+    def _parse_later(self, data: bytes) -> None:
+        if not self._backlog:
+            self._loop.call_soon(self._parse_next)
+        self._backlog += data
+        if len(self._backlog) > MAX_HEAD + MAX_MESSAGE_BODY:
+            # More than any response may have: what is here is enough to refuse it.
+            self._transport.pause_reading()
+
+    def _parse_next(self) -> None:
+        piece = bytes(self._backlog[:_PIECE])
+        del self._backlog[:_PIECE]
+        if self._reader is not None:
+            self._parse(self._reader, piece)
+        if self._reader is None:
+            self._backlog.clear()
+        elif self._backlog:
+            self._loop.call_soon(self._parse_next)
+        elif self._ended:
+            self._end(self._reader)
+
+    def _parse(self, reader: ResponseReader, piece: bytes) -> None:
+        try:
+            reader.feed(piece)
+        except RequestFailed as failure:
+            self._settle(failure)
+            return
+        if reader.complete:
+            written = self._transport.get_write_buffer_size() == 0
+            self.reusable = self._short and written and not (reader.must_close or self._backlog or self._ended)
+            self._settle(None)
+
+    def _end(self, reader: ResponseReader) -> None:
+        try:
+            reader.end(in_order=self._ended_in_order)
+        except RequestFailed as failure:
+            self._settle(failure)
+        else:
+            self._settle(None)
+
+    def _settle(self, failure: RequestFailed | None) -> None:
+        # What arrives from now on belongs to no response.
+        self._reader = None
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(failure)
