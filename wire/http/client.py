@@ -158,27 +158,24 @@ class Client:
     async def _send(self, request: Request, deadline: float, latest: float, max_body: int) -> Response:
         if asyncio.get_running_loop().time() >= deadline:
             raise TimedOut(sent=False)
+        pool = self._pools.get(request.origin) or self._new_pool(request.origin)
         reader = ResponseReader(max_body)
         limit = Timeout(deadline, latest=latest)
         try:
             async with limit:
                 with waiting():
-                    await self._exchange(request, reader)
-            return reader.response()
+                    connection = await pool.acquire()
+                    try:
+                        failure = await connection.exchange(request.content, reader)
+                    finally:
+                        pool.release(connection)
+            return reader.response() if failure is None else _without_body(reader, failure)
         except TimeoutError:
             return _without_body(reader, TimedOut(sent=reader.sent, stood_still=limit.stood_still))
-        except (TransportFailure, UnreadableResponse) as failure:
-            return _without_body(reader, failure)
+        except UnreadableResponse as unreadable:
+            return _without_body(reader, unreadable)
         finally:
             reader.close()
-
-    async def _exchange(self, request: Request, reader: ResponseReader) -> None:
-        pool = self._pools.get(request.origin) or self._new_pool(request.origin)
-        connection = await pool.acquire()
-        try:
-            await connection.exchange(request.content, reader)
-        finally:
-            pool.release(connection)
 
     def _new_pool(self, origin: Origin) -> Pool:
         if self.closed:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from wire.http.addresses import Resolve
 from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable
-from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader
+from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader, broken
 from wire.waiting import Timeout
 
 MAX_CONNECTIONS: Final = 64
@@ -164,29 +164,24 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         self.idle_since = 0.0
         self._reader: ResponseReader | None = None
-        # A failure is its result. As its exception it would be reported as never retrieved after a cancellation.
         self._outcome: asyncio.Future[RequestFailed | None] | None = None
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
         self._short = False
 
-    async def exchange(self, content: bytes, reader: ResponseReader) -> None:
-        """Send a request and read its response with `reader`, until it is complete. Raises Unreachable before anything
-        is sent, and what `reader` raises."""
+    def exchange(self, content: bytes, reader: ResponseReader) -> asyncio.Future[RequestFailed | None]:
+        """Send a request, and read its response with `reader`. The result is None once the response is complete, or
+        what `reader` raised: as an exception it would be reported as never retrieved after a cancellation. Whoever
+        cancels the future has to abort the connection. Raises Unreachable before anything is sent."""
         if not self._is_open():
             raise Unreachable
         self.reusable, self._short = False, len(content) <= _SHORT
         self._reader = reader
-        outcome = self._outcome = self._loop.create_future()
+        self._outcome = self._loop.create_future()
         reader.sent, reader.sent_at = True, self._loop.time()
         self._transport.write(content)
-        try:
-            failure = await outcome
-        finally:
-            self._reader = self._outcome = None
-        if failure is not None:
-            raise failure
+        return self._outcome
 
     def is_quiet(self) -> bool:
         """Whether nothing has arrived while it was idle: neither data nor the end. The socket is polled, as the event
@@ -194,8 +189,10 @@ class Connection(asyncio.Protocol):
         return self._is_open() and not self._poll.poll(0)
 
     def abort(self) -> None:
+        """An exchange in progress fails."""
         self._ended, self.reusable = True, False
         self._transport.abort()
+        self._settle(broken())
 
     def _is_open(self) -> bool:
         return not self._ended and not self._transport.is_closing()
@@ -280,6 +277,6 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, failure: RequestFailed | None) -> None:
         # What arrives from now on belongs to no response.
-        self._reader = None
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_result(failure)
+        outcome, self._reader, self._outcome = self._outcome, None, None
+        if outcome is not None and not outcome.done():
+            outcome.set_result(failure)
