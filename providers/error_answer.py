@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
-from providers.json_answer import UnfitError, list_or_none, member_at, object_or_none, read_object
 from providers.provider import ErrorRule
 from wire.http.errors import UnreadableResponse
 from wire.http.response import ERRORS, Response
+from wire.strict_json import UnfitError, list_or_none, member_at, object_or_none, read_object
 
 LONGEST_WAIT: Final = 24 * 60 * 60
 """Upper limit in seconds for the wait that a provider asks for."""

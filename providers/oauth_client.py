@@ -10,12 +10,12 @@ from urllib.parse import quote_plus, urlencode
 
 from providers.credentials import Credentials
 from providers.error_answer import read_failure
-from providers.json_answer import UnfitError, account_at, read_object
 from providers.provider import ClientAuth, Provider, Revoke
-from providers.token_answer import TokenAnswer, read_token_answer
+from providers.token_answer import TokenAnswer, account_at, read_token_answer
 from wire.http.client import Client, Request, basic_credentials, request
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES
+from wire.strict_json import UnfitError, read_object
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""Reads a token answer (RFC 6749 5.1). The members in use are read strictly: a malformed one is an error, never a
-guess.
+"""Reads a token answer (RFC 6749 5.1), and the user's id in it. The members in use are read strictly: a malformed one
+is an error, never a guess.
 
 `error_answer.py` reads errors (RFC 6749 5.2).
 """
@@ -15,10 +15,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
-from providers.json_answer import UnfitError, account_at, member_at, object_or_none, read_object, says_error
 from providers.provider import Provider
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES, Response
+from wire.strict_json import DuplicateError, UnfitError, member_at, object_or_none, read_object
+
+MAX_ACCOUNT: Final = 256
+"""Characters of a provider's own user id."""
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
@@ -27,6 +30,9 @@ MAX_SCOPES: Final = 64 * 1024
 
 LONGEST: Final = timedelta(days=36_525)
 """A hundred years. A longer lifetime is a mistake, and dates would overflow."""
+
+# Every whole number up to this has a float of its own; above it, several share one.
+_EXACT: Final = 2**53
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,19 +86,42 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
     indicates success is missing, and if the access token is missing and a rule of the entry matches or the answer has a
     registered code."""
     rules, success, root = provider.token.errors, provider.token.success, provider.token.root
-    if says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
+    if _says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
         raise read_error(rules, answer, whole)
-    token = whole if root is None else member_at(whole, root)
-    found = object_or_none(token) or {}
-    if found is not whole and says_error(found):
+    token = whole if root is None else object_or_none(member_at(whole, root))
+    found = token or {}
+    if found is not whole and _says_error(found):
         raise read_error(rules, answer, whole, inner=found)
     if _is_absent(found.get("access_token")):
         named = next((each for each in (found, whole) if registered_code(each)), None)
         if named is not None or matching_rule(rules, answer, whole) is not None:
             raise read_error(rules, answer, whole, inner=named)
-    if not isinstance(token, dict):
+    if token is None:
         raise UnfitError("the token object is missing")
     return found
+
+
+def _says_error(whole: dict[str, object]) -> bool:
+    """Whether a success contains an error, which takes precedence over its other members. An empty value, 0 and false
+    count as null. Raises UnfitError."""
+    return any(whole.get(name) and member_at(whole, name) for name in ("error", "errors"))
+
+
+def account_at(whole: dict[str, object], path: str) -> str | None:
+    """A provider's own user id, a string or a whole number; None if there is nothing that can be one, as tokens are
+    worth more than the id. Raises UnfitError if the id, or a step in the path to it, is duplicated."""
+    try:
+        value = member_at(whole, path)
+    except DuplicateError:
+        raise
+    except UnfitError:
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value)
+    return text if 0 < len(text) <= MAX_ACCOUNT and text.isprintable() else None
 
 
 def _is_absent(value: object) -> bool:

@@ -5,8 +5,8 @@ parser keeps the last of two equal keys, accepts NaN, and accepts NUL and lone s
 Parsers that disagree about a body are an attack surface.
 
 `read_answer` is for answers, whose sender can't correct them and of which only a few members are used: what `read`
-would refuse affects only the member that contains it. Code that uses a member validates it, and no `Malformed` is
-valid.
+would refuse affects only the member that contains it. `member_at` refuses such a member; code that takes a member in
+another way validates it, and no `Malformed` is valid.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ class Malformed:
     problem: str
 
 
+class UnfitError(Exception):
+    """Something in an answer is not as it must be. The text is fixed and never quotes the answer."""
+
+
+class DuplicateError(UnfitError):
+    """A member occurs twice, so that readers may disagree about its value."""
+
+
 def read(data: bytes) -> object:
     """Read one UTF-8 JSON value.
 
@@ -76,6 +84,56 @@ def read_answer(data: bytes) -> object:
     except MalformedJSON:
         # Python refuses to parse overlong integers. Checking each one here would take longer than parsing most answers.
         return _decoded(_patient_decoder, data, text)
+
+
+def read_object(content: bytes) -> dict[str, object]:
+    """The JSON object in `content`. Its members are checked when they are read with `member_at`. Raises UnfitError."""
+    try:
+        value = read_answer(content)
+    except MalformedJSON as malformed:
+        problem = f"the body {malformed}"
+    else:
+        if isinstance(value, dict):
+            return cast("dict[str, object]", value)
+        problem = "the body is not a JSON object"
+    # Raised out here, it doesn't refer to the reader's error, which holds the body.
+    raise UnfitError(problem)
+
+
+def member_at(whole: dict[str, object], path: str) -> object:
+    """The value at a dotted path, in which a whole number is an index into a list, from 0; None if it is null or
+    absent. Raises UnfitError if a step is neither an object nor a list, is duplicated or is malformed."""
+    value: object = whole
+    for name in path.split("."):
+        if isinstance(value, list) and name.isdecimal():
+            items = cast("list[object]", value)
+            value = items[int(name)] if int(name) < len(items) else None
+        elif isinstance(value, dict):
+            value = _member(cast("dict[str, object]", value), name)
+        elif value is None:
+            return None
+        else:
+            raise UnfitError("a step in the path to a member is not an object")
+    return value
+
+
+def _member(whole: dict[str, object], name: str) -> object:
+    """None if it is null or absent. Raises UnfitError if it is duplicated or malformed."""
+    value = whole.get(name)
+    if value is DUPLICATE:
+        raise DuplicateError("a member has a duplicate key")
+    if isinstance(value, Malformed):
+        problem = f"a member {value.problem}"
+        raise UnfitError(problem)
+    return value
+
+
+def object_or_none(value: object) -> dict[str, object] | None:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def list_or_none(value: object) -> list[object] | None:
+    return cast("list[object]", value) if isinstance(value, list) else None
 
 
 def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
