@@ -1,4 +1,4 @@
-"""The address that is served, by one process alone or by several workers."""
+"""Binds the sockets to listen on, for one process or for several workers; and checks of host names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _UNAVAILABLE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class Address:
-    """What `host` and `port` resolve to. Raises OSError when it is in use or unknown.
+    """Bound sockets for all addresses that `host` and `port` resolve to. Raises OSError when one is in use or unknown.
 
-    `shared` is for several workers. On Linux each worker listens on sockets of its own, among which the kernel
-    distributes connections (SO_REUSEPORT). On a socket that all share, the worker that wakes first accepts every
-    waiting connection, and load balancers keep connections for long. Elsewhere SO_REUSEPORT does not distribute, so
-    the workers share.
+    `shared` is for several workers. On Linux, each worker has its own listening sockets, and the kernel distributes
+    connections among them (SO_REUSEPORT). With one shared socket, the worker that wakes first would accept all waiting
+    connections, and keep them for long if they come from a load balancer. On other systems SO_REUSEPORT does not
+    distribute connections, so the workers share the sockets.
     """
 
     def __init__(self, host: str, port: int, *, shared: bool) -> None:
@@ -31,24 +31,24 @@ class Address:
             _close_all(self._bound)
 
     def sockets(self) -> list[socket.socket]:
-        """The sockets for the next worker, or for the one process."""
+        """The sockets for the next worker, or for the only process."""
         if not self._one_per_worker:
             return self._bound
         return [_bind(family, address, shared=True) for family, address in self._addresses]
 
     def close_copies(self, sockets: list[socket.socket]) -> None:
-        """Close the parent's copies of a worker's sockets: they must end with the worker, or connections would wait
-        where nothing accepts them."""
+        """Close the parent's copies of a worker's sockets. If they outlived the worker, the kernel would queue
+        connections that no process accepts."""
         if self._one_per_worker:
             _close_all(sockets)
 
     def close(self) -> None:
-        """Close what is shared. Otherwise the kernel would accept connections after the last worker has ended."""
+        """Close shared sockets. Otherwise the kernel would accept connections after the last worker has ended."""
         _close_all(self._bound)
 
 
 def _bind_all(host: str, port: int) -> dict[tuple[int, Any], socket.socket]:
-    """At least one socket, by family and address. Raises OSError."""
+    """One or more sockets, by family and address. Raises OSError."""
     bound: dict[tuple[int, Any], socket.socket] = {}
     unavailable: OSError | None = None
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
@@ -67,7 +67,8 @@ def _bind_all(host: str, port: int) -> dict[tuple[int, Any], socket.socket]:
 
 
 def _bind(family: int, address: Any, *, shared: bool) -> socket.socket:
-    """A socket that is bound but does not listen yet: clients should connect only when they are served soon."""
+    """A socket that is bound but does not listen yet, so that clients can't connect before a worker is about to serve
+    them."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,12 +89,12 @@ def _close_all(sockets: list[socket.socket]) -> None:
 
 
 def origin_of(host: str, port: int) -> str:
-    """Such as http://127.0.0.1:8000."""
+    """The origin (RFC 6454) that is served, such as http://127.0.0.1:8000."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
+    """Whether `host` is a loopback address or localhost, which only this machine can reach."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What TENDON_AUTH=dev adds to the gateway: the sandbox, mounted under `/sandbox`, and our registration with it."""
+"""What dev mode adds to the gateway: the sandbox, mounted at `/sandbox`, and Tendon's registration with it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gateway.settings import CatalogueSettings, Settings
 from providers.catalogue import BUILT_IN, SANDBOX
 
 ORIGIN_VARIABLE: Final = "{origin}"
-"""Stands in the sandbox's catalogue entry for its origin."""
+"""The placeholder for the sandbox's origin in its catalogue entry."""
 
 _PATH: Final = "/sandbox"
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
-    """The redirect URIs to allow: those of the settings, and in dev our own connect page, under both names of this
-    machine."""
+    """The redirect URIs to allow: those of the settings and, in dev mode, the connect page, at 127.0.0.1 as well as at
+    localhost."""
     return [*_connect_pages(settings, origin), *settings.redirect_uris.split()]
 
 
@@ -32,8 +32,8 @@ def _connect_pages(settings: Settings, origin: str) -> list[str]:
 
 
 def with_registration(settings: CatalogueSettings, origin: str, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with the mounted sandbox's origin, and with client credentials that are new at each start. What
-    the operator set takes precedence."""
+    """The environment, with the mounted sandbox's origin and with client credentials that are generated at each start.
+    Variables that the operator has set take precedence."""
     if not settings.with_sandbox:
         return environment
     registration = {
@@ -45,10 +45,10 @@ def with_registration(settings: CatalogueSettings, origin: str, environment: Map
 
 
 def routes(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> list[Mount]:
-    """The mounted sandbox, none where it is switched off. `environment` has the registration."""
+    """The mount of the sandbox; empty if the sandbox is off. `environment` is that of `with_registration`."""
     if not settings.with_sandbox:
         return []
-    # Imported here so that it is not loaded in production.
+    # Imported here so that production processes don't load the sandbox.
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect  # noqa: PLC0415
 

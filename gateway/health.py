@@ -1,6 +1,7 @@
-"""Health checks for whatever runs this process: `/livez` says that it answers, `/readyz` that it can do its work.
+"""The probes for load balancers and orchestrators: `/livez` shows that the process responds, `/readyz` that it can
+serve requests.
 
-Both are public and name only the kind of a problem. The details are logged, once for each change.
+Both are public, so they name only the kind of a problem. Details are logged, once for each change.
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ READY: Final = "/readyz"
 # Seconds for which the result of a database check is used, and that a check may take.
 _FRESH: Final = 1.0
 _TIMEOUT: Final = 2.0
-# Longest interval between two probes, in seconds, that counts as regular: on shutdown, the next one is awaited.
+# Longest interval, in seconds, at which a client counts as probing regularly. A process that stops waits until such a
+# client has probed once more.
 _REGULAR: Final = 10.0
 
-# A Response can be sent any number of times: it holds no data of a request.
+# A Response contains no data of a request, so it can be sent any number of times.
 _ALIVE: Final = answer({"status": "ok"})
 _GOOD: Final = answer({"status": "ready"})
 _WRONG_METHOD: Final = problem_answer(MethodNotAllowed("GET, HEAD"))
 
 
 class Health:
-    """The health of this process. `draining` is set when it was told to stop."""
+    """The health of this process, as an ASGI app. `draining` is set when the process begins to stop."""
 
     paths: Final = (LIVE, READY)
 
@@ -59,7 +61,7 @@ class Health:
 
     @asynccontextmanager
     async def watching(self, database: Database) -> AsyncGenerator[None]:
-        """Check this database until the block ends. The first check starts at once, so that the log says whether this
+        """Check `database` until the block ends. The first check starts at once, so that the log shows whether this
         process is ready even if nothing probes it."""
         self._database, self._keys = database, VaultKeys(self._vault, database)
         self._begin_check()
@@ -94,7 +96,7 @@ class Health:
         self._next_probe = 0.0 if self.draining or interval > _REGULAR else now + 1.5 * interval
 
     async def reasons(self) -> Sequence[str]:
-        """Why this process should get no requests: some of `draining`, `database`, `migrations` and `keys`.
+        """Why this process should get no requests: any of `draining`, `database`, `migrations` and `keys`.
 
         Probes share one check of the database, which runs at most once a second and fails after two.
         """
@@ -111,7 +113,7 @@ class Health:
         self._check = asyncio.create_task(self._run_check())
 
     async def _run_check(self) -> None:
-        # The result concerns the process, not the probe that happened to start the check.
+        # What the check logs is not about the probe that started it.
         structlog.contextvars.unbind_contextvars("request_id")
         try:
             async with asyncio.timeout(_TIMEOUT):

@@ -16,7 +16,7 @@ Page = Callable[[Request], Awaitable[Response]]
 
 
 def page_routes(settings: Settings) -> list[BaseRoute]:
-    """The front page, the connect page, and the files that the pages load, as far as the settings switch them on."""
+    """Routes for the front page, the connect page and their static files; empty if the settings switch them off."""
     routes: list[BaseRoute] = []
     if settings.with_connect_page:
         config = _config(settings)
@@ -45,7 +45,7 @@ def _config(settings: Settings) -> dict[str, object]:
 
 
 def _page(html: bytes, policy: str) -> Page:
-    """The page was rendered at the start, since it is the same for every request."""
+    """Serves a page that was rendered at the start, since it is the same for all requests."""
 
     async def respond(_request: Request) -> Response:
         return Response(html, headers={"Content-Security-Policy": policy}, media_type="text/html")

@@ -1,10 +1,11 @@
-"""Opens what the resolvers work with, in any process: a server, a worker or a command.
+"""Opens the resources that resolvers use: database, vault, HTTP client, catalogue. Server, workers and commands alike
+call it.
 
     configuration = configure(settings, read_environment())
     async with open_resources(configuration) as resources:
         ...
 
-Configuring comes first and opens nothing, so that processes which are forked after it share the result.
+`configure` opens nothing, so a process can fork after it, and the children share the result.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from wire.http.client import open_client
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the settings and the environment contain, read and checked. It holds no thread, event loop or connection."""
+    """The content of the settings and the environment, parsed and validated. It holds no thread, event loop or
+    connection."""
 
     settings: Settings
     vault: Vault
@@ -43,7 +45,7 @@ def configure(
     that can't be used."""
     vault = open_vault(settings)
     catalogue, registrations = read_registrations(settings, environment)
-    # The sandbox is shown only where it can be used.
+    # The sandbox is listed only if it is available.
     shown = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX or slug in registrations}
     redirects = RedirectAllowList(settings.redirect_uris.split() if redirect_uris is None else redirect_uris)
     return Configuration(settings, vault, shown, registrations, redirects)

@@ -24,34 +24,34 @@ from wire.waiting import Deadline
 
 log = structlog.get_logger("tendon")
 
-# Seconds for requests in progress to finish after the process was told to stop, by default.
+# Seconds for requests in progress to finish after a signal to stop, by default.
 GRACE: Final = 30.0
-# Seconds that a connection may be idle between two requests, by default: longer than load balancers keep theirs (often
-# 60 seconds), or they would send requests on connections that are being closed.
+# Seconds that a connection may be idle between two requests, by default. It is longer than the idle time-out of load
+# balancers (often 60 seconds): otherwise they would send requests on connections that Tendon is closing.
 KEEP_ALIVE: Final = 75
-# Seconds for reading what arrived before the process was told to stop.
+# Seconds for reading what arrived before the signal to stop.
 _READ_ARRIVED: Final = 0.1
-# Seconds for which requests are answered with 503, at least, before connections are refused.
+# Minimum seconds during which new requests are answered with 503, before connections are refused.
 _LINGER: Final = 0.5
-# Seconds for clients to read the end of their responses.
+# Seconds for clients to read the rest of their responses.
 _FLUSH: Final = 3
-# Seconds for incomplete bodies to arrive. These requests have not begun to run.
+# Seconds for the rest of incomplete request bodies to arrive. Such requests have not begun to run.
 _BODIES: Final = 3
-# Exit statuses: requests in progress were aborted;
-CUT_OFF: Final = 1
-# the server can't start, as uvicorn's.
-CANT_START: Final = 3
+# Exit status when requests in progress were aborted.
+EXIT_ABORTED: Final = 1
+# Exit status when the server can't start. It is the same as uvicorn's.
+EXIT_CANT_START: Final = 3
 
 Drain = Callable[[], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """Drains when told to stop: keeps listening until `drain` returns, when all requests have ended and no more arrive.
-    Connections that are in the kernel's accept queue by then are served, too.
+    """Drains on a signal to stop: it keeps listening until `drain` returns, when all requests have ended and no more
+    arrive. Connections that are in the kernel's accept queue by then are served, too.
 
-    `announce` is called when the server is listening. `lifeline` is the reading end of a pipe, for a worker: end of
-    file means that the supervisor wants it to stop, or has ended. After `grace` seconds, requests that are still in
-    progress are aborted, and the exit status is 1.
+    `announce` is called when the server is listening. `lifeline`, for a worker, is the reading end of a pipe: end of
+    file means that the supervisor wants the worker to stop, or has died. After `grace` seconds, requests that are still
+    in progress are aborted, and the exit status is 1.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Server(uvicorn.Server):
         self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """The first signal drains, the second ends the process. A worker drains in any case: terminals and service
-        managers signal every process of the service, so one stop may reach it twice."""
+        """The first signal starts the drain, the second ends the process. A worker ignores the second: terminals and
+        service managers signal every process of the service, so that one stop may reach a worker twice."""
         if self._stopping and self._lifeline is None:
-            os._exit(CUT_OFF)
+            os._exit(EXIT_ABORTED)
         self._stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
         log.info("stopped")
 
     def _protocol(self) -> BoundedProtocol:
-        """As uvicorn makes it for a connection that it accepts."""
+        """A protocol for a connection, made as uvicorn makes it for those that it accepts."""
         return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
 
     async def _finish(self, drain: Drain) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(self._grace, _cut_off, self._grace)
+        loop.call_later(self._grace, _abort, self._grace)
         await asyncio.sleep(_READ_ARRIVED)
         log.info("draining")
         Deadline(loop, self._reject_incomplete).start(_BODIES)
@@ -150,10 +150,11 @@ def _accepted(listener: socket.socket) -> Generator[socket.socket]:
         yield connection
 
 
-def _cut_off(seconds: float) -> None:
-    """As a crash would, which callers and the database can handle: an error response would tell them less."""
+def _abort(seconds: float) -> None:
+    """Ends the process at once, as a crash would. Callers and the database can handle that, and an error response would
+    tell callers less."""
     log.warning("cut.off", seconds=seconds)
-    os._exit(CUT_OFF)
+    os._exit(EXIT_ABORTED)
 
 
 def run(
@@ -166,11 +167,11 @@ def run(
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
 ) -> None:
-    """Serve in this process until told to stop, and then for `grace` seconds at most, which should be longer than the
-    longest request takes.
+    """Serve in this process until a signal to stop, and then for at most `grace` seconds, which should be longer than
+    the longest request takes.
 
-    Exits with status 1 when requests were aborted, or when told to stop twice, and with 3 when the app can't start or
-    the address is not available.
+    Exits with status 1 when requests were aborted, or on a second signal, and with 3 when the app can't start or the
+    address is not available.
     """
 
     def announce() -> None:
@@ -179,19 +180,19 @@ def run(
 
     raise_file_limit()
     address = open_address(host, port, shared=False)
-    server = Server(configuration(app, host, port, drain, grace, keep_alive), drain, announce, grace=grace)
+    server = Server(uvicorn_config(app, host, port, drain, grace, keep_alive), drain, announce, grace=grace)
     server.run(address.sockets())
     if not server.started:
-        sys.exit(CANT_START)
+        sys.exit(EXIT_CANT_START)
 
 
 def open_address(host: str, port: int, *, shared: bool) -> Address:
-    """Exits with status 3 when it is not available."""
+    """Bind the sockets. Exits with status 3 when the address is not available."""
     try:
         return Address(host, port, shared=shared)
     except OSError as error:
         _log_failure(host, port, error)
-        sys.exit(CANT_START)
+        sys.exit(EXIT_CANT_START)
 
 
 def _check_listening(listeners: list[socket.socket]) -> None:
@@ -206,7 +207,7 @@ def _log_failure(host: str, port: int, error: OSError) -> None:
     log.error("listening.failed", host=host, port=port, error=error.strerror)
 
 
-def configuration(
+def uvicorn_config(
     app: ASGIApp, host: str, port: int, drain: Drain | None, grace: float = GRACE, keep_alive: int = KEEP_ALIVE
 ) -> uvicorn.Config:
     return uvicorn.Config(
@@ -214,7 +215,7 @@ def configuration(
         host=host,
         port=port,
         http=BoundedProtocol,
-        # It would contain query strings.
+        # uvicorn's access log would contain query strings. Tendon's is in gateway/edge.py.
         access_log=False,
         log_config=None,
         server_header=False,

@@ -1,4 +1,4 @@
-"""What a server logs when it starts: what it is, and what the operator should know about its settings."""
+"""What `tendon serve` logs when it starts: its main settings, and warnings about settings that may be wrong."""
 
 from __future__ import annotations
 

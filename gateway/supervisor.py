@@ -21,26 +21,26 @@ from starlette.types import ASGIApp
 from gateway.address import Address
 from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
-from gateway.server import CANT_START, CUT_OFF, GRACE, KEEP_ALIVE, Drain, Server, configuration, open_address
+from gateway.server import EXIT_ABORTED, EXIT_CANT_START, GRACE, KEEP_ALIVE, Drain, Server, open_address, uvicorn_config
 from resolvers.exception_details import exception_details
 
 log = structlog.get_logger("tendon")
 
-# Seconds between two looks at the workers.
+# Seconds between two checks of the workers.
 _TICK: Final = 0.1
-# A worker that ends within so many seconds counts as failed. The next is started after a pause, which doubles with
-# each failure in a row.
+# A worker that ends within this many seconds counts as failed. The next one is started after a pause, which doubles
+# with each consecutive failure.
 _SETTLED: Final = 10.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 30.0
-# Failures in a row, beyond one for each worker, after which the parent gives up if no worker ever served.
+# The supervisor gives up after this many consecutive failures, plus one for each worker, if no worker ever served.
 _TRIES: Final = 4
-# Seconds for threads to end before the first fork, such as that of a closed database.
+# Seconds to wait, before the first fork, for threads to end, such as the one of a database that was just closed.
 _JOIN: Final = 5.0
-# Seconds after the grace period, in which a worker should end by itself, until it is killed.
+# A worker should end by itself within the grace period. It is killed this many seconds later.
 _KILL_DELAY: Final = 5.0
 # Exit statuses of a worker that aborted no request: it served to the end, or did not serve yet.
-_HARMLESS: Final = (0, CANT_START, -signal.SIGTERM)
+_HARMLESS: Final = (0, EXIT_CANT_START, -signal.SIGTERM)
 
 
 def supervise(
@@ -54,8 +54,8 @@ def supervise(
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
 ) -> None:
-    """Serve with `workers` processes until told to stop, and then for `grace` seconds at most. Exits with status 1 when
-    requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve.
+    """Serve with `workers` processes until a signal to stop, and then for at most `grace` seconds. Exits with status 1
+    when requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve.
 
     Must be called without an event loop and without other threads that stay alive.
     """
@@ -64,18 +64,18 @@ def supervise(
     address = open_address(host, port, shared=True)
 
     def serve(listeners: list[socket.socket], lifeline: int, announce: Callable[[], None]) -> None:
-        server = Server(configuration(app, host, port, drain, grace, keep_alive), drain, announce, lifeline, grace)
+        server = Server(uvicorn_config(app, host, port, drain, grace, keep_alive), drain, announce, lifeline, grace)
         server.run(listeners)
         if not server.started:
-            sys.exit(CANT_START)
+            sys.exit(EXIT_CANT_START)
 
-    sys.exit(_Parent(serve, address, workers, greeting, kill_after=grace + _KILL_DELAY).run())
+    sys.exit(_Supervisor(serve, address, workers, greeting, kill_after=grace + _KILL_DELAY).run())
 
 
-class _Parent:
-    """Two pipes connect it with its workers. Only the parent holds the writing end of `lifeline`: when it is closed, on
-    purpose or because the parent died, every worker drains. Unlike a signal, a worker that is starting can't miss that.
-    A worker writes a byte to `ready` when it serves."""
+class _Supervisor:
+    """The parent process. Two pipes connect it with its workers. It alone holds the writing end of `lifeline`: when
+    that is closed, on purpose or because the parent died, every worker drains. A worker that is starting could miss a
+    signal, but not the end of the pipe. A worker writes a byte to `ready` when it serves."""
 
     def __init__(
         self,
@@ -97,22 +97,22 @@ class _Parent:
         self._workers: dict[int, float] = {}
         self._signals = 0
         self._served = False
-        self._cut_off = False
+        self._aborted = False
         self._failures = 0
         self._not_before = 0.0
 
     def run(self) -> int:
         """Returns the exit status: 0 after a drain, 1 when requests were aborted, 3 when no worker ever served."""
-        # It may be inherited as ignored, and then the kernel would not report how workers end.
+        # If SIGCHLD was inherited as ignored, the kernel would not report how workers end.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for wanted in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(wanted, self._note_signal)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note_signal)
         while not self._signals:
             self._reap()
             if self._failed:
                 log.error("workers.failed", tries=self._failures)
                 self._drain()
-                return CANT_START
+                return EXIT_CANT_START
             self._start_workers()
             self._note_ready()
             time.sleep(_TICK)
@@ -157,7 +157,7 @@ class _Parent:
             if (began := self._workers.pop(pid, None)) is not None:
                 ending = os.waitstatus_to_exitcode(status)
                 (log.warning if ending else log.info)("worker.ended", pid=pid, status=ending)
-                self._cut_off |= ending not in _HARMLESS
+                self._aborted |= ending not in _HARMLESS
                 self._pause_after(time.monotonic() - began)
 
     def _pause_after(self, lifetime: float) -> None:
@@ -175,18 +175,18 @@ class _Parent:
                 print_notice(self._greeting)
 
     def _drain(self) -> int:
-        """Wait for the workers, and kill them on a second signal or when they don't end in time."""
+        """Close the lifeline and wait for the workers. Kill them on a second signal, or when they don't end in time."""
         os.close(self._lifeline_end)
         self._address.close()
-        # Workers that ended before have been replaced, and logged.
-        self._cut_off = False
+        # Only the workers that are still running decide the exit status. Earlier ones were replaced and logged.
+        self._aborted = False
         deadline = time.monotonic() + self._kill_after
         while self._workers:
             if self._signals > 1 or time.monotonic() >= deadline:
                 self._kill()
             self._reap()
             time.sleep(_TICK / 5)
-        return CUT_OFF if self._cut_off else 0
+        return EXIT_ABORTED if self._aborted else 0
 
     def _kill(self) -> None:
         for pid in self._workers:
@@ -196,7 +196,7 @@ class _Parent:
         """Runs a worker. Never returns to the parent's code."""
         status = 1
         try:
-            # The parent's ends of the pipes and its signal handlers are not for the worker.
+            # The worker must not keep the parent's ends of the pipes or its signal handlers.
             os.close(self._lifeline_end)
             os.close(self._ready)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -217,7 +217,7 @@ class _Parent:
 
 
 def _join_threads() -> None:
-    """A lock that another thread holds during a fork is never released in the worker."""
+    """Wait until no other thread runs: a lock that one holds during a fork would never be released in the worker."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(_JOIN)
