@@ -35,10 +35,7 @@ class Deadline:
         self._latest = math.inf
         self._late = 0.0
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def runs(self) -> bool:
-        return self._timer is not None
+        self.runs = False
 
     @property
     def stood_still(self) -> bool:
@@ -49,10 +46,12 @@ class Deadline:
         """Start counting now, in place of any limit that is still running. A late timer is not extended beyond
         `latest`, a time of the loop; the sockets are polled once more in any case."""
         self.stop()
+        self.runs = True
         self._seconds, self._latest, self._late = seconds, latest, 0.0
         self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)
 
     def stop(self) -> None:
+        self.runs = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,6 +63,7 @@ class Deadline:
         self._timer = self._loop.call_later(max(granted, SECOND_LOOK), self._judge)
 
     def _judge(self) -> None:
+        self.runs = False
         self._timer = None
         self._missed()
 

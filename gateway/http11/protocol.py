@@ -10,7 +10,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.http11.body import Body, ChunkedBody, SizedBody
+from gateway.http11.chunked import ChunkedBody
 from gateway.http11.head import BadRequest, Head, HeadReader
 from gateway.overload.file_limit import SPARE, connection_limit
 from wire.waiting import SECOND_LOOK, Deadline
@@ -43,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _final_response: bytes | None = None
     # The request whose body is being read.
     _request: Head
-    _body: Body | None = None
+    _body: _SizedBody | ChunkedBody | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -64,8 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._finished = True
-        self._reading.stop()
-        self._writing.stop()
+        for deadline in (self._reading, self._writing):
+            if deadline.runs:
+                deadline.stop()
         super().connection_lost(exc)
         self._head.close()
 
@@ -85,7 +86,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reject(error)
             return
         if ended and not self._begun:
-            self._reading.stop()
+            if self._reading.runs:
+                self._reading.stop()
         elif began or not self._reading.runs:
             self._reading.start(self.head_seconds if self._body is None else self.body_seconds)
 
@@ -126,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise BadRequest("The request target is malformed.") from None
         self._unanswered.append(self.cycle)
         self._request, length = head, head.content_length
-        self._body = ChunkedBody() if length is None else SizedBody(length) if length else None
+        self._body = ChunkedBody() if length is None else _SizedBody(length) if length else None
 
     def on_response_complete(self) -> None:
         pause: float = self._unanswered.popleft().scope.get("state", {}).get("pause_reading", 0)
@@ -228,6 +230,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(response)
             self.transport.close()
             self._limit_closing()
+
+
+class _SizedBody:
+    """A body framed by Content-Length. Read here, because most bodies are, and arrive with their head."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """As ChunkedBody's."""
+        if len(data) < self._left:
+            self._left -= len(data)
+            return data, None
+        return data[: self._left], data[self._left :]
 
 
 class _ParserOfUvicorn(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 # Connections beyond the limit that still get an answer: 503, or that of a health check.
@@ -24,7 +25,9 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+@cache
 def connection_limit() -> int:
-    """Connections that the limit on open files allows."""
+    """Connections that the limit on open files allows. Read once, by the first connection: a process sets its limit
+    before that."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1_000_000 if files == resource.RLIM_INFINITY else max(files - _OTHERS - SPARE, files // 2)

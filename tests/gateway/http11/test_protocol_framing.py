@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from gateway.http11.body import CHUNK_LIMIT, CHUNKING_LIMIT
+from gateway.http11.chunked import CHUNK_LIMIT, CHUNKING_LIMIT
 from gateway.http11.head import FIELD_LIMIT, HEAD_LIMIT
 from tests.gateway.http11.echo_app import Echo, Post, answers, statuses
 from tests.gateway.http11.loopback_app import exchange, get, head, served

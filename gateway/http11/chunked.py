@@ -1,9 +1,9 @@
-"""Reads the bodies of requests, by either framing (RFC 9112 6). Trailers and chunk extensions are dropped."""
+"""Reads request bodies in the chunked coding (RFC 9112 7.1). Trailers and chunk extensions are dropped."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.http11.head import BadRequest
 
@@ -22,27 +22,8 @@ _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff
 _TRAILER: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
 
 
-class Body(Protocol):
-    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """The content in `data`, and the data after the body, None while the body continues. Raises BadRequest."""
-        ...
-
-
-class SizedBody:
-    """A body framed by Content-Length."""
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        if len(data) < self._left:
-            self._left -= len(data)
-            return data, None
-        return data[: self._left], data[self._left :]
-
-
 class ChunkedBody:
-    """A body in the chunked coding (RFC 9112 7.1). Chunk extensions and trailers are checked, counted and dropped."""
+    """A body in the chunked coding. Chunk extensions and trailers are checked, counted and dropped."""
 
     def __init__(self) -> None:
         self._line = b""
@@ -55,6 +36,7 @@ class ChunkedBody:
         self._size = 0
 
     def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """The content in `data`, and the data after the body, None while the body continues. Raises BadRequest."""
         content = bytearray()
         at = 0
         while at < len(data):
