@@ -68,7 +68,6 @@ class Server(uvicorn.Server):
         self._lifeline = lifeline
         self._grace = grace
         self._stopping = False
-        self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """The first signal starts the drain, the second ends the process. A worker ignores the second: terminals and
@@ -78,25 +77,20 @@ class Server(uvicorn.Server):
         self._stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         try:
             await super().startup(sockets)
             _check_listening(sockets or [])
         except OSError as error:
             _log_failure(self.config.host, self.config.port, error)
-            await self.lifespan.shutdown()
             self.started, self.should_exit = False, True
+            await self.lifespan.shutdown()
         if not self.started:
             return
         if self._lifeline is not None:
-            asyncio.get_running_loop().add_reader(self._lifeline, self._lifeline_closed)
+            self._loop.add_reader(self._lifeline, self._lifeline_closed)
         log.info("listening", host=self.config.host, port=self.config.port)
         self._announce()
-
-    async def on_tick(self, counter: int) -> bool:
-        if self._stopping and self._drain and self._draining is None:
-            self._draining = asyncio.create_task(self._finish(self._drain))
-        ended = await super().on_tick(counter)
-        return ended or (self._draining is not None and self._draining.done())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
@@ -114,22 +108,30 @@ class Server(uvicorn.Server):
         return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
-        self._stopping = True
         if not self.started or self._drain is None:
             self.should_exit = True
+        elif not self._stopping:
+            # A signal may come at any time, and while the loop waits for events.
+            self._loop.call_soon_threadsafe(self._begin_draining, self._drain)
+        self._stopping = True
 
     def _lifeline_closed(self) -> None:
         if self._lifeline is not None:
-            asyncio.get_running_loop().remove_reader(self._lifeline)
+            self._loop.remove_reader(self._lifeline)
         self._stop()
 
+    def _begin_draining(self, drain: Drain) -> None:
+        self._draining = self._loop.create_task(self._finish(drain))
+
     async def _finish(self, drain: Drain) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._grace, _abort, self._grace)
-        await asyncio.sleep(_READ_ARRIVED)
-        log.info("draining")
-        Deadline(loop, self._reject_incomplete).start(_BODIES)
-        await asyncio.gather(drain(), asyncio.sleep(_LINGER))
+        self._loop.call_later(self._grace, _abort, self._grace)
+        try:
+            await asyncio.sleep(_READ_ARRIVED)
+            log.info("draining")
+            Deadline(self._loop, self._reject_incomplete).start(_BODIES)
+            await asyncio.gather(drain(), asyncio.sleep(_LINGER))
+        finally:
+            self.should_exit = True
 
     def _reject_incomplete(self) -> None:
         connections: list[object] = list(self.server_state.connections)

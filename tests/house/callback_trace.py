@@ -31,8 +31,6 @@ WARM_UP = 2
 RECORDINGS = 3
 # Seconds after the response for what the server still does, such as logging the request.
 REST = 0.1
-# The server calls it ten times a second, whatever it serves.
-TICK = "Server.on_tick"
 
 
 class Recorder:
@@ -45,7 +43,7 @@ class Recorder:
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
         if self.on and event == "call":
             code = frame.f_code
-            if code.co_filename.startswith(RECORDED) and code.co_qualname != TICK:
+            if code.co_filename.startswith(RECORDED):
                 self.calls.append((code.co_filename.removeprefix(ROOT), code.co_qualname))
 
 
