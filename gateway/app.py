@@ -15,7 +15,6 @@ from starlette.routing import Mount, Route
 
 from gateway import dev_sandbox, pages
 from gateway.bearer import Verifier, open_verifier, read_bearer
-from gateway.dispatch import Dispatch
 from gateway.edge import Edge
 from gateway.error_responses import error_response
 from gateway.graphql_http import GraphQLEndpoint
@@ -62,13 +61,11 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
     app.router.redirect_slashes = False
     return Edge(
         app,
-        Admission(
-            Dispatch(interfaces, app),
-            concurrency_limit(settings.concurrency),
-            authenticated=[row.path for row in rest],
-        ),
+        Admission(concurrency_limit(settings.concurrency)),
         gateway.health,
-        paths=[route.path for route in (*interfaces, *others) if isinstance(route, Route)],
+        routes=interfaces,
+        authenticated=[row.path for row in rest],
+        paths=[route.path for route in others if isinstance(route, Route)],
         mounts=[route.path for route in others if isinstance(route, Mount)],
         external=[route.path for route in sandbox],
         background=gateway.drain,

@@ -1,22 +1,27 @@
-"""The outermost ASGI app: response headers, request ids, the access log, unexpected exceptions, and draining."""
+"""The outermost ASGI app: which app a request goes to, response headers, request ids, the access log, unexpected
+exceptions, and draining."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Any, Final
 
 import structlog
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import error_response
 from gateway.health import Health
+from gateway.overload.admission import Admission
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.exception_details import exception_details
-from rest.paths import path_templates
+from rest.answers import MethodNotAllowed
+from rest.paths import PathTemplate
 from rest.reading import BODY_LIMIT
 
 log = structlog.get_logger("tendon")
@@ -35,8 +40,21 @@ _LONGEST_WAIT: Final = 10.0
 _REST: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What is served at a path. `name` is the path in the access log. `methods` has the app for each method; without
+    it, Starlette's router decides. `authenticated` is as in `Admission.run`."""
+
+    name: str
+    methods: Mapping[str, ASGIApp] | None = None
+    authenticated: bool = False
+
+
 class Edge:
-    """`limited` is the app behind the limits on concurrency, which `mounts`, the paths of mounted apps, bypass.
+    """`routes` are those of the two interfaces, whose endpoints are ASGI apps; they are found by one look-up, because
+    Starlette's middleware and matching of one pattern after the other take longer than everything else that the gateway
+    does for a request. `app` is Starlette's with all others, whose paths are `paths`. `authenticated` are paths of
+    `routes`. `mounts`, the paths of mounted apps, bypass admission.
 
     `external` are the mounts that stand for other systems and are served to the end, such as the sandbox: requests in
     progress wait for them. `background` returns when work has ended that goes on after its request.
@@ -45,19 +63,27 @@ class Edge:
     def __init__(
         self,
         app: ASGIApp,
-        limited: ASGIApp,
+        admission: Admission,
         health: Health,
         *,
+        routes: Iterable[Route],
+        authenticated: Collection[str],
         paths: Collection[str],
         mounts: Collection[str],
         external: Collection[str],
         background: Callable[[], Awaitable[None]],
     ) -> None:
         self._app = app
-        self._limited = limited
+        self._admission = admission
         self._health = health
-        self._paths = frozenset((*paths, *health.paths))
-        self._templates = path_templates(paths)
+        methods: dict[str, dict[str, ASGIApp]] = {}
+        for route in routes:
+            methods.setdefault(route.path, {}).update(dict.fromkeys(route.methods or (), route.app))
+        found = [Destination(path) for path in (*paths, *health.paths)]
+        found += [Destination(path, its, path in authenticated) for path, its in methods.items()]
+        # A path without parameters takes precedence over one with parameters that it matches.
+        self._destinations = {each.name: each for each in found if "{" not in each.name}
+        self._templates = [(PathTemplate(each.name), each) for each in found if "{" in each.name]
         self._mounts = tuple(f"{mount}/" for mount in mounts)
         self._external = tuple(f"{mount}/" for mount in external)
         self._background = background
@@ -69,17 +95,18 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        destination = self._destinations.get(scope["path"]) or self._other_destination(scope)
         exchange = _Exchange(scope, send, self._health)
         # Nothing else is bound for one request only. What is bound for the whole process stays.
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
-            await self._answer(scope, receive, exchange.send)
+            await self._answer(destination, scope, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last resort
             log.error("fault", **exception_details(error))  # noqa: TRY400 - never the text
             if exchange.status is None:
                 await error_response(InternalError(), scope)(scope, receive, exchange.send)
         finally:
-            self._log(exchange, scope)
+            self._log(destination.name, exchange, scope)
 
     async def drain(self) -> None:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
@@ -96,7 +123,7 @@ class Edge:
     def _expects_requests(self) -> bool:
         return monotonic() < self._rejected_at + _QUIET or self._health.awaits_probe
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path in self._health.paths:
             await self._health(scope, receive, send)
@@ -108,30 +135,32 @@ class Edge:
         else:
             self._in_progress += 1
             try:
-                await (self._app if path.startswith(self._mounts) else self._limited)(scope, receive, send)
+                if path.startswith(self._mounts):
+                    await self._app(scope, receive, send)
+                else:
+                    app = self._app if destination.methods is None else _app_for(destination.methods, scope)
+                    await self._admission.run(app, scope, receive, send, authenticated=destination.authenticated)
             finally:
                 self._in_progress -= 1
                 if not self._in_progress and self._health.draining:
                     self._idle.set()
 
-    def _log(self, exchange: _Exchange, scope: Scope) -> None:
+    def _other_destination(self, scope: Scope) -> Destination:
+        """Of a path with parameters, in a mount, or unknown. Clients must not choose what is logged."""
+        for template, destination in self._templates:
+            parameters = template.match(scope)
+            if parameters is not None:
+                scope["path_params"] = parameters
+                return destination
+        return Destination(next((f"{mount}*" for mount in self._mounts if scope["path"].startswith(mount)), "?"))
+
+    def _log(self, path: str, exchange: _Exchange, scope: Scope) -> None:
         """The access log. The query is left out, as it may hold a code. Probes are frequent, so they are logged for
         debugging only. Admission logs the requests that it rejects itself, many in one line."""
         if "pause_reading" in scope["state"]:
             return
-        path = self._log_path(scope)
         write = log.debug if path in self._health.paths else log.info
         write("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
-
-    def _log_path(self, scope: Scope) -> str:
-        """A path that is served, with the names of its parameters, or `?`: clients must not choose what is logged."""
-        path = scope["path"]
-        if path in self._paths:
-            return path
-        for template in self._templates:
-            if template.match(scope) is not None:
-                return template.path
-        return next((f"{mount}*" for mount in self._mounts if path.startswith(mount)), "?")
 
 
 class _Exchange:
@@ -165,6 +194,11 @@ def new_request_id() -> str:
 def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
     """The headers of every response, including those that are sent without running the app."""
     return [*_HEADERS, (b"x-request-id", request_id.encode())]
+
+
+def _app_for(methods: Mapping[str, ASGIApp], scope: Scope) -> ASGIApp:
+    app = methods.get(scope["method"])
+    return app or error_response(MethodNotAllowed(", ".join(sorted(methods))), scope)
 
 
 async def _reject(scope: Scope, receive: Receive, send: Send) -> None:

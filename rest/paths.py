@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
@@ -31,8 +30,3 @@ class PathTemplate:
             elif segment != value:
                 return None
         return parameters
-
-
-def path_templates(paths: Iterable[str]) -> list[PathTemplate]:
-    """Those of the paths that have parameters."""
-    return [PathTemplate(path) for path in paths if "{" in path]

@@ -1,10 +1,14 @@
 """Admission: which requests run. It is decided before anything else, such as verifying the bearer token or claiming a
-state, so a request that is rejected can be sent again unchanged."""
+state, so a request that is rejected can be sent again unchanged. docs/adr/0010-admission.md compares the order of the
+queue with others.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -13,8 +17,6 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import overloaded_response
-from gateway.overload.concurrency import ConcurrencyLimit
-from rest.paths import path_templates
 from rest.reading import BODY_LIMIT
 from wire.waiting import release_slot
 
@@ -35,32 +37,32 @@ _LOG_INTERVAL: Final = 1.0
 
 
 class Admission:
-    """Runs the app while there is a slot, and else answers 503. `authenticated` are the paths that answer 401 to every
-    request without an Authorization header, so there is no need to wait for its body.
+    """Runs an app while there is a slot, and else answers 503.
 
     A request takes a slot once its body has arrived, so that slow clients hold up nobody else.
     """
 
-    def __init__(self, app: ASGIApp, limit: ConcurrencyLimit, authenticated: Collection[str] = ()) -> None:
-        self._app = app
+    def __init__(self, limit: ConcurrencyLimit) -> None:
         self._limit = limit
-        self._authenticated = frozenset(authenticated)
-        self._authenticated_templates = path_templates(authenticated)
         self._buffered = 0
         self._rejected = 0
         self._reading_at = 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, authenticated: bool = False
+    ) -> None:
+        """An `authenticated` app answers 401 to every request without an Authorization header, so there is no need to
+        wait for its body."""
         body = _Body(receive)
         try:
-            arrived = await self._arrived(scope, body)
+            arrived = await self._arrived(scope, body, authenticated=authenticated)
         except _BufferFull:
             await self._reject(scope, receive, send)
             return
         if arrived:
-            await self._admit(scope, body, send)
+            await self._admit(app, scope, body, send)
 
-    async def _admit(self, scope: Scope, body: _Body, send: Send) -> None:
+    async def _admit(self, app: ASGIApp, scope: Scope, body: _Body, send: Send) -> None:
         slot = self._limit.acquire_now()
         queued = slot is None
         if slot is None and (slot := await self._limit.acquire()) is None:
@@ -69,15 +71,15 @@ class Admission:
         token = release_slot.set(slot.waiting)
         try:
             if not queued or not await Request(scope, body.rest).is_disconnected():
-                await self._app(scope, body.receive, send)
+                await app(scope, body.receive, send)
         finally:
             release_slot.reset(token)
             slot.release()
 
-    async def _arrived(self, scope: Scope, body: _Body) -> bool:
+    async def _arrived(self, scope: Scope, body: _Body, *, authenticated: bool) -> bool:
         """Wait for as much of the body as the app reads. False when the client disconnected before that."""
         headers = Headers(scope=scope)
-        if "authorization" not in headers and self._is_authenticated(scope):
+        if authenticated and "authorization" not in headers:
             return True
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > BODY_LIMIT:
@@ -92,11 +94,6 @@ class Admission:
         finally:
             self._buffered -= body.size
         return not body.disconnected
-
-    def _is_authenticated(self, scope: Scope) -> bool:
-        if scope["path"] in self._authenticated:
-            return True
-        return any(template.match(scope) is not None for template in self._authenticated_templates)
 
     async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
         """At once. Clients that retry without a pause would take up all of the process's time, so `pause_reading` tells
@@ -114,11 +111,6 @@ class Admission:
     def _log(self) -> None:
         log.warning("overloaded", refused=self._rejected)
         self._rejected = 0
-
-
-def concurrency_limit(running: int) -> ConcurrencyLimit:
-    """The limit of a process that runs so many requests at once."""
-    return ConcurrencyLimit(running, max(_ADMITTED, running), _QUEUED, _QUEUE_TIMEOUT)
 
 
 class _BufferFull(Exception):
@@ -148,3 +140,124 @@ class _Body:
 
     async def receive(self) -> Message:
         return self._buffer.pop(0) if self._buffer else await self.rest()
+
+
+def concurrency_limit(running: int) -> ConcurrencyLimit:
+    """The limit of a process that runs so many requests at once."""
+    return ConcurrencyLimit(running, max(_ADMITTED, running), _QUEUED, _QUEUE_TIMEOUT)
+
+
+class ConcurrencyLimit:
+    """Lets `running` requests run at once. `admitted` may be in progress, which includes those that wait for another
+    system, such as a provider. `queued` more wait for a slot, each for at most `timeout` seconds.
+
+    The queue is served in order until its oldest request has waited for a quarter of the time-out. From then on there
+    is more work than can be done, and the newest request is served first: in order, every request would be served
+    shortly before it times out. A request that finds the queue full takes the place of the oldest, which is rejected.
+    """
+
+    def __init__(self, running: int, admitted: int, queued: int, timeout: float) -> None:
+        self._free_to_run = running
+        self._free_to_admit = admitted
+        self._queued = queued
+        self._timeout = timeout
+        self._queue: deque[_Waiter] = deque()
+
+    def acquire_now(self) -> Slot | None:
+        """A slot, or None when none is free."""
+        if self._free_to_run <= 0 or self._free_to_admit <= 0:
+            return None
+        self._free_to_run -= 1
+        self._free_to_admit -= 1
+        return Slot(self)
+
+    async def acquire(self) -> Slot | None:
+        """Wait in the queue for a slot. None when the request is rejected."""
+        if not self._queued:
+            return None
+        if len(self._queue) >= self._queued:
+            self._queue.popleft().wake(None)
+        waiter = _Waiter()
+        self._queue.append(waiter)
+        timer = waiter.loop.call_later(self._timeout, self._time_out, waiter)
+        try:
+            return await waiter.slot
+        except asyncio.CancelledError:
+            self._cancel(waiter)
+            raise
+        finally:
+            timer.cancel()
+
+    def free(self, running: int, admitted: int) -> None:
+        """Change the number of free slots, and give those that are free now to the queue."""
+        self._free_to_run += running
+        self._free_to_admit += admitted
+        while self._queue and (slot := self.acquire_now()) is not None:
+            overloaded = self._queue[0].waited > self._timeout / 4
+            waiter = self._queue.pop() if overloaded else self._queue.popleft()
+            waiter.wake(slot)
+
+    def _time_out(self, waiter: _Waiter) -> None:
+        if waiter in self._queue:
+            self._queue.remove(waiter)
+            waiter.wake(None)
+
+    def _cancel(self, waiter: _Waiter) -> None:
+        """A waiter that is cancelled may have been given a slot already."""
+        if waiter in self._queue:
+            self._queue.remove(waiter)
+        elif not waiter.slot.cancelled() and (slot := waiter.slot.result()) is not None:
+            slot.release()
+
+
+class _Waiter:
+    """A request in the queue."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.slot: asyncio.Future[Slot | None] = self.loop.create_future()
+        self._since = self.loop.time()
+
+    @property
+    def waited(self) -> float:
+        return self.loop.time() - self._since
+
+    def wake(self, slot: Slot | None) -> None:
+        if not self.slot.done():
+            self.slot.set_result(slot)
+        elif slot is not None:
+            slot.release()
+
+
+class Slot:
+    """Held by a request from its admission to the end of its response."""
+
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        self._limit = limit
+        self._running = True
+        self._released = False
+
+    def release(self) -> None:
+        self._released = True
+        self._limit.free(int(self._running), 1)
+
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """While the block waits for another system, another request may run.
+
+        After it, the request goes on at once, even where that makes one more than the limit: a request that was
+        begun must be finished. In a nested block, and after the release, this does nothing.
+        """
+        if not self._running or self._released:
+            yield
+            return
+        self._set_running(running=False)
+        try:
+            yield
+        finally:
+            if not self._released:
+                self._set_running(running=True)
+
+    def _set_running(self, *, running: bool) -> None:
+        self._running = running
+        self._limit.free(-1 if running else 1, 0)

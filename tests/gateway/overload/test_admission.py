@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.overload.admission import Admission
-from gateway.overload.concurrency import ConcurrencyLimit
+from gateway.overload.admission import Admission, ConcurrencyLimit
 from rest.answers import answer
 from rest.reading import BODY_LIMIT
 from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
@@ -51,10 +50,13 @@ async def _read(receive: Receive) -> bytes:
 
 def limited(app: App, limit: ConcurrencyLimit) -> ASGIApp:
     """Behind admission, except for health checks, as in the gateway."""
-    admission = Admission(app, limit)
+    admission = Admission(limit)
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
-        await (app if scope["path"] == "/livez" else admission)(scope, receive, send)
+        if scope["path"] == "/livez":
+            await app(scope, receive, send)
+        else:
+            await admission.run(app, scope, receive, send)
 
     return edge
 

@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.overload.admission import BUFFER_LIMIT, Admission
-from gateway.overload.concurrency import ConcurrencyLimit
+from gateway.overload.admission import BUFFER_LIMIT, Admission, ConcurrencyLimit
 from rest.answers import answer
 from tests.gateway.http11.loopback_app import served, until
 
@@ -25,12 +24,15 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def admission() -> Admission:
-    return Admission(app, ConcurrencyLimit(500, 500, 500, 10))
+    return Admission(ConcurrencyLimit(500, 500, 500, 10))
 
 
 @pytest.fixture
 async def port(admission: Admission) -> AsyncGenerator[int]:
-    async with served(admission) as port:
+    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+        await admission.run(app, scope, receive, send)
+
+    async with served(admitted) as port:
         yield port
 
 

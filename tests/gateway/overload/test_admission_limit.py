@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.overload.concurrency import ConcurrencyLimit, Slot
+from gateway.overload.admission import ConcurrencyLimit, Slot
 
 
 async def queue(limit: ConcurrencyLimit, count: int) -> list[asyncio.Task[Slot | None]]:
