@@ -102,16 +102,18 @@ class Gateway:
     async def open_context(self, request: Request) -> Context:
         """The context of a request. Raises InvalidToken; ServiceUnavailable when the token can't be verified now; and
         RateLimited."""
+        # The edge gave it to the request.
+        request_id = request.scope["state"]["request_id"]
         try:
             token = read_bearer(request.headers.getlist("authorization"))
             caller = None if token is None else await self._verifier.verify(token)
         except InvalidToken as refusal:
-            await self._record(refusal, request)
+            await self._record(refusal, request_id)
             raise
         self._rate.spend(caller)
-        return Context(self.resources, caller, _request_id(request), partial(self._rate.spend, caller))
+        return Context(self.resources, caller, request_id, partial(self._rate.spend, caller))
 
-    async def _record(self, refusal: InvalidToken, request: Request) -> None:
+    async def _record(self, refusal: InvalidToken, request_id: str) -> None:
         """Log the refusal. Also record it in the audit trail, if the token identifies a user or a client. Raises
         ServiceUnavailable."""
         client = {} if refusal.client_id is None else {"client": refusal.client_id}
@@ -120,15 +122,10 @@ class Gateway:
             return
         identified = Caller(user=refusal.subject, client_id=refusal.client_id, scopes=frozenset())
         try:
-            await audit.denied(Context(self.resources, identified, _request_id(request)), audit.AUTHENTICATE, refusal)
+            await audit.denied(Context(self.resources, identified, request_id), audit.AUTHENTICATE, refusal)
         except DatabaseDown as fault:
             log.error("database.down", error=fault.reason)  # noqa: TRY400 - the reason is enough
             raise ServiceUnavailable from None
-
-
-def _request_id(request: Request) -> str:
-    """The id that the edge gave the request."""
-    return request.scope["state"]["request_id"]
 
 
 def _interfaces(settings: Settings, rest: Routes, gateway: Gateway) -> list[Route]:

@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.bearer.endpoint import DEADLINE, Endpoint, NoAnswerError
-from gateway.bearer.token import decode
+from gateway.bearer.jws import decode
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.single_flight import SingleFlight
 from wire.http.client import Client, request

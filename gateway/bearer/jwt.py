@@ -15,7 +15,7 @@ from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
 from gateway.bearer.endpoint import DEADLINE
 from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
-from gateway.bearer.token import UnverifiedJWS, read_jws
+from gateway.bearer.jws import UnverifiedJWS, read_jws
 from gateway.bearer.token_claims import LEEWAY, Claims, caller_of_signed, check_times, is_for, lifetime, refused
 from gateway.bearer.verdicts import LONGEST, Verdict, VerdictCache
 from gateway.settings.service_clients import NO_SERVICES, ServiceClients

@@ -1,21 +1,51 @@
-"""The interface of token verification, and the verifier that each value of TENDON_AUTH asks for."""
+"""How a request carries a bearer token (RFC 6750 2.1), the interface of token verification, and the verifier that each
+value of TENDON_AUTH asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from pydantic import SecretStr
 
 from gateway.bearer.endpoint import open_client
 from gateway.bearer.introspection import IntrospectionVerifier
-from gateway.bearer.token import read_jws
+from gateway.bearer.jws import read_jws
 from gateway.settings import Settings
 from resolvers.caller import PLATFORM_SCOPES, SERVICE_SCOPES, Caller
 from resolvers.errors import InvalidToken
 
+MAX_TOKEN: Final = 8 * 1024
+
+# RFC 9110 11.1
+_SCHEME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# b64token, and `:` and `@` for dev:alice@example.org.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/:@]+=*")
 _DEV_TOKEN: Final = re.compile(r"(?P<kind>dev|dev-service):(?P<name>[A-Za-z0-9._@-]{1,64})")
+
+
+def read_bearer(headers: Sequence[str]) -> str | None:
+    """The token of `Authorization: Bearer …`; None without such a header, and for another scheme (RFC 6750 3.1).
+
+    `headers` are the values of all Authorization headers in the request. Raises InvalidToken when there are several,
+    because a proxy in front of this service may have checked another one than this service would. Also raises it for a
+    header without a scheme, and for a token that is malformed or longer than MAX_TOKEN.
+    """
+    if not headers:
+        return None
+    if len(headers) > 1:
+        raise InvalidToken("there are two Authorization headers")
+    scheme, _, rest = headers[0].partition(" ")
+    token = rest.strip(" ")
+    if scheme.lower() != "bearer":
+        if _SCHEME.fullmatch(scheme):
+            return None
+        raise InvalidToken("the Authorization header is malformed")
+    if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
+        raise InvalidToken("the token is malformed")
+    return token
 
 
 class Verifier(Protocol):

@@ -1,46 +1,17 @@
-"""A bearer token as text: how a request carries it (RFC 6750 2.1), and its parts when it is a JWT (RFC 7515 7.1)."""
+"""The parts of a bearer token that is a JWT (RFC 7515 7.1)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from resolvers.errors import InvalidToken
 from wire import strict_json
 
-MAX_TOKEN: Final = 8 * 1024
-
-# RFC 9110 11.1
-_SCHEME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# b64token, and `:` and `@` for dev:alice@example.org.
-_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/:@]+=*")
 _JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)")
-
-
-def read_bearer(headers: Sequence[str]) -> str | None:
-    """The token of `Authorization: Bearer …`; None without such a header, and for another scheme (RFC 6750 3.1).
-
-    `headers` are the values of all Authorization headers in the request. Raises InvalidToken when there are several,
-    because a proxy in front of this service may have checked another one than this service would. Also raises it for a
-    header without a scheme, and for a token that is malformed or longer than MAX_TOKEN.
-    """
-    if not headers:
-        return None
-    if len(headers) > 1:
-        raise InvalidToken("there are two Authorization headers")
-    scheme, _, rest = headers[0].partition(" ")
-    token = rest.strip(" ")
-    if scheme.lower() != "bearer":
-        if _SCHEME.fullmatch(scheme):
-            return None
-        raise InvalidToken("the Authorization header is malformed")
-    if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
-        raise InvalidToken("the token is malformed")
-    return token
 
 
 @dataclass(frozen=True, slots=True)
