@@ -49,7 +49,7 @@ class RestEndpoint:
             outcome = await self._executor.run(self._document, variables, context)
         except Problem as problem:
             return problem_answer(problem)
-        if outcome.problem or outcome.data is None:
+        if outcome.failures or outcome.data is None:
             return problem_answer(outcome.problem or InternalError())
         success = route.success
         return answer(outcome.data if success.field is None else outcome.data[success.field], success.status)

@@ -30,7 +30,7 @@ from graphql import (
 from schema.limits import ANONYMOUS, FULL, Counter, Limits, excess_of
 from schema.parsing import parse
 from schema.plans import Plan, Plans
-from schema.queries import PUBLIC_FIELDS
+from schema.types import PUBLIC_FIELDS
 from schema.validation import validate
 
 OPEN_RULES: Final = (*specified_rules, MaxIntrospectionDepthRule)

@@ -24,9 +24,7 @@ from resolvers.context import Context
 from resolvers.errors import Problem, QueriesOnly, RateLimited, Unauthenticated, ValidationError
 from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of, unexpected
-from schema.mutations import Mutation, actions
-from schema.queries import Query
-from schema.types import SCALARS
+from schema.types import SCALARS, Mutation, Query, actions
 from schema.variables import complaints, members
 
 log = structlog.get_logger("tendon")

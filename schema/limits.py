@@ -30,7 +30,7 @@ from graphql import (
     VariableDefinitionNode,
 )
 
-from schema.mutations import ONCE
+from schema.types import ONCE
 
 TOKENS: Final = 1000
 DEPTH: Final = 10

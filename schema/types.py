@@ -1,20 +1,22 @@
-"""The GraphQL types. `Connection` is always the domain object; its first seven fields are what REST returns of it."""
+"""The GraphQL types, with the queries and the mutations. `Connection` is always the domain object; its first seven
+fields are what REST returns of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import strawberry
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError, OperationDefinitionNode
 
 from models.connection import ConnectionStatus, StoredConnection
 from providers.provider import Provider as CatalogueEntry
 from providers.provider import provider_id
-from resolvers import directory
-from resolvers.authorize import Authorization
-from resolvers.callback.complete import Callback
+from resolvers import audit, connections, directory
+from resolvers.authorize import Authorization, authorize_connection
+from resolvers.callback.complete import Callback, complete_connection
 from resolvers.context import Context
 
 if TYPE_CHECKING:
@@ -187,3 +189,59 @@ class CompleteConnectionInput:
 @strawberry.type
 class CompleteConnectionPayload:
     connection: Connection
+
+
+PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
+"""The queries that require no bearer token."""
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="All providers in the catalogue, sorted by slug.")
+    def providers(self, info: Info) -> list[Provider]:
+        return [Provider(row=entry) for entry in directory.list_providers(info.context)]
+
+    @strawberry.field(description="One provider. PROVIDER_NOT_FOUND if it is not in the catalogue.")
+    def provider(self, info: Info, slug: str) -> Provider | None:
+        return Provider(row=directory.find_provider(info.context, slug))
+
+    @strawberry.field(description="A user's connections, oldest first.")
+    async def connections(self, info: Info, user_id: strawberry.ID) -> list[Connection]:
+        return [Connection.of(row) for row in await connections.list_connections(info.context, user_id)]
+
+    @strawberry.field(description="One connection. CONNECTION_NOT_FOUND if it does not exist or is not yours to read.")
+    async def connection(self, info: Info, id: strawberry.ID) -> Connection | None:  # noqa: A002 - GraphQL's name
+        return Connection.of(await connections.find_connection(info.context, id))
+
+
+ONCE: Final = "completeConnection"
+"""The mutation that an operation can have once only."""
+
+_ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection": audit.COMPLETE}
+
+
+def actions(operation: OperationDefinitionNode) -> Iterator[str]:
+    """The names in the audit trail of the mutations that the operation selects."""
+    for selection in operation.selection_set.selections:
+        if isinstance(selection, FieldNode) and selection.name.value in _ACTIONS:
+            yield _ACTIONS[selection.name.value]
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(
+        description="Start a connection. Returns the URL to send the user to, which is valid for ten minutes."
+    )
+    async def authorize_connection(self, info: Info, input: AuthorizeConnectionInput) -> AuthorizeConnectionPayload:  # noqa: A002 - GraphQL's name
+        return AuthorizeConnectionPayload.of(
+            await authorize_connection(info.context, input.provider, input.redirect_uri)
+        )
+
+    @strawberry.mutation(
+        description="Complete a connection with the parameters of the provider's redirect. Safe to retry: the same"
+        " parameters return the same connection."
+    )
+    async def complete_connection(self, info: Info, input: CompleteConnectionInput) -> CompleteConnectionPayload:  # noqa: A002 - GraphQL's name
+        return CompleteConnectionPayload(
+            connection=Connection.of(await complete_connection(info.context, input.callback()))
+        )

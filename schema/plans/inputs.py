@@ -6,7 +6,7 @@ what is wrong. Nothing has run by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, Final, cast
 
@@ -35,6 +35,12 @@ Variables = Mapping[str, Any]
 Arguments = dict[str, Any]
 """The keyword arguments of a resolver."""
 
+ReadArguments = Callable[[Variables], Arguments]
+
+Prepare = Callable[[Mapping[str, Any]], Sequence[Arguments] | None]
+"""Takes the variables of a request, and returns the arguments of each root field. None if the variables are perhaps not
+valid; nothing has run then."""
+
 Coerce = Callable[[Any], Any]
 """Takes a value as JSON has it. Raises any exception if the value is perhaps not valid."""
 
@@ -45,28 +51,31 @@ _coerce_literal: Callable[[ValueNode, Any], Any] = cast("Any", utilities).coerce
 _LEFT_OUT: Final = object()
 
 
-def compile_variables(
-    schema: GraphQLSchema, operation: OperationDefinitionNode
-) -> Callable[[Mapping[str, Any]], Variables]:
-    """The function that coerces the variables of a request. It makes defaults anew each time, because resolvers may
+def compile_preparation(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, arguments: Sequence[ReadArguments]
+) -> Prepare:
+    """The function that makes the arguments of all root fields. It makes defaults anew each time, because resolvers may
     keep them."""
     declared: list[tuple[str, Coerce, Read]] = []
     for variable in declared_variables(schema, operation):
         default = _literal(variable.default, variable.type) if variable.default else _no_default(variable.type)
         declared.append((variable.name, _coercion(variable.type), default))
 
-    def coerce_all(given: Mapping[str, Any]) -> Variables:
-        found: dict[str, Any] = {}
-        for name, coerce, default in declared:
-            value = coerce(given[name]) if name in given else default({})
-            if value is not _LEFT_OUT:
-                found[name] = value
-        return found
+    def prepare(given: Mapping[str, Any]) -> Sequence[Arguments] | None:
+        variables: dict[str, Any] = {}
+        try:
+            for name, coerce, default in declared:
+                value = coerce(given[name]) if name in given else default({})
+                if value is not _LEFT_OUT:
+                    variables[name] = value
+            return [read(variables) for read in arguments]
+        except Exception:  # noqa: BLE001 - scalars may raise anything
+            return None
 
-    return coerce_all
+    return prepare
 
 
-def compile_arguments(field: Any, node: FieldNode) -> Callable[[Variables], Arguments]:
+def compile_arguments(field: Any, node: FieldNode) -> ReadArguments:
     """The function that makes the arguments of the field's resolver."""
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     reads: dict[str, Read] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,14 @@ from graphql.pyutils import gather_with_cancel
 
 from resolvers.context import Context
 from schema.plans.fields import Info, NotCovered, Resolver, resolver_of
-from schema.plans.inputs import Arguments, Variables, compile_arguments, compile_variables, no_arguments
+from schema.plans.inputs import (
+    Arguments,
+    Prepare,
+    ReadArguments,
+    compile_arguments,
+    compile_preparation,
+    no_arguments,
+)
 from schema.plans.outputs import Complete, Details, Position, Run, Selections, typename
 
 # For `__typename`, whose completion looks at no value.
@@ -32,7 +39,7 @@ class RootField:
 
     key: str
     position: Position
-    arguments: Callable[[Variables], Arguments]
+    arguments: ReadArguments
     resolver: Resolver
     complete: Complete
 
@@ -58,17 +65,9 @@ class RootField:
 class Plan:
     """How an operation runs: `prepare`, which may decline, then `run`."""
 
-    variables: Callable[[Mapping[str, Any]], Variables]
+    prepare: Prepare
     roots: Sequence[RootField]
     serial: bool
-
-    def prepare(self, given: Mapping[str, Any]) -> Sequence[Arguments] | None:
-        """The arguments of each root field. None if the variables are perhaps not valid; nothing has run then."""
-        try:
-            variables = self.variables(given)
-            return [root.arguments(variables) for root in self.roots]
-        except Exception:  # noqa: BLE001 - scalars may raise anything
-            return None
 
     async def run(self, prepared: Sequence[Arguments], context: Context) -> ExecutionResult:
         """What graphql-core's executor would return. Mutations run one after the other, queries concurrently."""
@@ -120,10 +119,10 @@ class Plans:
         try:
             selections = Selections(self._schema, self._leaves, document, operation)
             roots = [_root(selections, kind, key, details) for key, details in selections.collect_roots(kind).items()]
-            variables = compile_variables(self._schema, operation)
+            prepare = compile_preparation(self._schema, operation, [root.arguments for root in roots])
         except NotCovered:
             return None
-        return Plan(variables, roots, serial=operation.operation is OperationType.MUTATION)
+        return Plan(prepare, roots, serial=operation.operation is OperationType.MUTATION)
 
 
 def _root(selections: Selections, kind: GraphQLObjectType, key: str, details: Details) -> RootField:

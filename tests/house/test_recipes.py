@@ -14,7 +14,7 @@ from gateway.settings import Settings
 from resolvers.errors import PROBLEMS
 from rest.answers import STATUS
 from rest.routes import ROUTES, RestRoute
-from schema.mutations import _ACTIONS
+from schema.types import _ACTIONS
 from tendon_cli import PACKAGES
 from tests.conftest import SLUGS
 from tests.house.test_house import ROOT, tracked
