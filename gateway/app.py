@@ -29,8 +29,8 @@ from resolvers import audit
 from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
-from rest.answers import MethodNotAllowed, NotFound, answer
 from rest.endpoint import rest_routes
+from rest.json_http import MethodNotAllowed, NotFound, answer
 from rest.openapi import openapi_document
 from rest.routes import ROUTES, Routes
 from schema.execution import Executor

@@ -20,9 +20,8 @@ from gateway.health import Health
 from gateway.overload.admission import Admission
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.exception_details import exception_details
-from rest.answers import MethodNotAllowed
+from rest.json_http import BODY_LIMIT, MethodNotAllowed
 from rest.paths import PathTemplate
-from rest.reading import BODY_LIMIT
 
 log = structlog.get_logger("tendon")
 

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from gateway.negotiation import GRAPHQL, JSON, preferred
 from resolvers.errors import Problem, ServiceUnavailable
-from rest.answers import STATUS, encode, problem_answer, problem_headers
+from rest.json_http import STATUS, encode, problem_answer, problem_headers
 from schema.execution import Failure
 
 GRAPHQL_PATH: Final = "/graphql"

@@ -19,9 +19,18 @@ from gateway.error_responses import graphql_error_response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
 from gateway.pages import Page
 from resolvers.errors import InternalError, Problem, ValidationError
-from rest.answers import STATUS, NotAcceptable, PersistedQueryNotSupported, encode, problem_headers
 from rest.endpoint import OpenContext
-from rest.reading import BODY_LIMIT, json_object, object_of, query_parameters
+from rest.json_http import (
+    BODY_LIMIT,
+    STATUS,
+    NotAcceptable,
+    PersistedQueryNotSupported,
+    encode,
+    json_object,
+    object_of,
+    problem_headers,
+    query_parameters,
+)
 from schema.execution import Executor, Outcome
 
 ANONYMOUS_BODY: Final = 16 * 1024

@@ -21,7 +21,7 @@ from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from resolvers.exception_details import database_outage, exception_details
-from rest.answers import MethodNotAllowed, answer, problem_answer
+from rest.json_http import MethodNotAllowed, answer, problem_answer
 
 log = structlog.get_logger("tendon")
 

@@ -1,4 +1,4 @@
-"""The errors that a caller can see. Those of HTTP itself are in `rest/answers.py`.
+"""The errors that a caller can see. Those of HTTP itself are in `rest/json_http.py`.
 
 Problem
   ValidationError      VALIDATION_ERROR          malformed input; the message names the field

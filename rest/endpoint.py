@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, Unauthenticated
-from rest.answers import answer, problem_answer
+from rest.json_http import answer, problem_answer
 from rest.routes import RestRoute, Routes
 from schema.execution import Executor
 

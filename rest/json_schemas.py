@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from resolvers import inputs
-from rest.answers import STATUS
+from rest.json_http import STATUS
 from wire import uri
 
 Schema = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from rest.answers import STATUS
+from rest.json_http import STATUS
 from rest.json_schemas import COMPONENTS, Schema, reference
 from rest.routes import ROUTES, RestRoute, Routes
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from resolvers import inputs
+from rest.json_http import from_body, from_query
 from rest.json_schemas import Schema, record, reference, text
-from rest.reading import from_body, from_query
 
 _OPERATIONS: Final = Path(__file__).parent / "operations"
 

@@ -14,7 +14,7 @@ from gateway.error_responses import GRAPHQL_PATH, OVERLOADED, error_response
 from gateway.http11.head import BadRequest, Field
 from gateway.negotiation import GRAPHQL, JSON
 from resolvers.errors import Problem, ServiceUnavailable, ValidationError
-from rest.answers import HeadersTooLarge, RequestTimeout, URITooLong
+from rest.json_http import HeadersTooLarge, RequestTimeout, URITooLong
 
 _PROBLEMS: Final[dict[int, type[Problem]]] = {
     400: ValidationError,

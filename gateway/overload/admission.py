@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import overloaded_response
-from rest.reading import BODY_LIMIT
+from rest.json_http import BODY_LIMIT
 from wire.waiting import release_slot
 
 log = structlog.get_logger("tendon")

@@ -19,7 +19,7 @@ from models.engine import parse_url
 from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
 from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
-from rest.answers import STATUS
+from rest.json_http import STATUS
 from tendon_cli import PACKAGES
 from tests.conftest import SLUGS, start_gateway
 from tests.processes import Process, tendon

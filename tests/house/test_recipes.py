@@ -12,7 +12,7 @@ import pytest
 
 from gateway.settings import Settings
 from resolvers.errors import PROBLEMS
-from rest.answers import STATUS
+from rest.json_http import STATUS
 from rest.routes import ROUTES, RestRoute
 from schema.types import _ACTIONS
 from tendon_cli import PACKAGES
@@ -198,7 +198,7 @@ def test_package(package: str) -> None:
 
 
 def test_a_recipe_that_names_too_little_or_too_much_is_found() -> None:
-    files = {"resolvers/errors.py", "rest/answers.py", "docs/errors.md"}
+    files = {"resolvers/errors.py", "rest/json_http.py", "docs/errors.md"}
     compare("An error", files)
     with pytest.raises(AssertionError, match="not in the recipe"):
         compare("An error", files | {"rest/routes.py"})

@@ -14,8 +14,8 @@ from gateway.app import create_app
 from gateway.http11.protocol import BoundedProtocol
 from gateway.settings import read_environment, read_settings
 from models.migrating import migrate
+from rest.json_http import from_body, from_query
 from rest.json_schemas import record, reference, text
-from rest.reading import from_body, from_query
 from rest.routes import ROUTES, RestRoute, Success
 from tests.processes import free_port
 

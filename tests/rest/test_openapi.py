@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
 from resolvers.errors import PROBLEMS
-from rest.answers import STATUS
+from rest.json_http import STATUS
 from rest.openapi import openapi_document
 from schema.execution import Executor
 from tests.processes import Process

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rest.reading import _is_identity, _is_json
+from rest.json_http import _is_identity, _is_json
 
 
 @pytest.mark.parametrize(

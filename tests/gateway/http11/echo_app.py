@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from rest.answers import answer
+from rest.json_http import answer
 
 SWALLOWED = b"GET /swallowed HTTP/1.1\r\nHost: test\r\nX-Swallow: "
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.http11.protocol import PIPELINED, BoundedProtocol
-from rest.answers import answer
+from rest.json_http import answer
 from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
 
 

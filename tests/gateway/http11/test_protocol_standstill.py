@@ -19,7 +19,7 @@ _PROGRAM = """
 import asyncio, sys
 import uvicorn
 from gateway.http11.protocol import BoundedProtocol
-from rest.answers import answer
+from rest.json_http import answer
 
 class Hasty(BoundedProtocol):
     head_seconds = 0.4

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.overload.admission import Admission, ConcurrencyLimit
-from rest.answers import answer
-from rest.reading import BODY_LIMIT
+from rest.json_http import BODY_LIMIT, answer
 from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
 from wire.waiting import waiting
 

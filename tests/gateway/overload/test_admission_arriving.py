@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.overload.admission import BUFFER_LIMIT, Admission, ConcurrencyLimit
-from rest.answers import answer
+from rest.json_http import answer
 from tests.gateway.http11.loopback_app import served, until
 
 SIZE = 60_000

@@ -9,7 +9,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from resolvers.context import Context
-from rest.answers import encode
+from rest.json_http import encode
 from schema.documents import Document, Operation
 from schema.execution import Executor, Outcome
 
