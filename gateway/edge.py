@@ -94,6 +94,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = perf_counter()
         destination = self._destinations.get(scope["path"]) or self._other_destination(scope)
         exchange = _Exchange(scope, send, self._health)
         # Nothing else is bound for one request only. What is bound for the whole process stays.
@@ -105,7 +106,12 @@ class Edge:
             if exchange.status is None:
                 await error_response(InternalError(), scope)(scope, receive, exchange.send)
         finally:
-            self._log(destination.name, exchange, scope)
+            # Admission logs the requests that it rejects itself, many in one line.
+            if "pause_reading" not in scope["state"]:
+                # Probes are frequent. The query is left out, as it may hold a code.
+                write = log.debug if destination.name in self._health.paths else log.info
+                milliseconds = round((perf_counter() - began) * 1000, 1)
+                write("request", method=scope["method"], path=destination.name, status=exchange.status, ms=milliseconds)
 
     async def drain(self) -> None:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
@@ -145,21 +151,13 @@ class Edge:
                     self._idle.set()
 
     def _other_destination(self, scope: Scope) -> Destination:
-        """Of a path with parameters, in a mount, or unknown. Clients must not choose what is logged."""
+        """For a path with parameters, in a mount, or unknown: clients must not choose what is logged."""
         for template, destination in self._templates:
             parameters = template.match(scope)
             if parameters is not None:
                 scope["path_params"] = parameters
                 return destination
         return Destination(next((f"{mount}*" for mount in self._mounts if scope["path"].startswith(mount)), "?"))
-
-    def _log(self, path: str, exchange: _Exchange, scope: Scope) -> None:
-        """The access log. The query is left out, as it may hold a code. Probes are frequent, so they are logged for
-        debugging only. Admission logs the requests that it rejects itself, many in one line."""
-        if "pause_reading" in scope["state"]:
-            return
-        write = log.debug if path in self._health.paths else log.info
-        write("request", method=scope["method"], path=path, status=exchange.status, ms=exchange.milliseconds)
 
 
 class _Exchange:
@@ -170,7 +168,6 @@ class _Exchange:
         self.status: int | None = None
         self._send = send
         self._health = health
-        self._began = perf_counter()
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
@@ -180,10 +177,6 @@ class _Exchange:
             headers += response_headers(self.request_id)
             message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
-
-    @property
-    def milliseconds(self) -> float:
-        return round((perf_counter() - self._began) * 1000, 1)
 
 
 def new_request_id() -> str:

@@ -151,13 +151,17 @@ async def from_body(request: Request, members: Collection[str]) -> dict[str, Any
     """The members of the body, and the path's parameters, become the variable `input`. Members that the input does not
     have are ignored, because the published schema is open."""
     given = await json_object(request) | request.path_params
-    return {"input": {name: value for name, value in given.items() if name in members}}
+    for name in given.keys() - members:
+        del given[name]
+    return {"input": given}
 
 
 async def from_query(request: Request, members: Collection[str]) -> dict[str, Any]:
     """The parameters of query and path become the variables of the same names. Others are ignored."""
     given = query_parameters(request) | request.path_params
-    return {name: value for name, value in given.items() if name in members}
+    for name in given.keys() - members:
+        del given[name]
+    return given
 
 
 async def json_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, Any]:
