@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from gateway.output import print_answer
+from gateway.output import print_result
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -33,7 +33,7 @@ def main() -> None:
     options = vars(parser.parse_args())
     command = options.pop("command")
     if options.pop("version"):
-        print_answer(f"tendon {_version()}")
+        print_result(f"tendon {_version()}")
         return
     if command is None:
         parser.print_help()
@@ -67,11 +67,11 @@ def _version() -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints help with `print_answer`. argparse makes subparsers from this class too."""
+    """Prints help with `print_result`. argparse makes subparsers from this class too."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if file is None:
-            print_answer(self.format_help().rstrip())
+            print_result(self.format_help().rstrip())
         else:
             super().print_help(file)
 

@@ -20,27 +20,28 @@ log = structlog.get_logger("tendon")
 
 _SQLITE: Final = "sqlite://"
 
-# Failures that stay until somebody corrects a setting or the server.
+# Failures that last until a setting or the server is corrected.
 _PERMANENT: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
-# With sslmode=allow, TLS is only tried once an attempt without it has failed.
+# With sslmode=allow, TLS is tried only after an attempt without it has failed.
 _AFTER_PLAIN_TEXT: Final = (
-    "the server offers no TLS, and by `sslmode=allow` the password may have been sent in clear already: change it,"
-    " set up TLS there, and remove `sslmode=allow`"
+    "the server offers no TLS, and with `sslmode=allow` the password may already have been sent in clear text:"
+    " change it, set up TLS there, and remove `sslmode=allow`"
 )
-# What to do, by a text that the reason contains. docs/operating.md has more.
+# What to do about a failure whose reason contains this text. docs/operating.md has more.
 _HINTS: Final = {
-    TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear: set up TLS there, or add"
+    TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear text: set up TLS there, or add"
     " `?sslmode=disable` if nobody else can read the traffic",
-    "ClientConfigurationError": "one of libpq's variables (PG…) is wrong, or the certificate authority's file is gone",
+    "ClientConfigurationError": "one of libpq's variables (PG…) is wrong, or the file of the certificate authority is"
+    " missing",
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
-    " by `?sslrootcert=PATH`, and the server as its certificate does",
-    "42501": "this role may not do that; docs/operating.md has the rights",
+    " with `?sslrootcert=PATH`, and use a host name that the certificate contains",
+    "42501": "this role lacks a right; docs/operating.md lists the rights",
     "28P01": "the user or the password is wrong",
     "28000": "the server doesn't accept this user from this host; check its pg_hba.conf",
     "3D000": "the server has no database of this name; create it, or correct the name",
     "gaierror": "the host name can't be resolved; correct it",
     "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
-    "TimeoutError": "no answer came in time; check host, port and firewalls",
+    "TimeoutError": "the server did not answer in time; check host, port and firewalls",
     "FileNotFoundError": "there is no such folder or socket; correct the path",
     "FileExistsError": "its folder is a file; correct the path",
     "NotADirectoryError": "its folder is a file; correct the path",
@@ -82,7 +83,7 @@ def _check_exists(url: str) -> None:
     try:
         Path(url.removeprefix(_SQLITE)).stat()
     except NotADirectoryError:
-        # Opening it raises a more exact error.
+        # Opening the file raises a more exact error.
         return
     except FileNotFoundError:
         raise SettingsError(
@@ -100,7 +101,7 @@ async def _lacking(url: str, limits: Limits) -> tuple[list[str], list[str]]:
 
 @contextmanager
 def database_errors(url: str) -> Generator[None]:
-    """Raises SettingsError, with a hint, in place of any error for a database that can't be used."""
+    """Replaces any error that means that the database can't be used by a SettingsError with a hint."""
     try:
         yield
     except DatabaseDown as fault:

@@ -1,4 +1,4 @@
-"""What `tendon serve` and `tendon sandbox` print in dev: what to open, and a call that works as printed."""
+"""The message that `tendon serve` and `tendon sandbox` print in dev mode: URLs to open, and an example call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gateway.settings import Settings
 
 
 def greeting(settings: Settings, origin: str, redirect_uris: Sequence[str]) -> str:
-    """Lists only pages that are served. The example call needs a redirect URI without a wildcard."""
-    pages = [("Front page", "/"), ("Connect by hand", "/connect")] if settings.with_connect_page else []
+    """Lists the pages that are served. The example call is included if a redirect URI without a wildcard is allowed."""
+    pages = [("Front page", "/"), ("Connect page", "/connect")] if settings.with_connect_page else []
     pages += [("GraphiQL", "/graphql")] if settings.explorer else []
     pages += [("OpenAPI", "/openapi.json")]
     lines = "\n".join(f"  {name:<16}  {origin}{path}" for name, path in pages)
     exact = next((uri for uri in redirect_uris if "*" not in uri), None)
     return f"""
-  Tendon is up, with the sandbox provider and dev tokens (`Authorization: Bearer dev:alice`).
+  Tendon is running, with the sandbox provider and dev tokens (`Authorization: Bearer dev:alice`).
 
 {lines}
 {_call(origin, exact) if exact else ""}"""
@@ -34,10 +34,10 @@ def _call(origin: str, redirect_uri: str) -> str:
 
 
 def sandbox_greeting(origin: str, written: Path | None) -> str:
-    folder = f"  The catalogue is written to {written}, pointed here.\n" if written else ""
+    folder = f"  The catalogue was written to {written}, with the URLs of this sandbox.\n" if written else ""
     return f"""
-  The sandbox is up at {origin}, in the dialect of every provider of the catalogue.
-  It sends users back to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on this machine.
+  The sandbox is running at {origin} and imitates every provider in the catalogue.
+  It redirects users to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on any port of this machine.
 {folder}  Where <SLUG>_CLIENT_ID and <SLUG>_CLIENT_SECRET are not set, they are `tendon` and `sandbox`.
-  A gateway finds it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET.
+  A gateway uses it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET.
 """

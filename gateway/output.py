@@ -11,7 +11,7 @@ _SIGPIPE: Final = 141
 _NOT_WRITTEN: Final = 1
 
 
-def print_answer(text: str) -> None:
+def print_result(text: str) -> None:
     """Print the result of a command. Exits quietly with status 141 when the reader has gone, and with a message and
     status 1 when writing fails, as on a full disk."""
     try:

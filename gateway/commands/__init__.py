@@ -1,4 +1,4 @@
-"""What the commands of `tendon` do: a module each, whose `run` takes the options of the command line by name.
+"""The commands of `tendon`. Each is a module whose function `run` takes the command-line options by name.
 
-A command that can't start raises SettingsError with a line for each problem, which the command line prints.
+A command that can't start raises SettingsError with a line for each problem, which gateway/cli.py prints.
 """

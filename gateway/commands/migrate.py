@@ -1,4 +1,4 @@
-"""`tendon migrate`: brings the database to the newest schema."""
+"""`tendon migrate`: applies the pending migrations to the database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import structlog
 
 from gateway import logs
 from gateway.database_check import database_errors, warn_of_database
-from gateway.output import print_answer
+from gateway.output import print_result
 from gateway.settings import SettingsError, read_catalogue_settings, read_database_settings, read_environment
 from gateway.settings.warnings import unknown_settings
 from models.engine import parse_url
@@ -25,11 +25,11 @@ def run() -> None:
     with database_errors(settings.database_url):
         applied = asyncio.run(migrate(settings.database_url))
     result = f"applied {', '.join(applied)}" if applied else "nothing to apply"
-    print_answer(f"{parse_url(settings.database_url)}: {result}")
+    print_result(f"{parse_url(settings.database_url)}: {result}")
 
 
 def _warn_of_unknown_settings() -> None:
-    """With a misspelt TENDON_DATABASE_URL, this command migrates the default database."""
+    """Warn because this command would migrate the default database if TENDON_DATABASE_URL were misspelt."""
     try:
         catalogue = read_catalogue_settings()
     except SettingsError:

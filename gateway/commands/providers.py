@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import dev_sandbox
-from gateway.output import print_answer
+from gateway.output import print_result
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
 from gateway.settings.registrations import credential_mistakes
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
@@ -15,7 +15,7 @@ from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogu
 from providers.credentials import missing_variables
 
 _HEADER: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
-# Nothing is served, so any origin will do.
+# Nothing is served, so the value doesn't matter.
 _ORIGIN: Final = "http://127.0.0.1:8000"
 
 
@@ -23,11 +23,11 @@ def run() -> None:
     settings, environment = read_catalogue_settings(), read_environment()
     for warning in (*unknown_settings(settings, environment), *catalogue_warnings(settings, environment)):
         print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the terminal
-    print_answer(_table([_HEADER, *_rows(settings, environment)]))
+    print_result(_table([_HEADER, *_rows(settings, environment)]))
 
 
 def _rows(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """One row per provider, available or not as with `tendon serve` and the same settings.
+    """One row for each provider, with its availability under `tendon serve` with the same settings.
 
     Raises SettingsError when the catalogue can't be read.
     """

@@ -1,4 +1,4 @@
-"""`tendon sandbox`: serves the sandbox alone, in the dialect of every provider of the catalogue."""
+"""`tendon sandbox`: serves only the sandbox, which imitates every provider in the catalogue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from resolvers.redirects import RedirectAllowList
 from sandbox.app import Client, create_app
 from sandbox.dialect import Dialect, rebase
 
-# The connect page of a gateway on this machine, on any port.
+# The connect page of a gateway on any port of this machine.
 _CONNECT_PAGES: Final = ("http://127.0.0.1:*/connect", "http://localhost:*/connect")
 
 
 def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue: Path | None) -> None:
     if not is_loopback(host):
-        raise SettingsError("--host: the sandbox tells everybody everything, so it serves on a loopback address only")
+        raise SettingsError(
+            "--host: the sandbox exposes its tokens without authentication, so it serves on a loopback address only"
+        )
     logs.set_up("INFO", dev=True)
     origin = origin_of(host, port)
     settings, environment = read_sandbox_settings(), read_environment()
@@ -83,7 +85,8 @@ def _create_app(
 
 
 def _entries(folder: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """The text of each entry, the operator's before the built-in one. Raises SettingsError if any is invalid."""
+    """The text of each entry. The operator's entry replaces the built-in one of the same slug. Raises SettingsError if
+    any is invalid."""
     try:
         slugs = read_catalogue(folder, variables=environment, allow_private=True)
     except CatalogueError as fault:

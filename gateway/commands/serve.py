@@ -23,28 +23,32 @@ def run(*, host: str, port: int, workers: int) -> None:
     origin = origin_of(host, port)
     app = create_app(settings, read_environment(), origin)
     asyncio.run(check_database(settings.database_url, settings.database_limits))
-    welcome = greeting(settings, origin, dev_sandbox.redirect_uris(settings, origin)) if settings.with_sandbox else None
-    # Longer than a callback takes: the exchange with its body (3), the database (5), and a revocation (10).
+    message = greeting(settings, origin, dev_sandbox.redirect_uris(settings, origin)) if settings.with_sandbox else None
+    # Longer than a callback can take: its body (3), the exchange (the provider timeout), the database (5), and a
+    # revocation (10).
     grace = max(30, settings.provider_timeout + 20)
-    # Workers share the memory of what is loaded now, as long as the garbage collector does not touch it.
+    # Forked workers share the memory of all objects that exist now, as long as the garbage collector leaves them alone.
     gc.freeze()
     gc.enable()
     keep_alive = settings.keep_alive
     if workers == 1:
-        serve(app, host, port, drain=app.drain, greeting=welcome, grace=grace, keep_alive=keep_alive)
+        serve(app, host, port, drain=app.drain, greeting=message, grace=grace, keep_alive=keep_alive)
     else:
         supervise(
-            app, host, port, workers=workers, drain=app.drain, greeting=welcome, grace=grace, keep_alive=keep_alive
+            app, host, port, workers=workers, drain=app.drain, greeting=message, grace=grace, keep_alive=keep_alive
         )
 
 
 def _check_host(settings: Settings, host: str) -> None:
     if settings.dev and not is_loopback(host):
-        raise SettingsError("TENDON_AUTH: dev lets anybody in, so it serves on a loopback address only")
+        raise SettingsError(
+            "TENDON_AUTH: dev accepts any user without a password, so it serves on a loopback address only"
+        )
 
 
 def _check_workers(settings: Settings, workers: int) -> None:
     if workers > 1 and settings.with_sandbox:
         raise SettingsError(
-            "--workers: the sandbox lives in one process only: set TENDON_SANDBOX=0, and run `tendon sandbox` beside"
+            "--workers: the included sandbox works with a single process only: set TENDON_SANDBOX=0, and run"
+            " `tendon sandbox` separately"
         )

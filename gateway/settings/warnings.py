@@ -100,7 +100,8 @@ def _pages_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
         yield SettingsWarning(
             "explore.open",
             variable("explore"),
-            "opens GraphiQL and introspection to everybody who can reach this service: remove it unless that is meant",
+            "makes GraphiQL and introspection available to anyone who can reach this service: remove it unless this is"
+            " intended",
         )
     # The connect page is its own redirect URI.
     if settings.with_connect_page and not any(

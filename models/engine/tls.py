@@ -23,11 +23,12 @@ _NO_AUTHORITIES: Final = (
 _LEFT_OPEN: Final = {
     "verify-ca": "the server's host name is not checked: any server with a certificate of the same authority"
     " could read and change everything",
-    "require": "the server's certificate is not verified: anybody who impersonates it could read and change"
+    "require": "the server's certificate is not verified: anyone who impersonates it could read and change"
     " everything, the password included",
-    "prefer": "nothing is verified, and where TLS fails the password and all data are sent in clear",
-    "allow": "nothing is verified, and the first attempt is in clear: the password and all data may be sent so",
-    "disable": "the password and all data are sent in clear",
+    "prefer": "nothing is verified, and if TLS fails the password and all data are sent in clear text",
+    "allow": "nothing is verified, and the first attempt uses no TLS: the password and all data may be sent in"
+    " clear text",
+    "disable": "the password and all data are sent in clear text",
 }
 
 TLS_REFUSED: Final = "TLSRefused"

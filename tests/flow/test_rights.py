@@ -68,7 +68,7 @@ async def granted(
     migrated = await asyncio.to_thread(tendon, "migrate", cwd=folder, settings=owners)
     assert migrated.returncode == 0, migrated.stderr
     unreadable = await asyncio.to_thread(tendon, "serve", cwd=folder, settings=apps)
-    assert "42501): this role may not do that" in unreadable.stderr
+    assert "42501): this role lacks a right" in unreadable.stderr
     # A role with all privileges, as an earlier version of the page granted them.
     everything = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tendon_app"
     await run(owners["TENDON_DATABASE_URL"], everything)

@@ -22,8 +22,8 @@ MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").gl
     ("settings", "arguments", "said"),
     [
         ({}, [], "TENDON_AUTH: must be set"),
-        ({"TENDON_AUTH": "dev"}, ["--host", "0.0.0.0"], "TENDON_AUTH: dev lets anybody in"),
-        ({"TENDON_AUTH": "dev"}, ["--host", "192.0.2.1"], "TENDON_AUTH: dev lets anybody in"),
+        ({"TENDON_AUTH": "dev"}, ["--host", "0.0.0.0"], "TENDON_AUTH: dev accepts any user"),
+        ({"TENDON_AUTH": "dev"}, ["--host", "192.0.2.1"], "TENDON_AUTH: dev accepts any user"),
         ({"TENDON_AUTH": "jwt", **JWT}, [], "TENDON_VAULT_KEYS: must be set"),
         ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": f"k1:{CANARY}"}, [], "TENDON_VAULT_KEYS: the vault key k1"),
         ({"TENDON_AUTH": "jwt", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_JWKS_URL"),

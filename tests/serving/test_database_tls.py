@@ -184,9 +184,9 @@ def test_no_authority_where_one_is_needed(tmp_path: Path) -> None:
         ("verify-ca", True, "the server's host name is not checked"),
         ("require", True, "the server's host name is not checked"),
         ("require", False, "the server's certificate is not verified"),
-        ("prefer", False, "where TLS fails the password and all data are sent in clear"),
-        ("allow", False, "the first attempt is in clear"),
-        ("disable", False, "the password and all data are sent in clear"),
+        ("prefer", False, "if TLS fails the password and all data are sent in clear text"),
+        ("allow", False, "the first attempt uses no TLS"),
+        ("disable", False, "the password and all data are sent in clear text"),
     ],
 )
 def test_what_each_mode_leaves_open(
@@ -275,7 +275,7 @@ async def test_clear_text_that_was_sent_before_tls_was_asked_for(tmp_path: Path)
         run = await asyncio.to_thread(_migrate, tmp_path, _url(port, sslmode="allow"))
     assert PASSWORD.encode() in b"".join(heard)
     assert heard[-1] == SSL_REQUEST
-    assert "by `sslmode=allow` the password may have been sent in clear already: change it" in run.stderr
+    assert "with `sslmode=allow` the password may already have been sent in clear text: change it" in run.stderr
     assert "would be sent" not in run.stderr
 
 

@@ -91,8 +91,8 @@ NO_CONNECT_PAGE = (
             (
                 "explore.open",
                 "TENDON_EXPLORE",
-                "opens GraphiQL and introspection to everybody who can reach this service: "
-                "remove it unless that is meant",
+                "makes GraphiQL and introspection available to anyone who can reach this service: "
+                "remove it unless this is intended",
             ),
         ),
         (INTROSPECTION | {"connect_page": "1"}, NO_CONNECT_PAGE),
