@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: the endpoints of all providers that it imitates, and the control API."""
+"""The sandbox as an ASGI application: the endpoints of all imitated providers, and the control API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.authorization_endpoint import authorize
 from sandbox.client import Client
 from sandbox.control import Control
 from sandbox.dialect import Dialect, path
-from sandbox.exchange import Exchange, open_exchange
+from sandbox.endpoint_request import EndpointRequest, read_request
 from sandbox.faults import FAULTS
 from sandbox.faults.replaced import elsewhere
 from sandbox.provider import CallLog, FaultPlan, Provider, Settings
@@ -47,13 +47,13 @@ def create_app(dialects: Iterable[Dialect], clients: Mapping[str, Client], *, co
 
 
 class Endpoint:
-    """One endpoint of a provider. Logs the request, and answers it or lets a planned fault answer it.
+    """One endpoint of a provider. It logs each request, then answers it, or lets a planned fault answer it.
 
     It is an ASGI application because faults need the server's own `receive` to close the connection.
     """
 
     def __init__(
-        self, provider: Provider, name: str, methods: tuple[str, ...], respond: Callable[[Exchange], Response]
+        self, provider: Provider, name: str, methods: tuple[str, ...], respond: Callable[[EndpointRequest], Response]
     ) -> None:
         self._provider = provider
         self._name = name
@@ -61,27 +61,29 @@ class Endpoint:
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = await open_exchange(self._provider, self._name, Request(scope, receive), self._respond)
-        response = await self._response(exchange)
+        request = await read_request(self._provider, self._name, Request(scope, receive), self._respond)
+        response = await self._response(request)
         await response(scope, receive, send)
 
-    async def _response(self, exchange: Exchange) -> ASGIApp:
-        call = exchange.call
+    async def _response(self, request: EndpointRequest) -> ASGIApp:
+        call = request.call
         if call.method not in self._methods:
             call.outcome = "method_not_allowed"
             return document({"error": "invalid_request"}, 405, {"Allow": ", ".join(self._methods)})
         planned = self._provider.faults.take(self._provider.slug, self._name)
         if planned is None:
-            return exchange.answer()
+            return request.answer()
         # A fault that processes the request overwrites the outcome.
         call.fault = call.outcome = planned.fault
         if planned.answer is not None:
             return Response(planned.answer.body, planned.answer.status, planned.answer.headers)
-        return await FAULTS[planned.fault](exchange, planned.seconds)
+        return await FAULTS[planned.fault](request, planned.seconds)
 
 
 def _routes(provider: Provider) -> Iterator[Route]:
-    def route(path_name: str, name: str, methods: tuple[str, ...], respond: Callable[[Exchange], Response]) -> Route:
+    def route(
+        path_name: str, name: str, methods: tuple[str, ...], respond: Callable[[EndpointRequest], Response]
+    ) -> Route:
         return Route(path(provider.slug, path_name), Endpoint(provider, name, methods, respond))
 
     dialect = provider.dialect

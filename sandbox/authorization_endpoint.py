@@ -1,4 +1,4 @@
-"""The authorization endpoint (RFC 6749 4.1.1): checks the request, asks the user or a script, redirects with a code."""
+"""The authorization endpoint (RFC 6749 4.1.1): checks the request, gets a decision, and redirects with a code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 
 from sandbox import consent_page, responses
-from sandbox.exchange import Exchange
+from sandbox.endpoint_request import EndpointRequest
 from sandbox.oauth import OAuthError
 
 APPROVE, DENY = "approve", "deny"
@@ -20,39 +20,41 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision on a request for `account`. `granted` None means all scopes that were requested."""
+    """The decision on an authorization request. `verdict` is APPROVE or DENY, `account` the user's account at the
+    provider. `granted` None means all scopes that were requested."""
 
     verdict: str
     account: str
     granted: frozenset[str] | None
 
 
-def authorize(exchange: Exchange) -> Response:
-    """A page, or a redirect to the app. Errors in client_id or redirect_uri are shown to the user only (4.1.2.1)."""
+def authorize(request: EndpointRequest) -> Response:
+    """The consent page, or a redirect to the app. Errors in client_id or redirect_uri are shown to the user and never
+    sent to the app (RFC 6749 4.1.2.1)."""
     try:
-        redirect_uri = _redirect_uri(exchange)
+        redirect_uri = _redirect_uri(request)
     except OAuthError as error:
-        exchange.call.outcome = error.error
-        return consent_page.error_page(exchange.provider.dialect.name, error.description)
+        request.call.outcome = error.error
+        return consent_page.error_page(request.provider.dialect.name, error.description)
     try:
-        code_challenge = _check(exchange)
+        code_challenge = _check_request(request)
     except OAuthError as error:
-        exchange.call.outcome = error.error
-        return _redirect(exchange, redirect_uri, error.document)
-    decision = _decision(exchange)
+        request.call.outcome = error.error
+        return _redirect(request, redirect_uri, error.document)
+    decision = _decision(request)
     if decision is None:
-        exchange.call.outcome = "shown"
-        dialect = exchange.provider.dialect
-        client_id = exchange.query.values["client_id"]
-        return consent_page.page(dialect.name, client_id, dialect.scopes(exchange.query.get("scope")), ACCOUNT)
+        request.call.outcome = "shown"
+        dialect = request.provider.dialect
+        client_id = request.query.values["client_id"]
+        return consent_page.page(dialect.name, client_id, dialect.scopes(request.query.get("scope")), ACCOUNT)
     if decision.verdict == DENY:
-        exchange.call.outcome = "denied"
-        return _redirect(exchange, redirect_uri, OAuthError("access_denied", "the user denied access").document)
-    return _approve(exchange, redirect_uri, code_challenge, decision)
+        request.call.outcome = "denied"
+        return _redirect(request, redirect_uri, OAuthError("access_denied", "the user denied access").document)
+    return _approve(request, redirect_uri, code_challenge, decision)
 
 
-def _redirect_uri(exchange: Exchange) -> str:
-    client, query = exchange.provider.client, exchange.query
+def _redirect_uri(request: EndpointRequest) -> str:
+    client, query = request.provider.client, request.query
     if query.malformed:
         raise OAuthError("invalid_request", f"The request is malformed: {query.malformed}.")
     if client is None or query.get("client_id") != client.client_id:
@@ -63,14 +65,15 @@ def _redirect_uri(exchange: Exchange) -> str:
     return redirect_uri
 
 
-def _check(exchange: Exchange) -> str | None:
-    """The code_challenge; None if there is none, or if the provider ignores PKCE."""
-    query = exchange.query
+def _check_request(request: EndpointRequest) -> str | None:
+    """Raises OAuthError for an invalid request. Returns the code_challenge; None if there is none, or if the provider
+    ignores PKCE."""
+    query = request.query
     if query.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "response_type must be code")
     if query.get("state") is None:
         raise OAuthError("invalid_request", "state is missing")
-    dialect = exchange.provider.dialect
+    dialect = request.provider.dialect
     if not dialect.pkce_checked:
         return None
     code_challenge = query.get("code_challenge")
@@ -83,36 +86,37 @@ def _check(exchange: Exchange) -> str | None:
     return code_challenge
 
 
-def _decision(exchange: Exchange) -> Decision | None:
-    """The user's decision from the page, a script's from the URL, or the one in the settings; None if there is none."""
-    form, query = exchange.form.values, exchange.query.values
+def _decision(request: EndpointRequest) -> Decision | None:
+    """The decision that the user submitted on the page, else the one in the URL, else the one in the settings; None if
+    there is none yet."""
+    form, query = request.form.values, request.query.values
     if form.get("decision") in (APPROVE, DENY):
         granted = frozenset(scope for name, scope in form.items() if name.startswith(consent_page.SCOPE_FIELD))
         return Decision(form["decision"], form.get("account", ACCOUNT), granted)
-    verdict = query.get("decision", exchange.provider.settings.decision)
+    verdict = query.get("decision", request.provider.settings.decision)
     if verdict not in (APPROVE, DENY):
         return None
     granted = frozenset(query["grant"].split()) if "grant" in query else None
     return Decision(verdict, query.get("account", ACCOUNT), granted)
 
 
-def _approve(exchange: Exchange, redirect_uri: str, code_challenge: str | None, decision: Decision) -> Response:
-    provider = exchange.provider
-    requested = provider.dialect.scopes(exchange.query.get("scope"))
+def _approve(request: EndpointRequest, redirect_uri: str, code_challenge: str | None, decision: Decision) -> Response:
+    provider = request.provider
+    requested = provider.dialect.scopes(request.query.get("scope"))
     scopes = [scope for scope in requested if decision.granted is None or scope in decision.granted]
-    client_id = exchange.query.values["client_id"]
+    client_id = request.query.values["client_id"]
     family = provider.tokens.add_consent(
         provider.slug, client_id, decision.account, scopes, scope_requested=bool(requested)
     )
     code = provider.tokens.issue_code(family, redirect_uri, code_challenge, provider.settings.code_life)
-    exchange.call.outcome, exchange.call.code = "approved", code.value
+    request.call.outcome, request.call.code = "approved", code.value
     granted = {"scope": provider.dialect.scope_separator.join(scopes)} if requested else {}
-    return _redirect(exchange, redirect_uri, {"code": code.value, **granted})
+    return _redirect(request, redirect_uri, {"code": code.value, **granted})
 
 
-def _redirect(exchange: Exchange, redirect_uri: str, answer: dict[str, str]) -> Response:
+def _redirect(request: EndpointRequest, redirect_uri: str, answer: dict[str, str]) -> Response:
     """Redirect to the app, with its state, and with the issuer if the provider sends it (RFC 9207)."""
-    state, iss = exchange.query.get("state"), exchange.provider.dialect.iss
+    state, iss = request.query.get("state"), request.provider.dialect.iss
     parameters = {**answer, **({"state": state} if state else {}), **({"iss": iss} if iss else {})}
     separator = "&" if "?" in redirect_uri else "?"
     return responses.redirect(f"{redirect_uri}{separator}{urlencode(parameters, quote_via=quote)}")

@@ -78,6 +78,8 @@ class _Settings(_ControlBody):
 
 
 class Control:
+    """The routes of the control API."""
+
     def __init__(
         self, providers: Mapping[str, Provider], tokens: TokenStore, calls: CallLog, faults: FaultPlan
     ) -> None:
@@ -102,10 +104,10 @@ class Control:
             Route("/reset", _endpoint(self._reset), methods=["POST"]),
         ]
 
-    def _list_calls(self, wanted: Mapping[str, str]) -> Any:
-        if unknown := wanted.keys() - {"slug", "endpoint", "code"}:
+    def _list_calls(self, filters: Mapping[str, str]) -> Any:
+        if unknown := filters.keys() - {"slug", "endpoint", "code"}:
             raise ControlError(min(unknown), "is not a filter")
-        return self._calls.listing(wanted)
+        return self._calls.listing(filters)
 
     def _clear_calls(self, _body: bytes) -> None:
         self._calls.clear()
@@ -114,16 +116,16 @@ class Control:
         return {"names": list(FAULTS), "planned": self._faults.listing()}
 
     def _plan_fault(self, body: bytes) -> None:
-        given = _read(_Fault, body)
+        fault = _read(_Fault, body)
         planned = PlannedFault(
-            slug=_known("slug", given.slug, self._providers),
-            endpoint=given.endpoint,
-            fault=_known("fault", given.fault, FAULTS) if given.answer is None else SCRIPTED,
-            times=given.times,
-            seconds=given.seconds,
-            answer=None if given.answer is None else _scripted(given.answer),
+            slug=_known("slug", fault.slug, self._providers),
+            endpoint=fault.endpoint,
+            fault=_known("fault", fault.fault, FAULTS) if fault.answer is None else SCRIPTED,
+            times=fault.times,
+            seconds=fault.seconds,
+            answer=None if fault.answer is None else _scripted(fault.answer),
         )
-        if given.answer is not None and given.fault is not None:
+        if fault.answer is not None and fault.fault is not None:
             raise ControlError("fault", "must be absent if there is an answer")
         self._faults.add(planned)
 
@@ -165,7 +167,8 @@ async def _query(request: Request) -> Mapping[str, str]:
 def _endpoint(
     act: Callable[[Any], Any], read: Callable[[Request], Awaitable[Any]] = _body
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A route that answers with the result of `act`, with 204 if that is None, and with 400 for a ControlError."""
+    """An endpoint that responds with the result of `act` as JSON, with 204 if it is None, and with 400 for a
+    ControlError."""
 
     async def endpoint(request: Request) -> Response:
         if error := _cross_site(request):
@@ -180,9 +183,9 @@ def _endpoint(
 
 
 def _cross_site(request: Request) -> Response | None:
-    """An error for what a page of another site could send.
+    """An error response if the request could come from a web page of another site; None if it could not.
 
-    These are requests to another host name of this machine, with another Origin, or with a body as HTML forms send it.
+    It could, if it names another host, has another Origin, or has a body that is not JSON, as HTML forms send it.
     """
     if request.url.hostname not in _LOOPBACK_NAMES:
         return responses.document({"error": "forbidden_host"}, 403)

@@ -29,7 +29,7 @@ class DialectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """How an HTTP 200 shows that it is a success: the value `equals` at the dotted path `field` of the answer."""
+    """How an answer with HTTP 200 shows that it is a success: it has the value `equals` at the dotted path `field`."""
 
     field: str
     equals: object

@@ -1,4 +1,4 @@
-"""One imitated provider, with its settings; and what all of them share: the log of calls and the planned faults."""
+"""An imitated provider with its settings; and the log of calls and the planned faults, which all providers share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Call:
 
 
 class CallLog:
-    """Every call that reached the provider, in order. Tests rely on it to know what was really sent."""
+    """Every request that reached a provider, in order. Tests use it to find out what Tendon really sent."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -68,14 +68,14 @@ class CallLog:
     def clear(self) -> None:
         self._calls.clear()
 
-    def listing(self, wanted: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
-        """The calls whose fields have the wanted values."""
-        return [asdict(call) for call in self._calls if all(getattr(call, name) == wanted[name] for name in wanted)]
+    def listing(self, filters: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
+        """The calls that match the filters: field name to value."""
+        return [asdict(call) for call in self._calls if all(getattr(call, name) == filters[name] for name in filters)]
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """An answer that is sent as given, instead of the right one."""
+    """An answer that a script defined. It is sent unchanged instead of the correct one."""
 
     status: int
     headers: dict[str, str]
@@ -95,7 +95,7 @@ class PlannedFault:
 
 
 class FaultPlan:
-    """The faults that are still to happen, in the order in which they were planned."""
+    """The planned faults that have not happened yet, in the order in which they were planned."""
 
     def __init__(self) -> None:
         self._planned: list[PlannedFault] = []

@@ -49,7 +49,8 @@ def error(fault: OAuthError) -> Response:
 
 
 def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response:
-    """The token object at the provider's `root`. None if the tokens were only extended, which has no token object."""
+    """A response with the token object at the provider's `root`; without one if `token` is None, because the provider
+    extended the old tokens instead."""
     if token is None:
         return document(_mark(dialect.success or Success("result", "0000")))
     answer = put({}, dialect.root, dict(token)) if dialect.root else dict(token)
@@ -59,7 +60,7 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
 def token_error(dialect: Dialect, fault: OAuthError, *, wait: float | None = None) -> Response:
     """An error in the provider's own form, if its entry defines one. `wait` is in seconds.
 
-    For providers that send errors with HTTP 200 (Withings, COROS) it has a status value other than success.
+    Providers that send errors with HTTP 200 (Withings, COROS) mark them by a value other than that of a success.
     """
     form = dialect.error_form(_MEANINGS.get(fault.error))
     body, status = _error_body(dialect, fault), fault.status if dialect.success is None else 200

@@ -13,93 +13,93 @@ from starlette.responses import Response
 
 from sandbox import responses
 from sandbox.client import Client, authenticate
-from sandbox.exchange import Exchange
+from sandbox.endpoint_request import EndpointRequest
 from sandbox.oauth import OAuthError
 from sandbox.responses import account_value, put
 from sandbox.token_store import ACCESS, REFRESH, Code, Family, Token, jwt, opaque_token
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
-Grant = Callable[[Exchange, Client], dict[str, Any] | None]
+Grant = Callable[[EndpointRequest, Client], dict[str, Any] | None]
 
 
-def token_endpoint(grants: Mapping[str, Grant]) -> Callable[[Exchange], Response]:
+def token_endpoint(grants: Mapping[str, Grant]) -> Callable[[EndpointRequest], Response]:
     """A token endpoint that supports these grant types."""
 
-    def respond(exchange: Exchange) -> Response:
-        dialect = exchange.provider.dialect
+    def respond(request: EndpointRequest) -> Response:
+        dialect = request.provider.dialect
         try:
-            token = _grant(exchange, grants)
+            token = _grant(request, grants)
         except OAuthError as error:
-            exchange.call.outcome = error.error
+            request.call.outcome = error.error
             return responses.token_error(dialect, error)
-        exchange.call.outcome = "extended" if token is None else "issued"
+        request.call.outcome = "extended" if token is None else "issued"
         return responses.token_success(dialect, token)
 
     return respond
 
 
-def check_form(exchange: Exchange, params: Mapping[str, str]) -> None:
+def check_form(request: EndpointRequest, params: Mapping[str, str]) -> None:
     """Raises OAuthError unless the body is a well-formed form with the parameters that the provider requires."""
-    if not exchange.is_form:
+    if not request.is_form:
         raise OAuthError("invalid_request", "the body is not a form")
-    if exchange.form.malformed:
-        raise OAuthError("invalid_request", exchange.form.malformed)
-    if any(exchange.form.get(name) != value for name, value in params.items()):
+    if request.form.malformed:
+        raise OAuthError("invalid_request", request.form.malformed)
+    if any(request.form.get(name) != value for name, value in params.items()):
         raise OAuthError("invalid_request", "a parameter that this provider requires is missing")
 
 
-def _grant(exchange: Exchange, grants: Mapping[str, Grant]) -> dict[str, Any] | None:
-    provider, form = exchange.provider, exchange.form
-    check_form(exchange, provider.dialect.params)
-    if exchange.query.values or exchange.query.malformed:
+def _grant(request: EndpointRequest, grants: Mapping[str, Grant]) -> dict[str, Any] | None:
+    provider, form = request.provider, request.form
+    check_form(request, provider.dialect.params)
+    if request.query.values or request.query.malformed:
         raise OAuthError("invalid_request", "parameters must be in the body, not in the URL")
-    client = authenticate(provider.client, provider.dialect.auth, exchange.authorization, form)
+    client = authenticate(provider.client, provider.dialect.auth, request.authorization, form)
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise OAuthError("invalid_request", "grant_type is missing")
     if grant_type not in grants:
         raise OAuthError("unsupported_grant_type", "this endpoint does not support the grant type")
-    return grants[grant_type](exchange, client)
+    return grants[grant_type](request, client)
 
 
-def authorization_code(exchange: Exchange, client: Client) -> dict[str, Any]:
+def authorization_code(request: EndpointRequest, client: Client) -> dict[str, Any]:
     """Exchange a code for tokens (RFC 6749 4.1.3). A second use fails and revokes them (RFC 6749 4.1.2)."""
-    code = _code(exchange, client)
+    code = _code(request, client)
     if code.used:
         code.family.revoked = True
         _invalid_grant("the code was used before")
     if time.time() >= code.expires_at:
         _invalid_grant("the code has expired")
-    if exchange.form.get("redirect_uri") != code.redirect_uri:
+    if request.form.get("redirect_uri") != code.redirect_uri:
         _invalid_grant("the redirect_uri differs from that of the authorization request")
-    if exchange.provider.dialect.pkce_checked:
-        _check_verifier(code.code_challenge, exchange.form.get("code_verifier"))
+    if request.provider.dialect.pkce_checked:
+        _check_verifier(code.code_challenge, request.form.get("code_verifier"))
     code.used = True
-    return _issue(exchange, code.family, code.family.scopes, refresh=exchange.provider.dialect.refresh != "none")
+    return _issue(request, code.family, code.family.scopes, refresh=request.provider.dialect.refresh != "none")
 
 
-def refresh_token(exchange: Exchange, client: Client) -> dict[str, Any] | None:
-    """New tokens (RFC 6749 6), or None if the provider only extends the old ones."""
-    provider = exchange.provider
+def refresh_token(request: EndpointRequest, client: Client) -> dict[str, Any] | None:
+    """New tokens (RFC 6749 6), or None if the provider extends the lifetime of the old ones instead."""
+    provider = request.provider
     if provider.dialect.refresh == "none":
         raise OAuthError("unsupported_grant_type", "this provider issues no refresh tokens")
-    token = _refreshable(exchange, client)
-    scopes = _narrowed(exchange, token)
+    token = _refreshable(request, client)
+    scopes = _refreshed_scopes(request, token)
     if provider.dialect.refresh == "extending":
-        provider.tokens.extend(token.family, _expires_at(exchange))
+        provider.tokens.extend(token.family, _expires_at(request))
         return None
     token.rotated = provider.dialect.refresh == "rotating"
-    return _issue(exchange, token.family, scopes, refresh=token.rotated)
+    return _issue(request, token.family, scopes, refresh=token.rotated)
 
 
-def _code(exchange: Exchange, client: Client) -> Code:
-    value = exchange.form.get("code")
+def _code(request: EndpointRequest, client: Client) -> Code:
+    value = request.form.get("code")
     if value is None:
         raise OAuthError("invalid_request", "code is missing")
-    code = exchange.provider.tokens.codes.get(value)
+    code = request.provider.tokens.codes.get(value)
     family = code.family if code else None
-    if code is None or family is None or (family.slug, family.client_id) != (exchange.provider.slug, client.client_id):
+    if code is None or family is None or (family.slug, family.client_id) != (request.provider.slug, client.client_id):
         _invalid_grant("the code is unknown")
     return code
 
@@ -115,11 +115,11 @@ def _check_verifier(code_challenge: str | None, code_verifier: str | None) -> No
         _invalid_grant("the code_verifier does not match")
 
 
-def _refreshable(exchange: Exchange, client: Client) -> Token:
-    value = exchange.form.get("refresh_token")
+def _refreshable(request: EndpointRequest, client: Client) -> Token:
+    value = request.form.get("refresh_token")
     if value is None:
         raise OAuthError("invalid_request", "refresh_token is missing")
-    token = exchange.provider.tokens.find(REFRESH, value, exchange.provider.slug)
+    token = request.provider.tokens.find(REFRESH, value, request.provider.slug)
     if token is None or token.family.client_id != client.client_id:
         _invalid_grant("the refresh token is unknown")
     if token.rotated:
@@ -130,20 +130,20 @@ def _refreshable(exchange: Exchange, client: Client) -> Token:
     return token
 
 
-def _narrowed(exchange: Exchange, token: Token) -> tuple[str, ...]:
-    requested = exchange.provider.dialect.scopes(exchange.form.get("scope"))
+def _refreshed_scopes(request: EndpointRequest, token: Token) -> tuple[str, ...]:
+    requested = request.provider.dialect.scopes(request.form.get("scope"))
     if not set(requested) <= set(token.family.scopes):
         raise OAuthError("invalid_scope", "a scope was not granted")
     return tuple(requested) or token.family.scopes
 
 
-def _issue(exchange: Exchange, family: Family, scopes: tuple[str, ...], *, refresh: bool) -> dict[str, Any]:
+def _issue(request: EndpointRequest, family: Family, scopes: tuple[str, ...], *, refresh: bool) -> dict[str, Any]:
     """Issue an access token and, with `refresh`, a refresh token. Returns the provider's token object."""
-    provider, expires_at = exchange.provider, _expires_at(exchange)
+    provider, expires_at = request.provider, _expires_at(request)
     jwt_expires_at = expires_at if provider.dialect.expires == "jwt" else None
     access = opaque_token(ACCESS) if jwt_expires_at is None else jwt(family.account, jwt_expires_at)
     provider.tokens.issue_token(ACCESS, family, scopes, expires_at, access)
-    token = {"access_token": access, "token_type": "Bearer", **_lifetime(exchange, expires_at)}
+    token = {"access_token": access, "token_type": "Bearer", **_lifetime(request, expires_at)}
     if refresh:
         token["refresh_token"] = opaque_token(REFRESH)
         provider.tokens.issue_token(REFRESH, family, family.scopes, None, token["refresh_token"])
@@ -154,18 +154,18 @@ def _issue(exchange: Exchange, family: Family, scopes: tuple[str, ...], *, refre
     return token
 
 
-def _expires_at(exchange: Exchange) -> float | None:
-    if exchange.provider.dialect.expires == "never":
+def _expires_at(request: EndpointRequest) -> float | None:
+    if request.provider.dialect.expires == "never":
         return None
-    return time.time() + exchange.provider.settings.access_life
+    return time.time() + request.provider.settings.access_life
 
 
-def _lifetime(exchange: Exchange, expires_at: float | None) -> dict[str, Any]:
-    """The members with the access token's lifetime; a JWT contains it itself."""
-    expires = exchange.provider.dialect.expires
+def _lifetime(request: EndpointRequest, expires_at: float | None) -> dict[str, Any]:
+    """The members that state the access token's lifetime; none for a JWT, which contains it."""
+    expires = request.provider.dialect.expires
     if expires_at is None or expires == "jwt":
         return {}
-    life = {"expires_in": int(exchange.provider.settings.access_life)}
+    life = {"expires_in": int(request.provider.settings.access_life)}
     return {**life, "expires_at": int(expires_at)} if expires == "expires_at" else life
 
 

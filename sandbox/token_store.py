@@ -60,6 +60,8 @@ class Token:
 
 
 class TokenStore:
+    """All codes and tokens, by their value."""
+
     def __init__(self) -> None:
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
@@ -88,7 +90,7 @@ class TokenStore:
         return token
 
     def find(self, kind: str, value: str | None, slug: str) -> Token | None:
-        """The token of that kind and provider, whatever its state."""
+        """The token of that kind and provider, in any state."""
         token = self.tokens.get(value or "")
         return token if token is not None and token.kind == kind and token.family.slug == slug else None
 
@@ -110,7 +112,7 @@ def opaque_token(kind: str) -> str:
 
 
 def jwt(account: str, expires_at: float) -> str:
-    """A JSON Web Token (RFC 7519), whose signature is random bytes, because nobody else can check it anyway."""
+    """A JSON Web Token (RFC 7519). Its signature is random: only the provider's own resource server would check it."""
     header = {"alg": "HS256", "typ": "JWT"}
     claims = {"sub": account, "iat": int(time.time()), "exp": int(expires_at), "jti": secrets.token_hex(8)}
     parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]

@@ -12,34 +12,34 @@ from starlette.responses import Response
 from sandbox import responses
 from sandbox.client import authenticate, bearer
 from sandbox.dialect import Revocation
-from sandbox.exchange import Exchange
+from sandbox.endpoint_request import EndpointRequest
 from sandbox.oauth import OAuthError
 from sandbox.token_endpoint import check_form
 from sandbox.token_store import ACCESS, Token
 
 
-def account(exchange: Exchange) -> Response:
+def account(request: EndpointRequest) -> Response:
     """The account that a live access token in the Authorization header belongs to (RFC 6750 2.1)."""
-    dialect = exchange.provider.dialect
+    dialect = request.provider.dialect
     try:
-        token = _live_bearer(exchange)
+        token = _live_bearer(request)
     except OAuthError as error:
-        exchange.call.outcome = error.error
+        request.call.outcome = error.error
         return responses.error(error)
-    exchange.call.outcome = "served"
+    request.call.outcome = "served"
     return responses.document(responses.put({}, dialect.account_field, responses.account_value(token.family.account)))
 
 
-def revocation_endpoint(rule: Revocation) -> Callable[[Exchange], Response]:
+def revocation_endpoint(rule: Revocation) -> Callable[[EndpointRequest], Response]:
     """A revocation endpoint with this rule. An unknown token is not an error (RFC 7009 2.2)."""
 
-    def respond(exchange: Exchange) -> Response:
+    def respond(request: EndpointRequest) -> Response:
         try:
-            token = _token_to_revoke(exchange, rule)
+            token = _token_to_revoke(request, rule)
         except OAuthError as error:
-            exchange.call.outcome = error.error
+            request.call.outcome = error.error
             return responses.error(error)
-        exchange.call.outcome = "unknown_token" if token is None else "revoked"
+        request.call.outcome = "unknown_token" if token is None else "revoked"
         if token is not None:
             token.family.revoked = True
         return responses.empty() if rule.method == "DELETE" else responses.document({})
@@ -47,15 +47,15 @@ def revocation_endpoint(rule: Revocation) -> Callable[[Exchange], Response]:
     return respond
 
 
-def _token_to_revoke(exchange: Exchange, rule: Revocation) -> Token | None:
-    provider = exchange.provider
+def _token_to_revoke(request: EndpointRequest, rule: Revocation) -> Token | None:
+    provider = request.provider
     if rule.token or rule.params:
-        check_form(exchange, rule.params)
+        check_form(request, rule.params)
     if rule.auth == "bearer":
-        return _live_bearer(exchange)
+        return _live_bearer(request)
     if rule.auth != "none":
-        authenticate(provider.client, rule.auth, exchange.authorization, exchange.form)
-    value = exchange.form.get("token")
+        authenticate(provider.client, rule.auth, request.authorization, request.form)
+    value = request.form.get("token")
     if value is None:
         raise OAuthError("invalid_request", "token is missing")
     token = provider.tokens.tokens.get(value)
@@ -66,10 +66,10 @@ def _token_to_revoke(exchange: Exchange, rule: Revocation) -> Token | None:
     return token
 
 
-def _live_bearer(exchange: Exchange) -> Token:
+def _live_bearer(request: EndpointRequest) -> Token:
     """The access token that the request carries. Raises OAuthError, 401 invalid_token, unless it is live."""
-    provider = exchange.provider
-    token = provider.tokens.find(ACCESS, bearer(exchange.authorization), provider.slug)
+    provider = request.provider
+    token = provider.tokens.find(ACCESS, bearer(request.authorization), provider.slug)
     if token is None or token.state != "live":
         challenge = 'Bearer realm="sandbox", error="invalid_token"'
         raise OAuthError("invalid_token", "no live access token", status=401, challenge=challenge)

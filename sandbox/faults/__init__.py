@@ -1,12 +1,17 @@
-"""Faults on request: each is a function that answers one request instead of the provider.
+"""The faults that a script can plan. Each is a function that answers one request instead of the provider.
 
-"Processed" says whether the request had its effect (code used, tokens issued) before the fault changed the answer.
-`seconds` is the number that was planned with the fault.
+"Processed" tells whether the request takes effect (the code is used, tokens are issued) although the client doesn't get
+the correct answer. `seconds` is the number that was planned with the fault; in brackets is its default.
+
+connection.py  delays, and connections that are closed
+oversized.py   answers that are too large
+replaced.py    another answer, without processing the request
+altered.py     the correct answer with an altered token object
 
 | fault              | processed | what the client sees                                                              |
 |--------------------|-----------|-----------------------------------------------------------------------------------|
 | hang               | no        | nothing, until it disconnects or `seconds` are over, which closes the connection  |
-| slow               | yes       | the right answer after `seconds` (2)                                              |
+| slow               | yes       | the correct answer after `seconds` (2)                                            |
 | drip               | no        | 200 and one byte of white space every `seconds` (0.2), without end                |
 | drop               | no        | the connection is closed after the whole request was read                         |
 | lost               | yes       | the connection is closed without an answer                                        |
@@ -31,7 +36,7 @@
 | invalid_grant      | no        | that error                                                                        |
 | unauthorized_client| no        | that error                                                                        |
 | access_denied      | no        | that error                                                                        |
-| no_access_token    | yes       | the right answer without access_token                                             |
+| no_access_token    | yes       | the correct answer without access_token                                           |
 | wrong_types        | yes       | … with a number as access_token                                                   |
 | expires_negative   | yes       | … with a lifetime of -3600                                                        |
 | expires_huge       | yes       | … with a lifetime of 10^30                                                        |
@@ -45,7 +50,7 @@
 
 from __future__ import annotations
 
-from sandbox.exchange import Fault
+from sandbox.endpoint_request import Fault
 from sandbox.faults import altered, connection, oversized, replaced
 
 FAULTS: dict[str, Fault] = {**connection.FAULTS, **oversized.FAULTS, **replaced.FAULTS, **altered.FAULTS}

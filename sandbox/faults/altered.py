@@ -1,4 +1,4 @@
-"""Faults that process the request and then alter the token object of the right answer."""
+"""Faults that process the request and then alter the token object of the correct answer."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from sandbox import responses
-from sandbox.exchange import Exchange, Fault
+from sandbox.endpoint_request import EndpointRequest, Fault
 
 Token = dict[str, Any]
 
 
-def _altered(alter: Callable[[Token, Exchange], None]) -> Fault:
+def _altered(alter: Callable[[Token, EndpointRequest], None]) -> Fault:
     """An answer without an access token, such as an error or a page, is not changed."""
 
-    async def fault(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-        response = exchange.answer()
+    async def fault(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+        response = request.answer()
         found = _token(response)
         if found is None:
             return response
         document, token = found
-        alter(token, exchange)
+        alter(token, request)
         return responses.document(document)
 
     return fault
@@ -45,29 +45,29 @@ def _token(response: Response) -> tuple[Token, Token] | None:
 
 
 def _without(name: str) -> Fault:
-    return _altered(lambda token, _exchange: token.pop(name, None))
+    return _altered(lambda token, _request: token.pop(name, None))
 
 
 def _with(name: str, value: object) -> Fault:
-    return _altered(lambda token, _exchange: token.update({name: value}))
+    return _altered(lambda token, _request: token.update({name: value}))
 
 
 def _lifetime(seconds: object) -> Fault:
-    def alter(token: Token, exchange: Exchange) -> None:
+    def alter(token: Token, request: EndpointRequest) -> None:
         token["expires_in"] = seconds
-        if exchange.provider.dialect.expires == "expires_at":
+        if request.provider.dialect.expires == "expires_at":
             token["expires_at"] = seconds
 
     return _altered(alter)
 
 
-def _narrow(token: Token, exchange: Exchange) -> None:
-    dialect = exchange.provider.dialect
+def _narrow(token: Token, request: EndpointRequest) -> None:
+    dialect = request.provider.dialect
     token["scope"] = dialect.scope_separator.join(dialect.scopes(token.get("scope"))[:-1])
 
 
-async def duplicate_keys(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-    response = exchange.answer()
+async def duplicate_keys(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    response = request.answer()
     key = b'"access_token": '
     if key not in bytes(response.body):
         return response

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.exchange import Exchange, Fault
+from sandbox.endpoint_request import EndpointRequest, Fault
 
 
 class Abort:
@@ -27,26 +27,26 @@ class Abort:
         await _disconnect(receive)
 
 
-async def hang(_exchange: Exchange, seconds: float | None) -> ASGIApp:
+async def hang(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
     return Abort(seconds)
 
 
-async def slow(exchange: Exchange, seconds: float | None) -> ASGIApp:
-    response = exchange.answer()
+async def slow(request: EndpointRequest, seconds: float | None) -> ASGIApp:
+    response = request.answer()
     await asyncio.sleep(2 if seconds is None else seconds)
     return response
 
 
-async def drip(_exchange: Exchange, seconds: float | None) -> ASGIApp:
+async def drip(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
     return StreamingResponse(_drops(0.2 if seconds is None else seconds), media_type="application/json")
 
 
-async def drop(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def drop(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     return Abort(0)
 
 
-async def lost(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-    exchange.answer()
+async def lost(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    request.answer()
     return Abort(0)
 
 

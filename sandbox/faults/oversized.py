@@ -11,28 +11,28 @@ from functools import cache
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from sandbox.exchange import Exchange, Fault
+from sandbox.endpoint_request import EndpointRequest, Fault
 
 _MIB = 1024 * 1024
 _JSON = "application/json"
 _OPENING = b'{"token_type":"Bearer","access_token":"'
 
 
-async def huge(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def huge(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     return StreamingResponse(_endless(), media_type=_JSON)
 
 
-async def gzip_bomb(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def gzip_bomb(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     body = await asyncio.to_thread(_bomb)
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type=_JSON)
 
 
-async def deep_json(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def deep_json(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     depth = 100_000
     return Response(b'{"access_token":"deep","more":' + b"[" * depth + b"]" * depth + b"}", media_type=_JSON)
 
 
-async def big_headers(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def big_headers(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     headers = {f"X-Filler-{number}": "x" * 8192 for number in range(128)}
     return Response(b'{"access_token":"big","token_type":"Bearer"}', headers=headers, media_type=_JSON)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from sandbox import responses
-from sandbox.exchange import Exchange, Fault
+from sandbox.endpoint_request import EndpointRequest, Fault
 from sandbox.oauth import OAuthError
 
 _JSON, _TEXT, _HTML = "application/json", "text/plain", "text/html"
@@ -17,14 +17,14 @@ _PAGE = "<!doctype html><title>Maintenance</title><h1>We'll be back soon</h1>"
 
 
 def _fixed(body: str, status: int, media_type: str) -> Fault:
-    async def fault(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+    async def fault(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
         return Response(body, status, media_type=media_type)
 
     return fault
 
 
 def _unavailable(status: int) -> Fault:
-    async def fault(_exchange: Exchange, seconds: float | None) -> ASGIApp:
+    async def fault(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
         retry_after = str(int(1 if seconds is None else seconds))
         return responses.document({"error": "temporarily_unavailable"}, status, {"Retry-After": retry_after})
 
@@ -32,47 +32,47 @@ def _unavailable(status: int) -> Fault:
 
 
 def _error(make: Callable[[], OAuthError]) -> Fault:
-    async def fault(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-        return responses.token_error(exchange.provider.dialect, make())
+    async def fault(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+        return responses.token_error(request.provider.dialect, make())
 
     return fault
 
 
 def _temporary(make: Callable[[], OAuthError]) -> Fault:
-    async def fault(exchange: Exchange, seconds: float | None) -> ASGIApp:
-        return responses.token_error(exchange.provider.dialect, make(), wait=1 if seconds is None else seconds)
+    async def fault(request: EndpointRequest, seconds: float | None) -> ASGIApp:
+        return responses.token_error(request.provider.dialect, make(), wait=1 if seconds is None else seconds)
 
     return fault
 
 
-async def redirect(_exchange: Exchange, _seconds: float | None) -> ASGIApp:
+async def redirect(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
     # Relative, so that it leads to the endpoint `elsewhere` wherever the sandbox is mounted.
     return responses.redirect("elsewhere")
 
 
-async def error_echo(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-    sent = _sent(exchange)
+async def error_echo(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    sent = _sent(request)
     text = " ".join(f"{name}={value}" for name, value in sent.items())
     document = {**sent, "error": "invalid_request", "error_description": text, "error_uri": f"urn:echo:{quote(text)}"}
     headers = {f"X-Echo-{number}": value for number, value in enumerate(sent.values()) if _fits_header(value)}
     return responses.document(document, 400, headers)
 
 
-async def error_code_echo(exchange: Exchange, _seconds: float | None) -> ASGIApp:
-    sent = _sent(exchange)
+async def error_code_echo(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    sent = _sent(request)
     secret = next((sent[name] for name in ("code", "refresh_token", "token", "Authorization") if name in sent), "")
     return responses.document({"error": secret}, 400)
 
 
-def elsewhere(exchange: Exchange) -> Response:
+def elsewhere(request: EndpointRequest) -> Response:
     """The target of `redirect`, which answers every request with what looks like a success."""
-    exchange.call.outcome = "followed"
+    request.call.outcome = "followed"
     return responses.document({"access_token": "elsewhere", "token_type": "Bearer", "expires_in": 3600})
 
 
-def _sent(exchange: Exchange) -> dict[str, str]:
-    authorization = {"Authorization": exchange.authorization} if exchange.authorization else {}
-    return {**exchange.query.values, **exchange.form.values, **authorization}
+def _sent(request: EndpointRequest) -> dict[str, str]:
+    authorization = {"Authorization": request.authorization} if request.authorization else {}
+    return {**request.query.values, **request.form.values, **authorization}
 
 
 def _fits_header(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""One request to an endpoint: it is read completely and logged, then answered by the endpoint or by a fault."""
+"""A request to an endpoint. It is read completely and logged, then answered by the endpoint or by a fault."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """`form` is empty if the body is not a form (`is_form`). `respond` is the endpoint's function."""
+class EndpointRequest:
+    """A request that was read and logged. `form` is empty if the body is not a form (`is_form`); `call` is its entry in
+    the log; `respond` is the function of the endpoint that answers it."""
 
     provider: Provider
     query: Parameters
@@ -27,21 +28,21 @@ class Exchange:
     is_form: bool
     authorization: str | None
     call: Call
-    respond: Callable[[Exchange], Response]
+    respond: Callable[[EndpointRequest], Response]
 
     def answer(self) -> Response:
-        """Process the request and return the right answer. No other code runs meanwhile."""
+        """Process the request and return the correct answer. No other task runs in between."""
         return self.respond(self)
 
 
-Fault = Callable[[Exchange, float | None], Awaitable[ASGIApp]]
-"""Takes a request that was read and logged, and the planned seconds. Returns the application that answers it."""
+Fault = Callable[[EndpointRequest, float | None], Awaitable[ASGIApp]]
+"""Takes the request and the seconds that were planned with the fault. Returns the ASGI application that answers it."""
 
 
-async def open_exchange(
-    provider: Provider, endpoint: str, request: Request, respond: Callable[[Exchange], Response]
-) -> Exchange:
-    """Read the whole request, and log it before anything else happens."""
+async def read_request(
+    provider: Provider, endpoint: str, request: Request, respond: Callable[[EndpointRequest], Response]
+) -> EndpointRequest:
+    """Read the whole request, and log it."""
     is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
     body = await _body(request)
     query = Parameters.read(request.scope["query_string"])
@@ -58,11 +59,11 @@ async def open_exchange(
         grant_type=form.get("grant_type"),
         code=form.get("code"),
     )
-    return Exchange(provider, query, form, is_form, authorization, call, respond)
+    return EndpointRequest(provider, query, form, is_form, authorization, call, respond)
 
 
 async def _body(request: Request) -> bytes:
-    """The body, cut to what an OAuth form could need, because the log keeps it."""
+    """The body, truncated to _MAX_BODY bytes, because the log keeps it."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk[: _MAX_BODY - len(body)]
