@@ -1,12 +1,27 @@
-"""Nothing that is tested here is stored, so one engine is enough."""
+"""Nothing that is tested here needs more than one engine."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
+from models.database import Database, open_database
+from models.migrating import migrate
 from tests.processes import Process
+from tests.schema import execution_context
 
 
 @pytest.fixture(scope="session")
 def gateway(any_gateway: Process) -> Process:
     return any_gateway
+
+
+@pytest.fixture(scope="module")
+async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Database]:
+    """The one that the operations of a module's tests use."""
+    url = f"sqlite://{tmp_path_factory.mktemp('database')}/tendon.db"
+    await migrate(url)
+    async with open_database(url) as database:
+        execution_context.database = database
+        yield database

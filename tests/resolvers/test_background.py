@@ -7,9 +7,9 @@ import gc
 from time import monotonic
 
 import pytest
-from suspended import run_and_cancel
 
 from resolvers.background import Background, StillRunning
+from tests.suspended import run_and_cancel
 
 # Far above what anything here takes.
 PATIENCE = 5

@@ -11,7 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from engine_promises import (
+
+from models.database import Database as OpenDatabase
+from models.database import DatabaseDown, Limits, open_database
+from models.migrating import migrate
+from models.statement import Statement, moment
+from tests.databases import Database
+from tests.models.engine.promises import (
     ALL,
     CONDITIONAL,
     COUNT,
@@ -23,13 +29,7 @@ from engine_promises import (
     note,
     stored,
 )
-from suspended import run_and_cancel
-
-from models.database import Database as OpenDatabase
-from models.database import DatabaseDown, Limits, open_database
-from models.migrating import migrate
-from models.statement import Statement, moment
-from tests.databases import Database
+from tests.suspended import run_and_cancel
 
 # Any number: these tests use a database of their own.
 LOCK = 7

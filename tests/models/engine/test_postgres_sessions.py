@@ -9,11 +9,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from engine_promises import COUNT, note, sql
 
 from models.database import Database, DatabaseDown, Limits, open_database
 from models.engine.postgres import PostgresTransaction
 from models.migrating import migrate
+from tests.models.engine.promises import COUNT, note, sql
 from tests.postgres import PostgresServer, programs
 
 SIZE = 5

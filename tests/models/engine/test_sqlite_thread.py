@@ -11,11 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from engine_promises import COUNT, PATIENCE, note, sql
 
 from models.database import Database, DatabaseDown, Limits, open_database
 from models.migrating import migrate
 from models.statement import Statement
+from tests.models.engine.promises import COUNT, PATIENCE, note, sql
 
 LIMIT_SIZE = Statement("PRAGMA max_page_count = 100")
 

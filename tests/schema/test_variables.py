@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from execution_context import CLOSED, OPEN, codes, messages, run, shown
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rest.routes import ROUTES
+from tests.schema.execution_context import CLOSED, OPEN, codes, messages, run, shown
 
 # Who is turned away leaves a row in the audit trail.
 pytestmark = pytest.mark.usefixtures("database")

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_promises import assert_nothing_is_held
-from suspended import run_and_cancel
 
 from models.connection import StoredConnection
 from models.database import open_database
@@ -28,7 +26,9 @@ from resolvers.errors import Problem
 from resolvers.redirects import RedirectAllowList
 from tests.conftest import REDIRECT_URI
 from tests.databases import Database
+from tests.models.engine.promises import assert_nothing_is_held
 from tests.sandbox_control import Sandbox
+from tests.suspended import run_and_cancel
 from wire.http.client import open_client
 
 PATIENCE = 20

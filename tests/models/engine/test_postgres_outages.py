@@ -11,10 +11,10 @@ from time import monotonic
 
 import asyncpg
 import pytest
-from engine_promises import COUNT, sql
 
 from models.database import Database, DatabaseDown, Limits, open_database
 from models.migrating import migrate
+from tests.models.engine.promises import COUNT, sql
 from tests.postgres import PostgresServer, programs
 
 

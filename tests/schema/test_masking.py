@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from execution_context import CLOSED, OPEN, codes, messages, run, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.execution import Executor
+from tests.schema.execution_context import CLOSED, OPEN, codes, messages, run, shown
 
 # Who is turned away leaves a row in the audit trail.
 pytestmark = pytest.mark.usefixtures("database")

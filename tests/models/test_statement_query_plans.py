@@ -27,8 +27,8 @@ from models.statement import Statement
 from models.vault_key import VaultKey
 from tests.conftest import new_database
 from tests.databases import ENGINES
+from tests.models.query_plans import Planner, PostgresPlanner, SqlitePlanner
 from tests.orm import orm_of
-from tests.unit.query_plans import Planner, PostgresPlanner, SqlitePlanner
 
 M = TypeVar("M", bound=Model)
 

@@ -1,0 +1,82 @@
+"""SQLite files that cannot be written: detected without writing, and written again as soon as possible."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from operator import methodcaller
+from pathlib import Path
+
+import pytest
+
+from models.database import Database, DatabaseDown, Session, open_database
+from models.migrating import migrate
+from models.statement import Statement
+
+
+async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path) -> None:
+    """The connection stays read-only, so it is closed. The second call at the latest succeeds."""
+    file = nobodys_folder / "tendon.db"
+    await migrate(f"sqlite://{file}")
+    file.chmod(0o400)
+    async with open_database(f"sqlite://{file}") as database:
+        for write in (methodcaller("check_writable"), _write, _write_exclusively):
+            with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
+                await write(database)
+        assert await COUNT.row(database) == (0,)
+        _make_writable(nobodys_folder)
+        with suppress(DatabaseDown):
+            await _write(database)
+        await _write(database)
+        await _write_exclusively(database)
+        await database.check_writable()
+        assert await COUNT.row(database) in [(2,), (3,)]
+
+
+def _make_writable(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.chmod(0o600)
+
+
+COUNT = Statement("SELECT count(*) FROM audit_event")
+
+
+WRITE = Statement(
+    """
+    INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
+    VALUES (now(), 'test', 'oura', '[]', 'ok', 'x') RETURNING id"""
+)
+
+
+async def _write(session: Session) -> None:
+    await WRITE.rows(session)
+
+
+async def _write_exclusively(database: Database) -> None:
+    async with database.exclusively(1) as transaction:
+        await _write(transaction)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("only where something can be mounted")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+async def test_a_disk_that_is_full(small_disk: Path) -> None:
+    """It is detected without writing."""
+    url = f"sqlite://{small_disk}/tendon.db"
+    await migrate(url)
+    async with open_database(url) as database:
+        await database.check_writable()
+        disk = os.statvfs(small_disk)
+        (small_disk / "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 100_000))
+        with pytest.raises(DatabaseDown, match="SQLITE_FULL"):
+            await database.check_writable()
+        (small_disk / "filler").unlink()
+        await database.check_writable()
