@@ -18,10 +18,10 @@ from models.vault import Vault, new_key, read_keys
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
-from tests.bearer.authorization_server import AuthorizationServer, answer
-from tests.bearer.token_issuer import AUDIENCE, ISSUER, Signer, ecdsa
 from tests.conftest import REDIRECT_URI, Person, start_gateway
 from tests.databases import Database
+from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
+from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, Signer, ecdsa
 from tests.interfaces import Interface
 from tests.processes import Process
 from tests.sandbox_control import Sandbox

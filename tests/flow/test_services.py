@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from gateway.bearer.introspection import WAITING
-from tests.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
-from tests.bearer.token_issuer import AUDIENCE, ISSUER, ecdsa
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
+from tests.gateway.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
+from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, ecdsa
 from tests.interfaces import GraphQL, Interface, Rest
 from tests.processes import Process
 from tests.sandbox_control import Sandbox

@@ -9,16 +9,16 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
-from authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
 from cryptography.hazmat.primitives.asymmetric import ec
-from standing_clock import Clock
-from token_issuer import AUDIENCE, ISSUER, Signer, base64url, ecdsa, eddsa, rs256
 
 from gateway.bearer import open_client
 from gateway.bearer.jwks import WAITING
 from gateway.bearer.jwt import JWTVerifier
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from tests.gateway.bearer.authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
+from tests.gateway.bearer.standing_clock import Clock
+from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, Signer, base64url, ecdsa, eddsa, rs256
 from wire.http.client import Client
 
 FIRST = ecdsa("first")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from authorization_server import AuthorizationServer, Reply, Request, answer
 
 from gateway.bearer import open_client
 from gateway.bearer.endpoint import AT_ONCE, Endpoint, NoAnswerError
+from tests.gateway.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
 from wire.http.client import Client, request
 
 

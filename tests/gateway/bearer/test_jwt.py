@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from authorization_server import AuthorizationServer, answer
 from cryptography.hazmat.primitives.asymmetric import ec
-from standing_clock import Clock
-from token_issuer import (
+
+from gateway.bearer.jwt import JWTVerifier
+from resolvers.caller import READ, WRITE, Caller
+from resolvers.errors import InvalidToken
+from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
+from tests.gateway.bearer.standing_clock import Clock
+from tests.gateway.bearer.token_issuer import (
     AUDIENCE,
     CLAIMS,
     ISSUER,
@@ -25,10 +29,6 @@ from token_issuer import (
     rs256,
     segment,
 )
-
-from gateway.bearer.jwt import JWTVerifier
-from resolvers.caller import READ, WRITE, Caller
-from resolvers.errors import InvalidToken
 from wire.http.client import Client
 
 BOTH = frozenset({READ, WRITE})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from token_issuer import NOW
+from tests.gateway.bearer.token_issuer import NOW
 
 
 class Clock:

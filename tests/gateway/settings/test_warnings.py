@@ -29,11 +29,6 @@ JWT = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def warned(settings: dict[str, str], environment: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     found = [
         (each.event, each.about, each.reason)

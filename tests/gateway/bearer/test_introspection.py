@@ -10,14 +10,14 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
-from authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
-from standing_clock import Clock
-from token_issuer import NOW
 
 from gateway.bearer import open_client
 from gateway.bearer.introspection import WAITING, IntrospectionVerifier
 from resolvers.caller import READ, WRITE, Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from tests.gateway.bearer.authorization_server import BAD_REPLIES, AuthorizationServer, Reply, answer
+from tests.gateway.bearer.standing_clock import Clock
+from tests.gateway.bearer.token_issuer import NOW
 from wire.http.client import Client
 
 TOKEN = "lph_at_CANARY.with~all-of_b64+token/chars=="

@@ -9,15 +9,15 @@ import time
 from typing import Any
 
 import pytest
-from authorization_server import AuthorizationServer, Reply, Request, answer
 from pydantic import SecretStr
-from token_issuer import AUDIENCE, ISSUER, ecdsa
 
 from gateway.bearer import open_verifier
 from gateway.bearer.verifier import DevVerifier
 from gateway.settings import Settings
 from resolvers.caller import PLATFORM_SCOPES, READ, SERVICE_SCOPES, WRITE, Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from tests.gateway.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
+from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, ecdsa
 
 SIGNER = ecdsa("key")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import structlog
-from authorization_server import AuthorizationServer
-from standing_clock import Clock
 
 from gateway.bearer import open_client
+from tests.gateway.bearer.authorization_server import AuthorizationServer
+from tests.gateway.bearer.standing_clock import Clock
 from wire.http.client import Client
 
 

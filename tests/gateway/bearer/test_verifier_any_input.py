@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from itertools import count
 
 import pytest_asyncio
-from authorization_server import AuthorizationServer, Reply, Request, answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from token_issuer import AUDIENCE, CLAIMS, ISSUER, NOW, compact, ecdsa, segment
 
 from gateway.bearer import Verifier, open_client, read_bearer
 from gateway.bearer.introspection import IntrospectionVerifier
@@ -19,6 +17,8 @@ from gateway.bearer.jwt import JWTVerifier
 from gateway.bearer.verifier import DevVerifier, EitherVerifier
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
+from tests.gateway.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
+from tests.gateway.bearer.token_issuer import AUDIENCE, CLAIMS, ISSUER, NOW, compact, ecdsa, segment
 from wire.http.client import Client
 
 SIGNER = ecdsa("key")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from authorization_server import AuthorizationServer, answer
 from hypothesis import given
 from hypothesis import strategies as st
-from standing_clock import Clock
-from token_issuer import AUDIENCE, ISSUER, NOW, ecdsa
 
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.jwt import JWTVerifier
@@ -16,6 +13,9 @@ from gateway.bearer.verifier import Verifier
 from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 from resolvers.caller import PLATFORM_SCOPES, READ, READ_TOKENS, SERVICE_SCOPES, WRITE, Caller
 from resolvers.errors import InvalidToken
+from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
+from tests.gateway.bearer.standing_clock import Clock
+from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, NOW, ecdsa
 from wire.http.client import Client
 
 SIGNER = ecdsa("key")

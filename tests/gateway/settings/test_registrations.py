@@ -1,0 +1,98 @@
+"""Credentials for providers: each that is missing or wrong gets one line, whatever else is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.app import create_app
+from gateway.settings import read_environment
+from tests.gateway.settings.reader import (
+    BREAK,
+    CONTROL,
+    DEV,
+    FOLDER,
+    INTROSPECTION,
+    PRODUCTION,
+    PUBLIC,
+    QUOTED,
+    SPACE,
+    WAYS,
+    Read,
+)
+
+FOR_THE_CATALOGUE = [
+    ("AUTH", "foo", WAYS),
+    ("CATALOGUE", "/CANARY/nowhere", FOLDER),
+    ("SANDBOX", "2", "must be 1 or 0"),
+    ("ALLOW_PRIVATE_PROVIDERS", "2", "must be 1 or 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), FOR_THE_CATALOGUE)
+def test_credentials_are_checked_whatever_else_is_wrong(
+    read: Read, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv("OURA_CLIENT_ID", "abc")
+    monkeypatch.setenv("WHOOP_CLIENT_SECRET", " CANARY")
+    assert read.lines(DEV | {name: value}) == [
+        f"TENDON_{name}: {problem}",
+        "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out",
+        f"WHOOP_CLIENT_SECRET: {SPACE}",
+        "WHOOP_CLIENT_ID: must be set, because WHOOP_CLIENT_SECRET is: set both, or neither to leave WHOOP out",
+    ]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), FOR_THE_CATALOGUE)
+def test_a_private_address_is_no_mistake_where_it_may_be_allowed(
+    read: Read, tmp_path: Path, name: str, value: str, problem: str
+) -> None:
+    (tmp_path / "public.toml").write_text(PUBLIC.replace("https:", "http:"), encoding="utf-8")
+    allowed = {"CATALOGUE": str(tmp_path), "ALLOW_PRIVATE_PROVIDERS": "1", name: value}
+    assert f"TENDON_{name}: {problem}" in read.lines(PRODUCTION | INTROSPECTION | allowed)
+    assert not any("public.toml" in line for line in read.lines(PRODUCTION | INTROSPECTION | allowed))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "lines"),
+    [
+        (
+            {"OURA_CLIENT_ID": "x"},
+            ["OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out"],
+        ),
+        (
+            {"OURA_CLIENT_SECRET": "CANARY", "OURA_CLIENT_ID": ""},
+            ["OURA_CLIENT_ID: must be set, because OURA_CLIENT_SECRET is: set both, or neither to leave Oura out"],
+        ),
+        ({"OURA_CLIENT_ID": "x\n", "OURA_CLIENT_SECRET": "CANARY"}, [f"OURA_CLIENT_ID: {BREAK}"]),
+        ({"OURA_CLIENT_ID": "'x'", "OURA_CLIENT_SECRET": "CANARY"}, [f"OURA_CLIENT_ID: {QUOTED}"]),
+        ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CANARY "}, [f"OURA_CLIENT_SECRET: {SPACE}"]),
+        ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CAN\rARY"}, [f"OURA_CLIENT_SECRET: {CONTROL}"]),
+        (
+            {"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "CANARY\udcff"},
+            ["OURA_CLIENT_SECRET: is not UTF-8: write it in UTF-8"],
+        ),
+        ({"OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "'CANARY'"}, []),
+        ({"PUBLIC_CLIENT_ID": "x"}, []),
+        (
+            {"PUBLIC_CLIENT_SECRET": "CANARY"},
+            [
+                "PUBLIC_CLIENT_ID: must be set, because PUBLIC_CLIENT_SECRET is: "
+                "set both, or neither to leave Public out"
+            ],
+        ),
+        ({"SANDBOX_CLIENT_ID": "x"}, []),
+    ],
+)
+def test_credentials(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, credentials: dict[str, str], lines: list[str]
+) -> None:
+    (tmp_path / "public.toml").write_text(PUBLIC, encoding="utf-8")
+    for name, value in credentials.items():
+        monkeypatch.setenv(name, value)
+    settings = DEV | {"CATALOGUE": str(tmp_path)}
+    if lines:
+        assert read.starting(settings).splitlines() == lines
+    else:
+        create_app(read(settings), read_environment(), "http://127.0.0.1:8000")

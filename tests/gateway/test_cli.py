@@ -1,0 +1,63 @@
+"""Commands that cannot start: each mistake in the settings is on one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.settings.reader import KEY_FORM, PUBLIC, WAYS
+from tests.processes import tendon
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        ("migrate", ["TENDON_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR"]),
+        ("providers", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
+        ("sandbox", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
+    ],
+)
+def test_each_command_reports_all_that_it_needs(tmp_path: Path, command: str, lines: list[str]) -> None:
+    content = f"some words\nTENDON_AUTH=foo\nTENDON_LOG_LEVEL=loud\nTENDON_CATALOGUE={tmp_path}\n"
+    (tmp_path / ".env").write_text(content, encoding="utf-8")
+    (tmp_path / "acme.toml").write_text(PUBLIC.replace('slug = "public"', ""), encoding="utf-8")
+    done = tendon(command, cwd=tmp_path, settings={})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "tendon can't start:",
+        ".env: line 1 can't be read: write NAME=value",
+        *lines,
+    ]
+
+
+def test_the_sandbox_alone_allows_private_addresses_in_its_report_as_well(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("some words\n", encoding="utf-8")
+    (tmp_path / "public.toml").write_text(PUBLIC.replace("https:", "http:"), encoding="utf-8")
+    done = tendon("sandbox", cwd=tmp_path, settings={"TENDON_AUTH": "jwt", "TENDON_CATALOGUE": str(tmp_path)})
+    assert done.stderr.splitlines() == ["tendon can't start:", ".env: line 1 can't be read: write NAME=value"]
+
+
+def test_a_command_that_can_not_start_says_why(tmp_path: Path) -> None:
+    wrong = {
+        "TENDON_AUTH": "dev",
+        "TENDON_DATABASE_URL": "postgres://tendon:CANARY@database.example/",
+        "TENDON_REDIRECT_URIS": "https://CANARY/#",
+        "TENDON_VAULT_KEYS": "main:CANARY",
+    }
+    for command, lines in (
+        ("migrate", ["TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database"]),
+        (
+            "serve",
+            [
+                "TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database",
+                "TENDON_REDIRECT_URIS: entry 1 has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): "
+                "remove the # and what follows",
+                f"TENDON_VAULT_KEYS: the vault key main is not base64. {KEY_FORM}",
+            ],
+        ),
+    ):
+        done = tendon(command, cwd=tmp_path, settings=wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines() == ["tendon can't start:", *lines]
+    assert list(tmp_path.iterdir()) == []
