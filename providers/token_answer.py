@@ -104,7 +104,9 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
 def _says_error(whole: dict[str, object]) -> bool:
     """Whether a success contains an error, which takes precedence over its other members. An empty value, 0 and false
     count as null. Raises UnfitError."""
-    return any(whole.get(name) and member_at(whole, name) for name in ("error", "errors"))
+    if not whole.get("error") and not whole.get("errors"):
+        return False
+    return bool(member_at(whole, "error")) or bool(member_at(whole, "errors"))
 
 
 def account_at(whole: dict[str, object], path: str) -> str | None:
