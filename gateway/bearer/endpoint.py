@@ -1,4 +1,4 @@
-"""Requests to the authorization server: one deadline, a limit on the answer's size, and JSON."""
+"""Requests to the authorization server, with a deadline and a limit on the size of the JSON answer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wire.strict_json import MalformedJSON
 
 DEADLINE = 3.0  # seconds for one whole call
 
-# Requests that a slow endpoint gets at the same time.
-AT_ONCE = 8
+# Maximum number of concurrent requests to the authorization server.
+MAX_CONNECTIONS = 8
 
 
 class NoAnswerError(Exception):
-    """There is no usable answer. `reason` is the HTTP status or the kind of failure, and contains nothing that was sent
-    or received."""
+    """The endpoint gave no usable answer. `reason` is the HTTP status or the kind of failure; it contains nothing that
+    was sent or received."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -28,8 +28,8 @@ class NoAnswerError(Exception):
 
 
 def open_client() -> Client:
-    """A client for the authorization server alone. It accepts any address, since the operator chose it."""
-    return client.open_client(allow_private=True, timeout=DEADLINE, max_connections=AT_ONCE)
+    """A client for the authorization server only. It allows private addresses, since the operator sets its URL."""
+    return client.open_client(allow_private=True, timeout=DEADLINE, max_connections=MAX_CONNECTIONS)
 
 
 class Endpoint:
@@ -43,7 +43,7 @@ class Endpoint:
     async def ask(self, request: Request) -> dict[str, object]:
         """Return the JSON object of a 200 answer to `request`. Raises NoAnswerError for any other outcome.
 
-        A duplicate or unreadable member is `Malformed`; code that uses it has to refuse it.
+        A duplicate or unreadable member has the value `Malformed`; code that uses such a member must reject it.
         """
         deadline = asyncio.get_running_loop().time() + self._seconds
         try:

@@ -24,12 +24,12 @@ ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
 RSA_BITS = range(2048, 8192 + 1)
 
 MAX_ANSWER = 256 * 1024
-FRESH = 600.0  # seconds that fetched keys are used without asking again
+FRESH = 600.0  # seconds for which fetched keys are used without fetching them again
 STALE = 3600.0  # seconds after which they are not used any more, even if the endpoint fails
 PAUSE = 10.0  # seconds between two fetches while there are usable keys, however many unknown kids arrive
 PAUSE_WITHOUT_KEYS = 1.0  # the same without usable keys, when every token has to wait for the endpoint
-# Verifications that may wait for the keys at the same time, of the 250 requests that a process admits. When a process
-# starts, many do for a moment.
+# Maximum number of verifications that wait for the keys at the same time, of the 250 requests that a process admits.
+# When a process starts, many requests need the keys at once.
 WAITING = 125
 RETRY_AFTER = 2  # seconds, when too many wait for the keys
 
@@ -38,8 +38,8 @@ PublicKey = RSAKey | ECKey | OKPKey
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("tendon")
 
 
-class Keys:
-    """The signing keys at `url`. A fetch may take `timeout` seconds. `monotonic` gives seconds."""
+class SigningKeys:
+    """The issuer's JWK Set at `url`. A fetch may take `timeout` seconds. `monotonic` returns the time in seconds."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Keys:
     async def find(self, kid: str | None) -> PublicKey:
         """The key named `kid`; without one, the only key there is.
 
-        Raises InvalidToken when the issuer has no such key, ServiceUnavailable when that can't be known now.
+        Raises InvalidToken when the issuer has no such key, ServiceUnavailable when the keys can't be fetched now.
         """
         refreshed = (self._age() < FRESH and self._pick(kid) is not None) or await self._refresh()
         key = self._pick(kid) if self._age() < STALE else None
@@ -90,8 +90,8 @@ class Keys:
         return next((key for key in self._keys if key.kid == kid), None)
 
     async def _refresh(self) -> bool:
-        """Fetch the keys, or wait for the fetch in progress, unless the last one has only just ended. False when too
-        many callers wait already."""
+        """Fetch the keys, or wait for the fetch in progress, unless the last fetch ended only just now. False when too
+        many verifications wait already."""
         if self._monotonic() < self._not_before:
             return True
         if self._calls.is_full(self._url):
@@ -141,7 +141,7 @@ def _read_key(jwk: dict[str, Any]) -> PublicKey | None:
 
 
 def _is_for_signatures(jwk: dict[str, Any]) -> bool:
-    """Whether the optional `use`, `key_ops` and `alg` (RFC 7517 4.2 to 4.4) allow it to verify our tokens."""
+    """Whether the optional `use`, `key_ops` and `alg` (RFC 7517 4.2 to 4.4) allow it to verify tokens."""
     operations = jwk.get("key_ops", ["verify"])
     return (
         jwk.get("use", "sig") == "sig"
@@ -152,5 +152,5 @@ def _is_for_signatures(jwk: dict[str, Any]) -> bool:
 
 
 def _members(jwk: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The public members alone, so that this process never holds a private key that was published by mistake."""
+    """Only the public members, so that this process never holds a private key that was published by mistake."""
     return {name: jwk[name] for name in ("kty", "kid", "alg", *names) if name in jwk}

@@ -1,4 +1,4 @@
-"""The parts of a bearer token that is a JWT (RFC 7515 7.1)."""
+"""Splits a token that is a JWT into its parts (RFC 7515 7.1), without verifying anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)"
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedJWS:
-    """The parts of a signed token, of which nothing is verified yet. `header` is the JOSE header, whose `alg` is a
+    """The parts of a signed token. Nothing in them is verified. `header` is the JOSE header, whose `alg` is a
     string; `segments` are the three base64url texts of the token."""
 
     header: dict[str, Any]
@@ -25,7 +25,8 @@ class UnverifiedJWS:
     def claims(self) -> dict[str, Any] | None:
         """The JSON object in the payload, None when there is none.
 
-        A duplicate claim is `Malformed`, so that only code which uses it refuses the token (RFC 7519 4).
+        A duplicate claim (RFC 7519 4) has the value `Malformed`, so that only code that uses the claim rejects the
+        token.
         """
         return _read_object(self.segments[1], strict_json.read_answer)
 

@@ -1,4 +1,4 @@
-"""Signed access tokens (RFC 9068): verified with the issuer's keys, without a request for each token.
+"""Verifies signed access tokens (RFC 9068) with the issuer's keys, without a request for each token.
 
 This module imports joserfc, so it is imported only where TENDON_AUTH requires it.
 """
@@ -14,10 +14,18 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jws import CompactSignature, JWSRegistry, validate_compact
 
 from gateway.bearer.endpoint import DEADLINE
-from gateway.bearer.jwks import ALGORITHMS, Keys, PublicKey
+from gateway.bearer.jwks import ALGORITHMS, PublicKey, SigningKeys
 from gateway.bearer.jws import UnverifiedJWS, read_jws
-from gateway.bearer.token_claims import LEEWAY, Claims, caller_of_signed, check_times, is_for, lifetime, refused
-from gateway.bearer.verdicts import LONGEST, Verdict, VerdictCache
+from gateway.bearer.token_claims import (
+    LEEWAY,
+    Claims,
+    caller_from_jwt,
+    check_times,
+    lifetime,
+    names_audience,
+    rejection,
+)
+from gateway.bearer.verdicts import MAX_CACHED, Verdict, VerdictCache
 from gateway.settings.service_clients import NO_SERVICES, ServiceClients
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
@@ -29,9 +37,9 @@ _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 class JWTVerifier:
     """Accepts the access tokens that `issuer` signed for `audience` with a key of its JWK Set at `jwks_url`.
 
-    The verdict on a good token is cached for at most LONGEST seconds, which saves the check of its signature. A token
-    whose client is in `services` is a service's and not a user's. The verifier closes `client`. `timeout` is for one
-    fetch of the keys; `clock` gives seconds since the epoch, `monotonic` those of the caches.
+    Valid tokens are cached for at most MAX_CACHED seconds, so that their signatures are not checked again. A token
+    whose client is in `services` belongs to a service, not to a user. The verifier closes `client`. `timeout` is for
+    one fetch of the keys; `clock` returns seconds since the epoch, `monotonic` the time for the caches, in seconds.
     """
 
     def __init__(
@@ -47,7 +55,7 @@ class JWTVerifier:
         timeout: float = DEADLINE,
     ) -> None:
         self._client = client
-        self._keys = Keys(client, jwks_url, monotonic=monotonic, timeout=timeout)
+        self._keys = SigningKeys(client, jwks_url, monotonic=monotonic, timeout=timeout)
         self._issuer = issuer
         self._audience = audience
         self._services = services
@@ -66,7 +74,8 @@ class JWTVerifier:
         await self._client.aclose()
 
     async def _signed_claims(self, token: str) -> Claims:
-        """The claims, whose signature is verified. Raises InvalidToken, and ServiceUnavailable without keys."""
+        """The claims, after the signature is verified. Raises InvalidToken, and ServiceUnavailable when no keys are
+        available."""
         jws = read_jws(token)
         if jws is None:
             raise InvalidToken("not a JWT")
@@ -78,21 +87,21 @@ class JWTVerifier:
         return claims
 
     def _judge(self, claims: Claims) -> Verdict:
-        """Checks the claims (RFC 9068 4). Raises InvalidToken instead of returning a bad verdict, since only good ones
+        """The verdict on valid claims (RFC 9068 4). Raises InvalidToken for others, because only valid tokens
         are cached."""
         if claims.get("iss") != self._issuer:
-            # Another issuer's claims say nothing about our users, so none is named.
+            # Another issuer's `sub` is not one of our users, so the rejection names none.
             raise InvalidToken(_other_issuer(claims.get("iss"), self._issuer))
         now = self._clock()
         try:
             self._check(claims, now)
-            return Verdict(caller_of_signed(claims, self._services), lifetime(claims, now, LONGEST))
+            return Verdict(caller_from_jwt(claims, self._services), lifetime(claims, now, MAX_CACHED))
         except InvalidToken as refusal:
             reason = refusal.reason
-        raise refused(claims, self._services, reason)
+        raise rejection(claims, self._services, reason)
 
     def _check(self, claims: Claims, now: float) -> None:
-        if not is_for(claims.get("aud"), self._audience):
+        if not names_audience(claims.get("aud"), self._audience):
             raise InvalidToken("aud does not name TENDON_AUDIENCE")
         if "exp" not in claims:
             raise InvalidToken("exp is missing")
@@ -111,7 +120,7 @@ def _check_header(header: dict[str, Any]) -> None:
     if header["alg"] not in ALGORITHMS:
         raise InvalidToken("alg is not accepted")
     if "crit" in header:
-        # Names extensions that have to be understood (RFC 7515 4.1.11). None is here.
+        # It lists extensions that must be supported (RFC 7515 4.1.11), and Tendon supports none.
         raise InvalidToken("crit is not supported")
     if not isinstance(header.get("kid", ""), str):
         raise InvalidToken("kid is malformed")

@@ -1,5 +1,5 @@
-"""What the members of an introspection answer (RFC 7662 2.2) or a JWT (RFC 7519 4.1, RFC 9068 2.2) say: whose token it
-is, its scopes and its times."""
+"""Reads caller, scopes and validity from the members of an introspection answer (RFC 7662 2.2) or the claims of a JWT
+(RFC 7519 4.1, RFC 9068 2.2)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LEEWAY = 10.0  # seconds by which our clock and the issuer's may differ
 
 _USED = ("active", "token_type", "sub", "client_id", "azp", "scope", "scp", "aud", "exp", "nbf", "iat")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# No control characters, and no lone surrogates, which databases refuse.
+# No control characters, and no lone surrogates, which databases can't store.
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 def are_readable(claims: Claims) -> bool:
-    """Whether every claim that is used is well-formed JSON without duplicates. Other claims may hold anything."""
+    """Whether every claim that is used is well-formed JSON without duplicates. Other claims are not checked."""
     return not any(_is_unreadable(claims.get(name)) for name in _USED)
 
 
@@ -31,8 +31,8 @@ def _is_unreadable(value: object) -> bool:
     return isinstance(value, Malformed) or (isinstance(value, str) and _SURROGATE.search(value) is not None)
 
 
-def caller_of_signed(claims: Claims, services: ServiceClients) -> Caller:
-    """The holder of a signed token: a service when its client is in `services`, whatever its `sub`, else a user.
+def caller_from_jwt(claims: Claims, services: ServiceClients) -> Caller:
+    """The caller with a verified JWT: a service if its client is in `services`, whatever `sub` is; otherwise a user.
 
     Raises InvalidToken.
     """
@@ -40,28 +40,28 @@ def caller_of_signed(claims: Claims, services: ServiceClients) -> Caller:
     listed = None if client_id is None else services.get(client_id)
     if listed is None:
         return _user(claims, client_id)
-    return Caller(user=None, client_id=client_id, scopes=granted(listed, _scopes(claims)))
+    return Caller(user=None, client_id=client_id, scopes=service_scopes(listed, _scopes(claims)))
 
 
-def caller_of_opaque(claims: Claims, services: ServiceClients) -> Caller:
-    """The holder of an opaque token: always a user. Services use signed tokens, so theirs raise InvalidToken here."""
+def caller_from_introspection(claims: Claims, services: ServiceClients) -> Caller:
+    """The caller with an opaque token, always a user. Raises InvalidToken for services, which must use signed ones."""
     client_id = _client(claims)
     if client_id in services:
         raise InvalidToken("an opaque token of a service, whose tokens must be signed")
     return _user(claims, client_id)
 
 
-def granted(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
-    """A service's scopes: of the platform's scopes, those in both its TENDON_SERVICES entry and its token; of ours,
-    those in its entry."""
+def service_scopes(listed: frozenset[str], token: frozenset[str]) -> frozenset[str]:
+    """A service's scopes: PLATFORM_SCOPES that are in its TENDON_SERVICES entry as well as in its token, and
+    SERVICE_SCOPES that are in its entry."""
     return (listed & token & PLATFORM_SCOPES) | (listed & SERVICE_SCOPES)
 
 
-def refused(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:
-    """The error for verified claims that are not accepted. It names their user and client as far as they are readable,
-    for the audit trail.
+def rejection(claims: Claims, services: ServiceClients, reason: str) -> InvalidToken:
+    """The error for a token whose claims are verified but not accepted. For the audit trail it names the user and the
+    client, if they are readable.
 
-    The subject of a service's token is not a user, nor is one that equals its client.
+    It names no user for a service's token, or if `sub` equals the client.
     """
     names = {claim: _readable_name(claims, claim) for claim in ("sub", "client_id", "azp")}
     clients = {name for claim, name in names.items() if claim != "sub" and name is not None}
@@ -73,8 +73,8 @@ def _user(claims: Claims, client_id: str | None) -> Caller:
     """The user named by `sub`, without scopes that are reserved for services.
 
     A token without `sub`, or whose `sub` is its client, was issued by the client credentials grant (RFC 9068 2.2 and 5)
-    and has no user. It is refused: a missing claim must not make its holder a service, and a client that can choose its
-    own id could choose a user's.
+    and has no user. It is rejected: a missing claim must not turn a caller into a service, and a client that can choose
+    its own id could choose that of a user.
     """
     sub = _name(claims, "sub")
     if sub is None or sub == client_id:
@@ -90,7 +90,7 @@ def _client(claims: Claims) -> str | None:
     return client_id or azp
 
 
-def is_for(aud: object, audience: str) -> bool:
+def names_audience(aud: object, audience: str) -> bool:
     """Whether `aud`, one string or a list of them (RFC 7519 4.1.3), names the audience."""
     return aud == audience or (isinstance(aud, list) and audience in aud)
 
@@ -108,7 +108,7 @@ def check_times(claims: Claims, now: float, *, after_exp: float) -> None:
 
 
 def lifetime(claims: Claims, now: float, longest: float) -> float:
-    """Seconds from `now` to the token's `exp`, at most `longest`; `longest` when it has none."""
+    """Seconds from `now` to the token's `exp`, at most `longest`; `longest` if it has no `exp`."""
     exp = _numeric_date(claims, "exp")
     if exp is None:
         return longest
@@ -117,7 +117,7 @@ def lifetime(claims: Claims, now: float, longest: float) -> float:
 
 
 def _scopes(claims: Claims) -> frozenset[str]:
-    """`scope`, a string with spaces between (RFC 6749 3.3), else `scp`, either such a string or a list of strings."""
+    """The scopes in `scope`, a space-separated string (RFC 6749 3.3), or else in `scp`, such a string or a list."""
     if "scope" not in claims and isinstance(claims.get("scp"), list):
         items = cast("list[object]", claims["scp"])
     else:

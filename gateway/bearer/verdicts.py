@@ -1,4 +1,4 @@
-"""Caches what was found out about tokens. The tokens themselves are not kept, so a memory dump contains none."""
+"""A cache of verification results by the token's hash. It keeps no tokens, so that a memory dump contains none."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from resolvers.caller import Caller
 from resolvers.errors import InvalidToken
 
 SIZE = 10_000
-LONGEST = 30.0  # seconds for which a good token is accepted without asking again
+MAX_CACHED = 30.0  # maximum seconds for which the result for a valid token is cached
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The token's caller, or why it was refused; `seconds` is how long the verdict may be cached."""
+    """The result of verifying a token: its caller, or why it was rejected. It may be cached for `seconds`."""
 
     found: Caller | InvalidToken
     seconds: float
 
     def caller(self) -> Caller:
-        """The caller. Raises InvalidToken when there is none."""
+        """The caller. Raises InvalidToken if the token was rejected."""
         if isinstance(self.found, InvalidToken):
-            # A new exception each time: one raised to many callers would collect all their tracebacks.
+            # A new exception each time: one that is raised repeatedly would accumulate tracebacks.
             raise InvalidToken(self.found.reason, subject=self.found.subject, client_id=self.found.client_id)
         return self.found
 
 
 class VerdictCache:
-    """The verdicts on at most SIZE tokens. The least recently used is dropped first. `monotonic` gives seconds."""
+    """The verdicts on at most SIZE tokens. The least recently used one is evicted first. `monotonic` returns the time
+    in seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._cache: TLRUCache[bytes, Verdict, float] = TLRUCache(SIZE, _expiry, timer=monotonic)
@@ -40,7 +41,7 @@ class VerdictCache:
         return self._cache.get(_key(token))
 
     def put(self, token: str, verdict: Verdict) -> None:
-        """Cache the verdict until its seconds are over."""
+        """Cache the verdict for its `seconds`."""
         self._cache[_key(token)] = verdict
 
 

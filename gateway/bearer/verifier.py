@@ -1,5 +1,5 @@
-"""How a request carries a bearer token (RFC 6750 2.1), the interface of token verification, and the verifier that each
-value of TENDON_AUTH asks for."""
+"""Reads the bearer token of a request (RFC 6750 2.1); the interface of token verification; and the verifier for each
+value of TENDON_AUTH."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_TOKEN: Final = 8 * 1024
 
 # RFC 9110 11.1
 _SCHEME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# b64token, and `:` and `@` for dev:alice@example.org.
+# RFC 6750's b64token, plus `:` and `@` for dev tokens such as dev:alice@example.org.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/:@]+=*")
 _DEV_TOKEN: Final = re.compile(r"(?P<kind>dev|dev-service):(?P<name>[A-Za-z0-9._@-]{1,64})")
 
@@ -30,8 +30,8 @@ def read_bearer(headers: Sequence[str]) -> str | None:
     """The token of `Authorization: Bearer …`; None without such a header, and for another scheme (RFC 6750 3.1).
 
     `headers` are the values of all Authorization headers in the request. Raises InvalidToken when there are several,
-    because a proxy in front of this service may have checked another one than this service would. Also raises it for a
-    header without a scheme, and for a token that is malformed or longer than MAX_TOKEN.
+    because a proxy may have checked a different one than Tendon would; for a header without a scheme; and for a token
+    that is malformed or longer than MAX_TOKEN.
     """
     if not headers:
         return None
@@ -49,13 +49,13 @@ def read_bearer(headers: Sequence[str]) -> str | None:
 
 
 class Verifier(Protocol):
-    """Finds out who a bearer token belongs to."""
+    """Verifies bearer tokens, and finds the caller of each."""
 
     async def verify(self, token: str) -> Caller:
-        """The caller behind `token`, which is one that `read_bearer` returned.
+        """The caller with `token`, which must come from `read_bearer`.
 
         Raises InvalidToken (401) when the token is not or no longer valid, ServiceUnavailable (503, with
-        `retry_after` in seconds) when that can't be found out now. Nothing else.
+        `retry_after` in seconds) when it can't be verified now, and no other exception.
         """
         ...
 
@@ -81,8 +81,8 @@ def open_verifier(settings: Settings) -> Verifier:
 
 
 class DevVerifier:
-    """Takes the token as the name: `dev:alice` is the user alice with the platform's scopes, in the app "dev", and
-    `dev-service:NAME` is a service with all scopes. The gateway serves this on a loopback address only."""
+    """Accepts every token of the right form: `dev:alice` is the user alice with the platform's scopes, in the app
+    "dev", and `dev-service:NAME` is a service with all scopes. `tendon serve` uses it on loopback addresses only."""
 
     async def verify(self, token: str) -> Caller:
         found = _DEV_TOKEN.fullmatch(token)
@@ -99,7 +99,7 @@ class DevVerifier:
 class EitherVerifier:
     """Verifies tokens that have the form of a JWT with `jwt`, and all others with `introspection`.
 
-    The form decides nothing else: three base64url parts, the first a JSON header with `alg`.
+    That form is three base64url parts, of which the first is a JSON object with `alg`.
     """
 
     def __init__(self, introspection: Verifier, jwt: Verifier) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.bearer import open_client
-from gateway.bearer.endpoint import AT_ONCE, Endpoint, NoAnswerError
+from gateway.bearer.endpoint import MAX_CONNECTIONS, Endpoint, NoAnswerError
 from tests.gateway.bearer.authorization_server import AuthorizationServer, Reply, Request, answer
 from wire.http.client import Client, request
 
@@ -23,27 +23,29 @@ async def test_deadlines_cost_no_connection(server: AuthorizationServer) -> None
 
         server.always(Reply(b"x" * 2000))
         for number in range(50):
-            await asyncio.gather(*(hurried((number + part / AT_ONCE) * 0.0004) for part in range(AT_ONCE)))
+            await asyncio.gather(
+                *(hurried((number + part / MAX_CONNECTIONS) * 0.0004) for part in range(MAX_CONNECTIONS))
+            )
         server.requests.clear()
         held = asyncio.Event()
 
         def answer_when_all_are_here(_: Request) -> Reply:
-            if len(server.requests) == AT_ONCE:
+            if len(server.requests) == MAX_CONNECTIONS:
                 held.set()
             return answer({}, held=held)
 
         # As many as the client has connections: if one were lost, the last request would never come.
         server.reply = answer_when_all_are_here
         patient = Endpoint(client, limit=1000, seconds=2)
-        assert await asyncio.gather(*(patient.ask(asking) for _ in range(AT_ONCE))) == [{}] * AT_ONCE
+        assert await asyncio.gather(*(patient.ask(asking) for _ in range(MAX_CONNECTIONS))) == [{}] * MAX_CONNECTIONS
 
 
 async def test_few_at_once(server: AuthorizationServer) -> None:
-    """Callers beyond AT_ONCE wait for their turn, within their own deadline, and get it."""
+    """Callers beyond MAX_CONNECTIONS wait for their turn, within their own deadline, and get it."""
     held, full = asyncio.Event(), asyncio.Event()
 
     def hold(_: Request) -> Reply:
-        if len(server.requests) == AT_ONCE:
+        if len(server.requests) == MAX_CONNECTIONS:
             full.set()
         return answer({}, held=held)
 
@@ -54,7 +56,7 @@ async def test_few_at_once(server: AuthorizationServer) -> None:
         calls = [asyncio.create_task(endpoint.ask(asking)) for _ in range(30)]
         await full.wait()
         await asyncio.sleep(0.05)  # for the ninth, if it came
-        assert len(server.requests) == AT_ONCE
+        assert len(server.requests) == MAX_CONNECTIONS
         held.set()
         assert await asyncio.gather(*calls) == [{}] * 30
 

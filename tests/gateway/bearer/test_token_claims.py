@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.jwt import JWTVerifier
-from gateway.bearer.token_claims import granted
+from gateway.bearer.token_claims import service_scopes
 from gateway.bearer.verifier import Verifier
 from gateway.settings.service_clients import KNOWN_SCOPES, read_service_clients
 from resolvers.caller import PLATFORM_SCOPES, READ, READ_TOKENS, SERVICE_SCOPES, WRITE, Caller
@@ -96,7 +96,7 @@ async def test_what_a_service_may(jwt: JWTVerifier, client_id: str, scope: str, 
 
 @given(st.frozensets(st.sampled_from(KNOWN_SCOPES)), st.frozensets(st.sampled_from([*KNOWN_SCOPES, "other"])))
 def test_a_service_has_nothing_that_its_entry_lacks(listed: frozenset[str], token: frozenset[str]) -> None:
-    got = granted(listed, token)
+    got = service_scopes(listed, token)
     assert got <= listed
     assert got & PLATFORM_SCOPES <= token
     assert got & SERVICE_SCOPES == listed & SERVICE_SCOPES
