@@ -12,7 +12,7 @@ import structlog
 from gateway.settings import SettingsError
 from models.database import DatabaseDown, Limits, open_database
 from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, parse_url
-from models.file_modes import ReadableByOthers, open_folders
+from models.file_modes import ReadableByOthers, world_writable_folders
 from models.pending import pending_migrations
 from models.rights import missing_rights
 
@@ -123,7 +123,7 @@ def _unusable(reason: str, url: str) -> SettingsError:
 def warn_of_database(url: str) -> None:
     """Log a warning when the server's certificate is not verified, or when others may replace the SQLite file."""
     if url.startswith(_SQLITE):
-        for folder in open_folders(Path(url.removeprefix(_SQLITE))):
+        for folder in world_writable_folders(Path(url.removeprefix(_SQLITE))):
             reason = "any user of this machine could replace the database in it: its owner should `chmod o-w` it"
             log.warning("folder.mode", folder=str(folder), reason=reason)
     if unverified := parse_url(url).unverified_sslmode():

@@ -53,12 +53,12 @@ def make_own_folder_private(folder: Path) -> None:
         make_private(folder)
 
 
-def open_folders(file: Path) -> list[Path]:
+def world_writable_folders(file: Path) -> list[Path]:
     """Those folders of a file, and of the file that it links to, in which any user of this machine may replace it."""
     folders = dict.fromkeys((file.absolute().parent, file.resolve().parent))
-    return [folder for folder in folders if folder.is_dir() and _is_open(folder.stat().st_mode)]
+    return [folder for folder in folders if folder.is_dir() and _is_world_writable(folder.stat().st_mode)]
 
 
-def _is_open(mode: int) -> bool:
+def _is_world_writable(mode: int) -> bool:
     """With the sticky bit, as on /tmp, users can replace only their own files."""
     return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX

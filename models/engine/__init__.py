@@ -1,7 +1,14 @@
 """The database engines, SQLite and PostgreSQL, behind one interface.
 
-Both raise DatabaseDown for whatever their driver raises when the database is unavailable, bound every wait, and leave
-no transaction open when a task is cancelled.
+Both raise DatabaseDown in place of the driver's exceptions when the database is unavailable. Both limit the duration of
+every wait, and leave no transaction open when a task is cancelled.
+
+interface.py         the interface: Database, Session, and the Script that they run
+url.py, tls.py       parse the database URL, and TLS to PostgreSQL
+errors.py            DatabaseDown
+postgres.py          PostgreSQL, with pool.py (connections) and postgres_errors.py (what asyncpg's exceptions mean)
+sqlite.py            SQLite, with sqlite_thread.py (runs the SQL) and sqlite_errors.py (what sqlite3's exceptions mean)
+*_orm.py             the ORM on an open transaction, for migrations
 """
 
 from models.engine.errors import DatabaseDown
@@ -30,12 +37,12 @@ __all__ = [
 
 
 def connect(url: DatabaseUrl, limits: Limits) -> Database:
-    """The database, not yet connected to: that is done on first use."""
+    """The database. It connects on first use."""
     if isinstance(url, SqliteUrl):
         from models.engine.sqlite import SqliteDatabase  # noqa: PLC0415
 
         return SqliteDatabase(url, limits)
-    # A process on SQLite never loads the driver.
+    # Imported here so that a process on SQLite doesn't load asyncpg.
     from models.engine.postgres import PostgresDatabase  # noqa: PLC0415
 
     return PostgresDatabase(url, limits)

@@ -1,4 +1,4 @@
-"""The one error for a database that is unavailable, whichever engine it is."""
+"""DatabaseDown, the error of both engines for a database that is unavailable."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class DatabaseDown(Exception):
 
 
 @contextmanager
-def translating(outage: Callable[[BaseException], DatabaseDown | None]) -> Generator[None]:
-    """Raises DatabaseDown in place of the driver's exceptions that `outage` recognizes as one."""
+def translated_errors(outage: Callable[[BaseException], DatabaseDown | None]) -> Generator[None]:
+    """Replaces each exception of the driver for which `outage` returns a DatabaseDown by that one."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,5 @@
-"""What both engines offer, and what they are given to run: SQL of their own dialect and its parameters."""
+"""The interface of both engines. They run scripts: SQL in the engine's own dialect, with parameters. A `Statement`
+(models/statement.py) is compiled into one script for each dialect."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
 Row = Sequence[Any]
-"""The columns in the order of the statement."""
+"""The columns, in the order in which the statement lists them."""
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections` is the size of a process's pool (PostgreSQL; SQLite needs none). `seconds` bounds each wait: for a
-    connection, for a lock, for a statement. None sets no bound, as a migration may need."""
+    """`connections` is the size of a process's pool to PostgreSQL; SQLite has no pool. `seconds` limits each wait: for
+    a connection, for a lock, for a statement. None sets no limit, as migrations need."""
 
     connections: int = 10
     seconds: float | None = 5
@@ -24,8 +25,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One SQL statement. `names` are those of its parameters, in the order of their placeholders. If it has a
-    `condition`, it runs only if the value of that name is true."""
+    """One SQL statement. `names` are the names of its parameters, in the order of their placeholders. With a
+    `condition`, the step runs only if the value of that name is true."""
 
     text: str
     names: tuple[str, ...]
@@ -34,15 +35,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Steps that take effect together or not at all. Those after the first run only if the first returned a row, whose
-    columns are available to them as the values `done.column`."""
+    """Steps that run atomically. The steps after the first run only if the first returned a row. They can use its
+    columns as the values `done.column`."""
 
     steps: tuple[Step, ...]
     writes: bool
 
 
 class Session(ABC):
-    """Runs scripts: the database, where each is a transaction of its own, or a transaction that is open."""
+    """Runs scripts. A session is either a Database, where each script is a transaction of its own, or an open
+    transaction."""
 
     dialect: ClassVar[Literal["sqlite", "postgres"]]
 
@@ -54,12 +56,12 @@ class Session(ABC):
 
 _PING: Final = Script((Step("SELECT 1", ()),), writes=False)
 WRITE_NOTHING: Final = Script((Step("UPDATE vault_key SET key_id = key_id WHERE false", ()),), writes=True)
-"""Fails on a read-only database as any write does, but matches no row and so changes nothing."""
+"""A write that matches no row. It changes nothing, but fails on a read-only database as any write does."""
 
 
 class Database(Session):
-    """An open database, shared by all tasks of a process. When a task is cancelled, its script has taken effect or not,
-    and nothing is left open or locked."""
+    """An open database, shared by all tasks of a process. When a task is cancelled, its script has taken effect
+    completely or not at all, and no transaction or lock is left behind."""
 
     async def ping(self) -> None:
         """Raises DatabaseDown if the database doesn't answer."""
@@ -67,15 +69,16 @@ class Database(Session):
 
     @abstractmethod
     async def check_writable(self) -> None:
-        """Raises DatabaseDown if writes would fail. Writes nothing itself."""
+        """Raises DatabaseDown if writes would fail. Changes nothing."""
 
     @abstractmethod
     def exclusively(
         self, lock: int, on_wait: Callable[[], object] | None = None
     ) -> AbstractAsyncContextManager[Session]:
-        """A transaction that only one process at a time can have open for the same `lock`: committed at the end of the
-        block, or rolled back if that raises. `on_wait` is called if it has to wait for another. Raises DatabaseDown."""
+        """A transaction that holds `lock`, which only one transaction of all processes can hold at a time. It is
+        committed at the end of the block, or rolled back if the block raises. `on_wait` is called if the lock is taken
+        and has to be waited for. Raises DatabaseDown."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Lets what is under way finish."""
+        """Closes the connections. Scripts that are running are finished first."""

@@ -1,4 +1,4 @@
-"""A pool of PostgreSQL connections, opened on demand. The one used last is reused first."""
+"""A pool of PostgreSQL connections. They are opened on demand, and the most recently used one is reused first."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _IDLE: Final = 300.0
 
 
 class Pool:
-    """At most `size` connections. `connect` opens one, given its time limit in seconds. `seconds` bounds the whole wait
-    for a connection, idle or new; None sets no bound."""
+    """At most `size` connections. `connect` opens one; it takes a time limit in seconds. `seconds` limits the whole
+    wait for a connection, idle or new; None sets no limit."""
 
     def __init__(self, connect: Callable[[float | None], Awaitable[Any]], size: int, seconds: float | None) -> None:
         self._connect = connect
         self._seconds = seconds
         self._generation = 0
         self._free = size
-        """Slots that are neither in use nor promised to a waiter. Idle connections hold none."""
+        """Slots that are neither in use nor assigned to a waiter. An idle connection needs no slot."""
         self._idle: list[Any] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._expiring: asyncio.TimerHandle | None = None
@@ -44,23 +44,23 @@ class Pool:
         return await self._open(began)
 
     def release(self, connection: Any) -> None:
-        """Takes back a connection that is in order."""
+        """Return a connection that works."""
         if self._closed or connection.is_closed() or connection.generation != self._generation:
             self.discard(connection)
             return
         connection.idle_since = monotonic()
         self._idle.append(connection)
-        self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._expire)
+        self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._close_idle)
         self._release_slot()
 
     def discard(self, connection: Any) -> None:
-        """Takes back a connection that is broken."""
+        """Close a connection that is broken, and free its slot."""
         connection.terminate()
         self._release_slot()
 
-    def renew(self) -> None:
-        """Closes every connection opened before now, those in use as soon as they are released: an event that broke
-        one, such as a failover, has broken the others."""
+    def expire_connections(self) -> None:
+        """Close all current connections, those in use when they are released: what broke one of them, such as a
+        failover, has probably broken all."""
         self._generation += 1
         while self._idle:
             self._idle.pop().terminate()
@@ -74,7 +74,7 @@ class Pool:
             await self._idle.pop().close(timeout=5)
 
     async def _open(self, began: float) -> Any:
-        # The generation when connecting began: the server may be replaced before it ends.
+        # Read before connecting, because `expire_connections` may be called meanwhile.
         generation = self._generation
         try:
             connection = await self._connect(self._left(began))
@@ -85,7 +85,8 @@ class Pool:
         return connection
 
     def _left(self, began: float) -> float | None:
-        """The time left, with a minimum: even a slot that frees up late may still be enough to connect."""
+        """The seconds that remain for connecting, but at least a tenth of the limit, so that connecting has a chance
+        even if the slot became free late."""
         return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
 
     async def _wait_for_slot(self) -> None:
@@ -98,7 +99,7 @@ class Pool:
         try:
             await waiter
         except asyncio.CancelledError:
-            # It may have got the slot at the same moment.
+            # The slot may have been assigned at the same moment.
             if not waiter.cancelled() and waiter.exception() is None:
                 self._release_slot()
             raise
@@ -114,11 +115,11 @@ class Pool:
                 return
         self._free += 1
 
-    def _expire(self) -> None:
-        """Closes idle connections, of which the one unused for longest stands first."""
+    def _close_idle(self) -> None:
+        """Close connections that have been idle for too long. The list is ordered by the time of last use."""
         while self._idle and self._idle[0].idle_since <= monotonic() - _IDLE:
             self._idle.pop(0).terminate()
-        self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._expire) if self._idle else None
+        self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._close_idle) if self._idle else None
 
 
 def _time_out(waiter: asyncio.Future[None]) -> None:

@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: a pool of connections for the process, with a bound on every wait."""
+"""PostgreSQL through asyncpg: a pool of connections for the process, with a limit on every wait."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any, Final
 
 import asyncpg
 
-from models.engine.errors import translating
+from models.engine.errors import translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
 from models.engine.pool import Pool
 from models.engine.postgres_errors import CONNECTION_ERRORS, breaks_connection, outage, outage_before_statement
 from models.engine.tls import tls
 from models.engine.url import PostgresUrl
 
-# Seconds to restore a connection whose statement failed or was cancelled. The caller waits no longer than that.
+# Time limit in seconds for restoring a connection whose statement failed or was cancelled; the caller waits for it.
 _RESTORE: Final = 0.5
 
 
 class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
-    """With what the pool notes about it."""
+    """Adds the attributes that the pool uses."""
 
     generation: int
     idle_since: float
 
 
 class PostgresDatabase(Database):
-    """Connects on demand, so a process can start while the server is away."""
+    """Connects on demand, so that a process can start while the server is unreachable."""
 
     dialect = "postgres"
 
@@ -50,19 +50,19 @@ class PostgresDatabase(Database):
         return rows
 
     async def check_writable(self) -> None:
-        """25006 on a standby, or on a server that is read-only."""
+        """Raises DatabaseDown with SQLSTATE 25006 on a standby, or on a server that is read-only."""
         await self.run(WRITE_NOTHING, {})
 
     @asynccontextmanager
     async def exclusively(self, lock: int, on_wait: Callable[[], object] | None = None) -> AsyncGenerator[Session]:
-        """By a transaction's advisory lock, which ends with the session that holds it."""
+        """Uses a transaction-level advisory lock, which the server releases if the connection breaks."""
         connection = await self._acquire()
         try:
-            with translating(outage):
+            with translated_errors(outage):
                 await connection.execute("BEGIN")
                 await _lock(connection, lock, on_wait)
             yield PostgresTransaction(connection)
-            with translating(outage):
+            with translated_errors(outage):
                 await connection.execute("COMMIT")
         except BaseException as error:
             await self._release_after(connection, error)
@@ -74,31 +74,31 @@ class PostgresDatabase(Database):
             await self._pool.close()
 
     async def _acquire(self) -> Any:
-        """Raises DatabaseDown, never in doubt."""
+        """Raises DatabaseDown with `in_doubt` false, because nothing was sent yet."""
         try:
             return await self._pool.acquire()
         except Exception as error:
-            # Rather than `translating`, which every statement would pay for.
+            # Not `translated_errors`, whose context manager would cost CPU time for every statement.
             if down := outage_before_statement(error):
                 raise down from error
             raise
 
     async def _release_after(self, connection: Any, error: BaseException) -> None:
-        """Returns a connection to the pool, rolled back, or closes it if it is broken."""
+        """Roll back and return the connection to the pool, or close it if `error` broke it."""
         if breaks_connection(error):
-            self._pool.renew()
+            self._pool.expire_connections()
             self._pool.discard(connection)
             return
         try:
             async with asyncio.timeout(_RESTORE):
                 if not connection.is_in_transaction():
-                    # Waits until the server has given up a cancelled statement, which may have been a BEGIN.
+                    # Waits until the server has ended a cancelled statement, which may have been BEGIN.
                     await connection.execute("SELECT 1")
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
         except BaseException as later:
             self._pool.discard(connection)
-            # The caller has the first error, and this one concerns a connection that is closed now.
+            # The caller gets the first error. This one is about a connection that is closed by now.
             if not isinstance(later, CONNECTION_ERRORS):
                 raise
         else:
@@ -127,12 +127,12 @@ class PostgresTransaction(Session):
         self.connection = connection
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        with translating(outage):
+        with translated_errors(outage):
             return await _fetch(self.connection, script, values)
 
 
 def _fetch(connection: Any, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
-    """A script has a single step: on PostgreSQL, several are one statement."""
+    """A script for PostgreSQL has a single step: `Statement` combines several into one."""
     (step,) = script.steps
     return connection.fetch(step.text, *[values[name] for name in step.names])
 
@@ -146,7 +146,8 @@ async def _lock(connection: Any, lock: int, on_wait: Callable[[], object] | None
 
 
 def _bounds(seconds: float | None) -> dict[str, Any]:
-    """The server's own bounds apply first. `command_timeout` is for a server that has stopped answering."""
+    """Arguments of `asyncpg.connect` that limit every wait. The server's own time-outs apply first; `command_timeout`
+    is for a server that has stopped responding."""
     if seconds is None:
         return {"timeout": 30}
     milliseconds = str(int(seconds * 1000))
@@ -156,9 +157,9 @@ def _bounds(seconds: float | None) -> dict[str, Any]:
         "server_settings": {
             "application_name": "tendon",
             "statement_timeout": milliseconds,
-            # A process that is suspended must not keep others from the rows that it has locked.
+            # A suspended process must not keep its row locks.
             "idle_in_transaction_session_timeout": milliseconds,
-            # Nor one whose machine or network is gone: the server would wait for it for hours.
+            # Nor must one whose machine or network is gone. By default, the server would notice only after hours.
             "tcp_keepalives_idle": "5",
             "tcp_keepalives_interval": "2",
             "tcp_keepalives_count": "3",

@@ -1,5 +1,5 @@
-"""What an error of PostgreSQL, or of the connection to it, means: whether the database is down, whether the statement
-may have taken effect, and whether the connection can still be used."""
+"""Classifies the exceptions of asyncpg: whether the database is down, whether the statement may have taken effect, and
+whether the connection can still be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DOWN_CLASSES: Final = frozenset({"08", "25", "26", "28", "3D", "53", "57", "58"
 # Serialization failure, deadlock, missing privilege, undefined column and table, a prepared statement left over by a
 # pooler, lock not available.
 _DOWN_CODES: Final = frozenset({"40001", "40P01", "42501", "42703", "42P01", "42P05", "55P03"})
-# A server that shuts down, or a connection that was lost, may have executed the statement before.
+# The server may have executed the statement before it shut down or the connection was lost.
 _IN_DOUBT_CLASSES: Final = frozenset({"08", "57", "58"})
 # A statement that the server cancelled, as statement_timeout does, is rolled back.
 _QUERY_CANCELED: Final = "57014"
@@ -29,20 +29,21 @@ _STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42",
 _DUPLICATE_PREPARED_STATEMENT: Final = "42P05"
 
 CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
-"""All that asyncpg raises when something is wrong with a connection."""
+"""The exceptions that asyncpg raises when a connection fails."""
 
 
 def outage(error: BaseException) -> DatabaseDown | None:
-    """None for a violated constraint, a wrong statement or an unfit value: those are mistakes, not outages."""
+    """The DatabaseDown for an exception that means that the database is unavailable. None for a violated constraint, an
+    invalid statement or an invalid value: those are programming errors."""
     name = type(error).__name__
     if isinstance(error, asyncpg.PostgresError):
         code = str(error.sqlstate)
-        # A plan from before a migration. asyncpg has dropped it by now.
+        # A prepared statement from before a migration. asyncpg has discarded it by now, so a retry succeeds.
         stale = isinstance(error, InvalidCachedStatementError)
         down = stale or code[:2] in _DOWN_CLASSES or code in _DOWN_CODES
         in_doubt = code[:2] in _IN_DOUBT_CLASSES and code != _QUERY_CANCELED
         return DatabaseDown(f"{name} {code}", in_doubt=in_doubt) if down else None
-    # asyncpg reports unfit values by subclasses of ValueError. A failed certificate verification is one, too.
+    # asyncpg raises subclasses of ValueError for invalid values. A failed certificate verification is one, too.
     if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError):
         return None
     # asyncpg raises InternalClientError on a connection that the server closed between two statements.
@@ -52,8 +53,8 @@ def outage(error: BaseException) -> DatabaseDown | None:
 
 
 def outage_before_statement(error: BaseException) -> DatabaseDown | None:
-    """The same for an error from connecting or from waiting for a connection: never in doubt, and any error of the
-    server is an outage."""
+    """The same for an exception from connecting or from waiting for a connection. `in_doubt` is always false, and every
+    error of the server counts as an outage."""
     if isinstance(error, asyncpg.PostgresError):
         return DatabaseDown(f"{type(error).__name__} {error.sqlstate}")
     if isinstance(error, ClientConfigurationError):

@@ -8,20 +8,20 @@ from typing import Any
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
-from models.engine.errors import translating
+from models.engine.errors import translated_errors
 from models.engine.postgres import PostgresTransaction
 from models.engine.postgres_errors import outage
 
 
 class Client(AsyncpgDBClient):
-    """The ORM's own has a pool of its own."""
+    """Replaces the ORM's client, which would open a pool of its own."""
 
     def __init__(self, transaction: PostgresTransaction, **options: Any) -> None:
         super().__init__(**options)
         self._transaction = transaction.connection
 
     async def close(self) -> None:
-        """Leaves the transaction to whoever opened it."""
+        """Does nothing: the code that opened the transaction ends it."""
 
     def _in_transaction(self) -> Any:
         return nullcontext(self)
@@ -32,8 +32,9 @@ class Client(AsyncpgDBClient):
 
 @asynccontextmanager
 async def _for_one_statement(connection: Any) -> AsyncGenerator[Any]:
-    """After an error the transaction goes on, since the ORM asks its table of migrations before that exists."""
-    with translating(outage):
+    """A savepoint for each statement, so that the transaction survives an error: the ORM reads its table of migrations
+    before the table exists."""
+    with translated_errors(outage):
         await connection.execute("SAVEPOINT statement")
         try:
             yield connection

@@ -1,5 +1,5 @@
-"""SQLite: one file, with a thread that writes and a thread that reads. Readers need not wait for writers, since the
-file is in WAL mode."""
+"""SQLite: a file, with one thread for writes and one for reads. The file is in WAL mode, so reads don't wait for
+writes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
-from models.engine.errors import DatabaseDown, translating
+from models.engine.errors import DatabaseDown, translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
 from models.engine.sqlite_errors import breaks_connections, outage
 from models.engine.sqlite_thread import LOCK_INTERVAL, SqliteThread, begin, commit, run_script
 from models.engine.url import SqliteUrl
 
-# The least free space, in bytes, to count as writable: a few hundred pages of the write-ahead log.
+# Minimum free space, in bytes, for the database to count as writable: a few hundred pages of the write-ahead log.
 _FREE_SPACE: Final = 1_000_000
-# Seconds that a script may wait if nothing bounds it.
+# Seconds that a script may wait if `Limits.seconds` is None.
 _DEFAULT: Final = 60.0
 _PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON"}
 
@@ -34,7 +34,7 @@ class SqliteDatabase(Database):
     def __init__(self, url: SqliteUrl, limits: Limits) -> None:
         self._path = url.path
         self._seconds = limits.seconds or _DEFAULT
-        self._patience = float("inf") if limits.seconds is None else limits.seconds
+        self._lock_timeout = float("inf") if limits.seconds is None else limits.seconds
         self._reader, self._writer = self._threads()
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
@@ -47,7 +47,7 @@ class SqliteDatabase(Database):
             raise
 
     async def check_writable(self) -> None:
-        """SQLITE_FULL also if there is little space left on the disk."""
+        """Raises SQLITE_FULL also when there is little space left on the disk."""
         await self.run(WRITE_NOTHING, {})
         disk = os.statvfs(self._path)
         if disk.f_bavail * disk.f_frsize < _FREE_SPACE:
@@ -56,12 +56,13 @@ class SqliteDatabase(Database):
     @asynccontextmanager
     async def exclusively(
         self,
-        lock: int,  # noqa: ARG002 - whatever it is, SQLite has one writer at a time
+        lock: int,  # noqa: ARG002 - SQLite has only one writer at a time anyway
         on_wait: Callable[[], object] | None = None,
     ) -> AsyncGenerator[Session]:
-        """In the event loop's thread: it is rare, and a statement takes no longer than a switch of threads."""
+        """Runs in the event loop's thread: this is rare, and a statement takes no longer than switching threads
+        would."""
         try:
-            with translating(outage), closing(self._connect()) as connection:
+            with translated_errors(outage), closing(self._connect()) as connection:
                 await self._begin(connection, on_wait)
                 yield SqliteTransaction(connection)
                 commit(connection)
@@ -79,7 +80,7 @@ class SqliteDatabase(Database):
         return reader, SqliteThread(self._connect, self._seconds, writes=True)
 
     async def _reconnect(self) -> None:
-        """Closes all connections: within a process, they share what SQLite knows about the file."""
+        """Closes all connections, because SQLite shares its state of a file among the connections of a process."""
         threads = self._reader, self._writer
         self._reader, self._writer = self._threads()
         for thread in threads:
@@ -94,7 +95,7 @@ class SqliteDatabase(Database):
         return connection
 
     async def _begin(self, connection: sqlite3.Connection, on_wait: Callable[[], object] | None) -> None:
-        deadline = monotonic() + self._patience
+        deadline = monotonic() + self._lock_timeout
         while not begin(connection):
             if monotonic() >= deadline:
                 raise DatabaseDown("SQLITE_BUSY")
@@ -113,7 +114,7 @@ class SqliteTransaction(Session):
         self.connection = connection
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        # Lets other tasks run in between.
+        # Lets other tasks run between two statements.
         await asyncio.sleep(0)
-        with translating(outage):
+        with translated_errors(outage):
             return run_script(self.connection, script, values)

@@ -1,4 +1,4 @@
-"""What an error of SQLite means: whether the database is down, and whether the connection can still be used."""
+"""Classifies the exceptions of sqlite3: whether the database is down, and whether the connection can still be used."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Final
 
 from models.engine.errors import DatabaseDown
 
-# A connection opened while the file was not writable stays read-only, and one that met an I/O error or a replaced file
-# can't be trusted.
+# A connection that was opened while the file was not writable stays read-only. After an I/O error, or if the file was
+# replaced, a connection is not reliable.
 _BREAKING: Final = ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 def outage(error: BaseException) -> DatabaseDown | None:
-    """None for a violated constraint or a wrong statement: those are mistakes, not outages."""
-    # DatabaseError itself is raised for a file that is no database.
+    """The DatabaseDown for an exception that means that the database is unavailable. None for a violated constraint or
+    an invalid statement: those are programming errors."""
+    # sqlite3 raises DatabaseError itself, not a subclass, for a file that is not a database.
     if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
         return DatabaseDown(error_name(error))
     return None
@@ -27,5 +28,5 @@ def breaks_connections(error: BaseException) -> bool:
 
 
 def error_name(error: BaseException) -> str:
-    """Such as SQLITE_BUSY."""
+    """SQLite's name for the error, such as SQLITE_BUSY."""
     return getattr(error, "sqlite_errorname", type(error).__name__)

@@ -1,4 +1,4 @@
-"""The ORM on an open SQLite transaction, for migrations. It picks its dialect by the name of this module."""
+"""The ORM on an open SQLite transaction, for migrations. The ORM derives the dialect from the name of this module."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.engine.sqlite import SqliteTransaction
 
 
 class Client(SqliteClient):
-    """The ORM's own has a connection of its own, with a thread."""
+    """Replaces the ORM's client, which would open a connection of its own in another thread."""
 
     def __init__(self, transaction: SqliteTransaction, **options: Any) -> None:
         super().__init__("", **options)
         self._transaction = transaction.connection
 
     async def close(self) -> None:
-        """Leaves the transaction to whoever opened it."""
+        """Does nothing: the code that opened the transaction ends it."""
 
     def _in_transaction(self) -> Any:
         return nullcontext(self)
@@ -36,7 +36,7 @@ class Client(SqliteClient):
         return max(cursor.rowcount, len(rows)), rows
 
     async def execute_script(self, query: str) -> None:
-        """One statement after the other: sqlite3's `executescript` would commit first."""
+        """Runs the statements one by one, because sqlite3's `executescript` would commit the transaction first."""
         for statement in query.split(";"):
             self._execute(statement)
 

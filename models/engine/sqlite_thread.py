@@ -1,7 +1,7 @@
-"""A thread with a connection of its own to an SQLite file, which runs the scripts of all tasks of a process.
+"""A thread with its own connection to an SQLite file, which runs the scripts of all tasks of a process.
 
-Those that wait at the same time run in one go, and writes share a transaction: for sixty, the COMMIT waits for the disk
-no longer than for one.
+Scripts that are waiting at the same time run as one batch, and writes in a batch share a transaction (group commit):
+the COMMIT waits for the disk once, and no longer for sixty scripts than for one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from models.engine.errors import DatabaseDown
 from models.engine.interface import Row, Script, Values
 from models.engine.sqlite_errors import error_name, outage
 
-# How many scripts share a COMMIT at most: the first of them waits for the last.
+# Maximum number of scripts in a batch. The first of them waits for the last.
 _BATCH: Final = 64
-# Seconds between two attempts to lock the file. Between two transactions of another process it may be free for a moment
-# only. SQLite's own busy handler slows down to ten attempts a second, so that busy processes starve each other.
+# Seconds between two attempts to lock the file, which may be free only for a moment between two transactions of another
+# process. SQLite's own busy handler slows down to ten attempts a second, so that busy processes starve each other.
 LOCK_INTERVAL: Final = (0.0005, 0.004)
 
 _Outcome = Sequence[Row] | Exception
 
 
 class _Request:
-    """A script, and the future of the task that waits for its rows."""
+    """A script, and the future through which its task gets the rows."""
 
     __slots__ = ("future", "script", "since", "values")
 
@@ -43,7 +43,8 @@ class _Request:
 
 
 class SqliteThread:
-    """Connects on first use. `seconds` bounds the wait in the queue, and the wait for a lock held by another process.
+    """Connects on first use. `seconds` limits the wait in the queue, and the wait for a lock that another process
+    holds.
 
     A script whose task was cancelled before its turn is not run. A task continues once its write is committed.
     """
@@ -62,7 +63,7 @@ class SqliteThread:
             raise DatabaseDown("closed")
         loop = asyncio.get_running_loop()
         if self._thread is None:
-            # A daemon, so that it can't hold up a process that exits in a hurry. The file survives that.
+            # A daemon thread doesn't delay the exit of the process. SQLite recovers from being interrupted.
             self._thread = Thread(target=self._serve, args=(loop,), name="sqlite", daemon=True)
             self._thread.start()
         future: asyncio.Future[Sequence[Row]] = loop.create_future()
@@ -70,7 +71,7 @@ class SqliteThread:
         return await future
 
     async def close(self) -> None:
-        """Runs first what was requested before."""
+        """Ends the thread after it has run the scripts that are already in the queue."""
         self._closed = True
         if self._thread is not None:
             self._requests.put(None)
@@ -85,7 +86,7 @@ class SqliteThread:
                 outcomes = self._run_batch(connection, batch)
             except Exception as error:  # noqa: BLE001 - raised in the tasks; the thread goes on
                 outcomes = [error] * len(batch)
-            # If the loop is closed, no task waits any more.
+            # If the loop is closed, no task is waiting any more.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_deliver, batch, outcomes)
         if connection:
@@ -94,7 +95,7 @@ class SqliteThread:
                 connection.close()
 
     def _next_batch(self) -> list[_Request]:
-        """Waits for a request, and takes the others that wait by then. Empty when the thread is to end."""
+        """Waits for a request, and takes the others that are in the queue by then. Empty when the thread should end."""
         batch: list[_Request] = []
         while len(batch) < _BATCH:
             try:
@@ -102,7 +103,7 @@ class SqliteThread:
             except Empty:
                 break
             if request is None:
-                # For the next call, which then finds nothing else.
+                # Put back for the next call, which ends the thread.
                 self._requests.put(None)
                 break
             if not request.future.cancelled():
@@ -114,13 +115,14 @@ class SqliteThread:
         deadline = min(now + self._seconds, batch[-1].since + 2 * self._seconds)
         outcomes = _run_together(connection, batch, deadline)
         if outcomes is None:
-            # One of them fails. Run each in a transaction of its own, so that only that one does.
+            # One of them failed. Run each in a transaction of its own, so that the others succeed.
             return [outcome for request in batch for outcome in _run_together(connection, [request], deadline) or ()]
         return outcomes
 
 
 def run_script(connection: sqlite3.Connection, script: Script, values: Values) -> Sequence[Row]:
-    """In the transaction that is open, if any. After an error that is still open, with the steps done so far."""
+    """Runs in the open transaction, if there is one. After an error, that transaction is still open and contains the
+    steps that succeeded."""
     first, *others = script.steps
     cursor = connection.execute(first.text, _parameters(first.names, values))
     rows = cursor.fetchall()
@@ -135,9 +137,9 @@ def run_script(connection: sqlite3.Connection, script: Script, values: Values) -
 
 
 def _parameters(names: tuple[str, ...], values: Values) -> list[Any]:
-    """SQLite has no type for a moment: the tables hold text in UTC."""
-    given = [values[name] for name in names]
-    return [str(value.astimezone(UTC)) if isinstance(value, datetime) else value for value in given]
+    """SQLite has no type for timestamps, so the tables contain them as text, in UTC."""
+    ordered = [values[name] for name in names]
+    return [str(value.astimezone(UTC)) if isinstance(value, datetime) else value for value in ordered]
 
 
 def _read(connection: sqlite3.Connection, batch: list[_Request]) -> Sequence[_Outcome]:
@@ -151,7 +153,7 @@ def _read(connection: sqlite3.Connection, batch: list[_Request]) -> Sequence[_Ou
 
 
 def _run_together(connection: sqlite3.Connection, batch: list[_Request], deadline: float) -> Sequence[_Outcome] | None:
-    """In one transaction. None if one of several failed, so that none took effect."""
+    """Runs the batch in one transaction. None if one of several scripts failed, so that none took effect."""
     try:
         _begin_before(connection, deadline)
     except (DatabaseDown, sqlite3.Error) as error:
@@ -159,7 +161,7 @@ def _run_together(connection: sqlite3.Connection, batch: list[_Request], deadlin
     try:
         outcomes = [run_script(connection, request.script, request.values) for request in batch]
     except Exception as error:  # noqa: BLE001 - raised in its task
-        # If SQLite itself has rolled back, the cause is the disk or memory, and the others would fail as well.
+        # If SQLite itself has rolled back, disk or memory is the cause, and the other scripts would fail as well.
         rolled_back = not connection.in_transaction
         _roll_back(connection)
         return [error] * len(batch) if rolled_back or len(batch) == 1 else None
@@ -178,8 +180,8 @@ def _begin_before(connection: sqlite3.Connection, deadline: float) -> None:
 
 
 def begin(connection: sqlite3.Connection) -> bool:
-    """Takes the write lock at once, since SQLite can't turn a reader into a writer after another has written. Returns
-    False if another connection has it."""
+    """Begins a transaction with the write lock, because SQLite can't upgrade a read transaction after another
+    connection has written. Returns False if another connection holds the lock."""
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
@@ -190,18 +192,19 @@ def begin(connection: sqlite3.Connection) -> bool:
 
 
 def commit(connection: sqlite3.Connection) -> None:
-    """Raises DatabaseDown, after a rollback: on a full disk, the transaction would still be open."""
+    """Raises DatabaseDown after rolling back, because a COMMIT that fails on a full disk leaves the transaction
+    open."""
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(connection)
         name = error_name(error)
-        # After a failed sync, the transaction may be on the disk all the same.
+        # If only the sync failed, the transaction may still be on the disk.
         raise DatabaseDown(name, in_doubt=name.startswith("SQLITE_IOERR")) from error
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    """If this fails, SQLite rolls back when the file is opened next."""
+    """If this fails, SQLite rolls back when the file is next opened."""
     with suppress(sqlite3.Error):
         connection.rollback()
 
@@ -217,7 +220,7 @@ def _deliver(batch: list[_Request], outcomes: Sequence[_Outcome]) -> None:
 
 
 def _for_one_task(error: Exception) -> Exception:
-    """An exception of its own for each task, since raising adds a traceback to it."""
+    """A separate exception for each task, since raising one adds to its traceback."""
     if isinstance(error, DatabaseDown):
         return DatabaseDown(error.reason, in_doubt=error.in_doubt)
     return outage(error) or error

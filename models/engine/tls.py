@@ -20,7 +20,7 @@ _NO_AUTHORITIES: Final = (
     "needs the file of a certificate authority for sslmode=verify-ca: name it by sslrootcert=PATH"
     " (PGSSLROOTCERT is not set, and there is no ~/.postgresql/root.crt)"
 )
-_LEFT_OPEN: Final = {
+_RISKS: Final = {
     "verify-ca": "the server's host name is not checked: any server with a certificate of the same authority"
     " could read and change everything",
     "require": "the server's certificate is not verified: anyone who impersonates it could read and change"
@@ -57,14 +57,14 @@ def tls(sslmode: str | None, sslrootcert: str | None) -> dict[str, Any]:
 
 
 def authorities(sslrootcert: str | None) -> str | None:
-    """The file of trusted certificate authorities: `sslrootcert`, else PGSSLROOTCERT or ~/.postgresql/root.crt if there
-    is one, else None. May be `system`."""
+    """The file of trusted certificate authorities, or `system`: `sslrootcert`, else PGSSLROOTCERT, else
+    ~/.postgresql/root.crt if it exists, else None."""
     usual = Path("~/.postgresql/root.crt").expanduser()
     return sslrootcert or os.environ.get("PGSSLROOTCERT") or (str(usual) if usual.exists() else None)
 
 
 def authorities_problem(sslmode: str | None, sslrootcert: str | None) -> str | None:
-    """Why no certificate could be verified as `sslmode` demands, and what to write; None if one could."""
+    """Why certificates can't be verified as `sslmode` requires, and what to write instead; None if they can."""
     found, named_by = authorities(sslrootcert), _named_by(sslrootcert)
     if sslmode not in _WITH_AUTHORITIES and sslrootcert is None:
         return None
@@ -87,15 +87,15 @@ def _named_by(sslrootcert: str | None) -> str:
     return "PGSSLROOTCERT" if os.environ.get("PGSSLROOTCERT") else "~/.postgresql/root.crt"
 
 
-def left_open(sslmode: str, sslrootcert: str | None) -> str:
-    """What a mode other than `verify-full` makes possible in transit to a remote server."""
+def sslmode_risk(sslmode: str, sslrootcert: str | None) -> str:
+    """What an attacker on the network could do with a mode other than `verify-full`."""
     if sslmode == "require" and authorities(sslrootcert) is not None:
-        # libpq does this for compatibility with its old versions, and asyncpg as well.
+        # Like libpq, asyncpg treats `require` as `verify-ca` if there is a file of certificate authorities.
         sslmode = "verify-ca"
-    return _LEFT_OPEN[sslmode]
+    return _RISKS[sslmode]
 
 
 @cache
 def _system_context() -> ssl.SSLContext:
-    """Cached, because it reads all certificate authorities."""
+    """Cached, because creating it reads all certificate authorities of the machine."""
     return ssl.create_default_context()

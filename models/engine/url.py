@@ -1,17 +1,18 @@
-"""Database URLs: which database one names, and how to connect to it."""
+"""Parses database URLs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from models.engine.tls import SSLMODES, VERIFIED, authorities_problem, is_local, left_open
+from models.engine.tls import SSLMODES, VERIFIED, authorities_problem, is_local, sslmode_risk
 
 _POSTGRES = ("postgres://", "postgresql://")
 
 
 class UnsupportedDatabase(ValueError):
-    """The URL names no database that Tendon can open. The message never quotes it: it may hold a password."""
+    """The URL is not of a database that Tendon supports. The message never quotes it, because it may contain a
+    password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ class PostgresUrl:
         return f"postgres {self.host}:{self.port}/{self.database}"
 
     def unverified_sslmode(self) -> tuple[str, str] | None:
-        """The `sslmode` that leaves a remote server unverified, and what it makes possible."""
+        """The `sslmode` if it doesn't verify a remote server, and the risk; None if it does."""
         if self.sslmode is None or self.sslmode == VERIFIED or is_local(self.host):
             return None
-        return self.sslmode, left_open(self.sslmode, self.sslrootcert)
+        return self.sslmode, sslmode_risk(self.sslmode, self.sslrootcert)
 
 
 DatabaseUrl = SqliteUrl | PostgresUrl
-"""As a string, it is fit for the log: without user and password."""
+"""`str` of it contains neither user nor password, so it can be logged."""
 
 
 def parse_url(url: str) -> DatabaseUrl:
