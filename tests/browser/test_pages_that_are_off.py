@@ -15,8 +15,8 @@ from playwright.async_api import expect
 from tests.browser.test_pages import HTML
 from tests.browser.visit import Visit
 from tests.conftest import start_gateway
-from tests.house.test_start_up import INTROSPECTION, LAPTOP
 from tests.processes import Process
+from tests.serving.test_loaded_modules import INTROSPECTION, LAPTOP
 
 CONNECT_PAGE = {"/", "/connect"}
 STATIC = "/web/tendon.css"

@@ -1,7 +1,8 @@
-"""Commands that cannot start: each mistake in the settings is on one line."""
+"""The command line: its options, and commands that cannot start, with one line for each mistake in the settings."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,42 @@ def test_a_command_that_can_not_start_says_why(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.splitlines() == ["tendon can't start:", *lines]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "bogus"),
+        (["serve", "--port", "0"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--port", "65536"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--port", "1.0"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--workers", "257"], "--workers: must be a whole number from 1 to 256"),
+        # A shortened option could mean another one tomorrow.
+        (["serve", "--por", "8000"], "--por"),
+        (["migrate", "--port", "8000"], "--port"),
+    ],
+)
+def test_a_command_line_that_can_not_be_understood(tmp_path: Path, arguments: list[str], said: str) -> None:
+    run = tendon(*arguments, cwd=tmp_path, settings={})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_help_names_every_command_and_option(tmp_path: Path) -> None:
+    without = tendon(cwd=tmp_path, settings={})
+    asked = tendon("--help", cwd=tmp_path, settings={})
+    assert (without.returncode, asked.returncode) == (2, 0)
+    assert without.stdout == asked.stdout
+    assert re.search(r"^ +--version\b", asked.stdout, re.MULTILINE)
+    options = {
+        "serve": ["--host", "--port", "--workers"],
+        "migrate": [],
+        "providers": [],
+        "sandbox": ["--host", "--port", "--redirect-uri", "--write-catalogue"],
+    }
+    for command, its in options.items():
+        assert re.search(rf"^ +{command}\b", asked.stdout, re.MULTILINE)
+        helped = tendon(command, "--help", cwd=tmp_path, settings={})
+        assert helped.returncode == 0
+        assert set(re.findall(r"^ +(?:-h, )?(--[a-z-]+)", helped.stdout, re.MULTILINE)) == {"--help", *its}
