@@ -14,7 +14,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from models.database import Database
-from models.statement import Statement, moment
+from models.statement import Statement
 
 
 class ConnectionStatus(StrEnum):
@@ -86,9 +86,8 @@ class StoredConnection:
     @classmethod
     def of(cls, row: Sequence[Any]) -> StoredConnection:
         """A row of the columns SHOWN, as either engine gives it."""
-        id_, user, provider, status, account, requested, granted, synced, created, updated, asked, version = row
-        moments = moment(synced), moment(created), moment(updated), moment(asked)
-        return cls(str(id_), user, provider, status, account, requested, granted, *moments, version)
+        id_, *others = row
+        return cls(str(id_), *others)
 
     @property
     def requested_scopes(self) -> list[str]:

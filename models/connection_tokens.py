@@ -139,7 +139,7 @@ async def store_grant(
     expected: int | None = version
     while expected is not None:
         tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
-        row = await _STORE.row(
+        rows = await _STORE.rows(
             database,
             id=str(uuid6.uuid7()),
             user_id=binding.user_id,
@@ -151,8 +151,8 @@ async def store_grant(
             **tokens,
             **held,
         )
-        if row:
-            *shown, changed, shared = row
+        if rows:
+            *shown, changed, shared = rows[0]
             return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared))
         newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
         expected = newer[0] if newer else None
@@ -177,16 +177,15 @@ async def set_account(
 ) -> StoredGrant | None:
     """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
     values = {**entry.values(), "user_id": connection.user_id, "provider": connection.provider}
-    row = await _SET_ACCOUNT.row(database, account=account, id=connection.id, version=connection.version, **values)
+    rows = await _SET_ACCOUNT.rows(database, account=account, id=connection.id, version=connection.version, **values)
     connection.account = account
-    return StoredGrant(connection, bool(row[1]), bool(row[2])) if row else None
+    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2])) if rows else None
 
 
 def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
-    refresh = grant.refresh_token
+    tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
+    fields = [token_field(user_id, provider, version, column) for column in tokens]
     return {
-        "access_token": vault.seal(grant.access_token, **token_field(user_id, provider, version, "access_token")),
-        "refresh_token": None
-        if refresh is None
-        else vault.seal(refresh, **token_field(user_id, provider, version, "refresh_token")),
+        field["column"]: None if token is None else vault.seal(token, **field)
+        for token, field in zip(tokens.values(), fields, strict=True)
     }

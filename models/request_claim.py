@@ -13,7 +13,7 @@ from typing import Final
 from models.audit_event import RECORDED, AuditEntry
 from models.authorization_request import BOUND, RETENTION, STATUSES, StateBinding
 from models.database import Database
-from models.statement import Statement, moment
+from models.statement import Statement
 
 HELD: Final = f"state_hash = :state_hash AND owner = :owner AND status = {STATUSES['exchanging']}"
 """A claim that is still the owner's."""
@@ -51,7 +51,7 @@ _FAIL: Final = Statement(
     held=HELD,
     **STATUSES,
 )
-_CLOCK: Final = Statement("SELECT now() AS moment")
+_CLOCK: Final = Statement("SELECT now() AS read_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ async def claim_request(
     database: Database, binding: StateBinding, *, code_hash: str, owner: str, lease: float
 ) -> ClaimedRequest | None:
     """Claim a pending request for `lease` seconds. None if there is none, or somebody else has claimed it."""
-    row = await _CLAIM.row(database, code_hash=code_hash, owner=owner, lease=lease, **binding.values())
-    if row is None:
+    rows = await _CLAIM.rows(database, code_hash=code_hash, owner=owner, lease=lease, **binding.values())
+    if not rows:
         return None
-    scopes, verifier, claimed_at, version = row
-    return ClaimedRequest(json.loads(scopes), verifier, moment(claimed_at), version or 0)
+    scopes, verifier, claimed_at, version = rows[0]
+    return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0)
 
 
 async def release_claim(database: Database, key: str, owner: str) -> bool:
@@ -90,4 +90,4 @@ async def fail_claim(database: Database, key: str, owner: str, entry: AuditEntry
 
 async def read_clock(database: Database) -> datetime:
     rows = await _CLOCK.rows(database)
-    return moment(rows[0][0])
+    return rows[0][0]

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
 Row = Sequence[Any]
-"""The columns, in the order in which the statement lists them."""
+"""The columns, in the order in which the statement lists them. Those whose names end in TIME_SUFFIX are datetimes, or
+None."""
+TIME_SUFFIX: Final = "_at"
 Values = Mapping[str, Any]
 
 
@@ -49,8 +51,8 @@ class Session(ABC):
     dialect: ClassVar[Literal["sqlite", "postgres"]]
 
     @abstractmethod
-    async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        """Returns the rows of the first step. Raises DatabaseDown, and the driver's exception for a mistake in the
+    def run(self, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
+        """The rows of the first step. Awaiting it raises DatabaseDown, and the driver's exception for a mistake in the
         statement or its values."""
 
 

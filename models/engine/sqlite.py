@@ -1,5 +1,5 @@
-"""SQLite: a file, with one thread for writes and one for reads. The file is in WAL mode, so reads don't wait for
-writes."""
+"""SQLite: one file in WAL mode, so that reads don't wait for writes. One thread writes and one reads, and each runs the
+scripts of all tasks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,35 @@ import asyncio
 import os
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import monotonic
 from typing import Final
 
 from models.engine.errors import DatabaseDown, translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
 from models.engine.sqlite_errors import breaks_connections, outage
-from models.engine.sqlite_thread import LOCK_INTERVAL, SqliteThread, begin, commit, run_script
+from models.engine.sqlite_scripts import (
+    LOCK_INTERVAL,
+    Outcome,
+    Request,
+    begin,
+    commit,
+    run_reads,
+    run_script,
+    run_writes,
+)
 from models.engine.url import SqliteUrl
 
 # Minimum free space, in bytes, for the database to count as writable: a few hundred pages of the write-ahead log.
 _FREE_SPACE: Final = 1_000_000
 # Seconds that a script may wait if `Limits.seconds` is None.
 _DEFAULT: Final = 60.0
+# How many scripts share a COMMIT at most: the first of them waits for the last.
+_BATCH: Final = 64
 _PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON"}
 
 
@@ -36,15 +49,10 @@ class SqliteDatabase(Database):
         self._seconds = limits.seconds or _DEFAULT
         self._lock_timeout = float("inf") if limits.seconds is None else limits.seconds
         self._reader, self._writer = self._threads()
+        self._reconnecting: asyncio.Task[None] | None = None
 
-    async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        thread = self._writer if script.writes else self._reader
-        try:
-            return await thread.run(script, values)
-        except (DatabaseDown, sqlite3.Error) as error:
-            if breaks_connections(error) and thread in (self._reader, self._writer):
-                await self._reconnect()
-            raise
+    def run(self, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
+        return (self._writer if script.writes else self._reader).run(script, values)
 
     async def check_writable(self) -> None:
         """Raises SQLITE_FULL also when there is little space left on the disk."""
@@ -72,12 +80,24 @@ class SqliteDatabase(Database):
             raise
 
     async def close(self) -> None:
+        if self._reconnecting is not None:
+            await self._reconnecting
         await self._writer.close()
         await self._reader.close()
 
-    def _threads(self) -> tuple[SqliteThread, SqliteThread]:
-        reader = SqliteThread(partial(self._connect, self._seconds), self._seconds, writes=False)
-        return reader, SqliteThread(self._connect, self._seconds, writes=True)
+    def _threads(self) -> tuple[_Thread, _Thread]:
+        reader = _Thread(partial(self._connect, self._seconds), self._fail, self._seconds, writes=False)
+        return reader, _Thread(self._connect, self._fail, self._seconds, writes=True)
+
+    def _fail(self, thread: _Thread, future: asyncio.Future[Sequence[Row]], error: Exception) -> None:
+        """Raises the error in the task that waits: after an error that breaks the connections, once they are closed."""
+        if breaks_connections(error):
+            if thread in (self._reader, self._writer):
+                self._reconnecting = asyncio.create_task(self._reconnect())
+            if self._reconnecting is not None:
+                self._reconnecting.add_done_callback(lambda _: future.done() or future.set_exception(error))
+                return
+        future.set_exception(error)
 
     async def _reconnect(self) -> None:
         """Closes all connections, because SQLite shares its state of a file among the connections of a process."""
@@ -118,3 +138,105 @@ class SqliteTransaction(Session):
         await asyncio.sleep(0)
         with translated_errors(outage):
             return run_script(self.connection, script, values)
+
+
+class _Thread:
+    """A thread with a connection of its own, which connects on first use. Scripts that wait at the same time run in one
+    go.
+
+    `fail` raises an error in the task that waits for the future. `seconds` bounds the wait in the queue, and the wait
+    for a lock held by another process. A script whose task was cancelled before its turn is not run. A task continues
+    once its write is committed.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        fail: Callable[[_Thread, asyncio.Future[Sequence[Row]], Exception], None],
+        seconds: float,
+        *,
+        writes: bool,
+    ) -> None:
+        self._connect = connect
+        self._fail = fail
+        self._seconds = seconds
+        self._writes = writes
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._closed = False
+
+    def run(self, script: Script, values: Values) -> asyncio.Future[Sequence[Row]]:
+        """The future raises DatabaseDown, and sqlite3's exception for a mistake in the statement or its values."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Sequence[Row]] = loop.create_future()
+        if self._closed:
+            future.set_exception(DatabaseDown("closed"))
+            return future
+        if self._thread is None:
+            # A daemon, so that it can't hold up a process that exits in a hurry. The file survives that.
+            self._thread = Thread(target=self._serve, args=(loop,), name="sqlite", daemon=True)
+            self._thread.start()
+        self._requests.put(Request(script, values, future, monotonic()))
+        return future
+
+    async def close(self) -> None:
+        """Runs first what was requested before."""
+        self._closed = True
+        if self._thread is not None:
+            self._requests.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        connection: sqlite3.Connection | None = None
+        while batch := self._next_batch():
+            outcomes: Sequence[Outcome]
+            try:
+                connection = connection or self._connect()
+                outcomes = self._run_batch(connection, batch)
+            except Exception as error:  # noqa: BLE001 - raised in the tasks; the thread goes on
+                outcomes = [error] * len(batch)
+            # If the loop is closed, no task waits any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._deliver, batch, outcomes)
+        if connection:
+            # Closing checkpoints the write-ahead log, which may fail.
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _next_batch(self) -> list[Request]:
+        """Waits for a request, and takes the others that wait by then. Empty when the thread is to end."""
+        batch: list[Request] = []
+        while len(batch) < _BATCH:
+            try:
+                request = self._requests.get(block=not batch)
+            except Empty:
+                break
+            if request is None:
+                # For the next call, which then finds nothing else.
+                self._requests.put(None)
+                break
+            if not request.future.cancelled():
+                batch.append(request)
+        return batch
+
+    def _run_batch(self, connection: sqlite3.Connection, batch: list[Request]) -> Sequence[Outcome]:
+        if not self._writes:
+            return run_reads(connection, batch)
+        return run_writes(connection, batch, min(monotonic() + self._seconds, batch[-1].since + 2 * self._seconds))
+
+    def _deliver(self, batch: list[Request], outcomes: Sequence[Outcome]) -> None:
+        """Runs in the event loop."""
+        for request, outcome in zip(batch, outcomes, strict=True):
+            if request.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                self._fail(self, request.future, _for_one_task(outcome))
+            else:
+                request.future.set_result(outcome)
+
+
+def _for_one_task(error: Exception) -> Exception:
+    """An exception of its own for each task, since raising adds a traceback to it."""
+    if isinstance(error, DatabaseDown):
+        return DatabaseDown(error.reason, in_doubt=error.in_doubt)
+    return outage(error) or error

@@ -15,7 +15,7 @@ import pytest
 from models.database import Database as OpenDatabase
 from models.database import DatabaseDown, Limits, open_database
 from models.migrating import migrate
-from models.statement import Statement, moment
+from models.statement import Statement
 from tests.databases import Database
 from tests.models.engine.promises import (
     ALL,
@@ -80,9 +80,9 @@ async def test_values_come_back_as_they_were_stored(database: OpenDatabase) -> N
         UUID(identity),
         True,
     )
-    assert moment(expires) == datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
-    assert timedelta(seconds=1.4) < moment(updated) - moment(created) < timedelta(seconds=1.6)
-    assert abs(moment(created) - before) < timedelta(seconds=PATIENCE)
+    assert expires == datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+    assert timedelta(seconds=1.4) < updated - created < timedelta(seconds=1.6)
+    assert abs(created - before) < timedelta(seconds=PATIENCE)
 
 
 async def test_no_row_is_an_empty_result(database: OpenDatabase) -> None:
