@@ -12,7 +12,7 @@ import uuid6
 from benchmarks import workload
 from benchmarks.databases import Database, Record
 from models.authorization_request import StateBinding, state_hash
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import Vault
 
 _THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import workload
 from benchmarks.testbed import Runner, WrongAnswer
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import SealedField, Vault, VaultError
 
 _SAMPLE_SIZE = 200

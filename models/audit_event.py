@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
@@ -42,9 +40,12 @@ class AuditEvent(Model):
         indexes = (("subject", "id"),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AuditEntry:
-    """What a row says. `user` is the caller's own id, for which `actor` is the pseudonym."""
+    """What a row says. Its attributes are the values of RECORDED and its kin, and of NAMED.
+
+    `user` is the caller's own id, for which `actor` is the pseudonym. `scopes` are JSON.
+    """
 
     actor: str | None
     user: str | None
@@ -55,21 +56,7 @@ class AuditEntry:
     outcome: str
     request_id: str
     connection_id: str | None = None
-    scopes: Sequence[str] = ()
-
-    def values(self) -> dict[str, Any]:
-        """The values of RECORDED and its kin, and of NAMED."""
-        return {
-            "actor": self.actor,
-            "user": self.user,
-            "client_id": self.client_id,
-            "subject": self.subject,
-            "action": self.action,
-            "provider": self.provider,
-            "outcome": self.outcome,
-            "request_id": self.request_id,
-            "scopes": json.dumps(list(self.scopes)) if self.scopes else "[]",
-        }
+    scopes: str = "[]"
 
 
 _EVENT: Final = """
@@ -118,4 +105,4 @@ _RECORD: Final = Statement(
 
 async def record(database: Database, entry: AuditEntry, count: int = 1) -> None:
     """Write one row for what has no statement of its own, and that happened `count` times. Raises DatabaseDown."""
-    await _RECORD.rows(database, connection_id=entry.connection_id, count=count, **entry.values())
+    await _RECORD.rows(database, count=count, **vars(entry))

@@ -1,14 +1,16 @@
 """An authorization request (RFC 6749 4.1.1): what `authorize` stores under a state, for one callback to redeem.
 
-How a callback claims it is in `request_claim.py`.
+One conditional UPDATE decides which attempt may exchange its code. This claim is a lease that belongs to an `owner`,
+and whatever ends it requires that it is still that owner's.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -76,8 +78,15 @@ def state_hash(state: str) -> str:
 
 
 _BOUND_COLUMNS: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
-BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
+_BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
 """The condition of a StateBinding, whose values have these names."""
+HELD: Final = f"state_hash = :state_hash AND owner = :owner AND status = {STATUSES['exchanging']}"
+"""A claim that is still the owner's."""
+COMPLETED: Final = (
+    f"status = {STATUSES['completed']}, error = NULL, verifier = NULL, lease_until = NULL,"
+    " purge_after = after(:retention)"
+)
+"""What a completed request has, beside its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,17 @@ class RequestState:
     lease_over: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimedRequest:
+    """What a claim returns. `verifier` is sealed; `version` is that of the user's connection to the provider, 0 if
+    there is none."""
+
+    scopes: list[str]
+    verifier: bytes | None
+    claimed_at: datetime
+    version: int
+
+
 _ADD: Final = Statement(
     """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
@@ -130,12 +150,41 @@ _ADD: Final = Statement(
     NAMED,
     **STATUSES,
 )
+_CLAIM: Final = Statement(
+    """
+    UPDATE authorization_request
+    SET status = {exchanging}, code_hash = :code_hash, owner = :owner, lease_until = after(:lease),
+        purge_after = after(:lease)
+    WHERE {bound} AND status = {pending} AND expires_at > now()
+    RETURNING scopes, verifier, now() AS claimed_at,
+        (SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version""",
+    bound=_BOUND,
+    **STATUSES,
+)
+_RELEASE: Final = Statement(
+    """
+    UPDATE authorization_request
+    SET status = {pending}, code_hash = NULL, owner = NULL, lease_until = NULL, purge_after = expires_at
+    WHERE {held} RETURNING status""",
+    held=HELD,
+    **STATUSES,
+)
+_FAIL: Final = Statement(
+    """
+    UPDATE authorization_request
+    SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:retention)
+    WHERE {held} RETURNING status""",
+    RECORDED,
+    held=HELD,
+    **STATUSES,
+)
 _FIND: Final = Statement(
     """
     SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS lease_over
     FROM authorization_request WHERE {bound}""",
-    bound=BOUND,
+    bound=_BOUND,
 )
+_CLOCK: Final = Statement("SELECT now() AS read_at")
 _BINDING: Final = Statement(
     "SELECT {columns} FROM authorization_request WHERE state_hash = :state_hash", columns=", ".join(_BOUND_COLUMNS)
 )
@@ -165,9 +214,32 @@ _ABANDON: Final = Statement(
 
 async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> bool:
     """Store a request for the scopes of `entry`, and record it. Returns whether there are rows to purge."""
-    values = {**entry.values(), **binding.values()}
+    values = {**vars(entry), **binding.values()}
     row = await _ADD.row(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
     return row is not None and row[0] is not None
+
+
+async def claim_request(
+    database: Database, binding: StateBinding, *, code_hash: str, owner: str, lease: float
+) -> ClaimedRequest | None:
+    """Claim a pending request for `lease` seconds. None if there is none, or somebody else has claimed it."""
+    rows = await _CLAIM.rows(database, code_hash=code_hash, owner=owner, lease=lease, **binding.values())
+    if not rows:
+        return None
+    scopes, verifier, claimed_at, version = rows[0]
+    return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0)
+
+
+async def release_claim(database: Database, key: str, owner: str) -> bool:
+    """Make the request pending again. Returns whether the claim was still the owner's."""
+    return await _RELEASE.row(database, state_hash=key, owner=owner) is not None
+
+
+async def fail_claim(database: Database, key: str, owner: str, entry: AuditEntry) -> bool:
+    """End the request with the outcome of `entry` as its error, and record it. Returns whether the claim was still the
+    owner's."""
+    retention = RETENTION.total_seconds()
+    return await _FAIL.row(database, state_hash=key, owner=owner, retention=retention, **vars(entry)) is not None
 
 
 async def find_request(database: Database, binding: StateBinding) -> RequestState | None:
@@ -199,5 +271,10 @@ async def abandon_request(database: Database, key: str, entry: AuditEntry) -> st
 
     Of several processes that do this at once, one gets the provider, and the others None.
     """
-    row = await _ABANDON.row(database, state_hash=key, retention=RETENTION.total_seconds(), **entry.values())
+    row = await _ABANDON.row(database, state_hash=key, retention=RETENTION.total_seconds(), **vars(entry))
     return row[0] if row else None
+
+
+async def read_clock(database: Database) -> datetime:
+    rows = await _CLOCK.rows(database)
+    return rows[0][0]

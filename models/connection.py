@@ -1,20 +1,33 @@
-"""A connection: one user's grant at one provider."""
+"""A connection: one user's grant at one provider. A claim stores its tokens, sealed, all or nothing with its request.
+
+Storing is a compare-and-set on the connection's `version`, since the tokens are sealed for the version that they make.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+import uuid6
 from tortoise import fields
 from tortoise.models import Model
 
+from models.audit_event import (
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    RECORDED_WITH_CONNECTION_ID,
+    RECORDED_WITH_ID,
+    AuditEntry,
+)
+from models.authorization_request import COMPLETED, HELD, RETENTION, STATUSES, StateBinding
 from models.database import Database
 from models.statement import Statement
+from models.vault import SealedField, Vault
 
 
 class ConnectionStatus(StrEnum):
@@ -30,8 +43,8 @@ class Connection(Model):
     """One row per (user, provider): connecting again renews it.
 
     `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
-    the last known one of earlier tokens. How tokens are sealed and stored is in `connection_tokens.py`: `version`
-    counts how often, and `granted_at` is when they were requested, by the database's clock.
+    the last known one of earlier tokens. `version` counts how often tokens were stored, and `granted_at` is when they
+    were requested, by the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -59,7 +72,7 @@ class Connection(Model):
         indexes = (("account", "provider"),)
 
 
-SHOWN: Final = (
+_SHOWN: Final = (
     "id, user_id, provider, status, account, requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, "
     "granted_at, version"
 )
@@ -85,7 +98,7 @@ class StoredConnection:
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> StoredConnection:
-        """A row of the columns SHOWN, as either engine gives it."""
+        """A row of the columns _SHOWN, as either engine gives it."""
         id_, *others = row
         return cls(str(id_), *others)
 
@@ -98,8 +111,100 @@ class StoredConnection:
         return json.loads(self.granted)
 
 
-_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
-_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a provider granted: the tokens, and whose account they are of.
+
+    They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: datetime | None
+    account: str | None
+    granted_at: datetime
+    granted_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrant:
+    """The connection, and what the audit trail says of its account: it is another than before, or another user has it,
+    too. With `superseded`, the connection has newer tokens of another flow, which stay."""
+
+    connection: StoredConnection
+    account_changed: bool = False
+    account_shared: bool = False
+    superseded: bool = False
+
+
+_OF_USER: Final = Statement(
+    "SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=_SHOWN
+)
+_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=_SHOWN)
+# What to report about an account: that it differs from the one before, and that another user's connection has it, too.
+_NOTICED: Final = """account <> former_account AS account_changed, EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id) AS account_shared"""
+# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
+_STORE: Final = Statement(
+    """
+    INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
+        granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
+    SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
+        :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
+    FROM authorization_request WHERE {held} FOR UPDATE
+    ON CONFLICT (user_id, provider) DO UPDATE SET
+        updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
+        former_account = coalesce(connection.account, connection.former_account),
+        requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
+        access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
+    WHERE connection.version = :version
+    RETURNING {shown}, {noticed}""",
+    """
+    UPDATE authorization_request SET connection_id = done.id, {completed}
+    FROM done WHERE state_hash = :state_hash""",
+    RECORDED_WITH_ID,
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    completed=COMPLETED,
+    held=HELD,
+    shown=_SHOWN,
+    noticed=_NOTICED,
+)
+# For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
+# come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
+_VERSION: Final = Statement(
+    """
+    SELECT version FROM connection
+    WHERE (user_id, provider) = (SELECT user_id, provider FROM authorization_request WHERE {held})
+        AND (granted_at IS NULL OR granted_at <= :granted_by)""",
+    held=HELD,
+)
+_KEEP_NEWER: Final = Statement(
+    """
+    UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
+        WHERE c.user_id = authorization_request.user_id AND c.provider = authorization_request.provider), {completed}
+    WHERE {held} RETURNING connection_id""",
+    RECORDED_WITH_CONNECTION_ID,
+    completed=COMPLETED,
+    held=HELD,
+)
+_SET_ACCOUNT: Final = Statement(
+    """
+    UPDATE connection SET account = :account WHERE id = :id AND version = :version
+    RETURNING id, {noticed}""",
+    ACCOUNT_CHANGED,
+    ACCOUNT_SHARED,
+    noticed=_NOTICED,
+)
+_STORED_BY: Final = Statement(
+    """
+    SELECT {shown} FROM connection WHERE id = (
+        SELECT connection_id FROM authorization_request
+        WHERE state_hash = :state_hash AND owner = :owner AND status = {completed})""",
+    shown=_SHOWN,
+    completed=STATUSES["completed"],
+)
 
 
 async def find_of_user(database: Database, user_id: str) -> list[StoredConnection]:
@@ -111,3 +216,77 @@ async def find_by_id(database: Database, connection_id: UUID | str) -> StoredCon
     """The connection of whatever user. Raises DatabaseDown."""
     row = await _BY_ID.row(database, id=str(connection_id))
     return StoredConnection.of(row) if row else None
+
+
+async def store_grant(
+    database: Database, vault: Vault, binding: StateBinding, owner: str, grant: Grant, version: int, entry: AuditEntry
+) -> StoredGrant | None:
+    """Write connection, request and audit row. None if the claim is no longer the owner's.
+
+    `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
+    DatabaseDown.
+    """
+    held = {"state_hash": binding.state_hash, "owner": owner, "retention": RETENTION.total_seconds(), **vars(entry)}
+    expected: int | None = version
+    while expected is not None:
+        tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
+        rows = await _STORE.rows(
+            database,
+            id=str(uuid6.uuid7()),
+            user_id=binding.user_id,
+            status=ConnectionStatus.CONNECTED,
+            account=grant.account,
+            expires_at=grant.expires_at,
+            granted_at=grant.granted_at,
+            version=expected,
+            **tokens,
+            **held,
+        )
+        if rows:
+            *shown, changed, shared = rows[0]
+            return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared))
+        newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
+        expected = newer[0] if newer else None
+    return await _keep_newer(database, held)
+
+
+async def _keep_newer(database: Database, held: dict[str, Any]) -> StoredGrant | None:
+    row = await _KEEP_NEWER.row(database, **held)
+    connection = await find_by_id(database, row[0]) if row else None
+    return StoredGrant(connection, superseded=True) if connection else None
+
+
+async def find_stored_by(database: Database, binding: StateBinding, owner: str) -> StoredConnection | None:
+    """The connection of a request that this owner has completed. If the answer to its COMMIT was lost, nobody else
+    knows of it."""
+    row = await _STORED_BY.row(database, state_hash=binding.state_hash, owner=owner)
+    return StoredConnection.of(row) if row else None
+
+
+async def set_account(
+    database: Database, connection: StoredConnection, account: str | None, entry: AuditEntry
+) -> StoredGrant | None:
+    """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
+    values = {**vars(entry), "user_id": connection.user_id, "provider": connection.provider}
+    rows = await _SET_ACCOUNT.rows(database, account=account, id=connection.id, version=connection.version, **values)
+    connection.account = account
+    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2])) if rows else None
+
+
+def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
+    tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
+    fields = [token_field(user_id, provider, version, column) for column in tokens]
+    return {
+        field["column"]: None if token is None else vault.seal(token, **field)
+        for token, field in zip(tokens.values(), fields, strict=True)
+    }
+
+
+def token_field(user_id: str, provider: str, version: int, column: str) -> SealedField:
+    """The field of a sealed token.
+
+    Its row is the natural key, which is known before the row exists, so that a token moved to another user's row does
+    not open, and the version that the token was written with, so that an older token put back does not open either.
+    """
+    # The empty part is for providers with several sites.
+    return {"table": "connection", "row": (user_id, provider, "", str(version)), "column": column}

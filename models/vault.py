@@ -3,7 +3,7 @@
 A sealed value is bound to its field by associated data: moved elsewhere, it does not open. A field is a table, a row
 and a column, where the row consists of everything that must not change while the value stays:
 
-  connection             user, provider, site and the version of the row (`models.connection_tokens.token_field`)
+  connection             user, provider, site and the version of the row (`models.connection.token_field`)
   authorization_request  hash of the state, user, provider and redirect URI (`StateBinding.verifier_field`)
   audit_key              the key's number
   vault_key              the key's id

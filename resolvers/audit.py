@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -126,5 +127,5 @@ async def entry(
         outcome=outcome,
         request_id=context.request_id,
         connection_id=connection_id,
-        scopes=scopes,
+        scopes=json.dumps(list(scopes)) if scopes else "[]",
     )

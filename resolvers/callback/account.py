@@ -7,8 +7,7 @@ from typing import Final
 
 import structlog
 
-from models.connection import StoredConnection
-from models.connection_tokens import set_account
+from models.connection import StoredConnection, set_account
 from models.database import DatabaseDown
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account

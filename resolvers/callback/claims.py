@@ -1,8 +1,8 @@
 """The claim of an authorization request: at most one attempt may ever exchange its code.
 
-One conditional UPDATE decides (`models/request_claim.py`), in the database and by its clock, so any number of processes
-can run side by side. A claim is a lease: when its holder died, the code may be spent already, so the request has failed
-and the user starts again.
+One conditional UPDATE decides (`models/authorization_request.py`), in the database and by its clock, so any number of
+processes can run side by side. A claim is a lease: when its holder died, the code may be spent already, so the request
+has failed and the user starts again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from typing import Final
 
 import structlog
 
-from models.authorization_request import LIFETIME, StateBinding, state_hash
+from models.authorization_request import (
+    LIFETIME,
+    ClaimedRequest,
+    StateBinding,
+    claim_request,
+    fail_claim,
+    read_clock,
+    release_claim,
+    state_hash,
+)
 from models.database import Database, DatabaseDown
-from models.request_claim import ClaimedRequest, claim_request, fail_claim, read_clock, release_claim
 from resolvers import audit
 from resolvers.backoff import Backoff
 from resolvers.context import Context, Registration

@@ -11,8 +11,7 @@ from typing import Final
 
 import structlog
 
-from models.connection import StoredConnection
-from models.connection_tokens import Grant, StoredGrant, find_stored_by, store_grant
+from models.connection import Grant, StoredConnection, StoredGrant, find_stored_by, store_grant
 from models.database import DatabaseDown
 from providers.errors import RequestFailed
 from providers.oauth_client import Tokens, revoke

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import Vault, VaultError, read_keys
 from tests.conftest import Person, begin
 from tests.databases import Database

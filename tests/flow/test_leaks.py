@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import SealedField, Vault, VaultError, read_keys
 from tests.conftest import SECRET, Person, begin, start_gateway
 from tests.interfaces import GraphQL, Interface, Rest, bearer

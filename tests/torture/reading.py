@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from models.connection_tokens import token_field
+from models.connection import token_field
 from models.vault import VaultError
 from tests.torture.history import History
 from tests.torture.record import Exchange, Record, StoredConnection, StoredRequest, Token
