@@ -15,7 +15,7 @@ from models.statement import Statement
 class AuditEvent(Model):
     """One row for each call that changes something or is denied, and for each read of another user's data.
 
-    `actor` and `subject` are pseudonyms (`resolvers/pseudonyms.py`) of the caller and the connection's user.
+    `actor` and `subject` are pseudonyms (`resolvers/context.py`) of the caller and the connection's user.
     `client_id` is the app that held the token; if it is set and `actor` is not, the caller is a service. `outcome` is
     `ok`, `replayed`, or a code of the error table. `count` says how many equal calls a row stands for, and `request_id`
     is that of the last of them. A page of one user's events is read by (subject, id), newest first.

@@ -1,12 +1,10 @@
-"""What goes into the audit trail, and whom it names. The statements that write it are in `models/audit_event.py`."""
+"""What goes into the audit trail. `Context.audit_entry` makes its rows, and the statements that write them are in
+`models/audit_event.py`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Final
 
-from models.audit_event import AuditEntry
 from models.audit_event import record as write
 from models.connection import StoredConnection
 from resolvers.context import Context
@@ -57,7 +55,9 @@ async def record(
     connection_id: str | None = None,
 ) -> None:
     """Write one row for a successful action that has no statement of its own."""
-    recorded = await entry(context, action, subject=subject, provider=provider, outcome=OK, connection_id=connection_id)
+    recorded = await context.audit_entry(
+        action, subject=subject, provider=provider, outcome=OK, connection_id=connection_id
+    )
     await write(context.resources.database, recorded)
 
 
@@ -80,8 +80,7 @@ async def denied(
     if provider is not None and provider not in context.resources.catalogue:
         # Unknown slugs are the caller's own text.
         provider = "?"
-    refused = await entry(
-        context,
+    refused = await context.audit_entry(
         action,
         subject=subject or caller.user,
         provider=provider,
@@ -94,38 +93,7 @@ async def denied(
 async def replayed(context: Context, connection: StoredConnection) -> None:
     """Record that a repeated callback got the connection of an earlier one."""
     user, provider = connection.user_id, connection.provider
-    repeated = await entry(
-        context, COMPLETE, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
+    repeated = await context.audit_entry(
+        COMPLETE, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
     )
     await context.resources.repeats.record(repeated)
-
-
-async def entry(
-    context: Context,
-    action: str,
-    *,
-    subject: str | None,
-    provider: str | None,
-    outcome: str,
-    connection_id: str | None = None,
-    scopes: Sequence[str] = (),
-) -> AuditEntry:
-    """A row about the context's caller. `subject` is a user's id, `outcome` OK, REPLAYED or a code of the error table.
-
-    Raises DatabaseDown, and ServiceUnavailable when there can be no pseudonyms.
-    """
-    caller, pseudonyms = context.caller, context.resources.pseudonyms
-    user = caller.user if caller else None
-    actor = await pseudonyms.of(user)
-    return AuditEntry(
-        actor=actor,
-        user=user,
-        client_id=caller.client_id if caller else None,
-        subject=actor if subject == user else await pseudonyms.of(subject),
-        action=action,
-        provider=provider,
-        outcome=outcome,
-        request_id=context.request_id,
-        connection_id=connection_id,
-        scopes=json.dumps(list(scopes)) if scopes else "[]",
-    )

@@ -69,8 +69,7 @@ async def _store(
     provider = registration.provider
     binding = StateBinding(state_hash(state), user, provider.slug, redirect_uri, registration.fingerprint)
     sealed = context.resources.vault.seal(verifier, **binding.verifier_field)
-    entry = await audit.entry(
-        context,
+    entry = await context.audit_entry(
         audit.AUTHORIZE,
         subject=user,
         provider=provider.slug,

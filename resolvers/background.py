@@ -1,16 +1,18 @@
-"""Background tasks: work that goes on when its caller stops waiting for it, and that the process waits for at its
-end."""
+"""What goes on in this process beside the request that began it: background tasks, which the process waits for at its
+end, and the exchanges in progress, which callbacks for the same state wait for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from resolvers.exception_details import exception_details
+from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -94,6 +96,55 @@ class Background:
         if not task.cancelled():
             # Retrieved, so that asyncio does not report a failure that nobody awaits any more.
             task.exception()
+
+
+class Exchanges:
+    """The exchanges in progress in this process, each by the hash of its state, so that callbacks for the same state
+    learn at once when one ends. Who holds a claim is decided in the database; this only saves asking it."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Event] = {}
+        self._waiting: Counter[str] = Counter()
+
+    @contextmanager
+    def in_progress(self, key: str) -> Generator[None]:
+        """Marks the exchange as running here until the block ends."""
+        end = self._ends[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            # A claim that was released may be held by another callback already, which marks the same key.
+            if self._ends.get(key) is end:
+                del self._ends[key]
+            end.set()
+
+    def waiting(self, key: str) -> int:
+        """How many callbacks wait for the exchange, here."""
+        return self._waiting[key]
+
+    async def wait(self, key: str, seconds: float) -> None:
+        """Wait until the exchange ends, if it runs here, for at most a second; else wait `seconds`."""
+        self._waiting[key] += 1
+        try:
+            with waiting():
+                await self._wait(key, seconds)
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    async def _wait(self, key: str, seconds: float) -> None:
+        end = self._ends.get(key)
+        if end is None:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), max(seconds, 1))
+
+
+def backoff(pauses: Sequence[float], tries: int) -> float:
+    """Seconds to wait after so many tries. The last pause repeats."""
+    return pauses[min(tries, len(pauses)) - 1]
 
 
 def _is_cancelled() -> bool:

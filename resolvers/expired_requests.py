@@ -43,7 +43,7 @@ async def abandon(context: Context, key: str, user: str) -> None:
     """End a request of `user` whose holder died: the code may be spent. Of several processes that try, one does it."""
     # Whoever comes across it, maybe by an authorize of their own, is not the actor: there is none.
     nobody = replace(context, caller=None)
-    entry = await audit.entry(nobody, audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
+    entry = await nobody.audit_entry(audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
     provider = await abandon_request(context.resources.database, key, entry)
     if provider is not None:
         log.warning("claim.abandoned", provider=provider)

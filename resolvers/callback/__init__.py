@@ -1,12 +1,12 @@
 """How a callback becomes a connection, in five steps. `complete.py` runs them from top to bottom.
 
-1. Check (`check.py`). The callback's members and its issuer are checked before anything is spent.
+1. Check (`complete.py`). The callback's members and its issuer are checked before anything is spent.
 2. Claim (`claims.py`). The callback waits for a slot at the provider. Then one conditional UPDATE gives the
    authorization request to one attempt, for the time of a lease.
 3. Exchange (`exchange.py`). The code is sent to the provider, once. No transaction is open meanwhile.
 4. Store (`store.py`). Connection, request and audit row are written together. If the database is down, this is tried
    until the lease is nearly over; tokens that can't be stored are revoked. The provider's own id of the user, if that
-   takes another request, is added afterwards (`account.py`).
+   takes another request, is added afterwards.
 5. Replay (`replay.py`). A callback that did not get the claim waits for the one that did, and gets the same result.
 
 An attempt that has a claim runs to its end, even if the caller disconnects or waits no longer: sending the same

@@ -1,4 +1,4 @@
-"""The claim of an authorization request: at most one attempt may ever exchange its code.
+"""An attempt to redeem a callback, and its claim of the authorization request: at most one may ever exchange its code.
 
 One conditional UPDATE decides (`models/authorization_request.py`), in the database and by its clock, so any number of
 processes can run side by side. A claim is a lease: when its holder died, the code may be spent already, so the request
@@ -12,9 +12,10 @@ import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from itertools import count
 from typing import Final
 
 import structlog
@@ -31,15 +32,14 @@ from models.authorization_request import (
 )
 from models.database import Database, DatabaseDown
 from resolvers import audit
-from resolvers.backoff import Backoff
+from resolvers.background import backoff
 from resolvers.context import Context, Registration
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
 
 log = structlog.get_logger("tendon")
 
+# Seconds that the writing after the exchange may take on top of the provider's time-out. Both together are the lease.
 _WRITING: Final = 5.0
-"""Seconds that the writing after the exchange may take on top of the provider's time-out. Both together are the
-lease."""
 
 STORING: Final = _WRITING / 2
 """Seconds of the lease that are kept for the writing, whatever held up the claim or the exchange."""
@@ -54,19 +54,49 @@ _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One callback's attempt to redeem a state. `answer_hash` is of what the provider sent: a code, or an error."""
+class Callback:
+    """What the provider sent the user back with (RFC 6749 4.1.2), as the front end passes it on.
 
-    binding: StateBinding
+    `iss` is RFC 9207's, `scope` the granted scope that some providers put there, `error` what stands there in place
+    of a code when the user or the provider said no (RFC 6749 4.1.2.1); `code` may be empty then.
+    """
+
+    provider: str
+    code: str
+    state: str
+    redirect_uri: str
+    iss: str | None = None
+    scope: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to redeem a callback.
+
+    `answer_hash` is of what the state is spent on, a code or an error: a repeated callback has to have the same.
+    `lease` is how many seconds its claim lasts.
+    """
+
+    callback: Callback = field(repr=False)
     registration: Registration
+    binding: StateBinding
     answer_hash: str
     owner: str
+    lease: float
 
     @classmethod
-    def of(cls, user: str, registration: Registration, redirect_uri: str, state: str, answer: str) -> Attempt:
-        slug = registration.provider.slug
-        binding = StateBinding(state_hash(state), user, slug, redirect_uri, registration.fingerprint)
-        return cls(binding, registration, hashlib.sha256(answer.encode()).hexdigest(), secrets.token_hex(16))
+    def of(cls, context: Context, user: str, registration: Registration, callback: Callback) -> Attempt:
+        slug, redirect_uri = registration.provider.slug, callback.redirect_uri
+        answer = f"error:{callback.error}" if callback.error else f"code:{callback.code}"
+        return cls(
+            callback,
+            registration,
+            StateBinding(state_hash(callback.state), user, slug, redirect_uri, registration.fingerprint),
+            answer_hash=hashlib.sha256(answer.encode()).hexdigest(),
+            owner=secrets.token_hex(16),
+            lease=context.resources.provider_timeout + _WRITING,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +126,20 @@ class Claim:
     error: float
     until: float
 
-    def at(self, time: float) -> datetime:
-        """What the database's clock said at this time of the running loop, at least."""
-        return self.claimed_at + timedelta(seconds=time - self.since)
-
-
-def lease(context: Context) -> float:
-    """Seconds from the claim on."""
-    return context.resources.provider_timeout + _WRITING
-
 
 async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None if the request is not pending. Raises DatabaseDown, and ServiceUnavailable if too little of the lease is
     left."""
     loop, database = asyncio.get_running_loop(), context.resources.database
-    before, seconds = loop.time(), lease(context)
+    before = loop.time()
     try:
         request = await claim_request(
-            database, attempt.binding, code_hash=attempt.answer_hash, owner=attempt.owner, lease=seconds
+            database, attempt.binding, code_hash=attempt.answer_hash, owner=attempt.owner, lease=attempt.lease
         )
     except DatabaseDown as fault:
         if fault.in_doubt:
             # It may be on its way still, and be done after a release that finds nothing.
-            retry_until_written(context, attempt, partial(_release, context, attempt), until_done=seconds)
+            retry_until_written(context, attempt, partial(_release, context, attempt), until_done=attempt.lease)
         raise
     if request is None:
         return None
@@ -127,7 +148,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
         # What is left of the lease may be too little for the exchange and the writing.
         await release(context, attempt)
         raise ServiceUnavailable
-    return Claim(request, reading.moment, reading.since, reading.error, before + seconds)
+    return Claim(request, reading.moment, reading.since, reading.error, before + attempt.lease)
 
 
 async def _exact(database: Database, reading: _Reading) -> _Reading:
@@ -186,8 +207,8 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     A COMMIT of this attempt that is still on its way comes before or is undone: both want the row.
     """
     binding = attempt.binding
-    entry = await audit.entry(
-        context, audit.COMPLETE, subject=binding.user_id, provider=binding.provider, outcome=problem.code
+    entry = await context.audit_entry(
+        audit.COMPLETE, subject=binding.user_id, provider=binding.provider, outcome=problem.code
     )
     return await fail_claim(context.resources.database, binding.state_hash, attempt.owner, entry)
 
@@ -203,14 +224,16 @@ def retry_until_written(
 async def _retry(attempt: Attempt, write: Callable[[], Awaitable[object]], until_done: float) -> None:
     """For as long as the state could be used: after that, nobody asks for it."""
     loop, provider = asyncio.get_running_loop(), attempt.binding.provider
-    began, backoff = loop.time(), Backoff(*_PAUSES)
-    while loop.time() < began + LIFETIME.total_seconds():
-        await asyncio.sleep(backoff.next())
+    began = loop.time()
+    for tries in count(1):
+        if loop.time() >= began + LIFETIME.total_seconds():
+            return
+        await asyncio.sleep(backoff(_PAUSES, tries))
         try:
             done = await write()
         except DatabaseDown as fault:
             log.debug("claim.open", provider=provider, error=fault.reason)
             continue
         if done or loop.time() >= began + until_done:
-            log.info("claim.closed", provider=provider, tries=backoff.tries)
+            log.info("claim.closed", provider=provider, tries=tries)
             return

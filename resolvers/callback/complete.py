@@ -1,4 +1,4 @@
-"""A callback from top to bottom. The package's docstring has the steps."""
+"""A callback from top to bottom, beginning with the checks. The package's docstring has the steps."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import structlog
 from models.connection import StoredConnection
 from models.database import DatabaseDown
 from providers.errors import HeldBack
-from resolvers import audit
+from resolvers import audit, inputs
 from resolvers.background import StillRunning
 from resolvers.callback import claims
-from resolvers.callback.account import add_account
-from resolvers.callback.check import Callback, check
-from resolvers.callback.claims import Attempt
+from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
 from resolvers.callback.replay import replay, replay_without_claim
-from resolvers.callback.store import store
+from resolvers.callback.store import add_account, store
 from resolvers.caller import WRITE, user_with_scope
-from resolvers.context import Context
-from resolvers.errors import InternalError, Problem, ServiceUnavailable
+from resolvers.context import Context, Registration
+from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
 
 __all__ = ["Callback", "complete_connection"]
 
@@ -42,25 +40,45 @@ async def complete_connection(context: Context, callback: Callback) -> StoredCon
     """
     try:
         user = user_with_scope(context.caller, WRITE)
-        registration = check(context, callback)
+        registration = _check(context, callback)
     except Problem as problem:
         await audit.denied(context, audit.COMPLETE, problem, provider=callback.provider)
         raise
-    attempt = Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
+    attempt = Attempt.of(context, user, registration, callback)
     try:
-        return await context.resources.background.run(
-            _redeem(context, attempt, callback), claims.lease(context) + _BEYOND
-        )
+        return await context.resources.background.run(_redeem(context, attempt), attempt.lease + _BEYOND)
     except StillRunning:
         log.warning("callback.slow", provider=callback.provider)
         raise ServiceUnavailable("This takes longer than usual. Send the same callback again.") from None
 
 
-async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> StoredConnection:
+def _check(context: Context, callback: Callback) -> Registration:
+    """Our client at the callback's provider. Raises ValidationError, which names the member, and ProviderNotFound."""
+    inputs.text("provider", callback.provider, inputs.SLUG)
+    if callback.error:
+        inputs.text("error", callback.error, inputs.ERROR)
+        inputs.optional_text("code", callback.code, inputs.CODE)
+    else:
+        inputs.text("code", callback.code, inputs.CODE)
+    inputs.text("state", callback.state, inputs.STATE)
+    inputs.redirect_uri(callback.redirect_uri)
+    inputs.optional_text("iss", callback.iss or "", inputs.ISSUER)
+    inputs.optional_text("scope", callback.scope or "", inputs.SCOPE)
+    registration = context.resources.registration(callback.provider)
+    expected = registration.provider.authorize.iss
+    # RFC 9207 2.4: by exact comparison, so that a mix-up reaches no token endpoint.
+    if expected is not None and callback.iss != expected:
+        # A mix-up, a front end that leaves it out, or a catalogue that has it wrong: then it happens to everybody.
+        log.warning("issuer.refused", provider=callback.provider, given=callback.iss is not None)
+        raise ValidationError("iss must be the issuer that this provider sends.")
+    return registration
+
+
+async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:
     # Callbacks for the same state wait for the end of this block, which comes after the request has ended.
     with ExitStack() as in_progress:
         try:
-            return await _redeemed(context, attempt, callback, in_progress)
+            return await _redeemed(context, attempt, in_progress)
         except (Problem, DatabaseDown):
             raise
         except Exception:
@@ -71,7 +89,7 @@ async def _redeem(context: Context, attempt: Attempt, callback: Callback) -> Sto
             raise
 
 
-async def _redeemed(context: Context, attempt: Attempt, callback: Callback, in_progress: ExitStack) -> StoredConnection:
+async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) -> StoredConnection:
     resources, binding = context.resources, attempt.binding
     await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
@@ -83,13 +101,13 @@ async def _redeemed(context: Context, attempt: Attempt, callback: Callback, in_p
         claim = await claims.claim(context, attempt)
         if claim is not None:
             in_progress.enter_context(resources.exchanges.in_progress(binding.state_hash))
-            received = await exchange(context, attempt, claim, callback, permit)
+            received = await exchange(context, attempt, claim, permit)
         else:
             permit.leave_unused()
             received = None
     if received is None:
         return await replay(context, attempt)
-    connection = await store(context, attempt, received, callback.scope)
+    connection = await store(context, attempt, received)
     await add_account(context, attempt, received, connection)
     log.info("connection.completed", provider=connection.provider, connection_id=connection.id)
     return connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
@@ -15,7 +15,6 @@ from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, Tr
 from providers.oauth_client import exchange_code
 from providers.provider_limit import Permit
 from providers.token_answer import TokenAnswer
-from resolvers.callback.check import Callback
 from resolvers.callback.claims import STORING, Attempt, Claim, fail, not_asked, release
 from resolvers.context import Context
 from resolvers.errors import (
@@ -41,12 +40,13 @@ class Received:
     granted_at: datetime
 
 
-async def exchange(context: Context, attempt: Attempt, claim: Claim, callback: Callback, permit: Permit) -> Received:
+async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Permit) -> Received:
     """The tokens for the callback's code. If there are none, the request ends, or is released if nothing was sent.
 
     Raises the problem that the provider's answer is, InvalidState and ServiceUnavailable if the verifier can't be
     decrypted, and what `fail` raises.
     """
+    callback = attempt.callback
     if callback.error:
         permit.leave_unused()
         # It came through a browser, so only known codes go into the log.
@@ -74,7 +74,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, callback: C
             await release(context, attempt)
             raise not_asked() from None
         await _end(context, attempt, _exchange_problem(fault))
-    return Received(claim, answer, claim.at(answer.sent_at))
+    return Received(claim, answer, claim.claimed_at + timedelta(seconds=answer.sent_at - claim.since))
 
 
 async def _open_verifier(context: Context, attempt: Attempt, claim: Claim) -> str:

@@ -13,7 +13,7 @@ from models.authorization_request import RequestState, RequestStatus, differing_
 from models.connection import StoredConnection, find_by_id
 from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
-from resolvers.backoff import Backoff
+from resolvers.background import backoff
 from resolvers.callback.claims import Attempt, not_asked
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ServiceUnavailable
@@ -56,7 +56,7 @@ async def replay_without_claim(context: Context, attempt: Attempt, held_back: He
 
 
 async def _result(context: Context, attempt: Attempt) -> StoredConnection:
-    key, resources, backoff = attempt.binding.state_hash, context.resources, Backoff(*_PAUSES)
+    key, resources, tries = attempt.binding.state_hash, context.resources, 0
     while True:
         request = await find_request(resources.database, attempt.binding)
         if request is None or request.status != RequestStatus.EXCHANGING:
@@ -66,7 +66,8 @@ async def _result(context: Context, attempt: Attempt) -> StoredConnection:
         elif resources.exchanges.waiting(key) >= _WAITERS:
             raise ServiceUnavailable
         else:
-            await resources.exchanges.wait(key, backoff.next())
+            tries += 1
+            await resources.exchanges.wait(key, backoff(_PAUSES, tries))
 
 
 async def _ended(context: Context, attempt: Attempt, request: RequestState | None) -> StoredConnection:

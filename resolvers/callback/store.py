@@ -1,5 +1,5 @@
-"""Storing what a provider gave. The code is spent, so a database that is down is worth waiting for, and tokens that
-can't be stored are revoked."""
+"""Storing what a provider gave: the tokens, and its own id of the user. The code is spent, so a database that is down
+is worth waiting for, and tokens that can't be stored are revoked."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Final
 
 import structlog
 
-from models.connection import Grant, StoredConnection, StoredGrant, find_stored_by, store_grant
+from models.connection import Grant, StoredConnection, StoredGrant, find_stored_by, set_account, store_grant
 from models.database import DatabaseDown
 from providers.errors import RequestFailed
-from providers.oauth_client import Tokens, revoke
+from providers.oauth_client import Tokens, find_account, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import audit
-from resolvers.backoff import Backoff, sleep
+from resolvers.background import backoff
 from resolvers.callback.claims import Attempt, end, retry_until_written
 from resolvers.callback.exchange import Received
 from resolvers.context import Context
 from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
+from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
 
@@ -31,16 +32,21 @@ _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
 _MARGIN: Final = 0.5
 # Seconds for a provider to revoke tokens. Nobody waits for it.
 _REVOKING: Final = 10.0
+# Seconds that the user waits for the account at most, and that it may take after the lease.
+_ACCOUNT_TIMEOUT: Final = 3.0
+_ACCOUNT_BEYOND: Final = 0.5
+# Seconds at least to store it.
+_ACCOUNT_STORING: Final = 0.2
 
 
-async def store(context: Context, attempt: Attempt, received: Received, redirect_scope: str | None) -> StoredConnection:
+async def store(context: Context, attempt: Attempt, received: Received) -> StoredConnection:
     """Store the connection, with the granted scopes. Retries until shortly before the lease ends.
 
     If that fails, the tokens are revoked, as far as the provider supports it. Raises ServiceUnavailable then, with a
     time to wait when the connection may have been stored after all, and ProviderUnavailable when the lease was lost
     meanwhile: others have been told already to start again.
     """
-    tries = _Tries(context, attempt, received, _granted_scopes(attempt, received, redirect_scope))
+    tries = _Tries(context, attempt, received, _granted_scopes(attempt, received))
     try:
         return await tries.until(received.claim.until - _MARGIN)
     except BaseException as fault:
@@ -52,7 +58,7 @@ async def store(context: Context, attempt: Attempt, received: Received, redirect
         raise
 
 
-def _granted_scopes(attempt: Attempt, received: Received, redirect_scope: str | None) -> list[str]:
+def _granted_scopes(attempt: Attempt, received: Received) -> list[str]:
     """What the user granted: as the token answer says (RFC 6749 5.1), else as the redirect says, else all we asked for.
 
     The redirect came through the user's browser, so it can narrow what was asked for and never widen it.
@@ -61,7 +67,7 @@ def _granted_scopes(attempt: Attempt, received: Received, redirect_scope: str | 
     if received.answer.scopes is not None:
         return list(received.answer.scopes)
     separator = attempt.registration.provider.authorize.scope_separator
-    named = set(re.split(rf"[\s{re.escape(separator)}]+", redirect_scope or "")) - {""}
+    named = set(re.split(rf"[\s{re.escape(separator)}]+", attempt.callback.scope or "")) - {""}
     return [scope for scope in asked if scope in named] if named else asked
 
 
@@ -74,7 +80,6 @@ class _Tries:
         self._attempt = attempt
         self._received = received
         self._scopes = scopes
-        self._backoff = Backoff(*_PAUSES)
         self._failed = 0
 
     async def until(self, deadline: float) -> StoredConnection:
@@ -90,16 +95,18 @@ class _Tries:
                 self.in_doubt = self.in_doubt or not is_outage or fault.in_doubt
                 error = fault.reason if is_outage else type(fault).__name__
                 log.warning("store.failed", provider=provider, error=error)
-            pause = self._backoff.next()
+            pause = backoff(_PAUSES, self._failed)
             if asyncio.get_running_loop().time() + pause >= deadline:
                 log.error("store.given.up", provider=provider, tries=self._failed, in_doubt=self.in_doubt)
                 raise self._given_up()
-            await sleep(pause)
+            # The slot of the request is free for others meanwhile.
+            with waiting():
+                await asyncio.sleep(pause)
 
     async def _store(self) -> StoredConnection:
         stored = await _store_once(self._context, self._attempt, self._received, self._scopes)
         if stored is not None:
-            log_account(stored)
+            _log_account(stored)
             return stored.connection
         # The lease is lost, or a COMMIT of this attempt went through though no answer came.
         database, owner = self._context.resources.database, self._attempt.owner
@@ -117,8 +124,7 @@ class _Tries:
 
 async def _store_once(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredGrant | None:
     resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
-    entry = await audit.entry(
-        context,
+    entry = await context.audit_entry(
         audit.COMPLETE,
         subject=binding.user_id,
         provider=binding.provider,
@@ -137,7 +143,7 @@ async def _store_once(context: Context, attempt: Attempt, received: Received, sc
     return await store_grant(resources.database, resources.vault, binding, attempt.owner, grant, version, entry)
 
 
-def log_account(stored: StoredGrant) -> None:
+def _log_account(stored: StoredGrant) -> None:
     """Log what the audit trail says of the connection, but not the account itself."""
     connection = stored.connection
     if stored.superseded:
@@ -146,6 +152,36 @@ def log_account(stored: StoredGrant) -> None:
         log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
     if stored.account_shared:
         log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
+
+
+async def add_account(context: Context, attempt: Attempt, received: Received, connection: StoredConnection) -> None:
+    """Ask for the provider's own id of the user if the token answer had none. Store it, unless the connection was
+    renewed meanwhile. The tokens are stored by now, so a failure is only logged."""
+    answer, provider = received.answer, attempt.registration.provider
+    if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
+        # It is known, or can't be known, or the stored tokens are newer ones, maybe of another account.
+        return
+    loop = asyncio.get_running_loop()
+    deadline = min(loop.time() + _ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
+    try:
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        # This process may have stood still until the deadline or beyond it.
+        async with asyncio.timeout(max(deadline - loop.time(), _ACCOUNT_STORING)):
+            await _store_account(context, connection, account)
+    except TimeoutError:
+        log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
+    except RequestFailed as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+    except DatabaseDown as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=fault.reason)
+
+
+async def _store_account(context: Context, connection: StoredConnection, account: str | None) -> None:
+    user, provider = connection.user_id, connection.provider
+    entry = await context.audit_entry(audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
+    stored = await set_account(context.resources.database, connection, account, entry)
+    if stored:
+        _log_account(stored)
 
 
 async def _revoke_unless_stored(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:

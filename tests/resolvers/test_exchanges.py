@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from resolvers.exchanges import Exchanges
+from resolvers.background import Exchanges
 
 # Far above what anything here takes.
 PATIENCE = 5

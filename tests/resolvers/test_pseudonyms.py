@@ -13,8 +13,8 @@ from models.database import Database, open_database
 from models.migrating import APPS, migrate
 from models.vault import Vault, VaultError, new_key, read_keys
 from models.vault_key import VaultKeys
+from resolvers.context import Pseudonyms
 from resolvers.errors import ServiceUnavailable
-from resolvers.pseudonyms import Pseudonyms
 from tests.databases import Database as Server
 from tests.orm import orm_of
 

@@ -17,7 +17,7 @@ from providers.catalogue import Credentials, read_catalogue
 from providers.token_answer import TokenAnswer
 from resolvers.authorize import authorize_connection
 from resolvers.background import Background
-from resolvers.callback.claims import Attempt, claim
+from resolvers.callback.claims import Attempt, Callback, claim
 from resolvers.callback.exchange import Received
 from resolvers.callback.store import store
 from resolvers.caller import WRITE, Caller
@@ -47,11 +47,12 @@ def resources(database: Database) -> Resources:
 async def connect(shared: Resources, user: str, token: str) -> None:
     context = Context(shared, Caller(user, "app", frozenset({WRITE})), uuid4().hex)
     authorization = await authorize_connection(context, "fitbit", REDIRECT_URI)
-    attempt = Attempt.of(user, shared.registration("fitbit"), REDIRECT_URI, authorization.state, "code:x")
+    callback = Callback("fitbit", "x", authorization.state, REDIRECT_URI)
+    attempt = Attempt.of(context, user, shared.registration("fitbit"), callback)
     held = await claim(context, attempt)
     assert held is not None
     answer = TokenAnswer(token, token, "Bearer", None, None, None)
-    connection = await store(context, attempt, Received(held, answer, held.at(held.since)), None)
+    connection = await store(context, attempt, Received(held, answer, held.claimed_at))
     assert connection.user_id == user
 
 

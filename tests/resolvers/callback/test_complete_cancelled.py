@@ -102,7 +102,7 @@ async def test_a_process_that_ends_wherever_the_exchange_waits(world: World) -> 
         user = f"ending-{place}"
         callback = await world.begin(user)
         attempt = _attempt(world, user, callback)
-        ended, suspensions = await run_and_cancel(_nothing(_redeem(world.context(user), attempt, callback)), place)
+        ended, suspensions = await run_and_cancel(_nothing(_redeem(world.context(user), attempt)), place)
         await world.drained()
         await assert_nothing_is_held(world.resources.database, world.database)
         await world.database.fetch(END_OF_LEASES)
@@ -120,7 +120,7 @@ END_OF_LEASES = "UPDATE authorization_request SET lease_until = '2020-01-01 00:0
 
 def _attempt(world: World, user: str, callback: Callback) -> Attempt:
     registration = world.resources.registration(callback.provider)
-    return Attempt.of(user, registration, callback.redirect_uri, callback.state, callback.answer)
+    return Attempt.of(world.context(user), user, registration, callback)
 
 
 async def _outcome(world: World, user: str, callback: Callback) -> str:
