@@ -1,4 +1,4 @@
-"""The database of a process: whoever starts the process opens it, and statements run on it."""
+"""Opens the database. The code that starts a process calls this, and passes the database to all that run statements."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def _prepare_file(path: Path) -> None:
     make_own_folder_private(path.parent)
     if path.is_dir():
         raise IsADirectoryError
-    # Created here so that health data is never readable for other users of the machine, whatever the umask.
+    # Created here so that, whatever the umask is, other users of the machine can never read health data.
     path.touch(mode=0o600)
     if not _is_database(path):
-        # Probably a mistyped path: the mode of that file is up to its owner.
+        # The path is probably mistyped, so the mode of that file is left unchanged.
         return
-    # The write-ahead log and its index hold the same rows. If the path is a link, they are next to the file itself.
+    # The write-ahead log and its index contain the same data. If the path is a link, they are beside its target.
     for suffix in ("", "-wal", "-shm"):
         make_private(Path(f"{path.resolve()}{suffix}"))
 

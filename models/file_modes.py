@@ -1,4 +1,4 @@
-"""Keeps files with tokens or keys, and their folder, private: only their owner may read or write them."""
+"""Restricts files that contain tokens or keys, and their folder, to their owner."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import structlog
 log = structlog.get_logger("tendon")
 
 OWN_FOLDER: Final = ".tendon"
-"""The folder that Tendon makes for itself in the current directory."""
+"""The folder that Tendon creates in the current directory."""
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class ReadableByOthers(OSError):
-    """The file belongs to another user, so its mode can't be changed. The text names it."""
+    """Other users may read the file, and its mode can't be changed, because it belongs to another user. The message
+    names the file."""
 
 
 def make_private(path: Path) -> None:
@@ -47,14 +48,14 @@ def make_private(path: Path) -> None:
 
 
 def make_own_folder_private(folder: Path) -> None:
-    """The same for the folder that Tendon makes for itself: anybody who may write to it could replace its files. The
-    mode of other folders is up to their owners. Raises ReadableByOthers."""
+    """The same for the folder that Tendon creates, since users who can write to it could replace its files. Other
+    folders are left unchanged. Raises ReadableByOthers."""
     if folder.name == OWN_FOLDER and not folder.is_symlink():
         make_private(folder)
 
 
 def world_writable_folders(file: Path) -> list[Path]:
-    """Those folders of a file, and of the file that it links to, in which any user of this machine may replace it."""
+    """The folders of the file, and of the file that it links to, in which any user of this machine could replace it."""
     folders = dict.fromkeys((file.absolute().parent, file.resolve().parent))
     return [folder for folder in folders if folder.is_dir() and _is_world_writable(folder.stat().st_mode)]
 

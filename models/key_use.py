@@ -1,4 +1,5 @@
-"""Checks whether living rows are sealed under a vault key. Only runs for a key that a process lacks, which is rare."""
+"""Checks whether existing rows are sealed with a vault key. This runs only for a key that a process lacks, which is
+rare."""
 
 from __future__ import annotations
 
@@ -10,16 +11,16 @@ from models.database import Session
 from models.statement import Statement
 from models.vault import key_id_bytes
 
-# Time limit for one search, and the minimum time that its result is valid, both in seconds.
+# Time limit for one search, and the minimum time for which its result is used, both in seconds.
 _BUDGET: Final = 0.5
 _FRESH: Final = 5.0
-# A result is valid for this many times the duration of its search, so that searches don't keep the database busy.
-_RESTING: Final = 20
+# A result is used for this many times the duration of its search, so that searches don't keep the database busy.
+_REST_FACTOR: Final = 20
 # Rows read at once, and an id above all others.
-_AT_ONCE: Final = 1000
+_BATCH: Final = 1000
 _NEWEST: Final = str(UUID(int=2**128 - 1))
-# More than long enough, in seconds, for every request that awaits its callback or its tokens to end. Other rows are
-# kept for days and hold nothing sealed.
+# An authorization request that is still pending is purged within this many seconds. Rows that are kept for longer
+# contain no sealed value.
 _WAITING: Final = 3600.0
 
 _VERIFIER: Final = Statement(
@@ -47,29 +48,29 @@ class KeyUse:
         self._due = float("-inf")
 
     async def found(self, session: Session) -> bool:
-        """The result so far. Takes up to half a second. Raises DatabaseDown."""
+        """Whether the key is used, as far as it is known. Takes up to half a second. Raises DatabaseDown."""
         began = monotonic()
         if began >= self._due:
-            found = await self._look(session, began + _BUDGET)
+            found = await self._search(session, began + _BUDGET)
             self._took += monotonic() - began
             if found is not None:
                 self._conclude(found)
         return self._found
 
-    async def _look(self, session: Session, until: float) -> bool | None:
-        """None when there are more rows to search."""
+    async def _search(self, session: Session, until: float) -> bool | None:
+        """Searches until the time `until`. Returns None when there are more rows to search."""
         if self._before == _NEWEST and await _VERIFIER.row(session, waiting=_WAITING, **self._head):
             return True
         while monotonic() < until:
-            rows = await _TOKENS.rows(session, before=self._before, most=_AT_ONCE, **self._head)
+            rows = await _TOKENS.rows(session, before=self._before, most=_BATCH, **self._head)
             if any(found for _, found in rows):
                 return True
-            if len(rows) < _AT_ONCE:
+            if len(rows) < _BATCH:
                 return False
             self._before = rows[-1][0]
         return None
 
     def _conclude(self, found: bool) -> None:
         self._found = found
-        self._due = monotonic() + max(_FRESH, _RESTING * self._took)
+        self._due = monotonic() + max(_FRESH, _REST_FACTOR * self._took)
         self._before, self._took = _NEWEST, 0.0

@@ -1,4 +1,4 @@
-"""Migrations: change the tables to what the models say, by one process at a time."""
+"""Applies migrations, which change the tables to match the models. Only one process at a time does so."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ CONFIGURATION: Final = {
     },
     "apps": APPS,
 }
-"""For `make migrations`. The tool opens the file, but stores nothing in it."""
+"""The ORM's configuration for `make migrations`, whose tool opens the file but stores nothing in it."""
 
 # The key of PostgreSQL's advisory lock: "tendon" in ASCII.
 _LOCK: Final = int.from_bytes(b"tendon")
-# Building an index on a large table may take long.
+# No time limit, because building an index on a large table may take long.
 _UNBOUNDED: Final = Limits(connections=1, seconds=None)
 
 
 async def migrate(url: str) -> list[str]:
-    """Applies all migrations that the database lacks, in one transaction, and returns their names.
+    """Applies all pending migrations in one transaction, and returns their names.
 
-    If several processes do this at once, each waits for the one before. Raises DatabaseDown.
+    Processes that do this at the same time wait for each other. Raises DatabaseDown.
     """
     applied: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Which migrations a database still lacks. It takes no more than their names, so what migrates is not loaded for it."""
+"""Finds the pending migrations of a database by name, without loading the migrations or the ORM."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def _applied(database: Database) -> set[str]:
     try:
         rows = await _APPLIED.rows(database)
     except DatabaseDown as fault:
-        # Without that table none was applied.
+        # If there is no such table, no migration was applied.
         if not fault.reason.endswith(_NO_TABLE):
             raise
         return set()

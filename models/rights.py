@@ -1,4 +1,5 @@
-"""The rights that a role needs to serve. Without one of them, some requests would fail while others succeed."""
+"""The rights that the role of `tendon serve` needs. They are checked at the start, because without one of them only
+some requests would fail."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ ORDER BY place""",
 
 
 async def missing_rights(database: Database) -> list[str]:
-    """Such as `INSERT on audit_event`, none on SQLite. The database has to be migrated. Raises DatabaseDown."""
+    """The missing rights, such as `INSERT on audit_event`; none on SQLite. The database must be migrated. Raises
+    DatabaseDown."""
     if database.dialect != "postgres":
         return []
     needed = [

@@ -1,7 +1,7 @@
-"""SQL that both engines run, for what the ORM can't express and for the hot path: conditional upserts, RETURNING,
-several statements that take effect together, and the database's own clock.
+"""SQL statements that run on both engines: conditional upserts, RETURNING, several statements that run atomically, and
+the database's clock.
 
-The clocks of machines differ, so whatever processes decide between them by time is decided by the database's clock.
+The clocks of machines differ, so the database's clock decides wherever processes compete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from models.engine import Row, Script, Session, Step
 
 __all__ = ["Row", "Statement"]
 
-# The text that stands for a time in SQLite. Texts compare as their times do.
+# The format of times in SQLite, which are stored as text. It sorts in the order of time.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
 _CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+)$")
@@ -23,15 +23,16 @@ _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
 class Statement:
-    """One statement for both dialects, in PostgreSQL's syntax, and the statements that follow from it, run atomically.
+    """A statement for both dialects, written in PostgreSQL's syntax, optionally followed by others that run atomically
+    with it.
 
-    `:name` is a value, `now()` the current time, `after(:name)` that many seconds from now, and `{name}` a fragment
-    given by that name. SQLite has one writer at a time, so row locks are left out there.
+    `:name` is a parameter, `now()` the current time, `after(:name)` that many seconds from now, and `{name}` the SQL
+    fragment that is passed as `name`. Row locks are left out on SQLite, which has only one writer at a time.
 
-    The first statement decides: it returns one row or none, and locks the rows it depends on. The statements after it
-    take effect only for that row, `FROM done`, whose columns are `done.column`; one that ends in
-    `FROM done WHERE done.column`, only where that is true. On PostgreSQL they are all a single statement: its parts see
-    the database as it was before and run in no particular order, so no part may change a row that another part changes.
+    With several statements, the first returns one row or none, and locks the rows that it depends on. The others run
+    only if it returned a row, which they read `FROM done` as `done.column`; one that ends in
+    `FROM done WHERE done.column` runs only if that column is true. On PostgreSQL all of them become a single statement,
+    whose parts see the same snapshot and run in no particular order, so no two parts may change the same row.
     """
 
     def __init__(self, text: str, *then: str, **parts: str) -> None:
@@ -43,8 +44,8 @@ class Statement:
         }
 
     def rows(self, session: Session, /, **values: Any) -> Awaitable[Sequence[Row]]:
-        """What the first statement returns, with the columns of each row in its order; columns named `…_at` are
-        datetimes. On a database, it is committed by then. Awaiting it raises DatabaseDown."""
+        """The rows that the first statement returns; columns named `…_at` are datetimes. If `session` is a Database, the
+        statement is committed by then. Awaiting it raises DatabaseDown."""
         return session.run(self._scripts[session.dialect], values)
 
     async def row(self, session: Session, /, **values: Any) -> Row | None:
@@ -61,18 +62,18 @@ def _filled(text: str, parts: dict[str, str]) -> str:
 
 
 def _chained(texts: Sequence[str]) -> str:
-    """One statement is its own transaction, and costs one round trip."""
+    """Combines the statements into one, which is its own transaction and costs one round trip."""
     if len(texts) == 1:
         return texts[0]
-    then = [f"then_{place} AS ({text})" for place, text in enumerate(texts[1:], 1)]
+    then = [f"then_{number} AS ({text})" for number, text in enumerate(texts[1:], 1)]
     return f"WITH done AS ({texts[0]}), {', '.join(then)} SELECT * FROM done"  # noqa: S608 - all of it is ours
 
 
 def _for_postgres(text: str) -> Step:
-    """A value that is used twice is passed twice, since it may be of two types."""
+    """A parameter that occurs twice is passed twice, since the occurrences may have different types."""
     names = _NAME.findall(text)
-    places = count(1)
-    text = _NAME.sub(lambda _: f"${next(places)}", text)
+    numbers = count(1)
+    text = _NAME.sub(lambda _: f"${next(numbers)}", text)
     return Step(re.sub(r"after\((\$\d+)\)", r"now() + \1 * interval '1 second'", text), tuple(names))
 
 

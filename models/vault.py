@@ -1,7 +1,7 @@
-"""The vault encrypts what must never be readable in the database: AES-256-GCM, prefixed with the key's id.
+"""The vault encrypts (seals) the secrets in the database with AES-256-GCM. Each sealed value names its key by id.
 
-A sealed value is bound to its field by associated data: moved elsewhere, it does not open. A field is a table, a row
-and a column, where the row consists of everything that must not change while the value stays:
+A sealed value is bound to its field by associated data: moved to another field, it can't be opened. A field is a table,
+a row and a column. The row is identified by everything that must not change as long as the value exists:
 
   connection             user, provider, site and the version of the row (`models.connection.token_field`)
   authorization_request  hash of the state, user, provider and redirect URI (`StateBinding.verifier_field`)
@@ -27,15 +27,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION: Final = 1
 _NONCE: Final = 12
 _KEY: Final = 32
-# Of 32 random bytes, at least 20 are distinct in practically all cases.
-_FEW: Final = 8
+# Fewer distinct bytes are not random: of 32 random bytes, practically always at least 20 are distinct.
+_MIN_DISTINCT: Final = 8
 _SPACE: Final = 0x20
 _BREAKS: Final = b"\t\r\n"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class SealedField(TypedDict):
-    """What a value is sealed for. `row` is all that must not change while the value stays."""
+    """The field to which a sealed value is bound; see the module's docstring."""
 
     table: str
     row: tuple[str, ...]
@@ -43,16 +43,16 @@ class SealedField(TypedDict):
 
 
 def make_key_command(key_id: str) -> str:
-    """A command that prints a key as the setting writes it."""
+    """A shell command that prints a new key, in the format of TENDON_VAULT_KEYS."""
     return f"""python3 -c 'import base64, os; print("{key_id}:" + base64.b64encode(os.urandom(32)).decode())'"""
 
 
 class VaultError(Exception):
-    """A key list or a sealed value that can't be used. The message holds key ids at most, never key or content."""
+    """A key list or a sealed value can't be used. The message may contain key ids, but never a key or content."""
 
 
 class GuessableKey(VaultError):
-    """The key with the id `key_id` is not random. The message has the command that makes one."""
+    """The key with the id `key_id` is not random. The message contains a command that generates one."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -61,11 +61,11 @@ class GuessableKey(VaultError):
 
 
 class MissingKey(VaultError):
-    """The value was sealed under a key that is not in the list."""
+    """The value was sealed with a key that is not in the list."""
 
 
 class DoesNotOpen(VaultError):
-    """The value was changed or belongs elsewhere, or the key with the id `key_id` is not the one that sealed it."""
+    """The value was changed or moved to another field, or the key `key_id` is not the one with which it was sealed."""
 
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
@@ -73,7 +73,7 @@ class DoesNotOpen(VaultError):
 
 
 class Vault:
-    """Seals with the first key, opens with all. `keys` maps key id to 32 bytes, in the order of the setting."""
+    """Seals with the first key, and opens with any. `keys` maps key ids to 32 bytes, in the order of the setting."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys:
@@ -111,7 +111,7 @@ class Vault:
 
 
 def key_id_bytes(key_id: str) -> bytes:
-    """The bytes after the version in every value sealed under this key."""
+    """The bytes that follow the version in every value that was sealed with this key."""
     return bytes((len(key_id),)) + key_id.encode()
 
 
@@ -132,7 +132,7 @@ def read_keys(setting: str) -> dict[str, bytes]:
 
 
 def new_key(key_id: str) -> str:
-    """A fresh key as the setting writes it."""
+    """A new random key, in the format of TENDON_VAULT_KEYS."""
     return f"{key_id}:{base64.b64encode(os.urandom(_KEY)).decode()}"
 
 
@@ -149,16 +149,20 @@ def _decode(key_id: str, encoded: str) -> bytes:
 
 
 def _is_guessable(key: bytes) -> bool:
-    """Whether it is a short pattern repeated, bytes that count up or down, as in examples and placeholders, or text.
+    """Whether the key is a repeated short pattern, a counting sequence, as in examples and placeholders, or text.
 
     Of random keys, one in 10^13 consists of printable ASCII characters and white space alone.
     """
     is_text = key.isascii() and all(byte >= _SPACE or byte in _BREAKS for byte in key)
-    return is_text or len(set(key)) < _FEW or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
+    return (
+        is_text
+        or len(set(key)) < _MIN_DISTINCT
+        or len({(after - before) % 256 for before, after in pairwise(key)}) == 1
+    )
 
 
 def _associated_data(table: str, row: tuple[str, ...], column: str) -> bytes:
-    """An injective encoding: each part with its length in front, so that no two fields read the same."""
+    """An injective encoding: each part is prefixed with its length, so that no two fields have the same encoding."""
     encoded = b""
     for text in (table, *row, column):
         part = text.encode()

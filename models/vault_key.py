@@ -1,5 +1,5 @@
-"""Records the vault keys in use, each with a known text sealed under it, by which a process detects that it lacks a key
-or has a different one with the same id."""
+"""Records the vault keys in use. Each record contains a known text that was sealed with the key, so that a process can
+detect that it lacks a key, or has a different key with the same id."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from models.vault import SealedField, Vault, VaultError
 _KNOWN: Final = "tendon"
 # The key of PostgreSQL's advisory lock: "vault" in ASCII.
 _LOCK: Final = int.from_bytes(b"vault")
-# Seconds that a newly recorded key counts as used: the first value that it sealed is written a moment later, at most
-# after an exchange.
+# Seconds for which a newly recorded key counts as used, because the first value that is sealed with it is written only
+# later, at the latest after an exchange.
 _RECENT: Final = 120.0
-# Seconds for which a process relies on the record of its active key before it checks again.
+# Seconds for which a process relies on the record of its active key before it checks the record again.
 _RELIED_ON: Final = 60.0
 
 _RECORDS: Final = Statement('SELECT key_id, "check", created_at > after(:recent) AS recent FROM vault_key')
@@ -36,7 +36,7 @@ _RECORD: Final = Statement(
 
 
 class VaultKey(Model):
-    """One row per key id. `check` is the known text, sealed under the key of that id for this row and column."""
+    """One row per key id. `check` is the known text, sealed with the key of that id for this row and column."""
 
     key_id = fields.CharField(max_length=32, primary_key=True)
     check = fields.BinaryField()
@@ -48,7 +48,7 @@ class VaultKey(Model):
 
 
 class UnusableKeys(VaultError):
-    """Values sealed now might not open in other processes."""
+    """Keys are missing or wrong, so other processes might not be able to open what this one would seal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class _Record:
 class VaultKeys:
     """Compares the keys of this process's vault with those recorded in the database.
 
-    A record by itself is harmless: a key that this process lacks matters only while living rows are sealed under it. So
-    a process with wrong keys that sealed nothing, or whose rows are gone, leaves nothing that blocks others.
+    A missing key matters only while existing rows are sealed with it. So a process with wrong keys that sealed nothing,
+    or whose rows were deleted, doesn't block other processes.
     """
 
     def __init__(self, vault: Vault, database: Database) -> None:
@@ -73,7 +73,7 @@ class VaultKeys:
         self._uses: dict[str, KeyUse] = {}
 
     async def unusable(self) -> list[str]:
-        """The ids of keys that living rows are sealed under, and that this process lacks or has a different key for.
+        """The ids of keys that existing rows are sealed with, and that this process lacks or has a different key for.
 
         Raises DatabaseDown.
         """
@@ -82,7 +82,7 @@ class VaultKeys:
     async def check_active(self) -> None:
         """Must be called before anything is sealed: ensures that the active key is recorded.
 
-        A new key is recorded only by a process that can open everything else. Usually no query is needed. Raises
+        A new key is recorded only by a process that can open all existing values. Usually no query is needed. Raises
         UnusableKeys and DatabaseDown.
         """
         if monotonic() < self._relied_on_until:
@@ -94,7 +94,7 @@ class VaultKeys:
             self._relied_on_until = monotonic() + _RELIED_ON
 
     async def _record(self, transaction: Session) -> None:
-        """When several processes do this at once, each sees the records of those before it."""
+        """Runs under the lock, so that each process sees the records of earlier ones."""
         records = await _records(transaction)
         if self._opens_active(records):
             return

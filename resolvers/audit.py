@@ -43,7 +43,8 @@ DENIALS: Final = frozenset(
         ValidationError,
     )
 )
-"""The problems that are recorded for an authenticated caller. Temporary ones and our own faults are not."""
+"""The codes of problems that are recorded for an authenticated caller. Temporary problems and internal errors are not
+recorded."""
 
 
 async def record(
@@ -70,15 +71,15 @@ async def denied(
     provider: str | None = None,
     connection_id: str | None = None,
 ) -> None:
-    """Record that the caller was refused, if the problem is one of DENIALS and the caller is known.
+    """Record that the request was denied, if the problem is one of DENIALS and the caller is authenticated.
 
-    `provider` may be any text. Without `subject`, the row is about the caller. Raises DatabaseDown.
+    `provider` may be any text. `subject` defaults to the caller. Raises DatabaseDown.
     """
     caller = context.caller
     if caller is None or problem.code not in DENIALS:
         return
     if provider is not None and provider not in context.resources.catalogue:
-        # Unknown slugs are the caller's own text.
+        # An unknown slug is arbitrary text from the caller, so it is not stored.
         provider = "?"
     refused = await context.audit_entry(
         action,
@@ -91,7 +92,7 @@ async def denied(
 
 
 async def replayed(context: Context, connection: StoredConnection) -> None:
-    """Record that a repeated callback got the connection of an earlier one."""
+    """Record that a repeated callback was answered with the connection of the first one."""
     user, provider = connection.user_id, connection.provider
     repeated = await context.audit_entry(
         COMPLETE, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id

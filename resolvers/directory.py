@@ -1,4 +1,4 @@
-"""The providers of the catalogue, which are public."""
+"""The queries for providers, which need no bearer token: the catalogue's entries, and which are available."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def find_provider(context: Context, slug: str) -> Provider:
 
 
 def is_available(context: Context, provider: Provider) -> bool:
-    """Whether users can connect to it here: it has credentials."""
+    """Whether users can connect to the provider: Tendon has credentials for it."""
     return provider.slug in context.resources.registrations

@@ -13,7 +13,7 @@ _PORT = r":(?:[1-9][0-9]{0,4})"
 
 _QUOTES = ("'", '"')
 
-# The text after a comma or semicolon that was meant to separate two entries: another URI, or nothing.
+# A comma or semicolon that was probably meant to separate two entries: another URI or nothing follows it.
 _TWO_ENTRIES = re.compile(r"[,;](?:[A-Za-z][A-Za-z0-9+.\-]*:/|$)")
 
 # Browsers recognize them percent-encoded as well (URL standard, section 4.3).
@@ -24,8 +24,8 @@ class RedirectAllowList:
     """`entries` are absolute URIs. `http://127.0.0.1:*/path` accepts any port there (RFC 8252 7.3); the same goes for
     `localhost` and `[::1]`.
 
-    Raises ValueError with a line for each invalid entry: its number, the reason, and what to write. It never quotes the
-    entry.
+    Raises ValueError with a line for each invalid entry: its number, the reason, and what to write instead, without the
+    entry itself.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ class RedirectAllowList:
     def allows(self, redirect_uri: str) -> bool:
         if redirect_uri in self._exact:
             return True
-        # The pattern leaves ports beyond the last one open.
+        # The pattern also matches port numbers above 65535, which `is_absolute` rejects.
         return any(pattern.fullmatch(redirect_uri) for pattern in self._loopback) and uri.is_absolute(redirect_uri)
 
     def _add(self, entry: str) -> str | None:
@@ -65,7 +65,7 @@ def _in_quotes(entry: str) -> bool:
     return entry[:1] in _QUOTES and entry[-1:] in _QUOTES
 
 
-# The first that applies says most.
+# The first problem that applies is reported, so the most specific ones come first.
 _PROBLEMS: Final[tuple[tuple[Callable[[str], object], str], ...]] = (
     (
         _TWO_ENTRIES.search,

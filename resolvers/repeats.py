@@ -1,5 +1,5 @@
-"""Audit rows for what a caller may repeat without limit: the first of a kind is written at once, the others are counted
-and written as one row a minute. Kinds beyond the maximum are counted together."""
+"""Limits the audit rows for events that a caller can repeat at any rate. The first event of a kind is written at once.
+Its repetitions are counted, and written as one row a minute. Beyond a maximum, further kinds are counted together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Write = Callable[[AuditEntry, int], Awaitable[None]]
 
 
 class Kind(NamedTuple):
-    """What is equal in all entries of one kind."""
+    """The fields that are equal in all entries of one kind."""
 
     actor: str | None
     client_id: str | None
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
     outcome: str
 
     @classmethod
-    def of(cls, entry: AuditEntry) -> Kind:
+    def from_entry(cls, entry: AuditEntry) -> Kind:
         return cls(
             entry.actor,
             entry.client_id,
@@ -47,26 +47,28 @@ class Kind(NamedTuple):
 
     @property
     def is_overflow(self) -> bool:
-        """Whether action and outcome are all that it holds."""
+        """Whether only action and outcome are set, so that it counts further kinds together."""
         return self == Kind(None, None, None, self.action, None, None, self.outcome)
 
 
 # Seconds between two rows of one kind.
-_EVERY: Final = 60.0
+_INTERVAL: Final = 60.0
 # Maximum number of kinds in memory, which also bounds the rows per minute. One takes about a kilobyte. Overflow kinds
 # come on top: one for each action and outcome.
 _KINDS: Final = 2000
-# Maximum number of kinds per caller, who chooses which connections to ask for. The rest count as one kind.
-_OF_ONE: Final = 32
+# Maximum number of kinds per caller, because a caller can ask for any number of connections. Its further kinds are
+# counted without subject and connection.
+_KINDS_PER_CALLER: Final = 32
 # Maximum number of rows written concurrently.
-_AT_ONCE: Final = 32
+_CONCURRENT_WRITES: Final = 32
 
 log = structlog.get_logger("tendon")
 
 
 @dataclass(slots=True)
 class _Counted:
-    """`first` writes the first row, `entry` is the last one of the kind, `count` is how many are not yet written."""
+    """`first` writes the first row, `entry` is the latest entry of the kind, `count` is how many entries are not yet
+    written."""
 
     first: asyncio.Task[None]
     entry: AuditEntry
@@ -78,11 +80,18 @@ class Repeats:
     """The counts of one process. If it is killed, up to a minute's counts are lost, but never the first row of a
     kind."""
 
-    def __init__(self, write: Write, *, every: float = _EVERY, kinds: int = _KINDS, of_one: int = _OF_ONE) -> None:
+    def __init__(
+        self,
+        write: Write,
+        *,
+        interval: float = _INTERVAL,
+        kinds: int = _KINDS,
+        kinds_per_caller: int = _KINDS_PER_CALLER,
+    ) -> None:
         self._write = write
-        self._every = every
+        self._interval = interval
         self._most = kinds
-        self._of_one = of_one
+        self._kinds_per_caller = kinds_per_caller
         self._kinds: dict[Kind, _Counted] = {}
         self._callers: Counter[tuple[str | None, str | None]] = Counter()
         self._overflowing = 0
@@ -92,16 +101,16 @@ class Repeats:
 
     async def record(self, entry: AuditEntry) -> None:
         """Returns once a row of the kind is stored, for this entry or an earlier one. Raises what `write` raises."""
-        kind = Kind.of(entry)
-        if kind not in self._kinds and self._callers[kind.caller] >= self._of_one:
+        kind = Kind.from_entry(entry)
+        if kind not in self._kinds and self._callers[kind.caller] >= self._kinds_per_caller:
             entry = replace(entry, subject=None, connection_id=None)
-            kind = Kind.of(entry)
+            kind = Kind.from_entry(entry)
         if kind not in self._kinds and len(self._kinds) - self._overflowing >= self._most:
-            # Such a row names no user.
+            # The row of an overflow kind names no user.
             entry = replace(
                 entry, actor=None, user=None, client_id=None, subject=None, provider=None, connection_id=None
             )
-            kind = Kind.of(entry)
+            kind = Kind.from_entry(entry)
         counted = self._kinds.get(kind)
         if counted is None:
             counted = self._begin(kind, entry)
@@ -112,7 +121,7 @@ class Repeats:
         await asyncio.shield(counted.first)
 
     async def close(self) -> None:
-        """Write the counts so far, and none later: the database may be closed next."""
+        """Write all counts. Nothing is written later, because the database may be closed next."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -131,7 +140,7 @@ class Repeats:
         self._callers[kind.caller] += 1
         first.add_done_callback(lambda task: self._written(kind, counted, task))
         if self._timer is None:
-            self._arm(loop.time() + self._every)
+            self._arm(loop.time() + self._interval)
         return counted
 
     def _arm(self, when: float) -> None:
@@ -153,22 +162,22 @@ class Repeats:
 
     def _tick(self) -> None:
         self._timer = None
-        self._start(self._turn())
+        self._start(self._write_due())
 
-    async def _turn(self) -> None:
+    async def _write_due(self) -> None:
         loop = asyncio.get_running_loop()
-        past = loop.time() - self._every
+        past = loop.time() - self._interval
         await self._write_out([(kind, counted) for kind, counted in self._kinds.items() if counted.since <= past])
         if self._kinds and self._timer is None:
-            self._arm(min(counted.since for counted in self._kinds.values()) + self._every)
+            self._arm(min(counted.since for counted in self._kinds.values()) + self._interval)
 
     async def _write_out(self, kinds: Sequence[tuple[Kind, _Counted]]) -> None:
         for kind, counted in kinds:
             if not counted.count and counted.first.done() and self._kinds.get(kind) is counted:
                 self._forget(kind)
         due = [counted for _, counted in kinds if counted.count]
-        for start in range(0, len(due), _AT_ONCE):
-            await asyncio.gather(*(self._write_count(counted) for counted in due[start : start + _AT_ONCE]))
+        for start in range(0, len(due), _CONCURRENT_WRITES):
+            await asyncio.gather(*(self._write_count(counted) for counted in due[start : start + _CONCURRENT_WRITES]))
 
     async def _write_count(self, counted: _Counted) -> None:
         count, counted.count = counted.count, 0

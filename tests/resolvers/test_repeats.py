@@ -84,7 +84,7 @@ async def test_other_kinds_are_others(trail: Trail) -> None:
 
 
 async def test_counts_are_written_while_it_goes_on(trail: Trail) -> None:
-    repeats = Repeats(trail.write, every=EVERY)
+    repeats = Repeats(trail.write, interval=EVERY)
     for _ in range(3):
         await repeats.record(event())
     await until(lambda: len(trail.rows) > 1)
@@ -100,7 +100,7 @@ async def test_counts_are_written_while_it_goes_on(trail: Trail) -> None:
 
 async def test_once_closed_it_writes_no_more(trail: Trail) -> None:
     """Even if the timer had started a write when it was closed."""
-    repeats = Repeats(trail.write, every=EVERY)
+    repeats = Repeats(trail.write, interval=EVERY)
     for _ in range(3):
         await repeats.record(event())
     trail.slow.clear()
@@ -127,7 +127,7 @@ async def test_a_first_one_that_fails_is_tried_by_the_next(trail: Trail) -> None
 
 
 async def test_counts_that_can_not_be_written_are_kept(trail: Trail) -> None:
-    repeats = Repeats(trail.write, every=EVERY)
+    repeats = Repeats(trail.write, interval=EVERY)
     for _ in range(3):
         await repeats.record(event())
     trail.away = True
@@ -152,7 +152,7 @@ async def test_whoever_leaves_takes_the_row_from_nobody(trail: Trail) -> None:
 
 
 async def test_bounded_for_each_caller(trail: Trail) -> None:
-    repeats = Repeats(trail.write, of_one=5)
+    repeats = Repeats(trail.write, kinds_per_caller=5)
     for number in range(100):
         await repeats.record(event(number))
         await repeats.record(event(actor=f"another-{number}"))
@@ -202,7 +202,7 @@ async def test_an_overflow_for_each_action_and_outcome(trail: Trail) -> None:
 
 
 async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: Trail) -> None:
-    repeats = Repeats(trail.write, every=EVERY, kinds=10)
+    repeats = Repeats(trail.write, interval=EVERY, kinds=10)
     began = asyncio.get_running_loop().time()
     sent = 0
     while asyncio.get_running_loop().time() < began + 10 * EVERY:
@@ -217,7 +217,7 @@ async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: 
 
 
 async def test_kinds_that_have_ended_make_place_for_others(trail: Trail) -> None:
-    repeats = Repeats(trail.write, every=EVERY, kinds=2)
+    repeats = Repeats(trail.write, interval=EVERY, kinds=2)
     for number in range(4):
         await repeats.record(event(number, actor=str(number)))
     await until(lambda: not repeats._kinds)
