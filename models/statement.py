@@ -44,8 +44,8 @@ class Statement:
         }
 
     def rows(self, session: Session, /, **values: Any) -> Awaitable[Sequence[Row]]:
-        """The rows that the first statement returns; columns named `…_at` are datetimes. If `session` is a Database, the
-        statement is committed by then. Awaiting it raises DatabaseDown."""
+        """The rows that the first statement returns; columns named `…_at` are datetimes. If `session` is a Database, it
+        is committed by then. Awaiting it raises DatabaseDown."""
         return session.run(self._scripts[session.dialect], values)
 
     async def row(self, session: Session, /, **values: Any) -> Row | None:
