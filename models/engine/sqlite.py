@@ -76,7 +76,8 @@ class SqliteDatabase(Database):
                 commit(connection)
         except DatabaseDown as error:
             if breaks_connections(error):
-                await self._reconnect()
+                # The connections are closed even if this task is cancelled.
+                await asyncio.shield(self._reconnect())
             raise
 
     async def close(self) -> None:
@@ -93,18 +94,19 @@ class SqliteDatabase(Database):
         """Raises the error in the task that waits: after an error that breaks the connections, once they are closed."""
         if breaks_connections(error):
             if thread in (self._reader, self._writer):
-                self._reconnecting = asyncio.create_task(self._reconnect())
+                self._reconnect()
             if self._reconnecting is not None:
                 self._reconnecting.add_done_callback(lambda _: future.done() or future.set_exception(error))
                 return
         future.set_exception(error)
 
-    async def _reconnect(self) -> None:
-        """Closes all connections, because SQLite shares its state of a file among the connections of a process."""
+    def _reconnect(self) -> asyncio.Task[None]:
+        """Replaces all connections, because SQLite shares its state of a file among the connections of a process. The
+        task ends when those of before are closed."""
         threads = self._reader, self._writer
         self._reader, self._writer = self._threads()
-        for thread in threads:
-            await thread.close()
+        self._reconnecting = asyncio.create_task(_close(threads, after=self._reconnecting))
+        return self._reconnecting
 
     def _connect(self, busy_timeout: float = 0) -> sqlite3.Connection:
         """`busy_timeout` is how many seconds a statement waits for the locks of other processes."""
@@ -233,6 +235,13 @@ class _Thread:
                 self._fail(self, request.future, _for_one_task(outcome))
             else:
                 request.future.set_result(outcome)
+
+
+async def _close(threads: Sequence[_Thread], *, after: asyncio.Task[None] | None) -> None:
+    if after is not None:
+        await after
+    for thread in threads:
+        await thread.close()
 
 
 def _for_one_task(error: Exception) -> Exception:

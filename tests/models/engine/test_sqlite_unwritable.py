@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from operator import methodcaller
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from models.database import Database, DatabaseDown, Session, open_database
 from models.migrating import migrate
 from models.statement import Statement
+from tests.suspended import run_and_cancel
 
 
 async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path) -> None:
@@ -33,6 +36,56 @@ async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path
         await _write_exclusively(database)
         await database.check_writable()
         assert await COUNT.row(database) in [(2,), (3,)]
+
+
+async def test_writes_that_fail_together_fail_when_the_connections_are_closed(nobodys_folder: Path) -> None:
+    """Whichever of them is tried again, it gets a new connection to a file that no old one holds open."""
+    file = nobodys_folder / "tendon.db"
+    await migrate(f"sqlite://{file}")
+    file.chmod(0o400)
+    open_files: list[int] = []
+
+    async def fail() -> None:
+        with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
+            await _write(database)
+        open_files.append(_descriptors(file))
+
+    async with open_database(f"sqlite://{file}") as database:
+        assert _descriptors(file)
+        await asyncio.gather(*(fail() for _ in range(5)))
+        assert open_files == [0] * 5
+        assert await COUNT.row(database) == (0,)
+    assert not _descriptors(file)
+
+
+async def test_an_exclusive_transaction_is_cancelled_while_the_connections_are_closed(nobodys_folder: Path) -> None:
+    file = nobodys_folder / "tendon.db"
+    await migrate(f"sqlite://{file}")
+    async with open_database(f"sqlite://{file}") as database:
+        for place in count(1):
+            file.chmod(0o600)
+            await _write(database)
+            assert await COUNT.row(database) == (place,)
+            file.chmod(0o400)
+            ended, suspensions = await run_and_cancel(_fail_exclusively(database), place)
+            if ended and suspensions < place:
+                break
+    assert not _descriptors(file)
+
+
+async def _fail_exclusively(database: Database) -> None:
+    with suppress(DatabaseDown):
+        await _write_exclusively(database)
+
+
+def _descriptors(file: Path) -> int:
+    """How many file descriptors this process has of the database and its log."""
+    held = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # The descriptor of the listing itself is closed by now.
+        with suppress(OSError):
+            held += str(descriptor.readlink()).startswith(str(file))
+    return held
 
 
 def _make_writable(folder: Path) -> None:
