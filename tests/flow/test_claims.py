@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
@@ -214,9 +215,12 @@ async def test_a_stop_lets_the_exchange_finish(
 ) -> None:
     gateway = start_gateway(tmp_path, settings, own_database)
     callback = await begin(Rest(client, gateway.origin), sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=1)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(Rest(client, gateway.origin).complete(someone.token, **callback), 0.3)
+    await sandbox.fault("sandbox", "slow", seconds=2)
+    waiting = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
+    await _exchange_began(sandbox, callback["code"])
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
     assert await asyncio.to_thread(gateway.stop) == 0
     assert await own_database.fetch("SELECT status FROM connection") == [("connected",)]
 
@@ -226,15 +230,13 @@ async def test_a_database_that_stumbles_after_the_exchange(
 ) -> None:
     """The code is spent by then, so what was received is stored as soon as it can be."""
     callback = await begin(api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    await sandbox.fault("sandbox", "slow", seconds=2)
     already = gateway.said.count("store.failed")
     waiting = asyncio.create_task(api.complete(someone.token, **callback))
-    await asyncio.sleep(0.2)
-    await shared_database.fetch("ALTER TABLE connection RENAME TO elsewhere")
-    async with asyncio.timeout(10):
+    await _exchange_began(sandbox, callback["code"])
+    async with _without_table(shared_database, "connection"), asyncio.timeout(20):
         while gateway.said.count("store.failed") == already:  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.02)
-    await shared_database.fetch("ALTER TABLE elsewhere RENAME TO connection")
     assert (await waiting).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
@@ -243,9 +245,8 @@ async def test_a_database_that_is_away_before_the_exchange(
     api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database
 ) -> None:
     callback = await begin(api, sandbox, someone)
-    await shared_database.fetch("ALTER TABLE authorization_request RENAME TO elsewhere")
-    answer = await api.complete(someone.token, **callback)
-    await shared_database.fetch("ALTER TABLE elsewhere RENAME TO authorization_request")
+    async with _without_table(shared_database, "authorization_request"):
+        answer = await api.complete(someone.token, **callback)
     assert answer.code == "SERVICE_UNAVAILABLE"
     if isinstance(api, Rest):
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
@@ -265,6 +266,22 @@ async def test_a_browser_callback_with_the_raw_body(
     )
     assert response.status_code == 201
     assert (await GraphQL(client, api.origin).complete(someone.token, **callback)).code == "VALIDATION_ERROR"
+
+
+@contextlib.asynccontextmanager
+async def _without_table(database: Database, table: str) -> AsyncGenerator[None]:
+    """Other tests share the database, so the table is back at the end, whatever happens."""
+    await database.fetch(f"ALTER TABLE {table} RENAME TO elsewhere")
+    try:
+        yield
+    finally:
+        await database.fetch(f"ALTER TABLE elsewhere RENAME TO {table}")
+
+
+async def _exchange_began(sandbox: Sandbox, code: str) -> None:
+    async with asyncio.timeout(20):
+        while not await sandbox.exchanges(code):  # noqa: ASYNC110 - another process is asked
+            await asyncio.sleep(0.02)
 
 
 async def _let_time_pass(database: Database, person: Person) -> None:
