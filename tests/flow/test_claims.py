@@ -189,9 +189,9 @@ async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
 ) -> None:
     gateway = start_gateway(tmp_path, settings, own_database)
     callback = await begin(Rest(client, gateway.origin), sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=1.5)
+    await sandbox.fault("sandbox", "slow", seconds=3)
     task = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
-    await asyncio.sleep(0.5)
+    await _exchange_began(sandbox, callback["code"])
     gateway.kill()
     with contextlib.suppress(httpx.HTTPError):
         await task
