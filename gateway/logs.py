@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 # Below WARNING, these log URLs, headers, and statements with their values.
-_LIBRARIES: Final = ("asyncio", "httpx", "strawberry", "tortoise", "uvicorn")
+_LIBRARIES: Final = ("asyncio", "strawberry", "tortoise", "uvicorn")
 
 
 def set_up(level: str, *, dev: bool) -> None:

@@ -57,8 +57,8 @@ _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 class Callback:
     """What the provider sent the user back with (RFC 6749 4.1.2), as the front end passes it on.
 
-    `iss` is RFC 9207's, `scope` the granted scope that some providers put there, `error` what stands there in place
-    of a code when the user or the provider said no (RFC 6749 4.1.2.1); `code` may be empty then.
+    `iss` is RFC 9207's, `scope` the granted scope that some providers put there, `error` what they
+    send instead of a code when the user or the provider refuses (RFC 6749 4.1.2.1); `code` may be empty then.
     """
 
     provider: str

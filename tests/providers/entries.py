@@ -27,7 +27,7 @@ url = "https://acme.example/token"
 refresh_url = "https://acme.example/refresh"        # optional, else url
 auth = "client_secret_basic"                        # client_secret_post, none
 params = { action = "requesttoken" }                # optional
-root = "body"                                       # optional: where the token object stands in the answer
+root = "body"                                       # optional: the path of the token object in the answer
 success = { field = "status", equals = 0 }          # optional: what says that a 200 is a success
 expires = "expires_in"                              # expires_at, jwt, never
 refresh = "rotating"                                # reusable, extending, none

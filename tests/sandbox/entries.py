@@ -1,39 +1,6 @@
 """Catalogue entries that show how real providers differ: the text of the file by slug."""
 
-ACME = """slug = "acme"
-name = "Acme Ring"
-docs = "https://developer.acme.example/oauth"      # where the facts come from
-
-[authorize]
-url = "https://acme.example/authorize"
-scopes = ["sleep", "offline"]
-scope_separator = " "                               # the default
-pkce = "S256"                                       # or "none"
-params = { access_type = "offline" }                # optional, sent as they are
-iss = "https://acme.example"                        # optional: the provider sends iss (RFC 9207) and it must be this
-
-[token]
-url = "https://acme.example/token"
-refresh_url = "https://acme.example/refresh"        # optional, else url
-auth = "client_secret_basic"                        # client_secret_post, none
-params = { action = "requesttoken" }                # optional
-root = "body"                                       # optional: the path of the token object in the answer
-success = { field = "status", equals = 0 }          # optional: what says that a 200 is a success
-expires = "expires_in"                              # expires_at, jwt, never
-refresh = "rotating"                                # reusable, extending, none
-account = "user_id"                                 # optional: dotted path to the provider's own user id in the answer
-
-[account]                                           # optional: else where to ask for it
-url = "https://api.acme.example/me"
-field = "id"
-
-[revoke]                                            # optional
-method = "POST"
-url = "https://acme.example/revoke"
-auth = "client_secret_basic"                        # client_secret_post, bearer, none
-token = "refresh_token"                             # which token goes into the form parameter `token`
-params = { token_type_hint = "refresh_token" }
-"""
+from tests.providers.entries import ACME
 
 SANDBOX = """slug = "sandbox"
 name = "Sandbox"
