@@ -1,4 +1,4 @@
-"""A folder of another user."""
+"""An open database on each engine in turn, and a folder of another user."""
 
 from __future__ import annotations
 
@@ -6,13 +6,36 @@ import asyncio
 import codecs
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
-from models.database import open_database
+from models.database import Database, open_database
 from models.migrating import migrate
+from models.rights import TABLE_RIGHTS
+from tests.conftest import new_database
+from tests.databases import ENGINES
+from tests.models.rows import run
+
+TABLES = sorted(TABLE_RIGHTS.keys() - {"tortoise_migrations"})
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+async def _opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Database]:
+    database = await new_database(request, tmp_path_factory.mktemp("models"), request.param)
+    await migrate(database.url)
+    async with open_database(database.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def database(_opened: Database) -> Database:
+    """Migrated and without rows: the tests of statements share one, since they use it one after the other."""
+    async with _opened.exclusively(1) as transaction:
+        for table in TABLES:
+            await run(transaction, f"DELETE FROM {table}")
+    return _opened
 
 
 @pytest.fixture

@@ -1,0 +1,350 @@
+"""Connections: stored all or nothing with their request, renewed by compare-and-set, and newer tokens stay."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from models.authorization_request import RETENTION
+from models.connection import (
+    StoredConnection,
+    StoredGrant,
+    find_by_id,
+    find_of_user,
+    find_stored_by,
+    set_account,
+    token_field,
+)
+from models.database import Database
+from models.vault import VaultError
+from tests.models.flows import OWNER, VAULT, add, begin, binding, connect, entry, grant, store
+from tests.models.rows import events, now, run, value, waits_for_a_lock
+
+SOON = timedelta(seconds=30)
+OLD = timedelta(hours=1)
+COUNT = "SELECT count(*) FROM connection"
+
+
+async def columns(database: Database, names: str, user: str = "alice") -> tuple[Any, ...]:
+    (row,) = await run(database, f"SELECT {names} FROM connection WHERE user_id = :user", user=user)
+    return row
+
+
+async def opened(database: Database, user: str = "alice", provider: str = "oura") -> tuple[str | None, ...]:
+    """The tokens of the row, opened for its version."""
+    version, *sealed = await columns(database, "version, access_token, refresh_token", user)
+    fields = [token_field(user, provider, version, column) for column in ("access_token", "refresh_token")]
+    return tuple(None if one is None else VAULT.open(one, **field) for one, field in zip(sealed, fields, strict=True))
+
+
+async def request(database: Database, names: str = "status, connection_id", key: str = "s1") -> tuple[Any, ...]:
+    (row,) = await run(database, f"SELECT {names} FROM authorization_request WHERE state_hash = :key", key=key)
+    return row
+
+
+# Storing
+
+
+async def test_a_new_connection(database: Database) -> None:
+    await add(database, scopes='["sleep", "heart"]')
+    await begin(database, binding("another"))
+    await run(database, f"UPDATE authorization_request SET owner = '{OWNER}', status = 'exchanging'")
+    granted = await grant(database, account="acc")
+    stored = await store(database, granted, 0, scopes='["sleep"]', request_id="r2")
+    assert stored is not None
+    assert (stored.account_changed, stored.account_shared, stored.superseded) == (False, False, False)
+    shown = stored.connection
+    assert (shown.user_id, shown.provider, shown.status, shown.account) == ("alice", "oura", "connected", "acc")
+    assert (shown.requested_scopes, shown.granted_scopes) == (["sleep", "heart"], ["sleep"])
+    assert (shown.last_sync_at, shown.version, shown.granted_at) == (None, 1, granted.granted_at)
+    assert shown.created_at == shown.updated_at
+    assert abs(shown.created_at - await now(database)) < SOON
+    assert await columns(database, "expires_at, former_account") == (granted.expires_at, None)
+    assert await opened(database) == ("access", "refresh")
+    assert await find_of_user(database, "alice") == [shown]
+    assert await find_by_id(database, shown.id) == shown
+    told = await events(database, "action, outcome, connection_id, scopes, request_id")
+    assert told[-1] == ("complete", "ok", shown.id, '["sleep"]', "r2")
+    assert [action for action, *_ in told] == ["authorize", "authorize", "complete"]
+
+
+async def test_its_request_is_completed_with_it(database: Database) -> None:
+    await begin(database, binding("another"))
+    identity = await connect(database)
+    *told, purge = await request(
+        database, "status, connection_id, error, verifier, lease_until AS lease_at, purge_after AS purge_at"
+    )
+    assert told == ["completed", identity, None, None, None]
+    assert abs(purge - RETENTION - await now(database)) < SOON
+    assert await request(database, key="another") == ("exchanging", None)
+
+
+async def test_a_token_that_was_not_given_is_not_stored(database: Database) -> None:
+    await connect(database, refresh_token=None, expires_at=None)
+    assert await opened(database) == ("access", None)
+    assert await columns(database, "expires_at") == (None,)
+
+
+async def test_connecting_again_keeps_the_id_and_renews_the_rest(database: Database) -> None:
+    identity = await connect(database, account="acc")
+    await run(database, "UPDATE connection SET status = 'error', created_at = after(:s), updated_at = after(:s)", s=-99)
+    before = await find_by_id(database, identity)
+    assert before is not None
+    await add(database, binding("s2"), scopes='["heart"]')
+    await run(database, f"UPDATE authorization_request SET owner = '{OWNER}', status = 'exchanging'")
+    granted = await grant(database, "newer", refresh_token="newer refresh", account="acc", expires_at=None)
+    stored = await store(database, granted, 1, binding("s2"), scopes='["heart"]')
+    assert stored is not None
+    after = stored.connection
+    assert (after.id, after.created_at, after.version) == (identity, before.created_at, 2)
+    assert after.updated_at - before.updated_at > timedelta(seconds=60)
+    assert (after.status, after.account, after.granted_at) == ("connected", "acc", granted.granted_at)
+    assert (after.requested_scopes, after.granted_scopes) == (["heart"], ["heart"])
+    assert await columns(database, "expires_at, former_account") == (None, "acc")
+    assert await opened(database) == ("newer", "newer refresh")
+    assert (stored.account_changed, stored.account_shared) == (False, False)
+    assert await value(database, COUNT) == 1
+
+
+async def test_tokens_open_for_their_user_provider_version_and_column_only(database: Database) -> None:
+    await connect(database)
+    (sealed,) = await columns(database, "access_token")
+    for changed in (
+        ("bob", "oura", 1, "access_token"),
+        ("alice", "fitbit", 1, "access_token"),
+        ("alice", "oura", 2, "access_token"),
+        ("alice", "oura", 1, "refresh_token"),
+    ):
+        with pytest.raises(VaultError):
+            VAULT.open(sealed, **token_field(*changed))
+
+
+async def test_users_and_providers_have_connections_of_their_own(database: Database) -> None:
+    pairs = [(user, provider) for user in ("alice", "bob") for provider in ("oura", "fitbit")]
+    for user, provider in pairs:
+        await connect(database, binding(f"{user} {provider}", user=user, provider=provider))
+    shown = "SELECT user_id, provider, version FROM connection"
+    assert sorted(await run(database, shown)) == sorted((*pair, 1) for pair in pairs)
+
+
+@pytest.mark.parametrize("changed", ["owner", "status", "state"])
+async def test_nothing_is_stored_without_the_claim(database: Database, changed: str) -> None:
+    await begin(database)
+    await begin(database, binding("s2", user="bob"), owner="owner-2")
+    of, owner = binding(), OWNER
+    if changed == "owner":
+        owner = "owner-2"
+    elif changed == "state":
+        of = binding("unknown")
+    for status in ("pending", "completed", "failed") if changed == "status" else ("exchanging",):
+        await run(database, f"UPDATE authorization_request SET status = '{status}'")
+        assert await store(database, await grant(database), 0, of, owner) is None
+        assert await value(database, COUNT) == 0
+        assert await request(database) == (status, None)
+        assert await events(database) == [("authorize", "ok")] * 2
+
+
+async def test_a_claim_that_another_ends_meanwhile_stores_nothing(database: Database) -> None:
+    """The row of the request decides: whoever has it first."""
+    await begin(database)
+    granted = await grant(database)
+    async with database.exclusively(2) as transaction:
+        await run(transaction, "UPDATE authorization_request SET status = 'failed' WHERE state_hash = 's1'")
+        storing = asyncio.create_task(store(database, granted, 0))
+        await waits_for_a_lock(transaction, storing)
+    assert await storing is None
+    assert await value(database, COUNT) == 0
+    assert await request(database) == ("failed", None)
+
+
+# Flows of one user that overlap
+
+
+async def test_a_connection_that_was_renewed_since_the_claim(database: Database) -> None:
+    """Newer tokens replace older ones, sealed for the version that they make."""
+    identity = await connect(database)
+    await begin(database, binding("s2"))
+    await connect(database, binding("s3"), "second")
+    stored = await store(database, await grant(database, "third"), 1, binding("s2"))
+    assert stored is not None
+    assert (stored.connection.id, stored.connection.version, stored.superseded) == (identity, 3, False)
+    assert await opened(database) == ("third", "refresh")
+    assert await request(database, key="s2") == ("completed", identity)
+
+
+async def test_of_many_at_once_each_makes_a_version(database: Database) -> None:
+    keys = [f"state {number}" for number in range(8)]
+    for key in keys:
+        await begin(database, binding(key), key)
+    granted = await grant(database)
+    outcomes = await asyncio.gather(*(store(database, granted, 0, binding(key), key) for key in keys))
+    assert sorted(one.connection.version for one in outcomes if one) == list(range(1, 9))
+    assert await columns(database, "version") == (8,)
+    assert await opened(database) == ("access", "refresh")
+
+
+@pytest.mark.parametrize(("seconds", "superseded"), [(-9, False), (0, False), (9, True)])
+async def test_older_tokens_do_not_replace_newer_ones(database: Database, seconds: float, *, superseded: bool) -> None:
+    """`seconds` is by how much the stored tokens are newer than those that come. Equal ones can't be told apart."""
+    for other in (binding("b", user="bob"), binding("f", provider="fitbit"), binding("z", user="zoe")):
+        await connect(database, other)
+    identity = await connect(database)
+    await run(database, "UPDATE connection SET version = 5")
+    claimed = await begin(database, binding("s2"))
+    granted = await grant(database, "late")
+    text = "UPDATE connection SET granted_at = :at, version = 6 WHERE id = :id"
+    await run(database, text, at=granted.granted_by + timedelta(seconds=seconds), id=identity)
+    before = await columns(database, "access_token", "bob")
+    stored = await store(database, granted, claimed.version, binding("s2"), request_id="late")
+    assert stored is not None
+    assert (stored.connection.id, stored.superseded) == (identity, superseded)
+    assert (stored.account_changed, stored.account_shared) == (False, False)
+    assert stored.connection.version == (6 if superseded else 7)
+    assert await columns(database, "access_token", "bob") == before
+    assert await request(database, key="s2") == ("completed", identity)
+    names = "status, error, verifier, lease_until AS lease_at"
+    assert await request(database, names, "s2") == ("completed", None, None, None)
+    (purge,) = await request(database, "purge_after AS purge_at", "s2")
+    assert abs(purge - RETENTION - await now(database)) < SOON
+    told = await events(database, "action, outcome, connection_id, request_id")
+    assert [one for one in told if one[3] == "late"] == [("complete", "ok", identity, "late")]
+
+
+async def test_tokens_of_which_nobody_knows_the_time_are_replaced(database: Database) -> None:
+    """Rows from before `granted_at` was stored have none."""
+    await connect(database)
+    await run(database, "UPDATE connection SET granted_at = NULL")
+    await begin(database, binding("s2"))
+    stored = await store(database, await grant(database, "newer"), 0, binding("s2"))
+    assert stored is not None
+    assert (stored.connection.version, stored.superseded) == (2, False)
+    assert await opened(database) == ("newer", "refresh")
+
+
+# Accounts
+
+
+async def reconnect(database: Database, account: str | None, times: int) -> tuple[bool, bool, list[tuple[Any, ...]]]:
+    """What is noticed, and what the audit trail says of it beside `complete`."""
+    key = f"again {times}"
+    claimed = await begin(database, binding(key))
+    stored = await store(
+        database, await grant(database, account=account), claimed.version, binding(key), request_id=key
+    )
+    assert stored is not None
+    told = await events(database, "action, outcome, connection_id, scopes, provider, request_id")
+    noted = [one for one in told if one[5] == key and one[0] != "complete"]
+    assert all(one[1:5] == ("ok", stored.connection.id, "[]", "oura") for one in noted)
+    return stored.account_changed, stored.account_shared, [one[0] for one in noted]
+
+
+async def test_another_account_than_the_last_known_one_is_noticed(database: Database) -> None:
+    await connect(database, account="a")
+    changes = [
+        ("a", False, "a"),
+        (None, False, "a"),
+        # The last known one counts, although the last tokens had none.
+        ("b", True, "a"),
+        ("a", True, "b"),
+        ("a", False, "a"),
+    ]
+    for times, (account, changed, former) in enumerate(changes):
+        assert await reconnect(database, account, times) == (changed, False, ["account_changed"] if changed else [])
+        assert await columns(database, "account, former_account") == (account, former)
+
+
+async def test_an_account_that_another_user_has_is_noticed(database: Database) -> None:
+    await connect(database, binding("b", user="bob"), account="a")
+    await connect(database, binding("f", user="carol", provider="fitbit"), account="c")
+    for times, (account, shared) in enumerate([("a", True), ("c", False), (None, False)]):
+        # Each time in a new connection, so that nothing has changed.
+        await run(database, "DELETE FROM connection WHERE user_id = 'alice'")
+        assert await reconnect(database, account, times) == (False, shared, ["account_shared"] if shared else [])
+
+
+async def test_the_users_own_connection_shares_nothing(database: Database) -> None:
+    await connect(database, account="a")
+    await connect(database, binding("f", provider="fitbit"), account="a")
+    assert await reconnect(database, "a", 1) == (False, False, [])
+
+
+async def account_set(database: Database, connection: StoredConnection, account: str | None) -> StoredGrant | None:
+    return await set_account(database, connection, account, entry(request_id="later"))
+
+
+async def test_an_account_that_is_known_later(database: Database) -> None:
+    await connect(database, binding("b", user="bob"), account="b")
+    await connect(database, account="a")
+    await connect(database, binding("s2"))
+    await connect(database, binding("c", user="carol"))
+    (connection,) = await find_of_user(database, "alice")
+    for account, changed, shared in (("a", False, False), ("b", True, True), ("c", True, False)):
+        stored = await account_set(database, connection, account)
+        assert stored is not None
+        assert (stored.account_changed, stored.account_shared, stored.superseded) == (changed, shared, False)
+        assert stored.connection.account == account
+        assert await columns(database, "account, version") == (account, 2)
+    assert await columns(database, "account", "carol") == (None,)
+    told = [one for one in await events(database, "action, outcome, connection_id, request_id") if one[3] == "later"]
+    noted = ["account_changed", "account_changed", "account_shared"]
+    assert told == [(action, "ok", connection.id, "later") for action in noted]
+
+
+async def test_the_account_of_a_connection_that_was_renewed_is_left_alone(database: Database) -> None:
+    await connect(database)
+    (connection,) = await find_of_user(database, "alice")
+    await connect(database, binding("s2"), account="newer")
+    assert await account_set(database, connection, "older") is None
+    assert await columns(database, "account") == ("newer",)
+    assert not [one for one in await events(database, "action, request_id") if one[1] == "later"]
+
+
+# Finding
+
+
+async def test_connections_of_a_user_are_the_oldest_first(database: Database) -> None:
+    for provider in ("a", "b", "c", "d"):
+        await connect(database, binding(provider, provider=provider))
+    await connect(database, binding("bob's", user="bob"))
+    order = "UPDATE connection SET created_at = after(:seconds), id = :id WHERE provider = :provider"
+    identity = "00000000-0000-7000-8000-00000000000{}"
+    for provider, seconds, number in (("a", -10, 1), ("b", -30, 9), ("c", -20, 2), ("d", -20, 3)):
+        await run(database, order, provider=provider, seconds=seconds, id=identity.format(number))
+    # Of the same moment, by id.
+    moment = "UPDATE connection SET created_at = (SELECT created_at FROM connection WHERE provider = 'd')"
+    await run(database, f"{moment} WHERE provider = 'c'")
+    found = await find_of_user(database, "alice")
+    assert [one.provider for one in found] == ["b", "c", "d", "a"]
+    await run(database, f"UPDATE connection SET id = '{identity.format(8)}' WHERE provider = 'c'")
+    assert [one.provider for one in await find_of_user(database, "alice")] == ["b", "d", "c", "a"]
+    assert await find_of_user(database, "carol") == []
+
+
+async def test_a_connection_is_found_by_its_id(database: Database) -> None:
+    await connect(database, binding("b", user="bob"))
+    identity = await connect(database)
+    found = await find_by_id(database, identity)
+    assert found is not None
+    assert (found.id, found.user_id) == (identity, "alice")
+    assert await find_by_id(database, "00000000-0000-7000-8000-000000000000") is None
+
+
+async def test_what_an_attempt_has_stored_is_found_by_its_owner(database: Database) -> None:
+    await connect(database, binding("b", user="bob"))
+    identity = await connect(database)
+    found = await find_stored_by(database, binding(), OWNER)
+    assert found is not None
+    assert found.id == identity
+    assert await find_stored_by(database, binding(), "owner-2") is None
+    assert await find_stored_by(database, binding("s2"), OWNER) is None
+    await run(database, "UPDATE authorization_request SET status = 'failed'")
+    assert await find_stored_by(database, binding(), OWNER) is None
+
+
+async def test_tokens_are_not_in_the_representation_of_a_grant(database: Database) -> None:
+    shown = repr(await grant(database, "CANARY", refresh_token="CANARY"))
+    assert "Grant" in shown
+    assert "CANARY" not in shown
