@@ -1,43 +1,61 @@
-"""A time limit by `asyncio` and its late timers: the process here stands still by blocking its event loop."""
+"""Time limits and their late timers, on a clock that leaps, and the slot that a request releases while it waits."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
-import time
+from collections.abc import Generator
 from typing import Any, cast
 
 import pytest
 
-from wire.waiting import SECOND_LOOK, Deadline, Timeout
+from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
+from wire.waiting import SECOND_LOOK, Deadline, Timeout, release_slot, waiting
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def test_the_second_look_is_a_small_margin() -> None:
+    assert 0 < SECOND_LOOK <= 0.05
+
+
+@on_a_leaping_clock
 async def test_it_expires() -> None:
     began = now()
-    limit = Timeout(began + 0.05)
+    limit = Timeout(began + 3)
     with pytest.raises(TimeoutError):
         async with limit:
             await asyncio.sleep(20)
-    assert 0.05 <= now() - began < 5
+    assert now() - began == pytest.approx(3 + SECOND_LOOK)
+    assert not limit.stood_still
+    # Nobody has cancelled the task.
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
+@on_a_leaping_clock
 async def test_no_limit() -> None:
     async with Timeout(None) as limit:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1_000_000)
     assert not limit.stood_still
 
 
-async def test_what_ends_in_time_leaves_nothing_behind() -> None:
-    async with Timeout(now() + SECOND_LOOK):
-        await asyncio.sleep(0)
-    await asyncio.sleep(3 * SECOND_LOOK)
+@pytest.mark.parametrize("seconds", [0, 2.9, 3 + SECOND_LOOK / 2])
+@on_a_leaping_clock
+async def test_what_ends_in_time_leaves_nothing_behind(seconds: float) -> None:
+    """Not even after the limit, if it ends before the second look."""
+    async with Timeout(now() + 3) as limit:
+        await asyncio.sleep(seconds)
+    assert not limit.stood_still
+    await asyncio.sleep(20)
 
 
+@on_a_leaping_clock
 async def test_another_error_and_a_cancellation_pass() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Timeout(now() + 20):
@@ -48,17 +66,31 @@ async def test_another_error_and_a_cancellation_pass() -> None:
             await asyncio.sleep(20)
 
     task = asyncio.create_task(limited())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
+@on_a_leaping_clock
+async def test_another_error_passes_after_the_expiry() -> None:
+    async def limited() -> None:
+        async with Timeout(now() + 3):
+            try:
+                await asyncio.sleep(20)
+            finally:
+                _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await limited()
+
+
+@on_a_leaping_clock
 async def test_a_cancellation_beside_the_expiry_is_a_cancellation() -> None:
     async def limited() -> None:
         task = asyncio.current_task()
         assert task is not None
-        async with Timeout(now() + 0.01):
+        async with Timeout(now() + 3):
             try:
                 await asyncio.sleep(20)
             finally:
@@ -70,16 +102,78 @@ async def test_a_cancellation_beside_the_expiry_is_a_cancellation() -> None:
         await task
 
 
+@on_a_leaping_clock
+async def test_a_cancellation_before_the_limit_does_not_count() -> None:
+    async def limited() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(20)
+        async with Timeout(now() + 3):
+            await asyncio.sleep(20)
+
+    task = asyncio.create_task(limited())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(TimeoutError):
+        await task
+
+
+async def test_a_limit_needs_a_task() -> None:
+    refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def enter() -> None:
+        with pytest.raises(RuntimeError) as raised:
+            Timeout(None).__aenter__().send(None)
+        refused.set_result(str(raised.value))
+
+    asyncio.get_running_loop().call_soon(enter)
+    assert await refused == "a time limit needs a task"
+
+
+@on_a_leaping_clock
 async def test_what_arrived_during_a_standstill_is_read() -> None:
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours)
-    async with Timeout(now() + 0.1):
+    async with Timeout(now() + 3) as limit:
         theirs.send(b"x")
-        time.sleep(0.6)  # noqa: ASYNC251 - this is the standstill
+        let_pass(100)
         assert await reader.readexactly(1) == b"x"
+    assert not limit.stood_still
     theirs.close()
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize(("latest", "granted"), [(math.inf, 3), (201, 1), (103, SECOND_LOOK)])
+@on_a_leaping_clock
+async def test_a_time_out_after_a_standstill_says_so(latest: float, granted: float) -> None:
+    began = now()
+    limit = Timeout(began + 3, latest=began + latest)
+
+    async def stand_still() -> None:
+        async with limit:
+            let_pass(200)
+            await asyncio.sleep(1000)
+
+    with pytest.raises(TimeoutError):
+        await stand_still()
+    assert now() - began == pytest.approx(200 + granted)
+    assert limit.stood_still
+
+
+@pytest.mark.parametrize("step", [0.005, 0.1])
+@on_a_leaping_clock
+async def test_a_busy_event_loop_is_no_standstill(step: float) -> None:
+    limit = Timeout(now() + 0.5)
+
+    async def work() -> None:
+        async with limit:
+            while True:
+                let_pass(step)
+                await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError):
+        await work()
+    assert not limit.stood_still
 
 
 class StandingLoop:
@@ -88,6 +182,7 @@ class StandingLoop:
     def __init__(self) -> None:
         self.now = 100.0
         self.delay = 0.0
+        self.cancelled = 0
         self._timer: Any = None
 
     def time(self) -> float:
@@ -96,6 +191,9 @@ class StandingLoop:
     def call_later(self, delay: float, callback: Any, *values: Any) -> Any:
         self.delay, self._timer = delay, (callback, values)
         return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
 
     def run_timer(self, *, after: float) -> None:
         self.now += after
@@ -135,16 +233,51 @@ def test_how_late_a_timer_has_to_be_for_a_standstill(seconds: float, late: float
     assert deadline.stood_still is stood_still
 
 
-@pytest.mark.parametrize("loaded", [0.0, 0.005])
-async def test_a_busy_event_loop_is_no_standstill(loaded: float) -> None:
-    limit = Timeout(now() + 0.5)
+def test_a_deadline_starts_again_in_place_of_the_one_before() -> None:
+    loop = StandingLoop()
+    missed: list[float] = []
+    deadline = Deadline(cast("asyncio.AbstractEventLoop", loop), lambda: missed.append(loop.now))
+    assert not deadline.runs
+    deadline.start(2)
+    assert deadline.runs
+    loop.run_timer(after=3)
+    deadline.start(5)
+    assert (loop.cancelled, loop.delay) == (1, 5)
+    # It has not run late so far.
+    assert not deadline.stood_still
+    loop.run_timer(after=5)
+    loop.run_timer(after=SECOND_LOOK)
+    assert missed == [108 + SECOND_LOOK]
+    deadline.start(1)
+    deadline.stop()
+    assert (loop.cancelled, deadline.runs) == (2, False)
+    deadline.stop()
+    assert loop.cancelled == 2
 
-    async def work() -> None:
-        async with limit:
-            while True:
-                time.sleep(loaded)  # noqa: ASYNC251 - this is the load
-                await asyncio.sleep(0)
 
-    with pytest.raises(TimeoutError):
-        await work()
-    assert not limit.stood_still
+# The slot of a request
+
+
+async def test_waiting_releases_the_slot_of_the_request_and_of_its_tasks() -> None:
+    released: list[str] = []
+
+    @contextlib.contextmanager
+    def release() -> Generator[None]:
+        released.append("released")
+        yield
+        released.append("taken again")
+
+    async def wait() -> None:
+        with waiting():
+            released.append("waiting")
+
+    async def request() -> None:
+        release_slot.set(release)
+        await wait()
+        await asyncio.create_task(wait())
+
+    await asyncio.create_task(request())
+    assert released == ["released", "waiting", "taken again"] * 2
+    # Outside a request, there is nothing to release.
+    await wait()
+    assert released[6:] == ["waiting"]

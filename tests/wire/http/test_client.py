@@ -11,16 +11,19 @@ import pytest
 from providers.errors import (
     ErrorAnswer,
     ForbiddenAddress,
+    TimedOut,
     TransportFailure,
     Unreachable,
 )
 from tests.processes import free_port
 from tests.providers.entries import provider
 from tests.providers.exchanging import exchange
-from tests.wire.http.fetching import TOKENS, failed, fetch
+from tests.wire.http.event_loops import on_a_leaping_clock
+from tests.wire.http.fetching import TOKENS, failed, fetch, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
 from wire.http.connections import MAX_CONNECTIONS
+from wire.waiting import SECOND_LOOK
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ async def drip(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     while not writer.is_closing():
         writer.write(b" ")
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
 
 
 async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
@@ -45,27 +48,37 @@ async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("respond", [drip, silence])
-async def test_the_deadline_applies_to_the_whole_request(client: Client, respond: Respond) -> None:
-    started = asyncio.get_running_loop().time()
-    async with loopback(respond) as server:
-        failure = await failed(client, server.origin, seconds=0.2)
+@on_a_leaping_clock
+async def test_the_deadline_bounds_the_whole_request(respond: Respond) -> None:
+    async with loopback(respond) as server, private_client() as client:
+        began = soon(0)
+        failure = await failed(client, server.origin, seconds=3)
+        assert soon(0) - began == pytest.approx(3 + SECOND_LOOK)
+    assert isinstance(failure, TimedOut)
     assert failure.sent
-    assert asyncio.get_running_loop().time() - started < 1.2
 
 
-async def test_a_hanging_handshake_times_out_with_nothing_sent(client: Client) -> None:
-    async with loopback(answering(b"")) as server:
+@pytest.mark.parametrize(("whole", "seconds"), [(60, 3), (6, 2)], ids=["the request's", "a third for each address"])
+@on_a_leaping_clock
+async def test_a_hanging_handshake_times_out_with_nothing_sent(whole: float, seconds: float) -> None:
+    async with loopback(answering(b"")) as server, open_client(allow_private=True, timeout=whole) as client:
+        began = soon(0)
         # The server waits for a request line and never speaks TLS.
-        failure = await failed(client, server.origin.replace("http:", "https:"), seconds=0.2)
+        failure = await failed(client, server.origin.replace("http:", "https:"), seconds=3)
+        assert soon(0) - began == pytest.approx(seconds + SECOND_LOOK)
+    assert isinstance(failure, TimedOut)
     assert not failure.sent
     assert server.asked == []
 
 
-async def test_a_deadline_in_the_past_sends_nothing(client: Client) -> None:
-    async with loopback(answering(TOKENS)) as server:
-        failure = await failed(client, server.origin, seconds=-1)
+@pytest.mark.parametrize("seconds", [0, -1])
+@on_a_leaping_clock
+async def test_a_deadline_that_is_over_sends_nothing(seconds: float) -> None:
+    async with loopback(answering(TOKENS)) as server, private_client() as client:
+        failure = await failed(client, server.origin, seconds=seconds)
+    assert isinstance(failure, TimedOut)
     assert not failure.sent
-    assert server.asked == []
+    assert server.connections == 0
 
 
 # Connections
@@ -77,20 +90,35 @@ async def test_a_refused_connection_has_sent_nothing(client: Client) -> None:
     assert not raised.value.sent
 
 
-async def test_a_refused_connection_is_tried_again(client: Client) -> None:
+@on_a_leaping_clock
+async def test_a_refused_connection_is_tried_again() -> None:
     port = free_port()
-    exchanging = asyncio.create_task(exchange(client, provider(origin=f"http://127.0.0.1:{port}")))
-    await asyncio.sleep(0.05)
-    async with loopback(answering(TOKENS), port=port) as server:
-        assert (await exchanging).access_token == "abc"
+    async with private_client() as client:
+        began = soon(0)
+        exchanging = asyncio.create_task(exchange(client, provider(origin=f"http://127.0.0.1:{port}")))
+        await asyncio.sleep(0.1)
+        async with loopback(answering(TOKENS), port=port) as server:
+            assert (await exchanging).access_token == "abc"
+        assert soon(0) - began == pytest.approx(0.2)
     assert len(server.asked) == 1
 
 
-async def test_a_refused_connection_is_not_tried_again_after_the_deadline(client: Client) -> None:
-    started = asyncio.get_running_loop().time()
-    with pytest.raises(Unreachable):
-        await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"), seconds=0.1)
-    assert asyncio.get_running_loop().time() - started < 0.2
+@pytest.mark.parametrize(("seconds", "took"), [(0.1, 0), (0.2, 0), (0.3, 0.2)])
+@on_a_leaping_clock
+async def test_a_refused_connection_is_tried_once_more_but_not_after_the_deadline(seconds: float, took: float) -> None:
+    async with private_client() as client:
+        began = soon(0)
+        with pytest.raises(Unreachable):
+            await exchange(client, provider(origin=f"http://127.0.0.1:{free_port()}"), seconds=seconds)
+        assert soon(0) - began == pytest.approx(took)
+
+
+@on_a_leaping_clock
+async def test_only_a_request_that_asks_for_it_is_tried_again() -> None:
+    async with private_client() as client:
+        began = soon(0)
+        assert isinstance(await failed(client, f"http://127.0.0.1:{free_port()}"), Unreachable)
+        assert soon(0) == began
 
 
 async def test_a_dropped_connection_is_never_tried_again(client: Client) -> None:
@@ -112,14 +140,26 @@ async def test_connections_are_reused(client: Client) -> None:
 
 
 async def test_the_number_of_connections_is_limited(client: Client) -> None:
-    async def take_time(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.05)
+    full = asyncio.Event()
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if len(server.asked) == 64:
+            full.set()
+        await full.wait()
         await answering(TOKENS)(asked, writer)
 
-    async with loopback(take_time) as server:
-        entry = provider(origin=server.origin)
-        await asyncio.gather(*(exchange(client, entry) for _ in range(MAX_CONNECTIONS + 10)))
-    assert server.connections == MAX_CONNECTIONS
+    async with loopback(respond) as server:
+        await asyncio.gather(*(fetch(client, server.origin) for _ in range(100)))
+        assert (server.connections, len(server.asked)) == (64, 100)
+
+
+async def test_a_client_may_have_a_limit_of_its_own() -> None:
+    async with (
+        loopback(answering(TOKENS)) as server,
+        open_client(allow_private=True, timeout=5, max_connections=2) as client,
+    ):
+        await asyncio.gather(*(fetch(client, server.origin) for _ in range(10)))
+        assert (server.connections, len(server.asked)) == (2, 10)
 
 
 async def test_a_failed_request_frees_its_slot(client: Client) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import time
 from collections.abc import AsyncGenerator
 
 import pytest
 
 from providers.errors import TimedOut, TransportFailure, UnreadableResponse
+from tests.wire.http.event_loops import on_a_leaping_clock
+from tests.wire.http.fetching import private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import MAX_BODY, Client, open_client, request
 from wire.http.response import Response
 from wire.http.response_reader import MAX_HEAD, MAX_HEADERS, MAX_MESSAGE_BODY
+from wire.waiting import SECOND_LOOK
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -103,19 +105,21 @@ async def test_an_endless_head_ends_at_the_limit(client: Client, respond: Respon
 @pytest.mark.parametrize(
     "respond",
     [
-        repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.01),
-        repeating(b"HTTP/1.1 200 OK\r\nX: ", b"x", pause=0.01),
-        repeating(CHUNKED, b"1\r\n \r\n", pause=0.01),
-        repeating(CHUNKED + b"0\r\n", b"X: x\r\n", pause=0.01),
+        repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=1),
+        repeating(b"HTTP/1.1 200 OK\r\nX: ", b"x", pause=1),
+        repeating(CHUNKED, b"1\r\n \r\n", pause=1),
+        repeating(CHUNKED + b"0\r\n", b"X: x\r\n", pause=1),
     ],
     ids=["interim answers", "head", "chunks", "trailers"],
 )
-async def test_an_endless_trickle_ends_at_the_deadline(client: Client, respond: Respond) -> None:
-    began = time.monotonic()
-    with pytest.raises(TimedOut) as raised:
-        await fetch(client, respond, seconds=0.2)
+@on_a_leaping_clock
+async def test_an_endless_trickle_ends_at_the_deadline(respond: Respond) -> None:
+    async with private_client() as client:
+        began = soon(0)
+        with pytest.raises(TimedOut) as raised:
+            await fetch(client, respond, seconds=3)
+        assert soon(0) - began == pytest.approx(3 + SECOND_LOOK)
     assert raised.value.sent
-    assert time.monotonic() - began < 1.2
 
 
 async def test_switching_protocols_is_refused(client: Client) -> None:
@@ -147,10 +151,12 @@ async def test_chunk_sizes_extensions_and_trailers_are_limited(client: Client, r
         await fetch(client, respond)
 
 
-async def test_a_compressed_trickle_ends_at_the_deadline(client: Client) -> None:
+@on_a_leaping_clock
+async def test_a_compressed_trickle_ends_at_the_deadline() -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"{}")[:12]
-    with pytest.raises(TimedOut):
-        await fetch(client, repeating(start, b"", pause=0.01), seconds=0.2)
+    async with private_client() as client:
+        with pytest.raises(TimedOut):
+            await fetch(client, repeating(start, b"", pause=1), seconds=3)
 
 
 async def test_other_tasks_run_while_a_large_answer_is_parsed(client: Client) -> None:

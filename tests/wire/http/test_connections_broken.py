@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from providers.errors import TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from tests.wire.http.event_loops import on_both_loops, until
-from tests.wire.http.fetching import failed, fetch, private_client
+from tests.wire.http.event_loops import on_a_leaping_clock, on_both_loops, until
+from tests.wire.http.fetching import failed, fetch, private_client, soon
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.responses import CHUNKED, OK
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client
 from wire.http.connections import MAX_CONNECTIONS, Connection
 from wire.http.response_reader import ResponseReader
+from wire.waiting import SECOND_LOOK
 
 LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -137,14 +138,21 @@ async def test_a_server_that_speaks_first_is_sent_nothing() -> None:
 # Time
 
 
-@on_both_loops
+@on_a_leaping_clock
 async def test_the_next_address_is_tried_after_a_hanging_handshake(certificate: Path) -> None:
     async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
         with socket.create_server(("127.0.0.2", server.port)):
-            async with client_to(certificate, "127.0.0.2", "127.0.0.1", connect_timeout=0.3) as client:
+            began = soon(0)
+            async with client_to(certificate, "127.0.0.2", "127.0.0.1", connect_timeout=3) as client:
                 assert (await fetch(client, f"https://{NAME}:{server.port}")).content == b"{}"
-            async with client_to(certificate, "127.0.0.2", "127.0.0.2", connect_timeout=0.1) as client:
-                failure = await failed(client, f"https://{NAME}:{server.port}")
+        assert soon(0) - began == pytest.approx(3 + SECOND_LOOK)
+
+
+@on_both_loops
+async def test_a_handshake_that_hangs_at_every_address_is_a_time_out(certificate: Path) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        async with client_to(certificate, "127.0.0.2", "127.0.0.2", connect_timeout=0.05) as client:
+            failure = await failed(client, f"https://{NAME}:{server.getsockname()[1]}")
     assert isinstance(failure, TimedOut)
     assert not failure.sent
 
@@ -157,7 +165,7 @@ async def test_a_request_that_waits_for_a_connection_has_sent_nothing() -> None:
     async with loopback(silence) as server, private_client() as client:
         taken = [asyncio.create_task(fetch(client, server.origin)) for _ in range(MAX_CONNECTIONS)]
         await until(lambda: len(server.asked) == MAX_CONNECTIONS)
-        late = await asyncio.gather(*(failed(client, server.origin, seconds=0.2) for _ in range(10)))
+        late = await asyncio.gather(*(failed(client, server.origin, seconds=0.05) for _ in range(10)))
         assert len(server.asked) == MAX_CONNECTIONS
         for task in taken:
             task.cancel()
@@ -197,10 +205,11 @@ async def test_cancelling_at_any_point_leaves_nothing_open(certificate: Path, se
 
 @on_both_loops
 async def test_a_cancelled_handshake_closes_its_socket(certificate: Path) -> None:
+    began: list[bytes] = []
     closed: list[bytes] = []
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(1)
+        began.append(await reader.readexactly(1))
         closed.append(await reader.read())
         writer.close()
 
@@ -208,7 +217,7 @@ async def test_a_cancelled_handshake_closes_its_socket(certificate: Path) -> Non
         port = server.sockets[0].getsockname()[1]
         async with client_to(certificate, "127.0.0.1") as client:
             asking = [asyncio.create_task(fetch(client, f"https://{NAME}:{port}")) for _ in range(5)]
-            await asyncio.sleep(0.1)
+            await until(lambda: len(began) == 5)
             for task in asking:
                 task.cancel()
             await until(lambda: len(closed) == 5)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 
 from providers.errors import Unreachable
+from tests.wire.http.event_loops import until
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client, request
@@ -55,16 +55,21 @@ async def test_the_next_address_is_tried(certificate: Path) -> None:
 
 async def test_a_hung_host_does_not_use_up_the_connections_of_others(certificate: Path) -> None:
     tls = server_tls(certificate, [])
-    hung = socket.create_server(("127.0.0.1", 0), backlog=200)
-    async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
-        waiting = [asyncio.create_task(fetch(client, NAME, hung.getsockname()[1])) for _ in range(100)]
-        await asyncio.sleep(0.05)
+    # It waits for a request line and never speaks TLS.
+    async with (
+        loopback(answering(b"")) as hung,
+        loopback(answering(b"{}"), tls=tls) as server,
+        client_to(certificate, "127.0.0.1") as client,
+    ):
+        waiting = [asyncio.create_task(fetch(client, NAME, hung.port)) for _ in range(100)]
+        await until(lambda: hung.connections == 64)
         assert await fetch(client, NAME, server.port) == 200
         # In the middle of their handshakes: no socket may be left open.
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-    hung.close()
+        await until(lambda: hung.open == 0)
+    assert hung.connections == 64
 
 
 async def test_bytes_after_an_answer_under_tls_never_belong_to_the_next(certificate: Path) -> None:
