@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import uri
-from wire.uri import MAX_LENGTH, is_absolute, is_web
+from wire.uri import MAX_LENGTH, has_userinfo, is_absolute, is_web
 
 WEB = [
     "https://app.example",
@@ -123,8 +123,20 @@ def test_what_one_takes_and_the_other_does_not() -> None:
         assert (is_absolute(app), is_web(app)) == (True, False)
 
 
+@pytest.mark.parametrize("text", ["https://user@app.example/", "https://@app.example/#x", "myapp://user:pass@cb"])
+def test_userinfo(text: str) -> None:
+    assert has_userinfo(text)
+    assert not is_web(text)
+
+
+@pytest.mark.parametrize("text", [*WEB, *NEITHER, "com.example.app:/cb", "myapp://cb", "mailto:user@app.example"])
+def test_no_userinfo(text: str) -> None:
+    assert not has_userinfo(text)
+
+
 def test_length() -> None:
-    longest = "https://app.example/".ljust(MAX_LENGTH, "a")
+    assert MAX_LENGTH == 2048
+    longest = "https://app.example/".ljust(2048, "a")
     assert is_absolute(longest)
     assert is_web(longest)
     assert not is_absolute(longest + "a")
@@ -133,12 +145,24 @@ def test_length() -> None:
 
 @pytest.mark.parametrize("text", ["a:" + "/" * 2000 + "|", "https://" + "a:" * 1000, "https://" + "%aa" * 600 + "%"])
 def test_a_long_miss_is_a_quick_one(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     assert not is_absolute(text)
-    assert time.process_time() - began < 0.2
+    assert time.thread_time() - began < 1
 
 
-GRAMMAR = st.from_regex(uri._PATTERN, fullmatch=True)
+# Parts of a URI by RFC 3986, put together at random: most are URIs, some are nearly.
+PCHARS = st.text("aZ09-._~!$&'()*+,;=:@", max_size=4) | st.sampled_from(["%20", "%C3%a9", ""])
+SCHEMES = st.sampled_from(["http", "https", "HTTPS", "x", "a+b-c.d1", "com.example.app"])
+NAMES = st.text("aZ09-._~!$&'()*+,;=", min_size=1, max_size=6) | st.sampled_from(["a.example", "%20"])
+HOSTS = NAMES | st.sampled_from(["[::1]", "[2001:db8::7]", "[1]", ""])
+PORTS = st.sampled_from(["", "", ":1", ":80", ":65535", ":65536"])
+PATHS = st.lists(PCHARS, max_size=3).map("/".join)
+TAILS = st.lists(PCHARS | st.sampled_from(["/", "?"]), max_size=3).map("".join)
+QUERIES = st.just("") | TAILS.map("?{}".format)
+FRAGMENTS = st.just("") | TAILS.map("#{}".format)
+AUTHORITIES = st.tuples(st.just("//"), st.sampled_from(["", "", "a@", "a:b@"]), HOSTS, PORTS, st.just("/")).map("".join)
+STARTS = st.tuples(SCHEMES.map("{}:".format), AUTHORITIES).map("".join) | st.sampled_from(["x:/", "urn:a:", "https:/"])
+GRAMMAR = st.tuples(STARTS, PATHS, QUERIES, FRAGMENTS).map("".join)
 
 
 @st.composite
@@ -152,6 +176,7 @@ def near_misses(draw: st.DrawFn) -> str:
 @given(GRAMMAR | near_misses() | st.text())
 def test_another_reader_finds_the_same(text: str) -> None:
     if not (is_absolute(text) or is_web(text)):
+        assert not has_userinfo(text) or "#" in text
         return
     assert text.isascii()
     assert text.isprintable()
@@ -163,3 +188,4 @@ def test_another_reader_finds_the_same(text: str) -> None:
     assert read.port == (int(found["port"]) if found["port"] else None)
     assert is_absolute(text) == ("#" not in text)
     assert is_web(text) == (read.scheme in ("http", "https") and "@" not in read.netloc)
+    assert has_userinfo(text) == ("@" in read.netloc)
