@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from providers.catalogue import BUILT_IN
-from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile
+from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile, create_migrated_file
 from tests.interfaces import GraphQL, Interface, Rest
 from tests.postgres import PostgresServer, programs
-from tests.processes import Process, free_port, tendon
+from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 REDIRECT_URI = "https://app.example/oauth/callback"
@@ -89,10 +89,11 @@ def postgres() -> Generator[PostgresServer]:
     server.remove()
 
 
-async def new_database(request: pytest.FixtureRequest, folder: Path, engine: str) -> Database:
+async def new_database(request: pytest.FixtureRequest, folder: Path, engine: str, *, migrated: bool = True) -> Database:
     if engine == "sqlite":
-        return SqliteFile(folder / "tendon.db")
-    return PostgresDatabase(await request.getfixturevalue("postgres").create())
+        return SqliteFile(create_migrated_file(folder / "tendon.db") if migrated else folder / "tendon.db")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return PostgresDatabase(await (server.create_migrated() if migrated else server.create()))
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -103,17 +104,23 @@ async def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pyte
 
 @pytest.fixture(params=ENGINES)
 async def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """One that no other test uses."""
+    """One that no other test uses. It is migrated, and has no rows."""
     return await new_database(request, tmp_path, request.param)
 
 
+@pytest.fixture(params=ENGINES)
+async def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """One that no other test uses, without tables."""
+    return await new_database(request, tmp_path, request.param, migrated=False)
+
+
 def start_gateway(folder: Path, settings: dict[str, str], database: Database | None = None) -> Process:
-    """A gateway on the database, which is migrated first; without one on an SQLite file in `folder`."""
+    """A gateway on the migrated database; without one on a new SQLite file, where it is by default."""
     if database:
         settings = settings | {"TENDON_DATABASE_URL": database.url}
-    migrated = tendon("migrate", cwd=folder, settings=settings)
-    assert migrated.returncode == 0, migrated.stderr
-    return Process("serve", folder=folder, settings=settings, port=free_port())
+    else:
+        create_migrated_file(folder / ".tendon" / "tendon.db")
+    return Process("serve", folder=folder, settings=settings)
 
 
 @pytest.fixture(scope="session")

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sqlite3
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from models.migrating import migrate
+
 ENGINES = ["sqlite", "postgres"]
 
 
 class Database(ABC):
-    """One database of the engine, empty until it is migrated. `url` is what TENDON_DATABASE_URL takes."""
+    """One database of the engine. `url` is what TENDON_DATABASE_URL takes."""
 
     engine: str
     url: str
@@ -44,6 +50,26 @@ class SqliteFile(Database):
     def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as session:
             return session.execute(statement, values).fetchall()
+
+
+def create_migrated_file(path: Path) -> Path:
+    """An SQLite file with all tables and no rows."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(_migrated_file())
+    path.chmod(0o600)
+    return path
+
+
+@cache
+def _migrated_file() -> bytes:
+    folder = Path(tempfile.mkdtemp(prefix="tendon-migrated-"))
+    try:
+        # In a thread, because a test's event loop may be running in this one.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, migrate(f"sqlite://{folder}/tendon.db")).result()
+        return (folder / "tendon.db").read_bytes()
+    finally:
+        shutil.rmtree(folder)
 
 
 class PostgresDatabase(Database):

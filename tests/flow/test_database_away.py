@@ -43,7 +43,7 @@ class Line:
 async def line(
     postgres: PostgresServer, settings: dict[str, str], tmp_path: Path, client: httpx.AsyncClient
 ) -> AsyncGenerator[Line]:
-    database = PostgresDatabase(await postgres.create())
+    database = PostgresDatabase(await postgres.create_migrated())
     proxy = Proxy(postgres.port)
     await proxy.open()
     through = PostgresDatabase(postgres.url(urlsplit(database.url).path.removeprefix("/"), proxy.port))

@@ -45,7 +45,7 @@ async def service(
     client: httpx.AsyncClient,
     interface: type[Interface],
 ) -> AsyncGenerator[Service]:
-    database = PostgresDatabase(await postgres.create())
+    database = PostgresDatabase(await postgres.create_migrated())
     line = Proxy(postgres.port)
     await line.open()
     through = PostgresDatabase(postgres.url(urlsplit(database.url).path.removeprefix("/"), line.port))

@@ -28,8 +28,8 @@ PATIENCE = 60
 NEWEST = sorted(path.stem for path in (Path(__file__).parents[2] / "models" / "migrations").glob("[0-9]*.py"))
 
 
-async def test_migrating_once_is_enough(own_database: Database) -> None:
-    url = own_database.url
+async def test_migrating_once_is_enough(empty_database: Database) -> None:
+    url = empty_database.url
     async with open_database(url) as database:
         assert await pending_migrations(database) == NEWEST
     assert await migrate(url) == NEWEST
@@ -38,31 +38,31 @@ async def test_migrating_once_is_enough(own_database: Database) -> None:
         assert await pending_migrations(database) == []
 
 
-def test_several_at_once_migrate_one_after_the_other(own_database: Database, tmp_path: Path) -> None:
-    settings = {"TENDON_DATABASE_URL": own_database.url}
+def test_several_at_once_migrate_one_after_the_other(empty_database: Database, tmp_path: Path) -> None:
+    settings = {"TENDON_DATABASE_URL": empty_database.url}
     with ThreadPoolExecutor() as threads:
         runs = [threads.submit(tendon, "migrate", cwd=tmp_path, settings=settings) for _ in range(4)]
     said = sorted(run.result().stdout for run in runs)
     assert [run.result().returncode for run in runs] == [0] * 4
-    database = parse_url(own_database.url)
+    database = parse_url(empty_database.url)
     assert said == [f"{database}: applied {', '.join(NEWEST)}\n", *[f"{database}: nothing to apply\n"] * 3]
 
 
-async def test_migrations_apply_all_or_nothing(own_database: Database) -> None:
+async def test_migrations_apply_all_or_nothing(empty_database: Database) -> None:
     """The last one fails here, and those before it leave nothing behind."""
-    await own_database.fetch("CREATE TABLE audit_key (number int)")
+    await empty_database.fetch("CREATE TABLE audit_key (number int)")
     with pytest.raises(Exception, match=r"(?i)exists|SQLITE_ERROR"):
-        await migrate(own_database.url)
-    assert set(await tables(own_database)) == {"audit_key"}
-    await own_database.fetch("DROP TABLE audit_key")
-    assert await migrate(own_database.url) == NEWEST
+        await migrate(empty_database.url)
+    assert set(await tables(empty_database)) == {"audit_key"}
+    await empty_database.fetch("DROP TABLE audit_key")
+    assert await migrate(empty_database.url) == NEWEST
 
 
-async def test_a_migration_says_that_it_waits_for_another(own_database: Database) -> None:
-    async with open_database(own_database.url, Limits(seconds=PATIENCE)) as database:
+async def test_a_migration_says_that_it_waits_for_another(empty_database: Database) -> None:
+    async with open_database(empty_database.url, Limits(seconds=PATIENCE)) as database:
         async with database.exclusively(int.from_bytes(b"tendon")):
             with capture_logs() as logged:
-                waiting = asyncio.create_task(migrate(own_database.url))
+                waiting = asyncio.create_task(migrate(empty_database.url))
                 async with asyncio.timeout(PATIENCE):
                     while not logged:  # noqa: ASYNC110 - the log has no event to wait for
                         await asyncio.sleep(0.01)
@@ -81,15 +81,15 @@ async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
 
 
 async def test_migrated_tables_are_those_of_the_models(
-    own_database: Database, tmp_path: Path, request: pytest.FixtureRequest
+    empty_database: Database, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Column by column and index by index, as the database itself has them."""
-    await migrate(own_database.url)
+    await migrate(empty_database.url)
     (tmp_path / "generated").mkdir()
-    fresh = await new_database(request, tmp_path / "generated", own_database.engine)
+    fresh = await new_database(request, tmp_path / "generated", empty_database.engine, migrated=False)
     async with orm_of(fresh.url) as orm:
         await orm.generate_schemas()
-    migrated, generated = await tables(own_database), await tables(fresh)
+    migrated, generated = await tables(empty_database), await tables(fresh)
     assert migrated.keys() - generated.keys() == {"tortoise_migrations"}
     assert {table: migrated[table] for table in generated} == generated
 

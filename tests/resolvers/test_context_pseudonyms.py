@@ -85,29 +85,29 @@ async def test_whoever_leaves_does_not_take_the_key_along(own_database: Server) 
         assert await second == await Pseudonyms(database, ours).of("alice")
 
 
-async def test_rows_from_before_name_nobody(own_database: Server) -> None:
+async def test_rows_from_before_name_nobody(empty_database: Server) -> None:
     """They are kept, without the users that they are about."""
-    async with orm_of(own_database.url) as orm:
+    async with orm_of(empty_database.url) as orm:
         before = MigrationExecutor(orm.db("default"), APPS)
         await before.migrate([MigrationTarget("models", "0003_newest_tokens")])
     moment = datetime(2026, 11, 1, tzinfo=UTC)
-    at = str(moment) if own_database.engine == "sqlite" else moment
+    at = str(moment) if empty_database.engine == "sqlite" else moment
     for number in range(3):
-        await own_database.fetch(
+        await empty_database.fetch(
             "INSERT INTO audit_event (at, user_id, client_id, subject, action, provider, scopes, outcome, request_id) "
             "VALUES ($1, 'alice@example.org', 'app', 'alice@example.org', 'authorize', 'oura', '[]', 'ok', $2)",
             at,
             str(number),
         )
-    await migrate(own_database.url)
-    rows = await own_database.fetch("SELECT * FROM audit_event ORDER BY id")
+    await migrate(empty_database.url)
+    rows = await empty_database.fetch("SELECT * FROM audit_event ORDER BY id")
     assert "alice" not in str(rows)
     columns = "id, count, actor, client_id, subject, action, provider, outcome, request_id"
-    kept = await own_database.fetch(f"SELECT {columns} FROM audit_event ORDER BY id")
+    kept = await empty_database.fetch(f"SELECT {columns} FROM audit_event ORDER BY id")
     assert list(kept) == [
         (number + 1, 1, None, "app", None, "authorize", "oura", "ok", str(number)) for number in range(3)
     ]
-    await own_database.fetch(
+    await empty_database.fetch(
         "INSERT INTO audit_event (at, action, scopes, outcome, request_id) VALUES ($1, 'read', '[]', 'ok', 'x')", at
     )
-    assert await own_database.value("SELECT max(id) FROM audit_event") == 4
+    assert await empty_database.value("SELECT max(id) FROM audit_event") == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
@@ -15,9 +14,9 @@ import httpx
 import pytest
 
 from tests.conftest import Person, begin
-from tests.databases import Database
+from tests.databases import Database, create_migrated_file
 from tests.interfaces import Interface, Rest
-from tests.processes import Process, free_port, tendon
+from tests.processes import Process
 from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 from tests.serving.serving import Lines, is_gone, until, workers
@@ -27,15 +26,6 @@ Serve = Callable[..., Process]
 
 
 KEY = vault_key("k1")
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file to copy."""
-    folder = tmp_path_factory.mktemp("migrated")
-    run = tendon("migrate", cwd=folder, settings={"TENDON_DATABASE_URL": f"sqlite://{folder}/tendon.db"})
-    assert run.returncode == 0, run.stderr
-    return folder / "tendon.db"
 
 
 @pytest.fixture
@@ -60,7 +50,7 @@ def catalogue(tmp_path: Path, sandbox_process: Process, provider: Proxy) -> Path
 
 
 @pytest.fixture
-def serve(tmp_path: Path, settings: dict[str, str], migrated_file: Path, catalogue: Path) -> Generator[Serve]:
+def serve(tmp_path: Path, settings: dict[str, str], catalogue: Path) -> Generator[Serve]:
     """Starts `tendon serve` with so many workers, by default on one SQLite file for all that a test starts; `database`
     has to be migrated. Changes of settings are given by name."""
     started: list[Process] = []
@@ -68,14 +58,14 @@ def serve(tmp_path: Path, settings: dict[str, str], migrated_file: Path, catalog
     def start(count: int = 1, *, database: Database | None = None, awaited: bool = True, **changes: str) -> Process:
         file = tmp_path / "tendon.db"
         if not file.exists():
-            shutil.copy(migrated_file, file)
+            create_migrated_file(file)
         url = database.url if database else f"sqlite://{file}"
         usual = {"TENDON_DATABASE_URL": url, "TENDON_VAULT_KEYS": KEY, "TENDON_PROVIDER_TIMEOUT": "25"}
         usual["TENDON_CATALOGUE"] = str(catalogue)
         own = settings | usual | changes
         folder = tmp_path / f"served-{len(started)}"
         arguments = ["--workers", str(count)]
-        process = Process("serve", *arguments, folder=folder, settings=own, port=free_port(), awaited=awaited)
+        process = Process("serve", *arguments, folder=folder, settings=own, awaited=awaited)
         started.append(process)
         return process
 

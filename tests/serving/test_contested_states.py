@@ -4,7 +4,6 @@ reached, it leaves no trace."""
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from tests.conftest import Person, begin
 from tests.databases import Database
 from tests.interfaces import Answer, Interface
-from tests.processes import tendon
 from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
@@ -50,10 +48,7 @@ async def contest(
     client: httpx.AsyncClient,
     sandbox: Sandbox,
     someone: Person,
-    tmp_path: Path,
 ) -> Contest:
-    migrated = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": own_database.url})
-    assert migrated.returncode == 0, migrated.stderr
     api = interface(client, serve(database=own_database).origin)
     return Contest(api, someone, await begin(api, sandbox, someone), own_database)
 

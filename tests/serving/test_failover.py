@@ -12,7 +12,7 @@ from tests.conftest import REDIRECT_URI, Person
 from tests.databases import PostgresDatabase
 from tests.interfaces import Interface
 from tests.postgres import PostgresServer, programs
-from tests.processes import Process, tendon
+from tests.processes import Process
 from tests.proxy import Proxy
 from tests.serving.conftest import Serve
 from tests.serving.serving import becomes, events, until
@@ -68,9 +68,7 @@ async def service(
     client: httpx.AsyncClient,
     someone: Person,
 ) -> Service:
-    name = (await primary.create()).rpartition("/")[2]
-    migrated = tendon("migrate", cwd=standby.folder, settings={"TENDON_DATABASE_URL": primary.url(name)})
-    assert migrated.returncode == 0, migrated.stderr
+    name = (await primary.create_migrated()).rpartition("/")[2]
     process = serve(database=PostgresDatabase(primary.url(name, address.port)))
     service = Service(process, interface(client, process.origin), someone)
     assert await service.write() is None

@@ -109,10 +109,9 @@ async def test_a_database_server_that_starts_late_and_stops(
     assert process.stop() == 0
 
 
-async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer, tmp_path: Path) -> None:
+async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer) -> None:
     """It accepts the query and never answers. Probes share one query and its time-out."""
-    database = PostgresDatabase(await postgres.create())
-    assert tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": database.url}).returncode == 0
+    database = PostgresDatabase(await postgres.create_migrated())
     process = serve(database=database)
     await becomes(process.origin)
     session = await asyncpg.connect(database.url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tests.conftest import REDIRECT_URI, Person, begin
 from tests.databases import Database
 from tests.interfaces import Answer, Rest
-from tests.processes import Process, tendon
+from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import KEY, Serve
 from tests.serving.serving import becomes, events, readiness
@@ -23,13 +22,6 @@ NEWER = vault_key("k2")
 RECORDED = "SELECT key_id FROM vault_key ORDER BY key_id"
 # A record counts as recent for two minutes.
 AGE = "UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'"
-
-
-@pytest.fixture
-def database(own_database: Database, tmp_path: Path) -> Database:
-    migrated = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": own_database.url})
-    assert migrated.returncode == 0, migrated.stderr
-    return own_database
 
 
 class Replicas:
@@ -59,8 +51,8 @@ class Replicas:
 
 
 @pytest.fixture
-def replicas(serve: Serve, database: Database, client: httpx.AsyncClient, sandbox: Sandbox) -> Replicas:
-    return Replicas(serve, database, client, sandbox)
+def replicas(serve: Serve, own_database: Database, client: httpx.AsyncClient, sandbox: Sandbox) -> Replicas:
+    return Replicas(serve, own_database, client, sandbox)
 
 
 async def test_a_key_is_recorded_when_it_seals(replicas: Replicas, someone: Person) -> None:

@@ -23,8 +23,6 @@ from tests.serving.serving import draining, events, get, is_gone, refuses, servi
 async def test_fifty_equal_callbacks_over_four_workers(
     serve: Serve, sandbox: Sandbox, someone: Person, own_database: Database
 ) -> None:
-    migrated = tendon("migrate", cwd=Path.cwd(), settings={"TENDON_DATABASE_URL": own_database.url})
-    assert migrated.returncode == 0, migrated.stderr
     process = serve(4, database=own_database)
     await serving(process, 4)
     # Each on a connection of its own, so that every worker gets some.

@@ -315,8 +315,8 @@ async def test_a_wait_for_the_rows_of_another_is_bounded(url: str) -> None:
         assert await stored(database, "alice") == ALL
 
 
-async def test_a_database_without_tables_is_an_outage(own_database: Database) -> None:
-    async with open_database(own_database.url) as database:
+async def test_a_database_without_tables_is_an_outage(empty_database: Database) -> None:
+    async with open_database(empty_database.url) as database:
         await database.ping()
         for attempt in (note(database), COUNT.row(database)):
             with pytest.raises(DatabaseDown, match=r"^(SQLITE_ERROR|UndefinedTableError 42P01)$") as raised:
