@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
+import socket
 from pathlib import Path
 
 import pytest
 
+from tests import processes
+from tests.forked import start
+from tests.gateway.command_line import tendon
 from tests.gateway.settings.reader import KEY_FORM, PUBLIC, WAYS
-from tests.processes import tendon
+from tests.processes import environment
 
 
 @pytest.mark.parametrize(
@@ -101,3 +106,54 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
         helped = tendon(command, "--help", cwd=tmp_path, settings={})
         assert helped.returncode == 0
         assert set(re.findall(r"^ +(?:-h, )?(--[a-z-]+)", helped.stdout, re.MULTILINE)) == {"--help", *its}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["providers"], 0), (["migrate"], 0), (["serve"], 2), (["sandbox", "--write-catalogue", "own"], 2)],
+    ids=["providers", "migrate", "serve", "sandbox"],
+)
+def test_a_fork_answers_as_a_process_does(tmp_path: Path, arguments: list[str], status: int) -> None:
+    """All other tests of commands rely on it."""
+    settings = {"TENDON_CATALOGUE": "own", "TENDON_CATALOG": "x", "TENDON_AUTH": "jwt"}
+    answers = [
+        run(*arguments, cwd=_with_own_catalogue(tmp_path / name), settings=settings)
+        for name, run in (("process", processes.tendon), ("fork", tendon))
+    ]
+    process, fork = ((run.returncode, run.stdout, re.sub(r"^\S+Z ", "", run.stderr)) for run in answers)
+    assert process == fork
+    assert process[0] == status
+    assert process[1] or status
+    assert process[2]
+
+
+def _with_own_catalogue(folder: Path) -> Path:
+    (folder / "own").mkdir(parents=True)
+    (folder / "own" / "public.toml").write_text(PUBLIC, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "status"),
+    [
+        ("serve", signal.SIGTERM, 0),
+        ("serve", signal.SIGINT, 0),
+        ("migrate", signal.SIGINT, 130),
+    ],
+)
+def test_a_stop_before_the_database_has_answered(
+    tmp_path: Path, command: str, number: signal.Signals, status: int
+) -> None:
+    """No failure of a service. A migration was interrupted."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, (tmp_path / "log").open("wb") as log:
+        silent.settimeout(60)
+        url = f"postgres://tendon@127.0.0.1:{silent.getsockname()[1]}/tendon?sslmode=disable"
+        variables = environment(TENDON_AUTH="dev", TENDON_DATABASE_URL=url, TENDON_DATABASE_TIMEOUT="60")
+        running = start([command], cwd=tmp_path, env=variables, stdout=log, stderr=log)
+        try:
+            with silent.accept()[0]:
+                running.send_signal(number)
+                assert running.wait(60) == status
+        finally:
+            running.kill()
+    assert "Traceback" not in (tmp_path / "log").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import Process, tendon
+from tests.gateway.command_line import tendon
+from tests.processes import Process
 
 CANARY = "canary-7f3a"
 
