@@ -37,7 +37,7 @@ class LocalGateway:
 
     def __init__(self, folder: Path) -> None:
         assert tendon("migrate", cwd=folder, settings=SETTINGS).returncode == 0
-        self.process = Process("serve", folder=folder, settings=SETTINGS)
+        self.process = Process("serve", folder=folder, settings=SETTINGS, fresh=True)
         self.pid = self.process.pid
         self._connection = http.client.HTTPConnection("127.0.0.1", self.process.port)
 

@@ -261,7 +261,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(folder / "catalogue")]
-        sandbox = Process("sandbox", *arguments, folder=folder, settings={})
+        sandbox = Process("sandbox", *arguments, folder=folder, settings={}, fresh=True)
         settings = {
             "SANDBOX_CLIENT_ID": "tendon",
             "SANDBOX_CLIENT_SECRET": "sandbox",
@@ -271,7 +271,7 @@ def main() -> None:
             "TENDON_REDIRECT_URIS": REDIRECT_URI,
         } | {name: value for name, value in os.environ.items() if name.startswith("TENDON_")}
         assert tendon("migrate", cwd=folder, settings=settings).returncode == 0
-        gateway = Process("serve", *chosen.serve, folder=folder, settings=settings)
+        gateway = Process("serve", *chosen.serve, folder=folder, settings=settings, fresh=True)
         try:
             uvloop.run(bench(gateway, sandbox, chosen))
         finally:

@@ -25,6 +25,7 @@ FILES = 3
 NUMBER = 8
 _MODULES = (
     *(f"gateway.commands.{command}" for command in ("migrate", "providers", "sandbox", "serve")),
+    *("gateway.bearer.jwt", "gateway.http11.raw_responses"),
     *("aiosqlite", "certifi", "uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
     *("models.engine.postgres", "models.engine.sqlite", "sandbox.app", "sandbox.dialect"),
 )

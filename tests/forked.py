@@ -10,11 +10,13 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -32,22 +34,18 @@ class Forked:
         self.args = list(arguments)
         self.returncode: int | None = None
         self._report = report
+        weakref.finalize(self, report.close)
+        self._lock = Lock()
         self.pid = self._read()
 
     def poll(self) -> int | None:
-        with suppress(subprocess.TimeoutExpired):
-            self.wait(0)
-        return self.returncode
+        return self._status(within=0)
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None:
-            self._report.settimeout(timeout)
-            try:
-                self.returncode = self._read()
-            except (BlockingIOError, TimeoutError):
-                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
-            self._report.close()
-        return self.returncode
+        status = self._status(within=timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return status
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -59,6 +57,14 @@ class Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+    def _status(self, within: float | None) -> int | None:
+        if self.returncode is None and select.select([self._report], [], [], within)[0]:
+            with self._lock:
+                # Another thread may have waited, too.
+                if self.returncode is None:
+                    self.returncode = self._read()
+        return self.returncode
 
     def _read(self) -> int:
         number = self._report.recv(NUMBER)

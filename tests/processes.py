@@ -1,4 +1,8 @@
-"""Tendon as an operator runs it: real processes on loopback ports, with real database files."""
+"""Tendon as an operator runs it: real processes on loopback ports, with real database files.
+
+A command is forked from a process that has imported Tendon already, unless a test wants a `fresh` one, or gives it a
+setting that the interpreter or the loader reads.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,13 @@ from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from random import Random
+from typing import IO
+
+from tests import forked
 
 TENDON = Path(sys.executable).with_name("tendon")
 _STARTING = 30
+_READ_BEFORE_TENDON = ("PYTHON", "LD_")
 
 
 def _ports() -> Iterator[int]:
@@ -44,21 +52,24 @@ def environment(**settings: str) -> dict[str, str]:
     return inherited | settings
 
 
-def tendon(*arguments: str, cwd: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def tendon(
+    *arguments: str, cwd: Path, settings: Mapping[str, str], fresh: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run a command of Tendon to its end."""
-    return subprocess.run(
-        [TENDON, *arguments],
-        cwd=cwd,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    own = environment(**settings)
+    if not _forks(settings, fresh):
+        return subprocess.run(
+            [TENDON, *arguments], cwd=cwd, env=own, capture_output=True, text=True, timeout=60, check=False
+        )
+    return forked.run(arguments, cwd=cwd, env=own)
+
+
+def _forks(settings: Mapping[str, str], fresh: bool) -> bool:
+    return not fresh and not any(name.startswith(_READ_BEFORE_TENDON) for name in settings)
 
 
 class Process:
-    """A command of Tendon that serves on `port` until it is stopped. All it says goes to the file `log`.
+    """A command of Tendon that serves on `port` until it is stopped. Its output goes to the file `log`.
 
     It is `awaited` until it listens."""
 
@@ -70,6 +81,7 @@ class Process:
         settings: Mapping[str, str],
         port: int = 0,
         awaited: bool = True,
+        fresh: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -78,15 +90,19 @@ class Process:
         self.log = folder / f"{command}.log"
         self._command = [str(TENDON), command, "--port", str(self.port), *arguments]
         self._settings = dict(settings)
+        self._fresh = fresh
         self.start(awaited=awaited)
 
     def start(self, *, awaited: bool = True) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=self.folder, env=environment(**self._settings), stdout=log, stderr=log
-            )
+            self._process = self._open(environment(**self._settings), log)
         if awaited:
             self._wait()
+
+    def _open(self, own: dict[str, str], log: IO[bytes]) -> forked.Forked | subprocess.Popen[bytes]:
+        if self._command[0] == str(TENDON) and _forks(self._settings, self._fresh):
+            return forked.start(self._command[1:], cwd=self.folder, env=own, stdout=log, stderr=log)
+        return subprocess.Popen(self._command, cwd=self.folder, env=own, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """As a crash does it."""

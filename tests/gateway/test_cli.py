@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_a_fork_answers_as_a_process_does(tmp_path: Path, arguments: list[str], 
     settings = {"TENDON_CATALOGUE": "own", "TENDON_CATALOG": "x", "TENDON_AUTH": "jwt"}
     answers = [
         run(*arguments, cwd=_with_own_catalogue(tmp_path / name), settings=settings)
-        for name, run in (("process", processes.tendon), ("fork", tendon))
+        for name, run in (("process", partial(processes.tendon, fresh=True)), ("fork", tendon))
     ]
     process, fork = ((run.returncode, run.stdout, re.sub(r"^\S+Z ", "", run.stderr)) for run in answers)
     assert process == fork

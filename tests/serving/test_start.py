@@ -26,6 +26,7 @@ def test_an_address_in_use(serve: Serve, tmp_path: Path, settings: dict[str, str
         *("serve", "--workers", str(workers), "--port", str(taken.port)),
         cwd=tmp_path,
         settings=settings | {"TENDON_DATABASE_URL": f"sqlite://{tmp_path}/tendon.db", "TENDON_LOG_LEVEL": "INFO"},
+        fresh=True,
     )
     assert run.returncode == 3
     told = next(line for line in run.stderr.splitlines() if "listening.failed" in line)
