@@ -1,0 +1,47 @@
+"""The resolvers on a migrated database of each engine, empty for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from models.database import open_database
+from models.migrating import migrate
+from tests.conftest import new_database
+from tests.databases import ENGINES, Database, SqliteFile
+from tests.resolvers.world import World, open_world
+
+_TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "vault_key")
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+async def migrated_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    database = await new_database(request, tmp_path_factory.mktemp("resolvers"), request.param)
+    await migrate(database.url)
+    return database
+
+
+@pytest.fixture
+async def world(migrated_database: Database) -> AsyncGenerator[World]:
+    """On each engine in turn."""
+    for table in _TABLES:
+        await migrated_database.fetch(f"DELETE FROM {table}")
+    async with open_database(migrated_database.url) as database, open_world(database, migrated_database) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+async def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    database = SqliteFile(tmp_path_factory.mktemp("resolvers") / "tendon.db")
+    await migrate(database.url)
+    return database
+
+
+@pytest.fixture
+async def any_world(migrated_file: Database) -> AsyncGenerator[World]:
+    """On one engine, for what does not depend on it."""
+    for table in _TABLES:
+        await migrated_file.fetch(f"DELETE FROM {table}")
+    async with open_database(migrated_file.url) as database, open_world(database, migrated_file) as world:
+        yield world
