@@ -173,10 +173,11 @@ class FailingDatabase(Database):
 
 
 class FakeProvider(AsyncExitStack):
-    """Answers with `token`, `account` and `revoked`, in the order of its calls as long as a list lasts.
+    """Answers requests for tokens with the usual ones and `tokens`, or with `raw`, and others as the test says.
 
-    While `leave` is not set, it keeps its callers waiting. `meanwhile` runs when it was asked for tokens, before it
-    answers."""
+    What is in `meanwhile` for a path runs once, after the request and before the answer. While `leave` is not set, who
+    asks for tokens is kept waiting.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,13 +186,12 @@ class FakeProvider(AsyncExitStack):
         self.headers: tuple[str, ...] = ()
         self.tokens: dict[str, Any] = {}
         self.raw: bytes | None = None
-        self.account = b'{"id": "sam"}'
+        self.account: Any = "sam"
         self.account_status = "200 OK"
         self.revoke_status = "200 OK"
         self.leave = asyncio.Event()
         self.leave.set()
-        self.meanwhile: Meanwhile | None = None
-        self.meanwhile_account: Meanwhile | None = None
+        self.meanwhile: dict[str, Meanwhile] = {}
         self.issued: list[dict[str, Any]] = []
 
     async def start(self) -> None:
@@ -210,15 +210,14 @@ class FakeProvider(AsyncExitStack):
 
     async def respond(self, asked: Asked, writer: StreamWriter) -> None:
         path = asked.line.split(" ")[1]
+        if meanwhile := self.meanwhile.pop(path, None):
+            await meanwhile()
         if path == "/token":
-            if self.meanwhile is not None:
-                await self.meanwhile()
             await self.leave.wait()
             await self._answer_tokens(asked, writer)
         elif path == "/me":
-            if self.meanwhile_account is not None:
-                await self.meanwhile_account()
-            await answering(self.account, status=self.account_status)(asked, writer)
+            body = json.dumps({"id": self.account}).encode()
+            await answering(body, status=self.account_status)(asked, writer)
         else:
             await answering(b"{}", status=self.revoke_status)(asked, writer)
 
@@ -235,6 +234,11 @@ class FakeProvider(AsyncExitStack):
 
     def exchanges(self, code: str) -> list[dict[str, list[str]]]:
         return [asked.form for asked in self.asked() if asked.form["code"] == [code]]
+
+    @property
+    def last(self) -> tuple[str | None, str | None]:
+        """The access token and the refresh token that it issued last."""
+        return self.issued[-1]["access_token"], self.issued[-1].get("refresh_token")
 
     def refuse(self, error: str, status: str = "400 Bad Request", *headers: str) -> None:
         self.raw, self.status, self.headers = json.dumps({"error": error}).encode(), status, headers
@@ -303,6 +307,10 @@ class World:
         ]
         return opened[0], opened[1]
 
+    async def account_of(self, user: str, slug: str = "account") -> Any:
+        columns = "SELECT account FROM connection WHERE user_id = $1 AND provider = $2"
+        return await self.outside.value(columns, user, slug)
+
     async def status(self, user: str) -> list[str]:
         """Of the user's requests."""
         columns = "SELECT status FROM authorization_request WHERE user_id = $1 ORDER BY created_at"
@@ -313,6 +321,13 @@ class World:
 
     async def change_requests(self, change: str) -> None:
         await self.outside.fetch(f"UPDATE authorization_request SET {change}")
+
+    async def turn_back(self, seconds: float) -> None:
+        """Make all requests so much older, as if that time had passed."""
+        columns = ("created_at", "expires_at", "lease_until", "purge_after")
+        now = "strftime('%Y-%m-%d %H:%M:%f000+00:00', {}, '-{} seconds')"
+        older = now if self.outside.engine == "sqlite" else "{} - interval '{} seconds'"
+        await self.change_requests(", ".join(f"{name} = {older.format(name, seconds)}" for name in columns))
 
     def clock(self) -> AbstractContextManager[LoopClock]:
         """The loop's clock, which stands still while the database is at work."""
@@ -332,10 +347,14 @@ def entries(origin: str) -> dict[str, Provider]:
         "other": usual,
         "account": with_account,
         "revoking": provider(tables=revoking, origin=origin),
+        "both": provider(
+            token='account = "user"', tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin
+        ),
         "naming": provider(token='account = "user"', origin=origin),
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
         "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
+        "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),
     }
     return {slug: entry.model_copy(update={"slug": slug}) for slug, entry in kinds.items()}
 

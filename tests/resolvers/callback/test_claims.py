@@ -29,11 +29,7 @@ async def begun(world: World) -> Attempt:
 
 def passing(clock: LoopClock, seconds: float) -> Callable[[], Any]:
     """What an answer waits for that takes so long."""
-
-    async def wait() -> None:
-        await clock.advance(seconds)
-
-    return wait
+    return lambda: clock.advance(seconds)
 
 
 def moment(value: Any) -> datetime:
@@ -249,6 +245,26 @@ async def test_a_claim_that_can_not_be_given_back_is_given_back_later(world: Wor
     assert [line["tries"] for line in world.said("claim.closed")] == [3]
 
 
+async def test_a_claim_that_is_another_attempts_by_then_is_left_alone(any_world: World) -> None:
+    """One look is enough for a claim that surely was made."""
+    callback = await any_world.begin("alice")
+    await any_world.provider.stop()
+    with any_world.clock() as clock:
+        any_world.database.fail(RELEASE)
+        any_world.database.miss(RELEASE, times=9)
+        completing = asyncio.create_task(any_world.code("alice", callback))
+        await clock.until(lambda: any_world.said("claim.closed"))
+        assert await completing == "PROVIDER_UNAVAILABLE"
+    assert any_world.database.count(RELEASE) == 2
+
+
+async def test_an_attempt_is_shown_without_its_code_and_state(any_world: World) -> None:
+    callback = await any_world.begin("alice")
+    shown = repr(attempt_of(any_world, "alice", callback))
+    assert callback.code not in shown
+    assert callback.state not in shown
+
+
 # Ending a request
 
 
@@ -274,7 +290,7 @@ async def test_who_lost_the_lease_gets_what_the_others_got(world: World) -> None
     async def lose_the_lease() -> None:
         await world.change_requests("status = 'failed', error = 'PROVIDER_UNAVAILABLE'")
 
-    world.provider.meanwhile = lose_the_lease
+    world.provider.meanwhile["/token"] = lose_the_lease
     world.provider.refuse("invalid_grant")
     for _ in range(2):
         assert await world.code("alice", callback) == "PROVIDER_UNAVAILABLE"

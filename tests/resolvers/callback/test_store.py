@@ -1,0 +1,320 @@
+"""Storing what a provider gave: which tokens and scopes, how long it is tried, and what becomes of tokens that are not
+stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from models.vault import VaultError
+from resolvers.callback.claims import Callback
+from tests.loop_clock import LoopClock, happened
+from tests.resolvers.world import CLAIM, CLOCK, END, LEASE, STORE, World
+from wire.waiting import release_slot
+
+IN_DOUBT = "The connection may have been stored. Send the same callback again to find out."
+TOKENS = ("access_token", "refresh_token")
+LOST = "The connection could not be stored. Start it again."
+
+
+async def completing(world: World, clock: LoopClock, callback: Callback, user: str = "alice") -> Any:
+    """The problem that the callback ends with, as soon as it has ended. None if it is a connection."""
+
+    async def complete() -> Any:
+        try:
+            return await world.problem(user, callback)
+        except AssertionError:
+            return None
+
+    task = asyncio.create_task(complete())
+    await clock.until(task.done)
+    return await task
+
+
+# What is stored
+
+
+async def test_the_tokens_in_the_row_are_the_providers_own(world: World) -> None:
+    """Sealed, so that nobody reads them in the database, and opened, they are what the provider issued."""
+    before = datetime.now(UTC)
+    connection = await world.connect("alice")
+    (issued,) = world.provider.issued
+    assert await world.stored_tokens("alice") == (issued["access_token"], issued["refresh_token"])
+    assert connection.granted_at is not None
+    assert before - timedelta(milliseconds=2) <= connection.granted_at <= datetime.now(UTC)
+    columns = "SELECT status, version, access_token, refresh_token, expires_at, account FROM connection"
+    ((status, version, access, refresh, expires_at, account),) = await world.outside.fetch(columns)
+    assert (status, version, account) == ("connected", 1, None)
+    for sealed, token in ((access, issued["access_token"]), (refresh, issued["refresh_token"])):
+        assert token.encode() not in bytes(sealed)
+    lifetime = datetime.fromisoformat(str(expires_at)) - before
+    assert timedelta(seconds=3599) < lifetime < timedelta(seconds=3660)
+
+
+async def test_a_provider_without_refresh_tokens(world: World) -> None:
+    world.provider.tokens = {"refresh_token": None, "expires_in": None}
+    await world.connect("alice")
+    assert await world.stored_tokens("alice") == (world.provider.issued[0]["access_token"], None)
+    assert await world.outside.value("SELECT expires_at FROM connection") is None
+
+
+async def test_connecting_again_renews_the_tokens(world: World) -> None:
+    """The connection is the same; the older tokens open no more."""
+    first = await world.connect("alice")
+    old = await world.outside.fetch("SELECT access_token FROM connection")
+    second = await world.connect("alice")
+    assert (second.id, second.created_at, second.version) == (first.id, first.created_at, 2)
+    issued = world.provider.issued[1]
+    assert await world.stored_tokens("alice") == (issued["access_token"], issued["refresh_token"])
+    await world.outside.fetch("UPDATE connection SET access_token = $1", old[0][0])
+    with pytest.raises(VaultError):
+        await world.stored_tokens("alice")
+
+
+async def test_connecting_again_stores_the_new_tokens_after_the_clock_stepped_back(world: World) -> None:
+    """Only what was renewed since the claim can be newer. The user's other connection is another matter."""
+    other = await world.connect("alice", "other")
+    await world.connect("alice")
+    later = "'2099-01-01 00:00:00+00:00'"
+    await world.outside.fetch(f"UPDATE connection SET granted_at = {later}")
+    connection = await world.connect("alice")
+    issued = world.provider.issued[-1]
+    assert await world.stored_tokens("alice") == (issued["access_token"], issued["refresh_token"])
+    assert (connection.version, connection.id == other.id) == (2, False)
+    assert not world.said("connection.newer")
+
+
+async def test_of_two_flows_that_overlap_the_newer_tokens_stay(world: World) -> None:
+    """The first one's are issued first, and come last. Both callbacks get the connection."""
+    first, second = [await world.begin("alice") for _ in range(2)]
+    world.database.fail(STORE, meanwhile=lambda: world.complete("alice", second))
+    connection = await world.complete("alice", first)
+    assert await world.stored_tokens("alice") == world.provider.last
+    assert connection == await world.complete("alice", second)
+    assert connection.version == 1
+    assert await world.status("alice") == ["completed", "completed"]
+    assert [line["provider"] for line in world.said("connection.newer")] == ["acme"]
+
+
+async def test_if_the_clock_can_not_tell_which_tokens_are_newer_the_last_stay(world: World) -> None:
+    first, second = [await world.begin("alice") for _ in range(2)]
+    with world.clock() as clock:
+        world.database.delay(CLAIM, lambda: clock.advance(0.6))
+        world.database.delay(CLOCK, lambda: clock.advance(0.5), times=3)
+        world.database.fail(STORE, meanwhile=lambda: world.complete("alice", second))
+        assert await completing(world, clock, first) is None
+    assert await world.stored_tokens("alice") == tuple(world.provider.issued[0][name] for name in TOKENS)
+    assert not world.said("connection.newer")
+
+
+# The granted scopes
+
+
+@pytest.mark.parametrize(
+    ("slug", "answered", "redirected", "granted"),
+    [
+        ("acme", None, None, ["sleep", "offline"]),
+        ("acme", None, "", ["sleep", "offline"]),
+        ("acme", None, "sleep", ["sleep"]),
+        ("acme", None, "offline  sleep", ["sleep", "offline"]),
+        ("acme", None, "sleep admin", ["sleep"]),
+        ("acme", None, "admin", []),
+        ("acme", "sleep", None, ["sleep"]),
+        ("acme", "sleep", "offline", ["sleep"]),
+        ("acme", "sleep more", None, ["sleep", "more"]),
+        ("comma", None, "a,c", ["a", "c"]),
+        ("comma", None, "a c", ["a", "c"]),
+        ("comma", None, "a.b", []),
+        ("dot", None, "a.c", ["a", "c"]),
+        ("dot", None, "abc", []),
+    ],
+)
+async def test_what_was_granted(
+    any_world: World, slug: str, answered: str | None, redirected: str | None, granted: list[str]
+) -> None:
+    """As the answer says, else as the redirect says, which came through the browser and can't widen anything."""
+    any_world.provider.tokens = {"scope": answered}
+    callback = replace(await any_world.begin("alice", slug), scope=redirected)
+    connection = await any_world.complete("alice", callback)
+    assert connection.granted_scopes == granted
+    assert connection.requested_scopes == (["sleep", "offline"] if slug == "acme" else ["a", "b", "c"])
+    assert (await any_world.events("outcome, scopes"))[-1] == ("ok", json.dumps(granted))
+
+
+# A database that is away
+
+
+async def test_storing_is_tried_until_shortly_before_the_lease_ends(any_world: World) -> None:
+    """Then the tokens are revoked, and the user starts again."""
+    callback = await any_world.begin("alice", "revoking")
+    with any_world.clock() as clock:
+        any_world.database.fail(STORE, times=100)
+        began = clock.now
+        problem = await completing(any_world, clock, callback)
+        assert (problem.code, problem.message, problem.retry_after) == ("SERVICE_UNAVAILABLE", LOST, 1)
+        tries = [moment - began for moment in any_world.database.moments(STORE)]
+        assert tries[:6] == pytest.approx([0, 0.05, 0.15, 0.4, 0.9, 1.9], abs=0.06)
+        assert [round(after - before) for before, after in pairwise(tries[5:])] == [1] * (len(tries) - 6)
+        assert LEASE - 0.5 - 1.1 <= tries[-1] < LEASE - 0.5
+        await happened(lambda: any_world.said("surrender.done"))
+    failed = any_world.said("store.failed")
+    assert [(line["provider"], line["error"]) for line in failed] == [("revoking", "FAULT")] * len(tries)
+    (given_up,) = any_world.said("store.given.up")
+    assert (given_up["provider"], given_up["tries"], given_up["in_doubt"]) == ("revoking", len(tries), False)
+    await any_world.drained()
+    (revoked,) = any_world.provider.asked("/revoke")
+    assert revoked.form["token"] == [any_world.provider.last[1]]
+    assert await any_world.outside.fetch("SELECT id FROM connection") == []
+
+
+async def test_a_database_that_stumbles_costs_no_connection(world: World) -> None:
+    callback = await world.begin("alice")
+    world.database.fail(STORE, times=2)
+    assert (await world.complete("alice", callback)).status == "connected"
+    assert await world.stored_tokens("alice") == world.provider.last
+    assert len(world.provider.asked()) == 1
+
+
+async def test_whoever_waits_for_the_database_leaves_the_slot_of_the_request_to_others(any_world: World) -> None:
+    callback = await any_world.begin("alice")
+    any_world.database.fail(STORE, times=3)
+    released: list[float] = []
+
+    @contextmanager
+    def released_slot() -> Generator[None]:
+        released.append(any_world.database.count(STORE))
+        yield
+
+    token = release_slot.set(released_slot)
+    await any_world.complete("alice", callback)
+    release_slot.reset(token)
+    assert [tries for tries in released if tries] == [1, 2, 3]
+
+
+async def test_a_write_whose_answer_got_lost_is_found(world: World) -> None:
+    """It is the caller's, and there is nothing to revoke."""
+    callback = await world.begin("alice", "revoking")
+    world.database.fail(STORE, done=True, in_doubt=True)
+    connection = await world.complete("alice", callback)
+    assert connection == await world.complete("alice", callback)
+    await world.drained()
+    assert world.provider.asked("/revoke") == []
+    assert [outcome for _, outcome in await world.events()] == ["ok", "ok", "replayed"]
+
+
+async def test_a_write_in_doubt_that_happened(world: World) -> None:
+    """The caller hears that it may have happened, and the same callback finds it. Its tokens are kept."""
+    callback = await world.begin("alice", "revoking")
+    with world.clock() as clock:
+        world.database.fail(STORE, done=True, in_doubt=True)
+        world.database.fail(STORE, times=100)
+        problem = await completing(world, clock, callback)
+        assert (problem.code, problem.message, problem.retry_after) == ("SERVICE_UNAVAILABLE", IN_DOUBT, 1)
+        assert world.said("store.given.up")[0]["in_doubt"]
+        await clock.until(lambda: world.said("claim.closed"))
+        assert (await world.complete("alice", callback)).status == "connected"
+    await world.drained()
+    assert world.provider.asked("/revoke") == []
+    assert await world.stored_tokens("alice", "revoking") == world.provider.last
+
+
+async def test_a_write_in_doubt_that_did_not_happen(world: World) -> None:
+    """The tokens are revoked once that is sure, and the request ends, so that nothing can store them later."""
+    callback = await world.begin("alice", "revoking")
+    with world.clock() as clock:
+        world.database.fail(STORE, in_doubt=True)
+        world.database.fail(STORE, times=100)
+        world.database.fail(END, times=2)
+        problem = await completing(world, clock, callback)
+        assert problem.message == IN_DOUBT
+        assert world.provider.asked("/revoke") == []
+        await clock.until(lambda: world.said("claim.closed"))
+        assert [line["tries"] for line in world.said("claim.closed")] == [3]
+        assert len(world.provider.asked("/revoke")) == 1
+        world.database.mend()
+        await world.database.arrive()
+    assert await world.outside.fetch("SELECT id FROM connection") == []
+    assert await world.code("alice", callback) == "PROVIDER_UNAVAILABLE"
+
+
+async def test_a_write_that_nobody_hears_of_is_in_doubt(any_world: World) -> None:
+    callback = await any_world.begin("alice")
+    with any_world.clock() as clock:
+        any_world.database.delay(STORE, asyncio.Event().wait)
+        began = clock.now
+        problem = await completing(any_world, clock, callback)
+        assert problem.message == IN_DOUBT
+        assert clock.now - began == pytest.approx(LEASE - 0.5, abs=0.15)
+        assert [line["error"] for line in any_world.said("store.failed")] == ["TimeoutError"]
+        await clock.until(lambda: any_world.said("claim.closed"))
+    assert (await any_world.complete("alice", callback)).status == "connected"
+
+
+async def test_who_lost_the_lease_stores_nothing(world: World) -> None:
+    """The others have been told to start again, so the tokens are revoked."""
+    callback = await world.begin("alice", "revoking")
+
+    async def lose_the_lease() -> None:
+        await world.change_requests("status = 'failed', error = 'PROVIDER_UNAVAILABLE'")
+
+    world.provider.meanwhile["/token"] = lose_the_lease
+    assert await world.code("alice", callback) == "PROVIDER_UNAVAILABLE"
+    await world.drained()
+    assert len(world.provider.asked("/revoke")) == 1
+    assert await world.outside.fetch("SELECT id FROM connection") == []
+    assert not world.said("claim.closed")
+
+
+async def test_a_fault_of_ours_while_storing_ends_the_request(any_world: World) -> None:
+    """Nobody waits for the end of the lease, and the tokens are revoked."""
+    callback = await any_world.begin("alice", "revoking")
+    with any_world.clock() as clock:
+        any_world.database.fail(STORE, error=ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await any_world.complete("alice", callback)
+        assert await any_world.code("alice", callback) == "INTERNAL_ERROR"
+        await clock.until(lambda: any_world.said("claim.closed"))
+    assert len(any_world.provider.asked("/revoke")) == 1
+    assert await any_world.status("alice") == ["failed"]
+
+
+# Revoking tokens that are stored nowhere
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "said"),
+    [
+        ("revoking", "200 OK", "surrender.done"),
+        ("revoking", "500 Oops", "surrender.failed"),
+        ("acme", "200 OK", "surrender.impossible"),
+    ],
+)
+async def test_the_log_says_what_became_of_the_tokens(any_world: World, slug: str, status: str, said: str) -> None:
+    callback = await any_world.begin("alice", slug)
+    any_world.provider.revoke_status = status
+    any_world.database.miss(STORE)
+    assert await any_world.code("alice", callback) == "PROVIDER_UNAVAILABLE"
+    await any_world.drained()
+    lines = [line for line in any_world.logged if line["event"].startswith("surrender.")]
+    assert [(line["event"], line["provider"]) for line in lines] == [(said, slug)]
+
+
+async def test_revoking_takes_ten_seconds_at_most(any_world: World) -> None:
+    callback = await any_world.begin("alice", "revoking")
+    any_world.provider.meanwhile["/revoke"] = asyncio.Event().wait
+    any_world.database.miss(STORE)
+    with any_world.clock() as clock:
+        assert await any_world.code("alice", callback) == "PROVIDER_UNAVAILABLE"
+        await happened(lambda: any_world.provider.asked("/revoke"))
+        await clock.advance(9.9)
+        assert not any_world.said("surrender.failed")
+        await clock.advance(0.2)
+        assert any_world.said("surrender.failed")
