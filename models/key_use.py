@@ -3,6 +3,7 @@ rare."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
@@ -37,9 +38,10 @@ _TOKENS: Final = Statement(
 
 class KeyUse:
     """Searches the tables, newest rows first and one batch at a time: they may be large, and no index covers key ids.
-    Until the search is complete, the key counts as used."""
+    Until the search is complete, the key counts as used. `clock` gives seconds, as `monotonic` does."""
 
-    def __init__(self, key_id: str) -> None:
+    def __init__(self, key_id: str, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         head = key_id_bytes(key_id)
         self._head: dict[str, Any] = {"head": head, "size": len(head)}
         self._found = True
@@ -49,10 +51,10 @@ class KeyUse:
 
     async def found(self, session: Session) -> bool:
         """Whether the key is used, as far as it is known. Takes up to half a second. Raises DatabaseDown."""
-        began = monotonic()
+        began = self._clock()
         if began >= self._due:
             found = await self._search(session, began + _BUDGET)
-            self._took += monotonic() - began
+            self._took += self._clock() - began
             if found is not None:
                 self._conclude(found)
         return self._found
@@ -61,7 +63,7 @@ class KeyUse:
         """Searches until the time `until`. Returns None when there are more rows to search."""
         if self._before == _NEWEST and await _VERIFIER.row(session, waiting=_WAITING, **self._head):
             return True
-        while monotonic() < until:
+        while self._clock() < until:
             rows = await _TOKENS.rows(session, before=self._before, most=_BATCH, **self._head)
             if any(found for _, found in rows):
                 return True
@@ -72,5 +74,5 @@ class KeyUse:
 
     def _conclude(self, found: bool) -> None:
         self._found = found
-        self._due = monotonic() + max(_FRESH, _REST_FACTOR * self._took)
+        self._due = self._clock() + max(_FRESH, _REST_FACTOR * self._took)
         self._before, self._took = _NEWEST, 0.0

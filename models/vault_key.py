@@ -4,7 +4,7 @@ detect that it lacks a key, or has a different key with the same id."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -62,12 +62,13 @@ class VaultKeys:
     """Compares the keys of this process's vault with those recorded in the database.
 
     A missing key matters only while existing rows are sealed with it. So a process with wrong keys that sealed nothing,
-    or whose rows were deleted, doesn't block other processes.
+    or whose rows were deleted, doesn't block other processes. `clock` gives seconds, as `monotonic` does.
     """
 
-    def __init__(self, vault: Vault, database: Database) -> None:
+    def __init__(self, vault: Vault, database: Database, *, clock: Callable[[], float] = monotonic) -> None:
         self.vault = vault
         self._database = database
+        self._clock = clock
         self._relied_on_until = float("-inf")
         self._recording = asyncio.Lock()
         self._uses: dict[str, KeyUse] = {}
@@ -85,13 +86,13 @@ class VaultKeys:
         A new key is recorded only by a process that can open all existing values. Usually no query is needed. Raises
         UnusableKeys and DatabaseDown.
         """
-        if monotonic() < self._relied_on_until:
+        if self._clock() < self._relied_on_until:
             return
         async with self._recording:
             if not self._opens_active(await _records(self._database)):
                 async with self._database.exclusively(_LOCK) as transaction:
                     await self._record(transaction)
-            self._relied_on_until = monotonic() + _RELIED_ON
+            self._relied_on_until = self._clock() + _RELIED_ON
 
     async def _record(self, transaction: Session) -> None:
         """Runs under the lock, so that each process sees the records of earlier ones."""
@@ -108,7 +109,7 @@ class VaultKeys:
         return sorted([one.key_id for one in unopened if one.recent or await self._is_used(session, one.key_id)])
 
     async def _is_used(self, session: Session, key_id: str) -> bool:
-        return await self._uses.setdefault(key_id, KeyUse(key_id)).found(session)
+        return await self._uses.setdefault(key_id, KeyUse(key_id, self._clock)).found(session)
 
     def _opens_active(self, records: Sequence[_Record]) -> bool:
         return any(record.key_id == self.vault.active and self._opens(record) for record in records)
