@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from models.database import Database, open_database
-from models.migrating import migrate
 from models.rights import TABLE_RIGHTS
 from tests.conftest import new_database
-from tests.databases import ENGINES
+from tests.databases import ENGINES, create_migrated_file
 from tests.models.rows import run
 
 TABLES = sorted(TABLE_RIGHTS.keys() - {"tortoise_migrations"})
@@ -24,7 +23,6 @@ TABLES = sorted(TABLE_RIGHTS.keys() - {"tortoise_migrations"})
 @pytest.fixture(scope="session", params=ENGINES)
 async def _opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Database]:
     database = await new_database(request, tmp_path_factory.mktemp("models"), request.param)
-    await migrate(database.url)
     async with open_database(database.url) as opened:
         yield opened
 
@@ -42,9 +40,7 @@ async def database(_opened: Database) -> Database:
 async def _loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Another user may not be able to read the modules that are loaded on first use."""
     codecs.lookup("ascii")
-    url = f"sqlite://{tmp_path_factory.mktemp('loaded')}/tendon.db"
-    await migrate(url)
-    await _open(url)
+    await _open(f"sqlite://{create_migrated_file(tmp_path_factory.mktemp('loaded') / 'tendon.db')}")
 
 
 @pytest.fixture

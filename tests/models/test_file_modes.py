@@ -20,6 +20,7 @@ from models.database import Session, open_database
 from models.file_modes import ReadableByOthers
 from models.migrating import migrate
 from models.statement import Statement
+from tests.databases import create_migrated_file
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode:
     """In any folder and whoever set the mode: the database's file, and those that a killed process leaves beside it."""
     url = f"sqlite://{tmp_path}/link.db"
     (tmp_path / "link.db").symlink_to(tmp_path / "tendon.db")
-    await migrate(url)
+    create_migrated_file(tmp_path / "tendon.db")
     with closing(sqlite3.connect(tmp_path / "tendon.db", isolation_level=None)) as killed:
         killed.execute("DELETE FROM audit_event")
         files = [tmp_path / f"tendon.db{suffix}" for suffix in ("", "-wal", "-shm")]
@@ -61,8 +62,7 @@ async def test_files_that_others_may_read_are_made_private(tmp_path: Path, mode:
 
 
 async def test_a_file_of_somebody_else_that_others_may_read_is_refused(nobodys_folder: Path) -> None:
-    file = nobodys_folder / "tendon.db"
-    await migrate(f"sqlite://{file}")
+    file = create_migrated_file(nobodys_folder / "tendon.db")
     os.seteuid(0)
     file.chmod(0o666)
     os.chown(file, 0, 0)

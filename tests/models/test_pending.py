@@ -6,7 +6,6 @@ import asyncpg
 import pytest
 
 from models.database import DatabaseDown, open_database
-from models.migrating import migrate
 from models.pending import pending_migrations
 from tests.databases import Database as Server
 
@@ -14,7 +13,6 @@ ALL = ["0001_initial", "0002_vault_key", "0003_newest_tokens", "0004_pseudonyms"
 
 
 async def test_those_that_were_not_applied_in_their_order(own_database: Server) -> None:
-    await migrate(own_database.url)
     async with open_database(own_database.url) as database:
         assert await pending_migrations(database) == []
         for count in range(1, len(ALL) + 1):
@@ -36,7 +34,6 @@ async def test_an_outage_is_not_a_missing_table(own_database: Server) -> None:
 async def test_a_table_that_may_not_be_read_is_no_missing_table(own_database: Server) -> None:
     if own_database.engine == "sqlite":
         pytest.skip("has no rights")
-    await migrate(own_database.url)
     session = await asyncpg.connect(own_database.url)
     await session.execute("CREATE ROLE pending_reader LOGIN")
     await session.close()

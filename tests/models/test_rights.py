@@ -7,7 +7,6 @@ from uuid import uuid4
 import asyncpg
 
 from models.database import Database, open_database
-from models.migrating import migrate
 from models.rights import SEQUENCE_RIGHTS, TABLE_RIGHTS, missing_rights
 from tests.postgres import PostgresServer
 
@@ -20,8 +19,7 @@ NEEDED = [
 
 
 async def test_each_missing_right_is_named(postgres: PostgresServer) -> None:
-    url = await postgres.create()
-    await migrate(url)
+    url = await postgres.create_migrated()
     role = f"role_{uuid4().hex}"
     owner = await asyncpg.connect(url)
     try:

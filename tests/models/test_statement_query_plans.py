@@ -22,7 +22,6 @@ from models.audit_key import AuditKey
 from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
-from models.migrating import migrate
 from models.statement import Statement
 from models.vault_key import VaultKey
 from tests.conftest import new_database
@@ -76,7 +75,6 @@ STATEMENTS = _statements()
 async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Planner]:
     """Some thousand rows in each table."""
     database = await new_database(request, tmp_path_factory.mktemp("plans"), request.param)
-    await migrate(database.url)
     async with orm_of(database.url):
         await _fill(AuthorizationRequest, _request)
         await _fill(Connection, _connection)

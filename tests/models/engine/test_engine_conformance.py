@@ -14,7 +14,6 @@ import pytest
 
 from models.database import Database as OpenDatabase
 from models.database import DatabaseDown, Limits, open_database
-from models.migrating import migrate
 from models.statement import Statement
 from tests.databases import Database
 from tests.models.engine.promises import (
@@ -38,8 +37,7 @@ PATIENT = Limits(seconds=PATIENCE)
 
 
 @pytest.fixture
-async def url(own_database: Database) -> str:
-    await migrate(own_database.url)
+def url(own_database: Database) -> str:
     return own_database.url
 
 

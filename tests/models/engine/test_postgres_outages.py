@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 
 from models.database import Database, DatabaseDown, Limits, open_database
-from models.migrating import migrate
 from tests.models.engine.promises import COUNT, sql
 from tests.postgres import PostgresServer, programs
 
@@ -87,8 +86,7 @@ async def test_waiting_for_a_connection_is_bounded(server: PostgresServer) -> No
 
 
 async def test_waiting_for_the_table_lock_of_another_is_bounded(server: PostgresServer) -> None:
-    url = await server.create()
-    await migrate(url)
+    url = await server.create_migrated()
     outside = await asyncpg.connect(url)
     async with open_database(url, Limits(seconds=0.3)) as database, outside.transaction():
         await outside.execute("LOCK TABLE audit_event")
@@ -99,8 +97,7 @@ async def test_waiting_for_the_table_lock_of_another_is_bounded(server: Postgres
 
 async def test_an_idle_transaction_is_ended_by_the_server(server: PostgresServer) -> None:
     """Its rows are free for others, and its next statement fails."""
-    url = await server.create()
-    await migrate(url)
+    url = await server.create_migrated()
     async with open_database(url, Limits(seconds=0.3)) as database:
         with pytest.raises(DatabaseDown):
             await _idle(database)

@@ -12,7 +12,6 @@ import pytest
 
 from models.database import Database, DatabaseDown, Limits, open_database
 from models.engine.postgres import PostgresTransaction
-from models.migrating import migrate
 from tests.models.engine.promises import COUNT, note, sql
 from tests.postgres import PostgresServer, programs
 
@@ -31,8 +30,7 @@ def server() -> Generator[PostgresServer]:
 
 @pytest.fixture
 async def database(server: PostgresServer) -> AsyncGenerator[Database]:
-    url = await server.create()
-    await migrate(url)
+    url = await server.create_migrated()
     async with open_database(url, Limits(connections=SIZE)) as database:
         yield database
 

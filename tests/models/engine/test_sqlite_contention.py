@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from models.migrating import migrate
 from tests.databases import Database
 
 WRITER = Path(__file__).with_name("contending_writer.py")
@@ -15,7 +14,6 @@ PROCESSES, ROUNDS, USERS = 4, 50, 5
 
 
 async def test_four_processes(own_database: Database) -> None:
-    await migrate(own_database.url)
     writers = [_writer(own_database.url, f"writer-{number}") for number in range(PROCESSES)]
     # Not before all are ready: they are to meet.
     assert [_stdout(writer).readline() for writer in writers] == ["ready\n"] * PROCESSES

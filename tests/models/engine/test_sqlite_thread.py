@@ -13,17 +13,16 @@ from pathlib import Path
 import pytest
 
 from models.database import Database, DatabaseDown, Limits, open_database
-from models.migrating import migrate
 from models.statement import Statement
+from tests.databases import create_migrated_file
 from tests.models.engine.promises import COUNT, PATIENCE, note, sql
 
 LIMIT_SIZE = Statement("PRAGMA max_page_count = 100")
 
 
 @pytest.fixture
-async def path(tmp_path: Path) -> Path:
-    await migrate(f"sqlite://{tmp_path}/tendon.db")
-    return tmp_path / "tendon.db"
+def path(tmp_path: Path) -> Path:
+    return create_migrated_file(tmp_path / "tendon.db")
 
 
 @pytest.fixture

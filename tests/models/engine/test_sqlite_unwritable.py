@@ -14,15 +14,14 @@ from pathlib import Path
 import pytest
 
 from models.database import Database, DatabaseDown, Session, open_database
-from models.migrating import migrate
 from models.statement import Statement
+from tests.databases import create_migrated_file
 from tests.suspended import run_and_cancel
 
 
 async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path) -> None:
     """The connection stays read-only, so it is closed. The second call at the latest succeeds."""
-    file = nobodys_folder / "tendon.db"
-    await migrate(f"sqlite://{file}")
+    file = create_migrated_file(nobodys_folder / "tendon.db")
     file.chmod(0o400)
     async with open_database(f"sqlite://{file}") as database:
         for write in (methodcaller("check_writable"), _write, _write_exclusively):
@@ -40,8 +39,7 @@ async def test_a_file_that_was_read_only_when_it_was_opened(nobodys_folder: Path
 
 async def test_writes_that_fail_together_fail_when_the_connections_are_closed(nobodys_folder: Path) -> None:
     """Whichever of them is tried again, it gets a new connection to a file that no old one holds open."""
-    file = nobodys_folder / "tendon.db"
-    await migrate(f"sqlite://{file}")
+    file = create_migrated_file(nobodys_folder / "tendon.db")
     file.chmod(0o400)
     open_files: list[int] = []
 
@@ -59,8 +57,7 @@ async def test_writes_that_fail_together_fail_when_the_connections_are_closed(no
 
 
 async def test_an_exclusive_transaction_is_cancelled_while_the_connections_are_closed(nobodys_folder: Path) -> None:
-    file = nobodys_folder / "tendon.db"
-    await migrate(f"sqlite://{file}")
+    file = create_migrated_file(nobodys_folder / "tendon.db")
     async with open_database(f"sqlite://{file}") as database:
         for place in count(1):
             file.chmod(0o600)
@@ -123,8 +120,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_disk_that_is_full(small_disk: Path) -> None:
     """It is detected without writing."""
-    url = f"sqlite://{small_disk}/tendon.db"
-    await migrate(url)
+    url = f"sqlite://{create_migrated_file(small_disk / 'tendon.db')}"
     async with open_database(url) as database:
         await database.check_writable()
         disk = os.statvfs(small_disk)
