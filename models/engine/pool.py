@@ -14,11 +14,19 @@ _IDLE: Final = 300.0
 
 class Pool:
     """At most `size` connections. `connect` opens one; it takes a time limit in seconds. `seconds` limits the whole
-    wait for a connection, idle or new; None sets no limit."""
+    wait for a connection, idle or new; None sets no limit. `clock` gives seconds, as `monotonic` does."""
 
-    def __init__(self, connect: Callable[[float | None], Awaitable[Any]], size: int, seconds: float | None) -> None:
+    def __init__(
+        self,
+        connect: Callable[[float | None], Awaitable[Any]],
+        size: int,
+        seconds: float | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._connect = connect
         self._seconds = seconds
+        self._clock = clock
         self._generation = 0
         self._free = size
         """Slots that are neither in use nor assigned to a waiter. An idle connection needs no slot."""
@@ -32,7 +40,7 @@ class Pool:
         raises."""
         if self._closed:
             raise ConnectionError("closed")
-        began = monotonic()
+        began = self._clock()
         if self._free:
             self._free -= 1
         else:
@@ -48,7 +56,7 @@ class Pool:
         if self._closed or connection.is_closed() or connection.generation != self._generation:
             self.discard(connection)
             return
-        connection.idle_since = monotonic()
+        connection.idle_since = self._clock()
         self._idle.append(connection)
         self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._close_idle)
         self._release_slot()
@@ -87,7 +95,7 @@ class Pool:
     def _left(self, began: float) -> float | None:
         """The seconds that remain for connecting, but at least a tenth of the limit, so that connecting has a chance
         even if the slot became free late."""
-        return None if self._seconds is None else max(began + self._seconds - monotonic(), self._seconds / 10)
+        return None if self._seconds is None else max(began + self._seconds - self._clock(), self._seconds / 10)
 
     async def _wait_for_slot(self) -> None:
         """Raises TimeoutError."""
@@ -117,7 +125,7 @@ class Pool:
 
     def _close_idle(self) -> None:
         """Close connections that have been idle for too long. The list is ordered by the time of last use."""
-        while self._idle and self._idle[0].idle_since <= monotonic() - _IDLE:
+        while self._idle and self._idle[0].idle_since <= self._clock() - _IDLE:
             self._idle.pop(0).terminate()
         self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._close_idle) if self._idle else None
 

@@ -1,0 +1,446 @@
+"""The pool of connections: how many there are, who gets one next, and what becomes of a slot whatever happens.
+
+The connections are not real, and the loop's clock moves only when nothing else is left to do, to the next timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from models.engine.pool import Pool
+
+IDLE = 300
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """The standard loop on a clock of its own."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Everything that is due until then has to wait for it."""
+        self.now += seconds
+
+    async def pass_time(self, seconds: float) -> None:
+        """Timers that are due meanwhile run at their time."""
+        end = self.now + seconds
+        while (due := self._due()) is not None and due <= end:
+            self.now = max(self.now, due)
+            await settle()
+        self.now = end
+        await settle()
+
+    def _due(self) -> float | None:
+        timers: list[asyncio.TimerHandle] = [one for one in self._scheduled if not one.cancelled()]  # pyright: ignore[reportAttributeAccessIssue]
+        return heapq.nsmallest(1, timers)[0].when() if timers else None
+
+
+def on_a_clock_of_its_own(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(*values: Any, **named: Any) -> None:
+        faults: list[dict[str, Any]] = []
+
+        async def main() -> None:
+            loop().set_exception_handler(lambda _, context: faults.append(context))
+            await test(*values, **named)
+
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(main())
+        assert faults == []
+
+    return run
+
+
+def loop() -> Loop:
+    running = asyncio.get_running_loop()
+    assert isinstance(running, Loop)
+    return running
+
+
+async def settle() -> None:
+    """Let all tasks go on until they wait."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Connection:
+    """What the pool uses of one."""
+
+    generation: int
+    idle_since: float
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.closed = ""
+
+    def is_closed(self) -> bool:
+        return bool(self.closed)
+
+    def terminate(self) -> None:
+        self.closed = self.closed or "terminated"
+
+    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - as asyncpg has it
+        await asyncio.sleep(0)
+        self.closed = self.closed or f"closed within {timeout}"
+
+
+class Server:
+    """Opens connections, numbered from 1, as soon as `ready` is set. `limits` are the time limits it was given."""
+
+    def __init__(self, size: int = 2, seconds: float | None = 10) -> None:
+        self.limits: list[float | None] = []
+        self.opened: list[Connection] = []
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self.fault: Exception | None = None
+        self.pool = Pool(self._connect, size, seconds, clock=loop().time)
+
+    async def _connect(self, seconds: float | None) -> Connection:
+        self.limits.append(seconds)
+        await self.ready.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.opened.append(Connection(len(self.opened) + 1))
+        return self.opened[-1]
+
+    async def take(self, count: int) -> list[Connection]:
+        return [await self.pool.acquire() for _ in range(count)]
+
+    async def free(self) -> int:
+        """How many can be taken without a wait. Gives them back."""
+        taken: list[Connection] = []
+        while True:
+            task = asyncio.create_task(self.pool.acquire())
+            await settle()
+            if not task.done():
+                task.cancel()
+                await settle()
+                break
+            taken.append(task.result())
+        for connection in taken:
+            self.pool.release(connection)
+        return len(taken)
+
+
+# How many, and which
+
+
+@on_a_clock_of_its_own
+async def test_connections_are_opened_on_demand_and_used_again() -> None:
+    server = Server()
+    assert server.opened == []
+    for _ in range(3):
+        server.pool.release(await server.pool.acquire())
+    assert len(server.opened) == 1
+
+
+@on_a_clock_of_its_own
+async def test_there_are_no_more_than_the_size_of_the_pool() -> None:
+    server = Server(size=3)
+    await server.take(3)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    assert not waiting.done()
+    assert len(server.opened) == 3
+    waiting.cancel()
+
+
+@on_a_clock_of_its_own
+async def test_the_connection_that_was_used_last_is_used_next() -> None:
+    server = Server(size=3)
+    first, second, third = await server.take(3)
+    for connection in (second, first, third):
+        server.pool.release(connection)
+    assert await server.take(3) == [third, first, second]
+
+
+@on_a_clock_of_its_own
+async def test_who_waits_longest_is_next() -> None:
+    server = Server(size=1)
+    (only,) = await server.take(1)
+    order: list[str] = []
+
+    async def use(name: str) -> None:
+        connection = await server.pool.acquire()
+        assert connection is only
+        order.append(name)
+        server.pool.release(connection)
+
+    tasks = [asyncio.create_task(use(name)) for name in "abc"]
+    await settle()
+    assert order == []
+    server.pool.release(only)
+    await asyncio.gather(*tasks)
+    assert order == ["a", "b", "c"]
+    assert await server.free() == 1
+
+
+@on_a_clock_of_its_own
+async def test_an_idle_connection_that_the_server_closed_is_not_used() -> None:
+    server = Server()
+    first, second = await server.take(2)
+    server.pool.release(first)
+    server.pool.release(second)
+    second.closed = "by the server"
+    assert await server.take(1) == [first]
+    first.closed = "by the server"
+    server.pool.release(first)
+    assert [one.number for one in await server.take(2)] == [3, 4]
+
+
+@on_a_clock_of_its_own
+async def test_a_connection_that_broke_is_closed_and_frees_its_slot() -> None:
+    server = Server()
+    first, second = await server.take(2)
+    server.pool.discard(first)
+    assert (first.closed, second.closed) == ("terminated", "")
+    assert [one.number for one in await server.take(1)] == [3]
+
+
+# Waiting
+
+
+@on_a_clock_of_its_own
+async def test_waiting_for_a_slot_ends_after_the_limit() -> None:
+    server = Server(size=1, seconds=10)
+    (only,) = await server.take(1)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    await loop().pass_time(9.9)
+    assert not waiting.done()
+    await loop().pass_time(0.2)
+    with pytest.raises(TimeoutError):
+        await waiting
+    # A slot that is released is not given to who has gone.
+    server.pool.release(only)
+    assert await server.free() == 1
+
+
+@on_a_clock_of_its_own
+async def test_without_a_limit_a_slot_is_waited_for_however_long() -> None:
+    server = Server(size=1, seconds=None)
+    (only,) = await server.take(1)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    await loop().pass_time(1_000_000)
+    assert not waiting.done()
+    server.pool.release(only)
+    assert await waiting is only
+    assert server.limits == [None]
+
+
+@on_a_clock_of_its_own
+async def test_a_slot_in_time_leaves_no_timer_behind() -> None:
+    server = Server(size=1, seconds=10)
+    (only,) = await server.take(1)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    server.pool.release(only)
+    assert await waiting is only
+    await loop().pass_time(20)
+    server.pool.release(only)
+    assert await server.free() == 1
+
+
+@on_a_clock_of_its_own
+async def test_a_slot_at_the_moment_when_the_limit_ends() -> None:
+    """Both are due when the loop comes to it, as on a busy machine: who waits has the slot."""
+    server = Server(size=1, seconds=10)
+    (only,) = await server.take(1)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    loop().call_at(9.9, server.pool.release, only)
+    loop().advance(20)
+    await settle()
+    assert await waiting is only
+
+
+@on_a_clock_of_its_own
+async def test_connecting_has_what_is_left_of_the_limit() -> None:
+    server = Server(size=1, seconds=10)
+    (first,) = await server.take(1)
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    await loop().pass_time(4)
+    server.pool.discard(first)
+    second = await waiting
+    assert server.limits == [10, pytest.approx(6)]
+    # At least a tenth of it, so that it has a chance.
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    await loop().pass_time(9.5)
+    server.pool.discard(second)
+    await waiting
+    assert server.limits[2] == 1
+
+
+# Slots of those who fail or go
+
+
+@on_a_clock_of_its_own
+async def test_a_connection_that_can_not_be_opened_keeps_no_slot() -> None:
+    server = Server()
+    server.fault = ConnectionRefusedError()
+    for _ in range(5):
+        with pytest.raises(ConnectionRefusedError):
+            await server.pool.acquire()
+    server.fault = None
+    assert await server.free() == 2
+
+
+@on_a_clock_of_its_own
+async def test_who_is_cancelled_while_connecting_keeps_no_slot() -> None:
+    server = Server()
+    server.ready.clear()
+    tasks = [asyncio.create_task(server.pool.acquire()) for _ in range(2)]
+    await settle()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    server.ready.set()
+    assert await server.free() == 2
+
+
+@on_a_clock_of_its_own
+async def test_who_is_cancelled_while_waiting_keeps_no_slot() -> None:
+    server = Server(size=1)
+    (only,) = await server.take(1)
+    gone, stays = (asyncio.create_task(server.pool.acquire()) for _ in range(2))
+    await settle()
+    gone.cancel()
+    await settle()
+    server.pool.release(only)
+    assert await stays is only
+    server.pool.release(only)
+    assert await server.free() == 1
+    # Their timers are gone as well.
+    await loop().pass_time(20)
+
+
+@on_a_clock_of_its_own
+async def test_who_is_cancelled_at_the_moment_of_getting_a_slot_passes_it_on() -> None:
+    server = Server(size=1)
+    (only,) = await server.take(1)
+    gone, stays = (asyncio.create_task(server.pool.acquire()) for _ in range(2))
+    await settle()
+    server.pool.release(only)
+    gone.cancel()
+    await settle()
+    assert gone.cancelled()
+    assert await stays is only
+    server.pool.release(only)
+    assert await server.free() == 1
+
+
+@on_a_clock_of_its_own
+async def test_who_is_cancelled_at_the_moment_when_the_limit_ends_makes_no_slot() -> None:
+    server = Server(size=1, seconds=10)
+    (only,) = await server.take(1)
+    gone = asyncio.create_task(server.pool.acquire())
+    await settle()
+    loop().advance(20)
+    loop().call_at(10.1, gone.cancel)
+    await settle()
+    assert gone.cancelled()
+    server.pool.release(only)
+    assert await server.free() == 1
+
+
+# Connections of before
+
+
+@on_a_clock_of_its_own
+async def test_expired_connections_are_closed_those_in_use_when_they_are_released() -> None:
+    server = Server(size=3)
+    used, idle, also_idle = await server.take(3)
+    server.pool.release(idle)
+    server.pool.release(also_idle)
+    server.pool.expire_connections()
+    assert [one.closed for one in (used, idle, also_idle)] == ["", "terminated", "terminated"]
+    (later,) = await server.take(1)
+    server.pool.release(used)
+    server.pool.release(later)
+    assert (used.closed, later.closed) == ("terminated", "")
+    assert await server.take(1) == [later]
+    server.pool.release(later)
+    assert await server.free() == 3
+
+
+@on_a_clock_of_its_own
+async def test_a_connection_that_is_being_opened_expires_as_well() -> None:
+    """It may lead to the server of before."""
+    server = Server()
+    server.ready.clear()
+    opening = asyncio.create_task(server.pool.acquire())
+    await settle()
+    server.pool.expire_connections()
+    server.ready.set()
+    connection = await opening
+    assert connection.closed == ""
+    server.pool.release(connection)
+    assert connection.closed == "terminated"
+    assert await server.free() == 2
+
+
+@on_a_clock_of_its_own
+async def test_connections_that_are_idle_for_five_minutes_are_closed() -> None:
+    server = Server(size=3)
+    connections = await server.take(3)
+    for connection in connections:
+        server.pool.release(connection)
+        await loop().pass_time(100)
+    assert [one.closed for one in connections] == ["terminated", "", ""]
+    await loop().pass_time(IDLE - 1)
+    assert connections[2].closed == ""
+    await loop().pass_time(IDLE)
+    assert [one.closed for one in connections] == ["terminated"] * 3
+    assert await server.free() == 3
+
+
+@on_a_clock_of_its_own
+async def test_a_connection_that_is_used_now_and_then_stays() -> None:
+    server = Server()
+    for _ in range(10):
+        await loop().pass_time(IDLE - 10)
+        server.pool.release(await server.pool.acquire())
+    assert len(server.opened) == 1
+    # And when there was none for a while, the next one does not stay for ever either.
+    await loop().pass_time(3 * IDLE)
+    server.pool.release(await server.pool.acquire())
+    assert [one.closed for one in server.opened] == ["terminated", ""]
+    await loop().pass_time(2 * IDLE)
+    assert [one.closed for one in server.opened] == ["terminated"] * 2
+
+
+# The end
+
+
+@on_a_clock_of_its_own
+async def test_closing_closes_idle_connections_and_others_when_they_are_released() -> None:
+    server = Server(size=3)
+    used, idle, also_idle = await server.take(3)
+    server.pool.release(idle)
+    server.pool.release(also_idle)
+    await server.pool.close()
+    assert [one.closed for one in (used, idle, also_idle)] == ["", "closed within 5", "closed within 5"]
+    server.pool.release(used)
+    assert used.closed == "terminated"
+    with pytest.raises(ConnectionError, match=r"^closed$"):
+        await server.pool.acquire()
+    assert loop()._due() is None
+
+
+@on_a_clock_of_its_own
+async def test_a_pool_that_was_never_used_is_closed() -> None:
+    server = Server()
+    await server.pool.close()
+    assert server.opened == []
