@@ -20,6 +20,7 @@ from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script
 from models.engine.sqlite_errors import breaks_connections, outage
 from models.engine.sqlite_scripts import (
     LOCK_INTERVAL,
+    Clock,
     Outcome,
     Request,
     begin,
@@ -44,8 +45,9 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, url: SqliteUrl, limits: Limits) -> None:
+    def __init__(self, url: SqliteUrl, limits: Limits, *, clock: Clock = monotonic) -> None:
         self._path = url.path
+        self._clock = clock
         self._seconds = limits.seconds or _DEFAULT
         self._lock_timeout = float("inf") if limits.seconds is None else limits.seconds
         self._reader, self._writer = self._threads()
@@ -87,8 +89,8 @@ class SqliteDatabase(Database):
         await self._reader.close()
 
     def _threads(self) -> tuple[_Thread, _Thread]:
-        reader = _Thread(partial(self._connect, self._seconds), self._fail, self._seconds, writes=False)
-        return reader, _Thread(self._connect, self._fail, self._seconds, writes=True)
+        reader = _Thread(partial(self._connect, self._seconds), self._fail, self._seconds, self._clock, writes=False)
+        return reader, _Thread(self._connect, self._fail, self._seconds, self._clock, writes=True)
 
     def _fail(self, thread: _Thread, future: asyncio.Future[Sequence[Row]], error: Exception) -> None:
         """Raises the error in the task that waits: after an error that breaks the connections, once they are closed."""
@@ -117,9 +119,9 @@ class SqliteDatabase(Database):
         return connection
 
     async def _begin(self, connection: sqlite3.Connection, on_wait: Callable[[], object] | None) -> None:
-        deadline = monotonic() + self._lock_timeout
+        deadline = self._clock() + self._lock_timeout
         while not begin(connection):
-            if monotonic() >= deadline:
+            if self._clock() >= deadline:
                 raise DatabaseDown("SQLITE_BUSY")
             if on_wait:
                 on_wait()
@@ -156,12 +158,14 @@ class _Thread:
         connect: Callable[[], sqlite3.Connection],
         fail: Callable[[_Thread, asyncio.Future[Sequence[Row]], Exception], None],
         seconds: float,
+        clock: Clock,
         *,
         writes: bool,
     ) -> None:
         self._connect = connect
         self._fail = fail
         self._seconds = seconds
+        self._clock = clock
         self._writes = writes
         self._requests: SimpleQueue[Request | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -178,7 +182,7 @@ class _Thread:
             # A daemon, so that it can't hold up a process that exits in a hurry. The file survives that.
             self._thread = Thread(target=self._serve, args=(loop,), name="sqlite", daemon=True)
             self._thread.start()
-        self._requests.put(Request(script, values, future, monotonic()))
+        self._requests.put(Request(script, values, future, self._clock()))
         return future
 
     async def close(self) -> None:
@@ -224,7 +228,8 @@ class _Thread:
     def _run_batch(self, connection: sqlite3.Connection, batch: list[Request]) -> Sequence[Outcome]:
         if not self._writes:
             return run_reads(connection, batch)
-        return run_writes(connection, batch, min(monotonic() + self._seconds, batch[-1].since + 2 * self._seconds))
+        deadline = min(self._clock() + self._seconds, batch[-1].since + 2 * self._seconds)
+        return run_writes(connection, batch, deadline, self._clock)
 
     def _deliver(self, batch: list[Request], outcomes: Sequence[Outcome]) -> None:
         """Runs in the event loop."""

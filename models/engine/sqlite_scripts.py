@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, Final
 
 from models.engine.errors import DatabaseDown
@@ -22,6 +22,8 @@ from models.engine.sqlite_errors import error_name
 LOCK_INTERVAL: Final = (0.0005, 0.004)
 
 Outcome = Sequence[Row] | Exception
+Clock = Callable[[], float]
+"""Gives seconds, as `monotonic` does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,12 +46,14 @@ def run_reads(connection: sqlite3.Connection, batch: Sequence[Request]) -> Seque
     return outcomes
 
 
-def run_writes(connection: sqlite3.Connection, batch: Sequence[Request], deadline: float) -> Sequence[Outcome]:
-    """Waits for the lock of the file until `deadline`, a time of `monotonic`."""
-    outcomes = _run_together(connection, batch, deadline)
+def run_writes(
+    connection: sqlite3.Connection, batch: Sequence[Request], deadline: float, clock: Clock
+) -> Sequence[Outcome]:
+    """Waits for the lock of the file until `deadline`, a time of `clock`."""
+    outcomes = _run_together(connection, batch, deadline, clock)
     if outcomes is None:
         # One of them fails. Run each in a transaction of its own, so that only that one does.
-        return [outcome for request in batch for outcome in _run_together(connection, [request], deadline) or ()]
+        return [outcome for request in batch for outcome in _run_together(connection, [request], deadline, clock) or ()]
     return outcomes
 
 
@@ -86,11 +90,11 @@ def _with_datetimes(row: Row, times: Sequence[int]) -> Row:
 
 
 def _run_together(
-    connection: sqlite3.Connection, batch: Sequence[Request], deadline: float
+    connection: sqlite3.Connection, batch: Sequence[Request], deadline: float, clock: Clock
 ) -> Sequence[Outcome] | None:
     """In one transaction. None if one of several failed, so that none took effect."""
     try:
-        _begin_before(connection, deadline)
+        _begin_before(connection, deadline, clock)
     except (DatabaseDown, sqlite3.Error) as error:
         return [error] * len(batch)
     try:
@@ -107,9 +111,9 @@ def _run_together(
     return outcomes
 
 
-def _begin_before(connection: sqlite3.Connection, deadline: float) -> None:
+def _begin_before(connection: sqlite3.Connection, deadline: float, clock: Clock) -> None:
     while not begin(connection):
-        if monotonic() >= deadline:
+        if clock() >= deadline:
             raise DatabaseDown("SQLITE_BUSY")
         sleep(random.uniform(*LOCK_INTERVAL))  # noqa: S311 - no secret
 

@@ -1,12 +1,12 @@
 """The pool of connections: how many there are, who gets one next, and what becomes of a slot whatever happens.
 
-The connections are not real, and the loop's clock moves only when nothing else is left to do, to the next timer.
+The connections are not real, and no time passes but that of the loop's own clock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
+import selectors
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -19,29 +19,26 @@ IDLE = 300
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """The standard loop on a clock of its own."""
+    """The standard loop on a clock of its own, which leaps to the next timer when nothing else is left to do."""
 
-    now = 0.0
+    def __init__(self) -> None:
+        super().__init__(_Leap(self))
+        self.now = 0.0
 
     def time(self) -> float:
         return self.now
 
-    def advance(self, seconds: float) -> None:
-        """Everything that is due until then has to wait for it."""
-        self.now += seconds
 
-    async def pass_time(self, seconds: float) -> None:
-        """Timers that are due meanwhile run at their time."""
-        end = self.now + seconds
-        while (due := self._due()) is not None and due <= end:
-            self.now = max(self.now, due)
-            await settle()
-        self.now = end
-        await settle()
+class _Leap(selectors.SelectSelector):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
 
-    def _due(self) -> float | None:
-        timers: list[asyncio.TimerHandle] = [one for one in self._scheduled if not one.cancelled()]  # pyright: ignore[reportAttributeAccessIssue]
-        return heapq.nsmallest(1, timers)[0].when() if timers else None
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("all tasks wait, and no timer is left")
+        self._loop.now += timeout
+        return super().select(0)
 
 
 def on_a_clock_of_its_own(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -64,6 +61,10 @@ def loop() -> Loop:
     running = asyncio.get_running_loop()
     assert isinstance(running, Loop)
     return running
+
+
+def timers() -> list[asyncio.TimerHandle]:
+    return loop()._scheduled  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def settle() -> None:
@@ -215,9 +216,9 @@ async def test_waiting_for_a_slot_ends_after_the_limit() -> None:
     (only,) = await server.take(1)
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
-    await loop().pass_time(9.9)
+    await asyncio.sleep(9.9)
     assert not waiting.done()
-    await loop().pass_time(0.2)
+    await asyncio.sleep(0.2)
     with pytest.raises(TimeoutError):
         await waiting
     # A slot that is released is not given to who has gone.
@@ -231,7 +232,7 @@ async def test_without_a_limit_a_slot_is_waited_for_however_long() -> None:
     (only,) = await server.take(1)
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
-    await loop().pass_time(1_000_000)
+    await asyncio.sleep(1_000_000)
     assert not waiting.done()
     server.pool.release(only)
     assert await waiting is only
@@ -246,7 +247,7 @@ async def test_a_slot_in_time_leaves_no_timer_behind() -> None:
     await settle()
     server.pool.release(only)
     assert await waiting is only
-    await loop().pass_time(20)
+    await asyncio.sleep(20)
     server.pool.release(only)
     assert await server.free() == 1
 
@@ -259,7 +260,7 @@ async def test_a_slot_at_the_moment_when_the_limit_ends() -> None:
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
     loop().call_at(9.9, server.pool.release, only)
-    loop().advance(20)
+    loop().now += 20
     await settle()
     assert await waiting is only
 
@@ -270,14 +271,14 @@ async def test_connecting_has_what_is_left_of_the_limit() -> None:
     (first,) = await server.take(1)
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
-    await loop().pass_time(4)
+    await asyncio.sleep(4)
     server.pool.discard(first)
     second = await waiting
     assert server.limits == [10, pytest.approx(6)]
     # At least a tenth of it, so that it has a chance.
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
-    await loop().pass_time(9.5)
+    await asyncio.sleep(9.5)
     server.pool.discard(second)
     await waiting
     assert server.limits[2] == 1
@@ -323,7 +324,7 @@ async def test_who_is_cancelled_while_waiting_keeps_no_slot() -> None:
     server.pool.release(only)
     assert await server.free() == 1
     # Their timers are gone as well.
-    await loop().pass_time(20)
+    await asyncio.sleep(20)
 
 
 @on_a_clock_of_its_own
@@ -347,7 +348,7 @@ async def test_who_is_cancelled_at_the_moment_when_the_limit_ends_makes_no_slot(
     (only,) = await server.take(1)
     gone = asyncio.create_task(server.pool.acquire())
     await settle()
-    loop().advance(20)
+    loop().now += 20
     loop().call_at(10.1, gone.cancel)
     await settle()
     assert gone.cancelled()
@@ -397,11 +398,11 @@ async def test_connections_that_are_idle_for_five_minutes_are_closed() -> None:
     connections = await server.take(3)
     for connection in connections:
         server.pool.release(connection)
-        await loop().pass_time(100)
+        await asyncio.sleep(100)
     assert [one.closed for one in connections] == ["terminated", "", ""]
-    await loop().pass_time(IDLE - 1)
+    await asyncio.sleep(IDLE - 1)
     assert connections[2].closed == ""
-    await loop().pass_time(IDLE)
+    await asyncio.sleep(IDLE)
     assert [one.closed for one in connections] == ["terminated"] * 3
     assert await server.free() == 3
 
@@ -410,14 +411,14 @@ async def test_connections_that_are_idle_for_five_minutes_are_closed() -> None:
 async def test_a_connection_that_is_used_now_and_then_stays() -> None:
     server = Server()
     for _ in range(10):
-        await loop().pass_time(IDLE - 10)
+        await asyncio.sleep(IDLE - 10)
         server.pool.release(await server.pool.acquire())
     assert len(server.opened) == 1
     # And when there was none for a while, the next one does not stay for ever either.
-    await loop().pass_time(3 * IDLE)
+    await asyncio.sleep(3 * IDLE)
     server.pool.release(await server.pool.acquire())
     assert [one.closed for one in server.opened] == ["terminated", ""]
-    await loop().pass_time(2 * IDLE)
+    await asyncio.sleep(2 * IDLE)
     assert [one.closed for one in server.opened] == ["terminated"] * 2
 
 
@@ -436,7 +437,7 @@ async def test_closing_closes_idle_connections_and_others_when_they_are_released
     assert used.closed == "terminated"
     with pytest.raises(ConnectionError, match=r"^closed$"):
         await server.pool.acquire()
-    assert loop()._due() is None
+    assert [timer for timer in timers() if not timer.cancelled()] == []
 
 
 @on_a_clock_of_its_own
