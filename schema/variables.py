@@ -17,6 +17,7 @@ from graphql import (
     TypeNode,
     Undefined,
     ValueNode,
+    is_required_input_field,
     utilities,
 )
 
@@ -90,7 +91,7 @@ def _member_complaints(kind: GraphQLInputObjectType, value: Any, name: str) -> I
         return
     given = cast("dict[str, Any]", value)
     for member, field in kind.fields.items():
-        if member in given or field.default is None:
+        if member in given or is_required_input_field(field):
             yield from _complaints(field.type, given.get(member, Undefined), member)
     if given.keys() - kind.fields.keys():
         yield f"{name} has a member that {kind.name} does not have."

@@ -81,11 +81,17 @@ def compile_arguments(field: Any, node: FieldNode) -> ReadArguments:
     reads: dict[str, Read] = {}
     for name, argument in field.args.items():
         definition = definition_of(argument)
-        if argument.default is not None or definition.is_maybe:
+        if _has_default(argument) or definition.is_maybe:
             raise NotCovered
         if name in given:
             reads[definition.python_name] = _literal(given[name], argument.type)
     return _read_all(reads)
+
+
+def _has_default(declared: Any) -> bool:
+    """Whether an argument, or a member of an input object, has a default that the schema shows. Strawberry gives it in
+    the older of graphql-core's two forms."""
+    return declared.default_value is not Undefined
 
 
 def no_arguments(_variables: Variables) -> Arguments:
@@ -170,7 +176,7 @@ class _InputObject:
         if (
             definition.from_input is not None
             or definition.is_one_of
-            or any(member.default is not None for member in kind.fields.values())
+            or any(_has_default(member) for member in kind.fields.values())
             or any(isinstance(nullable(declared), GraphQLInputObjectType) for declared in self.types.values())
             or any(isinstance(member.type, StrawberryMaybe) for member in members.values())
         ):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import strawberry
+from graphql import OperationDefinitionNode, parse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rest.routes import ROUTES
+from schema.variables import complaints as complaints_of
 from tests.schema.execution_context import CLOSED, OPEN, codes, messages, run, shown
 
 # Who is turned away leaves a row in the audit trail.
@@ -146,3 +149,30 @@ async def test_any_variables(document: str, variables: dict[str, Any], explore: 
     told = shown(outcome)
     assert "CANARY" not in told
     assert "987654321" not in told.replace(".", "")
+
+
+@strawberry.input
+class Given:
+    needed: str
+    kept: str = "a default"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def echo(self, given: Given) -> str:
+        return given.kept
+
+
+async def test_defaults_of_members_stand_in_for_what_is_missing() -> None:
+    """Tendon's own inputs have none."""
+    schema = strawberry.Schema(Query)._schema
+    operation = parse("query($given: Given!) { echo(given: $given) }").definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    for given_, told in (
+        ({"needed": "x"}, []),
+        ({}, ["needed is required."]),
+        ({"needed": "x", "kept": None}, ["kept is required."]),
+        ({"needed": "x", "kept": 5}, ["kept must be a string."]),
+    ):
+        assert list(complaints_of(schema, operation, {"given": given_})) == told
