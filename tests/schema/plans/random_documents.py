@@ -23,6 +23,19 @@ from hypothesis import strategies as st
 TEXTS: Final = ["USER", "CONNECTION", "oura", "sandbox", "nobody", "", "STATE", "CODE", "REDIRECT", "ISS", 'a"\\b']
 """Those in capitals are the caller's to replace."""
 
+LITERALS: Final = {
+    "Int": ["0", "-5", "2147483647"],
+    "Float": ["0.5", "-2e3", "7"],
+    "Boolean": ["true", "false"],
+    "DateTime": ['"2026-11-23T12:00:00Z"'],
+}
+JSON: Final[dict[str, list[Any]]] = {
+    "Int": [0, -5, 2147483647, 7.0],
+    "Float": [0.5, -2000.0, 7],
+    "Boolean": [True, False],
+    "DateTime": ["2026-11-23T12:00:00Z", "2026-11-23"],
+    "ID": ["an id", 5],
+}
 WRONG: Final[list[Any]] = [None, 5, 2.5, True, [], ["oura"], {}, {"provider": "oura"}]
 _DEPTH: Final = 4
 
@@ -34,9 +47,10 @@ class Drawn:
 
 
 class _Drawing:
-    def __init__(self, draw: st.DrawFn, schema: GraphQLSchema) -> None:
+    def __init__(self, draw: st.DrawFn, schema: GraphQLSchema, texts: list[str]) -> None:
         self._draw = draw
         self._schema = schema
+        self._texts = texts
         self._fragments: list[str] = []
         self._declared: list[str] = []
         self._variables: dict[str, Any] = {}
@@ -103,8 +117,12 @@ class _Drawing:
             return ""
         place = (kind.name, key)
         if place not in self._arguments:
-            parts = [f"{name}: {self._value(argument.type)}" for name, argument in field.args.items()]
-            self._arguments[place] = f"({', '.join(parts)})"
+            parts = [
+                f"{name}: {self._value(argument.type)}"
+                for name, argument in field.args.items()
+                if isinstance(argument.type, GraphQLNonNull) or self._draw(st.booleans())
+            ]
+            self._arguments[place] = f"({', '.join(parts)})" if parts else ""
         return self._arguments[place]
 
     def _value(self, declared: Any) -> str:
@@ -112,7 +130,8 @@ class _Drawing:
             return self._variable(declared)
         kind = get_named_type(declared)
         if not isinstance(kind, GraphQLInputObjectType):
-            return self._literal(kind)
+            nullable = not isinstance(declared, GraphQLNonNull)
+            return "null" if nullable and self._rarely() else self._literal(kind)
         members = [
             f"{name}: {self._value(member.type)}"
             for name, member in kind.fields.items()
@@ -121,9 +140,11 @@ class _Drawing:
         return "{" + ", ".join(members) + "}"
 
     def _literal(self, kind: Any) -> str:
+        if kind.name in LITERALS:
+            return self._pick(LITERALS[kind.name])
         if kind.name == "ID" and self._rarely():
             return "5"
-        return '"' + self._pick(TEXTS).replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + self._pick(self._texts).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     def _variable(self, declared: Any) -> str:
         """Declared as its place is, or with a default, which stands for what is left out."""
@@ -139,9 +160,12 @@ class _Drawing:
 
     def _json(self, kind: Any) -> Any:
         if not isinstance(kind, GraphQLInputObjectType):
-            return self._pick(TEXTS)
-        optional = {name for name in kind.fields if name in ("iss", "scope", "error") and self._draw(st.booleans())}
-        value = {name: self._pick(TEXTS) for name in kind.fields if name not in optional}
+            return self._pick(JSON.get(kind.name) or self._texts)
+        value = {
+            name: self._json(get_named_type(member.type))
+            for name, member in kind.fields.items()
+            if isinstance(member.type, GraphQLNonNull) or self._draw(st.booleans())
+        }
         if self._rarely():
             value[self._pick([*value, "unknown"])] = self._pick(WRONG)
         return value
@@ -152,5 +176,5 @@ def _kind(field: GraphQLField) -> Any:
 
 
 @st.composite
-def documents(draw: st.DrawFn, schema: GraphQLSchema) -> Drawn:
-    return _Drawing(draw, schema).document()
+def documents(draw: st.DrawFn, schema: GraphQLSchema, texts: list[str] = TEXTS) -> Drawn:
+    return _Drawing(draw, schema, texts).document()
