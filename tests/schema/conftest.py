@@ -23,5 +23,6 @@ async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[D
     url = f"sqlite://{tmp_path_factory.mktemp('database')}/tendon.db"
     await migrate(url)
     async with open_database(url) as database:
-        execution_context.database = database
+        execution_context.resources = resources = execution_context.open_resources(database)
         yield database
+        await resources.repeats.close()

@@ -19,12 +19,12 @@ CLOSED, OPEN = Executor(explore=False), Executor(explore=True)
 POWERLESS = Caller("alice", "app", frozenset())
 
 nothing: Any = None
-database: Database = nothing
-"""The one that the fixture of this name has opened."""
+resources: Resources = nothing
+"""Those of the module's tests, while the fixture `database` is open."""
 
 
-def context(caller: Caller | None) -> Context:
-    resources = Resources(
+def open_resources(database: Database) -> Resources:
+    return Resources(
         catalogue={},
         registrations={},
         redirects=nothing,
@@ -34,6 +34,9 @@ def context(caller: Caller | None) -> Context:
         provider_timeout=1,
         background=nothing,
     )
+
+
+def context(caller: Caller | None) -> Context:
     return Context(resources, caller, request_id="test")
 
 

@@ -11,6 +11,7 @@ import strawberry
 from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
+from strawberry.scalars import JSON
 
 from schema.plans import Plans
 from tests.schema.plans.compared import plan_of
@@ -199,6 +200,10 @@ class Query:
         return str(text)
 
     @strawberry.field
+    def of_anything(self, value: JSON) -> str:
+        return str(value)
+
+    @strawberry.field
     def of_list(self, texts: list[str]) -> str:
         return str(texts)
 
@@ -249,6 +254,7 @@ def covered(document: str) -> bool:
         "query($v: Usual) { ofInput(usual: $v) }",
         "query($v: String!) { ofInput(usual: {text: $v}) }",
         "{ ofInput }",
+        "{ ofAnything(value: 1) }",
         # What is selected nowhere does not matter.
         "{ word ...F @skip(if: true) } fragment F on Query { dog { name } }",
     ],
@@ -287,6 +293,8 @@ def test_covered(document: str) -> None:
         "query($v: [String!]!) { ofList(texts: $v) }",
         "query($v: String!) { ofList(texts: [$v]) }",
         "{ ofSize(size: SMALL) }",
+        "query($v: JSON!) { ofAnything(value: {a: $v}) }",
+        "query($v: JSON!) { ofAnything(value: [$v]) }",
         "query($v: Size!) { ofSize(size: $v) }",
         "{ ofInput(usual: null) }",
         # What is decided in each request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,6 +40,18 @@ def _refused(_operations: int) -> None:
 class World:
     resources: Resources
     sandbox: Sandbox
+    others: list[Resources] = field(default_factory=list[Resources])
+    """Changed copies, each of which counts repetitions of audit rows for itself."""
+
+    def changed(self, **changes: Any) -> Resources:
+        changed = replace(self.resources, **changes)
+        self.others.append(changed)
+        return changed
+
+    async def close(self) -> None:
+        await self.resources.background.drain()
+        for resources in (self.resources, *self.others):
+            await resources.repeats.close()
 
     def who(self, user: str | None, *, scopes: frozenset[str] = BOTH) -> Context:
         return Context(self.resources, Caller(user, "app", scopes), "test")
@@ -55,7 +67,7 @@ class World:
         """The sandbox does not know this client's secret."""
         known = self.resources.registrations["sandbox"]
         wrong = replace(known, credentials=Credentials(known.credentials.client_id, "wrong"))
-        return replace(self.who(user), resources=replace(self.resources, registrations={"sandbox": wrong}))
+        return replace(self.who(user), resources=self.changed(registrations={"sandbox": wrong}))
 
     def broken(self, user: str) -> Context:
         """Without resources a resolver fails as only a bug can."""
@@ -65,12 +77,12 @@ class World:
     def without_catalogue(self, user: str) -> Context:
         """Nothing is known of any provider."""
         nothing: Any = None
-        return replace(self.who(user), resources=replace(self.resources, catalogue=nothing))
+        return replace(self.who(user), resources=self.changed(catalogue=nothing))
 
     def half_broken(self, user: str) -> Context:
         """Nobody can say which providers are available."""
         nothing: Any = None
-        return replace(self.who(user), resources=replace(self.resources, registrations=nothing))
+        return replace(self.who(user), resources=self.changed(registrations=nothing))
 
     async def begin(self, context: Context, slug: str = "sandbox", **decision: str) -> dict[str, str]:
         """Authorize, and let the user decide at the provider: the members of the callback that is due."""
@@ -104,7 +116,9 @@ async def open_world(
             provider_timeout=5,
             background=Background(),
         )
-        yield World(resources, sandbox)
+        world = World(resources, sandbox)
+        yield world
+        await world.close()
     await client.aclose()
 
 

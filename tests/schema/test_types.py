@@ -1,0 +1,84 @@
+"""Values on their way into and out of the schema."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import GraphQLError, GraphQLScalarType, OperationDefinitionNode, parse
+
+from models.connection import ConnectionStatus, StoredConnection
+from providers.provider import provider_id
+from schema.execution import Executor
+from schema.types import PUBLIC_FIELDS, CompleteConnectionInput, Connection, actions
+
+DATE_TIME = Executor(explore=True).graphql.type_map["DateTime"]
+assert isinstance(DATE_TIME, GraphQLScalarType)
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC), "2026-11-23T12:00:00.000Z"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC), "2026-01-02T03:04:05.678Z"),
+        (datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=2))), "2026-11-22T23:00:00.000Z"),
+    ],
+)
+def test_a_timestamp_is_shown_in_utc_with_milliseconds(moment: datetime, shown: str) -> None:
+    assert DATE_TIME.serialize(moment) == shown
+
+
+def test_a_timestamp_is_read() -> None:
+    assert DATE_TIME.parse_value("2026-11-23T12:00:00.000Z") == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    for wrong in ("yesterday", "", 5, None, ["2026-11-23T12:00:00Z"]):
+        with pytest.raises(GraphQLError, match=r"^DateTime must be written as RFC 3339 does\.$"):
+            DATE_TIME.parse_value(wrong)
+
+
+def test_an_optional_member_that_is_empty_is_absent() -> None:
+    """As a redirect without the parameter: `iss=` says nothing."""
+    needed: dict[str, Any] = {"provider": "p", "code": "", "state": "s", "redirect_uri": "u"}
+    for absent in (strawberry.UNSET, None, ""):
+        callback = CompleteConnectionInput(**needed, iss=absent, scope=absent, error=absent).callback()
+        assert (callback.iss, callback.scope, callback.error) == (None, None, None)
+    given = CompleteConnectionInput(**needed, iss="i", scope="a b", error="e").callback()
+    assert (given.iss, given.scope, given.error) == ("i", "a b", "e")
+    assert (given.provider, given.code, given.state, given.redirect_uri) == ("p", "", "s", "u")
+
+
+def test_the_actions_of_an_operation() -> None:
+    def named(text: str) -> list[str]:
+        operation = parse(text).definitions[0]
+        assert isinstance(operation, OperationDefinitionNode)
+        return list(actions(operation))
+
+    assert named("mutation { completeConnection { a } authorizeConnection { b } c: authorizeConnection }") == [
+        "complete",
+        "authorize",
+        "authorize",
+    ]
+    assert named("mutation { __typename ...F ... { authorizeConnection } other }") == []
+
+
+def test_what_is_open_to_everybody() -> None:
+    assert {"providers", "provider"} == PUBLIC_FIELDS
+    kind: Any = Executor(explore=False).graphql.query_type
+    assert kind.fields.keys() == {*PUBLIC_FIELDS, "connection", "connections"}
+
+
+@pytest.mark.parametrize("account", ["an account", "", None])
+def test_the_fields_of_a_connection(account: str | None) -> None:
+    made, updated = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    row = StoredConnection("id", "alice", "oura", "connected", account, '["a"]', '["b"]', None, made, updated, None, 1)
+    shown = Connection.of(row)
+    assert (shown.id, shown.user_id, shown.provider_slug, shown.provider_id) == (
+        "id",
+        "alice",
+        "oura",
+        str(provider_id("oura")),
+    )
+    assert (shown.status, shown.created_at, shown.last_sync_at) == (ConnectionStatus.CONNECTED, made, None)
+    assert (shown.requested_scopes(), shown.granted_scopes()) == (["a"], ["b"])
+    assert (shown.account_id(), shown.updated_at()) == (account, updated)
