@@ -83,10 +83,6 @@ class HeadReader:
         # Method, version, and whether the connection is kept.
         self._parsed: tuple[bytes, str, bool] | None = None
 
-    def close(self) -> None:
-        """Break the reference cycle with the parser."""
-        del self._parser
-
     def read(self, data: bytes) -> tuple[Head | None, bytes]:
         """The head, None while it is incomplete, and the data after it. Raises BadRequest."""
         if not self.begun:

@@ -68,7 +68,6 @@ class BoundedProtocol(HttpToolsProtocol):
             if deadline.runs:
                 deadline.stop()
         super().connection_lost(exc)
-        self._head.close()
 
     def data_received(self, data: bytes) -> None:
         if self._finished:

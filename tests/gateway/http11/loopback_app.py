@@ -11,36 +11,32 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from gateway.http11.protocol import BoundedProtocol
-from tests.processes import free_port
 
 
 @asynccontextmanager
 async def served(
     app: ASGIApp, protocol: type[BoundedProtocol] = BoundedProtocol, keep_alive: int = 5
 ) -> AsyncGenerator[int]:
-    """The port where the app is served until the block ends."""
-    port = free_port()
-    config = uvicorn.Config(
-        app,
-        port=port,
-        http=protocol,
-        log_config=None,
-        ws="none",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=keep_alive,
+    """The port where the app is served until the block ends. What is in progress then is cut off."""
+    state = ServerState()
+    config = uvicorn.Config(app, http=protocol, log_config=None, ws="none", timeout_keep_alive=keep_alive)
+    # Without uvicorn's server, which looks only ten times a second whether it should end.
+    server = await asyncio.get_running_loop().create_server(
+        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", backlog=2048
     )
-    server = uvicorn.Server(config)
-    # Like uvicorn's own `serve`, but without its signal handlers: signals are for the test run.
-    serving = asyncio.create_task(server._serve())
-    await until(lambda: server.started)
     try:
-        yield port
+        yield server.sockets[0].getsockname()[1]
     finally:
-        server.should_exit = True
-        await serving
+        server.close()
+        connections: list[Any] = list(state.connections)
+        for connection in connections:
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks)
+        await server.wait_closed()
 
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:
@@ -74,12 +70,21 @@ async def lines(port: int, count: int) -> AsyncGenerator[list[Line]]:
 
 
 async def exchange(port: int, *parts: bytes) -> bytes:
-    """Send the parts, a moment apart, and read until the server closes the connection."""
+    """Send the parts, each after the server has read the one before, and read until it closes the connection."""
     async with lines(port, 1) as [(reader, writer)]:
-        for part in parts:
+        for number, part in enumerate(parts):
+            if number:
+                await let_read()
             writer.write(part)
-            await asyncio.sleep(0.02)
         return await _rest(reader.read())
+
+
+async def let_read() -> None:
+    """Let a server in this event loop read what it was sent. If it reads that only with what is sent next, it has been
+    cut at one place less."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.0005)
 
 
 async def at_once(port: int, requests: Sequence[bytes]) -> list[Answer]:

@@ -1,45 +1,225 @@
-"""Limits on a connection: their number, time limits on heads and bodies, and responses that are not read."""
+"""How many connections there may be, how many requests may wait on one, and when the server pauses reading from it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator
 from contextlib import closing
-from typing import ClassVar
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.http11.protocol import PIPELINED, BoundedProtocol
+from gateway.overload.file_limit import SPARE, connection_limit
 from rest.json_http import answer
-from tests.gateway.http11.loopback_app import exchange, get, lines, served, until
+from tests.gateway.http11.echo_app import statuses
+from tests.gateway.http11.loopback_app import get, head, served, until
+from tests.gateway.http11.memory_connection import MemoryConnection, MemoryServer, exchange
+from tests.gateway.virtual_time import in_virtual_time, now, settle
+
+LAST = get("/", "Connection: close")
 
 
-class Hasty(BoundedProtocol):
+class Few(BoundedProtocol):
     connections_allowed = 4
-    head_seconds = 0.3
-    body_seconds = 0.6
-    response_seconds = 0.5
 
 
 class App:
+    """`/held` waits for the event; `/slowed` tells the protocol to pause reading for five seconds."""
+
     def __init__(self) -> None:
-        self.ran = 0
+        self.ran: list[str] = []
         self.ended = 0
-        self.door = asyncio.Event()
+        self.event = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.ran += 1
+        self.ran.append(scope["path"])
         if scope["path"] == "/held":
-            await self.door.wait()
-        if scope["path"] == "/post":
-            while (await receive()).get("more_body"):
-                pass
-        size = {"/large": 20_000_000, "/page": 30_000}.get(scope["path"], 1)
-        await answer("x" * size)(scope, receive, send)
+            await self.event.wait()
+        if scope["path"] == "/slowed":
+            scope["state"]["pause_reading"] = 5
+        await answer("x" * (20_000_000 if scope["path"] == "/large" else 1))(scope, receive, send)
         self.ended += 1
+
+
+async def opened(server: MemoryServer, count: int) -> list[MemoryConnection]:
+    connections = [server.connect() for _ in range(count)]
+    await settle()
+    return connections
+
+
+async def sent(connection: MemoryConnection, data: bytes) -> list[int]:
+    await connection.send(data)
+    return statuses(connection.received)
+
+
+@in_virtual_time
+async def test_connections_beyond_the_limit_get_503() -> None:
+    server = MemoryServer(App(), Few)
+    *allowed, first, second = await opened(server, 6)
+    assert await sent(first, get("/v1/connections")) == [503]
+    fields, _, body = first.received.partition(b"\r\n\r\n")
+    assert fields.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nretry-after: 1\r\n" in fields
+    assert b"\r\nconnection: close" in fields
+    assert b"\r\nx-request-id: " in fields
+    assert json.loads(body)["error"] == "service_unavailable"
+    assert first.closed
+    assert await sent(second, get("/livezz")) == [503]
+    assert [await sent(connection, get("/")) for connection in allowed] == [[200]] * 4
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@in_virtual_time
+async def test_health_is_answered_beyond_the_limit(path: str) -> None:
+    *_, last = await opened(MemoryServer(App(), Few), 5)
+    assert await sent(last, get(path)) == [200]
+
+
+@pytest.mark.parametrize(
+    ("target", "accept", "media"),
+    [
+        ("/graphql", "*/*", "application/json"),
+        ("/graphql?query=x", "application/graphql-response+json", "application/graphql-response+json"),
+        ("/graphql", "Application/GraphQL-response+JSON", "application/graphql-response+json"),
+    ],
+)
+@in_virtual_time
+async def test_graphql_gets_a_graphql_error_beyond_the_limit(target: str, accept: str, media: str) -> None:
+    *_, last = await opened(MemoryServer(App(), Few), 5)
+    await last.send(get(target, f"Accept: {accept}"))
+    fields, _, body = last.received.partition(b"\r\n\r\n")
+    assert b"\r\ncontent-type: %b; charset=utf-8\r\n" % media.encode() in fields
+    assert json.loads(body)["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+@in_virtual_time
+async def test_what_is_no_request_gets_503_beyond_the_limit() -> None:
+    for data in (b"x", b"\r\n"):
+        *_, last = await opened(MemoryServer(App(), Few), 5)
+        assert await sent(last, data) == [503]
+
+
+@in_virtual_time
+async def test_connections_beyond_the_spare_ones_are_dropped() -> None:
+    server = MemoryServer(App(), Few)
+    *_, spare, dropped = await opened(server, 4 + SPARE + 1)
+    assert dropped.closed
+    assert dropped.received == b""
+    assert await sent(spare, get("/")) == [503]
+
+
+@in_virtual_time
+async def test_when_connections_have_ended_others_are_served() -> None:
+    server = MemoryServer(App(), Few)
+    first, *_ = await opened(server, 4)
+    assert await sent(first, LAST) == [200]
+    assert await sent(server.connect(), get("/")) == [200]
+
+
+@in_virtual_time
+async def test_two_thousand_connections_are_served_where_the_system_allows_them() -> None:
+    server = MemoryServer(App())
+    connections = await opened(server, min(2000, connection_limit()) + 1)
+    assert [await sent(each, LAST) for each in connections[:-3:-1]] == [[503], [200]]
+
+
+@in_virtual_time
+async def test_too_many_pipelined_requests() -> None:
+    """The first ones are answered, then the connection is closed."""
+    app = App()
+    connection = MemoryServer(app).connect()
+    await connection.send(get("/held") + get("/") * 2000)
+    app.event.set()
+    received = await connection.ended()
+    assert statuses(received) == [200] * (PIPELINED + 1) + [400]
+    assert b"Too many requests are waiting on this connection." in received
+    assert len(app.ran) == PIPELINED + 1
+
+
+@in_virtual_time
+async def test_as_many_pipelined_requests_as_allowed() -> None:
+    assert statuses(await exchange(MemoryServer(App()), get("/") * PIPELINED + LAST)) == [200] * (PIPELINED + 1)
+
+
+@in_virtual_time
+async def test_a_head_that_has_begun_may_end_behind_as_many_requests_as_allowed() -> None:
+    app = App()
+    connection = MemoryServer(app).connect()
+    await connection.send(get("/held") + get("/") * (PIPELINED - 1) + LAST[:5])
+    connection.resume_reading()
+    await connection.send(LAST[5:])
+    app.event.set()
+    assert statuses(await connection.ended()) == [200] * (PIPELINED + 1)
+
+
+@in_virtual_time
+async def test_nothing_runs_after_a_malformed_request() -> None:
+    app = App()
+    connection = MemoryServer(app).connect()
+    await connection.send(get("/held") + b"nonsense\r\n\r\n")
+    connection.resume_reading()
+    await connection.send(get("/"))
+    app.event.set()
+    assert statuses(await connection.ended()) == [200, 400]
+    assert app.ran == ["/held"]
+
+
+@in_virtual_time
+async def test_a_body_that_turns_out_malformed_behind_a_request_in_progress_never_runs() -> None:
+    """The responses come in the order of the requests."""
+    app = App()
+    connection = MemoryServer(app).connect()
+    chunked = head("Host: test", "Transfer-Encoding: chunked")
+    await connection.send(get("/held") + get("/between") + chunked + b"nonsense\r\n")
+    assert connection.received == b""
+    app.event.set()
+    assert statuses(await connection.ended()) == [200, 200, 400]
+    assert app.ran == ["/held", "/between"]
+
+
+@in_virtual_time
+async def test_a_body_that_turns_out_malformed_after_its_response_just_ends_the_connection() -> None:
+    connection = MemoryServer(App()).connect()
+    await connection.send(head("Host: test", "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
+    assert statuses(connection.received) == [200]
+    await connection.send(b"nonsense\r\n")
+    assert connection.closed
+    assert statuses(connection.received) == [200]
+
+
+@in_virtual_time
+async def test_reading_pauses_for_as_long_as_the_app_says() -> None:
+    connection, began = MemoryServer(App()).connect(), now()
+    await connection.send(get("/slowed"))
+    assert statuses(connection.received) == [200]
+    await connection.send(LAST)
+    assert statuses(await connection.ended()) == [200, 200]
+    assert now() - began == pytest.approx(5)
+
+
+@in_virtual_time
+async def test_without_a_word_of_the_app_reading_goes_on() -> None:
+    connection = MemoryServer(App()).connect()
+    await connection.send(get("/"))
+    assert connection.is_read
+    assert await sent(connection, get("/")) == [200, 200]
+
+
+@in_virtual_time
+async def test_requests_that_were_read_before_a_pause_end_with_their_connection() -> None:
+    """A pause would not hold them back."""
+    app = App()
+    connection = MemoryServer(app).connect()
+    await connection.send(get("/slowed") + get("/") * 3)
+    assert connection.closed
+    assert statuses(connection.received) == [200]
+    assert app.ran == ["/slowed"]
+
+
+class Hasty(BoundedProtocol):
+    response_seconds = 0.1
 
 
 @pytest.fixture
@@ -51,127 +231,10 @@ async def app() -> App:
 async def port(app: App) -> AsyncGenerator[int]:
     async with served(app, Hasty) as port:
         yield port
-        app.door.set()
 
 
-POST = b"POST /post HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [[b""], [b"\r\n"], [b"GET / HT"], [b"GET / HTTP/1.1\r\nHost: test\r\n"], [POST], [POST, b"12345"]],
-    ids=["nothing", "a blank line", "half a line", "half a head", "no body", "half a body"],
-)
-async def test_a_request_that_takes_too_long(app: App, port: int, parts: list[bytes]) -> None:
-    began = time.monotonic()
-    told = await exchange(port, *parts)
-    assert told.startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - began >= 0.25
-
-
-async def test_a_slow_head_after_a_request(port: int) -> None:
-    told = await exchange(port, get("/"), b"GET / HTTP/1.1\r\n")
-    assert [told.count(status) for status in (b"HTTP/1.1 200 ", b"HTTP/1.1 408 ")] == [1, 1]
-
-
-async def test_a_slow_response_is_not_cut_off(app: App, port: int) -> None:
-    """Time limits apply to reading only, even if an empty line arrives while the app runs."""
-    async with lines(port, 1) as [(reader, writer)]:
-        writer.write(get("/held"))
-        await until(lambda: app.ran == 1)
-        writer.write(b"\r\n")
-        await asyncio.sleep(0.8)
-        app.door.set()
-        assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
-
-
-async def test_a_response_that_is_not_read(app: App, port: int) -> None:
+async def test_a_response_that_is_not_read_from_a_socket(app: App, port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
     with closing(writer):
         writer.write(get("/large"))
         await until(lambda: app.ended == 1)
-
-
-class Watched(Hasty):
-    """Records its connections."""
-
-    made: ClassVar[list[Watched]] = []
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.made.append(self)
-
-
-@pytest.mark.parametrize("close", [True, False], ids=["closed", "idle"])
-async def test_a_short_response_that_is_not_read(app: App, close: bool) -> None:
-    """It is too small to pause writing, and yet the connection does not stay open."""
-    Watched.made.clear()
-    async with served(app, Watched, keep_alive=1) as port:
-        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-        with closing(writer):
-            await until(lambda: bool(Watched.made))
-            connection = Watched.made[0]
-            while not connection.transport.get_write_buffer_size():
-                ended = app.ended
-                writer.write(get("/page"))
-                await until(lambda ended=ended: app.ended > ended)
-            if close:
-                writer.write(get("/", "Connection: close"))
-            await until(lambda: connection not in connection.connections)
-
-
-async def test_too_many_pipelined_requests(app: App, port: int) -> None:
-    """The first ones are answered, then the connection is closed."""
-    async with lines(port, 1) as [(reader, writer)]:
-        writer.write(get("/held") + get("/") * 2000)
-        await until(lambda: app.ran == 1)
-        app.door.set()
-        received = await asyncio.wait_for(reader.read(), 20)
-    assert received.count(b"HTTP/1.1 200 ") == PIPELINED + 1
-    assert received.count(b"HTTP/1.1 400 ") == 1
-    assert app.ran == PIPELINED + 1
-
-
-async def test_pipelined_requests(app: App, port: int) -> None:
-    told = await exchange(port, get("/") * PIPELINED + get("/", "Connection: close"))
-    assert told.count(b"HTTP/1.1 200 ") == PIPELINED + 1
-
-
-async def test_a_connection_beyond_the_limit(app: App, port: int) -> None:
-    """It gets a 503 in the format of its interface, and health checks are still answered."""
-    async with lines(port, 4) as held:
-        for _, writer in held:
-            writer.write(get("/held"))
-        await until(lambda: app.ran == 4)
-        await _gets_503(port)
-        assert (await exchange(port, get("/livez", "Connection: close"))).startswith(b"HTTP/1.1 200 ")
-        app.door.set()
-        for reader, _ in held:
-            assert (await reader.readuntil(b'"x"')).startswith(b"HTTP/1.1 200 ")
-
-
-async def _gets_503(port: int) -> None:
-    head, _, body = (await exchange(port, get("/v1/connections"))).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"\r\nretry-after: 1\r\n" in head.lower()
-    assert json.loads(body)["error"] == "service_unavailable"
-    accept = "Accept: application/graphql-response+json"
-    head, _, body = (await exchange(port, get("/graphql?query=x", accept))).partition(b"\r\n\r\n")
-    assert b"application/graphql-response+json" in head
-    assert json.loads(body)["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
-
-
-async def test_far_too_many_connections(port: int) -> None:
-    """Beyond the spare ones, connections are dropped. When they have ended, new ones are accepted again."""
-    dropped = 0
-    # At once: the first ones must not time out before the last ones are open.
-    async with lines(port, 150) as many:
-        for reader, _ in many:
-            try:
-                dropped += await asyncio.wait_for(reader.read(), 20) == b""
-            except ConnectionResetError:
-                dropped += 1
-    assert dropped >= 40
-    async with asyncio.timeout(20):
-        while not (await exchange(port, get("/", "Connection: close"))).startswith(b"HTTP/1.1 200 "):
-            pass

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 
 import pytest
 
 from gateway.http11.chunked import CHUNK_LIMIT, CHUNKING_LIMIT
 from gateway.http11.head import FIELD_LIMIT, HEAD_LIMIT
 from tests.gateway.http11.echo_app import Echo, Post, answers, statuses
-from tests.gateway.http11.loopback_app import exchange, get, head, served
+from tests.gateway.http11.loopback_app import get, head
+from tests.gateway.http11.memory_connection import MemoryServer, exchange
 
 LAST = get("/last", "Connection: close")
 
@@ -21,9 +21,8 @@ async def echo() -> Echo:
 
 
 @pytest.fixture
-async def port(echo: Echo) -> AsyncGenerator[int]:
-    async with served(echo) as port:
-        yield port
+async def server(echo: Echo) -> MemoryServer:
+    return MemoryServer(echo)
 
 
 CHUNKED = head("Host: test", "Transfer-Encoding: chunked")
@@ -91,9 +90,9 @@ MALFORMED_BODIES = {
 
 
 @pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
-async def test_a_malformed_head(echo: Echo, port: int, sent: bytes) -> None:
+async def test_a_malformed_head(echo: Echo, server: MemoryServer, sent: bytes) -> None:
     """It is rejected, and the data after it is not read."""
-    received = await exchange(port, sent + LAST)
+    received = await exchange(server, sent + LAST)
     assert statuses(received) == [400]
     assert b"\r\nconnection: close\r\n" in received.lower()
     assert json.loads(received.partition(b"\r\n\r\n")[2]).keys() == {"error", "message"}
@@ -101,15 +100,15 @@ async def test_a_malformed_head(echo: Echo, port: int, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", MALFORMED_BODIES.values(), ids=MALFORMED_BODIES)
-async def test_a_malformed_body(echo: Echo, port: int, sent: bytes) -> None:
-    received = await exchange(port, CHUNKED + sent + LAST)
+async def test_a_malformed_body(echo: Echo, server: MemoryServer, sent: bytes) -> None:
+    received = await exchange(server, CHUNKED + sent + LAST)
     assert statuses(received) == [400]
     assert echo.ran == []
 
 
 @pytest.mark.parametrize("sent", [MALFORMED["no host"], CHUNKED + MALFORMED_BODIES["no size"]], ids=["head", "body"])
-async def test_earlier_requests_are_answered_first(echo: Echo, port: int, sent: bytes) -> None:
-    received = await exchange(port, get("/one") + get("/two") + sent)
+async def test_earlier_requests_are_answered_first(echo: Echo, server: MemoryServer, sent: bytes) -> None:
+    received = await exchange(server, get("/one") + get("/two") + sent)
     assert statuses(received) == [200, 200, 400]
     assert [ran["path"] for ran in echo.ran] == ["/one", "/two"]
 
@@ -118,10 +117,10 @@ async def test_earlier_requests_are_answered_first(echo: Echo, port: int, sent: 
     ("accept", "media"),
     [("*/*", "application/json"), ("application/graphql-response+json", "application/graphql-response+json")],
 )
-async def test_graphql_gets_a_graphql_error(port: int, accept: str, media: str) -> None:
+async def test_graphql_gets_a_graphql_error(server: MemoryServer, accept: str, media: str) -> None:
     """If the head could be read far enough to tell."""
     sent = head(f"Accept: {accept}", start="POST /graphql?x HTTP/1.1")
-    fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
+    fields, _, body = (await exchange(server, sent)).partition(b"\r\n\r\n")
     assert b"content-type: %b;" % media.encode() in fields
     assert json.loads(body)["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
 
@@ -142,27 +141,27 @@ WELL_FORMED = {
 
 
 @pytest.mark.parametrize("sent", WELL_FORMED.values(), ids=WELL_FORMED)
-async def test_a_well_formed_request(echo: Echo, port: int, sent: bytes) -> None:
-    assert [said["path"] for said in answers(await exchange(port, sent + LAST))] == ["/", "/last"]
+async def test_a_well_formed_request(echo: Echo, server: MemoryServer, sent: bytes) -> None:
+    assert [said["path"] for said in answers(await exchange(server, sent + LAST))] == ["/", "/last"]
 
 
 @pytest.mark.parametrize("lines", [(), ("Host: test",), ("Host: test", "Connection: Upgrade", "Upgrade: h2c")])
-async def test_version_1_0(echo: Echo, port: int, lines: tuple[str, ...]) -> None:
+async def test_version_1_0(echo: Echo, server: MemoryServer, lines: tuple[str, ...]) -> None:
     """It needs no Host, and gets no interim response."""
     sent = head(*lines, "Expect: 100-continue", "Content-Length: 3", start="POST / HTTP/1.0")
-    received = await exchange(port, sent, b"abc" + LAST)
+    received = await exchange(server, sent, b"abc" + LAST)
     assert statuses(received) == [200]
     assert [ran["body"] for ran in echo.ran] == ["abc"]
 
 
-async def test_nothing_is_read_after_the_last_request(echo: Echo, port: int) -> None:
-    assert statuses(await exchange(port, LAST + b"nonsense\r\n\r\n" + get("/more"))) == [200]
+async def test_nothing_is_read_after_the_last_request(echo: Echo, server: MemoryServer) -> None:
+    assert statuses(await exchange(server, LAST + b"nonsense\r\n\r\n" + get("/more"))) == [200]
     assert [ran["path"] for ran in echo.ran] == ["/last"]
 
 
-async def test_repeated_fields_are_combined(echo: Echo, port: int) -> None:
+async def test_repeated_fields_are_combined(echo: Echo, server: MemoryServer) -> None:
     fields = ["Accept: a/b", "X: 1", "accept: c/d", "Authorization: x", "ACCEPT: e/f", "Authorization: y"]
-    [said] = answers(await exchange(port, get("/", *fields, "Connection: close")))
+    [said] = answers(await exchange(server, get("/", *fields, "Connection: close")))
     assert [value for name, value in said["headers"] if name == "accept"] == ["a/b, c/d, e/f"]
     assert [value for name, value in said["headers"] if name == "authorization"] == ["x", "y"]
 
@@ -173,17 +172,17 @@ TRAILERS = (
 )
 
 
-async def test_trailers_have_no_effect(echo: Echo, port: int) -> None:
+async def test_trailers_have_no_effect(echo: Echo, server: MemoryServer) -> None:
     post = Post(b"body" * 10, chunked=True, trailers=TRAILERS)
-    said = answers(await exchange(port, post.sent + post.sent + LAST))
+    said = answers(await exchange(server, post.sent + post.sent + LAST))
     assert [answer["body"] for answer in said] == ["body" * 10, "body" * 10, ""]
     assert [len(answer["headers"]) for answer in said] == [2, 2, 2]
     assert {value for answer in said for _, value in answer["headers"]} == {"test", "chunked", "close"}
 
 
-async def test_too_many_trailers(echo: Echo, port: int) -> None:
+async def test_too_many_trailers(echo: Echo, server: MemoryServer) -> None:
     trailers = b"A: b\r\n" * (CHUNKING_LIMIT // len(b"A: b\r\n") + 1)
-    received = await exchange(port, CHUNKED + b"0\r\n" + trailers + b"\r\n" + LAST)
+    received = await exchange(server, CHUNKED + b"0\r\n" + trailers + b"\r\n" + LAST)
     assert statuses(received) == [431]
     assert json.loads(received.partition(b"\r\n\r\n")[2])["error"] == "headers_too_large"
     assert echo.ran == []
@@ -198,24 +197,24 @@ async def test_too_many_trailers(echo: Echo, port: int) -> None:
     ],
     ids=["bytes", "fields", "blank lines"],
 )
-async def test_a_head_that_is_too_long(echo: Echo, port: int, sent: bytes) -> None:
-    assert statuses(await exchange(port, sent + LAST)) == [431]
+async def test_a_head_that_is_too_long(echo: Echo, server: MemoryServer, sent: bytes) -> None:
+    assert statuses(await exchange(server, sent + LAST)) == [431]
     assert echo.ran == []
 
 
-async def test_small_chunks_are_allowed(echo: Echo, port: int) -> None:
+async def test_small_chunks_are_allowed(echo: Echo, server: MemoryServer) -> None:
     post = Post(b"x" * 1000, chunked=True, chunk=1)
-    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * 1000
+    assert answers(await exchange(server, post.sent + LAST))[0]["body"] == "x" * 1000
 
 
-async def test_too_many_chunks(echo: Echo, port: int) -> None:
+async def test_too_many_chunks(echo: Echo, server: MemoryServer) -> None:
     """For their size."""
-    received = await exchange(port, Post(b"x" * (2 * CHUNK_LIMIT), chunked=True, chunk=1).sent + LAST)
+    received = await exchange(server, Post(b"x" * (2 * CHUNK_LIMIT), chunked=True, chunk=1).sent + LAST)
     assert statuses(received) == [400]
     assert echo.ran == []
 
 
 @pytest.mark.parametrize(("size", "chunk"), [(CHUNK_LIMIT, 1), (65_536, 57), (25_000, 20)])
-async def test_a_body_written_piece_by_piece(port: int, size: int, chunk: int) -> None:
+async def test_a_body_written_piece_by_piece(server: MemoryServer, size: int, chunk: int) -> None:
     post = Post(b"x" * size, chunked=True, chunk=chunk)
-    assert answers(await exchange(port, post.sent + LAST))[0]["body"] == "x" * size
+    assert answers(await exchange(server, post.sent + LAST))[0]["body"] == "x" * size

@@ -8,34 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.http11.protocol import BoundedProtocol
 from tests.gateway.http11.echo_app import Echo, statuses
-from tests.gateway.http11.loopback_app import exchange, get, lines, served
+from tests.gateway.http11.loopback_app import get
+from tests.gateway.http11.memory_connection import MemoryServer, exchange
+from tests.gateway.virtual_time import VirtualTimeLoop, in_virtual_time, now
 
-# Seconds in which every connection of these tests must have ended.
-BOUND = 5
-
-
-class Hasty(BoundedProtocol):
-    head_seconds = 0.2
-    body_seconds = 0.2
-
-
-@pytest.fixture
-async def echo() -> Echo:
-    return Echo()
-
-
-@pytest.fixture
-async def port(echo: Echo) -> AsyncGenerator[int]:
-    async with served(echo, Hasty, keep_alive=1) as port:
-        yield port
+# Seconds in which every connection of these tests must have ended: a body's limit, that of an idle connection, and some
+# more.
+BOUND = 35
+KEEP_ALIVE = 5
 
 
 def head(*fields: bytes, start: bytes = b"GET / HTTP/1.1") -> bytes:
@@ -55,13 +41,15 @@ REFUSED = {
 
 @pytest.mark.parametrize("fields", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("before", [0, 1, 3])
-async def test_a_head_that_llhttp_refuses_late(echo: Echo, port: int, fields: tuple[bytes, ...], before: int) -> None:
-    """It is answered once, after the requests before it, and does not run."""
-    began = time.monotonic()
-    received = await exchange(port, get("/first") * before + head(*fields))
+@in_virtual_time
+async def test_a_head_that_llhttp_refuses_late(fields: tuple[bytes, ...], before: int) -> None:
+    """It is answered once and at once, after the requests before it, and does not run."""
+    echo = Echo()
+    began = now()
+    received = await exchange(MemoryServer(echo), get("/first") * before + head(*fields))
     assert statuses(received) == [200] * before + [400]
     assert [ran["path"] for ran in echo.ran] == ["/first"] * before
-    assert time.monotonic() - began < BOUND
+    assert now() == began
 
 
 OWS = st.text(" \t", max_size=3).map(str.encode)
@@ -104,40 +92,41 @@ def message(draw: st.DrawFn) -> bytes:
     return before + head(*fields, start=draw(st.sampled_from(STARTS))) + draw(st.sampled_from(BODIES))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 @given(
     before=st.integers(0, 2), messages=st.lists(message(), min_size=1, max_size=2), cuts=st.lists(st.integers(1, 90))
 )
-async def test_no_head_holds_its_connection(port: int, before: int, messages: list[bytes], cuts: list[int]) -> None:
-    sent = get("/first") * before + b"".join(messages)
-    async with lines(port, 1) as [(reader, writer)]:
-        for cut in cuts:
-            writer.write(sent[:cut])
-            sent = sent[cut:]
-            await asyncio.sleep(0.001)
-        writer.write(sent)
-        async with asyncio.timeout(BOUND):
-            try:
-                received = await reader.read()
-            except ConnectionError:
-                # Closed before everything was read, so responses may be lost.
-                return
-    found = [status for status in statuses(received) if status != 100]
+def test_no_head_holds_its_connection(before: int, messages: list[bytes], cuts: list[int]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        found = runner.run(_found(get("/first") * before + b"".join(messages), cuts))
     # Each request gets one response, and nothing runs after a rejection.
     assert found[:before] == [200] * before
     assert len(found) <= before + len(messages) + 1
     assert all(status == 200 for status in found[:-1])
 
 
+async def _found(sent: bytes, cuts: list[int]) -> list[int]:
+    """The statuses of the final responses, when the connection has ended."""
+    connection = MemoryServer(Echo(), keep_alive=KEEP_ALIVE).connect()
+    for cut in cuts:
+        await connection.send(sent[:cut])
+        sent = sent[cut:]
+    await connection.send(sent)
+    async with asyncio.timeout(BOUND):
+        received = await connection.ended()
+    return [status for status in statuses(received) if status != 100]
+
+
 @pytest.mark.parametrize(
     "start",
     [b"GET /livez RTSP/1.0", b"ANNOUNCE x RTSP/1.0", b"OPTIONS / RTSP/1.1", b"SOURCE /x ICE/1.0", b"GET / HTTPS/1.1"],
 )
-async def test_other_protocols(echo: Echo, port: int, start: bytes) -> None:
+@in_virtual_time
+async def test_other_protocols(start: bytes) -> None:
+    echo = Echo()
     sent = head(b"Connection: close", start=start)
     for parts in ([sent], [sent[: len(start) - 4], sent[len(start) - 4 :]], [start + b"\r", sent[len(start) + 1 :]]):
-        received = await exchange(port, *parts)
-        assert statuses(received) == [400]
+        assert statuses(await exchange(MemoryServer(echo), *parts)) == [400]
     assert echo.ran == []
 
 
@@ -146,9 +135,10 @@ async def test_other_protocols(echo: Echo, port: int, start: bytes) -> None:
     [head(start=b"GET /%zz HTTP/1.1"), head(start=b"GET /" + b"a" * 9000 + b" HTTP/1.1"), b"GET / HTTP/1.1\r\n"],
     ids=["400", "414", "408"],
 )
-async def test_a_raw_response_has_a_date(port: int, sent: bytes) -> None:
+@in_virtual_time
+async def test_a_raw_response_has_a_date(sent: bytes) -> None:
     """RFC 9110 6.6.1."""
-    fields, _, body = (await exchange(port, sent)).partition(b"\r\n\r\n")
+    fields, _, body = (await exchange(MemoryServer(Echo()), sent)).partition(b"\r\n\r\n")
     [date] = [line for line in fields.split(b"\r\n") if line.lower().startswith(b"date: ")]
     assert time.mktime(time.strptime(date[6:].decode(), "%a, %d %b %Y %H:%M:%S GMT")) > 0
     assert json.loads(body).keys() == {"error", "message"}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.http11.echo_app import SWALLOWED, Echo, Post, answers, statuses
-from tests.gateway.http11.loopback_app import exchange, get, lines, served
+from tests.gateway.http11.loopback_app import get
+from tests.gateway.http11.memory_connection import MemoryServer, exchange
 
 H2C = (
     "Connection: Upgrade, HTTP2-Settings",
@@ -36,21 +34,8 @@ async def echo() -> Echo:
 
 
 @pytest.fixture
-async def port(echo: Echo) -> AsyncGenerator[int]:
-    async with served(echo) as port:
-        yield port
-
-
-async def told(port: int, *parts: bytes) -> bytes:
-    """Everything that is received. Each part is read before the next is sent: client and server share one event
-    loop."""
-    async with lines(port, 1) as [(reader, writer)]:
-        for part in parts:
-            writer.write(part)
-            for _ in range(4):
-                await asyncio.sleep(0)
-            await asyncio.sleep(0.0005)
-        return await asyncio.wait_for(reader.read(), 20)
+async def server(echo: Echo) -> MemoryServer:
+    return MemoryServer(echo)
 
 
 def assert_only(echo: Echo, received: bytes, *bodies: bytes) -> None:
@@ -61,20 +46,20 @@ def assert_only(echo: Echo, received: bytes, *bodies: bytes) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("upgrade", UPGRADES, ids=lambda lines: " ".join(lines)[:40] or "none")
-async def test_cut_at_every_byte(echo: Echo, port: int, upgrade: tuple[str, ...], chunked: bool) -> None:
+async def test_cut_at_every_byte(echo: Echo, server: MemoryServer, upgrade: tuple[str, ...], chunked: bool) -> None:
     """The body looks like a request itself, to a server that reads it as one."""
     post = Post(SWALLOWED, chunked, upgrade, trailers=b"X-Swallow: x\r\n" if chunked else b"")
     sent = post.sent + post.sent + LAST
     for at in range(0, len(sent), 3):
         echo.ran.clear()
-        assert_only(echo, await told(port, sent[:at], sent[at:]), SWALLOWED, SWALLOWED)
+        assert_only(echo, await exchange(server, sent[:at], sent[at:]), SWALLOWED, SWALLOWED)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_byte_by_byte(echo: Echo, port: int, chunked: bool) -> None:
+async def test_byte_by_byte(echo: Echo, server: MemoryServer, chunked: bool) -> None:
     post = Post(SWALLOWED, chunked, H2C)
     sent = post.sent + LAST
-    assert_only(echo, await told(port, *(sent[at : at + 1] for at in range(len(sent)))), SWALLOWED)
+    assert_only(echo, await exchange(server, *(sent[at : at + 1] for at in range(len(sent)))), SWALLOWED)
 
 
 POSTS = st.builds(
@@ -90,26 +75,26 @@ POSTS = st.builds(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(posts=st.lists(POSTS, min_size=1, max_size=4), cuts=st.lists(st.floats(0, 1), max_size=6))
-async def test_any_requests_cut_anywhere(echo: Echo, port: int, posts: list[Post], cuts: list[float]) -> None:
+async def test_any_requests_cut_anywhere(
+    echo: Echo, server: MemoryServer, posts: list[Post], cuts: list[float]
+) -> None:
     echo.ran.clear()
     sent = b"".join(post.sent for post in posts) + LAST
     places = sorted(int(cut * len(sent)) for cut in cuts)
     parts = [sent[begin:end] for begin, end in zip([0, *places], [*places, len(sent)], strict=True)]
-    received = await told(port, *parts)
+    received = await exchange(server, *parts)
     assert_only(echo, received, *(post.body for post in posts))
     assert all("authorization" not in dict(ran["headers"]) for ran in echo.ran)
 
 
-async def test_the_connection_can_be_used_again(echo: Echo, port: int) -> None:
-    async with lines(port, 1) as [(reader, writer)]:
-        for number in range(20):
-            body = b"%d" % number * 50
-            writer.write(Post(body, bool(number % 2), H2C).sent)
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-            assert b"connection: close" not in head.lower()
-            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
-            await reader.readexactly(length)
-            assert echo.ran[-1]["body"] == body.decode()
+async def test_the_connection_can_be_used_again(echo: Echo, server: MemoryServer) -> None:
+    connection = server.connect()
+    for number in range(20):
+        connection.received = b""
+        body = b"%d" % number * 50
+        await connection.send(Post(body, bool(number % 2), H2C).sent)
+        assert b"connection: close" not in connection.received.lower()
+        assert [said["body"] for said in answers(connection.received)] == [body.decode()]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +109,8 @@ async def test_the_connection_can_be_used_again(echo: Echo, port: int) -> None:
     ],
     ids=["HTTP/2", "CONNECT", "CONNECT with a body", "version 2", "version 0.9", "TLS"],
 )
-async def test_other_protocols_end_cleanly(echo: Echo, port: int, sent: bytes) -> None:
-    received = await exchange(port, sent)
+async def test_other_protocols_end_cleanly(echo: Echo, server: MemoryServer, sent: bytes) -> None:
+    received = await exchange(server, sent)
     assert statuses(received) == [400]
     assert b"\r\nconnection: close\r\n" in received.lower()
     assert echo.ran == []
