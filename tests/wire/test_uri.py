@@ -28,6 +28,8 @@ WEB = [
 ]
 ABSOLUTE = [
     *(url for url in WEB if "#" not in url),
+    "com.example.app:/",
+    "com.example.app:/?x=1",
     "com.example.app:/cb",
     "com.example.app:/cb/deeper?x=1",
     "myapp://cb",
