@@ -22,15 +22,6 @@ P = ParamSpec("P")
 _PATIENCE = 0.02
 
 
-class Clock(asyncio.SelectorEventLoop):
-    """The standard loop, with a clock that can be set forward."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
-
-
 class _LeapingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +55,7 @@ class LeapingClock(asyncio.SelectorEventLoop):
         self._leaping.now += seconds
 
 
-LOOPS = {"asyncio": Clock, "uvloop": uvloop.new_event_loop}
+LOOPS = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
 def on_both_loops(test: Callable[P, Awaitable[None]]) -> Callable[..., None]:

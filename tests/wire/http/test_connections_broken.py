@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -240,6 +240,39 @@ async def test_closing_the_client_ends_requests_in_progress() -> None:
         late = await failed(client, server.origin)
         assert str(late) == "no answer: the client is closed (nothing was sent)"
         assert len(server.asked) == 4
+
+
+@on_both_loops
+async def test_closing_the_client_ends_requests_that_are_still_connecting(certificate: Path) -> None:
+    resolving, resolved = asyncio.Event(), asyncio.Event()
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        resolving.set()
+        await resolved.wait()
+        return ["127.0.0.1"]
+
+    tls = ssl.create_default_context(cafile=str(certificate))
+    async with loopback(answering(b"{}")) as server:
+        client = Client(resolve, tls, https_only=False)
+        asking = asyncio.create_task(failed(client, server.origin))
+        await resolving.wait()
+        await client.aclose()
+        resolved.set()
+        assert str(await asking) == "no answer: the client is closed (nothing was sent)"
+        await until(lambda: server.open == 0)
+        assert server.asked == []
+
+
+@on_a_leaping_clock
+async def test_closing_the_client_leaves_no_timer() -> None:
+    loop = asyncio.get_running_loop()
+    async with loopback(answering(b"{}")) as server:
+        async with private_client() as client:
+            await fetch(client, server.origin)
+            assert not client.closed
+        assert client.closed
+        await server.settled()
+        assert [handle for handle in loop._scheduled if not handle.cancelled()] == []  # type: ignore[attr-defined]
 
 
 # Too much

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from providers.errors import TransportFailure
-from tests.wire.http.event_loops import Clock, on_both_loops, until
-from tests.wire.http.fetching import fetch, private_client
+from tests.wire.http.event_loops import let_pass, on_a_leaping_clock, on_both_loops, until
+from tests.wire.http.fetching import fetch, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, loopback
 from tests.wire.http.responses import LAST, OK, WHOLE
+from wire.http.client import request
 from wire.http.connections import MAX_CONNECTIONS, Connection
 
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
@@ -176,18 +177,59 @@ async def test_requests_wait_in_line_and_cancelled_ones_leave_it() -> None:
         assert len(again) == MAX_CONNECTIONS
 
 
-def test_a_connection_that_was_idle_for_long_is_not_reused() -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, Clock)
-        async with loopback(echo) as server, private_client() as client:
-            for seconds, connections in ((0, 1), (14, 1), (14, 1), (16, 2), (0, 2)):
-                loop.ahead += seconds
-                await fetch(client, server.origin)
-                assert server.connections == connections
+@on_a_leaping_clock
+async def test_a_connection_that_was_idle_for_long_is_not_reused() -> None:
+    """Even if the process stood still when it should have been closed."""
+    async with loopback(echo) as server, private_client() as client:
+        for seconds, connections in ((0, 1), (14.9, 1), (14.9, 1), (15, 2), (0, 2)):
+            let_pass(seconds)
+            await fetch(client, server.origin)
+            assert server.connections == connections
 
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        runner.run(main())
+
+@on_a_leaping_clock
+async def test_idle_connections_are_closed_without_another_request() -> None:
+    both = asyncio.Barrier(2)
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "together" in asked.line:
+            await both.wait()
+        await echo(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        for _ in range(2):
+            await asyncio.gather(*(fetch(client, f"{server.origin}/together") for _ in range(2)))
+            await asyncio.sleep(10)
+            await fetch(client, server.origin)
+            assert server.open == 2
+            # They have been idle for 16 and 6 seconds, then for 31 and 21.
+            await asyncio.sleep(6)
+            assert server.open == 1
+            await asyncio.sleep(15)
+            assert server.open == 0
+
+
+@pytest.mark.parametrize(("size", "connections"), [(16 * 1024, 1), (16 * 1024 + 1, 3)])
+@on_both_loops
+async def test_the_connection_of_a_long_request_is_not_reused(size: int, connections: int) -> None:
+    async with loopback(saying(EMPTY)) as server, private_client() as client:
+        short = request("POST", server.origin, form="")
+        # As many digits as it needs in the end.
+        form = "x" * (size - len(short.content) - len("16000") + len("0"))
+        asking = request("POST", server.origin, form=form)
+        assert len(asking.content) == size
+        for _ in range(3):
+            await client.send(asking, deadline=soon())
+        assert server.connections == connections
+
+
+@on_a_leaping_clock
+async def test_connections_to_different_ports_and_names_are_kept_apart() -> None:
+    async with loopback(echo) as one, loopback(echo) as other, private_client() as client:
+        for _ in range(3):
+            for origin in (one.origin, other.origin):
+                await fetch(client, origin)
+        assert (one.connections, other.connections) == (1, 1)
 
 
 @on_both_loops
