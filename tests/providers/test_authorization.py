@@ -58,6 +58,12 @@ def test_absent_scope_and_challenge_are_left_out() -> None:
     ]
 
 
+def test_a_challenge_is_sent_if_there_is_one() -> None:
+    entry = provider(authorize="pkce = 'none'")
+    url = authorization_url(entry, CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge="c")
+    assert dict(parse_qsl(urlsplit(url).query))["code_challenge"] == "c"
+
+
 def test_a_challenge_is_required_for_pkce() -> None:
     with pytest.raises(ValueError, match="code_challenge"):
         authorization_url(provider(), CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge=None)
@@ -81,7 +87,8 @@ def test_the_query_of_the_endpoint_is_kept(path: str, begins: str) -> None:
 
 def test_a_verifier_and_its_challenge() -> None:
     verifier = new_verifier()
-    assert 43 <= len(verifier) <= 128
+    assert new_verifier() != verifier
+    assert len(verifier) == 64
     assert set(verifier) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
     digest = hashlib.sha256(verifier.encode()).digest()
     assert challenge(verifier) == base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -95,4 +102,5 @@ def test_states_are_fresh_long_and_alphanumeric() -> None:
     for state in states:
         assert state.isascii()
         assert state.isalnum()
-        assert len(state) * 4 >= 128  # each character is a hexadecimal digit at least
+        # A hexadecimal digit each: 160 bits.
+        assert len(state) == 40

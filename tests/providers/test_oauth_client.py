@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,19 @@ from providers.catalogue import Credentials
 from providers.errors import (
     ErrorAnswer,
     RequestFailed,
+    TimedOut,
     UnreadableResponse,
 )
-from providers.oauth_client import find_account
+from providers.oauth_client import Tokens, exchange_code, find_account, revoke
 from providers.provider import Provider
-from tests.providers.entries import provider
+from tests.processes import free_port
+from tests.providers.entries import CREDENTIALS, provider
 from tests.providers.exchanging import exchange
-from tests.wire.http.fetching import TOKENS, soon
-from tests.wire.http.loopback import answering, loopback
+from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
+from tests.wire.http.fetching import TOKENS, private_client, soon
+from tests.wire.http.loopback import Asked, answering, loopback
 from wire.http.client import Client, open_client
+from wire.waiting import SECOND_LOOK
 
 AWKWARD = Credentials("id:%+ é", "s:%+ é")
 
@@ -87,6 +92,118 @@ async def test_a_public_client_sends_its_client_id_only(client: Client) -> None:
     assert "client_secret" not in asked.form
 
 
+async def test_parameters_of_the_entry_and_the_verifier_are_optional(client: Client) -> None:
+    async with loopback(answering(TOKENS)) as server:
+        await exchange_code(
+            client,
+            provider(origin=server.origin, token="auth = 'client_secret_post'"),
+            CREDENTIALS,
+            code="a b&c=/+é",
+            redirect_uri="https://us.example/é?a=b&c",
+            code_verifier=None,
+            deadline=soon(),
+        )
+    (asked,) = server.asked
+    assert list(asked.form.items()) == [
+        ("grant_type", ["authorization_code"]),
+        ("code", ["a b&c=/+é"]),
+        ("redirect_uri", ["https://us.example/é?a=b&c"]),
+        ("client_id", ["client"]),
+        ("client_secret", ["secret"]),
+    ]
+
+
+async def test_a_lifetime_counts_from_before_the_request(client: Client) -> None:
+    """So a token never lives longer than is assumed, however long the answer takes."""
+    arrived: list[datetime] = []
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        arrived.append(datetime.now(UTC))
+        await answering(TOKENS)(asked, writer)
+
+    async with loopback(respond) as server:
+        answer = await exchange(client, provider(origin=server.origin))
+    assert answer.expires_at is not None
+    assert answer.expires_at < arrived[0] + timedelta(seconds=60)
+
+
+@on_a_leaping_clock
+async def test_an_answer_says_when_the_code_was_sent() -> None:
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(7)
+        await answering(TOKENS)(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        began = soon(0)
+        answer = await exchange(client, provider(origin=server.origin))
+        assert (answer.sent_at, soon(0)) == (began, pytest.approx(began + 7))
+
+
+@pytest.mark.parametrize("latest", [150, 90])
+@on_a_leaping_clock
+async def test_an_exchange_goes_on_after_a_standstill_up_to_the_latest_time(latest: float) -> None:
+    async def respond(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+        let_pass(100)
+        await asyncio.Event().wait()
+
+    async with loopback(respond) as server, private_client() as client:
+        began = soon(0)
+        with pytest.raises(TimedOut) as raised:
+            await exchange_code(
+                client,
+                provider(origin=server.origin),
+                CREDENTIALS,
+                code="code",
+                redirect_uri="https://us.example",
+                code_verifier=None,
+                deadline=soon(80),
+                latest=soon(latest),
+            )
+        # As late as it was, but no later than that; the sockets are polled once more in any case.
+        assert soon(0) - began == pytest.approx(120 if latest == 150 else 100 + SECOND_LOOK)
+    assert raised.value.stood_still
+
+
+class Restarting:
+    """Refuses connections at first, and answers after a tenth of a second."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.asked: list[Asked] = []
+        self._answer = answer
+
+    async def run(self) -> None:
+        await asyncio.sleep(0.1)
+        async with loopback(answering(self._answer), port=self.port) as server:
+            self.asked = server.asked
+            await asyncio.sleep(60)
+
+
+@on_a_leaping_clock
+async def test_all_requests_survive_a_restart_of_the_server() -> None:
+    """A connection that was refused is tried again."""
+    restarting = Restarting(b'{"access_token": "abc", "user": {"id": 7}}')
+    origin = restarting.origin
+    revoking = f"[revoke]\nurl = '{origin}/revoke'\ntoken = 'access_token'"
+    async with private_client() as client:
+        running = asyncio.create_task(restarting.run())
+        requests = (
+            exchange(client, provider(origin=origin)),
+            find_account(client, with_account(origin), "abc", soon()),
+            revoke(client, provider(origin=origin, tables=revoking), CREDENTIALS, Tokens("abc", None), deadline=soon()),
+        )
+        answer, account, revoked = await asyncio.gather(*requests)
+        assert (answer.access_token, account, revoked) == ("abc", "7", True)
+        assert len(restarting.asked) == 3
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_tokens_are_not_shown() -> None:
+    assert repr(Tokens("CANARY", "CANARY")) == "Tokens()"
+
+
 # Who the user is
 
 
@@ -110,6 +227,7 @@ async def test_without_an_account_table_no_request_is_sent(client: Client) -> No
     ("status", "body", "fault"),
     [
         ("200 OK", b"{}", UnreadableResponse),
+        ("200 OK", b'{"user": {"id": 7, "id": 7}}', UnreadableResponse),
         ("200 OK", b'{"user": {"id": null}}', UnreadableResponse),
         ("200 OK", b'{"user": "CANARY"}', UnreadableResponse),
         ("200 OK", b"CANARY", UnreadableResponse),
@@ -124,4 +242,5 @@ async def test_an_answer_without_an_account_id(
     async with loopback(answering(body, status=status)) as server:
         with pytest.raises(fault) as raised:
             await find_account(client, with_account(server.origin), "abc", soon())
+    assert f"HTTP status {status[:3]}" in str(raised.value)
     assert "CANARY" not in str(raised.value)

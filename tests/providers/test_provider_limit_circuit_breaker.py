@@ -70,12 +70,32 @@ async def test_outcomes_without_a_verdict_change_nothing(limit: ProviderLimit, o
     await is_open(limit)
 
 
-async def test_an_unused_permit_changes_nothing(limit: ProviderLimit) -> None:
-    for _ in range(TIMEOUTS):
+@pytest.mark.parametrize("outcome", [*ANSWERS, TimedOut(sent=False), ValueError(), asyncio.CancelledError()])
+async def test_an_unused_permit_changes_nothing(limit: ProviderLimit, outcome: BaseException | None) -> None:
+    """However its block ends, the provider was not asked. So whoever comes with a code that somebody else has claimed
+    neither keeps the circuit closed nor opens it."""
+
+    async def ask_nothing() -> None:
         with await limit.permit(0) as permit:
             permit.leave_unused()
+            if outcome is not None:
+                raise outcome
+
+    for _ in range(2 * TIMEOUTS):
+        await asyncio.gather(ask_nothing(), return_exceptions=True)
+    for _ in range(TIMEOUTS - 1):
         await time_out(limit)
+        await asyncio.gather(ask_nothing(), return_exceptions=True)
+    await time_out(limit)
     await is_open(limit)
+
+
+async def test_a_permit_that_was_left_unused_is_no_timeout_whatever_was_noted(limit: ProviderLimit) -> None:
+    for _ in range(2 * TIMEOUTS):
+        with await limit.permit(0) as permit:
+            permit.note(TimedOut(sent=True))
+            permit.leave_unused()
+    await ask(limit)
 
 
 async def test_a_noted_fault_counts_instead_of_the_exception(limit: ProviderLimit) -> None:

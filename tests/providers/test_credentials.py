@@ -1,0 +1,57 @@
+"""Which environment variables hold a provider's credentials, and which are missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from providers.credentials import Credentials, environment_name, missing_variables, read_credentials
+from providers.provider import Provider
+from tests.providers.entries import provider
+
+SECRET_NEEDED = [provider(), provider(token="auth = 'client_secret_post'")]
+PUBLIC = provider(token="auth = 'none'")
+ID, KEY = "ACME_CLIENT_ID", "ACME_CLIENT_SECRET"
+
+
+@pytest.mark.parametrize(
+    ("slug", "name", "variable"),
+    [("oura", "client_id", "OURA_CLIENT_ID"), ("acme-ring", "region", "ACME_RING_REGION"), ("a_b-c", "x", "A_B_C_X")],
+)
+def test_the_name_of_a_variable(slug: str, name: str, variable: str) -> None:
+    assert environment_name(slug, name) == variable
+
+
+@pytest.mark.parametrize("entry", SECRET_NEEDED)
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, [ID, KEY]),
+        ({ID: "", KEY: ""}, [ID, KEY]),
+        ({ID: "id"}, [KEY]),
+        ({KEY: "key"}, [ID]),
+        ({ID: "id", KEY: ""}, [KEY]),
+        ({ID: "id", KEY: "key"}, []),
+    ],
+)
+def test_a_client_with_a_secret_needs_both(entry: Provider, environment: dict[str, str], missing: list[str]) -> None:
+    assert missing_variables(entry, environment) == missing
+    assert read_credentials(entry, environment) == (None if missing else Credentials("id", "key"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "credentials"),
+    [
+        ({}, None),
+        ({KEY: "key"}, None),
+        ({ID: "id"}, Credentials("id", None)),
+        ({ID: "id", KEY: ""}, Credentials("id", None)),
+        ({ID: "id", KEY: "key"}, Credentials("id", "key")),
+    ],
+)
+def test_a_public_client_needs_its_id_only(environment: dict[str, str], credentials: Credentials | None) -> None:
+    assert missing_variables(PUBLIC, environment) == ([] if credentials else [ID])
+    assert read_credentials(PUBLIC, environment) == credentials
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert repr(Credentials("id", "CANARY")) == "Credentials(client_id='id')"
