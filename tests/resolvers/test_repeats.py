@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from models.audit_event import AuditEntry
 from models.database import DatabaseDown
 from resolvers.repeats import Kind, Repeats
+from tests.loop_clock import LoopClock, held_clock, settled
 
-EVERY = 0.05
+EVERY = 60.0
+"""Seconds between two rows of one kind."""
 
 
 class Trail:
-    """The rows that were written. While it is `away`, every write fails."""
+    """The rows that were written. While it is `away`, every write fails, and while it is `slow`, none ends."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, int]] = []
         self.away = False
         self.slow = asyncio.Event()
         self.slow.set()
+        self.writing = self.most_at_once = 0
 
     async def write(self, entry: AuditEntry, count: int) -> None:
-        await self.slow.wait()
+        self.writing += 1
+        self.most_at_once = max(self.most_at_once, self.writing)
+        try:
+            await self.slow.wait()
+            await asyncio.sleep(0)
+        finally:
+            self.writing -= 1
         if self.away:
             raise DatabaseDown("away")
         self.rows.append((entry.subject, count))
@@ -40,20 +51,20 @@ class Trail:
 
 
 @pytest.fixture
-def trail() -> Trail:
+async def trail() -> Trail:
     return Trail()
+
+
+@pytest.fixture
+async def clock() -> AsyncGenerator[LoopClock]:
+    with held_clock() as clock:
+        yield clock
 
 
 def event(subject: Any = "s", actor: str = "a") -> AuditEntry:
     return AuditEntry(
         actor=actor, user=None, client_id=None, subject=subject, action="", provider=None, outcome="", request_id="r"
     )
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(EVERY / 10)
 
 
 async def test_the_first_is_a_row_at_once_and_the_others_are_one(trail: Trail) -> None:
@@ -83,38 +94,6 @@ async def test_other_kinds_are_others(trail: Trail) -> None:
     assert len(trail.rows) == len(Kind._fields) + 1
 
 
-async def test_counts_are_written_while_it_goes_on(trail: Trail) -> None:
-    repeats = Repeats(trail.write, interval=EVERY)
-    for _ in range(3):
-        await repeats.record(event())
-    await until(lambda: len(trail.rows) > 1)
-    assert trail.rows == [("s", 1), ("s", 2)]
-    # After a pause without events, the next one is a first one again.
-    await until(lambda: not repeats._kinds)
-    assert repeats._timer is None
-    assert not repeats._callers
-    await repeats.record(event())
-    assert trail.rows == [("s", 1), ("s", 2), ("s", 1)]
-    await repeats.close()
-
-
-async def test_once_closed_it_writes_no_more(trail: Trail) -> None:
-    """Even if the timer had started a write when it was closed."""
-    repeats = Repeats(trail.write, interval=EVERY)
-    for _ in range(3):
-        await repeats.record(event())
-    trail.slow.clear()
-    await asyncio.sleep(EVERY * 2)
-    closing = asyncio.create_task(repeats.close())
-    await asyncio.sleep(0)
-    trail.slow.set()
-    await closing
-    assert trail.counts == {"s": 3}
-    assert repeats._timer is None
-    await repeats.record(event("later"))
-    assert repeats._timer is None
-
-
 async def test_a_first_one_that_fails_is_tried_by_the_next(trail: Trail) -> None:
     repeats = Repeats(trail.write)
     trail.away = True
@@ -124,19 +103,6 @@ async def test_a_first_one_that_fails_is_tried_by_the_next(trail: Trail) -> None
     await repeats.record(event())
     await repeats.close()
     assert trail.rows == [("s", 1)]
-
-
-async def test_counts_that_can_not_be_written_are_kept(trail: Trail) -> None:
-    repeats = Repeats(trail.write, interval=EVERY)
-    for _ in range(3):
-        await repeats.record(event())
-    trail.away = True
-    await asyncio.sleep(EVERY * 3)
-    assert trail.rows == [("s", 1)]
-    trail.away = False
-    await until(lambda: len(trail.rows) > 1)
-    assert trail.counts == {"s": 3}
-    await repeats.close()
 
 
 async def test_whoever_leaves_takes_the_row_from_nobody(trail: Trail) -> None:
@@ -159,19 +125,6 @@ async def test_bounded_for_each_caller(trail: Trail) -> None:
     assert [row for row in trail.rows if row[0] != "s"] == [*((number, 1) for number in range(5)), (None, 1)]
     await repeats.close()
     assert trail.counts[None] == 95
-
-
-async def test_bounded_for_all(trail: Trail) -> None:
-    """Kinds beyond the maximum are counted together, and none is lost."""
-    repeats = Repeats(trail.write, kinds=10)
-    for _ in range(3):
-        for number in range(100):
-            await repeats.record(event(number, actor=str(number)))
-    assert trail.rows == [*((number, 1) for number in range(10)), (None, 1)]
-    assert len(repeats._kinds) == 11
-    await repeats.close()
-    assert trail.counts == dict.fromkeys(range(10), 3) | {None: 270}
-    assert len(trail.rows) == 22
 
 
 async def test_an_overflow_for_each_action_and_outcome(trail: Trail) -> None:
@@ -201,41 +154,234 @@ async def test_an_overflow_for_each_action_and_outcome(trail: Trail) -> None:
         assert (first, rest) == ((overflow, 1), (overflow, 5))
 
 
-async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: Trail) -> None:
-    repeats = Repeats(trail.write, interval=EVERY, kinds=10)
-    began = asyncio.get_running_loop().time()
-    sent = 0
-    while asyncio.get_running_loop().time() < began + 10 * EVERY:
+# Over time
+
+
+async def test_counts_are_written_once_a_minute(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write)
+    for _ in range(3):
+        await repeats.record(event())
+    await clock.advance(EVERY - 0.1, step=1)
+    assert trail.rows == [("s", 1)]
+    await clock.advance(0.2)
+    assert trail.rows == [("s", 1), ("s", 2)]
+    # The next minute begins with the row.
+    await repeats.record(event())
+    await clock.advance(EVERY - 0.2, step=1)
+    assert trail.rows == [("s", 1), ("s", 2)]
+    await clock.advance(0.2)
+    assert trail.rows == [("s", 1), ("s", 2), ("s", 1)]
+    await repeats.close()
+
+
+async def test_after_a_minute_without_it_an_event_is_a_first_one_again(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write)
+    for _ in range(3):
+        await repeats.record(event())
+        await clock.advance(EVERY + 1, step=1)
+    assert trail.rows == [("s", 1)] * 3
+    await repeats.close()
+    assert trail.rows == [("s", 1)] * 3
+
+
+async def test_each_kind_has_a_minute_of_its_own(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write)
+    began, written = clock.now, dict[Any, float]()
+    for subject in ("first", "second"):
+        for _ in range(2):
+            await repeats.record(event(subject))
+        await clock.advance(EVERY / 2, step=1)
+    while len(written) < 2:
+        written |= {subject: clock.now - began for subject, count in trail.counts.items() if count == 2} | written
+        await clock.advance(1, step=1)
+        assert clock.now < began + 5 * EVERY
+    assert written == pytest.approx({"first": EVERY, "second": 1.5 * EVERY}, abs=2)
+    await repeats.close()
+
+
+async def test_the_row_of_a_count_is_that_of_the_latest_event(clock: LoopClock) -> None:
+    rows: list[tuple[str, int]] = []
+
+    async def write(entry: AuditEntry, count: int) -> None:
+        rows.append((entry.request_id, count))
+
+    repeats = Repeats(write)
+    for request_id in ("1", "2", "3"):
+        await repeats.record(replace(event(), request_id=request_id))
+    await clock.advance(EVERY + 1, step=1)
+    assert rows == [("1", 1), ("3", 2)]
+    await repeats.close()
+
+
+async def test_counts_that_can_not_be_written_are_kept(trail: Trail, clock: LoopClock) -> None:
+    """They are tried again with the next ones, a minute later."""
+    repeats = Repeats(trail.write)
+    for _ in range(3):
+        await repeats.record(event())
+    trail.away = True
+    with capture_logs() as logged:
+        await clock.advance(EVERY + 1, step=1)
+    assert [(line["event"], line["error"], line["count"]) for line in logged] == [("audit.delayed", "away", 2)]
+    await repeats.record(event())
+    trail.away = False
+    assert trail.rows == [("s", 1)]
+    await clock.advance(EVERY, step=1)
+    assert trail.rows == [("s", 1), ("s", 3)]
+    await repeats.close()
+
+
+async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write, kinds=10)
+    for _ in range(10):
         for number in range(21):
             await repeats.record(event(number, actor=str(number)))
-            sent += 1
-        await asyncio.sleep(EVERY / 50)
-    turns = (asyncio.get_running_loop().time() - began) // EVERY + 1
-    assert len(trail.rows) <= 11 * (turns + 1)
+        await clock.advance(EVERY / 2, step=1)
+    assert len(trail.rows) <= 11 * 6
     await repeats.close()
-    assert sum(trail.counts.values()) == sent
+    assert sum(trail.counts.values()) == 210
 
 
-async def test_kinds_that_have_ended_make_place_for_others(trail: Trail) -> None:
-    repeats = Repeats(trail.write, interval=EVERY, kinds=2)
-    for number in range(4):
-        await repeats.record(event(number, actor=str(number)))
-    await until(lambda: not repeats._kinds)
+# At its end
+
+
+async def test_once_closed_it_writes_no_more(trail: Trail, clock: LoopClock) -> None:
+    """Even if the timer had started a write when it was closed."""
+    repeats = Repeats(trail.write)
+    for _ in range(3):
+        await repeats.record(event())
+    trail.slow.clear()
+    await clock.advance(EVERY + 1, step=1)
+    assert trail.writing == 1
+    closing = asyncio.create_task(repeats.close())
+    await settled()
+    assert not closing.done()
+    trail.slow.set()
+    await closing
+    assert trail.rows == [("s", 1), ("s", 2)]
+    await repeats.record(event("later"))
+    await repeats.record(event("later"))
+    await clock.advance(3 * EVERY, step=1)
+    assert trail.rows == [("s", 1), ("s", 2), ("later", 1)]
+
+
+async def test_closing_waits_for_first_rows(trail: Trail) -> None:
+    repeats = Repeats(trail.write)
+    trail.slow.clear()
+    recording = asyncio.create_task(repeats.record(event()))
+    await settled()
+    closing = asyncio.create_task(repeats.close())
+    await settled()
+    assert not closing.done()
+    trail.slow.set()
+    await closing
+    assert trail.rows == [("s", 1)]
+    await recording
+
+
+async def test_rows_are_not_all_written_at_once(trail: Trail) -> None:
+    """They must leave connections to the database for requests."""
+    repeats = Repeats(trail.write)
+    for _ in range(2):
+        for number in range(100):
+            await repeats.record(event(number, actor=str(number)))
+    assert trail.most_at_once == 1
+    await repeats.close()
+    assert trail.counts == dict.fromkeys(range(100), 2)
+    assert trail.most_at_once == 32
+
+
+# Bounds
+
+
+async def test_kinds_that_have_ended_make_place_for_others(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write, kinds=2)
+    with capture_logs() as logged:
+        for number in range(4):
+            await repeats.record(event(number, actor=str(number)))
+    assert [(line["event"], line["action"], line["outcome"]) for line in logged] == [("audit.overflow", "", "")]
+    await clock.advance(2 * EVERY + 1, step=1)
     assert trail.counts == {0: 1, 1: 1, None: 2}
-    await repeats.record(event(4, actor="4"))
-    assert trail.counts[4] == 1
+    for number in (4, 5):
+        await repeats.record(event(number, actor=str(number)))
+        assert trail.counts[number] == 1
+    await repeats.record(event(6, actor="6"))
+    await repeats.close()
+    assert trail.counts[6] == 0
+    assert trail.counts[None] == 3
+
+
+async def test_a_callers_kinds_that_have_ended_make_place_for_others(trail: Trail, clock: LoopClock) -> None:
+    repeats = Repeats(trail.write, kinds_per_caller=2)
+    for begin in (0, 10):
+        for number in range(begin, begin + 2):
+            await repeats.record(event(number))
+            assert trail.counts[number] == 1
+        await clock.advance(EVERY + 1, step=1)
+    assert trail.counts[None] == 0
+    await repeats.close()
+
+
+async def test_bounded_for_all(trail: Trail) -> None:
+    """Kinds beyond the maximum are counted together, and none is lost."""
+    repeats = Repeats(trail.write, kinds=10)
+    for _ in range(3):
+        for number in range(100):
+            await repeats.record(event(number, actor=str(number)))
+    assert trail.rows == [*((number, 1) for number in range(10)), (None, 1)]
+    await repeats.close()
+    assert trail.counts == dict.fromkeys(range(10), 3) | {None: 270}
+    assert len(trail.rows) == 22
+
+
+async def test_the_usual_bounds(trail: Trail) -> None:
+    """2,000 kinds, of which 32 of one caller."""
+    repeats = Repeats(trail.write)
+    for number in range(40):
+        await repeats.record(event(f"one-{number}"))
+    assert trail.rows == [*((f"one-{number}", 1) for number in range(32)), (None, 1)]
+    del trail.rows[:]
+    for number in range(2000):
+        await repeats.record(event(number, actor=str(number)))
+    assert trail.rows == [*((number, 1) for number in range(2000 - 33)), (None, 1)]
     await repeats.close()
 
 
 async def test_an_overflow_that_fails_is_tried_by_the_next(trail: Trail) -> None:
-    repeats = Repeats(trail.write, kinds=1)
+    """And counts as no kind, as if it had not been."""
+    repeats = Repeats(trail.write, kinds=2)
     await repeats.record(event())
     trail.away = True
     for number in range(3):
         with pytest.raises(DatabaseDown):
             await repeats.record(event(number, actor=str(number)))
     trail.away = False
-    await repeats.record(event(9, actor="9"))
-    assert len(repeats._kinds) == 2
+    for number in (8, 9, 10):
+        await repeats.record(event(number, actor=str(number)))
     await repeats.close()
-    assert trail.counts == {"s": 1, None: 1}
+    assert trail.counts == {"s": 1, 8: 1, None: 2}
+
+
+async def test_failures_take_no_place_from_a_caller(trail: Trail) -> None:
+    repeats = Repeats(trail.write, kinds_per_caller=2)
+    trail.away = True
+    for number in range(5):
+        with pytest.raises(DatabaseDown):
+            await repeats.record(event(number))
+    trail.away = False
+    for number in range(5, 8):
+        await repeats.record(event(number))
+    assert trail.rows == [(5, 1), (6, 1), (None, 1)]
+    await repeats.close()
+
+
+async def test_an_overflow_leaves_a_kind_free_when_it_ends(trail: Trail, clock: LoopClock) -> None:
+    """It is not one of those that the maximum is for."""
+    repeats = Repeats(trail.write, kinds=1)
+    for number in range(2):
+        await repeats.record(event(number, actor=str(number)))
+    for _ in range(3):
+        await clock.advance(EVERY + 1, step=1)
+        await repeats.record(event(0, actor="0"))
+    await repeats.record(event(7, actor="7"))
+    await repeats.close()
+    assert trail.counts == {0: 4, None: 2}
