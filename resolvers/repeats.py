@@ -173,8 +173,13 @@ class Repeats:
 
     async def _write_out(self, kinds: Sequence[tuple[Kind, _Counted]]) -> None:
         for kind, counted in kinds:
-            if not counted.count and counted.first.done() and self._kinds.get(kind) is counted:
+            if counted.count or self._kinds.get(kind) is not counted:
+                continue
+            if counted.first.done():
                 self._forget(kind)
+            else:
+                # Its first row is still being written. Without this, the timer would fire again at once.
+                counted.since = asyncio.get_running_loop().time()
         due = [counted for _, counted in kinds if counted.count]
         for start in range(0, len(due), _CONCURRENT_WRITES):
             await asyncio.gather(*(self._write_count(counted) for counted in due[start : start + _CONCURRENT_WRITES]))

@@ -230,6 +230,32 @@ async def test_counts_that_can_not_be_written_are_kept(trail: Trail, clock: Loop
     await repeats.close()
 
 
+async def test_a_first_row_that_takes_long_keeps_nobody_busy(
+    trail: Trail, clock: LoopClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at once a minute."""
+    repeats = Repeats(trail.write)
+    trail.slow.clear()
+    recording = asyncio.create_task(repeats.record(event()))
+    await clock.advance(EVERY + 1, step=1)
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    start = loop.call_at
+
+    def call_at(when: float, *arguments: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return start(when, *arguments)
+
+    monkeypatch.setattr(loop, "call_at", call_at)
+    await clock.advance(2 * EVERY, step=1)
+    assert len(timers) == 2
+    trail.slow.set()
+    await recording
+    await clock.advance(EVERY + 1, step=1)
+    await repeats.record(event())
+    assert trail.rows == [("s", 1), ("s", 1)]
+    await repeats.close()
+
+
 async def test_a_cycle_of_kinds_writes_no_more_rows_than_there_are_kinds(trail: Trail, clock: LoopClock) -> None:
     repeats = Repeats(trail.write, kinds=10)
     for _ in range(10):
