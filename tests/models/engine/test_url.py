@@ -70,3 +70,54 @@ def test_a_path_is_taken_as_it_stands(path: str) -> None:
 )
 def test_a_servers_url(url: str, meant: tuple[str, str | None, str, int, str, str | None]) -> None:
     assert parse_url(url) == PostgresUrl(*meant, sslrootcert=None)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://CANARY:CANARY@db.example:6/tendon", "postgres db.example:6/tendon"),
+        ("postgres://CANARY@/tendon?host=/run/postgresql", "postgres /run/postgresql:5432/tendon"),
+        ("sqlite://.tendon/tendon.db", "sqlite .tendon/tendon.db"),
+    ],
+)
+def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
+    assert str(parse_url(url)) == f"{parse_url(url)}" == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql://user@db.example/tendon", "must be sqlite://PATH or postgres://user@host/database"),
+        ("sqlite://", "must be sqlite://PATH, with the path of a file"),
+        ("sqlite://:memory:", "must be sqlite://PATH, with the path of a file"),
+        ("postgres://db.example/tendon", "must name user, host and database: postgres://user@host/database"),
+        ("postgres://user@/tendon", "must name user, host and database: postgres://user@host/database"),
+        ("postgres://user@db.example/", "must name user, host and database: postgres://user@host/database"),
+        ("postgres://user@db.example/a/b", "must name user, host and database: postgres://user@host/database"),
+        (
+            "postgres://user@db.example/tendon?application_name=x",
+            "may have host, sslmode and sslrootcert after the question mark, and nothing else",
+        ),
+        (
+            "postgres://user@db.example/tendon#x",
+            "may have host, sslmode and sslrootcert after the question mark, and nothing else",
+        ),
+        (
+            "postgres://user@db.example/tendon?sslmode=on",
+            "must have one of disable, allow, prefer, require, verify-ca, verify-full as sslmode",
+        ),
+        (
+            "postgres://user:a/b@db.example/tendon",
+            "must be a URL: postgres://user:password@host:port/database, with / ? # % @ : in a password"
+            " percent-encoded",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said(url: str, problem: str) -> None:
+    with pytest.raises(UnsupportedDatabase) as raised:
+        parse_url(url)
+    assert str(raised.value) == problem
+
+
+def test_a_file_has_no_server_to_verify() -> None:
+    assert parse_url("sqlite://tendon.db").unverified_sslmode() is None
