@@ -63,8 +63,9 @@ def loop() -> Loop:
     return running
 
 
-def timers() -> list[asyncio.TimerHandle]:
-    return loop()._scheduled  # pyright: ignore[reportAttributeAccessIssue]
+def running_timers() -> list[asyncio.TimerHandle]:
+    timers: list[asyncio.TimerHandle] = loop()._scheduled  # pyright: ignore[reportAttributeAccessIssue]
+    return [timer for timer in timers if not timer.cancelled()]
 
 
 async def settle() -> None:
@@ -245,11 +246,12 @@ async def test_a_slot_in_time_leaves_no_timer_behind() -> None:
     (only,) = await server.take(1)
     waiting = asyncio.create_task(server.pool.acquire())
     await settle()
+    before = running_timers()
     server.pool.release(only)
     assert await waiting is only
-    await asyncio.sleep(20)
-    server.pool.release(only)
-    assert await server.free() == 1
+    # That of the wait is gone, and that of the idle connection has come.
+    assert (len(before), len(running_timers())) == (1, 1)
+    assert running_timers() != before
 
 
 @on_a_clock_of_its_own
@@ -404,6 +406,8 @@ async def test_connections_that_are_idle_for_five_minutes_are_closed() -> None:
     assert connections[2].closed == ""
     await asyncio.sleep(IDLE)
     assert [one.closed for one in connections] == ["terminated"] * 3
+    # Nothing is looked at when nothing is idle.
+    assert running_timers() == []
     assert await server.free() == 3
 
 
@@ -437,7 +441,7 @@ async def test_closing_closes_idle_connections_and_others_when_they_are_released
     assert used.closed == "terminated"
     with pytest.raises(ConnectionError, match=r"^closed$"):
         await server.pool.acquire()
-    assert [timer for timer in timers() if not timer.cancelled()] == []
+    assert running_timers() == []
 
 
 @on_a_clock_of_its_own

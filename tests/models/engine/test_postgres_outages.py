@@ -7,13 +7,13 @@ import asyncio
 import signal
 from collections.abc import Generator
 from contextlib import suppress
-from time import monotonic
+from typing import Any
 
 import asyncpg
 import pytest
 
 from models.database import Database, DatabaseDown, Limits, open_database
-from tests.models.engine.promises import COUNT, sql
+from tests.models.engine.promises import COUNT, PATIENCE, sql
 from tests.postgres import PostgresServer, programs
 
 
@@ -25,16 +25,24 @@ def server() -> Generator[PostgresServer]:
     server.remove()
 
 
+SETTINGS = {
+    "statement_timeout": ("1500ms", "0"),
+    "idle_in_transaction_session_timeout": ("1500ms", "0"),
+    "application_name": ("tendon", ""),
+    "synchronous_commit": ("on", "on"),
+    "tcp_keepalives_idle": ("5", "7200"),
+    "tcp_keepalives_interval": ("2", "75"),
+    "tcp_keepalives_count": ("3", "9"),
+}
+
+
 async def test_settings_of_the_sessions(server: PostgresServer) -> None:
-    async with open_database(await server.create(), Limits(connections=2, seconds=1.5)) as database:
-        for name, value in {
-            "statement_timeout": "1500ms",
-            "idle_in_transaction_session_timeout": "1500ms",
-            "application_name": "tendon",
-            "synchronous_commit": "on",
-            "tcp_keepalives_idle": "5",
-        }.items():
-            assert await sql(database, f"SHOW {name}") == [(value,)]
+    """The second are for migrations, which have no time limit."""
+    url = await server.create()
+    for place, seconds in enumerate((1.5, None)):
+        async with open_database(url, Limits(connections=2, seconds=seconds)) as database:
+            for name, values in SETTINGS.items():
+                assert await sql(database, f"SHOW {name}") == [(values[place],)]
 
 
 async def test_a_servers_socket(server: PostgresServer) -> None:
@@ -46,31 +54,57 @@ async def test_a_servers_socket(server: PostgresServer) -> None:
 
 async def test_a_server_that_is_away_is_found_again(server: PostgresServer) -> None:
     url = await server.create()
-    async with open_database(url) as database:
+    async with open_database(url) as database, open_database(url) as closed:
         await database.ping()
+        await closed.ping()
         server.stop("immediate")
         try:
             with pytest.raises(DatabaseDown):
                 await database.ping()
+            with pytest.raises(DatabaseDown, match=r"^ConnectionRefusedError$") as raised:
+                await database.ping()
+            assert not raised.value.in_doubt
+            await closed.close()
         finally:
             server.start()
         await database.ping()
 
 
 async def test_a_server_that_hangs_keeps_nobody_waiting(server: PostgresServer) -> None:
+    """A statement that was sent may be executed once the server goes on. A connection that never came sends none."""
     url = await server.create()
-    async with open_database(url, Limits(connections=2, seconds=0.5)) as database:
+    async with open_database(url, Limits(connections=2, seconds=0.3)) as database:
         await database.ping()
         server.signal(signal.SIGSTOP)
         try:
-            for _ in range(3):
-                began = monotonic()
-                with pytest.raises(DatabaseDown):
-                    await database.ping()
-                assert monotonic() - began < 5
+            for in_doubt in (True, False):
+                async with asyncio.timeout(PATIENCE):
+                    with pytest.raises(DatabaseDown, match=r"^TimeoutError$") as raised:
+                        await database.ping()
+                assert raised.value.in_doubt == in_doubt
         finally:
             server.signal(signal.SIGCONT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
+            await database.ping()
+
+
+async def test_who_gives_up_on_a_server_that_hangs_does_not_wait_for_it(server: PostgresServer) -> None:
+    """Whatever the limit is: what is restored for others is not worth it."""
+    url = await server.create()
+    async with open_database(url, Limits(connections=1, seconds=10 * PATIENCE)) as database:
+        await database.ping()
+        server.signal(signal.SIGSTOP)
+        try:
+            waiting = asyncio.create_task(database.ping())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            async with asyncio.timeout(PATIENCE):
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+        finally:
+            server.signal(signal.SIGCONT)
+        # Its connection is closed, and its slot free.
+        async with asyncio.timeout(PATIENCE):
             await database.ping()
 
 
@@ -85,30 +119,51 @@ async def test_waiting_for_a_connection_is_bounded(server: PostgresServer) -> No
         await database.ping()
 
 
-async def test_waiting_for_the_table_lock_of_another_is_bounded(server: PostgresServer) -> None:
+PID = "SELECT pg_backend_pid()"
+
+
+async def test_a_statement_that_its_time_limit_ended_leaves_no_doubt_and_a_good_connection(
+    server: PostgresServer,
+) -> None:
+    """The server has cancelled it, so that nothing is left to find out or to mend."""
     url = await server.create_migrated()
     outside = await asyncpg.connect(url)
-    async with open_database(url, Limits(seconds=0.3)) as database, outside.transaction():
-        await outside.execute("LOCK TABLE audit_event")
-        with pytest.raises(DatabaseDown, match="QueryCanceledError 57014"):
-            await COUNT.row(database)
+    async with open_database(url, Limits(seconds=0.3)) as database:
+        before = await sql(database, PID)
+        async with outside.transaction():
+            await outside.execute("LOCK TABLE audit_event")
+            for use in (COUNT.row, _count_exclusively):
+                with pytest.raises(DatabaseDown, match=r"^QueryCanceledError 57014$") as raised:
+                    await use(database)
+                assert not raised.value.in_doubt
+        assert await COUNT.row(database) == (0,)
+        assert await sql(database, PID) == before
     await outside.close()
+
+
+async def _count_exclusively(database: Database) -> None:
+    async with database.exclusively(1) as transaction:
+        await COUNT.row(transaction)
 
 
 async def test_an_idle_transaction_is_ended_by_the_server(server: PostgresServer) -> None:
     """Its rows are free for others, and its next statement fails."""
     url = await server.create_migrated()
+    outside = await asyncpg.connect(url)
     async with open_database(url, Limits(seconds=0.3)) as database:
         with pytest.raises(DatabaseDown):
-            await _idle(database)
+            await _idle(database, outside)
         async with database.exclusively(1) as transaction:
             await sql(transaction, "LOCK TABLE audit_event")
+    await outside.close()
 
 
-async def _idle(database: Database) -> None:
+async def _idle(database: Database, outside: Any) -> None:
     async with database.exclusively(1) as transaction:
         await sql(transaction, "LOCK TABLE audit_event")
-        await asyncio.sleep(1)
+        async with outside.transaction():
+            # The server gives it the lock when it has ended the other transaction.
+            await outside.execute("LOCK TABLE audit_event")
         await sql(transaction, "SELECT 1")
 
 
