@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,7 @@ def refusals(document: str, executor: Executor = CLOSED) -> list[str]:
         (completions, 1, "An operation can have one completeConnection only."),
     ],
 )
-def test_one_more_is_refused(make: object, most: int, message: str) -> None:
-    assert callable(make)
+def test_one_more_is_refused(make: Callable[[int], str], most: int, message: str) -> None:
     assert message not in refusals(make(most))
     assert refusals(make(most + 1)) == [message]
 

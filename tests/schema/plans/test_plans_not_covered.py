@@ -314,6 +314,13 @@ def test_not_covered(document: str) -> None:
     assert not covered(document)
 
 
+def test_null_is_declined_even_where_a_scalar_would_take_it() -> None:
+    plan = plan_of("query($v: JSON!) { ofAnything(value: $v) }", SCHEMA, PLANS)
+    assert plan is not None
+    assert plan.prepare({"v": {"a": None}}) == [{"value": {"a": None}}]
+    assert plan.prepare({"v": None}) is None
+
+
 @pytest.mark.parametrize(
     ("argument", "kind", "literal"),
     [
