@@ -126,24 +126,21 @@ class Executor:
             result = await self._execute(document.ast, operation_name, variables, context)
         else:
             result = await operation.plan.run(prepared, context)
-        if isinstance(result, ExecutionResult) and not result.errors:
+        if not result.errors:
             return Outcome(result.data)
-        outcome = self._failed(result)
+        outcome = self._failed(result.data, result.errors)
         return outcome if outcome.executed else await _record(outcome, operation, context)
 
     async def _execute(
         self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
-    ) -> Any:
+    ) -> ExecutionResult:
         """By graphql-core's executor, which covers everything."""
         result = execute(self.graphql, ast, context_value=context, variable_values=dict(variables), operation_name=name)
         return await result if isawaitable(result) else result
 
-    def _failed(self, result: Any) -> Outcome:
-        if not isinstance(result, ExecutionResult):
-            return _refuse(ValidationError("Incremental delivery is not supported here."))
-        errors = result.errors or ()
-        executed = result.data is not None or any(error.path for error in errors)
-        return _log(Outcome(result.data, [self._failure(error) for error in errors], executed))
+    def _failed(self, data: dict[str, Any] | None, errors: Sequence[GraphQLError]) -> Outcome:
+        executed = data is not None or any(error.path for error in errors)
+        return _log(Outcome(data, [self._failure(error) for error in errors], executed))
 
     def _failure(self, error: GraphQLError) -> Failure:
         return Failure(problem_of(error, suggest=self._explore), error)
