@@ -100,6 +100,15 @@ def test_introspection_alone_has_the_limits_of_a_token() -> None:
         assert messages(CLOSED.read(document, anonymous=True)) == [TOKENS]
 
 
+def test_a_document_that_is_too_long_is_refused_before_it_is_parsed() -> None:
+    """Unless it may be introspection, of which only parsing can tell."""
+    for documents in (CLOSED, OPEN):
+        refused = documents.read("{ providers { %s" % NAMES, anonymous=True)
+        assert (messages(refused), refused.ast) == ([TOKENS], None)
+        refused = documents.read("{ __typename } # " + "x" * 6144, anonymous=True)
+        assert messages(refused) == ["The document has more than 6144 bytes without a bearer token."]
+
+
 def test_other_documents_that_mention_introspection_do_not() -> None:
     for document in (
         "{ providers { %s } } # __schema" % NAMES,

@@ -10,9 +10,11 @@ import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from models.connection import ConnectionStatus, StoredConnection
+from providers.catalogue import read_catalogue
 from providers.provider import provider_id
 from schema.execution import Executor
 from schema.types import PUBLIC_FIELDS, CompleteConnectionInput, Connection, actions
+from tests.schema.contexts import public_context
 
 DATE_TIME: Any = Executor(explore=True).graphql.type_map["DateTime"]
 
@@ -81,3 +83,19 @@ def test_the_fields_of_a_connection(account: str | None) -> None:
     assert (shown.status, shown.created_at, shown.last_sync_at) == (ConnectionStatus.CONNECTED, made, None)
     assert (shown.requested_scopes(), shown.granted_scopes()) == (["a"], ["b"])
     assert (shown.account_id(), shown.updated_at()) == (account, updated)
+
+
+async def test_the_fields_of_a_provider() -> None:
+    entry = read_catalogue()["oura"]
+    document = '{ provider(slug: "oura") { id slug name docs scopes available } providers { slug } }'
+    found = (await Executor(explore=False).run(document, None, public_context())).data
+    assert found is not None
+    assert found["provider"] == {
+        "id": str(entry.id),
+        "slug": "oura",
+        "name": entry.name,
+        "docs": entry.docs,
+        "scopes": list(entry.authorize.scopes),
+        "available": False,
+    }
+    assert [provider["slug"] for provider in found["providers"]] == sorted(read_catalogue())
