@@ -118,7 +118,7 @@ class Documents:
                 return Document(ast, operations=self._operations(ast, valid=False), closed=True)
             if not all(_introspects(names) for names in roots):
                 limits = ANONYMOUS
-        if excess := _excess(ast, limits):
+        if excess := _excess(text, ast, limits):
             return Document(ast, [GraphQLError(excess)], self._operations(ast, valid=False))
         errors = validate(self._schema, ast, self._rules, suggest=self._explore)
         return Document(ast, errors, self._operations(ast, valid=not errors))
@@ -149,9 +149,12 @@ class Documents:
         return found
 
 
-def _excess(ast: DocumentNode, limits: Limits) -> str | None:
-    """The error if the document exceeds a limit. Tokens are checked again, because parsing may have allowed more."""
-    return limits.too_many_tokens if ast.token_count > limits.tokens else excess_of(ast, limits)
+def _excess(text: str, ast: DocumentNode, limits: Limits) -> str | None:
+    """The error if the document exceeds a limit. Bytes and tokens are checked again, because parsing may have allowed
+    more."""
+    if ast.token_count > limits.tokens:
+        return limits.too_many_tokens
+    return limits.excess_of_size(text) or excess_of(ast, limits)
 
 
 def _introspects(roots: set[str]) -> bool:

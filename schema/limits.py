@@ -75,6 +75,12 @@ class Limits:
     size: int | None
     scope: str = ""
 
+    def excess_of_size(self, text: str) -> str | None:
+        """What is wrong if the text has too many bytes."""
+        if self.size is None or len(text.encode()) <= self.size:
+            return None
+        return f"The document has more than {self.size} bytes{self.scope}."
+
     @property
     def too_many_tokens(self) -> str:
         return f"The document has more than {self.tokens} tokens{self.scope}."

@@ -48,8 +48,8 @@ _PARENTHESES: Final = {TokenKind.PAREN_L: 1, TokenKind.PAREN_R: -1}
 
 def parse(text: str, limits: Limits) -> DocumentNode:
     """Raises GraphQLError for a text that is not a document or exceeds a limit."""
-    if limits.size is not None and len(text.encode()) > limits.size:
-        raise GraphQLError(f"The document has more than {limits.size} bytes{limits.scope}.")
+    if excess := limits.excess_of_size(text):
+        raise GraphQLError(excess)
     source = Source(text)
     parser = Parser(source, lexer=_Lexer(source, limits))
     try:

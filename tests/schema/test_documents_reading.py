@@ -84,6 +84,7 @@ def test_a_document_with_a_public_operation_is_validated(documents: Documents) -
 
 
 TOKENS = "The document has more than 100 tokens without a bearer token."
+BYTES = "The document has more than 6144 bytes without a bearer token."
 DEPTH = "The operation is deeper than 5 levels without a bearer token."
 NAMES = "name " * 100
 
@@ -105,8 +106,19 @@ def test_a_document_that_is_too_long_is_refused_before_it_is_parsed() -> None:
     for documents in (CLOSED, OPEN):
         refused = documents.read("{ providers { %s" % NAMES, anonymous=True)
         assert (messages(refused), refused.ast) == ([TOKENS], None)
-        refused = documents.read("{ __typename } # " + "x" * 6144, anonymous=True)
-        assert messages(refused) == ["The document has more than 6144 bytes without a bearer token."]
+        refused = documents.read("{ providers { slug ".ljust(6145), anonymous=True)
+        assert (messages(refused), refused.ast) == ([BYTES], None)
+
+
+@BOTH
+def test_the_bytes_of_a_document(documents: Documents) -> None:
+    for document in ("{ providers { slug } }", "{ __typename }", "{ __typename } # __schema"):
+        assert messages(documents.read(document.ljust(6144), anonymous=True)) == []
+        assert messages(documents.read(document.ljust(6145), anonymous=True)) == [BYTES]
+        assert messages(documents.read(f"{document}#{'é' * 3061}".ljust(6145), anonymous=True)) == [BYTES]
+        assert messages(documents.read(document.ljust(6145))) == []
+    alone = documents.read("{ __schema { types { name } } }".ljust(7000), anonymous=True)
+    assert (messages(alone) == []) == (documents is OPEN)
 
 
 def test_other_documents_that_mention_introspection_do_not() -> None:
