@@ -49,13 +49,17 @@ class MemoryConnection(asyncio.Transport):
         self._unsent = b""
         self._writing_paused = False
         self._end = asyncio.Event()
+        self._arrived = asyncio.Event()
         protocol.connection_made(self)
 
     async def send(self, data: bytes) -> None:
         """And let the server do what it does before the next timer."""
+        self.send_only(data)
+        await settle()
+
+    def send_only(self, data: bytes) -> None:
         self._unsent += data
         self._deliver()
-        await settle()
 
     async def read(self) -> None:
         """All that the server has written so far, and at once from now on."""
@@ -67,6 +71,13 @@ class MemoryConnection(asyncio.Transport):
             self._writing_paused = False
             self.protocol.resume_writing()
         await settle()
+
+    async def response(self) -> bytes:
+        """What is received next."""
+        self.received = b""
+        self._arrived.clear()
+        await self._arrived.wait()
+        return self.received
 
     async def leave(self) -> None:
         self._lose(ConnectionResetError())
@@ -96,6 +107,7 @@ class MemoryConnection(asyncio.Transport):
             return
         if self.reads:
             self.received += data
+            self._arrived.set()
             return
         self._unread += data
         if len(self._unread) > HIGH_WATER and not self._writing_paused:

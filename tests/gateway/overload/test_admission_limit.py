@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.overload.admission import ConcurrencyLimit, Slot
+from tests.gateway.virtual_time import in_virtual_time, now
 
 
 async def queue(limit: ConcurrencyLimit, count: int) -> list[asyncio.Task[Slot | None]]:
@@ -34,12 +35,27 @@ async def test_no_more_slots_than_the_limit() -> None:
     assert limit.acquire_now() is not None
 
 
+@in_virtual_time
 async def test_a_wait_times_out() -> None:
-    limit = ConcurrencyLimit(1, 1, 10, 0.05)
-    acquired(limit)
-    began = asyncio.get_running_loop().time()
+    limit = ConcurrencyLimit(1, 1, 10, 0.5)
+    slot, began = acquired(limit), now()
     assert await limit.acquire() is None
-    assert asyncio.get_running_loop().time() - began >= 0.04
+    assert now() - began == pytest.approx(0.5)
+    # It has left the queue.
+    slot.release()
+    assert limit.acquire_now() is not None
+
+
+@in_virtual_time
+async def test_who_got_a_slot_does_not_time_out() -> None:
+    limit = ConcurrencyLimit(1, 1, 10, 0.5)
+    slot = acquired(limit)
+    [waiter] = await queue(limit, 1)
+    await asyncio.sleep(0.4)
+    slot.release()
+    assert await waiter is not None
+    await asyncio.sleep(1)
+    assert limit.acquire_now() is None
 
 
 async def test_without_a_queue_nothing_waits() -> None:
@@ -58,16 +74,22 @@ async def test_the_queue_is_served_in_order() -> None:
     newer.cancel()
 
 
-async def test_the_newest_is_served_first_when_the_oldest_waits_too_long() -> None:
+@pytest.mark.parametrize(("waited", "newest_first"), [(0.2, False), (0.25, False), (0.2500001, True), (0.9, True)])
+@in_virtual_time
+async def test_the_newest_is_served_first_when_the_oldest_waits_too_long(waited: float, newest_first: bool) -> None:
+    """For more than a quarter of the time-out."""
     limit = ConcurrencyLimit(1, 1, 10, 1)
     slot = acquired(limit)
-    older = (await queue(limit, 1))[0]
-    await asyncio.sleep(0.3)
-    newer = (await queue(limit, 1))[0]
+    [oldest] = await queue(limit, 1)
+    await asyncio.sleep(waited)
+    middle, newest = await queue(limit, 2)
     slot.release()
-    assert await newer is not None
-    assert not older.done()
-    assert await older is None
+    served = await (newest if newest_first else oldest)
+    assert served is not None
+    assert not middle.done()
+    # The oldest decides, whoever is served.
+    served.release()
+    assert await middle is not None
 
 
 async def test_a_full_queue_rejects_its_oldest() -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.overload.rate import Rate, read_rate
 from resolvers.caller import Caller
@@ -131,7 +132,50 @@ def test_valid_rates(text: str, seconds: int) -> None:
     assert [rate.wait("alice") for _ in range(6)] == [0] * 5 + [seconds]
 
 
-@pytest.mark.parametrize("text", ["", "0/second", "-1/second", "5", "5/day", "1.5/second", "99999999/second", "on"])
+@pytest.mark.parametrize(
+    "text", ["", "0/second", "-1/second", "5", "5/day", "1.5/second", "99999999/second", "on", "5/seconds", "x5/second"]
+)
 def test_invalid_rates(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must be off or a rate such as"):
         read_rate(text)
+
+
+def test_several_operations_at_once() -> None:
+    rate = Rate(3, 3600)
+    rate.spend(ALICE, 2)
+    with capture_logs() as logged, pytest.raises(RateLimited) as refusal:
+        rate.spend(ALICE, 2)
+    assert refusal.value.retry_after == 1200
+    assert logged == [{"event": "caller.limited", "log_level": "info", "seconds": 1200}]
+    # What was rejected was not counted.
+    rate.spend(ALICE)
+    with pytest.raises(RateLimited):
+        rate.spend(ALICE)
+
+
+def test_the_least_recent_caller_is_forgotten_first() -> None:
+    rate = Rate(2, 3600, remembered=2)
+    assert [rate.wait(name) for name in ("alice", "bob", "alice", "carol")] == [0] * 4
+    assert rate.wait("alice") > 0
+    assert rate.wait("bob", 2) == 0
+
+
+def test_a_caller_whose_bucket_is_not_full_is_remembered() -> None:
+    clock = Clock()
+    rate = Rate(10, 10, clock=clock)
+    rate.wait("alice", 10)
+    clock.now += 9.5
+    for number in range(10):
+        rate.wait(f"caller {number}")
+    assert rate.wait("alice", 10) > 0
+    clock.now += 0.5
+    assert rate.wait("alice", 10) == 0
+
+
+def test_the_callers_that_are_remembered() -> None:
+    """Fifty thousand."""
+    rate = Rate(1, 3600)
+    for number in range(50_001):
+        rate.wait(f"caller {number}")
+    assert rate.wait("caller 1") > 0
+    assert rate.wait("caller 0") == 0
