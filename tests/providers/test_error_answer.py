@@ -1,11 +1,8 @@
-"""The meaning of an error answer: the rules of an entry, for errors known from vendors outside our catalogue, and how
-long to wait."""
+"""The meaning of an error answer: by the rules of an entry, for errors known from vendors outside our catalogue, by its
+code, and by its status."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -16,24 +13,9 @@ from providers.error_answer import LONGEST_WAIT
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
 from providers.provider import Provider
 from providers.token_answer import read_token_answer
-from tests.providers.entries import provider
+from tests.providers.error_answers import entry, said
+from tests.providers.token_answers import NOW
 from wire.http.response import Response
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-def entry(*rules: str, token: str = "") -> Provider:
-    """An entry with these rules, each given as lines of TOML."""
-    return provider(token=token + "".join(f"\n[[token.errors]]\n{rule}" for rule in rules))
-
-
-def said(entry: Provider, body: object, status: int = 400, **headers: str) -> ErrorAnswer:
-    fields = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with pytest.raises(ErrorAnswer) as raised:
-        read_token_answer(entry, Response(status, content, headers=fields), NOW)
-    return raised.value
-
 
 # One for each known way in which vendors differ from RFC 6749.
 NUMBERS = entry(
@@ -140,74 +122,66 @@ def test_an_ambiguous_member_of_an_error_counts_as_absent() -> None:
     assert said(entry(), b'{"error": "invalid_grant", "error": "invalid_client"}').meaning == Meaning.UNCLEAR
 
 
-# How long to wait
+TEMPORARY = [408, 425, 500, 501, 502, 503, 504, 599]
+MISCONFIGURED = [401, 403, 404, 405, 410, 415]
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_what_a_status_means_without_a_code(status: int) -> None:
+    expected = Meaning.UNCLEAR
+    if status in TEMPORARY or status >= 500:
+        expected = Meaning.TEMPORARY
+    elif status == 429:
+        expected = Meaning.SLOW_DOWN
+    elif status in MISCONFIGURED:
+        expected = Meaning.MISCONFIGURED
+    assert said(entry(), {}, status).meaning == expected
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_code_says_more_than_a_status_and_retry_after(status: int) -> None:
+    found = said(entry(), {"error": "redirect_uri_mismatch"}, status, retry_after="7")
+    assert (found.error, found.meaning, found.retry_after) == ("redirect_uri_mismatch", Meaning.MISCONFIGURED, None)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500])
+def test_an_outage_says_more_than_a_code(status: int) -> None:
+    found = said(entry(), {"error": "invalid_grant"}, status, retry_after="7")
+    expected = Meaning.SLOW_DOWN if status == 429 else Meaning.TEMPORARY
+    assert (found.error, found.meaning, found.retry_after) == ("invalid_grant", expected, 7)
+
+
+def test_a_rule_for_one_status_matches_no_other() -> None:
+    rule = entry("status = 418\nfield = 'a'\nmeaning = 'slow_down'")
+    assert said(rule, {"a": 1}, 418).meaning == Meaning.SLOW_DOWN
+    assert said(rule, {"a": 1}, 419).meaning == Meaning.UNCLEAR
+    assert said(rule, {"b": 1}, 418).meaning == Meaning.UNCLEAR
+
+
+@pytest.mark.parametrize("value", [["Too many"], {"Too many": 1}, 7, None, "too many", "Too man"])
+def test_a_prefix_matches_strings_only(value: object) -> None:
+    rule = entry("field = 'a'\nstarts_with = 'Too many'\nmeaning = 'passing'")
+    assert said(rule, {"a": "Too many"}).meaning == Meaning.TEMPORARY
+    assert said(rule, {"a": value}).meaning == Meaning.UNCLEAR
+
+
+@pytest.mark.parametrize("member", ["errorType", "code", "error", "type"])
+def test_the_members_that_may_hold_a_code(member: str) -> None:
+    for body in ({"error": {member: "invalid_client"}}, {"errors": [{"x": 1}, {member: "invalid_client"}]}):
+        assert said(entry(), body).error == "invalid_client"
+    assert said(entry(), {"error": {f"x{member}": "invalid_client"}}).error is None
 
 
 @pytest.mark.parametrize(
-    ("value", "wait"),
+    ("error", "text"),
     [
-        ("7", 7),
-        ("0", 1),
-        ("007", 7),
-        ("999999999999", LONGEST_WAIT),
-        ("9" * 21, LONGEST_WAIT),
-        ("9" * 5000, LONGEST_WAIT),
-        ("-1", None),
-        ("1.5", 2),
-        ("120.5", 121),
-        ("120.", None),
-        (".5", None),
-        ("1e3", None),
-        ("soon", None),
-        ("", None),
-        ("\u00b2", None),
-        ("Mon, 23 Nov 2026", None),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 1),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
-        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
-        ("x" * 100_000, None),
+        (ErrorAnswer("invalid_grant", 400, Meaning.GRANT_OVER), "400: invalid_grant (grant_over)"),
+        (ErrorAnswer(None, 503, Meaning.TEMPORARY), "503: no registered error code (passing)"),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after(status: int, value: str, wait: int | None) -> None:
-    assert said(entry(), {}, status, retry_after=value).retry_after == wait
-
-
-def test_retry_after_a_date() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    wait = said(entry(), {}, 503, retry_after=date).retry_after
-    assert wait is not None
-    assert 80 <= wait <= 90
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_a_refusal_with_retry_after_decides_nothing(status: int) -> None:
-    body = {"errors": ["made up"]}
-    assert said(entry(), body, status, retry_after="7").meaning == Meaning.SLOW_DOWN
-    assert said(entry(), body, status, retry_after="soon").meaning in (Meaning.UNCLEAR, Meaning.MISCONFIGURED)
-
-
-def test_retry_after_is_ignored_if_waiting_does_not_help() -> None:
-    assert said(entry(), {"error": "invalid_grant"}, retry_after="7").retry_after is None
-    assert said(entry(), {"error": "invalid_client"}, 401, retry_after="7").retry_after is None
-    assert said(entry(), {"error": "temporarily_unavailable"}, retry_after="7").retry_after == 7
-
-
-@pytest.mark.parametrize(
-    ("told", "wait"),
-    [(68, 68), (0.2, 1), (67.1, 68), ("68", 68), (10**30, LONGEST_WAIT), (-1, 5), (True, 5), (None, 5), ([68], 5)],
-)
-def test_a_wait_in_the_body(told: object, wait: int) -> None:
-    rule = entry("field = 'status'\nequals = 601\nmeaning = 'slow_down'\nwait = 'body.wait_seconds'")
-    # If the body doesn't say it, the header may.
-    found = said(rule, {"status": 601, "body": {"wait_seconds": told}}, retry_after="5")
-    assert (found.meaning, found.retry_after) == (Meaning.SLOW_DOWN, wait)
-
-
-def test_a_wait_in_a_vendor_specific_header() -> None:
-    rule = entry("status = 429\nmeaning = 'slow_down'\nwait_header = 'X-RateLimit-Reset'")
-    assert said(rule, {}, 429, **{"x-ratelimit-reset": "30", "retry-after": "5"}).retry_after == 30
-    assert said(rule, {}, 429, **{"x-ratelimit-reset": "soon", "retry-after": "5"}).retry_after == 5
+def test_an_error_says_its_status_its_code_and_its_meaning(error: ErrorAnswer, text: str) -> None:
+    assert str(error) == f"error answer with HTTP status {text}"
+    assert (error.retry_after, error.overdue) == (None, False)
 
 
 JSON = st.recursive(

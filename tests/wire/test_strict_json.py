@@ -186,6 +186,7 @@ def test_how_deep_it_may_go(opening: bytes, closing: bytes) -> None:
     # What lies beside the deepest value does not count.
     assert read(b"[[[]]," + opening * 398 + b"[]" + closing * 398 + b"]")
     assert refusal(opening * 400 + b"[]" + closing * 400) == "is nested too deeply"
+    assert refusal(b"[" + b"[]," * 500 + opening * 400 + b"1" + closing * 400 + b"]") == "is nested too deeply"
 
 
 def test_brackets_in_strings_do_not_nest() -> None:

@@ -1,0 +1,72 @@
+"""Whatever a provider sends, the result is a token answer or a safe error, and neither shows a token."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import UTC
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from providers.errors import RequestFailed
+from providers.provider import Provider
+from providers.token_answer import read_token_answer
+from tests.providers.token_answers import EPOCH, JWT, NESTED, NEVER, NOW, PLAIN, jwt
+from wire.http.response import Response
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["CANARY", "CANARY CANARY", "invalid_grant", "Bearer", "e30.CANARY.x", jwt({"exp": 10**400})]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "exp", "errorType", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+MEMBERS = ["refresh_token", "token_type", "expires_in", "expires_at", "scope", "error", "errors", "id", "user"]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> dict[str, Any]:
+    """Token answers of which a few members are wrong, in an envelope or not."""
+    token: dict[str, Any] = {"access_token": draw(st.just("CANARY") | JSON)}
+    token |= draw(st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3))
+    if draw(st.booleans()):
+        return token
+    return {"status": draw(st.sampled_from([0, 1, "0"])), "body": draw(st.just(token) | JSON)}
+
+
+ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER])
+STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
+
+
+@settings(deadline=None)
+@given(entry=ENTRIES, content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()), status=STATUSES)
+def test_arbitrary_bytes_give_a_safe_fault(entry: Provider, content: bytes, status: int) -> None:
+    _read_safely(entry, content + b"CANARY", status)
+    _read_safely(entry, content, status)
+
+
+@settings(deadline=None)
+@given(entry=ENTRIES, answer=answers(), status=STATUSES)
+def test_arbitrary_answers_are_read_or_give_a_safe_fault(entry: Provider, answer: dict[str, Any], status: int) -> None:
+    _read_safely(entry, json.dumps(answer).encode(), status)
+
+
+def _read_safely(entry: Provider, content: bytes, status: int) -> None:
+    answer = Response(status, content)
+    try:
+        found = read_token_answer(entry, answer, NOW)
+    except RequestFailed as raised:
+        shown = str(raised) + repr(raised) + repr(raised.args) + "".join(traceback.format_exception(raised))
+    else:
+        assert isinstance(found.access_token, str)
+        assert found.expires_at is None or found.expires_at.tzinfo is UTC
+        # Scopes are public words and shown.
+        shown = repr(found).replace(repr(found.scopes), "")
+    assert "CANARY" not in shown + repr(answer)
