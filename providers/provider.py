@@ -183,7 +183,7 @@ class Revoke(_Table):
     # Declared before the others, which are validated against them.
     method: Literal["POST", "DELETE", "GET"] = "POST"
     url: Endpoint
-    auth: ClientAuth | Literal["bearer"] = "client_secret_basic"
+    auth: Literal[ClientAuth, "bearer"] = "client_secret_basic"
     token: Literal["access_token", "refresh_token"] | None = Field(default=None, validate_default=True)
     params: Annotated[Mapping[str, str], _without("token", "client_id", "client_secret")] = Field(
         default_factory=_no_params

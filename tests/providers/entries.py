@@ -63,3 +63,16 @@ url = "{origin}/token"
 {tables}
 """
     return Provider.model_validate(tomllib.loads(text), context=EntryContext("acme", {}, allow_private=True))
+
+
+def minimal(slug: str) -> str:
+    """The text of the smallest entry."""
+    return f"""
+slug = "{slug}"
+name = "Acme Ring"
+docs = "https://acme.example/docs"
+[authorize]
+url = "https://acme.example/authorize"
+[token]
+url = "https://acme.example/token"
+"""

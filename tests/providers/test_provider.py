@@ -1,0 +1,255 @@
+"""What an entry may say: each key at its limits, and keys that go together or don't."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from types import MappingProxyType
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from providers.entry_problems import described
+from providers.provider import Provider, provider_id
+from providers.urls import EntryContext
+from tests.providers.entries import minimal
+
+
+def read(text: str, slug: str = "acme") -> Provider:
+    return Provider.model_validate(tomllib.loads(text), context=EntryContext(slug, {}, allow_private=False))
+
+
+def problems(text: str, slug: str = "acme") -> list[str]:
+    with pytest.raises(ValidationError) as raised:
+        read(text, slug)
+    return [described(error, ()) for error in raised.value.errors()]
+
+
+def authorize(lines: str) -> str:
+    return minimal("acme").replace("[authorize]", f"[authorize]\n{lines}")
+
+
+def token(lines: str) -> str:
+    return minimal("acme").replace("[token]", f"[token]\n{lines}")
+
+
+def rule(fields: str) -> str:
+    return token(f"errors = [{{{fields}}}]")
+
+
+def revoke(lines: str) -> str:
+    return minimal("acme") + f"[revoke]\nurl = 'https://acme.example/revoke'\n{lines}\n"
+
+
+def revoke_as_bearer(lines: str) -> str:
+    return revoke(f"auth = 'bearer'\n{lines}")
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        minimal("acme").replace("Acme Ring", "x" * 100),
+        minimal("acme").replace("Acme Ring", "x"),
+        authorize(f"scopes = ['{'a' * 256}', '!', '~']"),
+        authorize("scope_separator = ','\nscopes = ['a:b']"),
+        authorize("iss = 'https://acme.example/path'"),
+        token("root = 'a.0.b-c'"),
+        token("success = {field = 'a', equals = true}"),
+        token("success = {field = 'a', equals = ''}"),
+        rule("status = 200, meaning = 'passing'"),
+        rule("status = 599, meaning = 'grant_over'"),
+        rule("field = 'a', equals = [0, '', false], meaning = 'misconfigured'"),
+        rule("field = 'a', starts_with = 'x', meaning = 'slow_down', wait = 'b.c'"),
+        rule("status = 429, meaning = 'passing', wait_header = 'X-Wait-2'"),
+        revoke("auth = 'bearer'"),
+        revoke("auth = 'bearer'\nmethod = 'GET'"),
+        revoke("auth = 'none'\ntoken = 'access_token'\nmethod = 'DELETE'"),
+        revoke("auth = 'bearer'\nparams = {all = 'yes'}"),
+    ],
+)
+def test_what_is_just_valid(text: str) -> None:
+    assert read(text).slug == "acme"
+
+
+LONG = "a" * 256
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (authorize(f"scopes = ['a', '{LONG}a']"), "authorize.scopes.1: must have 256 characters at most"),
+        (authorize("scopes = ['']"), "authorize.scopes.0: must be printable ASCII characters without a space"),
+        (authorize("scopes = ['é']"), "authorize.scopes.0: must be printable ASCII characters without a space"),
+        (authorize("scope_separator = ''"), "authorize.scope_separator: must not be empty"),
+        (authorize("scope_separator = ', '"), "authorize.scope_separator: must have 1 characters at most"),
+        (rule("status = 199, meaning = 'passing'"), "token.errors.0.status: must be at least 200"),
+        (rule("status = 600, meaning = 'passing'"), "token.errors.0.status: must be at most 599"),
+        (rule("field = 'a', starts_with = '', meaning = 'passing'"), "token.errors.0.starts_with: must not be empty"),
+        (
+            rule("field = 'a', starts_with = 'b', equals = 1, meaning = 'passing'"),
+            "token.errors.0.starts_with: can't be combined with equals",
+        ),
+        (
+            rule("status = 400, starts_with = 'a', meaning = 'passing'"),
+            "token.errors.0.starts_with: needs field",
+        ),
+        (
+            rule("field = 'a', meaning = 'misconfigured', wait_header = 'a'"),
+            "token.errors.0.wait_header: is only for slow_down and passing",
+        ),
+        (
+            rule("field = 'a', meaning = 'misconfigured', wait = 'a'"),
+            "token.errors.0.wait: is only for slow_down and passing",
+        ),
+        (
+            rule("field = 'a', meaning = 'grant_over', wait_header = 'a'"),
+            "token.errors.0.wait_header: is only for slow_down and passing",
+        ),
+        (
+            revoke("auth = 'client_secret_post'\nmethod = 'GET'"),
+            "revoke.auth: can't go with GET: there is no form, and no secret stands in a URL",
+        ),
+        (
+            revoke("auth = 'bearer'\nmethod = 'GET'\nparams = {a = 'b'}"),
+            "revoke.params: can't go with GET: there is no form, and no secret stands in a URL",
+        ),
+        (revoke("auth = 'none'"), "revoke.token: is missing: only auth = 'bearer' sends a token without it"),
+        (
+            revoke("auth = 'client_secret_post'"),
+            "revoke.token: is missing: only auth = 'bearer' sends a token without it",
+        ),
+        (
+            minimal("acme") + "notes = 7",
+            "token.notes: is not a key of this format: it belongs at the top of the file, ",
+        ),
+        (minimal("acme").replace('docs = "https', 'docs = "ftp'), "docs: must be an http or https URL without a user "),
+        (minimal("acme").replace('"https://acme.example/docs"', "1979-05-27"), "docs: must be a string"),
+        (minimal("acme") + "expires = 7", "token.expires: must be one of "),
+        (token("success = {equals = 0}"), "token.success.field: is missing"),
+        (token("success = 'yes'"), "token.success: must be a table"),
+    ],
+)
+def test_what_is_just_not_valid(text: str, problem: str) -> None:
+    """And nothing else is reported: a key that depends on an invalid one is not at fault."""
+    found = problems(text)
+    assert [line.startswith(problem) for line in found][:1] == [True], found
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (authorize("scope_separator = ''\nscopes = ['a']"), "authorize.scope_separator"),
+        (rule("status = 7, meaning = 'passing'"), "token.errors.0.status"),
+        (rule("field = '.', equals = 1, meaning = 'passing'"), "token.errors.0.field"),
+        (rule("status = 400, meaning = 'x', wait = 'a'"), "token.errors.0.meaning"),
+        (rule("field = 'a', equals = [], starts_with = 'b', meaning = 'passing'"), "token.errors.0.equals"),
+        (rule("field = 'a', meaning = 'passing', wait = '.', wait_header = 'b'"), "token.errors.0.wait"),
+        (revoke("auth = 'basic'"), "revoke.auth"),
+        (revoke("method = 'PUT'\nauth = 'client_secret_post'\ntoken = 'access_token'"), "revoke.method"),
+    ],
+)
+def test_one_mistake_is_one_problem(text: str, key: str) -> None:
+    assert [line.partition(":")[0] for line in problems(text)] == [key]
+
+
+@pytest.mark.parametrize("slug", ["a", "0", "a" * 63, "a-b_c", "4-"])
+def test_valid_slugs(slug: str) -> None:
+    assert read(minimal(slug), slug).slug == slug
+
+
+@pytest.mark.parametrize("slug", ["", "a" * 64, "-a", "_a", "A", "a.b", "é", "a b"])
+def test_invalid_slugs(slug: str) -> None:
+    assert problems(minimal(slug), slug)[0].startswith("slug: must ")
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ("authorize", "response_type client_id redirect_uri scope state code_challenge code_challenge_method"),
+        ("token", "grant_type code redirect_uri code_verifier refresh_token client_id client_secret"),
+        ("revoke", "token client_id client_secret"),
+    ],
+)
+def test_parameters_that_are_filled_in(table: str, names: str) -> None:
+    texts = {"authorize": authorize, "token": token, "revoke": revoke_as_bearer}
+    for name in names.split():
+        text = texts[table](f"params = {{a = 'b', {name} = 'x'}}")
+        assert problems(text) == [f"{table}.params: must not have {name}, which is filled in"]
+    assert read(texts[table]("params = {a = 'b'}"))
+
+
+def test_nothing_of_an_entry_can_be_changed() -> None:
+    entry = read(revoke("auth = 'bearer'\nparams = {a = 'b'}"))
+    assert entry.revoke is not None
+    for params in (entry.authorize.params, entry.token.params, entry.revoke.params):
+        assert isinstance(params, MappingProxyType)
+    for table in (entry, entry.authorize, entry.token, entry.revoke):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(table, "url" if table is not entry else "docs", "https://elsewhere.example")
+
+
+def test_defaults() -> None:
+    entry = read(revoke("token = 'access_token'"))
+    assert entry.authorize.pkce_checked
+    assert entry.token.errors == ()
+    assert entry.revoke is not None
+    assert (entry.revoke.method, entry.revoke.auth, entry.revoke.params) == ("POST", "client_secret_basic", {})
+    assert entry.id == provider_id("acme") == UUID("65afc89c-39e1-52ad-bcf3-f09a5a7ee331")
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("key", "tail", "is_valid"),
+    [
+        ("authorize", "#/", True),
+        ("authorize", "?a=b#/c", True),
+        ("authorize", "#", False),
+        ("authorize", "#a/", False),
+        ("token", "?a=b", True),
+        ("token", "#/", False),
+        ("token", "#", False),
+        ("docs", "#anchor", True),
+    ],
+)
+def test_where_a_fragment_is_allowed(key: str, tail: str, *, is_valid: bool) -> None:
+    text = re.sub(f"acme.example/{key}", lambda found: found[0] + tail, minimal("acme"))
+    if is_valid:
+        assert read(text)
+    else:
+        (problem,) = problems(text)
+        assert problem.startswith(f"{key}.url: must not have a fragment")
+
+
+@pytest.mark.parametrize("iss", ["https://acme.example#", "https://acme.example?", "https://acme.example/#/"])
+def test_an_issuer_has_neither_query_nor_fragment(iss: str) -> None:
+    assert problems(authorize(f"iss = '{iss}'")) == ["authorize.iss: must not have a query or fragment"]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://127.1/", "must have a host name or an IP address"),
+        ("https://a..b/", "must have a host name or an IP address"),
+        ("https://x.1/", "must have a host name or an IP address"),
+        ("https://[::1]/", "must not be a private address"),
+        ("http://acme.example/", "must be https"),
+        ("http://localhost/", "must be https"),
+        ("HTTPS://localhost./", "must not be a private address"),
+        ("https://a.localhost/", "must not be a private address"),
+        ("https://{x}/", "uses {x}, which [variables] does not have"),
+        ("https://acme.example/{}", "uses {}, which [variables] does not have"),
+    ],
+)
+def test_urls_that_are_refused(url: str, problem: str) -> None:
+    assert problems(minimal("acme").replace("https://acme.example/token", url)) == [f"token.url: {problem}"]
+
+
+@pytest.mark.parametrize("url", ["HTTPS://acme.example/", "https://notlocalhost/", "https://localhost.example/"])
+def test_urls_that_are_accepted(url: str) -> None:
+    assert read(minimal("acme").replace("https://acme.example/token", url)).token.url == url
