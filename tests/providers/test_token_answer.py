@@ -272,7 +272,10 @@ def test_a_success_number_may_be_written_as_a_float() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"user": {"id": 7}}])
 def test_a_body_that_does_not_fit_its_entry(body: object) -> None:
-    assert isinstance(fault({"status": 0, "body": body}, NESTED), UnreadableResponse)
+    found = fault({"status": 0, "body": body}, NESTED)
+    assert isinstance(found, UnreadableResponse)
+    reason = "access_token is missing" if isinstance(body, dict) else "the token object is missing"
+    assert f"unreadable answer with HTTP status 200: {reason}" in str(found)
 
 
 def test_an_error_next_to_the_tokens_counts_inside_the_root() -> None:
