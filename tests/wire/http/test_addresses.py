@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from providers.errors import ForbiddenAddress, TimedOut, Unreachable
-from wire.http.addresses import PublicAddresses, is_public
+from tests.wire.http.event_loops import on_both_loops, until
+from wire.http.addresses import PublicAddresses, is_host, is_public, may_be_public, unscreened
 from wire.http.client import Client, request
 
 
@@ -108,7 +109,17 @@ async def test_a_name_resolves_to_public_addresses_or_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"],
+    [
+        "8.8.8.8",
+        "192.0.1.1",
+        "192.88.98.255",
+        "192.88.100.0",
+        "2606:4700::1111",
+        "3ffe::1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::8.8.8.8",
+        "2002:808:808::1",
+    ],
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))
@@ -123,8 +134,12 @@ def test_public_addresses(address: str) -> None:
         "127.0.0.1",
         "169.254.169.254",
         "172.16.0.1",
+        "192.0.0.1",
+        "192.0.0.9",
+        "192.0.0.10",
         "192.0.2.1",
-        "192.88.99.1",
+        "192.88.99.0",
+        "192.88.99.255",
         "192.168.0.1",
         "198.18.0.1",
         "224.0.0.1",
@@ -141,6 +156,10 @@ def test_public_addresses(address: str) -> None:
         "2001:db8::1",
         "2002:a00:1::1",
         "3fff::1",
+        "3fff:fff:ffff::1",
+        "4000::1",
+        "1fff::1",
+        "64:ff9b::224.0.0.1",
         "fc00::1",
         "fe80::1",
         "fe80::1%eth0",
@@ -150,3 +169,119 @@ def test_public_addresses(address: str) -> None:
 )
 def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(ip_address(address))
+
+
+# Hosts
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "acme.example",
+        "acme.example.",
+        "a-b._c.example",
+        "a" * 63 + ".example",
+        "4you.example",
+        "a.1b",
+        "a.0xg",
+        "1.2.3.4x",
+        "127.0.0.1",
+        "::1",
+        "2606:4700::1111",
+        "fe80::1%eth0",
+    ],
+)
+def test_hosts(host: str) -> None:
+    assert is_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ".",
+        "a..b",
+        ".a",
+        "a..",
+        "a" * 64 + ".example",
+        "a b",
+        "a/b",
+        "a:1",
+        "bücher.example",
+        "a\n",
+        "127.1",
+        "127.0.0.1.",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "a.1",
+        "a.0x7F",
+        "a.0x",
+        "[::1]",
+    ],
+)
+def test_what_is_no_host(host: str) -> None:
+    assert not is_host(host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost.", "api.localhost", "a.b.LOCALHOST.", "127.0.0.1", "::1"])
+def test_private_hosts(host: str) -> None:
+    assert not may_be_public(host)
+
+
+@pytest.mark.parametrize("host", ["acme.example", "notlocalhost", "localhost.example", "8.8.8.8", "2606:4700::1111"])
+def test_hosts_that_may_be_public(host: str) -> None:
+    assert may_be_public(host)
+
+
+# Threads
+
+
+def looking_up(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"look up {name}"]
+
+
+async def test_an_operators_host_may_have_any_address() -> None:
+    assert await unscreened("127.0.0.1", 443) == ["127.0.0.1"]
+
+
+@on_both_loops
+async def test_a_failure_that_nobody_waits_for_any_more_is_not_reported() -> None:
+    server = NameServer({})
+    resolve = PublicAddresses(server.look_up)
+    waiting = [asyncio.create_task(resolve("hung.example", 443)) for _ in range(3)]
+    await until(lambda: server.asked == ["hung.example"])
+    # So that the process doesn't wait for them when it ends.
+    assert [thread.daemon for thread in looking_up("hung.example")] == [True]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    server.released.set()
+    await until(lambda: not looking_up("hung.example"))
+
+
+def test_a_look_up_that_outlives_its_event_loop_is_dropped() -> None:
+    server = NameServer({})
+
+    async def give_up() -> None:
+        asking = asyncio.create_task(PublicAddresses(server.look_up)("late.example", 443))
+        await until(lambda: server.asked == ["late.example"])
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    asyncio.run(give_up())
+    (thread,) = looking_up("late.example")
+    server.released.set()
+    # An exception in the thread would be a warning, which is an error.
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("host", "port"), [("one.example", 444), ("other.example", 443)])
+async def test_look_ups_are_shared_for_the_same_name_and_port_only(host: str, port: int) -> None:
+    server = NameServer({"one.example": ["8.8.8.8"], "other.example": ["8.8.4.4"]})
+    resolve = PublicAddresses(server.look_up)
+    found = await asyncio.gather(resolve("one.example", 443), resolve("one.example", 443), resolve(host, port))
+    assert found == [["8.8.8.8"], ["8.8.8.8"], server.zone[host]]
+    assert sorted(server.asked) == sorted(["one.example", host])

@@ -57,6 +57,12 @@ def head_of(size: int) -> bytes:
     return OK + b"X: " + b"x" * filler + b"\r\n\r\n"
 
 
+def test_the_limits() -> None:
+    """The largest body fits into its message, however it is divided into chunks of a sensible size."""
+    assert (MAX_HEAD, MAX_HEADERS) == (32 * 1024, 100)
+    assert (MAX_BODY, MAX_MESSAGE_BODY) == (256 * 1024, 320 * 1024)
+
+
 # Heads
 
 

@@ -17,7 +17,7 @@ from tests.providers.exchanging import exchange
 from tests.wire.http.fetching import TOKENS, fetch
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import MAX_BODY, Client, open_client
-from wire.http.response import MAX_MEMBERS
+from wire.http.response import MAX_MEMBERS, Response, decoded
 
 # The same bytes each time, for they are part of a test's name.
 zipped = partial(gzip.compress, mtime=0)
@@ -124,6 +124,54 @@ async def test_a_compressed_body_is_read(client: Client, encoding: str, body: by
 )
 async def test_a_body_that_does_not_match_its_encoding(client: Client, encoding: str, body: bytes) -> None:
     assert (await refused(client, answering(body, headers=(f"Content-Encoding: {encoding}",)))).status == 200
+
+
+@pytest.mark.parametrize(("times", "is_read"), [(5, True), (6, False)])
+def test_the_number_of_codings_is_limited(times: int, *, is_read: bool) -> None:
+    body = TOKENS
+    for _ in range(times):
+        body = zipped(body)
+    headers = [(b"content-encoding", b"gzip")] * times
+    if is_read:
+        assert decoded(body, headers, MAX_BODY, 200) == TOKENS
+    else:
+        with pytest.raises(UnreadableResponse, match="the body has too many encodings"):
+            decoded(body, headers, MAX_BODY, 200)
+
+
+@pytest.mark.parametrize(("members", "is_read"), [(100, True), (101, False)])
+def test_the_number_of_members_is_limited(members: int, *, is_read: bool) -> None:
+    body = zipped(b"x") * members
+    if is_read:
+        assert decoded(body, [(b"content-encoding", b"gzip")], MAX_BODY, 200) == b"x" * members
+    else:
+        with pytest.raises(UnreadableResponse, match="the body does not match its Content-Encoding"):
+            decoded(body, [(b"content-encoding", b"gzip")], MAX_BODY, 200)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+@pytest.mark.parametrize(("size", "is_read"), [(1000, True), (1001, False)])
+def test_the_size_of_a_decoded_body_is_limited(coding: bytes, size: int, *, is_read: bool) -> None:
+    plain = b"x" * size
+    body = zipped(plain) if coding == b"gzip" else zlib.compress(plain, wbits=-zlib.MAX_WBITS)
+    if is_read:
+        assert decoded(body, [(b"content-encoding", coding)], 1000, 418) == plain
+    else:
+        with pytest.raises(UnreadableResponse, match="418: the body is too large"):
+            decoded(body, [(b"content-encoding", coding)], 1000, 418)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"gzip, deflate"])
+def test_an_empty_body_has_no_encoding(coding: bytes) -> None:
+    assert decoded(b"", [(b"content-encoding", coding)], MAX_BODY, 200) == b""
+
+
+def test_a_header_is_found_by_its_name() -> None:
+    answer = Response(
+        200, b"CANARY", [(b"x", b"1"), (b"retry-after", b"\xff"), (b"retry-after", b"2"), (b"y", b"CANARY")]
+    )
+    assert (answer.header("retry-after"), answer.header("x"), answer.header("z")) == ("\xff", "1", None)
+    assert "CANARY" not in repr(answer)
 
 
 @pytest.mark.parametrize(

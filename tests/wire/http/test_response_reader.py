@@ -110,6 +110,49 @@ def test_every_part_of_an_answer_is_limited(start: bytes, piece: bytes, size: in
         read(start, *[part] * enough, max_body=1 << 30)
 
 
+@pytest.mark.parametrize("head", [CHUNKED, OK + b"\r\n"], ids=["chunks", "until the end"])
+@pytest.mark.parametrize(("more", "is_read"), [(0, True), (1, False)])
+def test_a_message_is_limited_to_the_byte(head: bytes, more: int, *, is_read: bool) -> None:
+    rest = b"" if head != CHUNKED else b"0\r\n\r\n"
+    start = b"" if head != CHUNKED else b"1;"
+    middle = b"" if head != CHUNKED else b"\r\nx\r\n"
+    filler = b"x" * (MAX_MESSAGE_BODY + more - len(start + middle + rest))
+    if is_read:
+        assert read(head, start + filler + middle + rest, max_body=1 << 30, ends=True).complete
+    else:
+        with pytest.raises(TransportFailure, match="the answer is too large"):
+            read(head, start + filler + middle + rest, max_body=1 << 30, ends=True)
+
+
+def test_interim_answers_count_as_part_of_the_head() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    head = OK + b"Content-Length: 0\r\nX: "
+    filler = b"x" * (MAX_HEAD - len(interim + head) - 4)
+    assert read(interim, head + filler + b"\r\n\r\n").complete
+    with pytest.raises(TransportFailure, match="the answer is too large"):
+        read(interim, head + filler + b"x\r\n\r\n")
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_interim_statuses(status: int) -> None:
+    assert read(b"HTTP/1.1 %d X\r\n\r\n" % status, WHOLE["a length"]).status == 200
+
+
+@pytest.mark.parametrize("status", [200, 299, 999])
+def test_final_statuses(status: int) -> None:
+    assert read(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status).status == status
+
+
+def test_an_answer_has_a_head_as_soon_as_it_is_read() -> None:
+    reader = ResponseReader(10)
+    reader.feed(b"HTTP/1.1 103 Hints\r\n\r\n" + OK)
+    assert not reader.has_head
+    reader.feed(b"\r\n")
+    assert reader.has_head
+    assert not reader.complete
+    reader.close()
+
+
 def test_the_number_of_headers_is_limited() -> None:
     assert len(read(OK + b"X: x\r\n" * (MAX_HEADERS - 1) + b"Content-Length: 0\r\n\r\n").headers) == MAX_HEADERS
     with pytest.raises(UnreadableResponse, match="too many fields"):
