@@ -29,8 +29,8 @@ RECORDED = tuple(f"{ROOT}{package}/" for package in PACKAGES if package not in {
 WARM_UP = 2
 # The one with the fewest calls counts: on a machine that is busy, time-outs and second tries add some.
 RECORDINGS = 3
-# Seconds after the response for what the server still does, such as logging the request.
-REST = 0.1
+# The server calls this after the response and all that follows it, such as logging the request.
+LAST = "BoundedProtocol.connection_lost"
 
 
 class Recorder:
@@ -66,10 +66,16 @@ class Client:
         callback = members | dict(parse_qsl(urlsplit(redirect[1]).query))
         self._recorder.calls, self._recorder.on = [], True
         answer = self._send("POST", "/v1/connections/callback", callback)
-        time.sleep(REST)
-        self._recorder.on = False
         assert answer.startswith("HTTP/1.1 201 "), answer
+        self._await_the_last_call()
+        self._recorder.on = False
         return self._recorder.calls
+
+    def _await_the_last_call(self) -> None:
+        end = time.monotonic() + 30
+        while not any(function == LAST for _, function in self._recorder.calls):
+            assert time.monotonic() < end, f"{LAST} was not called"
+            time.sleep(0.002)
 
     def wait(self) -> None:
         """Until the gateway listens."""

@@ -16,6 +16,7 @@ from pkgutil import resolve_name
 import pytest
 
 from tendon_cli import PACKAGES
+from tests.house.once import once
 from tests.house.test_house import ROOT
 from tests.processes import environment, free_port, tendon
 
@@ -121,7 +122,11 @@ def test_the_functions_in_the_document_exist() -> None:
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
     """The calls of a real callback, in their order."""
-    folder = tmp_path_factory.mktemp("callback")
+    file = once(tmp_path_factory, "callback", _record_callback) / "calls.json"
+    return [(path, function) for path, function in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def _record_callback(folder: Path) -> None:
     settings = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "sqlite://tendon.db"}
     migrated = tendon("migrate", cwd=folder, settings=settings)
     assert migrated.returncode == 0, migrated.stderr
@@ -135,7 +140,6 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    return [(file, function) for file, function in json.loads((folder / "calls.json").read_text(encoding="utf-8"))]
 
 
 def test_a_callback_passes_the_functions_of_the_steps_in_their_order(calls: list[Call]) -> None:

@@ -7,6 +7,8 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -24,6 +26,11 @@ def pins(lock: str) -> dict[str, str]:
     found = {match["name"]: match[0] for match in _PIN.finditer(text)}
     assert len(found) == len(re.findall(r"^[^ #\n]", text, re.MULTILINE)), f"{lock} has lines of another kind"
     return found
+
+
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def normal(name: str) -> str:
@@ -60,8 +67,7 @@ def test_what_serves_imports_nothing_of_the_tests(package: str) -> None:
         for name in _imported(node)
     }
     foreign = names - set(sys.stdlib_module_names) - set(PACKAGES) - {"_typeshed"}
-    distributions = packages_distributions()
-    missing = {name for name in foreign if not {*map(normal, distributions[name])} & pins(RUNTIME).keys()}
+    missing = {name for name in foreign if not {*map(normal, distributions()[name])} & pins(RUNTIME).keys()}
     assert missing == set()
 
 

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -36,13 +37,13 @@ def named_files(recipe: str) -> set[str]:
 def compare(recipe: str, found: set[str], *, optional: str | None = None) -> None:
     """Fails unless there is one file for everything that the recipe names, with or without `optional`, and no other."""
     named = named_files(recipe)
-    files: dict[str | None, list[str]] = {name: [] for name in named}
+    by_name: dict[str | None, list[str]] = {name: [] for name in named}
     for file in found:
-        names = [name for name in named if file == name or (name.endswith("/") and file.startswith(name))]
-        files.setdefault(max(names, key=len, default=None), []).append(file)
-    assert files.pop(None, []) == [], f"not in the recipe: {recipe}"
-    assert {name for name in named - {optional} if not files[name]} == set(), f"only in the recipe: {recipe}"
-    assert {name: several for name, several in files.items() if len(several) > 1} == {}, f"not one file: {recipe}"
+        matching = [name for name in named if file == name or (name.endswith("/") and file.startswith(name))]
+        by_name.setdefault(max(matching, key=len, default=None), []).append(file)
+    assert by_name.pop(None, []) == [], f"not in the recipe: {recipe}"
+    assert {name for name in named - {optional} if not by_name[name]} == set(), f"only in the recipe: {recipe}"
+    assert {name: several for name, several in by_name.items() if len(several) > 1} == {}, f"not one file: {recipe}"
 
 
 @pytest.mark.parametrize("recipe", FIRST_SENTENCES)
@@ -51,34 +52,46 @@ def test_the_files_of_a_recipe_exist(recipe: str) -> None:
 
 
 @cache
-def nodes() -> dict[str, list[ast.AST]]:
-    """Everything in each module of the packages."""
+def files() -> dict[str, Path]:
+    """The modules of the packages."""
     paths = [ROOT / "tendon_cli.py", *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
-    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-    return {file: list(ast.walk(tree)) for file, tree in trees.items()}
+    return {path.relative_to(ROOT).as_posix(): path for path in paths}
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a module."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def modules(matches: Callable[[ast.AST], object], *, under: str = "") -> set[str]:
     """The modules that contain something that matches."""
-    return {file for file, found in nodes().items() if file.startswith(under) and any(map(matches, found))}
+    return {file for file, path in files().items() if file.startswith(under) and any(map(matches, nodes(path)))}
+
+
+@cache
+def texts(path: Path) -> set[str]:
+    """The strings in a module."""
+    constants = (node.value for node in nodes(path) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
 
 
 def modules_with_text(pattern: str, *, under: str = "") -> set[str]:
     """The modules with a string that matches the whole pattern."""
-
-    def matches(node: ast.AST) -> bool:
-        return (
-            isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(re.fullmatch(pattern, node.value))
-        )
-
-    return modules(matches, under=under)
+    matches = re.compile(pattern).fullmatch
+    return {file for file, path in files().items() if file.startswith(under) and any(map(matches, texts(path)))}
 
 
-def modules_with_name(*names: str, under: str) -> set[str]:
+@cache
+def names(path: Path) -> set[str]:
+    """The names that a module defines, imports or uses."""
+    found = {getattr(node, name, None) for node in nodes(path) for name in ("id", "attr", "name")}
+    return {name for name in found if isinstance(name, str)}
+
+
+def modules_with_name(*wanted: str, under: str) -> set[str]:
     """The modules that define, import or use one of these names."""
-
-    attributes = ("id", "attr", "name")
-    return modules(lambda node: {getattr(node, name, None) for name in attributes} & {*names}, under=under)
+    return {file for file, path in files().items() if file.startswith(under) and names(path) & {*wanted}}
 
 
 def with_line(file: str, pattern: str) -> set[str]:
@@ -89,8 +102,8 @@ def with_line(file: str, pattern: str) -> set[str]:
 
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {"sandbox"}))
 def test_provider(slug: str) -> None:
-    files = {path.relative_to(ROOT).as_posix() for path in tracked() if path.stem == slug}
-    compare("A provider", files | modules_with_text(slug))
+    own = {path.relative_to(ROOT).as_posix() for path in tracked() if path.stem == slug}
+    compare("A provider", own | modules_with_text(slug))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
@@ -133,14 +146,15 @@ def test_error(code: str) -> None:
     compare("An error", found, optional=None if code in PROBLEMS else "resolvers/errors.py")
 
 
+@cache
 def tables() -> dict[str, str]:
     """The tables, with the file of each."""
     metas = {
-        file: [node for node in found if isinstance(node, ast.ClassDef) and node.name == "Meta"]
-        for file, found in nodes().items()
+        file: [node for node in nodes(path) if isinstance(node, ast.ClassDef) and node.name == "Meta"]
+        for file, path in files().items()
     }
-    names = re.compile(r"^ *table = '(\w+)'$", re.MULTILINE)
-    return {name: file for file, found in metas.items() for meta in found for name in names.findall(ast.unparse(meta))}
+    named = re.compile(r"^ *table = '(\w+)'$", re.MULTILINE)
+    return {name: file for file, found in metas.items() for meta in found for name in named.findall(ast.unparse(meta))}
 
 
 @pytest.mark.parametrize("table", tables())
@@ -198,9 +212,9 @@ def test_package(package: str) -> None:
 
 
 def test_a_recipe_that_names_too_little_or_too_much_is_found() -> None:
-    files = {"resolvers/errors.py", "rest/json_http.py", "docs/errors.md"}
-    compare("An error", files)
+    right = {"resolvers/errors.py", "rest/json_http.py", "docs/errors.md"}
+    compare("An error", right)
     with pytest.raises(AssertionError, match="not in the recipe"):
-        compare("An error", files | {"rest/routes.py"})
+        compare("An error", right | {"rest/routes.py"})
     with pytest.raises(AssertionError, match="only in the recipe"):
-        compare("An error", files - {"docs/errors.md"})
+        compare("An error", right - {"docs/errors.md"})
