@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import socket
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests import processes
 from tests.forked import start
-from tests.gateway.command_line import tendon
 from tests.gateway.settings.reader import KEY_FORM, PUBLIC, WAYS
-from tests.processes import environment
+from tests.processes import environment, tendon
 
 
 @pytest.mark.parametrize(
@@ -118,8 +115,8 @@ def test_a_fork_answers_as_a_process_does(tmp_path: Path, arguments: list[str], 
     """All other tests of commands rely on it."""
     settings = {"TENDON_CATALOGUE": "own", "TENDON_CATALOG": "x", "TENDON_AUTH": "jwt"}
     answers = [
-        run(*arguments, cwd=_with_own_catalogue(tmp_path / name), settings=settings)
-        for name, run in (("process", partial(processes.tendon, fresh=True)), ("fork", tendon))
+        tendon(*arguments, cwd=_with_own_catalogue(tmp_path / name), settings=settings, fresh=name == "process")
+        for name in ("process", "fork")
     ]
     process, fork = ((run.returncode, run.stdout, re.sub(r"^\S+Z ", "", run.stderr)) for run in answers)
     assert process == fork

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.command_line import tendon
+from tests.processes import tendon
 
 CANARY = "canary-7f3a"
 MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").glob("[0-9]*.py")))

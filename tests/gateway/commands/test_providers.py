@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SLUGS, credentials
-from tests.gateway.command_line import tendon
+from tests.processes import tendon
 
 CANARY = "canary-7f3a"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.gateway.command_line import tendon
-from tests.processes import Process
+from tests.processes import Process, tendon
 
 CANARY = "canary-7f3a"
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import start_gateway
-from tests.gateway.command_line import tendon
+from tests.processes import tendon
 from tests.vault_keys import vault_key
 
 KEY = vault_key("k1")

@@ -12,7 +12,7 @@ import pytest
 from gateway.settings import Settings
 from gateway.settings.warnings import catalogue_warnings, settings_warnings
 from tests.conftest import start_gateway
-from tests.gateway.command_line import tendon
+from tests.processes import tendon
 
 DEV = {"auth": "dev"}
 INTROSPECTION = {
