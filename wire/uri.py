@@ -14,7 +14,7 @@ _AUTHORITY = (
 )
 _PATTERN = re.compile(
     rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):"
-    rf"(?://{_AUTHORITY}(?P<path>(?:/{_PCHAR}*)*)|(?P<rootless>/|/?{_PCHAR}+(?:/{_PCHAR}*)*))"
+    rf"(?://{_AUTHORITY}(?P<path>(?:/{_PCHAR}*)*)|(?P<rootless>/?(?:{_PCHAR}+(?:/{_PCHAR}*)*)?))"
     rf"(?:\?(?P<query>(?:{_PCHAR}|[/?])*))?(?:\#(?P<fragment>(?:{_PCHAR}|[/?])*))?",
 )
 

@@ -28,7 +28,6 @@ WEB = [
 ]
 ABSOLUTE = [
     *(url for url in WEB if "#" not in url),
-    "com.example.app:/",
     "com.example.app:/?x=1",
     "com.example.app:/cb",
     "com.example.app:/cb/deeper?x=1",
@@ -37,6 +36,10 @@ ABSOLUTE = [
     "myapp://",
     "urn:ietf:wg:oauth:2.0:oob",
     "x:y",
+    "com.example.app:/",
+    "x:",
+    "x:?a=b",
+    "x:/?a=b",
     "a+b-c.d1:/x",
     "https://user@app.example/",
     "https://user:pass@app.example/",
@@ -45,6 +48,7 @@ NEITHER = [
     "",
     "/cb",
     "cb",
+    "x:/?a=b c",
     "//app.example/cb",
     "?x=1",
     "app.example/cb",
