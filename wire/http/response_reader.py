@@ -8,6 +8,7 @@ refused here.
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -26,6 +27,8 @@ MAX_HEADERS: Final = 100
 """Header fields of a response."""
 
 _HTTP: Final = b"HTTP/"
+# llhttp refuses them in header fields, but not in the reason.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Not 101: no request asks for another protocol.
 _INTERIM: Final = (HTTPStatus.CONTINUE, *range(HTTPStatus.PROCESSING, HTTPStatus.OK))
 _BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
@@ -119,7 +122,7 @@ class ResponseReader:
             self._refuse()
 
     def on_status(self, reason: bytes) -> None:
-        if b"\0" in reason:
+        if _CONTROL.search(reason):
             self._refuse()
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -17,6 +17,7 @@ WHOLE = {
     + OK
     + b"Content-Length: 2\r\n\r\n{}",
     "an upgrade on offer": OK + b"Upgrade: h2c\r\nConnection: Upgrade, Keep-Alive\r\nContent-Length: 2\r\n\r\n{}",
+    "a reason with all that it may contain": b"HTTP/1.1 200 O\tk \xff~!\r\nContent-Length: 2\r\n\r\n{}",
     "odd spelling": b"HTTP/1.1 200\r\ncOnTeNt-LeNgTh:2 \t\r\nEmpty:\r\nX: \xff\r\n\r\n{}",
     "chunks in another spelling": OK + b"Transfer-Encoding: Chunked\r\n\r\n002\r\n{}\r\n000\r\n\r\n",
 }
@@ -50,6 +51,8 @@ AMBIGUOUS = {
     "status 2000": b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\n{}",
     "status -200": b"HTTP/1.1 -200 OK\r\nContent-Length: 2\r\n\r\n{}",
     "NUL in the reason": b"HTTP/1.1 200 O\0K\r\nContent-Length: 2\r\n\r\n{}",
+    "a control character in the reason": b"HTTP/1.1 200 O\x0bK\r\nContent-Length: 2\r\n\r\n{}",
+    "DEL in the reason": b"HTTP/1.1 200 \x7f\r\nContent-Length: 2\r\n\r\n{}",
     "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
     "the same length twice": OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     "lengths in a list": OK + b"Content-Length: 2, 2\r\n\r\n{}",
