@@ -1,16 +1,17 @@
 # `make run` starts Tendon and `make test` runs its tests; the other targets are for developers of Tendon.
 # They need only Python 3.11 or newer and make. Every target creates .venv if necessary and installs the pinned packages:
 # requirements.lock is for running Tendon, requirements-build.lock for building and installing it, and
-# requirements-dev.lock adds tests and checks to both. `make run PYTHON=python3.12` selects the Python for .venv.
+# requirements-dev.lock adds tests and checks to both. Only `make fuzz` installs requirements-fuzz.lock. `make run PYTHON=python3.12` selects the Python for .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Files in .venv that mark what is installed: enough to run Tendon, or enough for tests and all other targets.
+# Files in .venv that mark what is installed: enough to run Tendon, enough for tests and most targets, or the fuzzer, too.
 RUN := .venv/.run
 READY := .venv/.ready
+FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture bench growth regression clean again
+.PHONY: run test lint types layers sdl lock vendor migrations torture mutants fuzz bench growth regression clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -30,6 +31,20 @@ torture: $(READY)
 	for engine in $(ENGINES); do \
 		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
 	done
+
+# Plants small faults in the code, one at a time and in a copy, and reports those that no test notices. It takes hours, on
+# a machine that is otherwise idle. PACKAGE, COUNT and SEED are options: `make mutants PACKAGE="resolvers schema/plans"
+# COUNT=40 SEED=7`; QUICK=1 runs only the tests of a fault's own package.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COUNT),--count $(COUNT)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+# Looks for inputs on which Tendon's readers and their references disagree, guided by coverage. TARGET is an option:
+# `make fuzz SECONDS=600 TARGET="uri strict_json"`; REPLAY=FILE checks one input again, and KEEP=1 adds what reaches new
+# code to the corpus in tests/fuzz/.
+fuzz: $(FUZZER)
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(TARGET),--target $(TARGET)) \
+		$(if $(REPLAY),--replay $(REPLAY)) $(if $(KEEP),--keep)
 
 # Compares Tendon with the floor and its peers at the same work on both engines. It takes a quarter of an hour, on a machine
 # that is otherwise idle. `make bench QUICK=1` only checks that it works, in two minutes. ROUNDS, SECONDS, ENGINES and PEERS
@@ -61,13 +76,14 @@ sdl: $(READY)
 	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
 
 # Pins the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which
-# is the same in all three files; `make lock UPGRADE=1` pins the newest versions.
+# is the same in all files; `make lock UPGRADE=1` pins the newest versions.
 LOCK = $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -q \
 	$(if $(UPGRADE),--upgrade)
 lock: $(READY)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --group build -c requirements.lock -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(LOCK) --group fuzz -c requirements-dev.lock -o requirements-fuzz.lock
 
 # Writes the migration that the current models need.
 migrations: $(READY)
@@ -85,10 +101,13 @@ $(RUN): requirements.lock requirements-build.lock pyproject.toml
 $(READY): $(RUN) requirements-dev.lock
 	@$(MAKE_VENV) test
 
+$(FUZZER): $(READY) requirements-fuzz.lock
+	@$(MAKE_VENV) fuzz
+
 # A .venv is created again if its Python no longer exists, or is not the one given on the command line.
 ifneq ($(shell $(MAKE_VENV) fits),yes)
 $(RUN): again
 endif
 
 clean:
-	rm -rf .venv .tendon .bench
+	rm -rf .venv .tendon .bench .fuzz

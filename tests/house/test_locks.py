@@ -1,5 +1,4 @@
-"""The three locks: each pins the packages for its purpose, all pin the same versions, and none for tests is needed to
-run."""
+"""The locks: each pins the packages for its purpose, all pin the same versions, and none for tests is needed to run."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from tendon_cli import PACKAGES
 from tests.house.test_house import ROOT
 
 RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
+FUZZ = "requirements-fuzz.lock"
 # A pin with its hashes, without the comments that name the requiring package.
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+$", re.MULTILINE)
 
@@ -55,6 +55,18 @@ def test_each_lock_has_what_it_is_for() -> None:
     assert wanted(groups["build"]) <= pins(BUILD).keys()
     assert development <= pins(DEV).keys()
     assert (development | wanted(groups["build"])) & pins(RUNTIME).keys() == set()
+
+
+def test_the_fuzzer_is_pinned_for_every_python_and_installed_by_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    text = (ROOT / FUZZ).read_text(encoding="utf-8")
+    pinned = re.findall(
+        r"^([a-z0-9-]+)==\S+ ; (.+?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE
+    )
+    assert {name for name, _, _ in pinned} == wanted(project["dependency-groups"]["fuzz"])
+    assert {marker for _, marker, _ in pinned} == {"python_full_version < '3.12'", "python_full_version >= '3.12'"}
+    assert len(pinned) == len(re.findall(r"^[^ #\n]", text, re.MULTILINE))
+    assert "atheris" not in pins(DEV)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COPIED = ["Makefile", "pyproject.toml", "requirements.lock", "requirements-build.lock", "requirements-dev.lock"]
+COPIED = ["Makefile", "pyproject.toml", *(path.name for path in ROOT.glob("requirements*.lock"))]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -223,4 +223,19 @@ def test_tests_need_more_than_running(machine: Machine) -> None:
     assert status == 0
     assert out.startswith("Installing ")
     assert out.endswith("tested\n")
+    assert "Installing" not in machine.make("test")[1]
+
+
+def test_only_fuzzing_needs_the_fuzzer(machine: Machine) -> None:
+    """It is not there for every Python and machine."""
+    (machine.folder / "pytest").write_text("#!/bin/sh\necho tested\n", encoding="utf-8")
+    fails = 'case "$*" in *requirements-fuzz.lock*) echo no wheel >&2; exit 1 ;; esac'
+    python = machine.python("python", pretence=version(3, 12, 4), pip=f"{fails}; exit 0")
+    assert machine.make("run", f"PYTHON={python}")[0] == 0
+    shutil.copy(machine.folder / "pytest", machine.venv / "bin" / "pytest")
+    (machine.venv / "bin" / "pytest").chmod(0o755)
+    assert machine.make("test")[0] == 0
+    status, _, err = machine.make("fuzz")
+    assert status == 2
+    assert "no wheel\nThe fuzzer, atheris, can't be installed for Python 3.12.4 on this machine.\n" in err
     assert "Installing" not in machine.make("test")[1]

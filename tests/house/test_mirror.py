@@ -17,7 +17,9 @@ OUTSIDE = {
     "audits",  # of GraphQL over HTTP, by tools of others
     "browser",  # the pages in a real browser
     "flow",  # what users and their apps do, through both interfaces
+    "fuzz",  # readers of untrusted input, beside their references
     "house",  # the repository itself
+    "mutants",  # the tests, by faults that they must notice
     "serving",  # processes: how they start, stop, fail and are reached
     "torture",  # random operations and faults, and a check of the recorded history
 }
