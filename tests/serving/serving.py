@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -49,24 +50,26 @@ async def draining(process: Process, count: int) -> None:
 
 def is_gone(pid: int) -> bool:
     """Whether it has ended, even if its parent has not waited for it."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return found.stdout.strip()[:1] in ("", "Z")
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
 
 
 def refuses(port: int) -> bool:
     """Whether nothing listens there."""
     try:
-        httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=5)
-    except httpx.ConnectError:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+    except ConnectionRefusedError:
         return True
-    except httpx.TransportError:
-        return False
     return False
 
 
 async def get(origin: str, path: str) -> httpx.Response:
     """On a connection of its own, without a token."""
-    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+    # To read the certificates of authorities for every client would take most of the time.
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE) as client:
         return await client.get(origin + path)
 
 
