@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 # Far above what anything takes that a test waits for without the loop's time.
 _PATIENCE: Final = 60
+# Seconds.
+_PAUSE: Final = 0.0005
 # Steps of the loop in which whatever is ready can go as far as it goes.
 _TURNS: Final = 20
 
@@ -65,6 +67,8 @@ async def happened(condition: Callable[[], Any]) -> None:
     end = monotonic() + _PATIENCE
     while not condition():
         assert monotonic() < end, "it did not happen"
+        # Of real time, since the loop's may stand still. What is waited for needs the processor.
+        sleep(_PAUSE)  # noqa: ASYNC251
         await asyncio.sleep(0)
 
 

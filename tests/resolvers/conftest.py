@@ -7,9 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from models.database import open_database
-from models.migrating import migrate
 from tests.conftest import new_database
-from tests.databases import ENGINES, Database, SqliteFile
+from tests.databases import ENGINES, Database, SqliteFile, create_migrated_file
 from tests.resolvers.world import World, open_world
 
 _TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "vault_key")
@@ -17,9 +16,7 @@ _TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request",
 
 @pytest.fixture(scope="session", params=ENGINES)
 async def migrated_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = await new_database(request, tmp_path_factory.mktemp("resolvers"), request.param)
-    await migrate(database.url)
-    return database
+    return await new_database(request, tmp_path_factory.mktemp("resolvers"), request.param)
 
 
 @pytest.fixture
@@ -32,10 +29,8 @@ async def world(migrated_database: Database) -> AsyncGenerator[World]:
 
 
 @pytest.fixture(scope="session")
-async def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    database = SqliteFile(tmp_path_factory.mktemp("resolvers") / "tendon.db")
-    await migrate(database.url)
-    return database
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    return SqliteFile(create_migrated_file(tmp_path_factory.mktemp("resolvers") / "tendon.db"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from uuid import uuid4
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from models.authorization_request import state_hash
 from models.connection import StoredConnection, token_field
 from models.database import Database, DatabaseDown
 from models.engine import Row, Script, Session, Values
@@ -255,10 +256,14 @@ class World:
         self.outside = outside
         self.provider = provider
         self.logged: list[EventDict] = []
+        self._others: list[Resources] = []
 
     def context(self, user: str | None, *, scopes: frozenset[str] = BOTH, **changes: Any) -> Context:
         """Of a user, or of a service if there is none. With `changes`, other resources than the world's."""
-        resources = replace(self.resources, **changes) if changes else self.resources
+        resources = self.resources
+        if changes:
+            resources = replace(resources, **changes)
+            self._others.append(resources)
         return Context(resources, Caller(user, "app", scopes), uuid4().hex)
 
     def said(self, event: str) -> list[EventDict]:
@@ -316,6 +321,10 @@ class World:
         columns = "SELECT status FROM authorization_request WHERE user_id = $1 ORDER BY created_at"
         return [status for (status,) in await self.outside.fetch(columns, user)]
 
+    def waiting(self, callback: Callback) -> int:
+        """How many callbacks wait for the exchange of this one's state."""
+        return self.resources.exchanges.waiting(state_hash(callback.state))
+
     async def events(self, columns: str = "action, outcome") -> list[tuple[Any, ...]]:
         return list(await self.outside.fetch(f"SELECT {columns} FROM audit_event ORDER BY id"))
 
@@ -335,6 +344,14 @@ class World:
 
     async def drained(self) -> None:
         await self.resources.background.drain()
+
+    async def close(self) -> None:
+        """No task or timer of this world is left to the next one."""
+        with self.clock() as clock:
+            draining = asyncio.create_task(self.drained())
+            await clock.until(draining.done)
+        for resources in (self.resources, *self._others):
+            await resources.repeats.close()
 
 
 def entries(origin: str) -> dict[str, Provider]:
@@ -378,8 +395,9 @@ async def open_world(database: Database, outside: Outside) -> AsyncGenerator[Wor
         world = World(resources, failing, outside, fake)
         with capture_logs() as world.logged:
             yield world
-        failing.mend()
-        fake.leave.set()
+            failing.mend()
+            fake.leave.set()
+            await world.close()
 
 
 def parameters(url: str) -> dict[str, str]:

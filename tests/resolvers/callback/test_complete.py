@@ -244,7 +244,7 @@ async def test_who_waits_for_an_exchange_that_fails_unexpectedly_learns_it_at_on
         first = asyncio.create_task(any_world.complete("alice", callback))
         await happened(any_world.provider.asked)
         other = asyncio.create_task(any_world.code("alice", callback))
-        await happened(lambda: any_world.database.count(FIND))
+        await happened(lambda: any_world.waiting(callback))
         any_world.database.fail(STORE, error=ZeroDivisionError())
         any_world.provider.leave.set()
         with pytest.raises(ZeroDivisionError):

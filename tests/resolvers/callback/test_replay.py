@@ -51,8 +51,7 @@ async def test_the_same_callback_waits_for_the_exchange(world: World) -> None:
         first = asyncio.create_task(world.complete("alice", callback))
         await happened(world.provider.asked)
         others = [asyncio.create_task(world.complete("alice", callback)) for _ in range(3)]
-        await happened(lambda: world.database.count(FIND) == 3)
-        await settled()
+        await happened(lambda: world.waiting(callback) == 3)
         world.provider.leave.set()
         connections = await asyncio.gather(first, *others)
     assert len({connection.id for connection in connections}) == 1
@@ -70,8 +69,7 @@ async def test_a_callback_with_another_code_waits_until_the_exchange_has_ended(a
         first = asyncio.create_task(any_world.complete("alice", callback))
         await happened(any_world.provider.asked)
         other = asyncio.create_task(any_world.code("alice", replace(callback, code="another")))
-        await happened(lambda: any_world.database.count(FIND) == 1)
-        await settled()
+        await happened(lambda: any_world.waiting(callback) == 1)
         assert not other.done()
         any_world.provider.leave.set()
         assert await other == "INVALID_STATE"
@@ -84,7 +82,7 @@ async def test_who_waits_while_the_claim_is_given_back_may_come_again(any_world:
     attempt = await claimed_elsewhere(any_world, callback)
     with any_world.clock() as clock:
         waiting = asyncio.create_task(any_world.problem("alice", callback))
-        await happened(lambda: any_world.database.count(FIND) == 1)
+        await happened(lambda: any_world.waiting(callback) == 1)
         await claims.release(any_world.context("alice"), attempt)
         await clock.until(waiting.done)
         problem = await waiting
@@ -115,8 +113,7 @@ async def test_no_more_than_64_wait_for_one_exchange(any_world: World) -> None:
         first = asyncio.create_task(any_world.complete("alice", callback))
         await happened(any_world.provider.asked)
         waiting = [asyncio.create_task(any_world.complete("alice", callback)) for _ in range(64)]
-        await happened(lambda: any_world.database.count(FIND) == 64)
-        await settled()
+        await happened(lambda: any_world.waiting(callback) == 64)
         problem = await any_world.problem("alice", callback)
         assert (problem.code, problem.retry_after) == ("SERVICE_UNAVAILABLE", 1)
         assert not any(one.done() for one in waiting)

@@ -25,7 +25,7 @@ TOKENS = ("access_token", "refresh_token")
 LOST = "The connection could not be stored. Start it again."
 
 
-async def completing(world: World, clock: LoopClock, callback: Callback, user: str = "alice") -> Any:
+async def completed(world: World, clock: LoopClock, callback: Callback, user: str = "alice") -> Any:
     """The problem that the callback ends with, as soon as it has ended. None if it is a connection."""
 
     async def complete() -> Any:
@@ -95,8 +95,12 @@ async def test_connecting_again_stores_the_new_tokens_after_the_clock_stepped_ba
 async def test_of_two_flows_that_overlap_the_newer_tokens_stay(world: World) -> None:
     """The first one's are issued first, and come last. Both callbacks get the connection."""
     first, second = [await world.begin("alice") for _ in range(2)]
-    world.database.fail(STORE, meanwhile=lambda: world.complete("alice", second))
-    connection = await world.complete("alice", first)
+    with world.clock() as clock:
+        # No claim seems slow then, so their times are exact.
+        world.database.fail(STORE, meanwhile=lambda: world.complete("alice", second))
+        completing = asyncio.create_task(world.complete("alice", first))
+        await clock.until(completing.done)
+        connection = await completing
     assert await world.stored_tokens("alice") == world.provider.last
     assert connection == await world.complete("alice", second)
     assert connection.version == 1
@@ -110,7 +114,7 @@ async def test_if_the_clock_can_not_tell_which_tokens_are_newer_the_last_stay(wo
         world.database.delay(CLAIM, lambda: clock.advance(0.6))
         world.database.delay(CLOCK, lambda: clock.advance(0.5), times=3)
         world.database.fail(STORE, meanwhile=lambda: world.complete("alice", second))
-        assert await completing(world, clock, first) is None
+        assert await completed(world, clock, first) is None
     assert await world.stored_tokens("alice") == tuple(world.provider.issued[0][name] for name in TOKENS)
     assert not world.said("connection.newer")
 
@@ -158,7 +162,7 @@ async def test_storing_is_tried_until_shortly_before_the_lease_ends(any_world: W
     with any_world.clock() as clock:
         any_world.database.fail(STORE, times=100)
         began = clock.now
-        problem = await completing(any_world, clock, callback)
+        problem = await completed(any_world, clock, callback)
         assert (problem.code, problem.message, problem.retry_after) == ("SERVICE_UNAVAILABLE", LOST, 1)
         tries = [moment - began for moment in any_world.database.moments(STORE)]
         assert tries[:6] == pytest.approx([0, 0.05, 0.15, 0.4, 0.9, 1.9], abs=0.06)
@@ -216,7 +220,7 @@ async def test_a_write_in_doubt_that_happened(world: World) -> None:
     with world.clock() as clock:
         world.database.fail(STORE, done=True, in_doubt=True)
         world.database.fail(STORE, times=100)
-        problem = await completing(world, clock, callback)
+        problem = await completed(world, clock, callback)
         assert (problem.code, problem.message, problem.retry_after) == ("SERVICE_UNAVAILABLE", IN_DOUBT, 1)
         assert world.said("store.given.up")[0]["in_doubt"]
         await clock.until(lambda: world.said("claim.closed"))
@@ -233,7 +237,7 @@ async def test_a_write_in_doubt_that_did_not_happen(world: World) -> None:
         world.database.fail(STORE, in_doubt=True)
         world.database.fail(STORE, times=100)
         world.database.fail(END, times=2)
-        problem = await completing(world, clock, callback)
+        problem = await completed(world, clock, callback)
         assert problem.message == IN_DOUBT
         assert world.provider.asked("/revoke") == []
         await clock.until(lambda: world.said("claim.closed"))
@@ -250,7 +254,7 @@ async def test_a_write_that_nobody_hears_of_is_in_doubt(any_world: World) -> Non
     with any_world.clock() as clock:
         any_world.database.delay(STORE, asyncio.Event().wait)
         began = clock.now
-        problem = await completing(any_world, clock, callback)
+        problem = await completed(any_world, clock, callback)
         assert problem.message == IN_DOUBT
         assert clock.now - began == pytest.approx(LEASE - 0.5, abs=0.15)
         assert [line["error"] for line in any_world.said("store.failed")] == ["TimeoutError"]
