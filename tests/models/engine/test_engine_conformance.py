@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count as numbers
 from time import monotonic
@@ -15,7 +15,8 @@ import pytest
 from models.database import Database as OpenDatabase
 from models.database import DatabaseDown, Limits, open_database
 from models.statement import Statement
-from tests.databases import Database
+from tests.conftest import new_database
+from tests.databases import ENGINES, Database
 from tests.models.engine.promises import (
     ALL,
     CONDITIONAL,
@@ -34,6 +35,19 @@ from tests.suspended import run_and_cancel
 LOCK = 7
 # A server ends a transaction that is idle for longer.
 PATIENT = Limits(seconds=PATIENCE)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+async def _shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    return await new_database(request, tmp_path_factory.mktemp("conformance"), request.param)
+
+
+@pytest.fixture
+async def own_database(_shared: Database) -> Database:
+    """The tests share one, since they use it one after the other. It has no rows."""
+    for table in ("audit_event", "connection"):
+        await _shared.fetch(f"DELETE FROM {table}")
+    return _shared
 
 
 @pytest.fixture
@@ -184,8 +198,8 @@ async def test_one_of_many_is_cancelled(database: OpenDatabase, own_database: Da
 # Exclusive transactions
 
 
-async def note_twice(database: OpenDatabase, name: str) -> None:
-    async with database.exclusively(LOCK) as transaction:
+async def note_twice(database: OpenDatabase, name: str, on_wait: Callable[[], object] | None = None) -> None:
+    async with database.exclusively(LOCK, on_wait) as transaction:
         await note(transaction, name)
         await note(transaction, name)
 
@@ -276,9 +290,12 @@ async def test_cancelled_while_another_holds_the_lock(database: OpenDatabase, ow
         entered, leave = asyncio.Event(), asyncio.Event()
         holder = asyncio.create_task(_hold(database, f"holder {place}", entered, leave))
         await entered.wait()
-        waiting = asyncio.create_task(run_and_cancel(note_twice(database, f"at {place}"), place))
-        # Long enough to wait for the lock by then.
-        await asyncio.sleep(0.02)
+        waits = asyncio.Event()
+        waiting = asyncio.create_task(run_and_cancel(note_twice(database, f"at {place}", waits.set), place))
+        # If it is cancelled before it waits for the lock, it has ended.
+        waiting.add_done_callback(lambda _, waits=waits: waits.set())
+        async with asyncio.timeout(PATIENCE):
+            await waits.wait()
         leave.set()
         ended, suspensions = await waiting
         await holder

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 from tests.databases import Database
 
-WRITER = Path(__file__).with_name("contending_writer.py")
+WRITERS = Path(__file__).with_name("contending_writers.py")
 PROCESSES, ROUNDS, USERS = 4, 50, 5
 
 
 async def test_four_processes(own_database: Database) -> None:
-    writers = [_writer(own_database.url, f"writer-{number}") for number in range(PROCESSES)]
-    # Not before all are ready: they are to meet.
-    assert [_stdout(writer).readline() for writer in writers] == ["ready\n"] * PROCESSES
-    for writer in writers:
-        _stdin(writer).write("go\n")
-        _stdin(writer).flush()
-    endings = [(writer.communicate(timeout=60)[1], writer.returncode) for writer in writers]
-    assert endings == [("", 0)] * PROCESSES
+    command = [sys.executable, WRITERS, own_database.url, str(PROCESSES), str(ROUNDS)]
+    written = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=100, check=False)
+    assert (written.stderr, written.returncode) == ("", 0)
     users = "SELECT count(*), count(DISTINCT user_id) FROM connection"
     assert await own_database.fetch(users) == [(USERS, USERS)]
     requests = "SELECT status, count(DISTINCT connection_id), count(*) FROM authorization_request GROUP BY status"
@@ -35,19 +30,3 @@ async def test_four_processes(own_database: Database) -> None:
     assert await own_database.value("SELECT count(*) FROM audit_subject") == USERS
     if own_database.engine == "sqlite":
         assert await own_database.value("PRAGMA integrity_check") == "ok"
-
-
-def _writer(url: str, name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(WRITER), url, name, str(ROUNDS)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-
-def _stdin(writer: subprocess.Popen[str]) -> IO[str]:
-    assert writer.stdin is not None
-    return writer.stdin
-
-
-def _stdout(writer: subprocess.Popen[str]) -> IO[str]:
-    assert writer.stdout is not None
-    return writer.stdout

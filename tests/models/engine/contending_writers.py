@@ -1,13 +1,15 @@
-"""One of several processes that write to the same database file: authorize, claim and store, as the service does it.
+"""Several processes that write to the same database: authorize, claim and store, as the service does it.
 
-Arguments: the database's URL, a name, how many connections to make. Says `ready` and begins with the next line it is
-sent. Users are shared with the other processes.
+Arguments: the database's URL, how many processes, how many connections each of them makes. They are forks, so that all
+begin at once, and share their users. The exit status is 0 if all of them have done it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import traceback
 from typing import Any
 from uuid import uuid4
 
@@ -59,16 +61,28 @@ async def connect(shared: Resources, user: str, token: str) -> None:
 async def main(url: str, name: str, rounds: int) -> None:
     async with open_database(url) as database:
         shared = resources(database)
-        await asyncio.to_thread(_wait_for_the_others)
         for first in range(0, rounds, AT_ONCE):
             numbers = range(first, first + AT_ONCE)
             await asyncio.gather(*(connect(shared, f"user-{number % USERS}", f"{name}-{number}") for number in numbers))
 
 
-def _wait_for_the_others() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
+def fork(url: str, name: str, rounds: int) -> int:
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        asyncio.run(main(url, name, rounds))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        # Nothing of the other process is cleaned up here.
+        sys.stderr.flush()
+        os._exit(status)
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+url, processes, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+pids = [fork(url, f"writer-{number}", rounds) for number in range(processes)]
+statuses = [os.waitpid(pid, 0)[1] for pid in pids]
+sys.exit(any(statuses))
