@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from gateway.settings import Settings, SettingsError
 from gateway.settings.vault_keys import open_vault
-from models.database import Session, open_database
-from models.file_modes import ReadableByOthers
+from models.database import DatabaseDown, Session, open_database
+from models.file_modes import ReadableByOthers, make_own_folder_private, make_private, world_writable_folders
 from models.migrating import migrate
 from models.statement import Statement
 from tests.databases import create_migrated_file
@@ -70,6 +70,82 @@ async def test_a_file_of_somebody_else_that_others_may_read_is_refused(nobodys_f
     with pytest.raises(ReadableByOthers, match=r"tendon.db may be read by others .* its owner must `chmod 600` it"):
         await _open(f"sqlite://{file}")
     assert stat.S_IMODE(file.stat().st_mode) == 0o666
+
+
+async def test_a_file_that_is_no_database_keeps_its_mode(tmp_path: Path) -> None:
+    """Its path is probably mistyped."""
+    file = tmp_path / "notes.txt"
+    file.write_text("this is no database\n" * 100)
+    file.chmod(0o644)
+    with capture_logs() as logged, pytest.raises(DatabaseDown, match="SQLITE_NOTADB"):
+        await _open(f"sqlite://{file}")
+    assert (stat.S_IMODE(file.stat().st_mode), logged) == (0o644, [])
+
+
+async def test_an_empty_file_becomes_a_private_database(tmp_path: Path) -> None:
+    file = tmp_path / "tendon.db"
+    file.touch()
+    file.chmod(0o644)
+    with capture_logs() as logged:
+        await _open(f"sqlite://{file}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one["was"] for one in logged] == ["0644"]
+
+
+async def test_folders_are_made_as_far_as_they_are_missing(tmp_path: Path) -> None:
+    for file in (tmp_path / "a" / "b" / "tendon.db", tmp_path / "a" / "b" / "other.db"):
+        with capture_logs() as logged:
+            await _open(f"sqlite://{file}")
+        assert logged == []
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_only_what_others_may_do_is_taken_away(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for mode, private in ((0o777, 0o700), (0o640, 0o600), (0o404, 0o400), (0o500, 0o500), (0o601, 0o600)):
+        file.touch()
+        file.chmod(mode)
+        with capture_logs() as logged:
+            make_private(file)
+        assert stat.S_IMODE(file.stat().st_mode) == private
+        assert [one["was"] for one in logged] == ([] if mode == private else [f"{mode:04o}"])
+        file.unlink()
+    make_private(file)
+    assert not file.exists()
+
+
+def test_only_a_folder_of_our_own_is_made_private(tmp_path: Path) -> None:
+    other, linked = tmp_path / "data", tmp_path / "elsewhere"
+    for folder in (other, linked):
+        folder.mkdir()
+        folder.chmod(0o777)
+    (tmp_path / ".tendon").symlink_to(linked)
+    with capture_logs() as logged:
+        for folder in (other, tmp_path / ".tendon"):
+            make_own_folder_private(folder)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (other, linked)] == [0o777] * 2
+    assert logged == []
+
+
+def test_folders_in_which_any_user_could_replace_a_file(tmp_path: Path) -> None:
+    folder, linked = tmp_path / "folder", tmp_path / "linked"
+    folder.mkdir()
+    linked.mkdir()
+    (linked / "tendon.db").touch()
+    (folder / "link.db").symlink_to(linked / "tendon.db")
+    both = [folder, linked]
+    for modes, found in (
+        ((0o700, 0o700), []),
+        ((0o777, 0o700), [folder]),
+        ((0o702, 0o1777), [folder]),
+        ((0o775, 0o777), [linked]),
+        ((0o777, 0o777), both),
+    ):
+        for one, mode in zip(both, modes, strict=True):
+            one.chmod(mode)
+        assert world_writable_folders(folder / "link.db") == found
+    assert world_writable_folders(folder / "tendon.db") == [folder]
+    assert world_writable_folders(tmp_path / "missing" / "tendon.db") == []
 
 
 WRITE = Statement(

@@ -8,10 +8,19 @@ import subprocess
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from models.vault import MissingKey, Vault, VaultError, _associated_data, make_key_command, new_key, read_keys
+from models.vault import (
+    MissingKey,
+    Vault,
+    VaultError,
+    _associated_data,
+    key_id_bytes,
+    make_key_command,
+    new_key,
+    read_keys,
+)
 
 # Ids that are one flipped bit apart, so that a changed id names another key that is there.
 KEYS = {key_id: bytes([number]) * 32 for number, key_id in enumerate(("k1", "k0", "k3", "c1"))}
@@ -22,6 +31,9 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 PART = st.text("aé\x00", max_size=3)
 PLACES = st.tuples(PART, st.lists(PART, max_size=3).map(tuple), PART)
 
+# However long it takes on a busy machine.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def seal(secret: str, vault: Vault = VAULT) -> bytes:
     return vault.seal(secret, table="connection", row=("alice", "oura"), column="access_token")
@@ -31,6 +43,7 @@ def open_sealed(sealed: bytes, vault: Vault = VAULT) -> str:
     return vault.open(sealed, table="connection", row=("alice", "oura"), column="access_token")
 
 
+@UNHURRIED
 @given(TEXT)
 def test_what_was_sealed_opens(secret: str) -> None:
     assert open_sealed(seal(secret)) == secret
@@ -63,6 +76,7 @@ def test_every_truncation_and_extension_is_refused() -> None:
             open_sealed(value)
 
 
+@UNHURRIED
 @given(st.binary(max_size=80) | st.binary(max_size=60).map(lambda end: b"\x01\x02k1" + end))
 def test_any_bytes_are_refused(value: bytes) -> None:
     with pytest.raises(VaultError):
@@ -89,6 +103,7 @@ def test_a_moved_value_is_refused(elsewhere: dict[str, object]) -> None:
         VAULT.open(seal("secret"), **there)  # pyright: ignore[reportArgumentType]
 
 
+@UNHURRIED
 @given(PLACES, PLACES)
 def test_two_fields_never_read_the_same(
     one: tuple[str, tuple[str, ...], str], other: tuple[str, tuple[str, ...], str]
@@ -181,6 +196,10 @@ def test_a_key_that_can_not_be_used(setting: str, message: str) -> None:
         b"0123456789abcdef" * 2,
         b"correct horse battery staple, 32",
         b"a line of 31 printable letters.\n",
+        b"a line\twith a tab, 32 character\r",
+        b"to the last character, which is\x7f",
+        # Seven distinct bytes, in no order.
+        b"\x00\x99\x17\xf0\x42\xc3\x88" * 4 + b"\x42\x00\xf0\x99",
     ],
 )
 def test_a_key_that_anybody_could_guess(key: bytes) -> None:
@@ -192,12 +211,50 @@ def test_a_key_that_anybody_could_guess(key: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        # Eight distinct bytes.
+        b"\x00\x99\x17\xf0\x42\xc3\x88\x07" * 4,
+        b"other control characters are no text\x1f"[-32:],
+        "é is no ASCII, and so no text here".encode()[:32],
+        # The last step differs from the others.
+        bytes([*range(31), 99]),
+    ],
+)
+def test_a_key_that_is_no_pattern_and_no_text(key: bytes) -> None:
+    assert read_keys(f"main:{base64.b64encode(key).decode()}") == {"main": key}
+
+
+def test_a_vault_takes_keys_of_their_length_only() -> None:
+    for length in (0, 16, 31, 33):
+        with pytest.raises(VaultError, match=r"^a vault key does not have 32 bytes$"):
+            Vault({"k1": bytes(32), "k2": bytes(length)})
+
+
+def test_the_first_key_is_active() -> None:
+    assert Vault({"k2": bytes(32), "k1": bytes(32)}).active == "k2"
+
+
+def test_the_layout_of_a_sealed_value() -> None:
+    """Whoever reads it elsewhere relies on it."""
+    sealed = seal("secret", Vault({"key-7": bytes(32)}))
+    assert sealed[:7] == b"\x01\x05key-7"
+    assert len(sealed) == 7 + 12 + len("secret") + 16
+    assert key_id_bytes("key-7") == sealed[1:7]
+
+
+def test_ids_of_up_to_thirty_two_characters() -> None:
+    assert list(read_keys(f"{'x' * 32}:{encoded(32)}")) == ["x" * 32]
+
+
 def test_the_command_that_the_message_names_makes_a_key() -> None:
     for _ in range(3):
         made = subprocess.run(make_key_command("k-1"), shell=True, capture_output=True, text=True, check=True)
         assert len(read_keys(made.stdout)["k-1"]) == 32
 
 
+@UNHURRIED
 @given(st.binary(min_size=32, max_size=32))
 def test_a_key_is_refused_for_a_pattern_only(key: bytes) -> None:
     assume(len(set(key)) > 16 and key != bytes(sorted(key)) and key != bytes(sorted(key, reverse=True)))
@@ -226,6 +283,7 @@ def test_what_is_no_pair(setting: str) -> None:
     assert str(raised.value) == "a vault key is `id:base64`, the id of letters, digits, `_` and `-`"
 
 
+@UNHURRIED
 @given(st.text())
 def test_any_setting_is_read_or_refused_without_the_key(setting: str) -> None:
     try:
