@@ -100,3 +100,10 @@ def test_what_is_ruled_out_is_never_chosen(accept: str, unwanted: str) -> None:
 @given(HEADERS)
 def test_the_order_of_the_ranges_means_nothing(accept: str) -> None:
     assert preferred(", ".join(reversed(accept.split(", "))), *OFFERS) == preferred(accept, *OFFERS)
+
+
+def test_the_longest_header_that_is_read() -> None:
+    longest = f"{HTML},".ljust(1024 - len(GRAPHQL), ",") + GRAPHQL
+    assert len(longest) == 1024
+    assert preferred(longest, *OFFERS) == GRAPHQL
+    assert preferred(f"{longest},", *OFFERS) is None

@@ -137,6 +137,11 @@ async def test_what_was_run_in_part_has_data() -> None:
     assert (outcome.data, outcome.executed) == ({"provider": None, "__typename": "Query"}, True)
     assert outcome.problem is not None
     assert outcome.problem.code == "PROVIDER_NOT_FOUND"
+    nothing: Any = None
+    with capture_logs():
+        lost = await CLOSED.run(QUERY, None, Context(nothing, POWERLESS, request_id="test"))
+    # It was run, though a field that must not be null took all the data with it.
+    assert (codes(lost), lost.data, lost.executed) == (["INTERNAL_ERROR"], None, True)
     fine = await CLOSED.run(QUERY, None, public_context())
     assert (fine.executed, fine.failures, fine.problem) == (True, (), None)
 
