@@ -128,8 +128,10 @@ class Executor:
             result = await operation.plan.run(prepared, context)
         if not result.errors:
             return Outcome(result.data)
-        outcome = self._failed(result.data, result.errors)
-        return outcome if outcome.executed else await _record(outcome, operation, context)
+        # Only what was executed has a path.
+        executed = any(error.path for error in result.errors)
+        outcome = _log(Outcome(result.data, [self._failure(error) for error in result.errors], executed))
+        return outcome if executed else await _record(outcome, operation, context)
 
     async def _execute(
         self, ast: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Context
@@ -137,10 +139,6 @@ class Executor:
         """By graphql-core's executor, which covers everything."""
         result = execute(self.graphql, ast, context_value=context, variable_values=dict(variables), operation_name=name)
         return await result if isawaitable(result) else result
-
-    def _failed(self, data: dict[str, Any] | None, errors: Sequence[GraphQLError]) -> Outcome:
-        executed = data is not None or any(error.path for error in errors)
-        return _log(Outcome(data, [self._failure(error) for error in errors], executed))
 
     def _failure(self, error: GraphQLError) -> Failure:
         return Failure(problem_of(error, suggest=self._explore), error)
