@@ -59,9 +59,9 @@ def test_a_media_type_that_is_too_long() -> None:
 
 @pytest.mark.parametrize("piece", [";", "; ", ";\t ", ";a=b", '; a="b\\"', ';a="', ";a=b;"])
 def test_no_media_type_takes_long(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     _is_json("application/json" + piece * (60_000 // len(piece)) + "\0")
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

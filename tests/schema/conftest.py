@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from models.database import Database, open_database
-from models.migrating import migrate
+from tests.databases import create_migrated_file
 from tests.processes import Process
 from tests.schema import execution_context
 
@@ -20,9 +20,8 @@ def gateway(any_gateway: Process) -> Process:
 @pytest.fixture(scope="module")
 async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Database]:
     """The one that the operations of a module's tests use."""
-    url = f"sqlite://{tmp_path_factory.mktemp('database')}/tendon.db"
-    await migrate(url)
-    async with open_database(url) as database:
+    file = create_migrated_file(tmp_path_factory.mktemp("database") / "tendon.db")
+    async with open_database(f"sqlite://{file}") as database:
         execution_context.resources = resources = execution_context.open_resources(database)
         yield database
         await resources.repeats.close()

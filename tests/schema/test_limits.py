@@ -182,7 +182,6 @@ async def test_fragments_that_reference_fragments_cost_nothing(
     few = {"query": fragments(SPREADS // 2 - 1)}
     response = await client.post(f"{gateway.origin}/graphql", json=few, headers=bearer(someone.token))
     assert "more than 250 fields" in response.json()["errors"][0]["message"]
-    assert response.elapsed.total_seconds() < 1
 
 
 async def test_a_cycle_of_fragments_is_refused(client: httpx.AsyncClient, gateway: Process) -> None:

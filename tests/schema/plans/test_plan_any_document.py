@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from resolvers.caller import READ, WRITE
 from resolvers.context import Context
 from tests.conftest import REDIRECT_URI
+from tests.databases import create_migrated_file
 from tests.sandbox_control import Sandbox
 from tests.schema.plans.both_ways import EXECUTOR, observe_both, runs_by_plan, with_plan
 from tests.schema.plans.random_documents import Drawn, documents
@@ -54,8 +55,8 @@ class Inhabited:
 async def inhabited(
     tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox, settings: dict[str, str]
 ) -> AsyncGenerator[Inhabited]:
-    folder = tmp_path_factory.mktemp("inhabited")
-    async with open_world(f"sqlite://{folder}/tendon.db", sandbox, settings) as world:
+    file = create_migrated_file(tmp_path_factory.mktemp("inhabited") / "tendon.db")
+    async with open_world(f"sqlite://{file}", sandbox, settings) as world:
         await connected(world, USER, "oura")
         callback = await connected(world, USER)
         listed = await EXECUTOR.run(LIST, {"userId": USER}, world.who(USER))

@@ -67,7 +67,7 @@ async def test_a_provider_that_rejects_our_credentials(world: World, someone: Pe
     assert answers[0] == answers[1]
 
 
-async def test_mutations_run_one_after_the_other(world: World, own_database: Database, someone: Person) -> None:
+async def test_mutations_run_one_after_the_other(world: World, world_database: Database, someone: Person) -> None:
     """What follows the one that failed is not begun, though it would be done long before the provider answers."""
     who = world.who(someone.id)
     callback = await _never_given(world, who)
@@ -78,4 +78,4 @@ async def test_mutations_run_one_after_the_other(world: World, own_database: Dat
     answers = [await observe(way(document), variables, who) for way in (with_plan, without_plan)]
     assert answers[0].codes == ["INVALID_GRANT"]
     assert answers[0].body == answers[1].body
-    assert await own_database.value("SELECT count(*) FROM authorization_request WHERE provider = 'oura'") == 0
+    assert await world_database.value("SELECT count(*) FROM authorization_request WHERE provider = 'oura'") == 0

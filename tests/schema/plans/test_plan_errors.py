@@ -9,7 +9,7 @@ from pathlib import Path
 from models.database import Limits
 from resolvers.caller import READ, WRITE
 from tests.conftest import REDIRECT_URI, Person
-from tests.databases import Database
+from tests.databases import Database, create_migrated_file
 from tests.sandbox_control import Sandbox
 from tests.schema.plans.both_ways import observe_both, runs_by_plan
 from tests.schema.plans.world import AUTHORIZE, COMPLETE, LIST, World, connected, open_world
@@ -87,9 +87,9 @@ async def test_an_exception_below_a_nullable_field(world: World, someone: Person
     assert lost.body.endswith(b'"data":null}')
 
 
-async def test_a_null_in_a_list_of_strings(world: World, own_database: Database, someone: Person) -> None:
+async def test_a_null_in_a_list_of_strings(world: World, world_database: Database, someone: Person) -> None:
     await connected(world, someone.id)
-    await own_database.fetch("UPDATE connection SET granted_scopes = '[\"a\", null]'")
+    await world_database.fetch("UPDATE connection SET granted_scopes = '[\"a\", null]' WHERE user_id = $1", someone.id)
     document = "query($user: ID!) { connections(userId: $user) { its: grantedScopes } }"
     answer = await observe_both(document, {"user": someone.id}, world.who(someone.id))
     assert answer.codes == ["INTERNAL_ERROR"]
@@ -122,7 +122,7 @@ async def test_invalid_requests(world: World, someone: Person) -> None:
 
 
 async def test_a_locked_database(tmp_path: Path, sandbox: Sandbox, settings: dict[str, str], someone: Person) -> None:
-    file = tmp_path / "tendon.db"
+    file = create_migrated_file(tmp_path / "tendon.db")
     async with open_world(f"sqlite://{file}", sandbox, settings, Limits(seconds=0.2)) as world:
         with closing(sqlite3.connect(file, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")

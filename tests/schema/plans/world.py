@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 from models.database import Limits, open_database
-from models.migrating import migrate
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue, read_credentials
 from resolvers.authorize import authorize_connection
@@ -98,7 +97,7 @@ class World:
 async def open_world(
     url: str, sandbox: Sandbox, settings: dict[str, str], limits: Limits = _USUAL
 ) -> AsyncGenerator[World]:
-    await migrate(url)
+    """On a database that is migrated."""
     catalogue = read_catalogue(Path(settings["TENDON_CATALOGUE"]), variables=settings, allow_private=True)
     client = open_client(allow_private=True, timeout=5)
     async with open_database(url, limits) as database:
