@@ -71,6 +71,8 @@ BAD_REPLIES: dict[str, Reply] = {
     "drip": Reply(GOOD, drip=0.05),
     "never": Reply(drip=60),
 }
+# Those of them that only a time-out ends.
+SLOW_REPLIES = {"drip", "never"}
 
 
 class AuthorizationServer:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from gateway.bearer import open_verifier
+from gateway.bearer import open_verifier, read_bearer
 from gateway.bearer.verifier import DevVerifier
 from gateway.settings import Settings
 from resolvers.caller import PLATFORM_SCOPES, READ, SERVICE_SCOPES, WRITE, Caller
@@ -186,5 +186,62 @@ def _authority(request: Request) -> Reply:
     return answer({"active": active, "sub": "ida", "client_id": "app", "scope": READ})
 
 
-def _token() -> str:
-    return SIGNER.token(claims={"iat": time.time(), "exp": time.time() + 60})
+def _token(**claims: object) -> str:
+    return SIGNER.token(claims={"iat": time.time(), "exp": time.time() + 60, **claims})
+
+
+async def test_the_settings_reach_each_verifier(server: AuthorizationServer) -> None:
+    """Audience and services, for either kind of token."""
+    server.reply = lambda request: (
+        answer({"keys": [SIGNER.jwk]})
+        if request.path == "/jwks"
+        else answer({"active": True, **request_claims(request)})
+    )
+    values = {"introspection_url": server.url("/introspect"), "jwks_url": server.url("/jwks")}
+    verifier = open_verifier(_settings("introspection+jwt", services=f"reporting={READ}", **values))
+    assert (await verifier.verify(_token(client_id="reporting"))).is_service
+    assert not (await verifier.verify("alice.app.ours")).is_service
+    for refused in (_token(aud="https://other.example"), "alice.app.other", "alice.reporting.ours"):
+        with pytest.raises(InvalidToken):
+            await verifier.verify(refused)
+    await verifier.close()
+
+
+def request_claims(request: Request) -> dict[str, object]:
+    """Of a token that says them, so that the answer depends on it: user, client, and whether it is for Tendon."""
+    user, client, audience = request.form["token"][0].split(".")
+    return {"sub": user, "client_id": client, "aud": AUDIENCE if audience == "ours" else "https://other.example"}
+
+
+@pytest.mark.parametrize("auth", NEEDED)
+async def test_a_closed_verifier_asks_nobody(server: AuthorizationServer, auth: str) -> None:
+    server.reply = _authority
+    verifier = open_verifier(_at(server, auth))
+    await verifier.close()
+    tokens = {"introspection": ["opaque"], "jwt": [_token()], "introspection+jwt": ["opaque", _token()]}
+    for token in tokens[auth]:
+        with pytest.raises(ServiceUnavailable):
+            await verifier.verify(token)
+    assert server.requests == []
+
+
+async def test_a_dev_token_is_explained() -> None:
+    with pytest.raises(InvalidToken) as refusal:
+        await DevVerifier().verify("alice")
+    assert refusal.value.reason == "not a dev token"
+    assert "write dev:NAME" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        (["Bearer x", "Bearer x"], "there are two Authorization headers"),
+        (["Bearer\tx"], "the Authorization header is malformed"),
+        (["Bearer x y"], "the token is malformed"),
+        (["Bearer " + "x" * 8193], "the token is malformed"),
+    ],
+)
+def test_why_a_header_is_rejected(headers: list[str], reason: str) -> None:
+    with pytest.raises(InvalidToken) as refusal:
+        read_bearer(headers)
+    assert refusal.value.reason == reason

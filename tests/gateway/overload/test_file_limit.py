@@ -14,10 +14,11 @@ WANTED = 10_240 if HARD == resource.RLIM_INFINITY else min(HARD, 10_240)
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Generator[None]:
+def restored(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     connection_limit.cache_clear()
     yield
+    monkeypatch.undo()
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
     connection_limit.cache_clear()
 
@@ -60,3 +61,40 @@ def test_the_limit_is_read_once() -> None:
     assert connection_limit() == 1700
     set_soft(1000)
     assert connection_limit() == 1700
+
+
+def test_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, which calls the limit infinite and still grants only so many."""
+    wanted: list[tuple[int, tuple[int, int]]] = []
+    limits = (256, resource.RLIM_INFINITY)
+
+    def get(_resource: int) -> tuple[int, int]:
+        return limits
+
+    def put(which: int, given: tuple[int, int]) -> None:
+        wanted.append((which, given))
+
+    monkeypatch.setattr(resource, "getrlimit", get)
+    monkeypatch.setattr(resource, "setrlimit", put)
+    raise_file_limit()
+    assert wanted == [(resource.RLIMIT_NOFILE, (10_240, resource.RLIM_INFINITY))]
+    limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    raise_file_limit()
+    assert len(wanted) == 1
+    assert connection_limit() == 1_000_000
+
+
+@pytest.mark.parametrize("refusal", [ValueError, OSError])
+def test_a_limit_that_can_not_be_raised_is_no_reason_to_fail(
+    monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    def get(_resource: int) -> tuple[int, int]:
+        return 400, 2000
+
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(resource, "getrlimit", get)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    raise_file_limit()
+    assert connection_limit() == 200
