@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any, Final
 
 import structlog
@@ -117,16 +117,16 @@ class Edge:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
         from its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
-        end = monotonic() + _LONGEST_WAIT
+        end = _now() + _LONGEST_WAIT
         if self._in_progress:
             await self._idle.wait()
         await self._background()
-        while monotonic() < end and self._expects_requests:  # noqa: ASYNC110 - it changes with time
+        while _now() < end and self._expects_requests:  # noqa: ASYNC110 - it changes with time
             await asyncio.sleep(_QUIET / 20)
 
     @property
     def _expects_requests(self) -> bool:
-        return monotonic() < self._rejected_at + _QUIET or self._health.awaits_probe
+        return _now() < self._rejected_at + _QUIET or self._health.awaits_probe
 
     async def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -135,7 +135,7 @@ class Edge:
         elif path.startswith(self._external):
             await self._app(scope, receive, send)
         elif self._health.draining:
-            self._rejected_at = monotonic()
+            self._rejected_at = _now()
             await _reject(scope, receive, send)
         else:
             self._in_progress += 1
@@ -177,6 +177,10 @@ class _Exchange:
             headers += response_headers(self.request_id)
             message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def new_request_id() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -86,10 +85,10 @@ class Health:
     @property
     def awaits_probe(self) -> bool:
         """Whether a client that probes regularly has not yet seen that this process is not ready."""
-        return monotonic() < self._next_probe
+        return _now() < self._next_probe
 
     def _note_probe(self) -> None:
-        now = monotonic()
+        now = _now()
         interval = now - self._probed_at
         self._probed_at = now
         # Half an interval more, for probes that are late.
@@ -102,7 +101,7 @@ class Health:
         """
         if self.draining:
             return ("draining",)
-        if self._check is None and monotonic() - self._checked_at >= _FRESH:
+        if self._check is None and _now() - self._checked_at >= _FRESH:
             self._begin_check()
         if self._check:
             # A probe that disconnects must not cancel the check for the others.
@@ -121,7 +120,7 @@ class Health:
         except Exception as error:  # noqa: BLE001 - a probe is always answered
             reasons, detail = ("database",), _error(error)
         finally:
-            self._check, self._checked_at = None, monotonic()
+            self._check, self._checked_at = None, _now()
         self._reasons = reasons
         self._log(reasons, detail)
 
@@ -146,6 +145,10 @@ class Health:
             log.warning("unready", reasons=list(reasons), **detail)
         else:
             log.info("ready")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _error(error: Exception) -> dict[str, Any]:
