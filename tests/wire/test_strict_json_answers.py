@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire.strict_json import (
@@ -230,6 +230,7 @@ def expected(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 OUT_OF_RANGE = Malformed("has a number out of range")
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_the_rest_is_what_others_read(text: str) -> None:
     """The reference is Python's reader, told what is malformed."""

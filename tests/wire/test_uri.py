@@ -6,7 +6,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire import uri
@@ -179,6 +179,7 @@ def near_misses(draw: st.DrawFn) -> str:
     return text[:at] + put + text[at + draw(st.integers(0, 1)) :]
 
 
+@settings(deadline=None)
 @given(GRAMMAR | near_misses() | st.text())
 def test_another_reader_finds_the_same(text: str) -> None:
     if not (is_absolute(text) or is_web(text)):

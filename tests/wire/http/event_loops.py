@@ -110,6 +110,18 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
+def no_collection() -> Generator[None]:
+    """Nothing that becomes garbage in the block is collected, and `gc.get_objects()` returns no older objects."""
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
 def _collecting() -> Generator[None]:
     """Collects the garbage of the block, which may hold sockets and unhandled exceptions, and only that: all other
     objects of a test run are many."""

@@ -13,7 +13,7 @@ import pytest
 
 from providers.errors import TimedOut
 from tests.processes import free_port
-from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
+from tests.wire.http.event_loops import let_pass, no_collection, on_a_leaping_clock
 from tests.wire.http.fetching import failed, fetch, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from tests.wire.http.tls import NAME, client_to, write_certificate
@@ -197,11 +197,7 @@ async def test_the_slot_is_released_between_two_tries() -> None:
 @on_a_leaping_clock
 async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
     async with loopback(answering(b"{}")) as server, private_client() as client:
-        gc.collect()
-        gc.disable()
-        try:
+        with no_collection():
             for _ in range(3):
                 await fetch(client, server.origin)
             assert not [found for found in gc.get_objects() if isinstance(found, ResponseReader)]
-        finally:
-            gc.enable()

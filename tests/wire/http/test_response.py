@@ -59,7 +59,7 @@ async def test_an_endless_body_is_refused(client: Client) -> None:
 
 
 async def test_a_decompression_bomb_is_refused(client: Client) -> None:
-    bomb = zipped(bytes(64 << 20))
+    bomb = zipped(bytes(32 << 20))
     assert len(bomb) < MAX_BODY
     respond = answering(bomb, headers=("Content-Encoding: gzip",))
     tracemalloc.start()
