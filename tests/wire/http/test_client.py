@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -21,6 +22,7 @@ from tests.providers.exchanging import exchange
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import TOKENS, failed, fetch, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
+from wire.http.addresses import unscreened
 from wire.http.client import Client, open_client
 from wire.http.connections import MAX_CONNECTIONS
 from wire.waiting import SECOND_LOOK
@@ -222,6 +224,16 @@ async def test_plain_http_is_refused_outside_dev() -> None:
     async with loopback(answering(TOKENS)) as server, open_client(allow_private=False, timeout=5) as client:
         with pytest.raises(ForbiddenAddress):
             await exchange(client, provider(origin=server.origin))
+    assert server.connections == 0
+
+
+async def test_a_client_for_https_sends_nothing_without_it() -> None:
+    """Whatever the address is."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with loopback(answering(TOKENS)) as server, Client(unscreened, tls, https_only=True) as client:
+        failure = await failed(client, server.origin)
+    assert isinstance(failure, ForbiddenAddress)
+    assert str(failure) == "no answer: the address is not a public one (nothing was sent)"
     assert server.connections == 0
 
 

@@ -34,6 +34,20 @@ async def test_host_header_and_handshake_use_the_name(certificate: Path) -> None
     assert server.asked[0].line == "GET /path?query HTTP/1.1"
 
 
+async def test_only_http_1_1_is_offered(certificate: Path) -> None:
+    tls = server_tls(certificate, [])
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        chosen.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await answering(b"{}")(asked, writer)
+
+    async with loopback(respond, tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
+        assert await fetch(client, NAME, server.port) == 200
+    assert chosen == ["http/1.1"]
+
+
 async def test_a_connection_for_one_name_is_never_used_for_another(certificate: Path) -> None:
     tls = server_tls(certificate, [])
     async with loopback(answering(b"{}"), tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
