@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Generator
 
 import pytest
 
@@ -18,10 +20,21 @@ from tests.providers.permits import ANSWERS, Clock, Exchange, ask, under_way
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import soon
 from wire.http.connections import MAX_CONNECTIONS
+from wire.waiting import release_slot
 
 
 def test_the_limit_is_below_the_number_of_connections() -> None:
-    assert LIMIT < MAX_CONNECTIONS
+    """docs/operating.md names it."""
+    assert LIMIT == 48 < MAX_CONNECTIONS
+
+
+async def test_that_many_exchanges_are_allowed_by_default(clock: Clock) -> None:
+    limit = ProviderLimit("acme", clock=clock)
+    exchanges = await under_way(limit, 48)
+    with pytest.raises(Busy):
+        await ask(limit)
+    for exchange in exchanges:
+        assert await exchange.end() is None
 
 
 def test_each_provider_has_a_limit_of_its_own() -> None:
@@ -53,6 +66,34 @@ async def test_a_waiting_exchange_gets_a_free_slot(limit: ProviderLimit) -> None
         assert await exchange.end() is None
 
 
+@on_a_leaping_clock
+async def test_the_slot_of_the_request_is_released_only_while_it_waits(limit: ProviderLimit) -> None:
+    changes: list[str] = []
+
+    @contextlib.contextmanager
+    def release() -> Generator[None]:
+        changes.append("released")
+        yield
+        changes.append("taken again")
+
+    async def request() -> None:
+        release_slot.set(release)
+        with await limit.permit(7):
+            changes.append("asked")
+
+    await asyncio.create_task(request())
+    assert changes == ["asked"]
+    first, *others = await under_way(limit, 8)
+    waiting = asyncio.create_task(request())
+    await asyncio.sleep(0)
+    assert changes == ["asked", "released"]
+    await first.end()
+    await waiting
+    assert changes == ["asked", "released", "taken again", "asked"]
+    for exchange in others:
+        await exchange.end()
+
+
 @pytest.mark.parametrize("outcome", [*ANSWERS, TimedOut(sent=True), ValueError(), asyncio.CancelledError()])
 async def test_every_outcome_frees_the_slot(clock: Clock, outcome: BaseException | None) -> None:
     limit = ProviderLimit("acme", limit=1, clock=clock)
@@ -78,4 +119,7 @@ async def test_a_cancelled_wait_takes_no_slot(limit: ProviderLimit) -> None:
 def test_held_back_faults_say_that_nothing_was_sent(fault: HeldBack) -> None:
     assert isinstance(fault, TransportFailure)
     assert not fault.sent
-    assert "nothing was sent" in str(fault)
+    assert str(fault) in (
+        "no answer: too many exchanges are under way (nothing was sent)",
+        "no answer: the provider has not answered in time lately (nothing was sent)",
+    )

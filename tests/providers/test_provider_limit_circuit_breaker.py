@@ -15,7 +15,7 @@ from providers.errors import (
     RequestFailed,
     TimedOut,
 )
-from providers.provider_limit import LONGEST_PAUSE, TIMEOUTS, ProviderLimit
+from providers.provider_limit import TIMEOUTS, ProviderLimit
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, is_open, time_out, under_way
 
 
@@ -153,11 +153,24 @@ async def test_an_answer_to_the_probe_closes_the_circuit(
     assert await is_open(opened) == 1
 
 
-async def test_each_failed_probe_doubles_the_pause(opened: ProviderLimit, clock: Clock) -> None:
-    for pause in (1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE):
+async def test_each_failed_probe_doubles_the_pause_up_to_half_a_minute(opened: ProviderLimit, clock: Clock) -> None:
+    for pause in (1, 2, 4, 8, 16, 30, 30):
         assert await is_open(opened) == pause
         clock.now += pause
         await time_out(opened)
+
+
+async def test_the_time_to_the_next_probe_is_rounded_up(opened: ProviderLimit, clock: Clock) -> None:
+    for pause in (1, 2, 4):
+        clock.now += pause
+        await time_out(opened)
+    for passed, left in ((0.1, 8), (0.9, 7), (0.5, 7), (6.4, 1), (0.1, None)):
+        clock.now += passed
+        assert (await is_open(opened) if left else await ask(opened)) == left
+
+
+def test_five_timeouts_open_the_circuit() -> None:
+    assert TIMEOUTS == 5
 
 
 @pytest.mark.parametrize("outcome", [ValueError(), asyncio.CancelledError(), Busy()])
