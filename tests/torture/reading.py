@@ -20,7 +20,7 @@ async def read(world: World, history: History, settled: float) -> Record:
     requests = [row for row in await world.database.rows("authorization_request") if row["user_id"] in users]
     return Record(
         history=history,
-        exchanges=[_exchange(call, history.start) for call in await world.calls()],
+        exchanges=await _exchanges(world, history),
         tokens={row["value"]: _token(row) for row in await world.sandbox.tokens()},
         connections=[await _connection(world, row) for row in connections],
         requests=[StoredRequest(row["state_hash"], row["user_id"], row["status"]) for row in requests],
@@ -28,6 +28,16 @@ async def read(world: World, history: History, settled: float) -> Record:
         provider_timeout=PROVIDER_TIMEOUT,
         settled=settled,
     )
+
+
+async def read_so_far(world: World, history: History) -> Record:
+    """The same in the middle of a run, without what is stored."""
+    exchanges = await _exchanges(world, history)
+    return Record(history, exchanges, {}, [], [], LEASE, PROVIDER_TIMEOUT, history.now())
+
+
+async def _exchanges(world: World, history: History) -> list[Exchange]:
+    return [_exchange(call, history.start) for call in await world.calls()]
 
 
 def _exchange(call: dict[str, Any], start: float) -> Exchange:

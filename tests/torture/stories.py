@@ -11,9 +11,9 @@ from tests.torture.operations import Person
 from tests.torture.world import PROVIDERS
 
 
-async def live(person: Person, until: float) -> None:
+async def live(person: Person, over: asyncio.Event) -> None:
     """Connect again and again, sometimes twice at once, and look at what one has and others have."""
-    while person.history.now() < until:
+    while not over.is_set():
         provider = person.chance.choice(PROVIDERS)
         again = [provider] if person.chance.random() < 0.15 else []
         await asyncio.gather(*(_connect(person, slug) for slug in [provider, *again]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.torture import faults
@@ -13,7 +13,7 @@ from tests.torture.database_faults import of_database
 from tests.torture.faults import Nemeses
 from tests.torture.history import Flow, History
 from tests.torture.operations import Person
-from tests.torture.reading import read
+from tests.torture.reading import read, read_so_far
 from tests.torture.record import Record
 from tests.torture.stories import live
 from tests.torture.world import LEASE, World
@@ -21,18 +21,21 @@ from tests.torture.world import LEASE, World
 _AT_ONCE = 12
 # A provider that failed often is left alone for a while, so "later" may be heard for longer than a lease.
 _LATER = 40
+# Seconds after which a trial ends, whatever it has not seen.
+_AT_MOST = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`seconds` of torment for `people`; `calm` is without nemeses. `name` keeps the users of one trial apart from
-    those of the next."""
+    """`seconds` of torment for `people`, and more until `enough` has happened; `calm` is without nemeses. `name` keeps
+    the users of one trial apart from those of the next."""
 
     seed: str
     name: str = "first"
     seconds: float = 8
     people: int = 10
     calm: bool = False
+    enough: Callable[[Record], object] = lambda _: True
 
 
 async def run(world: World, plan: Plan) -> Record:
@@ -41,7 +44,7 @@ async def run(world: World, plan: Plan) -> Record:
     people = _people(world, history, plan)
     torment = asyncio.gather(*([] if plan.calm else _torments(world, history, plan, over)))
     try:
-        await asyncio.gather(*(live(person, plan.seconds) for person in people), _end(over, plan.seconds))
+        await asyncio.gather(*(live(person, over) for person in people), _end(over, world, history, plan))
     finally:
         over.set()
         await torment
@@ -74,10 +77,13 @@ def _torments(world: World, history: History, plan: Plan, over: asyncio.Event) -
     ]
 
 
-async def _end(over: asyncio.Event, seconds: float) -> None:
+async def _end(over: asyncio.Event, world: World, history: History, plan: Plan) -> None:
     """People finish what they began; the nemeses stop on time."""
-    await asyncio.sleep(seconds)
-    over.set()
+    await asyncio.sleep(plan.seconds)
+    while not over.is_set():
+        if history.now() >= _AT_MOST or plan.enough(await read_so_far(world, history)):
+            over.set()
+        await asyncio.sleep(0.2)
 
 
 async def _send_all_again(people: list[Person], history: History) -> None:
