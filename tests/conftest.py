@@ -6,6 +6,7 @@ A test chooses: `gateway` and `api` are there on each engine in turn, for all th
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile, cre
 from tests.interfaces import GraphQL, Interface, Rest
 from tests.postgres import PostgresServer, programs
 from tests.processes import Process
+from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 
 REDIRECT_URI = "https://app.example/oauth/callback"
@@ -48,7 +50,7 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[Proce
     arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(folder / "catalogue")]
     process = Process("sandbox", *arguments, folder=folder, settings=credentials())
     yield process
-    process.stop()
+    process.kill()
 
 
 _UNREACHABLE = """
@@ -146,6 +148,42 @@ def sandbox(client: httpx.AsyncClient, sandbox_process: Process) -> Sandbox:
     return Sandbox(client, sandbox_process.origin)
 
 
+@pytest.fixture
+async def provider(sandbox_process: Process) -> AsyncGenerator[Proxy]:
+    """The line to the sandbox's token endpoint."""
+    line = Proxy(sandbox_process.port)
+    await line.open()
+    yield line
+    await line.close()
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, sandbox_process: Process, provider: Proxy) -> Path:
+    """In which the sandbox is asked for tokens over that line."""
+    entry = (sandbox_process.folder / "catalogue" / "sandbox.toml").read_text(encoding="utf-8")
+    direct, held = (f'url = "http://127.0.0.1:{port}/token"' for port in (sandbox_process.port, provider.port))
+    assert direct in entry
+    folder = tmp_path / "catalogue"
+    folder.mkdir()
+    (folder / "sandbox.toml").write_text(entry.replace(direct, held), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def held_gateway(
+    tmp_path: Path, settings: dict[str, str], own_database: Database, catalogue: Path
+) -> Generator[Process]:
+    """One that no other test uses. It waits for a provider that answers when the test lets it: see `exchanges`."""
+    process = start_gateway(tmp_path, settings | held(catalogue), own_database)
+    yield process
+    process.kill()
+
+
+def held(catalogue: Path) -> dict[str, str]:
+    """Settings of a gateway that waits for a provider whose line a test holds."""
+    return {"TENDON_CATALOGUE": str(catalogue), "TENDON_PROVIDER_TIMEOUT": "25"}
+
+
 @pytest.fixture(params=[Rest, GraphQL], ids=["rest", "graphql"])
 def interface(request: pytest.FixtureRequest) -> type[Interface]:
     return request.param
@@ -192,6 +230,44 @@ async def begin(
     back = await sandbox.approve(answer.data["url"], **decision)
     known = {name: back[name] for name in ("code", "state", "iss", "scope", "error") if name in back}
     return {"provider": slug, "redirectUri": REDIRECT_URI, "code": "", **known}
+
+
+class Exchanges:
+    """Callbacks whose exchange has begun. The provider is asked at once, and answers when the test lets it."""
+
+    def __init__(self, sandbox: Sandbox, client: httpx.AsyncClient, provider: Proxy) -> None:
+        self._sandbox, self._client, self._provider = sandbox, client, provider
+        self._begun: list[asyncio.Task[str]] = []
+
+    async def begin(self, process: Process, person: Person, kind: type[Interface] = Rest) -> asyncio.Task[str]:
+        """The task gives the status of the connection."""
+        api = kind(self._client, process.origin)
+        callback = await begin(api, self._sandbox, person)
+        self.hold()
+
+        async def complete() -> str:
+            return (await api.complete(person.token, **callback)).connection["status"]
+
+        self._begun.append(asyncio.create_task(complete()))
+        await self._sandbox.asked(callback["code"])
+        return self._begun[-1]
+
+    def hold(self) -> None:
+        self._provider.hold_replies()
+
+    def end(self) -> None:
+        self._provider.flow()
+
+    def forget(self) -> None:
+        for task in self._begun:
+            task.cancel()
+
+
+@pytest.fixture
+def exchanges(sandbox: Sandbox, client: httpx.AsyncClient, provider: Proxy) -> Generator[Exchanges]:
+    begun = Exchanges(sandbox, client, provider)
+    yield begun
+    begun.forget()
 
 
 def catalogue_entry(slug: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tests.waiting import until
+
 
 class Sandbox:
     """`origin` is its URL. Its log and faults are shared, so tests look only at the calls with their own code."""
@@ -18,6 +20,14 @@ class Sandbox:
     async def exchanges(self, code: str) -> list[dict[str, Any]]:
         """The token requests for `code`, in order."""
         return await self._calls(endpoint="token", code=code)
+
+    async def asked(self, code: str) -> None:
+        """Waits until the token endpoint has been asked with `code`."""
+
+        async def is_so() -> bool:
+            return bool(await self.exchanges(code))
+
+        await until(is_so, "the exchange")
 
     async def calls(self, slug: str, endpoint: str) -> list[dict[str, Any]]:
         return await self._calls(slug=slug, endpoint=endpoint)

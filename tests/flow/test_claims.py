@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -15,9 +16,22 @@ from models.connection import token_field
 from models.vault import Vault, read_keys
 from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
-from tests.interfaces import GraphQL, Interface, Rest, bearer
+from tests.interfaces import Answer, GraphQL, Interface, Rest, bearer
 from tests.processes import Process
+from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
+
+
+@pytest.fixture
+def held_api(interface: type[Interface], client: httpx.AsyncClient, held_gateway: Process) -> Interface:
+    return interface(client, held_gateway.origin)
+
+
+async def hang_up(call: asyncio.Task[Answer]) -> None:
+    call.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await call
 
 
 async def test_the_same_callback_again_gives_the_same_connection(
@@ -42,11 +56,16 @@ async def test_fifty_at_once_exchange_once(api: Interface, sandbox: Sandbox, som
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_a_hang_up_does_not_cancel_the_exchange(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+async def test_a_hang_up_does_not_cancel_the_exchange(
+    held_api: Interface, sandbox: Sandbox, provider: Proxy, someone: Person
+) -> None:
+    api = held_api
     callback = await begin(api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.6)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(api.complete(someone.token, **callback), 0.2)
+    provider.hold_replies()
+    hanging_up = asyncio.create_task(api.complete(someone.token, **callback))
+    await sandbox.asked(callback["code"])
+    await hang_up(hanging_up)
+    provider.flow()
     assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
@@ -58,9 +77,7 @@ async def test_of_two_flows_that_overlap_the_newer_tokens_stay(
     first, second = [await begin(api, sandbox, someone) for _ in range(2)]
     await sandbox.fault("sandbox", "slow", seconds=0.8)
     slow = asyncio.create_task(api.complete(someone.token, **first))
-    async with asyncio.timeout(10):
-        while not await sandbox.exchanges(first["code"]):  # noqa: ASYNC110 - another process is called
-            await asyncio.sleep(0.02)
+    await sandbox.asked(first["code"])
     quick = await api.complete(someone.token, **second)
     assert (await slow).payload == quick.payload
     vault = Vault(read_keys((gateway.folder / ".tendon" / "vault.keys").read_text()))
@@ -181,17 +198,17 @@ async def test_a_registration_that_changed_is_not_redeemed(
 
 async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
     sandbox: Sandbox,
+    provider: Proxy,
     someone: Person,
     client: httpx.AsyncClient,
-    settings: dict[str, str],
-    tmp_path: Path,
+    held_gateway: Process,
     own_database: Database,
 ) -> None:
-    gateway = start_gateway(tmp_path, settings, own_database)
+    gateway = held_gateway
     callback = await begin(Rest(client, gateway.origin), sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=3)
+    provider.hold_replies()
     task = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
-    await _exchange_began(sandbox, callback["code"])
+    await sandbox.asked(callback["code"])
     gateway.kill()
     with contextlib.suppress(httpx.HTTPError):
         await task
@@ -201,42 +218,45 @@ async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
     for _ in range(2):
         answer = await Rest(client, gateway.origin).complete(someone.token, **callback)
         assert answer.code == "PROVIDER_UNAVAILABLE"
-    gateway.stop()
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
 async def test_a_stop_lets_the_exchange_finish(
     sandbox: Sandbox,
+    provider: Proxy,
     someone: Person,
     client: httpx.AsyncClient,
-    settings: dict[str, str],
-    tmp_path: Path,
+    held_gateway: Process,
     own_database: Database,
 ) -> None:
-    gateway = start_gateway(tmp_path, settings, own_database)
-    callback = await begin(Rest(client, gateway.origin), sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=2)
-    waiting = asyncio.create_task(Rest(client, gateway.origin).complete(someone.token, **callback))
-    await _exchange_began(sandbox, callback["code"])
-    waiting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await waiting
-    assert await asyncio.to_thread(gateway.stop) == 0
+    callback = await begin(Rest(client, held_gateway.origin), sandbox, someone)
+    provider.hold_replies()
+    waiting = asyncio.create_task(Rest(client, held_gateway.origin).complete(someone.token, **callback))
+    await sandbox.asked(callback["code"])
+    await hang_up(waiting)
+    held_gateway.tell(signal.SIGTERM)
+    await until(lambda: "draining" in held_gateway.said, "the stop")
+    provider.flow()
+    assert await asyncio.to_thread(held_gateway.wait) == 0
     assert await own_database.fetch("SELECT status FROM connection") == [("connected",)]
 
 
 async def test_a_database_that_stumbles_after_the_exchange(
-    api: Interface, sandbox: Sandbox, someone: Person, gateway: Process, shared_database: Database
+    held_api: Interface,
+    sandbox: Sandbox,
+    provider: Proxy,
+    someone: Person,
+    held_gateway: Process,
+    own_database: Database,
 ) -> None:
     """The code is spent by then, so what was received is stored as soon as it can be."""
-    callback = await begin(api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=2)
-    already = gateway.said.count("store.failed")
-    waiting = asyncio.create_task(api.complete(someone.token, **callback))
-    await _exchange_began(sandbox, callback["code"])
-    async with _without_table(shared_database, "connection"), asyncio.timeout(20):
-        while gateway.said.count("store.failed") == already:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.02)
+    callback = await begin(held_api, sandbox, someone)
+    provider.hold_replies()
+    waiting = asyncio.create_task(held_api.complete(someone.token, **callback))
+    await sandbox.asked(callback["code"])
+    async with _without_table(own_database, "connection"):
+        provider.flow()
+        await until(lambda: "store.failed" in held_gateway.said, "a try to store")
     assert (await waiting).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
@@ -276,12 +296,6 @@ async def _without_table(database: Database, table: str) -> AsyncGenerator[None]
         yield
     finally:
         await database.fetch(f"ALTER TABLE elsewhere RENAME TO {table}")
-
-
-async def _exchange_began(sandbox: Sandbox, code: str) -> None:
-    async with asyncio.timeout(20):
-        while not await sandbox.exchanges(code):  # noqa: ASYNC110 - another process is asked
-            await asyncio.sleep(0.02)
 
 
 async def _let_time_pass(database: Database, person: Person) -> None:

@@ -16,24 +16,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Person, begin, start_gateway
-from tests.databases import Database
+from tests.conftest import Person, begin, held, start_gateway
+from tests.databases import Database, SqliteFile, create_migrated_file
 from tests.interfaces import Answer, GraphQL, Interface, Rest
 from tests.processes import Process
+from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
-PATIENCE = 30
 # Of the lease, in seconds: the provider's time-out and five for writing.
-LEASE = 2 + 5
+LEASE = 25 + 5
 PAST = "'2020-01-01 00:00:00+00:00'"
 
 
 @pytest.fixture
-def pair(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[list[Process]]:
-    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "2"}
+def pair(settings: dict[str, str], own_database: Database, tmp_path: Path, catalogue: Path) -> Generator[list[Process]]:
     # One key for both, as an operator gives it.
-    first = start_gateway(tmp_path, hasty, own_database)
-    second = Process("serve", folder=tmp_path, settings=hasty | {"TENDON_DATABASE_URL": own_database.url})
+    first, second = [start_gateway(tmp_path, settings | held(catalogue), own_database) for _ in range(2)]
     yield [first, second]
     first.kill()
     second.kill()
@@ -50,12 +49,14 @@ class Midway:
 
 
 @pytest.fixture
-async def midway(pair: list[Process], sandbox: Sandbox, someone: Person, client: httpx.AsyncClient) -> Midway:
+async def midway(
+    pair: list[Process], sandbox: Sandbox, provider: Proxy, someone: Person, client: httpx.AsyncClient
+) -> Midway:
     holder, other = (Rest(client, process.origin) for process in pair)
     callback = await begin(holder, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.9)
+    provider.hold_replies()
     answer = asyncio.create_task(_hung_up(holder, someone, callback))
-    await _until_called(sandbox, callback)
+    await sandbox.asked(callback["code"])
     return Midway(holder, other, callback, answer)
 
 
@@ -95,14 +96,14 @@ async def test_a_refusal_is_the_same_everywhere(
 
 
 async def test_a_holder_that_is_killed(
-    pair: list[Process], midway: Midway, sandbox: Sandbox, someone: Person, own_database: Database
+    pair: list[Process], midway: Midway, sandbox: Sandbox, provider: Proxy, someone: Person, own_database: Database
 ) -> None:
     """Those who wait at another process hear at the end of its lease, and whoever comes later at once."""
     waiting = asyncio.create_task(midway.other.complete(someone.token, **midway.callback))
     pair[0].kill()
     await midway.answer
-    until = await own_database.value("SELECT lease_until FROM authorization_request")
-    assert 0 < (datetime.fromisoformat(str(until)) - datetime.now(UTC)).total_seconds() < LEASE
+    lease_until = await own_database.value("SELECT lease_until FROM authorization_request")
+    assert 0 < (datetime.fromisoformat(str(lease_until)) - datetime.now(UTC)).total_seconds() < LEASE
     assert not waiting.done()
     await own_database.fetch(f"UPDATE authorization_request SET lease_until = {PAST}")
     assert (await waiting).code == "PROVIDER_UNAVAILABLE"
@@ -110,24 +111,56 @@ async def test_a_holder_that_is_killed(
     assert (again.code, "retry-after" in again.headers) == ("PROVIDER_UNAVAILABLE", False)
     assert len(await sandbox.exchanges(midway.callback["code"])) == 1
     assert await own_database.fetch("SELECT status FROM authorization_request") == [("failed",)]
+    provider.flow()
     assert (await midway.other.complete(someone.token, **await begin(midway.other, sandbox, someone))).connection
 
 
 async def test_a_holder_that_stands_still_for_longer_than_its_lease(
-    pair: list[Process], midway: Midway, sandbox: Sandbox, someone: Person, own_database: Database
+    pair: list[Process], midway: Midway, sandbox: Sandbox, provider: Proxy, someone: Person, own_database: Database
 ) -> None:
     """Others have told the user to start again by then, so what it received is worth nothing and given back."""
     os.kill(pair[0].pid, signal.SIGSTOP)
+    await own_database.fetch(f"UPDATE authorization_request SET lease_until = {PAST}")
     assert (await midway.other.complete(someone.token, **midway.callback)).code == "PROVIDER_UNAVAILABLE"
+    provider.flow()
     os.kill(pair[0].pid, signal.SIGCONT)
-    async with asyncio.timeout(PATIENCE):
-        told = await midway.answer
-        assert told
-        assert told.code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
-        while not re.search(r"surrender.done|exchange.failed", pair[0].said):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.05)
+    told = await midway.answer
+    assert told
+    assert told.code == "PROVIDER_UNAVAILABLE"
+    await until(lambda: "surrender.done" in pair[0].said, "the tokens to be given back")
     assert await own_database.fetch("SELECT * FROM connection") == []
     assert len(await sandbox.exchanges(midway.callback["code"])) == 1
+
+
+async def test_a_holder_that_stands_still_until_its_lease_is_over(
+    tmp_path: Path,
+    settings: dict[str, str],
+    catalogue: Path,
+    provider: Proxy,
+    sandbox: Sandbox,
+    someone: Person,
+    client: httpx.AsyncClient,
+) -> None:
+    """The same by its own clock, on one engine. Another process waits for the end of the lease."""
+    hasty = settings | held(catalogue) | {"TENDON_PROVIDER_TIMEOUT": "0.5"}
+    database = SqliteFile(create_migrated_file(tmp_path / "tendon.db"))
+    processes = [start_gateway(tmp_path, hasty, database) for _ in range(2)]
+    holder, other = (Rest(client, process.origin) for process in processes)
+    callback = await begin(holder, sandbox, someone)
+    provider.hold_replies()
+    answer = asyncio.create_task(holder.complete(someone.token, **callback))
+    await sandbox.asked(callback["code"])
+    processes[0].tell(signal.SIGSTOP)
+    provider.flow()
+    assert (await other.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"
+    processes[0].tell(signal.SIGCONT)
+    assert (await answer).code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
+    ending = re.compile(r"surrender.done|exchange.failed")
+    await until(lambda: bool(ending.search(processes[0].said)), "the end of the exchange")
+    assert await database.fetch("SELECT * FROM connection") == []
+    assert len(await sandbox.exchanges(callback["code"])) == 1
+    for process in processes:
+        process.kill()
 
 
 async def test_claims_of_the_dead_are_ended_though_nobody_asks(
@@ -149,9 +182,3 @@ async def _hung_up(api: Interface, person: Person, callback: dict[str, str]) -> 
     with suppress(httpx.HTTPError):
         return await api.complete(person.token, **callback)
     return None
-
-
-async def _until_called(sandbox: Sandbox, callback: dict[str, str]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
-            await asyncio.sleep(0.02)

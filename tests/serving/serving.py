@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,7 @@ from typing import Any
 import httpx
 
 from tests.processes import Process
-
-PATIENCE = 30
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Waits until the condition holds. It may be async."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = condition()
-        if found if isinstance(found, bool) else await found:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE} seconds: {what}")
+from tests.waiting import PATIENCE, until
 
 
 def events(process: Process, event: str) -> list[str]:

@@ -14,7 +14,7 @@ from tests.interfaces import Answer, Interface
 from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
-from tests.serving.serving import until
+from tests.waiting import until
 
 STATE = "SELECT status, code_hash, owner FROM authorization_request"
 

@@ -13,24 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import REDIRECT_URI, Person, begin
+from tests.conftest import REDIRECT_URI, Exchanges, Person, begin
 from tests.interfaces import GraphQL, Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
-from tests.serving.conftest import Exchanges, Serve
-from tests.serving.serving import (
-    Lines,
-    draining,
-    events,
-    get,
-    is_gone,
-    readiness,
-    refuses,
-    request,
-    serving,
-    until,
-    workers,
-)
+from tests.serving.conftest import Serve
+from tests.serving.serving import Lines, draining, events, get, is_gone, readiness, refuses, request, serving, workers
+from tests.waiting import until
 
 ONE_OR_SEVERAL = pytest.mark.parametrize("count", [1, 3], ids=["one", "workers"])
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -153,7 +142,7 @@ async def test_an_exchange_is_finished_after_its_client_disconnected(
     callback = await begin(api, sandbox, someone)
     exchanges.hold()
     leaving = asyncio.create_task(api.complete(someone.token, **callback))
-    await exchanges.asked(callback)
+    await sandbox.asked(callback["code"])
     leaving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await leaving

@@ -15,7 +15,8 @@ from tests.postgres import PostgresServer, programs
 from tests.processes import Process
 from tests.proxy import Proxy
 from tests.serving.conftest import Serve
-from tests.serving.serving import becomes, events, until
+from tests.serving.serving import becomes, events
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from tests.interfaces import bearer
 from tests.processes import free_port
 from tests.serving.conftest import Serve
 from tests.serving.program import Program
-from tests.serving.serving import Line, Lines, get, request, until
+from tests.serving.serving import Line, Lines, get, request
+from tests.waiting import until
 
 ONE_OR_SEVERAL = pytest.mark.parametrize("workers", [1, 2], ids=["one", "workers"])
 

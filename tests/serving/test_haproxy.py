@@ -18,8 +18,9 @@ from tests.interfaces import Rest
 from tests.processes import Process, free_port
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
-from tests.serving.serving import becomes, until
+from tests.serving.serving import becomes
 from tests.serving.test_clients import program
+from tests.waiting import until
 
 (RECIPE,) = re.findall(r"```haproxy\n(.*?)```", Path("docs/operating.md").read_text(encoding="utf-8"), re.DOTALL)
 

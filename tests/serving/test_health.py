@@ -19,8 +19,9 @@ from tests.databases import Database, PostgresDatabase
 from tests.postgres import PostgresServer, programs
 from tests.processes import tendon
 from tests.serving.conftest import KEY, Serve
-from tests.serving.serving import PATIENCE, becomes, events, get, readiness, until
+from tests.serving.serving import becomes, events, get, readiness
 from tests.vault_keys import vault_key
+from tests.waiting import PATIENCE, until
 
 ANOTHER = vault_key("k1", "another")
 NEWER = vault_key("k2")

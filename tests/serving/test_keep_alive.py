@@ -10,7 +10,8 @@ import pytest
 from gateway.server import KEEP_ALIVE
 from gateway.settings import Settings
 from tests.serving.conftest import Serve
-from tests.serving.serving import PATIENCE, Line, Lines, request, serving
+from tests.serving.serving import Line, Lines, request, serving
+from tests.waiting import PATIENCE
 
 ASKED = request("GET", "/livez")
 

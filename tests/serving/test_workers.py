@@ -11,13 +11,14 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import Person, begin
+from tests.conftest import Exchanges, Person, begin
 from tests.databases import Database
 from tests.interfaces import GraphQL, Rest
 from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
-from tests.serving.conftest import Exchanges, Serve
-from tests.serving.serving import draining, events, get, is_gone, refuses, serving, until, workers
+from tests.serving.conftest import Serve
+from tests.serving.serving import draining, events, get, is_gone, refuses, serving, workers
+from tests.waiting import until
 
 
 async def test_fifty_equal_callbacks_over_four_workers(
