@@ -48,7 +48,6 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
     """
     callback = attempt.callback
     if callback.error:
-        permit.leave_unused()
         # It came through a browser, so only known codes go into the log.
         error = callback.error if callback.error in REGISTERED else "another"
         log.warning("authorization.refused", provider=attempt.binding.provider, error=error)
