@@ -50,7 +50,7 @@ class Background:
         try:
             return await shielded
         except asyncio.CancelledError:
-            if _is_cancelled() or task.cancelled():
+            if _is_cancelled():
                 raise
             if not task.done():
                 raise StillRunning from None
