@@ -180,6 +180,10 @@ async def test_after_a_minute_without_it_an_event_is_a_first_one_again(trail: Tr
         await repeats.record(event())
         await clock.advance(EVERY + 1, step=1)
     assert trail.rows == [("s", 1)] * 3
+    await clock.advance(EVERY + 1, step=1)
+    # Nothing is left of it in memory.
+    assert not repeats._kinds
+    assert not repeats._callers
     await repeats.close()
     assert trail.rows == [("s", 1)] * 3
 
@@ -288,6 +292,17 @@ async def test_once_closed_it_writes_no_more(trail: Trail, clock: LoopClock) -> 
     await repeats.record(event("later"))
     await clock.advance(3 * EVERY, step=1)
     assert trail.rows == [("s", 1), ("s", 2), ("later", 1)]
+
+
+async def test_a_timer_that_runs_ends_with_it(trail: Trail, clock: LoopClock) -> None:
+    """The database may be closed when it would fire."""
+    repeats = Repeats(trail.write)
+    for _ in range(2):
+        await repeats.record(event())
+    await repeats.close()
+    await repeats.record(event())
+    await clock.advance(3 * EVERY, step=1)
+    assert trail.rows == [("s", 1), ("s", 1)]
 
 
 async def test_closing_waits_for_first_rows(trail: Trail) -> None:

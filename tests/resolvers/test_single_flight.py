@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 from resolvers.single_flight import SingleFlight
+from tests.loop_clock import settled
 
 
 class Upstream:
     """Answers once `ready` is set, and counts its calls."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self, failure: BaseException | None = None) -> None:
         self.calls = 0
         self.ready = asyncio.Event()
         self._failure = failure
@@ -58,8 +60,10 @@ async def test_every_caller_gets_the_failure_and_the_next_one_tries_again() -> N
     assert upstream.calls == 2
 
 
-async def test_a_failure_without_callers_is_not_reported_by_asyncio() -> None:
-    flight, upstream = SingleFlight[int](), Upstream(ValueError("no"))
+@pytest.mark.parametrize("failure", [ValueError("no"), asyncio.CancelledError()], ids=["failed", "cancelled"])
+async def test_a_failure_without_callers_is_not_reported_by_asyncio(failure: BaseException) -> None:
+    """Neither as never retrieved, which asyncio notices when the task is collected, nor as a fault of a callback."""
+    flight, upstream = SingleFlight[int](), Upstream(failure)
     reported: list[object] = []
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
@@ -69,6 +73,9 @@ async def test_a_failure_without_callers_is_not_reported_by_asyncio() -> None:
         task.cancel()
         upstream.ready.set()
         await flight.drain()
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
         await asyncio.sleep(0)
     finally:
         loop.set_exception_handler(before)
@@ -88,3 +95,46 @@ async def test_the_limit_counts_callers_and_calls() -> None:
     assert await second == 2
     await flight.drain()
     assert not flight.is_full("c")
+
+
+async def test_without_a_limit_it_is_never_full() -> None:
+    flight, upstream = SingleFlight[int](), Upstream()
+    tasks = await _waiting(flight, upstream, *(str(number) for number in range(100)))
+    assert not flight.is_full("0")
+    assert not flight.is_full("another")
+    upstream.ready.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(("keys", "full_for_a", "full_for_another"), [("a", False, False), ("aa", True, True)])
+async def test_callers_of_one_call_count(keys: str, *, full_for_a: bool, full_for_another: bool) -> None:
+    flight, upstream = SingleFlight[int](2), Upstream()
+    tasks = await _waiting(flight, upstream, *keys)
+    assert (flight.is_full("a"), flight.is_full("another")) == (full_for_a, full_for_another)
+    upstream.ready.set()
+    await asyncio.gather(*tasks)
+    assert not flight.is_full("a")
+
+
+async def test_a_call_that_its_callers_have_left_may_be_joined() -> None:
+    """It counts among the calls, and takes no more than it does."""
+    flight, upstream = SingleFlight[int](2), Upstream()
+    for task in await _waiting(flight, upstream, "a", "b"):
+        task.cancel()
+    await asyncio.sleep(0)
+    assert (flight.is_full("a"), flight.is_full("b"), flight.is_full("c")) == (False, False, True)
+    upstream.ready.set()
+    await flight.drain()
+
+
+async def test_draining_waits_for_every_call() -> None:
+    flight, upstream, other = SingleFlight[int](), Upstream(), Upstream()
+    tasks = [*await _waiting(flight, upstream, "a"), *await _waiting(flight, other, "b")]
+    draining = asyncio.create_task(flight.drain())
+    upstream.ready.set()
+    await asyncio.gather(tasks[0])
+    await settled()
+    assert not draining.done()
+    other.ready.set()
+    await draining
+    await asyncio.gather(*tasks)

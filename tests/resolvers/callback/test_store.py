@@ -80,8 +80,12 @@ async def test_connecting_again_renews_the_tokens(world: World) -> None:
 
 
 async def test_connecting_again_stores_the_new_tokens_after_the_clock_stepped_back(world: World) -> None:
-    """Only what was renewed since the claim can be newer. The user's other connection is another matter."""
+    """Only what was renewed since the claim can be newer. The user's other connections, and those of other users at the
+    provider, are another matter."""
     other = await world.connect("alice", "other")
+    await world.connect("alice", "other")
+    for _ in range(3):
+        await world.connect("bob")
     await world.connect("alice")
     later = "'2099-01-01 00:00:00+00:00'"
     await world.outside.fetch(f"UPDATE connection SET granted_at = {later}")
