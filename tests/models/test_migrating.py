@@ -17,8 +17,8 @@ from models.migrating import APPS, migrate
 from models.pending import pending_migrations
 from tests.conftest import new_database
 from tests.databases import Database
-from tests.gateway.command_line import tendon
 from tests.orm import orm_of
+from tests.processes import tendon
 from tests.tables import tables
 
 # Seconds, far above what any of this takes.
