@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 from tortoise.migrations.autodetector import MigrationAutodetector
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 from models.database import open_database
 from models.engine import Limits, parse_url
@@ -70,6 +73,32 @@ async def test_a_migration_says_that_it_waits_for_another(empty_database: Databa
         async with asyncio.timeout(PATIENCE):
             assert await waiting == NEWEST
     assert [one["event"] for one in logged] == ["migrate.waiting"]
+
+
+async def test_audit_rows_of_before_keep_their_order_and_what_they_say(empty_database: Database) -> None:
+    """Beside the users, whose ids are in no row any more. They get new numbers."""
+    async with orm_of(empty_database.url) as orm:
+        executor = MigrationExecutor(orm.db("default"), APPS)
+        await executor.migrate([MigrationTarget("models", "0003_newest_tokens")])
+    moment: Any = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+    if empty_database.engine == "sqlite":
+        moment = str(moment)
+    # Not in the order in which they were stored.
+    for number in (30, 10, 20):
+        await empty_database.fetch(
+            "INSERT INTO audit_event (id, at, user_id, client_id, subject, action, provider, scopes, outcome,"
+            " request_id) VALUES ($1, $2, 'alice', 'app', 'alice', 'authorize', 'oura', '[\"sleep\"]', 'ok', $3)",
+            number,
+            moment,
+            str(number),
+        )
+    await migrate(empty_database.url)
+    columns = "id, request_id, at, client_id, action, provider, scopes, outcome, count, subject, actor"
+    kept = await empty_database.fetch(f"SELECT {columns} FROM audit_event ORDER BY id")
+    assert [tuple(row) for row in kept] == [
+        (number, f"{number}0", moment, "app", "authorize", "oura", '["sleep"]', "ok", 1, None, None)
+        for number in (1, 2, 3)
+    ]
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
