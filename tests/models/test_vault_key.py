@@ -42,10 +42,10 @@ async def test_the_record_is_relied_on_for_a_minute(database: Database) -> None:
     ours = keys(database, "k1", clock=clock)
     await ours.check_active()
     await run(database, "DELETE FROM vault_key")
-    clock.now = 59
+    clock.now = 59.5
     await ours.check_active()
     assert await value(database, COUNT) == 0
-    clock.now = 61
+    clock.now = 60.5
     await ours.check_active()
     assert await value(database, COUNT) == 1
     await run(database, "DELETE FROM vault_key")
@@ -124,7 +124,7 @@ async def test_a_key_that_is_missing_matters_only_while_values_are_sealed_with_i
     assert await run(database, RECORDED) == [("k1",), ("k2",)]
 
 
-@pytest.mark.parametrize(("seconds", "recent"), [(100, True), (140, False)])
+@pytest.mark.parametrize(("seconds", "recent"), [(110, True), (120.5, False)])
 async def test_a_new_record_counts_before_anything_is_sealed(
     database: Database, seconds: float, *, recent: bool
 ) -> None:
