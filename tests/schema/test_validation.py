@@ -71,6 +71,21 @@ def test_a_document_has_the_same_errors(document: str) -> None:
     agree(document)
 
 
+@pytest.mark.parametrize(
+    "repeat", ["id: slug id", "slug @nothing", "slug @skip(if: 1)", "slug(no: 1)", "slug { nothing }", "...F ...F"]
+)
+def test_what_only_looks_repeated_is_validated(repeat: str) -> None:
+    """Of a field that is repeated as it is, only the first is."""
+    for place in ("{ providers { slug %s } }", "{ providers { ... { slug %s } } }"):
+        document = place % repeat
+        agree(document)
+        assert Executor(explore=True).read(document).errors
+    beside = "{ providers { slug } } fragment F on Provider { slug %s }" % repeat
+    agree(beside)
+    agree("{ providers { slug name slug scopes slug } ... { providers { slug slug } } }")
+    assert not Executor(explore=True).read("{ providers { slug name slug } }").errors
+
+
 def test_five_errors_are_enough() -> None:
     found = Executor(explore=False).read("{ %s }" % " ".join(f"a{number}" for number in range(5))).errors
     assert len(found) == ERRORS

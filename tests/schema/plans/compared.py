@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from inspect import isawaitable
 from typing import Any, cast
 
-from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, execute, parse, validate
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode, execute, parse, validate
 from structlog.testing import capture_logs
 
 from schema.execution import Failure
@@ -26,10 +27,17 @@ class Ran:
     events: list[str]
 
 
-def plan_of(text: str, schema: GraphQLSchema = SCHEMA, plans: Plans = PLANS) -> Plan | None:
-    """The plan of the last operation of a valid document."""
+@cache
+def _valid(text: str, schema: GraphQLSchema) -> DocumentNode:
+    """The document of a text, which must be valid. Validation takes most of a test's time."""
     document = parse(text)
     assert validate(schema, document) == []
+    return document
+
+
+def plan_of(text: str, schema: GraphQLSchema = SCHEMA, plans: Plans = PLANS) -> Plan | None:
+    """The plan of the last operation of a valid document."""
+    document = _valid(text, schema)
     operation = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)][-1]
     return plans.compile(document, operation)
 
@@ -46,7 +54,7 @@ async def run_plan(plan: Plan, variables: Mapping[str, Any]) -> Ran | None:
 
 async def run_core(text: str, variables: Mapping[str, Any]) -> Ran:
     trace = Trace()
-    result: Any = execute(SCHEMA, parse(text), context_value=trace, variable_values=dict(variables))
+    result: Any = execute(SCHEMA, _valid(text, SCHEMA), context_value=trace, variable_values=dict(variables))
     return _ran(await result if isawaitable(result) else result, trace)
 
 

@@ -15,7 +15,12 @@ TEXTS = [*SAYS, *SAYS_OF_LISTS, *(f"{says} {name}" for says in ("null", "raises"
 
 @given(documents(SCHEMA, TEXTS))
 @example(Drawn("query($v: String!) { item(says: $v) { text } }", {"v": None}))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 async def test_any_document(drawn: Drawn) -> None:
     plan = plan_of(drawn.text)
     if plan is None:
