@@ -63,12 +63,25 @@ def test_the_depth_of_a_value() -> None:
     assert _refusal("query($v: %s) { __typename }" % ("[" * (NESTING + 1) + "Int" + "]" * (NESTING + 1))) == wanted
 
 
+def test_a_value_that_is_closed_does_not_count_for_the_next() -> None:
+    wanted = f"The document has a value or type that is nested more than {NESTING} levels deep."
+    deep = {levels: ["[" * levels + "]" * levels, "{a: " * levels + "1" + "}" * levels] for levels in (10, 11)}
+    for closed in ("{a: 1}", "[1]", "{a: [1]}"):
+        for form in (f"{{ a(b: {closed}, c: {closed}, d: %s) }}", f"{{ a(b: {closed}) b(c: {closed}) c(d: %s) }}"):
+            assert [_refusal(form % value) == wanted for value in deep[10]] == [False, False]
+            assert [_refusal(form % value) == wanted for value in deep[11]] == [True, True]
+    # Outside of parentheses, braces are selections.
+    assert _refusal("{ a(b: 1) a(b: {c: 1}) " + "{ a " * 11 + "}" * 12) != wanted
+    assert _refusal("query($v: [[Int]]) { a(b: 1) " + "{ a " * 11 + "}" * 12) != wanted
+
+
 def test_introspection_once() -> None:
     def refusal(document: str) -> str | None:
         errors = Executor(explore=True).read(document).errors
         return errors[0].message if errors else None
 
     assert refusal('{ __typename __schema { types { name } } __type(name: "Query") { name } }') is None
+    assert refusal("{ a: __schema { types { name } } b: __typename c: __typename }") is None
     assert refusal("query A { __schema { types { name } } } query B { __schema { types { name } } }") is None
     once = "An operation can have one __schema only."
     assert refusal("{ a: __schema { types { name } } b: __schema { types { name } } }") == once

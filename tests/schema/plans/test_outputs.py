@@ -9,7 +9,8 @@ import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, get_named_type
 
 from tests.schema.plans.compared import plan_of, run_plan, same
-from tests.schema.plans.shapes import SAYS, SAYS_OF_LISTS, SCHEMA
+from tests.schema.plans.shapes import SCHEMA
+from tests.schema.plans.telling import SAYS, SAYS_OF_LISTS
 
 ITEM: Any = SCHEMA.type_map["Item"]
 ROOTS = ["item", "neededItem", "lateItem", "neededLateItem", "items", "lateItems"]

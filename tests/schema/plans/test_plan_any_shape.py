@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 
 from tests.schema.plans.compared import plan_of, run_core, run_plan
 from tests.schema.plans.random_documents import Drawn, documents
-from tests.schema.plans.shapes import SAYS, SAYS_OF_LISTS, SCHEMA
+from tests.schema.plans.shapes import SCHEMA
+from tests.schema.plans.telling import SAYS, SAYS_OF_LISTS
 
 FIELDS = ["", "text", "neededText", "number", "colour", "tags", "looseGrid", "child", "neededChild", "children", "item"]
 TEXTS = [*SAYS, *SAYS_OF_LISTS, *(f"{says} {name}" for says in ("null", "raises", "returns") for name in FIELDS)]
