@@ -6,7 +6,7 @@ import pytest
 
 from schema.plans import Plans
 from tests.schema.plans.compared import plan_of
-from tests.schema.plans.uncovered_shapes import SCHEMA
+from tests.schema.plans.uncovered_shapes import SCHEMA, SCHEMA_OF_ROWS
 
 PLANS = Plans(SCHEMA)
 
@@ -52,6 +52,8 @@ def test_covered(document: str) -> None:
         "{ ofInfo }",
         "{ ofParent }",
         "{ ofRoot }",
+        "{ ofSelfAndRoot }",
+        "{ ofSelfAndParent }",
         # Arguments.
         "{ ofDefault }",
         '{ ofDefault(text: "x") }',
@@ -81,6 +83,11 @@ def test_covered(document: str) -> None:
 )
 def test_not_covered(document: str) -> None:
     assert not covered(document)
+
+
+def test_attributes_that_are_read_in_another_way_are_not_covered() -> None:
+    plans = Plans(SCHEMA_OF_ROWS)
+    assert plan_of("{ row { plain } }", SCHEMA_OF_ROWS, plans) is None
 
 
 def test_null_is_declined_even_where_a_scalar_would_take_it() -> None:

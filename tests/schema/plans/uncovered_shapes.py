@@ -11,6 +11,7 @@ from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.scalars import JSON
+from strawberry.schema.config import StrawberryConfig
 
 
 class Open(BasePermission):
@@ -188,6 +189,14 @@ class Query:
         return "x"
 
     @strawberry.field
+    def of_self_and_root(self, root: Any) -> str:
+        return "x"
+
+    @strawberry.field
+    def of_self_and_parent(self, parent: strawberry.Parent[Any]) -> str:
+        return "x"
+
+    @strawberry.field
     def of_default(self, text: str = "a default") -> str:
         return text
 
@@ -235,3 +244,27 @@ def only(value: DirectiveValue[str]) -> str:
 
 
 SCHEMA = strawberry.Schema(Query, subscription=Subscription, directives=[only])._schema
+
+
+def _by_key(source: Any, name: str) -> Any:
+    return source[name]
+
+
+@strawberry.type
+class Row:
+    plain: str
+
+    @strawberry.field
+    def word(self) -> str:
+        return "a word"
+
+
+@strawberry.type
+class Rows:
+    @strawberry.field
+    def row(self) -> Row:
+        return cast("Any", {"plain": "plain"})
+
+
+SCHEMA_OF_ROWS = strawberry.Schema(Rows, config=StrawberryConfig(default_resolver=_by_key))._schema
+"""Attributes are read in a way of its own."""
