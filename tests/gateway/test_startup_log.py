@@ -1,0 +1,110 @@
+"""What the log says first, and which settings it warns of."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.resources import configure
+from gateway.settings import Settings
+from gateway.settings.warnings import SettingsWarning
+from gateway.startup_log import log_start
+from models.vault import new_key
+
+OURA = {"OURA_CLIENT_ID": "a", "OURA_CLIENT_SECRET": "b"}
+HTTPS = {
+    "introspection_url": "https://id.example/introspect",
+    "introspection_client_id": "tendon",
+    "introspection_client_secret": "s3cret",
+    "jwks_url": "https://id.example/jwks",
+    "issuer": "https://id.example",
+    "audience": "https://tendon.example",
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The keys of dev are made in the current directory.
+    monkeypatch.chdir(tmp_path)
+
+
+def logged(
+    auth: str = "introspection", environment: dict[str, str] = OURA, *warnings: SettingsWarning, **values: object
+) -> dict[str, MutableMapping[str, Any]]:
+    """By event."""
+    whole = {
+        "database_url": "sqlite://tendon.db",
+        "redirect_uris": "https://app.example/cb",
+        "vault_keys": None if auth == "dev" else new_key("k1"),
+        **HTTPS,
+        **values,
+    }
+    given = {name: value for name, value in whole.items() if value is not None}
+    with capture_logs() as events:
+        log_start(configure(Settings.model_validate({"auth": auth, **given}), environment), warnings)
+    return {event["event"]: event for event in events}
+
+
+def test_what_was_started() -> None:
+    found = logged(
+        environment={"FITBIT_CLIENT_ID": "x", "FITBIT_CLIENT_SECRET": "y", **OURA}, services="r=read:wearables"
+    )
+    started = found.pop("started")
+    assert {name: started[name] for name in ("log_level", "auth", "providers")} == {
+        "log_level": "info",
+        "auth": "introspection",
+        "providers": ["fitbit", "oura"],
+    }
+    assert "tendon.db" in started["database"]
+    assert started["services"] == ["r=read:wearables"]
+    assert started["version"] == "0.1.0"
+    # There is nothing to warn of.
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("auth", "values", "events"),
+    [
+        ("introspection", {"database_url": None}, {"database.default"}),
+        ("introspection", {"redirect_uris": ""}, {"nothing.to.redirect.to"}),
+        ("introspection", {"introspection_url": "http://id.example"}, {"plain.http"}),
+        ("jwt", {"jwks_url": "http://id.example"}, {"plain.http"}),
+        # A way that is not used.
+        ("jwt", {"introspection_url": "http://id.example"}, set()),
+        ("introspection", {"jwks_url": "http://id.example"}, set()),
+        ("introspection", {"jwks_url": None}, set()),
+        # A developer is warned of neither.
+        ("dev", {"database_url": None, "redirect_uris": ""}, {"nothing.to.redirect.to"}),
+    ],
+)
+def test_what_is_warned_of(auth: str, values: dict[str, object], events: set[str]) -> None:
+    found = logged(auth, **values)
+    assert set(found) - {"started"} == events
+    assert {found[event]["log_level"] for event in events} <= {"warning"}
+
+
+def test_each_way_in_plain_http_is_named() -> None:
+    for auth, url in (("jwt", "jwks_url"), ("introspection", "introspection_url")):
+        assert (
+            logged(f"introspection+{auth}" if auth == "jwt" else auth, **{url: "http://x.example"})["plain.http"]["way"]
+            == auth
+        )
+
+
+@pytest.mark.parametrize(("auth", "warned"), [("introspection", True), ("dev", False)])
+def test_no_provider_can_be_used(auth: str, warned: bool) -> None:
+    assert ("no.providers" in logged(auth, {})) is warned
+
+
+def test_warnings_of_the_settings() -> None:
+    warning = SettingsWarning("setting.unknown", "TENDON_X", "it is misspelt")
+    assert logged("introspection", OURA, warning)["setting.unknown"] == {
+        "event": "setting.unknown",
+        "log_level": "warning",
+        "name": "TENDON_X",
+        "reason": "it is misspelt",
+    }
