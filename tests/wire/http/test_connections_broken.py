@@ -109,7 +109,7 @@ async def test_an_incomplete_answer_is_a_failure(certificate: Path, answer: byte
 async def test_a_reset_in_the_middle_is_a_failure() -> None:
     async def respond(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(OK + b"Content-Length: 3\r\n\r\n{}")
-        await asyncio.sleep(0.02)
+        await writer.drain()
         writer.transport.abort()
 
     async with loopback(respond) as server, private_client() as client:
