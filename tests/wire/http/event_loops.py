@@ -62,7 +62,7 @@ def on_both_loops(test: Callable[P, Awaitable[None]]) -> Callable[..., None]:
     """Checks that the test left no socket open and no exception unhandled."""
 
     def run(loop: str, *args: P.args, **kwargs: P.kwargs) -> None:
-        before = _sockets()
+        before = open_sockets()
         unheard: list[dict[str, Any]] = []
 
         async def main() -> None:
@@ -73,7 +73,7 @@ def on_both_loops(test: Callable[P, Awaitable[None]]) -> Callable[..., None]:
         with _collecting(), asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.run(main())
         assert unheard == []
-        assert _sockets() <= before
+        assert open_sockets() <= before
 
     signature = inspect.signature(test)
     loop = inspect.Parameter("loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -133,7 +133,8 @@ def _collecting() -> Generator[None]:
         gc.unfreeze()
 
 
-def _sockets() -> set[str]:
+def open_sockets() -> set[str]:
+    """Those of this process."""
     found: set[str] = set()
     for descriptor in Path("/proc/self/fd").glob("*"):
         # The listing has one of its own, which is gone by now.

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.http.event_loops import on_a_leaping_clock, on_both_loops, until
+from providers.errors import Unreachable
+from tests.processes import free_port
+from tests.wire.http.event_loops import on_a_leaping_clock, on_both_loops, open_sockets, until
 from tests.wire.http.fetching import failed, fetch, private_client
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
@@ -113,8 +115,48 @@ async def test_closing_the_client_leaves_no_timer() -> None:
     loop = asyncio.get_running_loop()
     async with loopback(answering(b"{}")) as server:
         async with private_client() as client:
-            await fetch(client, server.origin)
+            for _ in range(2):
+                await fetch(client, server.origin)
             assert not client.closed
         assert client.closed
         await server.settled()
         assert [handle for handle in loop._scheduled if not handle.cancelled()] == []  # type: ignore[attr-defined]
+
+
+@on_both_loops
+async def test_all_connections_are_closed_when_the_client_is() -> None:
+    async with loopback(answering(b"{}")) as server:
+        before = open_sockets()
+        client = private_client()
+        await asyncio.gather(*(fetch(client, server.origin) for _ in range(3)))
+        assert len(open_sockets() - before) == 6
+        await client.aclose()
+        # The server may not have noticed yet.
+        assert len(open_sockets() - before) <= 3
+
+
+@pytest.mark.parametrize("how", ["refused", "cancelled"])
+@on_both_loops
+async def test_a_request_that_was_not_sent_frees_its_place(how: str) -> None:
+    hanging = asyncio.Event()
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        if how == "cancelled" and not hanging.is_set():
+            await hanging.wait()
+        return ["127.0.0.1"]
+
+    port = free_port()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with Client(resolve, tls, https_only=False, max_connections=2) as client:
+        url = f"http://acme.example:{port}"
+        asking = [asyncio.create_task(fetch(client, url)) for _ in range(5)]
+        if how == "cancelled":
+            await asyncio.sleep(0)
+            for task in asking:
+                task.cancel()
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {Unreachable if how == "refused" else asyncio.CancelledError}
+        hanging.set()
+        async with loopback(answering(b"{}"), port=port) as server:
+            await asyncio.gather(*(fetch(client, url) for _ in range(5)))
+            assert server.connections == 2
