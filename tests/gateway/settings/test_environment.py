@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,8 @@ from tests.gateway.settings.reader import DEV, Read
         (b"TENDON_AUTH: dev\n", [".env: line 1 can't be read: write NAME=value"]),
         (b"\n# A comment\nTENDON_AUTH\n", [".env: line 3 has no `=` after TENDON_AUTH: write TENDON_AUTH=value"]),
         (b"OURA_CLIENT_SECRET\n", [".env: line 1 has no `=` after OURA_CLIENT_SECRET: write OURA_CLIENT_SECRET=value"]),
+        (b"oura_client_id\n", [".env: line 1 has no `=` after oura_client_id: write oura_client_id=value"]),
+        (b"\r\n\r\nsome words\r\n", [".env: line 3 can't be read: write NAME=value"]),
         (
             b"TENDON_AUTH=dev\nX=1\nTENDON_AUTH=jwt\n",
             [".env: TENDON_AUTH is set twice, in lines 1 and 3: remove one of them"],
@@ -76,6 +79,15 @@ def test_a_file_of_settings_as_windows_writes_it(read: Read, tmp_path: Path) -> 
     (tmp_path / ".env").write_bytes("\ufeffTENDON_AUTH=dev\r\nTENDON_PROVIDER_TIMEOUT='7'\r\n".encode())
     settings = read({})
     assert (settings.auth, settings.provider_timeout) == ("dev", 7)
+
+
+def test_the_file_may_be_a_pipe(read: Read, tmp_path: Path) -> None:
+    """As managers of secrets provide it."""
+    os.mkfifo(tmp_path / ".env")
+    with ThreadPoolExecutor(1) as writer:
+        written = writer.submit((tmp_path / ".env").write_text, "TENDON_PROVIDER_TIMEOUT=7\n", "utf-8")
+        assert read(DEV).provider_timeout == 7
+        assert written.result()
 
 
 def test_a_folder_of_that_name_is_no_file_of_settings(read: Read, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from gateway.app import create_app
 from gateway.settings import Settings, read_environment
+from models.engine import Limits
 from models.vault import make_key_command
+from resolvers.errors import RateLimited
 from tests.gateway.settings.reader import (
     BREAK,
     CONTROL,
@@ -32,21 +34,53 @@ def test_dev_needs_nothing_else(read: Read) -> None:
     assert (settings.dev, settings.with_sandbox, settings.explorer, settings.private_providers) == (True,) * 4
     assert settings.database_url == "sqlite://.tendon/tendon.db"
     assert (settings.provider_timeout, settings.log_level, settings.redirect_uris) == (10, "INFO", "")
+    assert (settings.database_pool, settings.database_timeout) == (10, 5)
+    assert (settings.concurrency, settings.keep_alive, settings.with_connect_page) == (32, 75, True)
+    assert (settings.service_clients, settings.vault_keys, settings.catalogue) == ({}, None, None)
     create_app(settings, read_environment(), "http://127.0.0.1:8000")
+
+
+def test_the_limits_of_the_database_are_the_settings(read: Read) -> None:
+    limits = read(DEV | {"DATABASE_POOL": "7", "DATABASE_TIMEOUT": "2.5"}).database_limits
+    assert limits == Limits(7, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        (DEV, None),
+        (DEV | {"RATE_LIMIT": "3/hour"}, 3),
+        (PRODUCTION | INTROSPECTION, 100),
+        (PRODUCTION | INTROSPECTION | {"RATE_LIMIT": "3/hour"}, 3),
+        (PRODUCTION | INTROSPECTION | {"RATE_LIMIT": "off"}, None),
+    ],
+)
+def test_the_rate_of_a_caller(read: Read, settings: dict[str, str], allowed: int | None) -> None:
+    """Without a limit in dev mode, and 100 a second elsewhere, unless one is set."""
+    limiter = read(settings).new_rate_limiter()
+    for _ in range(allowed or 1000):
+        limiter.spend(None)
+    if allowed is not None:
+        # Some are allowed again meanwhile, but not as many.
+        with pytest.raises(RateLimited):
+            all(limiter.spend(None) is None for _ in range(10_000))
 
 
 @pytest.mark.parametrize("auth", ["introspection", "jwt", "introspection+jwt"])
 def test_production_is_closed(read: Read, auth: str) -> None:
     settings = read(PRODUCTION | INTROSPECTION | JWT | {"AUTH": auth})
     assert (settings.dev, settings.with_sandbox, settings.explorer, settings.private_providers) == (False,) * 4
+    assert not settings.with_connect_page
     create_app(settings, read_environment(), "http://127.0.0.1:8000")
 
 
 def test_switches_stand_as_they_are_set(read: Read) -> None:
-    settings = read(DEV | {"SANDBOX": "0", "EXPLORE": "false", "ALLOW_PRIVATE_PROVIDERS": "0"})
+    settings = read(DEV | {"SANDBOX": "0", "EXPLORE": "false", "ALLOW_PRIVATE_PROVIDERS": "0", "CONNECT_PAGE": "0"})
     assert (settings.with_sandbox, settings.explorer, settings.private_providers) == (False,) * 3
-    settings = read(PRODUCTION | INTROSPECTION | {"EXPLORE": "1", "ALLOW_PRIVATE_PROVIDERS": "1"})
-    assert (settings.explorer, settings.private_providers) == (True, True)
+    assert not settings.with_connect_page
+    production = PRODUCTION | INTROSPECTION | {"SANDBOX": "0"}
+    settings = read(production | {"EXPLORE": "1", "ALLOW_PRIVATE_PROVIDERS": "1", "CONNECT_PAGE": "1"})
+    assert (settings.explorer, settings.private_providers, settings.with_connect_page) == (True,) * 3
 
 
 def test_auth_must_be_set(read: Read) -> None:
@@ -84,10 +118,12 @@ REFUSED = [
         "must name user, host and database: postgres://user@host/database",
     ),
     ("DATABASE_POOL", "0", "must be from 1 to 1000 connections"),
+    ("DATABASE_POOL", "1001", "must be from 1 to 1000 connections"),
     ("DATABASE_POOL", "CANARY", "must be a whole number, such as 10"),
     ("DATABASE_POOL", "2.5", "must be a whole number, such as 10"),
     ("DATABASE_POOL", " 10", SPACE),
     ("DATABASE_TIMEOUT", "0.05", "must be from 0.1 to 60 seconds"),
+    ("DATABASE_TIMEOUT", "60.01", "must be from 0.1 to 60 seconds"),
     ("DATABASE_TIMEOUT", "5s", "must be a number, such as 5"),
     (
         "REDIRECT_URIS",
@@ -118,6 +154,7 @@ REFUSED = [
     ("VAULT_KEYS", "main:Q0FOQVJZ", f"the vault key main has 6 bytes, not 32. {KEY_FORM}"),
     ("VAULT_KEYS", f"{KEY} {KEY}", f"the vault key id main is listed twice. {KEY_FORM}"),
     ("VAULT_KEYS", f"{KEY},two:CANARY", "has a comma or semicolon: separate keys with spaces"),
+    ("VAULT_KEYS", f"{KEY};two:CANARY", "has a comma or semicolon: separate keys with spaces"),
     ("VAULT_KEYS", f'"{KEY}"', QUOTED),
     ("VAULT_KEYS", " ", f"no vault key. {KEY_FORM}"),
     ("INTROSPECTION_URL", "CANARY", URL),
@@ -128,6 +165,10 @@ REFUSED = [
     ("INTROSPECTION_CLIENT_SECRET", "CANARY\n", BREAK),
     ("INTROSPECTION_CLIENT_SECRET", "\tCANARY", SPACE),
     ("INTROSPECTION_CLIENT_SECRET", "CAN\nARY", CONTROL),
+    ("INTROSPECTION_CLIENT_SECRET", "CAN\x01ARY", CONTROL),
+    ("INTROSPECTION_CLIENT_SECRET", "CAN\x1fARY", CONTROL),
+    ("INTROSPECTION_CLIENT_SECRET", "CAN\x7fARY", CONTROL),
+    ("INTROSPECTION_CLIENT_SECRET", "CAN\x9fARY", CONTROL),
     ("JWKS_URL", "https://CANARY/#", URL),
     ("ISSUER", "https://CANARY.example/\udcff", "is not UTF-8: write it in UTF-8"),
     (
@@ -160,6 +201,12 @@ REFUSED = [
     ("SERVICES", "a=read:wearables;b=read:tokens", "entry 1 holds several clients: separate them with spaces"),
     ("SERVICES", "CANARY=", f"entry 1 has no scope: {ENTRY}; the scopes are {SCOPES}"),
     ("SERVICES", "a=read:tokens,read:tokens", "entry 1 has the scope read:tokens twice: write it once"),
+    ("SERVICES", "a=read:tokens,read:tokens,read:tokens", "entry 1 has the scope read:tokens twice: write it once"),
+    (
+        "SERVICES",
+        f"{'a' * 255}=read:tokens {'b' * 256}=read:tokens",
+        f"entry 2 has no client id of 1 to 255 printable ASCII characters: {ENTRY}",
+    ),
     (
         "SERVICES",
         "a=read:tokens b=read:audit a=read:audit",
@@ -178,6 +225,7 @@ REFUSED = [
     ("PROVIDER_TIMEOUT", "60.1", "must be more than 0 and at most 60 seconds"),
     ("PROVIDER_TIMEOUT", "inf", "must be more than 0 and at most 60 seconds"),
     ("PROVIDER_TIMEOUT", "nan", "must be more than 0 and at most 60 seconds"),
+    ("CONCURRENCY", "0", "must be from 1 to 1000 requests"),
     ("CONCURRENCY", "1001", "must be from 1 to 1000 requests"),
     ("RATE_LIMIT", "100 a second", "must be off or a rate such as 100/second, 6000/minute or 100000/hour"),
     ("LOG_LEVEL", "CANARY", "must be DEBUG, INFO, WARNING or ERROR"),
@@ -200,6 +248,30 @@ def test_a_wrong_setting(read: Read, name: str, value: str, problem: str) -> Non
 def test_every_setting_can_be_wrong() -> None:
     """A setting without a row above has a message that was never reviewed."""
     assert {name for name, _, _ in REFUSED} == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("DATABASE_POOL", "1", "1000"),
+        ("DATABASE_TIMEOUT", "0.1", "60"),
+        ("PROVIDER_TIMEOUT", "0.001", "60"),
+        ("CONCURRENCY", "1", "1000"),
+        ("KEEP_ALIVE", "1", "3600"),
+    ],
+)
+def test_the_bounds_of_a_number_are_allowed(read: Read, name: str, least: str, most: str) -> None:
+    for value in (least, most):
+        assert getattr(read(DEV | {name: value}), name.lower()) == float(value)
+
+
+def test_quotation_marks_may_be_part_of_a_secret_or_stand_alone(read: Read) -> None:
+    secret = {"INTROSPECTION_CLIENT_SECRET": "'CANARY'"}
+    kept = read(PRODUCTION | INTROSPECTION | secret).introspection_client_secret
+    assert kept is not None
+    assert kept.get_secret_value() == "'CANARY'"
+    for value in ("'", '"', "'x", "x'", "'x\""):
+        assert read(DEV | {"INTROSPECTION_CLIENT_ID": value}).introspection_client_id == value
 
 
 @pytest.mark.parametrize("level", ["debug", "Debug", "DEBUG"])
@@ -285,7 +357,7 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ]
 
 
-@pytest.mark.parametrize("value", ["1", "true", "yes", "on", "TRUE"])
+@pytest.mark.parametrize("value", ["1", "true", "t", "yes", "y", "on", "TRUE"])
 def test_no_sandbox_outside_dev(read: Read, value: str) -> None:
     (line,) = read.lines(PRODUCTION | INTROSPECTION | {"SANDBOX": value})
     assert line == "TENDON_SANDBOX: the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting"
