@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from providers.catalogue import BUILT_IN
+from tests.any_input import PROFILE as PROFILE  # noqa: PLC0414 - for its effect
 from tests.databases import ENGINES, Database, PostgresDatabase, SqliteFile, create_migrated_file
 from tests.interfaces import GraphQL, Interface, Rest
 from tests.postgres import PostgresServer, programs
