@@ -6,7 +6,6 @@ What was found to reach new code is kept in .fuzz/, and so is an input that show
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,9 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=60, help="of all targets together")
     parser.add_argument("--target", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--replay", type=Path, help="check this input of the target, and look for no others")
-    parser.add_argument(
-        "--keep", action="store_true", help="write the smallest inputs that reach all code to the corpus"
-    )
+    parser.add_argument("--keep", action="store_true", help="add what reached new code to the corpus")
     return parser.parse_args()
 
 
@@ -64,15 +61,16 @@ def _escaped(word: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 
-def _keep(target: str) -> None:
+def _keep(target: str) -> bool:
+    """Whether it worked. What is kept stays: much of it does not reach other code, but takes another way through a
+    pattern."""
     with tempfile.TemporaryDirectory() as scratch:
-        everything, merged = Path(scratch, "everything"), Path(scratch, "merged")
-        corpus.unpack(corpus.read(target), everything)
-        if (FINDINGS / target / "corpus").is_dir():
-            shutil.copytree(FINDINGS / target / "corpus", everything, dirs_exist_ok=True)
-        merged.mkdir()
-        _run(target, "-merge=1", "-max_len=4096", merged, everything)
-        corpus.write(target, [path.read_bytes() for path in merged.iterdir()])
+        kept = Path(scratch)
+        corpus.unpack(corpus.read(target), kept)
+        if not _run(target, "-merge=1", "-max_len=4096", kept, FINDINGS / target / "corpus"):
+            return False
+        corpus.write(target, [path.read_bytes() for path in kept.iterdir()])
+        return True
 
 
 def main() -> int:
@@ -81,12 +79,8 @@ def main() -> int:
         load(arguments.target[0]).check(arguments.replay.read_bytes())
         _say("It shows no fault.")
         return 0
-    if arguments.keep:
-        for target in arguments.target:
-            _keep(target)
-        return 0
     seconds = max(1, arguments.seconds // len(arguments.target))
-    results = [_fuzz(target, seconds) for target in arguments.target]
+    results = [_keep(target) if arguments.keep else _fuzz(target, seconds) for target in arguments.target]
     return 0 if all(results) else 1
 
 

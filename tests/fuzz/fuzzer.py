@@ -6,6 +6,7 @@ atheris changes modules when they are imported, and libFuzzer ends the process.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import import_module
 from typing import Any
@@ -17,9 +18,13 @@ def main() -> None:
     target, packages, *options = sys.argv[1:]
     # By name, because it is not installed for type checks, either.
     atheris: Any = import_module("atheris")
+    # Comparisons of strings guide the search, too.
+    atheris.enabled_hooks.add("str")
     with atheris.instrument_imports(include=packages.split(",")):
         check = load(target).check
-    atheris.Setup([target, *options], check)
+    # To merge a corpus, libFuzzer starts itself again, by a shell.
+    itself = shlex.join([sys.executable, "-m", "tests.fuzz.fuzzer", target, packages])
+    atheris.Setup([itself, *options], check)
     atheris.Fuzz()
 
 
