@@ -26,8 +26,8 @@ async def test_our_own_documents_are_not_in_the_cache() -> None:
 
 async def test_the_cache_is_bounded() -> None:
     executor = Executor(explore=False)
-    for number in range(CACHE_SIZE * 2):
-        await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, public_context())
+    for number in range(CACHE_SIZE + 1):
+        await executor.run(f"query Q{number} {{ __typename }}", None, public_context())
     assert executor._documents._cached.cache_info().currsize == CACHE_SIZE
 
 
@@ -35,8 +35,8 @@ async def test_anonymous_callers_evict_nothing() -> None:
     executor = Executor(explore=False)
     ours = "query Ours { providers { slug } }"
     await executor.run(ours, None, public_context())
-    for number in range(CACHE_SIZE * 2):
-        await executor.run(f"query Q{number} {{ providers {{ slug }} }}", None, public_context(caller=None))
+    for number in range(CACHE_SIZE):
+        await executor.run(f"query Q{number} {{ __typename }}", None, public_context(caller=None))
     assert executor._documents._cached_anonymous.cache_info().currsize == ANONYMOUS_CACHE_SIZE
     await executor.run(ours, None, public_context())
     assert executor._documents._cached.cache_info().hits == 1
