@@ -12,9 +12,10 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Final
+from typing import Any, Final, NewType
 
 import strawberry
+from graphql import Undefined
 from strawberry.schema.config import StrawberryConfig
 
 from schema.types import SCALARS
@@ -40,6 +41,14 @@ class Colour(Enum):
 
     RED = "red value"
     GREEN = "green value"
+
+
+Silent = NewType("Silent", str)
+"""A scalar, some of whose values have no form in JSON."""
+
+
+def _without_form(value: str) -> Any:
+    return {"null": None, "undefined": Undefined}.get(value, value)
 
 
 @strawberry.type
@@ -203,6 +212,10 @@ class Query:
         return tell(says, "colour", Colour.GREEN)
 
     @strawberry.field
+    def silent(self, says: str) -> Silent | None:
+        return Silent(says)
+
+    @strawberry.field
     def echo(
         self,
         text: str | None = strawberry.UNSET,
@@ -238,4 +251,5 @@ class Mutation:
         return tell(says, "neededNote", Item(says=says))
 
 
-SCHEMA: Final = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS))._schema
+_SCALARS: Final = SCALARS | {Silent: strawberry.scalar(name="Silent", serialize=_without_form)}
+SCHEMA: Final = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=_SCALARS))._schema

@@ -113,6 +113,16 @@ async def test_every_form_of_a_value_in_json() -> None:
     assert odd == {"text": "5", "number": 7, "ratio": 3.0, "flag": True, "key": "5"}
 
 
+async def test_a_value_without_a_form_in_json_is_an_error() -> None:
+    """Though its field may be null."""
+    document = "query($s: String!) { silent(says: $s) }"
+    for says in ("null", "undefined"):
+        ran = await same(document, {"s": says})
+        assert ran.data == {"silent": None}
+        assert [error["extensions"] for error, _ in ran.errors] == [{"code": "INTERNAL_ERROR"}]
+    assert (await same(document, {"s": "x"})).data == {"silent": "x"}
+
+
 async def test_lists_are_made_of_any_iterable() -> None:
     for says in ("tuple", "generator"):
         assert await data("tags children { label }", says) == {
