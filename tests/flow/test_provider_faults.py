@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -52,13 +51,22 @@ EXPECTED = dict.fromkeys(UNAVAILABLE, "PROVIDER_UNAVAILABLE") | REFUSED
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-async def test_a_fault_is_a_clear_error(api: Interface, sandbox: Sandbox, someone: Person, fault: str) -> None:
+async def test_a_fault_is_a_clear_error(any_api: Interface, sandbox: Sandbox, someone: Person, fault: str) -> None:
+    await _clear_error(any_api, sandbox, someone, fault)
+
+
+@pytest.mark.parametrize("fault", ["drop", "status_500", "not_json", *REFUSED])
+async def test_a_fault_is_the_same_on_each_engine(
+    api: Interface, sandbox: Sandbox, someone: Person, fault: str
+) -> None:
+    await _clear_error(api, sandbox, someone, fault)
+
+
+async def _clear_error(api: Interface, sandbox: Sandbox, someone: Person, fault: str) -> None:
     callback = await begin(api, sandbox, someone)
     await sandbox.fault("sandbox", fault)
-    began = time.monotonic()
+    # What hangs without a time-out takes longer than the client waits.
     answer = await api.complete(someone.token, **callback)
-    # The provider's time-out is 2 seconds here, what hangs without one would take for ever.
-    assert time.monotonic() - began < 10
     assert answer.code == EXPECTED[fault]
     if isinstance(api, Rest):
         assert answer.status == (500 if "PROVIDER" in EXPECTED[fault] else 400)
@@ -77,10 +85,20 @@ async def test_what_is_unusual_and_right(api: Interface, sandbox: Sandbox, someo
     assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
 
 
-@pytest.mark.parametrize("fault", ["hang", "status_500", "html", "drop"])
+@pytest.mark.parametrize("fault", ["status_500", "html", "drop"])
 async def test_tokens_are_kept_when_the_account_is_not_to_be_had(
     api: Interface, sandbox: Sandbox, someone: Person, fault: str
 ) -> None:
+    await _tokens_without_account(api, sandbox, someone, fault)
+
+
+async def test_tokens_are_kept_when_the_account_is_waited_for_in_vain(
+    any_api: Interface, sandbox: Sandbox, someone: Person
+) -> None:
+    await _tokens_without_account(any_api, sandbox, someone, "hang")
+
+
+async def _tokens_without_account(api: Interface, sandbox: Sandbox, someone: Person, fault: str) -> None:
     callback = await begin(api, sandbox, someone)
     await sandbox.fault("sandbox", fault, endpoint="account")
     assert (await api.complete(someone.token, **callback)).connection["status"] == "connected"
@@ -122,7 +140,8 @@ async def test_a_provider_that_refuses_connections_spends_nothing(
         assert "same callback again" in (refused.message or "")
 
 
-async def test_other_providers_go_on_while_one_hangs(api: Interface, sandbox: Sandbox, someone: Person) -> None:
+async def test_other_providers_go_on_while_one_hangs(any_api: Interface, sandbox: Sandbox, someone: Person) -> None:
+    api = any_api
     stuck = await begin(api, sandbox, someone, "oura")
     await sandbox.fault("oura", "hang")
     waiting = asyncio.create_task(api.complete(someone.token, **stuck))
