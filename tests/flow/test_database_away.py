@@ -16,15 +16,15 @@ import pytest
 
 from models.connection import token_field
 from models.vault import Vault, read_keys
-from tests.conftest import Person, begin, start_gateway
+from tests.conftest import Person, begin, held, start_gateway
 from tests.databases import Database, PostgresDatabase, SqliteFile
 from tests.interfaces import Answer, Interface, Rest
 from tests.postgres import PostgresServer
 from tests.processes import Process
 from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
-PATIENCE = 20
 RETRIED = "SERVICE_UNAVAILABLE"
 IN_DOUBT = "The connection may have been stored. Send the same callback again to find out."
 
@@ -41,25 +41,28 @@ class Line:
 
 @pytest.fixture
 async def line(
-    postgres: PostgresServer, settings: dict[str, str], tmp_path: Path, client: httpx.AsyncClient
+    postgres: PostgresServer, settings: dict[str, str], catalogue: Path, tmp_path: Path, client: httpx.AsyncClient
 ) -> AsyncGenerator[Line]:
     database = PostgresDatabase(await postgres.create_migrated())
     proxy = Proxy(postgres.port)
     await proxy.open()
     through = PostgresDatabase(postgres.url(urlsplit(database.url).path.removeprefix("/"), proxy.port))
-    hasty = settings | {"TENDON_DATABASE_TIMEOUT": "1"}
+    # The provider's time-out is part of how long the storing goes on.
+    hasty = settings | held(catalogue) | {"TENDON_DATABASE_TIMEOUT": "1", "TENDON_PROVIDER_TIMEOUT": "2"}
     process = await asyncio.to_thread(start_gateway, tmp_path, hasty, through)
     yield Line(proxy, database, process, client)
-    await asyncio.to_thread(process.stop)
+    process.kill()
     await proxy.close()
 
 
 @pytest.fixture
-def hasty_gateway(settings: dict[str, str], own_database: Database, tmp_path: Path) -> Generator[Process]:
-    hasty = settings | {"TENDON_PROVIDER_TIMEOUT": "1", "TENDON_DATABASE_TIMEOUT": "0.5"}
+def hasty_gateway(
+    settings: dict[str, str], own_database: Database, catalogue: Path, tmp_path: Path
+) -> Generator[Process]:
+    hasty = settings | held(catalogue) | {"TENDON_PROVIDER_TIMEOUT": "1", "TENDON_DATABASE_TIMEOUT": "0.5"}
     process = start_gateway(tmp_path, hasty, own_database)
     yield process
-    process.stop()
+    process.kill()
 
 
 async def test_away_before_the_exchange(line: Line, sandbox: Sandbox, someone: Person) -> None:
@@ -76,8 +79,7 @@ async def test_away_before_the_exchange(line: Line, sandbox: Sandbox, someone: P
 async def test_a_database_that_says_nothing(line: Line, sandbox: Sandbox, someone: Person) -> None:
     callback = await begin(line.api, sandbox, someone)
     line.proxy.stall()
-    async with asyncio.timeout(10):
-        answer = await line.api.complete(someone.token, **callback)
+    answer = await line.api.complete(someone.token, **callback)
     assert (answer.code, await sandbox.exchanges(callback["code"])) == (RETRIED, [])
     line.proxy.cut()
     line.proxy.flow()
@@ -112,15 +114,12 @@ async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbo
     callback = await begin(line.api, sandbox, someone)
     revoked = len(await sandbox.calls("sandbox", "revoke"))
     line.proxy.stall_at_reply(b"connected")
-    async with asyncio.timeout(PATIENCE):
-        answer = await line.api.complete(someone.token, **callback)
+    answer = await line.api.complete(someone.token, **callback)
     assert (answer.code, answer.message, answer.headers["retry-after"]) == (RETRIED, IN_DOUBT, "1")
     line.proxy.cut()
     line.proxy.flow()
     assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
-    async with asyncio.timeout(PATIENCE):
-        while "claim.closed" not in line.process.said:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.02)
+    await until(lambda: "claim.closed" in line.process.said, "the end of the claim")
     assert len(await sandbox.calls("sandbox", "revoke")) == revoked
 
 
@@ -138,9 +137,7 @@ async def test_a_commit_that_is_still_at_work_when_its_line_breaks(
     callback = await begin(line.api, sandbox, someone)
     line.proxy.stall_at_reply(b"connected")
     waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
-    async with asyncio.timeout(PATIENCE):
-        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
-            await asyncio.sleep(0.01)
+    await until(lambda: line.proxy.sprung, "the statement")
     line.proxy.flow()
     line.proxy.cut()
     answer = await waiting
@@ -149,21 +146,24 @@ async def test_a_commit_that_is_still_at_work_when_its_line_breaks(
 
 
 async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
-    line: Line, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient, settings: dict[str, str]
+    line: Line,
+    sandbox: Sandbox,
+    someone: Person,
+    client: httpx.AsyncClient,
+    settings: dict[str, str],
+    catalogue: Path,
 ) -> None:
     """Its process must not take the time of the claim for that of the answer: another flow ran from begin to end."""
-    direct = settings | {"TENDON_DATABASE_URL": line.database.url}
+    direct = settings | held(catalogue) | {"TENDON_DATABASE_URL": line.database.url}
     other = await asyncio.to_thread(Process, "serve", folder=line.process.folder, settings=direct)
     slow, quick = [await begin(line.api, sandbox, someone) for _ in range(2)]
     line.proxy.stall_at_reply(hashlib.sha256(f"code:{slow['code']}".encode()).hexdigest().encode())
     waiting = asyncio.create_task(line.api.complete(someone.token, **slow))
-    async with asyncio.timeout(PATIENCE):
-        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
-            await asyncio.sleep(0.01)
+    await until(lambda: line.proxy.sprung, "the statement")
     assert (await Rest(client, other.origin).complete(someone.token, **quick)).connection
     line.proxy.flow()
     assert (await waiting).connection
-    await asyncio.to_thread(other.stop)
+    other.kill()
     vault = Vault(read_keys((line.process.folder / ".tendon" / "vault.keys").read_text()))
     ((sealed, version),) = await line.database.fetch("SELECT access_token, version FROM connection")
     stored = vault.open(sealed, **token_field(someone.id, "sandbox", version, "access_token"))
@@ -178,12 +178,9 @@ async def test_the_provider_is_asked_soon_after_a_claim_or_not_at_all(
     callback = await begin(line.api, sandbox, someone)
     line.proxy.stall_after_reply(hashlib.sha256(f"code:{callback['code']}".encode()).hexdigest().encode(), late=0.2)
     waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
-    async with asyncio.timeout(PATIENCE):
-        while not line.proxy.sprung:  # noqa: ASYNC110 - another process sends it
-            await asyncio.sleep(0.01)
-    async with asyncio.timeout(3.5):
-        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+    await until(lambda: line.proxy.sprung, "the statement")
+    # With too little of the lease left, it would not be asked.
+    await sandbox.asked(callback["code"])
     line.proxy.flow()
     assert (await waiting).connection["status"] == "connected"
 
@@ -203,14 +200,15 @@ async def test_a_migration_while_it_serves(
     assert (await api.complete(someone.token, **second)).connection["status"] == "connected"
 
 
-async def test_a_commit_that_did_not_happen(line: Line, sandbox: Sandbox, someone: Person) -> None:
+async def test_a_commit_that_did_not_happen(line: Line, sandbox: Sandbox, provider: Proxy, someone: Person) -> None:
     callback = await begin(line.api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    provider.hold_replies()
     waiting = asyncio.create_task(line.api.complete(someone.token, **callback))
-    await _until_called(sandbox, callback)
+    await sandbox.asked(callback["code"])
     await line.proxy.refuse()
     line.proxy.cut()
-    await asyncio.sleep(1)
+    provider.flow()
+    await until(lambda: "store.failed" in line.process.said, "a try to store")
     await line.proxy.open()
     assert (await waiting).connection["status"] == "connected"
     assert len(await sandbox.exchanges(callback["code"])) == 1
@@ -226,20 +224,25 @@ async def test_connections_that_all_break_at_once(line: Line, sandbox: Sandbox, 
 
 
 async def test_away_after_the_exchange_for_too_long(
-    hasty_gateway: Process, own_database: Database, sandbox: Sandbox, someone: Person, client: httpx.AsyncClient
+    hasty_gateway: Process,
+    own_database: Database,
+    sandbox: Sandbox,
+    provider: Proxy,
+    someone: Person,
+    client: httpx.AsyncClient,
 ) -> None:
     """Never a success that isn't stored: the user starts again, and the tokens are given back."""
     api = Rest(client, hasty_gateway.origin)
     callback = await begin(api, sandbox, someone)
-    await sandbox.fault("sandbox", "slow", seconds=0.5)
+    provider.hold_replies()
     waiting = asyncio.create_task(api.complete(someone.token, **callback))
-    await _until_called(sandbox, callback)
+    await sandbox.asked(callback["code"])
     async with _locked(own_database):
-        async with asyncio.timeout(PATIENCE):
-            answer = await waiting
+        provider.flow()
+        answer = await waiting
         assert (answer.code, answer.message) == (RETRIED, "The connection could not be stored. Start it again.")
         assert "retry-after" in answer.headers
-    await _until_surrendered(hasty_gateway)
+    await until(lambda: "surrender.done" in hasty_gateway.said, "the tokens to be given back")
     assert await own_database.fetch("SELECT * FROM connection") == []
     again = await api.complete(someone.token, **callback)
     assert (again.code, len(await sandbox.exchanges(callback["code"]))) == ("PROVIDER_UNAVAILABLE", 1)
@@ -264,21 +267,11 @@ async def _locked(database: Database) -> AsyncGenerator[None]:
 
 async def _insist(api: Interface, person: Person, callback: dict[str, str]) -> Answer:
     """As a client does that is told when to come again."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            answer = await api.complete(person.token, **callback)
-            if answer.code is None or "retry-after" not in answer.headers:
-                return answer
-            await asyncio.sleep(0.2)
+    answers: list[Answer] = []
 
+    async def is_final() -> bool:
+        answers.append(await api.complete(person.token, **callback))
+        return answers[-1].code is None or "retry-after" not in answers[-1].headers
 
-async def _until_called(sandbox: Sandbox, callback: dict[str, str]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
-            await asyncio.sleep(0.02)
-
-
-async def _until_surrendered(gateway: Process) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while "surrender.done" not in gateway.said:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.02)
+    await until(is_final, "the result")
+    return answers[-1]

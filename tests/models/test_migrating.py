@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
-from tests.gateway.command_line import tendon
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
