@@ -10,7 +10,8 @@ from models.database import DatabaseDown
 from resolvers import audit
 from resolvers.caller import Caller
 from resolvers.errors import PROBLEMS, Forbidden, InvalidToken, Problem
-from tests.resolvers.world import RECORD, World
+from tests.resolvers.failing_database import RECORD
+from tests.resolvers.world import World
 
 DENIED = {
     "ACCESS_DENIED",

@@ -19,7 +19,8 @@ from resolvers.caller import READ, WRITE
 from resolvers.context import Context
 from resolvers.errors import Forbidden, InsufficientScope, Problem, Unauthenticated
 from tests.conftest import REDIRECT_URI
-from tests.resolvers.world import ADD, World, parameters
+from tests.resolvers.failing_database import ADD
+from tests.resolvers.world import World, parameters
 
 ABSOLUTE = "redirectUri must be an absolute URI without a fragment."
 NOT_LISTED = "redirectUri is not on the allow-list of this service."

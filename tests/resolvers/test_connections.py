@@ -12,7 +12,8 @@ from resolvers.caller import READ, WRITE
 from resolvers.connections import find_connection, list_connections
 from resolvers.context import Context
 from resolvers.errors import Forbidden, InsufficientScope, Problem, Unauthenticated
-from tests.resolvers.world import RECORD, World
+from tests.resolvers.failing_database import RECORD
+from tests.resolvers.world import World
 
 UNKNOWN = "0190163d-8694-739b-aea5-966c26f8ad91"
 READS = "actor, client_id, subject, provider, connection_id, outcome"

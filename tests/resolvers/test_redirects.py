@@ -162,6 +162,8 @@ DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path wi
         ("http://ﬂocalhost:*/done", NOT_ASCII),
         ("'https://app.example/cb'", QUOTED),
         ('"http://127.0.0.1:*/cb"', QUOTED),
+        ("'https://app.example/cb", RELATIVE),
+        ('https://app.example/cb"', RELATIVE),
         ("http://localhost.evil.example:*/done", STAR),
         ("http://user@127.0.0.1:*/done", STAR),
         ("http://127.0.0.1.evil.example:*/done", STAR),

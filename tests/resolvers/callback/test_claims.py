@@ -14,7 +14,8 @@ from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.errors import ProviderUnavailable, ServiceUnavailable
 from tests.loop_clock import LoopClock, happened, settled
-from tests.resolvers.world import CLAIM, CLOCK, END, LEASE, RELEASE, World
+from tests.resolvers.failing_database import CLAIM, CLOCK, END, RELEASE
+from tests.resolvers.world import LEASE, World
 
 NEVER = asyncio.Event()
 

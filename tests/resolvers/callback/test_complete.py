@@ -16,7 +16,8 @@ from resolvers.callback.complete import complete_connection
 from resolvers.caller import READ, WRITE
 from resolvers.errors import Forbidden, InsufficientScope, Problem, Unauthenticated
 from tests.loop_clock import happened
-from tests.resolvers.world import CLAIM, END, FIND, LEASE, STORE, World
+from tests.resolvers.failing_database import CLAIM, END, FIND, STORE
+from tests.resolvers.world import LEASE, World
 from wire import uri
 
 ABSOLUTE = "redirectUri must be an absolute URI without a fragment."

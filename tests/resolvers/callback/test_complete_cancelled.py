@@ -78,6 +78,7 @@ async def world(own_database: Database, sandbox: Sandbox, settings: dict[str, st
             background=Background(),
         )
         yield World(resources, sandbox, own_database)
+        await resources.repeats.close()
     await client.aclose()
 
 

@@ -14,7 +14,8 @@ from resolvers.callback.claims import Attempt, Callback
 from resolvers.errors import PROBLEMS
 from tests.loop_clock import happened, settled
 from tests.resolvers.callback.test_exchange import hang
-from tests.resolvers.world import CLAIM, FIND, PAST, World
+from tests.resolvers.failing_database import CLAIM, FIND
+from tests.resolvers.world import PAST, World
 
 AGAIN = "The provider can't be reached. Send the same callback again shortly."
 FINAL = [

@@ -17,7 +17,8 @@ import pytest
 from models.vault import VaultError
 from resolvers.callback.claims import Callback
 from tests.loop_clock import LoopClock, happened
-from tests.resolvers.world import CLAIM, CLOCK, END, LEASE, STORE, World
+from tests.resolvers.failing_database import CLAIM, CLOCK, END, STORE
+from tests.resolvers.world import LEASE, World
 from wire.waiting import release_slot
 
 IN_DOUBT = "The connection may have been stored. Send the same callback again to find out."

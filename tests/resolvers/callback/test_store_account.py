@@ -11,7 +11,8 @@ import pytest
 from models.connection import StoredConnection
 from resolvers.callback.claims import Callback
 from tests.loop_clock import LoopClock, happened
-from tests.resolvers.world import SET_ACCOUNT, STORE, World
+from tests.resolvers.failing_database import SET_ACCOUNT, STORE
+from tests.resolvers.world import World
 
 SLUGS = ("naming", "account")
 

@@ -1,0 +1,112 @@
+"""A provider that answers as a test says, and its entries in the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from asyncio import StreamWriter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import Any, Self
+
+from providers.catalogue import Provider
+from tests.providers.entries import provider
+from tests.wire.http.loopback import Asked, Loopback, answering, loopback
+
+NUMBERS = count()
+Meanwhile = Callable[[], Awaitable[Any]]
+
+
+class FakeProvider(AsyncExitStack):
+    """Answers requests for tokens with the usual ones and `tokens`, or with `raw`, and others as the test says.
+
+    What is in `meanwhile` for a path runs once, after the request and before the answer. While `leave` is not set, who
+    asks for tokens is kept waiting.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = Loopback()
+        self.status = "200 OK"
+        self.headers: tuple[str, ...] = ()
+        self.tokens: dict[str, Any] = {}
+        self.raw: bytes | None = None
+        self.account: Any = "sam"
+        self.account_status = "200 OK"
+        self.revoke_status = "200 OK"
+        self.leave = asyncio.Event()
+        self.leave.set()
+        self.meanwhile: dict[str, Meanwhile] = {}
+        self.issued: list[dict[str, Any]] = []
+
+    async def start(self) -> None:
+        """Listen, on the same port as before."""
+        asked = self.server.asked
+        self.server = await self.enter_async_context(loopback(self.respond, port=self.server.port))
+        self.server.asked = asked
+
+    async def stop(self) -> None:
+        """Nobody listens any more."""
+        await self.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def respond(self, asked: Asked, writer: StreamWriter) -> None:
+        path = asked.line.split(" ")[1]
+        if meanwhile := self.meanwhile.pop(path, None):
+            await meanwhile()
+        if path == "/token":
+            await self.leave.wait()
+            await self._answer_tokens(asked, writer)
+        elif path == "/me":
+            body = json.dumps({"id": self.account}).encode()
+            await answering(body, status=self.account_status)(asked, writer)
+        else:
+            await answering(b"{}", status=self.revoke_status)(asked, writer)
+
+    async def _answer_tokens(self, asked: Asked, writer: StreamWriter) -> None:
+        number = next(NUMBERS)
+        usual = {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}", "expires_in": 3600}
+        body = {name: value for name, value in (usual | self.tokens).items() if value is not None}
+        self.issued.append(body)
+        content = json.dumps(body).encode() if self.raw is None else self.raw
+        await answering(content, status=self.status, headers=self.headers)(asked, writer)
+
+    def asked(self, path: str = "/token") -> list[Asked]:
+        return [asked for asked in self.server.asked if asked.line.split(" ")[1] == path]
+
+    def exchanges(self, code: str) -> list[dict[str, list[str]]]:
+        return [asked.form for asked in self.asked() if asked.form["code"] == [code]]
+
+    @property
+    def last(self) -> tuple[str | None, str | None]:
+        """The access token and the refresh token that it issued last."""
+        return self.issued[-1]["access_token"], self.issued[-1].get("refresh_token")
+
+    def refuse(self, error: str, status: str = "400 Bad Request", *headers: str) -> None:
+        self.raw, self.status, self.headers = json.dumps({"error": error}).encode(), status, headers
+
+
+def entries(origin: str) -> dict[str, Provider]:
+    """Two that differ in their slugs, and one of each kind that a test needs."""
+    usual = provider(authorize='scopes = ["sleep", "offline"]', origin=origin)
+    with_account = provider(tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin)
+    revoking = f'[revoke]\nurl = "{origin}/revoke"\ntoken = "refresh_token"'
+    kinds = {
+        "acme": usual,
+        "other": usual,
+        "account": with_account,
+        "revoking": provider(tables=revoking, origin=origin),
+        "both": provider(
+            token='account = "user"', tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin
+        ),
+        "naming": provider(token='account = "user"', origin=origin),
+        "without-pkce": provider(authorize='pkce = "none"', origin=origin),
+        "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
+        "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
+        "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),
+    }
+    return {slug: entry.model_copy(update={"slug": slug}) for slug, entry in kinds.items()}
