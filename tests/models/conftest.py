@@ -56,5 +56,5 @@ def nobodys_folder(_loaded: None) -> Iterator[Path]:
 
 
 async def _open(url: str) -> None:
-    async with asyncio.timeout(5), open_database(url):
+    async with asyncio.timeout(60), open_database(url):
         pass

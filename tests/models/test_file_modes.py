@@ -160,7 +160,7 @@ async def _write(session: Session) -> None:
 
 
 async def _open(url: str) -> None:
-    async with asyncio.timeout(5), open_database(url):
+    async with asyncio.timeout(60), open_database(url):
         pass
 
 

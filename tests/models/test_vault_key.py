@@ -86,7 +86,7 @@ async def test_of_two_that_begin_at_once_with_different_keys_under_one_id_the_se
         tasks = [asyncio.create_task(one.check_active()) for one in both]
         if database.dialect == "postgres":
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await value(transaction, waiting) < 2:  # noqa: ASYNC110 - the server has no event for it
                     await asyncio.sleep(0.005)
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ from models.engine import Row, Script, Step
 from models.statement import Statement
 from tests.databases import Database
 
-PATIENCE: Final = 20
+PATIENCE: Final = 60
 """Seconds. Far above what any of this takes, so whatever takes longer hangs."""
 
 _EVENT: Final = """INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
