@@ -27,9 +27,18 @@ async def _open(url: str) -> None:
         pass
 
 
+SETTINGS = {
+    "journal_mode": "wal",
+    "journal_size_limit": 16384,
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "synchronous": 2,
+}
+
+
 async def test_settings_of_the_connection(tmp_path: Path) -> None:
     async with open_database(f"sqlite://{tmp_path}/tendon.db") as database:
-        for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 2}.items():
+        for pragma, value in SETTINGS.items():
             for writes in (False, True):
                 rows = await database.run(Script((Step(f"PRAGMA {pragma}", ()),), writes), {})
                 # The thread that writes waits for locks by itself.

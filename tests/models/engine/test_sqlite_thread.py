@@ -303,7 +303,8 @@ async def test_an_exclusive_transaction_takes_the_write_lock_before_it_reads(pat
 
 FULL_DISK = """
 import asyncio, resource, sys
-from models.database import DatabaseDown, open_database
+from models.database import DatabaseDown, Limits, open_database
+from models.engine import connect, parse_url
 from models.statement import Statement
 
 NOTE = Statement('''INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
@@ -337,13 +338,18 @@ async def main(url):
         texts = ["ok", "ok", None, "x" * 2_000_000, "x" * 2_000_000]
         print(await limited(512 * 1024, *(NOTE.rows(database, text=text) for text in texts)))
         print(*await Statement("SELECT count(*) FROM audit_event").row(database))
+    # A database that is not closed must not keep the process from its end.
+    await NOTE.rows(connect(parse_url(url), Limits()), text="ok")
 
 asyncio.run(main(sys.argv[1]))
 """
 
 
 def test_a_full_disk_at_the_commit(path: Path) -> None:
-    """Fails for all that share the COMMIT, nothing of theirs is written, and it works again when there is space."""
+    """Fails for all that share the COMMIT, nothing of theirs is written, and it works again when there is space.
+
+    The process ends, although one of its databases is still open.
+    """
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, f"sqlite://{path}"], capture_output=True, text=True, timeout=60, check=False
     )
