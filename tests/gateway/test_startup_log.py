@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,11 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def logged(
-    auth: str = "introspection", environment: dict[str, str] = OURA, *warnings: SettingsWarning, **values: object
+    auth: str = "introspection",
+    values: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] = OURA,
+    warnings: Sequence[SettingsWarning] = (),
 ) -> dict[str, MutableMapping[str, Any]]:
     """By event."""
     whole = {
@@ -41,7 +45,7 @@ def logged(
         "redirect_uris": "https://app.example/cb",
         "vault_keys": None if auth == "dev" else new_key("k1"),
         **HTTPS,
-        **values,
+        **(values or {}),
     }
     given = {name: value for name, value in whole.items() if value is not None}
     with capture_logs() as events:
@@ -50,9 +54,8 @@ def logged(
 
 
 def test_what_was_started() -> None:
-    found = logged(
-        environment={"FITBIT_CLIENT_ID": "x", "FITBIT_CLIENT_SECRET": "y", **OURA}, services="r=read:wearables"
-    )
+    environment = {"FITBIT_CLIENT_ID": "x", "FITBIT_CLIENT_SECRET": "y", **OURA}
+    found = logged("introspection", {"services": "r=read:wearables"}, environment=environment)
     started = found.pop("started")
     assert {name: started[name] for name in ("log_level", "auth", "providers")} == {
         "log_level": "info",
@@ -77,32 +80,29 @@ def test_what_was_started() -> None:
         ("jwt", {"introspection_url": "http://id.example"}, set()),
         ("introspection", {"jwks_url": "http://id.example"}, set()),
         ("introspection", {"jwks_url": None}, set()),
-        # A developer is warned of neither.
+        # A developer's database is where it is by default.
         ("dev", {"database_url": None, "redirect_uris": ""}, {"nothing.to.redirect.to"}),
     ],
 )
 def test_what_is_warned_of(auth: str, values: dict[str, object], events: set[str]) -> None:
-    found = logged(auth, **values)
+    found = logged(auth, values)
     assert set(found) - {"started"} == events
     assert {found[event]["log_level"] for event in events} <= {"warning"}
 
 
-def test_each_way_in_plain_http_is_named() -> None:
-    for auth, url in (("jwt", "jwks_url"), ("introspection", "introspection_url")):
-        assert (
-            logged(f"introspection+{auth}" if auth == "jwt" else auth, **{url: "http://x.example"})["plain.http"]["way"]
-            == auth
-        )
+@pytest.mark.parametrize(("way", "url"), [("jwt", "jwks_url"), ("introspection", "introspection_url")])
+def test_each_way_in_plain_http_is_named(way: str, url: str) -> None:
+    assert logged("introspection+jwt", {url: "http://id.example"})["plain.http"]["way"] == way
 
 
 @pytest.mark.parametrize(("auth", "warned"), [("introspection", True), ("dev", False)])
 def test_no_provider_can_be_used(auth: str, warned: bool) -> None:
-    assert ("no.providers" in logged(auth, {})) is warned
+    assert ("no.providers" in logged(auth, environment={})) is warned
 
 
 def test_warnings_of_the_settings() -> None:
     warning = SettingsWarning("setting.unknown", "TENDON_X", "it is misspelt")
-    assert logged("introspection", OURA, warning)["setting.unknown"] == {
+    assert logged(warnings=[warning])["setting.unknown"] == {
         "event": "setting.unknown",
         "log_level": "warning",
         "name": "TENDON_X",

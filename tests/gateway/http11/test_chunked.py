@@ -177,3 +177,26 @@ def test_why_a_body_is_rejected(name: str, cut: int) -> None:
 )
 def test_what_a_body_holds(sent: bytes, content: bytes, cut: int) -> None:
     assert whole(sent, cut) == content
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"3\r\nabc", b"1\r\nx\r\n0\r\n\r\n"),
+        (b"0\r\n", b"1\r\nx\r\n0\r\n\r\n"),
+        (b"3\r\nabc\r", b"1\r\nx\r\n0\r\n\r\n"),
+    ],
+    ids=["behind content", "among trailers", "in a line end"],
+)
+def test_a_whole_chunk_where_none_may_be(first: bytes, second: bytes) -> None:
+    body = ChunkedBody()
+    body.read(first)
+    with pytest.raises(BadRequest):
+        body.read(second)
+
+
+def test_a_size_that_comes_in_two_pieces() -> None:
+    """The second one looks like a whole chunk."""
+    body = ChunkedBody()
+    assert body.read(b"1") == (b"", None)
+    assert body.read(b"3\r\nabc\r\n") == (b"abc\r\n", None)
