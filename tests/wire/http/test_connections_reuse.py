@@ -118,6 +118,30 @@ async def test_a_request_that_was_sent_is_never_repeated() -> None:
         assert (server.connections, len(server.asked)) == (1, 2)
 
 
+@pytest.mark.parametrize("how", ["cancelled", "timed out"])
+@on_both_loops
+async def test_a_connection_whose_answer_nobody_awaits_is_not_reused(how: str) -> None:
+    """Although it was reused before: the next request would get the answer of the one that was given up."""
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "slow" in asked.line:
+            await given_up.wait()
+        await echo(asked, writer)
+
+    given_up = asyncio.Event()
+    async with loopback(respond) as server, private_client() as client:
+        for _ in range(2):
+            await fetch(client, f"{server.origin}/first")
+        slow = asyncio.create_task(fetch(client, f"{server.origin}/slow", seconds=20 if how == "cancelled" else 0.05))
+        await until(lambda: len(server.asked) == 3)
+        if how == "cancelled":
+            slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        given_up.set()
+        assert (await fetch(client, f"{server.origin}/next")).content == b"/next"
+        assert server.connections == 2
+
+
 @on_both_loops
 async def test_the_connection_used_last_is_used_next() -> None:
     places: list[asyncio.StreamWriter] = []
