@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,10 @@ def test_a_command_that_can_not_start_says_why(tmp_path: Path) -> None:
         (["bogus"], "bogus"),
         (["serve", "--port", "0"], "--port: must be a whole number from 1 to 65535"),
         (["serve", "--port", "65536"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--port", "\uff18\uff10"], "--port: must be a whole number from 1 to 65535"),
+        (["sandbox", "--port", "65536"], "--port: must be a whole number from 1 to 65535"),
+        (["serve", "--workers", "0"], "--workers: must be a whole number from 1 to 256"),
+        (["--vers"], "--vers"),
         (["serve", "--port", "1.0"], "--port: must be a whole number from 1 to 65535"),
         (["serve", "--workers", "257"], "--workers: must be a whole number from 1 to 256"),
         # A shortened option could mean another one tomorrow.
@@ -85,6 +90,26 @@ def test_a_command_line_that_can_not_be_understood(tmp_path: Path, arguments: li
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--port", "1", "--workers", "1"], ["--port", "65535", "--workers", "256"]])
+def test_the_bounds_of_a_number_are_allowed(tmp_path: Path, arguments: list[str]) -> None:
+    """What is wrong then are the settings."""
+    run = tendon("serve", *arguments, cwd=tmp_path, settings={})
+    assert run.stderr.startswith("tendon can't start:\nTENDON_AUTH: must be set")
+
+
+def test_the_version(tmp_path: Path) -> None:
+    run = tendon("--version", cwd=tmp_path, settings={})
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"tendon {version('tendon')}\n", "")
+
+
+def test_help_has_the_defaults_and_bounds_of_options(tmp_path: Path) -> None:
+    for command, port in (("serve", 8000), ("sandbox", 9000)):
+        text = " ".join(tendon(command, "--help", cwd=tmp_path, settings={}).stdout.split())
+        assert "The address to listen on. Default: 127.0.0.1." in text
+        assert f"The port to listen on. From 1 to 65535, default: {port}." in text
+        assert ("How many processes share the address. From 1 to 256, default: 1." in text) == (command == "serve")
 
 
 def test_help_names_every_command_and_option(tmp_path: Path) -> None:

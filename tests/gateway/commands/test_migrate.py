@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.settings.reader import PUBLIC
 from tests.processes import tendon
 
 CANARY = "canary-7f3a"
@@ -56,6 +57,39 @@ def test_migrate_twice(tmp_path: Path) -> None:
     assert (first.returncode, first.stdout) == (0, f"sqlite .tendon/tendon.db: applied {MIGRATIONS}\n")
     assert (second.returncode, second.stdout) == (0, "sqlite .tendon/tendon.db: nothing to apply\n")
     assert (first.stderr, second.stderr) == ("", "")
+
+
+def test_migrate_warns_of_a_folder_that_anybody_may_write_to(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    run = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": "sqlite://open/tendon.db"})
+    assert run.returncode == 0
+    assert re.search(r"warning.*folder\.mode ", run.stderr)
+
+
+def test_migrate_warns_of_a_server_whose_certificate_is_not_verified(tmp_path: Path) -> None:
+    # Another host, by its form, where nobody listens.
+    url = "postgres://tendon@0.0.0.0:1/tendon?sslmode=require"
+    run = tendon("migrate", cwd=tmp_path, settings={"TENDON_DATABASE_URL": url})
+    assert run.returncode == 2
+    assert re.search(r"warning.*database\.unverified .*sslmode=require", run.stderr)
+
+
+@pytest.mark.parametrize(("level", "lines"), [("WARNING", 1), ("ERROR", 0)])
+def test_migrate_logs_from_its_level_on(tmp_path: Path, level: str, lines: int) -> None:
+    run = tendon("migrate", cwd=tmp_path, settings={"TENDON_LOG_LEVEL": level, "TENDON_LOGLEVEL": "x"})
+    assert (run.returncode, len(run.stderr.splitlines())) == (0, lines)
+
+
+def test_migrate_knows_the_credentials_of_its_catalogue(tmp_path: Path) -> None:
+    """They look like a misspelt setting otherwise. Those of a catalogue that can't be read do."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "tendon-acme.toml").write_text(PUBLIC.replace("public", "tendon-acme"), encoding="utf-8")
+    named = {"TENDON_CATALOGUE": "own", "TENDON_ACME_CLIENT_ID": "x"}
+    assert tendon("migrate", cwd=tmp_path, settings=named).stderr == ""
+    run = tendon("migrate", cwd=tmp_path, settings=named | {"TENDON_AUTH": "bogus"})
+    assert run.returncode == 0
+    assert "name=TENDON_ACME_CLIENT_ID" in run.stderr
 
 
 def test_migrate_warns_of_a_misspelt_setting(tmp_path: Path) -> None:

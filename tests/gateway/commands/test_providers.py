@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SLUGS, credentials
+from tests.gateway.settings.reader import PUBLIC
 from tests.processes import tendon
 
 CANARY = "canary-7f3a"
+HEADER = ["slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs"]
 
 
 def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
@@ -96,6 +98,22 @@ def test_a_public_client_needs_no_secret(tmp_path: Path) -> None:
     for given, said in (({}, "no +no credentials: set ACME_CLIENT_ID "), ({"ACME_CLIENT_ID": "x"}, "yes +S256")):
         run = tendon("providers", cwd=tmp_path, settings={"TENDON_CATALOGUE": str(tmp_path), **given})
         assert re.search(f"^acme +Acme +{said}", run.stdout, re.MULTILINE)
+
+
+def test_the_columns_of_the_table(tmp_path: Path) -> None:
+    entry = PUBLIC.replace("[token]", 'scopes = ["a", "b"]\nscope_separator = ","\n[token]\nrefresh = "reusable"')
+    (tmp_path / "public.toml").write_text(entry, encoding="utf-8")
+    settings = {"TENDON_CATALOGUE": str(tmp_path), "PUBLIC_CLIENT_ID": "x"}
+    run = tendon("providers", cwd=tmp_path, settings=settings)
+    header, *rows = run.stdout.splitlines()
+    assert re.split(r" {2,}", header) == HEADER
+    (row,) = [row for row in rows if row.startswith("public ")]
+    starts = [header.index(name) for name in HEADER]
+    cells = [row[start:end].rstrip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    assert cells == ["public", "Public", "yes", "", "S256", "none", "reusable", "a,b", "https://public.example"]
+    for line in (header, *rows):
+        assert line == line.rstrip()
+        assert all(line[start - 2 : start] == "  " and line[start : start + 1] != " " for start in starts[4:])
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:

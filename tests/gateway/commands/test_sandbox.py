@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import httpx
 import pytest
 
+from providers.catalogue import BUILT_IN
+from tests.conftest import SLUGS
+from tests.gateway.settings.reader import PUBLIC
 from tests.processes import Process, tendon
 
 CANARY = "canary-7f3a"
@@ -74,3 +78,45 @@ def test_where_the_sandbox_alone_sends_users_back_to(tmp_path: Path) -> None:
                 assert (answer.is_redirect, sent_back) == (redirect_uri in accepted,) * 2, redirect_uri
     finally:
         sandbox.kill()
+
+
+def test_the_catalogue_that_the_sandbox_writes(tmp_path: Path) -> None:
+    """Every entry, the operator's in place of ours, with the addresses of this sandbox, which knows each as the client
+    whose credentials are set."""
+    own = tmp_path / "own"
+    own.mkdir()
+    ours = (BUILT_IN / "fitbit.toml").read_text(encoding="utf-8")
+    (own / "fitbit.toml").write_text(ours.replace('name = "Fitbit"', 'name = "Our Fitbit"'), encoding="utf-8")
+    (own / "public.toml").write_text(PUBLIC, encoding="utf-8")
+    settings = {"TENDON_CATALOGUE": "own", "FITBIT_CLIENT_ID": "known", "FITBIT_CLIENT_SECRET": CANARY}
+    sandbox = Process("sandbox", "--write-catalogue", "new/folder", folder=tmp_path, settings=settings)
+    try:
+        written = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "new" / "folder").iterdir()}
+        assert sorted(written) == sorted([*SLUGS, "public"])
+        entries = {slug: tomllib.loads(text) for slug, text in written.items()}
+        assert entries["fitbit"]["name"] == "Our Fitbit"
+        for entry in entries.values():
+            for part in ("authorize", "token"):
+                assert entry[part]["url"].startswith(f"{sandbox.origin}/")
+        assert "{origin}" not in "".join(written.values())
+        assert "The catalogue was written to new/folder" in sandbox.said
+        with httpx.Client(trust_env=False) as client:
+            for slug, credentials, error in (
+                ("fitbit", ("known", CANARY), "invalid_grant"),
+                ("fitbit", ("tendon", "sandbox"), "invalid_client"),
+                ("sandbox", ("tendon", "sandbox"), "invalid_grant"),
+                ("sandbox", ("tendon", "other"), "invalid_client"),
+                ("sandbox", ("known", "sandbox"), "invalid_client"),
+            ):
+                form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": "https://app.example/"}
+                answer = client.post(entries[slug]["token"]["url"], data=form, auth=credentials)
+                assert error in answer.text, (slug, credentials)
+    finally:
+        assert sandbox.stop() == 0
+
+
+def test_the_sandbox_writes_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+    sandbox = Process("sandbox", "--host", "localhost", folder=tmp_path, settings={})
+    assert sandbox.stop() == 0
+    assert "The catalogue was written" not in sandbox.said
+    assert list(tmp_path.iterdir()) == [sandbox.log]

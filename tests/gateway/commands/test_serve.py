@@ -23,6 +23,11 @@ MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").gl
         ({}, [], "TENDON_AUTH: must be set"),
         ({"TENDON_AUTH": "dev"}, ["--host", "0.0.0.0"], "TENDON_AUTH: dev accepts any user"),
         ({"TENDON_AUTH": "dev"}, ["--host", "192.0.2.1"], "TENDON_AUTH: dev accepts any user"),
+        (
+            {"TENDON_AUTH": "dev"},
+            ["--workers", "2"],
+            "--workers: the included sandbox works with a single",
+        ),
         ({"TENDON_AUTH": "jwt", **JWT}, [], "TENDON_VAULT_KEYS: must be set"),
         ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": f"k1:{CANARY}"}, [], "TENDON_VAULT_KEYS: the vault key k1"),
         ({"TENDON_AUTH": "jwt", "TENDON_VAULT_KEYS": KEY}, [], "TENDON_JWKS_URL"),
@@ -37,6 +42,22 @@ def test_what_serve_refuses(tmp_path: Path, settings: dict[str, str], arguments:
     assert said in run.stderr
     assert "Traceback" not in run.stderr
     assert CANARY not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({"TENDON_AUTH": "jwt", **JWT, "TENDON_VAULT_KEYS": KEY}, ["--host", "0.0.0.0", "--workers", "2"]),
+        ({"TENDON_AUTH": "dev"}, ["--host", "localhost", "--workers", "1"]),
+        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "0"}, ["--host", "::1", "--workers", "2"]),
+    ],
+)
+def test_what_serve_does_not_refuse(tmp_path: Path, settings: dict[str, str], arguments: list[str]) -> None:
+    """It gets as far as the database, which is not there."""
+    run = tendon("serve", *arguments, cwd=tmp_path, settings=settings)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[:-1] == ["tendon can't start:"]
+    assert run.stderr.splitlines()[-1].startswith("there is no database ")
 
 
 def test_a_database_without_its_migrations(tmp_path: Path) -> None:
@@ -71,3 +92,4 @@ def test_an_allow_list_in_dev_takes_nothing_away(tmp_path: Path) -> None:
         approved = httpx.get(begun.json()["url"] + "&decision=approve")
         assert approved.headers["location"].startswith(f"{redirect_uri}?")
     assert gateway.stop() == 0
+    assert gateway.said.count("Tendon is running, with the sandbox provider") == 1
