@@ -6,11 +6,14 @@ The packages of the lock are links to those of the environment that runs the tes
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -116,6 +119,13 @@ for package in {PACKAGES!r}:
     assert imported.returncode == 0, imported.stderr
 
 
+def await_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def serving(installation: Installation, tmp_path: Path) -> Generator[str]:
     """The origin of the installation, serving as on a laptop, so that there is a provider to connect to."""
@@ -131,9 +141,9 @@ def serving(installation: Installation, tmp_path: Path) -> Generator[str]:
             stderr=log,
         )
     try:
-        transport = httpx.HTTPTransport(retries=8)
-        with httpx.Client(transport=transport, trust_env=False, timeout=30) as client:
-            assert client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, (tmp_path / "log").read_text()
+        await_listening(process, port)
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=30)
+        assert ready.status_code == 200, (tmp_path / "log").read_text()
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

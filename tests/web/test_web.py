@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
-from web import connect_page
+from web import STATIC, connect_page, graphiql_page, index_page
 
 
 @pytest.mark.parametrize("value", ["</script><script>alert(1)</script>", "<!-- <script>", "\u2028\u2029"])
@@ -21,3 +23,23 @@ def test_pages_outside_dev_mode_do_not_mention_dev_tokens() -> None:
     config: dict[str, Any] = {"graphqlUrl": "/graphql", "token": None, "dev": False}
     assert b"dev:alice" not in connect_page(config)
     assert b"dev:alice" in connect_page(config | {"dev": True})
+
+
+PAGES = {"index": index_page, "connect": connect_page, "graphiql": graphiql_page}
+
+
+def source(name: str) -> str:
+    return (STATIC.parent / "pages" / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("dev", "explorer"), [(False, False), (True, False), (False, True), (True, True)])
+def test_a_page_has_its_configuration_and_no_part_that_it_turns_off(name: str, *, dev: bool, explorer: bool) -> None:
+    config = {"graphqlUrl": "/graphql", "token": "é & <", "dev": dev, "explorer": explorer}
+    page = PAGES[name](config).decode()
+    inserted = re.findall(r'<script type="application/json" id="config">(.*?)</script>', page)
+    assert [json.loads(each) for each in inserted] == [config] * source(name).count("<!-- config -->")
+    assert re.findall(r"<!-- /?(?:dev|explorer|config) -->", page) == []
+    for condition in ("dev", "explorer"):
+        for part in re.findall(rf"<!-- {condition} -->(.*?)<!-- /{condition} -->", source(name), re.DOTALL):
+            assert (part in page) == config[condition]
