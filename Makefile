@@ -39,9 +39,9 @@ mutants: $(READY)
 	$(BIN)/python -m tests.mutants $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COUNT),--count $(COUNT)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
-# Looks for inputs on which Tendon's readers and their references disagree, guided by coverage. TARGET is an option:
-# `make fuzz SECONDS=600 TARGET="uri strict_json"`; REPLAY=FILE checks one input again, and KEEP=1 adds what reaches new
-# code to the corpus in tests/fuzz/.
+# Looks for inputs on which Tendon's readers and their references disagree, guided by coverage. It needs Linux on x86-64.
+# SECONDS and TARGET are options: `make fuzz SECONDS=600 TARGET="uri strict_json"`. REPLAY=FILE checks one input again, and
+# KEEP=1 adds what reached new code to the corpus in tests/fuzz/.
 fuzz: $(FUZZER)
 	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(TARGET),--target $(TARGET)) \
 		$(if $(REPLAY),--replay $(REPLAY)) $(if $(KEEP),--keep)
