@@ -126,12 +126,18 @@ class Server(uvicorn.Server):
     async def _finish(self, drain: Drain) -> None:
         self._loop.call_later(self._grace, _abort, self._grace)
         try:
-            await asyncio.sleep(_READ_ARRIVED)
+            await self._read_arrived()
             log.info("draining")
             Deadline(self._loop, self._reject_incomplete).start(_BODIES)
             await asyncio.gather(drain(), asyncio.sleep(_LINGER))
         finally:
             self.should_exit = True
+
+    async def _read_arrived(self) -> None:
+        over = asyncio.Event()
+        # On a busy machine this process may stand still for as long. It reads what arrived all the same.
+        Deadline(self._loop, over.set).start(_READ_ARRIVED)
+        await over.wait()
 
     def _reject_incomplete(self) -> None:
         connections: list[object] = list(self.server_state.connections)
