@@ -27,7 +27,14 @@ def serve(tmp_path: Path, settings: dict[str, str], catalogue: Path) -> Generato
     has to be migrated. Changes of settings are given by name."""
     started: list[Process] = []
 
-    def start(count: int = 1, *, database: Database | None = None, awaited: bool = True, **changes: str) -> Process:
+    def start(
+        count: int = 1,
+        *,
+        database: Database | None = None,
+        awaited: bool = True,
+        fresh: bool = False,
+        **changes: str,
+    ) -> Process:
         file = tmp_path / "tendon.db"
         if not file.exists():
             create_migrated_file(file)
@@ -37,7 +44,7 @@ def serve(tmp_path: Path, settings: dict[str, str], catalogue: Path) -> Generato
         own = settings | usual | changes
         folder = tmp_path / f"served-{len(started)}"
         arguments = ["--workers", str(count)]
-        process = Process("serve", *arguments, folder=folder, settings=own, awaited=awaited)
+        process = Process("serve", *arguments, folder=folder, settings=own, awaited=awaited, fresh=fresh)
         started.append(process)
         return process
 

@@ -219,7 +219,7 @@ async def test_a_stop_during_the_start(serve: Serve, count: int, moment: str) ->
 
 @pytest.mark.parametrize("seconds", [0.05, 0.6])
 async def test_a_stop_right_after_the_start(serve: Serve, seconds: float) -> None:
-    process = serve(2, awaited=False)
+    process = serve(2, awaited=False, fresh=True)
     await asyncio.sleep(seconds)
     # While Python itself starts, the signal is not handled yet.
     assert process.stop() in (0, -signal.SIGTERM)
