@@ -9,6 +9,8 @@ import pytest
 from models.database import open_database
 from tests.conftest import new_database
 from tests.databases import ENGINES, Database, SqliteFile, create_migrated_file
+from tests.loop_clock import LoopClock, held_clock
+from tests.resolvers.trail import Trail
 from tests.resolvers.world import World, open_world
 
 _TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "vault_key")
@@ -40,3 +42,15 @@ async def any_world(migrated_file: Database) -> AsyncGenerator[World]:
         await migrated_file.fetch(f"DELETE FROM {table}")
     async with open_database(migrated_file.url) as database, open_world(database, migrated_file) as world:
         yield world
+
+
+@pytest.fixture
+async def clock() -> AsyncGenerator[LoopClock]:
+    """The loop's clock, for what uses no database."""
+    with held_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+async def trail() -> Trail:
+    return Trail()

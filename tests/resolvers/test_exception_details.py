@@ -46,6 +46,12 @@ def test_causes_are_named_from_the_last_to_the_first() -> None:
         assert "CANARY" not in json.dumps(details)
 
 
+def test_the_stated_cause_counts_more_than_what_was_in_progress() -> None:
+    fault = caught(ValueError(), explicit=False)
+    fault.__cause__ = TypeError()
+    assert exception_details(fault)["error"] == "KeyError from TypeError"
+
+
 def test_an_exception_that_was_never_raised_has_no_place() -> None:
     assert exception_details(ZeroDivisionError()) == {"error": "ZeroDivisionError", "frames": []}
 

@@ -227,3 +227,9 @@ def test_every_name_of_this_machine_may_have_any_port(host: str) -> None:
 def test_nothing_is_allowed_by_an_empty_list() -> None:
     assert not RedirectAllowList([]).allows(LISTED)
     assert not RedirectAllowList([]).allows("")
+
+
+def test_whether_anything_is_listed() -> None:
+    assert not RedirectAllowList([])
+    assert RedirectAllowList([LISTED])
+    assert RedirectAllowList(["http://127.0.0.1:*/done"])
