@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count as numbers
 from time import monotonic
@@ -180,6 +181,26 @@ async def test_cancelled_in_the_first_use_of_a_database(url: str, own_database: 
             assert await stored(database, f"at {place}") in ([ALL] if ended else [ALL, NOTHING])
         if suspensions < place:
             break
+
+
+async def test_a_script_that_fails_is_cancelled_wherever_it_waits(
+    database: OpenDatabase, own_database: Database
+) -> None:
+    """Also while its connection is made good for others: the task ends as cancelled, not with the error."""
+
+    async def fail() -> None:
+        with suppress(Exception):
+            await connect(database, "alice", outcome=None)
+
+    # With a connection that knows the statement, it waits as often each time.
+    await fail()
+    _, suspensions = await run_and_cancel(fail())
+    for place in range(1, suspensions + 1):
+        await fail()
+        ended, _ = await run_and_cancel(connect(database, "alice", outcome=None), place)
+        assert not ended
+        assert await stored(database, "alice") == NOTHING
+    await assert_nothing_is_held(database, own_database)
 
 
 async def test_one_of_many_is_cancelled(database: OpenDatabase, own_database: Database) -> None:

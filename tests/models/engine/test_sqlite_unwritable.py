@@ -56,6 +56,21 @@ async def test_writes_that_fail_together_fail_when_the_connections_are_closed(no
     assert not _descriptors(file)
 
 
+async def test_an_exclusive_transaction_that_fails_closes_the_connections(nobodys_folder: Path) -> None:
+    """Those of the threads too: they were opened while the file could not be written."""
+    file = create_migrated_file(nobodys_folder / "tendon.db")
+    file.chmod(0o400)
+    async with open_database(f"sqlite://{file}") as database:
+        assert _descriptors(file)
+        with pytest.raises(DatabaseDown, match="SQLITE_READONLY"):
+            await _write_exclusively(database)
+        assert not _descriptors(file)
+        _make_writable(nobodys_folder)
+        await _write_exclusively(database)
+        await _write(database)
+        assert await COUNT.row(database) == (2,)
+
+
 async def test_an_exclusive_transaction_is_cancelled_while_the_connections_are_closed(nobodys_folder: Path) -> None:
     file = create_migrated_file(nobodys_folder / "tendon.db")
     async with open_database(f"sqlite://{file}") as database:
