@@ -189,6 +189,24 @@ async def test_a_body_that_turns_out_malformed_after_its_response_just_ends_the_
     assert statuses(connection.received) == [200]
 
 
+@pytest.mark.parametrize(("path", "graphql"), [("/graphql", True), ("/v1/connections", False)])
+@in_virtual_time
+async def test_a_bad_body_is_rejected_in_the_format_of_its_interface(path: str, graphql: bool) -> None:
+    """Whether it is malformed or does not come."""
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    start = head("Host: test", "Transfer-Encoding: chunked", start=f"POST {path} HTTP/1.1")
+    for body, status in ((b"nonsense\r\n", 400), (b"1\r\n", 408)):
+        connection = MemoryServer(app).connect()
+        await connection.send(start + body)
+        _, _, content = (await connection.ended()).partition(b"\r\n\r\n")
+        assert statuses(connection.received) == [status]
+        assert ("errors" in json.loads(content)) is graphql
+
+
 @in_virtual_time
 async def test_reading_pauses_for_as_long_as_the_app_says() -> None:
     connection, began = MemoryServer(App()).connect(), now()

@@ -227,3 +227,24 @@ async def test_no_slot_is_ever_lost(steps: list[tuple[Any, int]]) -> None:
     await requests.end_all()
     assert not requests.queued
     assert [requests.limit.acquire_now() is not None for _ in range(3)] == [True, True, False]
+
+
+async def test_a_slot_that_is_released_while_it_waits_is_given_back_once() -> None:
+    limit = ConcurrencyLimit(1, 5, 10, 60)
+    slot = acquired(limit)
+    with slot.waiting():
+        slot.release()
+    acquired(limit)
+    assert limit.acquire_now() is None
+
+
+async def test_a_released_slot_has_nothing_more_to_give() -> None:
+    limit = ConcurrencyLimit(1, 5, 10, 60)
+    slot = acquired(limit)
+    slot.release()
+    other = acquired(limit)
+    with slot.waiting():
+        assert limit.acquire_now() is None
+    other.release()
+    acquired(limit)
+    assert limit.acquire_now() is None
