@@ -17,6 +17,8 @@ from providers.errors import (
 )
 from providers.provider_limit import TIMEOUTS, ProviderLimit
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, is_open, time_out, under_way
+from tests.wire.http.event_loops import on_a_leaping_clock
+from tests.wire.http.fetching import soon
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -197,15 +199,21 @@ async def test_a_cancelled_probe_is_followed_by_another(opened: ProviderLimit, c
     await ask(opened)
 
 
-async def test_a_probe_needs_no_slot(limit: ProviderLimit, clock: Clock) -> None:
-    hanging = await under_way(limit, 8)
-    for exchange in hanging[:TIMEOUTS]:
-        await exchange.end(TimedOut(sent=True))
-    stuck = hanging[TIMEOUTS:]
+@on_a_leaping_clock
+async def test_a_probe_needs_no_slot_and_nobody_waits_for_one_beside_it(limit: ProviderLimit, clock: Clock) -> None:
+    await time_out(limit, TIMEOUTS - 1)
+    opening, *stuck = await under_way(limit, 8)
+    await opening.end(TimedOut(sent=True))
+    # All slots but one are held by exchanges that hang.
     clock.now = 1
     (probe,) = await under_way(limit)
+    began = soon(0)
+    assert await is_open(limit) == 1
+    assert soon(0) == began
     await probe.end()
     for exchange in stuck:
+        await exchange.end()
+    for exchange in await under_way(limit, 8):
         await exchange.end()
 
 
