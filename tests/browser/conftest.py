@@ -27,7 +27,7 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 # Milliseconds. Nothing takes this long unless the machine is busy.
-_PATIENCE = 15_000
+_PATIENCE = 40_000
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.sandbox.world import World, application, serve
 @pytest.fixture(scope="session")
 def running() -> Iterator[World]:
     # Plain HTTP on loopback: loading the machine's certificates would take longer than most tests.
-    with serve(application()) as base, httpx.Client(verify=False, trust_env=False, timeout=5) as http:
+    with serve(application()) as base, httpx.Client(verify=False, trust_env=False, timeout=40) as http:
         yield World(base, http)
 
 
