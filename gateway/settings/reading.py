@@ -140,7 +140,6 @@ def _message(error: ErrorDetails, field: FieldInfo) -> str:
         "int_from_float": f"must be a whole number, such as {field.default}",
         "float_parsing": f"must be a number, such as {field.default}",
         "bool_parsing": "must be 1 or 0",
-        "string_unicode": "is not UTF-8: write it in UTF-8",
         "value_error": str(context.get("error")),
     }
     return messages.get(error["type"], error["msg"])
