@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import structlog
+
+from gateway.output import discard
 
 # Below WARNING, these log URLs, headers, and statements with their values.
 _LIBRARIES: Final = ("asyncio", "strawberry", "tortoise", "uvicorn")
@@ -21,6 +25,7 @@ def set_up(level: str, *, dev: bool) -> None:
     ]
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if dev else structlog.processors.JSONRenderer()
     stream: Any = _Stream(sys.stderr)
+    atexit.register(stream.end)
     # Not through `logging`, which costs five times as much. Events below the level cost nothing.
     structlog.configure(
         processors=[*shared, renderer],
@@ -45,6 +50,7 @@ class _Stream:
     because of that."""
 
     def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._write = stream.write
         self._flush = stream.flush
 
@@ -59,6 +65,14 @@ class _Stream:
             self._flush()
         except OSError:
             pass
+
+    def end(self) -> None:
+        """Drops what is still in the buffer and can't be written, so that the exit status is that of the command."""
+        with suppress(ValueError):  # closed
+            try:
+                self._flush()
+            except OSError:
+                discard(self._stream)
 
 
 def _without_trace(_logger: Any, _method: str, event: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 # The status that a shell reports for a program ended by SIGPIPE: 128 + 13.
 _SIGPIPE: Final = 141
@@ -17,10 +17,10 @@ def print_result(text: str) -> None:
     try:
         print(text, flush=True)  # noqa: T201 - this is where commands print
     except BrokenPipeError:
-        _discard_output()
+        discard(sys.stdout)
         sys.exit(_SIGPIPE)
     except OSError as fault:
-        _discard_output()
+        discard(sys.stdout)
         print(f"tendon can't write its output: {fault.strerror}", file=sys.stderr)  # noqa: T201 - for the terminal
         sys.exit(_NOT_WRITTEN)
 
@@ -30,11 +30,11 @@ def print_notice(text: str) -> None:
     try:
         print(text, flush=True)  # noqa: T201 - this is where commands print
     except OSError:
-        _discard_output()
+        discard(sys.stdout)
 
 
-def _discard_output() -> None:
-    """Prevent Python from flushing the buffer again at exit, and reporting the failure."""
+def discard(stream: TextIO) -> None:
+    """Prevent Python from flushing the buffer again at exit, and reporting the failure by exit status 120."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)

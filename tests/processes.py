@@ -48,7 +48,8 @@ def free_port() -> int:
 
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment without any settings of a developer, and with these."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TENDON_", "SANDBOX_"))}
+    developers = ("TENDON_", "SANDBOX_", "PYTHONUNBUFFERED")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(developers)}
     return inherited | settings
 
 
