@@ -50,7 +50,7 @@ def test_absent_scope_and_challenge_are_left_out() -> None:
         state="s",
         code_challenge=None,
     )
-    assert [name for name, _ in parse_qsl(urlsplit(url).query)] == [
+    assert [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)] == [
         "response_type",
         "client_id",
         "redirect_uri",
