@@ -114,9 +114,11 @@ OF_THE_CONNECTION = [
     InternalClientError("CANARY"),
     ssl.SSLError("CANARY"),
 ]
+CERTIFICATE = ssl.SSLCertVerificationError("CANARY")
 
 
-@pytest.mark.parametrize("error", OF_THE_CONNECTION, ids=lambda error: type(error).__name__)
+# A certificate that is refused is a ValueError as well, and no mistake in a statement's values.
+@pytest.mark.parametrize("error", [*OF_THE_CONNECTION, CERTIFICATE], ids=lambda error: type(error).__name__)
 def test_a_connection_that_fails_in_a_statement_leaves_it_in_doubt(error: Exception) -> None:
     """Whether it was executed, nobody knows."""
     down = outage(error)
