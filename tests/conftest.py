@@ -161,10 +161,13 @@ async def provider(sandbox_process: Process) -> AsyncGenerator[Proxy]:
 @pytest.fixture
 def catalogue(tmp_path: Path, sandbox_process: Process, provider: Proxy) -> Path:
     """In which the sandbox is asked for tokens over that line."""
+    return catalogue_over(provider, sandbox_process, tmp_path / "catalogue")
+
+
+def catalogue_over(line: Proxy, sandbox_process: Process, folder: Path) -> Path:
     entry = (sandbox_process.folder / "catalogue" / "sandbox.toml").read_text(encoding="utf-8")
-    direct, held = (f'url = "http://127.0.0.1:{port}/token"' for port in (sandbox_process.port, provider.port))
+    direct, held = (f'url = "http://127.0.0.1:{port}/token"' for port in (sandbox_process.port, line.port))
     assert direct in entry
-    folder = tmp_path / "catalogue"
     folder.mkdir()
     (folder / "sandbox.toml").write_text(entry.replace(direct, held), encoding="utf-8")
     return folder

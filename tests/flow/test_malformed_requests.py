@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ from tests.conftest import REDIRECT_URI, Person, begin
 from tests.interfaces import Interface, Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
 LONG = "x" * 9000
 WRONG_MEMBERS: list[tuple[dict[str, Any], str]] = [
@@ -225,6 +225,4 @@ async def _post(
 
 async def _until_said(gateway: Process, line: str) -> None:
     """The log line of a request is written after its answer."""
-    async with asyncio.timeout(5):
-        while line not in gateway.said:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
+    await until(lambda: line in gateway.said, "the line of the request")

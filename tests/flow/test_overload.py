@@ -12,21 +12,36 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.conftest import Person, begin, start_gateway
-from tests.gateway.http11.loopback_app import Answer, at_once, get, post, until
+from tests.conftest import Person, begin, catalogue_over, held, start_gateway
+from tests.gateway.http11.loopback_app import Answer, at_once, get, post
 from tests.interfaces import DOCUMENTS, GraphQL, Interface, Rest
 from tests.processes import Process
+from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
 # More than two slots and the queue hold.
 FLOOD = 500
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Generator[Process]:
+async def provider(sandbox_process: Process) -> AsyncGenerator[Proxy]:
+    """The line to the sandbox's token endpoint."""
+    line = Proxy(sandbox_process.port)
+    await line.open()
+    yield line
+    await line.close()
+
+
+@pytest.fixture(scope="module")
+def narrow(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str], sandbox_process: Process, provider: Proxy
+) -> Generator[Process]:
     """A gateway that runs two requests at once."""
+    folder = tmp_path_factory.mktemp("narrow")
     limits = {"TENDON_CONCURRENCY": "2", "TENDON_RATE_LIMIT": "20/minute", "TENDON_LOG_LEVEL": "INFO"}
-    process = start_gateway(tmp_path_factory.mktemp("narrow"), settings | limits)
+    catalogue = catalogue_over(provider, sandbox_process, folder / "catalogue")
+    process = start_gateway(folder, settings | limits | held(catalogue))
     yield process
     assert process.stop() == 0
 
@@ -111,7 +126,7 @@ async def test_a_flood(api: Interface, sandbox: Sandbox, narrow: Process, crowd:
 
 async def test_one_line_for_many_refusals(narrow: Process) -> None:
     """For those of the tests before."""
-    await until(lambda: "overloaded" in narrow.said)
+    await until(lambda: "overloaded" in narrow.said, "the line")
     assert 1 <= narrow.said.count("overloaded") < 20
     assert "status=503" not in narrow.said
 
@@ -137,19 +152,17 @@ async def test_equal_callbacks_wait_for_one_result(api: Interface, sandbox: Sand
     assert len(await sandbox.exchanges(callback["code"])) == 1
 
 
-async def test_a_slow_provider_holds_up_no_other_requests(api: Interface, sandbox: Sandbox) -> None:
+async def test_a_slow_provider_holds_up_no_other_requests(api: Interface, sandbox: Sandbox, provider: Proxy) -> None:
     """Twelve callbacks wait for a provider; two slots are enough for all other requests."""
     callbacks = [await due(api, sandbox, person) for person in people(12)]
-    for _ in callbacks:
-        await sandbox.fault("sandbox", "slow", seconds=1.5)
+    provider.hold_replies()
     waiting = [asyncio.create_task(api.complete(person.token, **callback)) for person, callback in callbacks]
-    async with asyncio.timeout(20):
-        for _, callback in callbacks:
-            while not await sandbox.exchanges(callback["code"]):  # noqa: ASYNC110 - another process is called
-                await asyncio.sleep(0.02)
+    for _, callback in callbacks:
+        await sandbox.asked(callback["code"])
     person = people(1)[0]
     assert (await api.connections(person.token, userId=person.id)).data == {"connections": []}
     assert not any(task.done() for task in waiting)
+    provider.flow()
     assert [(await task).code for task in waiting] == [None] * 12
 
 
