@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 
+import asyncpg
 import pytest
 
 from models.database import open_database
@@ -14,6 +17,18 @@ from tests.resolvers.trail import Trail
 from tests.resolvers.world import World, open_world
 
 _TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "vault_key")
+_EMPTY = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
+
+
+async def _empty(database: Database) -> None:
+    """In one transaction, which costs a test least."""
+    if isinstance(database, SqliteFile):
+        with closing(sqlite3.connect(database.path)) as session:
+            session.executescript(f"BEGIN; {_EMPTY}; COMMIT")
+    else:
+        session = await asyncpg.connect(database.url)
+        await session.execute(_EMPTY)
+        await session.close()
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -24,8 +39,7 @@ async def migrated_database(request: pytest.FixtureRequest, tmp_path_factory: py
 @pytest.fixture
 async def world(migrated_database: Database) -> AsyncGenerator[World]:
     """On each engine in turn."""
-    for table in _TABLES:
-        await migrated_database.fetch(f"DELETE FROM {table}")
+    await _empty(migrated_database)
     async with open_database(migrated_database.url) as database, open_world(database, migrated_database) as world:
         yield world
 
@@ -38,8 +52,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @pytest.fixture
 async def any_world(migrated_file: Database) -> AsyncGenerator[World]:
     """On one engine, for what does not depend on it."""
-    for table in _TABLES:
-        await migrated_file.fetch(f"DELETE FROM {table}")
+    await _empty(migrated_file)
     async with open_database(migrated_file.url) as database, open_world(database, migrated_file) as world:
         yield world
 
