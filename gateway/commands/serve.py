@@ -24,9 +24,7 @@ def run(*, host: str, port: int, workers: int) -> None:
     app = create_app(settings, read_environment(), origin)
     asyncio.run(check_database(settings.database_url, settings.database_limits))
     message = greeting(settings, origin, dev_sandbox.redirect_uris(settings, origin)) if settings.with_sandbox else None
-    # Longer than a callback can take: its body (3), the exchange (the provider timeout), the database (5), and a
-    # revocation (10).
-    grace = max(30, settings.provider_timeout + 20)
+    grace = settings.grace
     # Forked workers share the memory of all objects that exist now, as long as the garbage collector leaves them alone.
     gc.freeze()
     gc.enable()

@@ -119,6 +119,12 @@ class Settings(SandboxSettings, DatabaseSettings):
     def database_limits(self) -> Limits:
         return Limits(self.database_pool, self.database_timeout)
 
+    @property
+    def grace(self) -> float:
+        """Seconds that requests have to end after a stop. Longer than a callback can take: its body (3), the exchange
+        (the provider timeout), the database (5), and a revocation (10)."""
+        return max(30, self.provider_timeout + 20)
+
     def new_rate_limiter(self) -> Rate:
         """A limiter for the rate of each caller. In dev mode there is no limit unless one is set."""
         return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))

@@ -45,6 +45,11 @@ def test_the_limits_of_the_database_are_the_settings(read: Read) -> None:
     assert limits == Limits(7, 2.5)
 
 
+@pytest.mark.parametrize(("timeout", "grace"), [("1", 30), ("10", 30), ("10.5", 30.5), ("60", 80)])
+def test_a_shutdown_waits_longer_than_a_callback_takes(read: Read, timeout: str, grace: float) -> None:
+    assert read(DEV | {"PROVIDER_TIMEOUT": timeout}).grace == grace
+
+
 @pytest.mark.parametrize(
     ("settings", "allowed"),
     [
