@@ -35,7 +35,7 @@ MIGRATIONS = ", ".join(sorted(path.stem for path in Path("models/migrations").gl
     ],
 )
 def test_what_serve_refuses(tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str) -> None:
-    """One for each step of the start; tests/gateway/settings/test_settings.py has every setting that can be wrong."""
+    """One for each step of the start; tests/gateway/settings/test_types.py has every setting that can be wrong."""
     run = tendon("serve", *arguments, cwd=tmp_path, settings=settings)
     assert run.returncode == 2
     assert run.stderr.startswith("tendon can't start:\n")

@@ -29,6 +29,8 @@ CONTROL = "contains a line break or another control character: remove it"
 QUOTED = "is in quotation marks, which are part of the value here: remove them"
 FOLDER = "is not a folder: name the one that holds your catalogue files, or remove the setting"
 
+URL = "must be an http or https URL without a user name or fragment, such as https://login.example/path"
+
 # The catalogue entry of a provider that needs no client secret.
 PUBLIC = """
 slug = "public"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from gateway.settings.warnings import catalogue_warnings, settings_warnings
+from gateway.settings.warnings import catalogue_warnings, settings_warnings, unknown_settings
 from tests.conftest import start_gateway
 from tests.processes import tendon
 
@@ -189,6 +189,11 @@ def test_credentials_in_our_own_file_are_meant_for_us(tmp_path: Path) -> None:
     assert warned(DEV, environment) == [
         ("credentials.unknown", "ACME_CLIENT_ID", "no provider of the catalogue has this name")
     ]
+
+
+def test_without_a_catalogue_only_ours_is_known() -> None:
+    environment = {"TENDON_OURA_CLIENT_ID": "x", "OURA_CLIENT_ID": "x", "ACME_CLIENT_ID": "x"}
+    assert [each.about for each in unknown_settings(None, environment)] == ["TENDON_OURA_CLIENT_ID"]
 
 
 def test_quotation_marks_around_a_secret() -> None:
