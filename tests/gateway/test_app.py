@@ -6,15 +6,18 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from gateway.app import create_app
+from gateway.app import Gateway, create_app
+from gateway.bearer.verifier import DevVerifier
 from gateway.edge import Edge
+from gateway.resources import configure
 from gateway.settings import Settings
 from models.vault import new_key
 from tests.databases import SqliteFile, create_migrated_file
@@ -197,6 +200,34 @@ async def test_dev_has_pages_and_the_sandbox(
         query = json.dumps({"query": "{ providers { slug } }"}).encode()
         _, _, body = await ask(server, "POST", "/graphql", query, "Content-Type: application/json")
         assert "sandbox" in [each["slug"] for each in json.loads(body)["data"]["providers"]]
+
+
+class Watched(DevVerifier):
+    """A verifier that records what the database is like when it is closed."""
+
+    def __init__(self) -> None:
+        self.closed: list[bool] = []
+        self.gateway: Gateway | None = None
+
+    async def close(self) -> None:
+        assert self.gateway is not None
+        await self.gateway.resources.database.ping()
+        self.closed.append(True)
+
+
+@pytest.mark.parametrize("fault", [None, ZeroDivisionError])
+async def test_the_verifier_is_closed_before_the_database(
+    database: SqliteFile, issuer: AuthorizationServer, fault: type[Exception] | None
+) -> None:
+    """However the lifespan ends."""
+    verifier = Watched()
+    verifier.gateway = gateway = Gateway(configure(settings(database, issuer), {}), verifier)
+    with pytest.raises(fault) if fault else nullcontext():
+        async with gateway.lifespan(Starlette()):
+            assert verifier.closed == []
+            if fault:
+                raise fault
+    assert verifier.closed == [True]
 
 
 async def test_the_start_is_logged(database: SqliteFile, issuer: AuthorizationServer) -> None:
