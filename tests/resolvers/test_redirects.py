@@ -170,6 +170,7 @@ DOTS = "has a `.` or `..` in its path, which browsers resolve: write the path wi
         ("http://127.0.0.1:*x/done", STAR),
         ("http://127.0.0.1:*?x=1", STAR),
         ("http://127.0.0.1:*/*", STAR),
+        ("http://127.0.0.1:*/a:*", STAR),
         ("http://[::2]:*/done", STAR),
         ("http://127x0.0.1:*/done", STAR),
         ("myapp://cb:*/done", STAR),
