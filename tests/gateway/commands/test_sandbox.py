@@ -120,3 +120,9 @@ def test_the_sandbox_writes_nothing_unless_it_is_told_to(tmp_path: Path) -> None
     assert sandbox.stop() == 0
     assert "The catalogue was written" not in sandbox.said
     assert list(tmp_path.iterdir()) == [sandbox.log]
+
+
+def test_the_sandbox_writes_our_catalogue_when_there_is_no_other(tmp_path: Path) -> None:
+    sandbox = Process("sandbox", "--write-catalogue", str(tmp_path), folder=tmp_path, settings={})
+    assert sandbox.stop() == 0
+    assert sorted(path.stem for path in tmp_path.glob("*.toml")) == SLUGS
