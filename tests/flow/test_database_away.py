@@ -146,6 +146,7 @@ async def test_a_commit_that_is_still_at_work_when_its_line_breaks(
 
 
 async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
+    request: pytest.FixtureRequest,
     line: Line,
     sandbox: Sandbox,
     someone: Person,
@@ -156,6 +157,7 @@ async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
     """Its process must not take the time of the claim for that of the answer: another flow ran from begin to end."""
     direct = settings | held(catalogue) | {"TENDON_DATABASE_URL": line.database.url}
     other = await asyncio.to_thread(Process, "serve", folder=line.process.folder, settings=direct)
+    request.addfinalizer(other.kill)
     slow, quick = [await begin(line.api, sandbox, someone) for _ in range(2)]
     line.proxy.stall_at_reply(hashlib.sha256(f"code:{slow['code']}".encode()).hexdigest().encode())
     waiting = asyncio.create_task(line.api.complete(someone.token, **slow))
@@ -163,7 +165,6 @@ async def test_the_newest_tokens_stay_though_a_claims_answer_is_slow(
     assert (await Rest(client, other.origin).complete(someone.token, **quick)).connection
     line.proxy.flow()
     assert (await waiting).connection
-    other.kill()
     vault = Vault(read_keys((line.process.folder / ".tendon" / "vault.keys").read_text()))
     ((sealed, version),) = await line.database.fetch("SELECT access_token, version FROM connection")
     stored = vault.open(sealed, **token_field(someone.id, "sandbox", version, "access_token"))

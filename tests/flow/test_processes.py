@@ -133,6 +133,7 @@ async def test_a_holder_that_stands_still_for_longer_than_its_lease(
 
 
 async def test_a_holder_that_stands_still_until_its_lease_is_over(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     settings: dict[str, str],
     catalogue: Path,
@@ -145,6 +146,8 @@ async def test_a_holder_that_stands_still_until_its_lease_is_over(
     hasty = settings | held(catalogue) | {"TENDON_PROVIDER_TIMEOUT": "0.5"}
     database = SqliteFile(create_migrated_file(tmp_path / "tendon.db"))
     processes = [start_gateway(tmp_path, hasty, database) for _ in range(2)]
+    for process in processes:
+        request.addfinalizer(process.kill)
     holder, other = (Rest(client, process.origin) for process in processes)
     callback = await begin(holder, sandbox, someone)
     provider.hold_replies()
@@ -159,8 +162,6 @@ async def test_a_holder_that_stands_still_until_its_lease_is_over(
     await until(lambda: bool(ending.search(processes[0].said)), "the end of the exchange")
     assert await database.fetch("SELECT * FROM connection") == []
     assert len(await sandbox.exchanges(callback["code"])) == 1
-    for process in processes:
-        process.kill()
 
 
 async def test_claims_of_the_dead_are_ended_though_nobody_asks(
