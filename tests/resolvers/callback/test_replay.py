@@ -217,13 +217,19 @@ async def test_a_failed_request_with_an_error_that_this_version_does_not_know(an
     assert await any_world.code("alice", callback) == "INTERNAL_ERROR"
 
 
-async def test_a_failed_request_is_remembered_for_its_seven_days(world: World) -> None:
+@pytest.mark.parametrize("ended", [None, "INVALID_GRANT", "PROVIDER_UNAVAILABLE"])
+async def test_a_request_that_has_ended_is_remembered_for_its_seven_days(world: World, ended: str | None) -> None:
+    """Whether it was completed, refused, or left behind by a holder that died."""
     callback = await world.begin("alice")
-    world.provider.refuse("invalid_grant")
-    assert await world.code("alice", callback) == "INVALID_GRANT"
+    if ended == "INVALID_GRANT":
+        world.provider.refuse("invalid_grant")
+    elif ended:
+        await claimed_elsewhere(world, callback)
+        await world.change_requests(f"lease_until = {PAST}")
+    assert await world.code("alice", callback) == ended
     await world.turn_back(RETENTION.total_seconds() - 60)
     await world.begin("bob")
-    assert await world.code("alice", callback) == "INVALID_GRANT"
+    assert await world.code("alice", callback) == ended
     await world.turn_back(120)
     await world.begin("bob")
     assert await world.code("alice", callback) == "INVALID_STATE"
