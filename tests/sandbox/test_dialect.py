@@ -54,6 +54,7 @@ def test_the_defaults_are_those_of_the_rfcs() -> None:
     ("good", "bad", "named"),
     [
         ('name = "Acme Ring"', "", "name"),
+        ('name = "Acme Ring"', 'name = ""', "name"),
         ('pkce = "S256"', 'pkce = "plain"', "pkce"),
         ('refresh = "rotating"', 'refresh = "sometimes"', "refresh"),
         ('expires = "expires_in"', "expires = 3600", "expires"),
@@ -107,6 +108,16 @@ def test_errors_have_the_form_that_the_entry_defines() -> None:
     status, body, headers = response("temporarily_unavailable", 503)
     assert (status, body, headers["x-wait"]) == (503, {"a": [None, "sample"]}, "9")
     assert response("invalid_scope")[1] == {"error": "invalid_scope", "error_description": "because"}
+
+
+@pytest.mark.parametrize(
+    ("equals", "refused", "client"), [("0", 503, 401), ('"0"', "503", "401"), ("true", False, False)]
+)
+def test_a_failure_is_marked_by_a_value_of_the_type_of_success(equals: str, refused: object, client: object) -> None:
+    dialect = read(ENTRIES["withings"].replace("equals = 0", f"equals = {equals}"))
+    for error, mark in (("invalid_grant", refused), ("invalid_client", client)):
+        made = token_error(dialect, OAuthError(error, "because"), wait=9)
+        assert json.loads(bytes(made.body)) == {"status": mark, "error": "Invalid Params: because"}
 
 
 def test_rebase_changes_the_urls_and_nothing_else() -> None:
