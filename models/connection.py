@@ -269,8 +269,10 @@ async def set_account(
     """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
     values = {**vars(entry), "user_id": connection.user_id, "provider": connection.provider}
     rows = await _SET_ACCOUNT.rows(database, account=account, id=connection.id, version=connection.version, **values)
+    if not rows:
+        return None
     connection.account = account
-    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2])) if rows else None
+    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2]))
 
 
 def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:

@@ -91,7 +91,7 @@ async def test_an_account_of_two_users(world: World, slug: str) -> None:
     assert "both" not in str(world.logged)
 
 
-async def test_an_account_of_tokens_that_were_renewed_meanwhile_is_not_stored(world: World) -> None:
+async def test_an_account_of_tokens_that_were_renewed_meanwhile_is_neither_stored_nor_shown(world: World) -> None:
     """It is that of the older tokens."""
     first, second = [await world.begin("alice", "account") for _ in range(2)]
 
@@ -101,7 +101,8 @@ async def test_an_account_of_tokens_that_were_renewed_meanwhile_is_not_stored(wo
         world.provider.account = "older"
 
     world.provider.meanwhile["/me"] = renew
-    await world.complete("alice", first)
+    connection = await world.complete("alice", first)
+    assert connection.account is None
     assert await world.account_of("alice") == "newer"
     assert await world.stored_tokens("alice", "account") == world.provider.last
     assert not world.said("account.changed")
