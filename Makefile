@@ -19,9 +19,10 @@ run: $(RUN)
 	@echo "Starting Tendon on http://127.0.0.1:$(PORT)"
 	@TENDON_AUTH=$${TENDON_AUTH:-dev} $(BIN)/tendon serve --port $(PORT)
 
-# Tests spend much of their time waiting, so four at once are faster even on two cores.
+# Tests spend much of their time waiting, so four at once are faster even on two cores. Python keeps what it compiles, even
+# if this shell says otherwise: without that, each worker compiles all tests again in each run.
 test: $(READY)
-	$(BIN)/pytest -n 4 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal
 
 # A long torture run on each engine. ENGINES, KILLS and SEED are options: `make torture ENGINES=sqlite KILLS=20`.
 ENGINES ?= sqlite postgres
