@@ -12,8 +12,8 @@ import pytest
 from tests.processes import Process
 
 MEDIA = b"Content-Type: application/json"
-# Milliseconds. Measured are 0.3 to 2, the connection included, on a machine that is busy otherwise.
-MOST = 4.0
+# Times the CPU of an ordinary request, the connection included. Measured are 0.7 to 4, and 6 to 12 for the most chunks.
+MOST = 25.0
 TIMES = 20
 
 
@@ -22,6 +22,7 @@ def head(start: bytes, *fields: bytes, body: bytes = b"") -> bytes:
     return b"\r\n".join([start + b" HTTP/1.1", b"Host: tendon", *fields, length, b"", b""]) + body
 
 
+ORDINARY = head(b"GET /nothing")
 REQUESTS = {
     "percent signs in the path": (head(b"GET /" + b"%" * 60_000), 414),
     "fewer of them": (head(b"GET /" + b"%" * 1000), 400),
@@ -56,15 +57,23 @@ REQUESTS = {
 def test_a_request_without_a_token_costs_little(any_gateway: Process, name: str) -> None:
     sent, status = REQUESTS[name]
     costs: list[float] = []
+    ordinary: list[float] = []
+    # In turn, because a processor that is shared is not always as fast.
     for _ in range(3):
-        before = cpu_ms(any_gateway)
-        for _ in range(TIMES):
-            assert answered(any_gateway, sent) == status
-        # By then it waits for the next one, and all that it did is counted.
-        time.sleep(0.05)
-        costs.append((cpu_ms(any_gateway) - before) / TIMES)
+        ordinary.append(cost(any_gateway, ORDINARY, 404))
+        costs.append(cost(any_gateway, sent, status))
     # The least is the requests' own: what else the process did meanwhile costs extra.
-    assert min(costs) < MOST, costs
+    assert min(costs) < MOST * min(ordinary), (costs, ordinary)
+
+
+def cost(process: Process, sent: bytes, status: int) -> float:
+    """Milliseconds of CPU of one such request."""
+    before = cpu_ms(process)
+    for _ in range(TIMES):
+        assert answered(process, sent) == status
+    # By then it waits for the next one, and all that it did is counted.
+    time.sleep(0.05)
+    return (cpu_ms(process) - before) / TIMES
 
 
 def cpu_ms(process: Process) -> float:
