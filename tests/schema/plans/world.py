@@ -42,6 +42,10 @@ class World:
     others: list[Resources] = field(default_factory=list[Resources])
     """Changed copies, each of which counts repetitions of audit rows for itself."""
 
+    def __repr__(self) -> str:
+        """Hypothesis prints it. All that a world holds is megabytes."""
+        return "World()"
+
     def changed(self, **changes: Any) -> Resources:
         changed = replace(self.resources, **changes)
         self.others.append(changed)
