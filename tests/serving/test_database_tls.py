@@ -213,7 +213,7 @@ async def test_what_the_url_leaves_open_is_warned_about_at_every_start(
 
 
 class Listener:
-    """Answers everything with `reply`, and records what it receives."""
+    """Answers everything with `reply` until it has the password, and records what it receives."""
 
     def __init__(self, reply: bytes) -> None:
         self.port = free_port()
@@ -226,6 +226,8 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(1000):
             self.heard.append(chunk)
+            if PASSWORD.encode() in chunk:
+                break
             # AuthenticationCleartextPassword, which asks for a password in clear.
             writer.write(self._reply if chunk == SSL_REQUEST else b"R\x00\x00\x00\x08\x00\x00\x00\x03")
         writer.close()
