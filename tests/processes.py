@@ -127,6 +127,11 @@ class Process:
         return self._process.pid
 
     @property
+    def cpu_ms(self) -> float:
+        """What the thread that serves has used of a processor, in milliseconds, up to when it last slept."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e6
+
+    @property
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -68,17 +67,12 @@ def test_a_request_without_a_token_costs_little(any_gateway: Process, name: str)
 
 def cost(process: Process, sent: bytes, status: int) -> float:
     """Milliseconds of CPU of one such request."""
-    before = cpu_ms(process)
+    before = process.cpu_ms
     for _ in range(TIMES):
         assert answered(process, sent) == status
     # By then it waits for the next one, and all that it did is counted.
     time.sleep(0.05)
-    return (cpu_ms(process) - before) / TIMES
-
-
-def cpu_ms(process: Process) -> float:
-    """Of the thread that serves, up to when it last slept."""
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e6
+    return (process.cpu_ms - before) / TIMES
 
 
 def answered(process: Process, sent: bytes) -> int:

@@ -25,8 +25,13 @@ BLANKS = " " * 30_000
 
 
 @pytest.fixture(params=["dev", "closed"])
-def graphql(request: pytest.FixtureRequest, any_gateway: Process, closed: Process) -> str:
-    return f"{(any_gateway if request.param == 'dev' else closed).origin}/graphql"
+def asked(request: pytest.FixtureRequest, any_gateway: Process, closed: Process) -> Process:
+    return any_gateway if request.param == "dev" else closed
+
+
+@pytest.fixture
+def graphql(asked: Process) -> str:
+    return f"{asked.origin}/graphql"
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +45,10 @@ def closed(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -
 async def test_blanks_in_a_header(client: httpx.AsyncClient, any_gateway: Process) -> None:
     for path in ("/graphql", "/v1/connections/callback"):
         headers = KNOWN | {"Content-Type": f"application/json{BLANKS}x"}
+        before = any_gateway.cpu_ms
         response = await client.post(any_gateway.origin + path, content="{}", headers=headers)
         assert response.status_code == 415
-        assert response.elapsed.total_seconds() < 0.5
+        assert any_gateway.cpu_ms - before < 500
 
 
 DOCUMENTS = {
@@ -55,10 +61,11 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-async def test_a_document_that_would_cost(client: httpx.AsyncClient, graphql: str, name: str) -> None:
-    response = await client.post(graphql, json={"query": DOCUMENTS[name]}, headers=KNOWN)
+async def test_a_document_that_would_cost(client: httpx.AsyncClient, asked: Process, name: str) -> None:
+    before = asked.cpu_ms
+    response = await client.post(f"{asked.origin}/graphql", json={"query": DOCUMENTS[name]}, headers=KNOWN)
     assert response.json()["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR"}
-    assert response.elapsed.total_seconds() < 1
+    assert asked.cpu_ms - before < 1000
     assert len(response.content) < 100_000
 
 
