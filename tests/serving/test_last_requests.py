@@ -18,11 +18,14 @@ ASKED = request("GET", "/openapi.json")
 
 
 async def ask(process: Process) -> str:
-    """The outcome of a connection with one request: its status, `refused` without a listener, or `lost`."""
+    """The outcome of a connection with one request: its status, `lost`, or `refused` without a listener. If the kernel
+    closed the listener while the connection was made, it was `reset` before anything was sent."""
     try:
         line = Line(*await asyncio.open_connection("127.0.0.1", process.port))
     except ConnectionRefusedError:
         return "refused"
+    except ConnectionResetError:
+        return "reset"
     try:
         await line.send(ASKED)
         return str((await line.answer())[0])
