@@ -1,7 +1,8 @@
 # `make run` starts Tendon and `make test` runs its tests; the other targets are for developers of Tendon.
 # They need only Python 3.11 or newer and make. Every target creates .venv if necessary and installs the pinned packages:
 # requirements.lock is for running Tendon, requirements-build.lock for building and installing it, and
-# requirements-dev.lock adds tests and checks to both. Only `make fuzz` installs requirements-fuzz.lock. `make run PYTHON=python3.12` selects the Python for .venv.
+# requirements-dev.lock adds tests and checks to both. Only `make fuzz` installs requirements-fuzz.lock.
+# `make run PYTHON=python3.12` selects the Python for .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -32,7 +32,7 @@ _MODULES = (
 
 
 def serve(requests: socket.socket, run: Callable[[], None]) -> NoReturn:
-    """Forks for each request, until nobody can ask any more."""
+    """Forks for each request, until the other end closes the socket."""
     while True:
         size, files, _, _ = socket.recv_fds(requests, SIZE, FILES)
         if not size:

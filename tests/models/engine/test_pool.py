@@ -6,7 +6,6 @@ The connections are not real, and no time passes but that of the loop's own cloc
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -14,31 +13,9 @@ from typing import Any
 import pytest
 
 from models.engine.pool import Pool
+from tests.gateway.virtual_time import VirtualTimeLoop
 
 IDLE = 300
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """The standard loop on a clock of its own, which leaps to the next timer when nothing else is left to do."""
-
-    def __init__(self) -> None:
-        super().__init__(_Leap(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Leap(selectors.SelectSelector):
-    def __init__(self, loop: Loop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("all tasks wait, and no timer is left")
-        self._loop.now += timeout
-        return super().select(0)
 
 
 def on_a_clock_of_its_own(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -50,16 +27,16 @@ def on_a_clock_of_its_own(test: Callable[..., Awaitable[None]]) -> Callable[...,
             loop().set_exception_handler(lambda _, context: faults.append(context))
             await test(*values, **named)
 
-        with asyncio.Runner(loop_factory=Loop) as runner:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             runner.run(main())
         assert faults == []
 
     return run
 
 
-def loop() -> Loop:
+def loop() -> VirtualTimeLoop:
     running = asyncio.get_running_loop()
-    assert isinstance(running, Loop)
+    assert isinstance(running, VirtualTimeLoop)
     return running
 
 
