@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from models.engine.pool import Pool
-from tests.gateway.virtual_time import VirtualTimeLoop
+from tests.gateway.virtual_time import VirtualTimeLoop, settle
 
 IDLE = 300
 
@@ -43,12 +43,6 @@ def loop() -> VirtualTimeLoop:
 def running_timers() -> list[asyncio.TimerHandle]:
     timers: list[asyncio.TimerHandle] = loop()._scheduled  # pyright: ignore[reportAttributeAccessIssue]
     return [timer for timer in timers if not timer.cancelled()]
-
-
-async def settle() -> None:
-    """Let all tasks go on until they wait."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 class Connection:
