@@ -28,6 +28,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = free_port()
+        self.accepted = 0
         self._links: set[_Link] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -88,6 +89,7 @@ class Proxy:
             await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         try:
             onward, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:

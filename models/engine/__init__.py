@@ -6,7 +6,9 @@ every wait, and leave no transaction open when a task is cancelled.
 interface.py         the interface: Database, Session, and the Script that they run
 url.py, tls.py       parse the database URL, and TLS to PostgreSQL
 errors.py            DatabaseDown
-postgres.py          PostgreSQL, with pool.py (connections) and postgres_errors.py (what asyncpg's exceptions mean)
+postgres.py          PostgreSQL, with pool.py (its connections), postgres_hosts.py and postgres_connection.py (how they
+                     are opened), unanswered.py (those whose statement was given up) and postgres_errors.py (what
+                     asyncpg's exceptions mean)
 sqlite.py            SQLite, with sqlite_scripts.py (runs the SQL) and sqlite_errors.py (what sqlite3's exceptions mean)
 *_orm.py             the ORM on an open transaction, for migrations
 """

@@ -10,11 +10,21 @@ from typing import Any, Final
 
 # Seconds after which an idle connection is closed.
 _IDLE: Final = 300.0
+# Seconds between attempts to open another connection while the server accepts no more.
+_FULL: Final = 1.0
+
+
+def _never(_: BaseException) -> bool:
+    return False
 
 
 class Pool:
     """At most `size` connections. `connect` opens one; it takes a time limit in seconds. `seconds` limits the whole
-    wait for a connection, idle or new; None sets no limit. `clock` gives seconds, as `monotonic` does."""
+    wait for a connection, idle or new; None sets no limit. `clock` gives seconds, as `monotonic` does.
+
+    `is_full` tells whether an exception of `connect` means that the server accepts no more connections. The pool then
+    gets by with those that it has, and tries again once a second.
+    """
 
     def __init__(
         self,
@@ -22,14 +32,21 @@ class Pool:
         size: int,
         seconds: float | None,
         *,
+        is_full: Callable[[BaseException], bool] = _never,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._connect = connect
         self._seconds = seconds
+        self._is_full = is_full
         self._clock = clock
         self._generation = 0
         self._free = size
-        """Slots that are neither in use nor assigned to a waiter. An idle connection needs no slot."""
+        """Slots that are neither in use, nor assigned to a waiter, nor withheld. An idle connection needs no slot."""
+        self._withheld = 0
+        """Slots that can't be used as long as the server accepts no more connections."""
+        self._restoring: asyncio.TimerHandle | None = None
+        self._open = 0
+        """Connections: those in use, idle ones, and those that are being opened."""
         self._idle: list[Any] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._expiring: asyncio.TimerHandle | None = None
@@ -44,12 +61,20 @@ class Pool:
         if self._free:
             self._free -= 1
         else:
-            await self._wait_for_slot()
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        return await self._open(began)
+            await self._wait_for_slot(self._seconds, self._waiters.append)
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+                self._open -= 1
+            try:
+                return await self._open_one(began)
+            except BaseException as error:
+                if not self._open or not self._is_full(error):
+                    self._release_slot()
+                    raise
+                await self._wait_for_connection(began, error)
 
     def release(self, connection: Any) -> None:
         """Return a connection that works."""
@@ -63,7 +88,7 @@ class Pool:
 
     def discard(self, connection: Any) -> None:
         """Close a connection that is broken, and free its slot."""
-        connection.terminate()
+        self._terminate(connection)
         self._release_slot()
 
     def expire_connections(self) -> None:
@@ -71,39 +96,69 @@ class Pool:
         failover, has probably broken all."""
         self._generation += 1
         while self._idle:
-            self._idle.pop().terminate()
+            self._terminate(self._idle.pop())
 
     async def close(self) -> None:
         """Connections in use are closed when they are released."""
         self._closed = True
         if self._expiring is not None:
             self._expiring.cancel()
+        if self._restoring is not None:
+            self._restoring.cancel()
         while self._idle:
+            self._open -= 1
             await self._idle.pop().close(timeout=5)
 
-    async def _open(self, began: float) -> Any:
+    async def _open_one(self, began: float) -> Any:
         # Read before connecting, because `expire_connections` may be called meanwhile.
         generation = self._generation
+        self._open += 1
         try:
             connection = await self._connect(self._left(began))
         except BaseException:
-            self._release_slot()
+            self._open -= 1
             raise
         connection.generation = generation
+        self._restore(self._withheld)
         return connection
+
+    async def _wait_for_connection(self, began: float, error: BaseException) -> None:
+        """Wait for one of the connections that are open, before all others that wait. Raises `error` if none is
+        released in time."""
+        self._withheld += 1
+        self._restoring = self._restoring or asyncio.get_running_loop().call_later(_FULL, self._try_again)
+        try:
+            await self._wait_for_slot(self._left(began), self._waiters.appendleft)
+        except TimeoutError:
+            raise error from None
+
+    def _try_again(self) -> None:
+        self._restoring = None
+        self._restore(min(self._withheld, 1))
+        if self._withheld:
+            self._restoring = asyncio.get_running_loop().call_later(_FULL, self._try_again)
+
+    def _restore(self, slots: int) -> None:
+        self._withheld -= slots
+        for _ in range(slots):
+            self._release_slot()
+
+    def _terminate(self, connection: Any) -> None:
+        self._open -= 1
+        connection.terminate()
 
     def _left(self, began: float) -> float | None:
         """The seconds that remain for connecting, but at least a tenth of the limit, so that connecting has a chance
         even if the slot became free late."""
         return None if self._seconds is None else max(began + self._seconds - self._clock(), self._seconds / 10)
 
-    async def _wait_for_slot(self) -> None:
+    async def _wait_for_slot(self, seconds: float | None, enqueue: Callable[[asyncio.Future[None]], object]) -> None:
         """Raises TimeoutError."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.append(waiter)
+        enqueue(waiter)
         # Cheaper than asyncio.timeout, and under load most statements wait here.
-        timer = None if self._seconds is None else loop.call_later(self._seconds, _time_out, waiter)
+        timer = None if seconds is None else loop.call_later(seconds, _time_out, waiter)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -126,7 +181,7 @@ class Pool:
     def _close_idle(self) -> None:
         """Close connections that have been idle for too long. The list is ordered by the time of last use."""
         while self._idle and self._idle[0].idle_since <= self._clock() - _IDLE:
-            self._idle.pop(0).terminate()
+            self._terminate(self._idle.pop(0))
         self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._close_idle) if self._idle else None
 
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
-
-import asyncpg
 
 from models.engine.errors import translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
 from models.engine.pool import Pool
-from models.engine.postgres_errors import CONNECTION_ERRORS, breaks_connection, outage, outage_before_statement
-from models.engine.tls import tls
+from models.engine.postgres_errors import (
+    CONNECTION_ERRORS,
+    breaks_connection,
+    is_full,
+    outage,
+    outage_before_statement,
+)
+from models.engine.postgres_hosts import Connector
+from models.engine.unanswered import Unanswered
 from models.engine.url import PostgresUrl
 
-# Time limit in seconds for restoring a connection whose statement failed or was cancelled; the caller waits for it.
-_RESTORE: Final = 0.5
+# Time limit in seconds for the connection that asks about others.
+_LOOKING: Final = 5.0
 
-
-class _Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
-    """Adds the attributes that the pool uses."""
-
-    generation: int
-    idle_since: float
+_SESSIONS: Final = """
+SELECT pid FROM pg_stat_activity JOIN unnest($1::int[], $2::float8[]) AS held (pid, age) USING (pid)
+WHERE usename = current_user AND backend_start <= now() - (age - 1) * interval '1 second'"""
+"""Which sessions of these process ids exist, and are not younger than a connection of that age."""
 
 
 class PostgresDatabase(Database):
@@ -33,9 +35,9 @@ class PostgresDatabase(Database):
     dialect = "postgres"
 
     def __init__(self, url: PostgresUrl, limits: Limits) -> None:
-        self._url = url
-        self._bounds = _bounds(limits.seconds)
-        self._pool = Pool(self._connect, limits.connections, limits.seconds)
+        self._connector = Connector(url, limits.seconds)
+        self._pool = Pool(self._connector.open, limits.connections, limits.seconds, is_full=is_full)
+        self._unanswered = Unanswered(self._end, self._sessions)
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
         connection = await self._acquire()
@@ -70,6 +72,7 @@ class PostgresDatabase(Database):
         self._pool.release(connection)
 
     async def close(self) -> None:
+        await self._unanswered.close()
         with suppress(*CONNECTION_ERRORS):
             await self._pool.close()
 
@@ -84,38 +87,49 @@ class PostgresDatabase(Database):
             raise
 
     async def _release_after(self, connection: Any, error: BaseException) -> None:
-        """Roll back and return the connection to the pool, or close it if `error` broke it."""
+        """Roll back and return the connection to the pool, or close it if `error` broke it. If the server has not
+        answered yet, that happens in the background."""
         if breaks_connection(error):
+            # What broke it, such as a failover, has probably broken the others, too.
             self._pool.expire_connections()
+        if connection.is_unanswered:
+            self._unanswered.hold(connection)
+        elif breaks_connection(error):
             self._pool.discard(connection)
-            return
+        elif connection.is_in_transaction():
+            await self._roll_back(connection)
+        else:
+            self._pool.release(connection)
+
+    async def _roll_back(self, connection: Any) -> None:
         try:
-            async with asyncio.timeout(_RESTORE):
-                if not connection.is_in_transaction():
-                    # Waits until the server has ended a cancelled statement, which may have been BEGIN.
-                    await connection.execute("SELECT 1")
-                if connection.is_in_transaction():
-                    await connection.execute("ROLLBACK")
-        except BaseException as later:
-            self._pool.discard(connection)
-            # The caller gets the first error. This one is about a connection that is closed by now.
-            if not isinstance(later, CONNECTION_ERRORS):
+            await connection.execute("ROLLBACK")
+        except BaseException as error:
+            if connection.is_unanswered:
+                self._unanswered.hold(connection)
+            else:
+                self._pool.discard(connection)
+            # The caller gets the error that made this necessary. This one is about the connection alone.
+            if not isinstance(error, CONNECTION_ERRORS):
                 raise
         else:
             self._pool.release(connection)
 
-    async def _connect(self, seconds: float | None) -> Any:
-        bounds: dict[str, Any] = self._bounds if seconds is None else self._bounds | {"timeout": seconds}
-        return await asyncpg.connect(
-            **tls(self._url.sslmode, self._url.sslrootcert),
-            host=self._url.host,
-            port=self._url.port,
-            user=self._url.user,
-            password=self._url.password,
-            database=self._url.database,
-            connection_class=_Connection,
-            **bounds,
-        )
+    def _end(self, connection: Any, usable: bool) -> None:
+        (self._pool.release if usable else self._pool.discard)(connection)
+
+    async def _sessions(self, ages: Mapping[int, float]) -> set[int] | None:
+        """Uses a connection beside the pool, which may have none that is free."""
+        try:
+            connection = await self._connector.open(_LOOKING)
+        except Exception as error:
+            if is_full(error):
+                return None
+            raise
+        try:
+            return {pid for (pid,) in await connection.fetch(_SESSIONS, list(ages), list(ages.values()))}
+        finally:
+            connection.terminate()
 
 
 class PostgresTransaction(Session):
@@ -143,25 +157,3 @@ async def _lock(connection: Any, lock: int, on_wait: Callable[[], object] | None
     if on_wait:
         on_wait()
     await connection.execute(f"SELECT pg_advisory_xact_lock({lock})")
-
-
-def _bounds(seconds: float | None) -> dict[str, Any]:
-    """Arguments of `asyncpg.connect` that limit every wait. The server's own time-outs apply first; `command_timeout`
-    is for a server that has stopped responding."""
-    if seconds is None:
-        return {"timeout": 30}
-    milliseconds = str(int(seconds * 1000))
-    return {
-        "timeout": seconds,
-        "command_timeout": seconds + 1,
-        "server_settings": {
-            "application_name": "tendon",
-            "statement_timeout": milliseconds,
-            # A suspended process must not keep its row locks.
-            "idle_in_transaction_session_timeout": milliseconds,
-            # Nor must one whose machine or network is gone. By default, the server would notice only after hours.
-            "tcp_keepalives_idle": "5",
-            "tcp_keepalives_interval": "2",
-            "tcp_keepalives_count": "3",
-        },
-    }

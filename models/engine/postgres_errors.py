@@ -27,6 +27,7 @@ _QUERY_CANCELED: Final = "57014"
 # or shutting down, or a pooler has confused it with another.
 _STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42", "44", "53", "54", "55", "P0"})
 _DUPLICATE_PREPARED_STATEMENT: Final = "42P05"
+_TOO_MANY_CONNECTIONS: Final = "53300"
 
 CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 """The exceptions that asyncpg raises when a connection fails."""
@@ -76,3 +77,8 @@ def breaks_connection(error: BaseException) -> bool:
             return True
         return code[:2] not in _STATEMENT_CLASSES and code != _QUERY_CANCELED
     return cause is not None and outage(cause) is not None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the server accepts no more connections, of anyone or of this role or database."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == _TOO_MANY_CONNECTIONS

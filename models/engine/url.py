@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from ipaddress import IPv6Address
+from typing import Final, NoReturn
+from urllib.parse import parse_qsl, unquote
 
 from models.engine.tls import SSLMODES, VERIFIED, authorities_problem, is_local, sslmode_risk
 
-_POSTGRES = ("postgres://", "postgresql://")
+_POSTGRES: Final = re.compile(r"postgres(?:ql)?://([^/?#]*)(?:/([^?#]*))?(?:\?([^#]*))?(#.*)?", re.DOTALL)
+_HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::([0-9]{0,5}))?")
+_OPTIONS: Final = ("host", "sslmode", "sslrootcert", "target_session_attrs")
+_ATTRIBUTES: Final = ("any", "read-write", "primary")
+_PORT: Final = 5432
+_HIGHEST_PORT: Final = 65535
 
 
 class UnsupportedDatabase(ValueError):
@@ -29,27 +38,45 @@ class SqliteUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresUrl:
-    """`postgres://[user[:password]@][host][:port]/database[?host=…&sslmode=…&sslrootcert=…]`
+class Host:
+    """A host name, an address, or a folder with PostgreSQL's socket; and a port."""
 
-    `host` in the query is a folder with PostgreSQL's socket, or a host; `sslrootcert` is a file of certificates, or
-    `system`. `sslmode` defaults to `verify-full`, except on this machine.
+    name: str
+    port: int = _PORT
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{name}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """`postgres://[user[:password]@][host[:port]][,…]/database[?host=…&sslmode=…&sslrootcert=…&target_session_attrs=…]`
+
+    As in libpq's URLs, there may be several hosts, and `host` in the query replaces their names. Tendon uses the first
+    that is what `target_session_attrs` asks for: `any`, `read-write` or `primary`. With several hosts the default is
+    `read-write`, because Tendon writes; with a single host it is `any`. `sslrootcert` is a file of certificates, or
+    `system`. `sslmode` defaults to `verify-full`, except for hosts on this machine.
     """
 
     user: str
     password: str | None
-    host: str
-    port: int
+    hosts: tuple[Host, ...]
     database: str
-    sslmode: str | None
-    sslrootcert: str | None
+    sslmode: str | None = None
+    sslrootcert: str | None = None
+    target_session_attrs: str = "any"
 
     def __str__(self) -> str:
-        return f"postgres {self.host}:{self.port}/{self.database}"
+        return f"postgres {','.join(map(str, self.hosts))}/{self.database}"
+
+    def sslmode_for(self, host: Host) -> str | None:
+        """None stands for the driver's default, which is for this machine only."""
+        return self.sslmode or (None if is_local(host.name) else VERIFIED)
 
     def unverified_sslmode(self) -> tuple[str, str] | None:
         """The `sslmode` if it doesn't verify a remote server, and the risk; None if it does."""
-        if self.sslmode is None or self.sslmode == VERIFIED or is_local(self.host):
+        if self.sslmode in (None, VERIFIED) or all(is_local(host.name) for host in self.hosts):
             return None
         return self.sslmode, sslmode_risk(self.sslmode, self.sslrootcert)
 
@@ -62,8 +89,8 @@ def parse_url(url: str) -> DatabaseUrl:
     """Raises UnsupportedDatabase."""
     if url.startswith("sqlite://"):
         return _sqlite(url)
-    if url.startswith(_POSTGRES):
-        return _postgres(url)
+    if found := _POSTGRES.fullmatch(url):
+        return _postgres(*found.groups(default=""))
     raise UnsupportedDatabase("must be sqlite://PATH or postgres://user@host/database")
 
 
@@ -74,32 +101,67 @@ def _sqlite(url: str) -> SqliteUrl:
     return SqliteUrl(path)
 
 
-def _postgres(url: str) -> PostgresUrl:
-    parts = _split(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    host, sslmode = options.pop("host", None) or parts.hostname, options.pop("sslmode", None)
-    sslrootcert = options.pop("sslrootcert", None)
-    if options or parts.fragment:
-        raise UnsupportedDatabase("may have host, sslmode and sslrootcert after the question mark, and nothing else")
+def _postgres(authority: str, path: str, query: str, fragment: str) -> PostgresUrl:
+    login, _, listed = authority.rpartition("@")
+    user, colon, password = login.partition(":")
+    hosts = _hosts(listed)
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if fragment or not set(options) <= set(_OPTIONS):
+        raise UnsupportedDatabase(f"may have {_listed(_OPTIONS, 'and')} after the question mark, and nothing else")
+    if names := options.get("host"):
+        hosts = _renamed(hosts, names.split(","))
+    sslmode, sslrootcert = options.get("sslmode"), options.get("sslrootcert")
     if sslmode not in (None, *SSLMODES):
         raise UnsupportedDatabase(f"must have one of {', '.join(SSLMODES)} as sslmode")
-    database = unquote(parts.path.removeprefix("/"))
-    if not database or "/" in database or not host or not parts.username:
-        raise UnsupportedDatabase("must name user, host and database: postgres://user@host/database")
-    if sslmode is None and not is_local(host):
-        sslmode = VERIFIED
-    if (problem := authorities_problem(sslmode, sslrootcert)) is not None:
-        raise UnsupportedDatabase(problem)
-    password = None if parts.password is None else unquote(parts.password)
-    return PostgresUrl(unquote(parts.username), password, host, parts.port or 5432, database, sslmode, sslrootcert)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
+    wanted = options.get("target_session_attrs", "any" if len(hosts) == 1 else "read-write")
+    if wanted not in _ATTRIBUTES:
         raise UnsupportedDatabase(
-            "must be a URL: postgres://user:password@host:port/database, with / ? # % @ : in a password percent-encoded"
-        ) from None
-    return parts
+            f"must have {_listed(_ATTRIBUTES, 'or')} as target_session_attrs, because Tendon writes to the database"
+        )
+    database = unquote(path)
+    if not database or "/" in database or not all(host.name for host in hosts) or not user:
+        raise UnsupportedDatabase("must name user, host and database: postgres://user@host/database")
+    verified = sslmode or (None if all(is_local(host.name) for host in hosts) else VERIFIED)
+    if (problem := authorities_problem(verified, sslrootcert)) is not None:
+        raise UnsupportedDatabase(problem)
+    secret = unquote(password) if colon else None
+    return PostgresUrl(unquote(user), secret, hosts, database, sslmode, sslrootcert, wanted)
+
+
+def _hosts(text: str) -> tuple[Host, ...]:
+    return tuple(_host(one) for one in text.split(","))
+
+
+def _host(text: str) -> Host:
+    found = _HOST.fullmatch(text)
+    if found is None:
+        _reject()
+    address, name, digits = found.groups()
+    port = int(digits) if digits else _PORT
+    if port > _HIGHEST_PORT:
+        _reject()
+    if address is not None:
+        try:
+            IPv6Address(address)
+        except ValueError:
+            _reject()
+    return Host(address or unquote(name or "").lower(), port)
+
+
+def _renamed(hosts: tuple[Host, ...], names: list[str]) -> tuple[Host, ...]:
+    """`names` with the ports of `hosts`. A single port is for all of them."""
+    if len(hosts) == 1:
+        hosts *= len(names)
+    if len(hosts) != len(names):
+        raise UnsupportedDatabase("must have as many hosts as ports")
+    return tuple(Host(name, host.port) for name, host in zip(names, hosts, strict=True))
+
+
+def _reject() -> NoReturn:
+    raise UnsupportedDatabase(
+        "must be a URL: postgres://user:password@host:port/database, with / ? # % @ : in a password percent-encoded"
+    )
+
+
+def _listed(words: Sequence[str], joint: str) -> str:
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}"

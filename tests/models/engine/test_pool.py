@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from random import Random
 from typing import Any
 
 import pytest
@@ -420,3 +421,144 @@ async def test_a_pool_that_was_never_used_is_closed() -> None:
     server = Server()
     await server.pool.close()
     assert server.opened == []
+
+
+# A server that accepts no more connections
+
+
+class Full(Exception):
+    """What the server answers then."""
+
+
+class LimitedServer(Server):
+    """Accepts `most` connections at a time."""
+
+    def __init__(self, most: int, size: int = 4, seconds: float | None = 10) -> None:
+        super().__init__(size, seconds)
+        self.most = most
+        self.pool = Pool(
+            self._connect_if_free, size, seconds, is_full=lambda error: isinstance(error, Full), clock=loop().time
+        )
+
+    async def _connect_if_free(self, seconds: float | None) -> Connection:
+        if len([one for one in self.opened if not one.is_closed()]) >= self.most:
+            self.limits.append(seconds)
+            raise Full
+        return await self._connect(seconds)
+
+
+@on_a_clock_of_its_own
+async def test_who_gets_none_from_the_server_waits_for_one_of_ours() -> None:
+    server = LimitedServer(most=1)
+    (only,) = await server.take(1)
+    waiting = [asyncio.create_task(server.pool.acquire()) for _ in range(2)]
+    await settle()
+    server.pool.release(only)
+    await settle()
+    assert [task.done() for task in waiting] == [True, False] or [task.done() for task in waiting] == [False, True]
+    server.pool.release(only)
+    assert await asyncio.gather(*waiting) == [only, only]
+
+
+@on_a_clock_of_its_own
+async def test_who_has_none_at_all_fails_at_once() -> None:
+    server, began = LimitedServer(most=0), loop().time()
+    for _ in range(6):
+        with pytest.raises(Full):
+            await server.pool.acquire()
+    server.most = 4
+    assert await server.free() == 4
+    assert loop().time() == began
+
+
+@on_a_clock_of_its_own
+async def test_whoever_waits_for_too_long_gets_the_servers_answer() -> None:
+    server = LimitedServer(most=1, seconds=5)
+    (only,) = await server.take(1)
+    began = loop().time()
+    with pytest.raises(Full):
+        await server.pool.acquire()
+    assert 5 <= loop().time() - began <= 5.5
+    server.pool.release(only)
+    assert await server.take(1) == [only]
+
+
+@on_a_clock_of_its_own
+async def test_a_full_server_is_asked_once_a_second() -> None:
+    server = LimitedServer(most=1, size=4, seconds=1000)
+    await server.take(1)
+    waiting = [asyncio.create_task(server.pool.acquire()) for _ in range(20)]
+    await asyncio.sleep(0.5)
+    # One for each slot, when the server was not yet known to be full.
+    assert len(server.limits) == 1 + 3
+    await asyncio.sleep(100)
+    assert 90 <= len(server.limits) <= 1 + 3 + 101
+    for task in waiting:
+        task.cancel()
+
+
+@on_a_clock_of_its_own
+async def test_the_pool_grows_again_when_the_server_accepts_more() -> None:
+    server = LimitedServer(most=1, size=4, seconds=1000)
+    await server.take(1)
+    waiting = [asyncio.create_task(server.pool.acquire()) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    server.most = 4
+    await asyncio.sleep(1)
+    assert [task.done() for task in waiting] == [True] * 3
+    assert len(server.opened) == 4
+
+
+@on_a_clock_of_its_own
+async def test_who_is_cancelled_while_the_server_is_full_keeps_no_slot() -> None:
+    server = LimitedServer(most=1, size=4, seconds=1000)
+    (only,) = await server.take(1)
+    gone = [asyncio.create_task(server.pool.acquire()) for _ in range(5)]
+    await settle()
+    for task in gone:
+        task.cancel()
+    await settle()
+    server.pool.release(only)
+    server.most = 4
+    await asyncio.sleep(10)
+    assert await server.free() == 4
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_slot_is_lost_or_made_whatever_happens(seed: int) -> None:
+    """Callers come, are cancelled, time out and fail in any order, while the server accepts more and fewer."""
+
+    @on_a_clock_of_its_own
+    async def run() -> None:
+        chance = Random(seed)
+        server = LimitedServer(most=chance.randint(0, 5), size=4, seconds=5)
+        tasks = [asyncio.create_task(_use(server, chance)) for _ in range(60)]
+        for _ in range(60):
+            await asyncio.sleep(chance.choice((0, 0, 0.1, 1)))
+            assert len([one for one in server.opened if not one.is_closed()]) <= 4
+            match chance.randrange(5):
+                case 0:
+                    chance.choice(tasks).cancel()
+                case 1:
+                    server.most = chance.randint(0, 5)
+                case 2:
+                    server.pool.expire_connections()
+                case 3:
+                    tasks.append(asyncio.create_task(_use(server, chance)))
+                case _:
+                    server.fault = chance.choice((None, None, OSError()))
+        await asyncio.gather(*tasks, return_exceptions=True)
+        server.most, server.fault = 5, None
+        await asyncio.sleep(10)
+        assert await server.free() == 4
+
+    run()
+
+
+async def _use(server: Server, chance: Random) -> None:
+    await asyncio.sleep(chance.choice((0, 0.5, 3)))
+    connection = await server.pool.acquire()
+    try:
+        await asyncio.sleep(chance.choice((0, 0.1, 2)))
+    finally:
+        chance.choice((server.pool.release, server.pool.release, server.pool.discard))(connection)

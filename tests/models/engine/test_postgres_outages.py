@@ -28,11 +28,12 @@ def server() -> Generator[PostgresServer]:
 SETTINGS = {
     "statement_timeout": ("1500ms", "0"),
     "idle_in_transaction_session_timeout": ("1500ms", "0"),
-    "application_name": ("tendon", ""),
+    "application_name": ("tendon", "tendon"),
     "synchronous_commit": ("on", "on"),
-    "tcp_keepalives_idle": ("5", "7200"),
-    "tcp_keepalives_interval": ("2", "75"),
-    "tcp_keepalives_count": ("3", "9"),
+    "default_transaction_isolation": ("read committed", "read committed"),
+    "tcp_keepalives_idle": ("5", "5"),
+    "tcp_keepalives_interval": ("2", "2"),
+    "tcp_keepalives_count": ("3", "3"),
 }
 
 
@@ -181,3 +182,35 @@ async def test_connections_that_the_server_closes_are_replaced(server: PostgresS
             with suppress(DatabaseDown):
                 await database.ping()
             await database.ping()
+
+
+async def test_a_role_that_may_have_no_more_connections(server: PostgresServer) -> None:
+    """53300: whoever needs a connection waits for one of ours; without any, there is nothing to wait for."""
+    url = await server.create_migrated()
+    admin = await asyncpg.connect(url)
+    await admin.execute("CREATE ROLE limited LOGIN CONNECTION LIMIT 2")
+    await admin.execute("GRANT SELECT ON audit_event TO limited")
+    limited = url.replace("tendon@", "limited@")
+    async with open_database(limited, Limits(connections=8)) as database, open_database(limited) as other:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(COUNT.row(database))
+        with pytest.raises(DatabaseDown, match=r"^TooManyConnectionsError 53300$"):
+            await other.ping()
+        await admin.execute("ALTER ROLE limited CONNECTION LIMIT 9")
+        await other.ping()
+    await admin.execute("DROP OWNED BY limited; DROP ROLE limited")
+    await admin.close()
+
+
+async def test_the_isolation_level_is_not_the_servers_default(server: PostgresServer) -> None:
+    """With `serializable`, statements that touch the same rows would fail with 40001."""
+    url = await server.create_migrated()
+    admin = await asyncpg.connect(url)
+    await admin.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_isolation = serializable')
+    await admin.close()
+    for seconds in (5, None):
+        async with open_database(url, Limits(seconds=seconds)) as database:
+            assert await sql(database, "SHOW transaction_isolation") == [("read committed",)]
+            async with database.exclusively(1) as transaction:
+                assert await sql(transaction, "SHOW transaction_isolation") == [("read committed",)]

@@ -9,6 +9,7 @@ import pytest
 
 from models.engine import PostgresUrl, UnsupportedDatabase, parse_url
 from models.engine.tls import SSLMODES, authorities, is_local, tls
+from models.engine.url import Host
 
 PEM = "".join(ssl.DER_cert_to_PEM_cert(der) for der in ssl.create_default_context().get_ca_certs(binary_form=True)[:1])
 REMOTE = "postgres://user@db.example/tendon"
@@ -155,7 +156,7 @@ def test_the_file_of_the_user_is_named_when_it_is_wrong(home: Path) -> None:
 def test_what_a_mode_leaves_open(mode: str, risk: str, authority: str) -> None:
     for host, is_open in (("db.example", True), ("localhost", False), ("/run/postgresql", False)):
         root = authority if mode == "verify-ca" else None
-        found = PostgresUrl("user", None, host, 5432, "tendon", mode, root).unverified_sslmode()
+        found = PostgresUrl("user", None, (Host(host),), "tendon", mode, root).unverified_sslmode()
         if not is_open:
             assert found is None
             continue
@@ -166,9 +167,9 @@ def test_what_a_mode_leaves_open(mode: str, risk: str, authority: str) -> None:
 
 def test_a_mode_that_verifies_leaves_nothing_open(authority: str) -> None:
     for host, mode in (("db.example", "verify-full"), ("localhost", None)):
-        assert PostgresUrl("user", None, host, 5432, "tendon", mode, None).unverified_sslmode() is None
+        assert PostgresUrl("user", None, (Host(host),), "tendon", mode).unverified_sslmode() is None
     # `require` with an authority is `verify-ca`.
-    required = PostgresUrl("user", None, "db.example", 5432, "tendon", "require", authority).unverified_sslmode()
+    required = PostgresUrl("user", None, (Host("db.example"),), "tendon", "require", authority).unverified_sslmode()
     assert required is not None
     assert required[0] == "require"
     assert required[1].startswith("the server's host name is not checked")

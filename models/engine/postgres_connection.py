@@ -1,0 +1,115 @@
+"""A connection to PostgreSQL: how it is opened, its settings, and what happens to a statement that is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+
+from models.engine.tls import tls
+from models.engine.url import Host, PostgresUrl
+
+# Time limit in seconds for connecting, if the database sets none.
+_CONNECTING: Final = 30.0
+# Seconds until a connection whose host is gone breaks: data that the host doesn't acknowledge, or, if there is none,
+# three probes that it doesn't answer.
+_VANISHED: Final = 10
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+
+
+class Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
+    """Adds the attributes that the pool uses, and sends no cancel requests."""
+
+    generation: int = 0
+    idle_since: float = 0.0
+    opened_at: float = 0.0
+    """By the clock of the event loop."""
+    unanswered: asyncio.Future[None] | None = None
+    """Set if the last statement was given up before the server had answered it: by our time limit, or because the task
+    that waited was cancelled. Done when the server has answered, or the connection is lost."""
+
+    def _cancel_current_command(
+        self, waiter: asyncio.Future[None], cancel_waiter: asyncio.Future[None] | None = None
+    ) -> None:
+        """Overrides the method by which asyncpg asks the server to cancel a statement.
+
+        A COMMIT that waits for a standby must not be cancelled: the server would end the wait, and the transaction
+        would be committed on this server alone, where a repeated callback would find it. The server's time-out ends
+        any other statement.
+        """
+        waiter.set_result(None)
+        self.unanswered = cancel_waiter
+
+    @property
+    def is_unanswered(self) -> bool:
+        return self.unanswered is not None and not self.unanswered.done()
+
+
+async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, limit: float | None) -> Connection:
+    """A connection to one host of the URL, within `seconds`. `limit` is the time limit for statements.
+
+    Raises TimeoutError, and what asyncpg raises: `TargetServerAttributeNotMatched` if the server isn't what
+    `target_session_attrs` asks for.
+    """
+    within = _CONNECTING if seconds is None else seconds
+    async with asyncio.timeout(within):
+        connection = await asyncpg.connect(
+            **tls(url.sslmode_for(host), url.sslrootcert),
+            host=host.name,
+            port=host.port,
+            user=url.user,
+            password=url.password,
+            database=url.database,
+            target_session_attrs=url.target_session_attrs,
+            connection_class=Connection,
+            # The limit of a single statement. The server's own limit, which is shorter, applies first.
+            command_timeout=None if limit is None else limit + 1,
+            # Never less than the limit of the block, which applies.
+            timeout=max(math.ceil(within), 1),
+        )
+        connection.opened_at = asyncio.get_running_loop().time()
+        try:
+            _break_when_host_vanishes(connection)
+            # Not as parameters of the connection, which a pooler may refuse or ignore. One round trip for all of them.
+            await connection.execute(_settings(limit))
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
+
+
+def _settings(limit: float | None) -> str:
+    """Statements that set what a session needs, whatever the defaults of the server, the database and the role are."""
+    settings = {
+        "application_name": "tendon",
+        # Every decision is a single conditional statement, which needs no more. With `serializable`, concurrent
+        # callbacks would fail with 40001.
+        "default_transaction_isolation": "read committed",
+        # A machine that is gone must not keep its row locks. By default, the server would notice only after hours.
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+    }
+    if limit is not None:
+        # A suspended process must not keep its row locks: hence the second.
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            settings[name] = str(int(limit * 1000))
+    return "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+
+
+def _break_when_host_vanishes(connection: Any) -> None:
+    """Without this, the kernel would keep a connection to a host that is gone for up to 15 minutes, or for ever."""
+    line = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no other way to it
+    if line is None or line.family == getattr(socket, "AF_UNIX", None):
+        return
+    options = {**_KEEPALIVE, "TCP_USER_TIMEOUT": _VANISHED * 1000}
+    # Not every platform has all of them.
+    with suppress(OSError):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):
+                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
