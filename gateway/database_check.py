@@ -27,6 +27,10 @@ _AFTER_PLAIN_TEXT: Final = (
     "the server offers no TLS, and with `sslmode=allow` the password may already have been sent in clear text:"
     " change it, set up TLS there, and remove `sslmode=allow`"
 )
+_SHARED_SESSIONS: Final = (
+    "TENDON_DATABASE_URL: it leads to a pooler that gives each transaction another session, as PgBouncer does in"
+    " transaction mode. Prepared statements and time-outs don't hold there: use session mode, or connect to the server"
+)
 # What to do about a failure whose reason contains this text. docs/operating.md has more.
 _HINTS: Final = {
     TLS_REFUSED: "the server offers no TLS, so the password would be sent in clear text: set up TLS there, or add"
@@ -36,6 +40,10 @@ _HINTS: Final = {
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
     " with `?sslrootcert=PATH`, and use a host name that the certificate contains",
     "42501": "this role lacks a right; docs/operating.md lists the rights",
+    "TargetServerAttributeNotMatched": "no host accepts writes: each that answers is a standby, or read-only; name the"
+    " primary, too",
+    "53300": "the server, its database or this role accepts no more connections; raise the limit, or lower"
+    " TENDON_DATABASE_POOL",
     "28P01": "the user or the password is wrong",
     "28000": "the server doesn't accept this user from this host; check its pg_hba.conf",
     "3D000": "the server has no database of this name; create it, or correct the name",
@@ -92,8 +100,12 @@ def _check_exists(url: str) -> None:
 
 
 async def _lacking(url: str, limits: Limits) -> tuple[list[str], list[str]]:
-    """The migrations that the database lacks, and the rights that the role lacks."""
+    """The migrations that the database lacks, and the rights that the role lacks. Raises SettingsError if sessions are
+    shared."""
     async with open_database(url, limits) as database:
+        # The first statement on a database whose sessions are shared may fail, and would look like an outage.
+        if not await database.has_own_sessions():
+            raise SettingsError(_SHARED_SESSIONS)
         await database.ping()
         pending = await pending_migrations(database)
         return pending, [] if pending else await missing_rights(database)

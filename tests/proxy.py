@@ -16,8 +16,11 @@ class _Link:
     def __init__(self, *writers: asyncio.StreamWriter) -> None:
         self._writers = writers
         self.doomed = False
+        self.flowing = asyncio.Event()
+        self.flowing.set()
 
     def cut(self) -> None:
+        self.flowing.set()
         for writer in self._writers:
             writer.transport.abort()
 
@@ -54,6 +57,11 @@ class Proxy:
     def stall(self) -> None:
         """Nothing comes through any more, in either direction, until `flow`."""
         self._flowing.clear()
+
+    def vanish(self) -> None:
+        """Nothing comes through the connections that are open now, ever again. New ones work."""
+        for link in self._links:
+            link.flowing.clear()
 
     def hold_replies(self) -> None:
         """Requests come through, and no reply to them until `flow`."""
@@ -107,6 +115,7 @@ class Proxy:
         try:
             while chunk := await reader.read(_CHUNK):
                 await self._flowing.wait()
+                await link.flowing.wait()
                 if self._trapped and self._trap is not None and self._trap in chunk:
                     self._trapped -= 1
                     link.doomed = True
@@ -129,6 +138,7 @@ class Proxy:
                         continue
                 await self._replying.wait()
                 await self._flowing.wait()
+                await link.flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
         # What was asked for may still be on its way, but nobody listens to the answer.

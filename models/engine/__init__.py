@@ -7,8 +7,8 @@ interface.py         the interface: Database, Session, and the Script that they 
 url.py, tls.py       parse the database URL, and TLS to PostgreSQL
 errors.py            DatabaseDown
 postgres.py          PostgreSQL, with pool.py (its connections), postgres_hosts.py and postgres_connection.py (how they
-                     are opened), unanswered.py (those whose statement was given up) and postgres_errors.py (what
-                     asyncpg's exceptions mean)
+                     are opened), unanswered.py (those whose statement was given up), postgres_poolers.py (whether
+                     sessions are shared) and postgres_errors.py (what asyncpg's exceptions mean)
 sqlite.py            SQLite, with sqlite_scripts.py (runs the SQL) and sqlite_errors.py (what sqlite3's exceptions mean)
 *_orm.py             the ORM on an open transaction, for migrations
 """

@@ -17,10 +17,11 @@ from models.engine.postgres_errors import (
     outage_before_statement,
 )
 from models.engine.postgres_hosts import Connector
+from models.engine.postgres_poolers import have_own_sessions
 from models.engine.unanswered import Unanswered
 from models.engine.url import PostgresUrl
 
-# Time limit in seconds for the connection that asks about others.
+# Time limit in seconds for opening a connection beside the pool.
 _LOOKING: Final = 5.0
 
 _SESSIONS: Final = """
@@ -37,7 +38,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: PostgresUrl, limits: Limits) -> None:
         self._connector = Connector(url, limits.seconds)
         self._pool = Pool(self._connector.open, limits.connections, limits.seconds, is_full=is_full)
-        self._unanswered = Unanswered(self._end, self._sessions)
+        self._unanswered = Unanswered(self._end, self._sessions, self._pool.expire_connections, limits.seconds)
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
         connection = await self._acquire()
@@ -54,6 +55,19 @@ class PostgresDatabase(Database):
     async def check_writable(self) -> None:
         """Raises DatabaseDown with SQLSTATE 25006 on a standby, or on a server that is read-only."""
         await self.run(WRITE_NOTHING, {})
+
+    async def has_own_sessions(self) -> bool:
+        """Uses two connections beside the pool, which may have a single slot."""
+        with translated_errors(outage_before_statement):
+            first = await self._connector.open(_LOOKING)
+            try:
+                second = await self._connector.open(_LOOKING)
+                try:
+                    return await have_own_sessions(first, second)
+                finally:
+                    second.terminate()
+            finally:
+                first.terminate()
 
     @asynccontextmanager
     async def exclusively(self, lock: int, on_wait: Callable[[], object] | None = None) -> AsyncGenerator[Session]:

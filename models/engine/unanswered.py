@@ -26,7 +26,8 @@ class Unanswered:
     A COMMIT may wait for a silent standby for hours, and neither a time-out nor a closed connection ends that wait. If
     the slot were free, each caller's retry would start another session, until the server accepts none.
 
-    `end` takes a connection back, usable or not. `sessions` returns which of these sessions still exist, given their
+    `end` takes a connection back, usable or not. `distrust` is called when a server that works would have answered, as
+    `seconds` have passed; None sets no limit. `sessions` returns which of these sessions still exist, given their
     process ids with the ages of the connections in seconds. It raises an exception if it couldn't find out, and None
     stands for a server that is too busy to tell.
     """
@@ -35,8 +36,12 @@ class Unanswered:
         self,
         end: Callable[[Any, bool], None],
         sessions: Callable[[Mapping[int, float]], Awaitable[set[int] | None]],
+        distrust: Callable[[], None],
+        seconds: float | None,
     ) -> None:
         self._end = end
+        self._distrust = distrust
+        self._seconds = seconds
         self._sessions = sessions
         self._held: dict[Any, asyncio.Task[None]] = {}
         self._process_ids: dict[Any, int] = {}
@@ -59,7 +64,10 @@ class Unanswered:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait(self, connection: Any) -> None:
-        await asyncio.wait([connection.unanswered])
+        done, _ = await asyncio.wait([connection.unanswered], timeout=self._seconds)
+        if not done:
+            self._distrust()
+            await asyncio.wait([connection.unanswered])
         self._release(connection, usable=await _rolled_back(connection))
 
     def _release(self, connection: Any, *, usable: bool) -> None:

@@ -2,7 +2,8 @@
 
 One conditional UPDATE decides (`models/authorization_request.py`), in the database and by its clock, so any number of
 processes can run side by side. A claim is a lease: when its holder died, the code may be spent already, so the request
-has failed and the user starts again.
+has failed and the user starts again. A claim that the database loses, as a failover to an asynchronous standby may do,
+protects nothing.
 """
 
 from __future__ import annotations

@@ -102,7 +102,16 @@ POSTGRES = "postgres://u:CANARY@database.example/db"
             "the server offers no TLS, so the password would be sent in clear text: set up TLS there, or add"
             " `?sslmode=disable` if nobody else can read the traffic",
         ),
-        (DatabaseDown("53300"), None),
+        (
+            DatabaseDown("TooManyConnectionsError 53300"),
+            "the server, its database or this role accepts no more connections; raise the limit, or lower"
+            " TENDON_DATABASE_POOL",
+        ),
+        (
+            DatabaseDown("TargetServerAttributeNotMatched"),
+            "no host accepts writes: each that answers is a standby, or read-only; name the primary, too",
+        ),
+        (DatabaseDown("53400"), None),
     ],
 )
 def test_what_to_do_about_a_failure(fault: Exception, hint: str | None) -> None:

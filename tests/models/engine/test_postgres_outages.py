@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,7 @@ import pytest
 from models.database import Database, DatabaseDown, Limits, open_database
 from tests.models.engine.promises import COUNT, PATIENCE, sql
 from tests.postgres import PostgresServer, programs
+from tests.proxy import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +215,33 @@ async def test_the_isolation_level_is_not_the_servers_default(server: PostgresSe
             assert await sql(database, "SHOW transaction_isolation") == [("read committed",)]
             async with database.exclusively(1) as transaction:
                 assert await sql(transaction, "SHOW transaction_isolation") == [("read committed",)]
+
+
+@pytest.mark.parametrize("patient", [True, False])
+async def test_a_host_that_vanishes_costs_one_caller_and_not_one_for_each_connection(
+    server: PostgresServer, patient: bool
+) -> None:
+    """Its other connections are not used again, though nothing has failed on them yet. Nor are they if a caller with a
+    shorter time limit of its own was the first to notice."""
+    name = (await server.create_migrated()).rpartition("/")[2]
+    line = Proxy(server.port)
+    await line.open()
+    try:
+        async with open_database(server.url(name, line.port), Limits(connections=8, seconds=0.3)) as database:
+            async with AsyncExitStack() as stack:
+                for number in range(8):
+                    await stack.enter_async_context(database.exclusively(number))
+            line.vanish()
+            if patient:
+                with pytest.raises(DatabaseDown):
+                    await COUNT.row(database)
+            else:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await COUNT.row(database)
+                # Longer than the server would take to end any statement.
+                await asyncio.sleep(1.5)
+            for _ in range(8):
+                assert await COUNT.row(database) == (0,)
+    finally:
+        await line.close()

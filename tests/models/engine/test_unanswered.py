@@ -46,7 +46,8 @@ class Server:
         self.asked: list[dict[int, float]] = []
         self.ended: list[tuple[Connection, bool, float]] = []
         self._began = now()
-        self.unanswered = Unanswered(self._end, self._sessions)
+        self.distrusted: list[float] = []
+        self.unanswered = Unanswered(self._end, self._sessions, lambda: self.distrusted.append(now() - self._began), 5)
 
     def _end(self, connection: Connection, usable: bool) -> None:
         self.ended.append((connection, usable, now() - self._began))
@@ -73,6 +74,19 @@ async def test_a_connection_comes_back_when_the_server_has_answered() -> None:
     await settle()
     assert server.ended == [(connection, True, 3)]
     assert connection.executed == []
+    await asyncio.sleep(100)
+    assert server.distrusted == []
+
+
+@in_virtual_time
+async def test_a_server_that_does_not_answer_in_time_is_distrusted() -> None:
+    server = Server()
+    connection = server.hold(1)
+    await asyncio.sleep(8)
+    assert server.distrusted == [5]
+    connection.unanswered.set_result(None)
+    await settle()
+    assert server.ended == [(connection, True, 8)]
 
 
 @in_virtual_time

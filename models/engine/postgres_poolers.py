@@ -1,0 +1,36 @@
+"""Recognizes poolers that give each transaction of a connection another session, as PgBouncer may be set to do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from asyncpg.exceptions import DuplicatePreparedStatementError, InvalidSQLStatementNameError
+
+# The sessions may happen to be assigned as if there were no pooler.
+_ROUNDS: Final = 3
+
+
+async def have_own_sessions(first: Any, second: Any) -> bool:
+    """Whether each of two connections has a session of its own. Raises what asyncpg raises."""
+    try:
+        for _ in range(_ROUNDS):
+            if not await _keep_apart(first, second):
+                return False
+    except (DuplicatePreparedStatementError, InvalidSQLStatementNameError):
+        # The statement was prepared in one session, and executed in another.
+        return False
+    return True
+
+
+async def _keep_apart(first: Any, second: Any) -> bool:
+    before = await _session(first)
+    await second.execute("BEGIN")
+    try:
+        # The second holds a session now. If it is that of the first, the first is given another one.
+        return await _session(second) != before and await _session(first) == before
+    finally:
+        await second.execute("ROLLBACK")
+
+
+async def _session(connection: Any) -> int:
+    return await connection.fetchval("SELECT pg_backend_pid()")

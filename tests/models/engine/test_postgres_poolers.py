@@ -1,0 +1,157 @@
+"""Behind PgBouncer: session mode, in which everything holds, a switchover, and transaction mode, which is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from gateway.database_check import check_database
+from gateway.settings import SettingsError
+from models.database import Database, DatabaseDown, Limits, open_database
+from tests.models.engine.promises import COUNT, note, sql
+from tests.pgbouncer import PgBouncer, program
+from tests.postgres import PostgresServer, programs
+
+LIMITS = Limits(connections=4)
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[PostgresServer]:
+    server = PostgresServer(programs())
+    yield server
+    server.remove()
+
+
+@asynccontextmanager
+async def pooler(server: PostgresServer, mode: str) -> AsyncGenerator[PgBouncer]:
+    bouncer = PgBouncer(program(), server.port, mode=mode)
+    try:
+        await bouncer.ready()
+        yield bouncer
+    finally:
+        bouncer.remove()
+
+
+async def a_database(server: PostgresServer) -> str:
+    return (await server.create_migrated()).rpartition("/")[2]
+
+
+async def test_the_settings_of_a_session_hold_in_session_mode(server: PostgresServer) -> None:
+    name = await a_database(server)
+    async with (
+        pooler(server, "session") as bouncer,
+        open_database(bouncer.url(name), Limits(connections=4, seconds=1.5)) as database,
+    ):
+        assert await database.has_own_sessions()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(50):
+                group.create_task(note(database))
+        for setting, value in (
+            ("statement_timeout", "1500ms"),
+            ("idle_in_transaction_session_timeout", "1500ms"),
+            ("default_transaction_isolation", "read committed"),
+        ):
+            assert await sql(database, f"SHOW {setting}") == [(value,)]
+        with pytest.raises(DatabaseDown, match="57014"):
+            await sql(database, "SELECT pg_sleep(9)")
+        assert await COUNT.row(database) == (50,)
+
+
+async def test_transaction_mode_is_refused(server: PostgresServer) -> None:
+    name = await a_database(server)
+    async with pooler(server, "transaction") as bouncer:
+        with pytest.raises(SettingsError) as raised:
+            await check_database(bouncer.url(name), LIMITS)
+    assert str(raised.value) == (
+        "TENDON_DATABASE_URL: it leads to a pooler that gives each transaction another session, as PgBouncer does in"
+        " transaction mode. Prepared statements and time-outs don't hold there: use session mode, or connect to the"
+        " server"
+    )
+
+
+async def test_transaction_mode_is_recognized_while_others_use_the_pooler(server: PostgresServer) -> None:
+    name = await a_database(server)
+    async with pooler(server, "transaction") as bouncer:
+        busy = [asyncio.create_task(_keep_busy(bouncer.url(name))) for _ in range(3)]
+        try:
+            async with open_database(bouncer.url(name), LIMITS) as database:
+                for _ in range(10):
+                    assert not await database.has_own_sessions()
+        finally:
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+
+
+async def _keep_busy(url: str) -> None:
+    session = await asyncpg.connect(url)
+    try:
+        while True:
+            await session.execute("SELECT 1")
+    finally:
+        session.terminate()
+
+
+async def test_a_server_has_sessions_of_ones_own(server: PostgresServer) -> None:
+    async with open_database(await server.create(), Limits(connections=1)) as database:
+        assert await database.has_own_sessions()
+        # No more than the pool is left open.
+        found = await sql(database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        assert found[0][0] == 1
+
+
+async def test_a_switchover(server: PostgresServer) -> None:
+    """The standby is promoted while the pooler holds its clients: KILL, promote, RELOAD, RESUME."""
+    name = await a_database(server)
+    standby = PostgresServer(programs(), primary=server)
+    try:
+        async with (
+            pooler(server, "session") as bouncer,
+            open_database(bouncer.url(name), LIMITS) as database,
+        ):
+            stop = asyncio.Event()
+            writers = [asyncio.create_task(_write_until(stop, database)) for _ in range(4)]
+            await _grows(server, name, 20)
+            await bouncer.command(f'KILL "{name}"')
+            server.stop()
+            await asyncio.to_thread(standby.promote)
+            bouncer.lead_to(standby.port)
+            await bouncer.command("RELOAD")
+            await bouncer.command(f'RESUME "{name}"')
+            before = await _count(standby, name)
+            await _grows(standby, name, before)
+            stop.set()
+            written = sum(await asyncio.gather(*writers))
+            assert await _count(standby, name) >= written > before
+    finally:
+        server.start()
+        standby.remove()
+
+
+async def _write_until(stop: asyncio.Event, database: Database) -> int:
+    written = 0
+    while not stop.is_set():
+        try:
+            await note(database)
+            written += 1
+        except DatabaseDown:
+            await asyncio.sleep(0.01)
+    return written
+
+
+async def _count(server: PostgresServer, name: str) -> int:
+    session = await asyncpg.connect(server.url(name))
+    try:
+        return await session.fetchval("SELECT count(*) FROM audit_event")
+    finally:
+        session.terminate()
+
+
+async def _grows(server: PostgresServer, name: str, before: int) -> None:
+    async with asyncio.timeout(60):
+        while await _count(server, name) <= before:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.02)
