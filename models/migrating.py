@@ -11,6 +11,7 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
 from models.database import Limits, Session, open_database
+from models.statement import Statement
 
 log = structlog.get_logger("tendon")
 
@@ -38,6 +39,12 @@ CONFIGURATION: Final = {
 
 # The key of PostgreSQL's advisory lock: "tendon" in ASCII.
 _LOCK: Final = int.from_bytes(b"tendon")
+# Other servers that speak PostgreSQL's protocol may accept an advisory lock and ignore it. There, the row of the first
+# migration is the lock. Before there is one, all processes but one fail to create the tables.
+_HAS_TABLE: Final = Statement(
+    "SELECT count(*) AS tables FROM information_schema.tables WHERE table_name = 'tortoise_migrations'"
+)
+_LOCK_ROW: Final = Statement("SELECT id FROM tortoise_migrations ORDER BY id LIMIT 1 FOR UPDATE")
 # No time limit, because building an index on a large table may take long.
 _UNBOUNDED: Final = Limits(connections=1, seconds=None)
 
@@ -58,8 +65,14 @@ async def migrate(url: str) -> list[str]:
         database.exclusively(_LOCK, _log_waiting) as transaction,
         _orm_on(transaction) as orm,
     ):
+        await _lock_row(transaction)
         await MigrationExecutor(orm.db("default"), APPS).migrate(direction="forward", progress=on_progress)
     return applied
+
+
+async def _lock_row(transaction: Session) -> None:
+    if transaction.dialect == "postgres" and await _HAS_TABLE.row(transaction) != (0,):
+        await _LOCK_ROW.row(transaction)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from tortoise.migrations.autodetector import MigrationAutodetector
@@ -73,6 +74,23 @@ async def test_a_migration_says_that_it_waits_for_another(empty_database: Databa
         async with asyncio.timeout(PATIENCE):
             assert await waiting == NEWEST
     assert [one["event"] for one in logged] == ["migrate.waiting"]
+
+
+async def test_a_row_is_the_lock_where_advisory_locks_have_no_effect(empty_database: Database) -> None:
+    if empty_database.engine == "sqlite":
+        pytest.skip("has one writer at a time")
+    await migrate(empty_database.url)
+    other = await asyncpg.connect(empty_database.url)
+    async with asyncio.timeout(PATIENCE):
+        async with other.transaction():
+            await other.execute("SELECT FROM tortoise_migrations FOR UPDATE")
+            waiting = asyncio.create_task(migrate(empty_database.url))
+            blocked = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
+            while not await empty_database.value(blocked):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
+            assert not waiting.done()
+        assert await waiting == []
+    await other.close()
 
 
 async def test_audit_rows_of_before_keep_their_order_and_what_they_say(empty_database: Database) -> None:
