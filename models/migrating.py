@@ -11,7 +11,7 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
 from models.database import Limits, Session, open_database
-from models.statement import Statement
+from models.engine import Script, Step
 
 log = structlog.get_logger("tendon")
 
@@ -41,10 +41,8 @@ CONFIGURATION: Final = {
 _LOCK: Final = int.from_bytes(b"tendon")
 # Other servers that speak PostgreSQL's protocol may accept an advisory lock and ignore it. There, the row of the first
 # migration is the lock. Before there is one, all processes but one fail to create the tables.
-_HAS_TABLE: Final = Statement(
-    "SELECT count(*) AS tables FROM information_schema.tables WHERE table_name = 'tortoise_migrations'"
-)
-_LOCK_ROW: Final = Statement("SELECT id FROM tortoise_migrations ORDER BY id LIMIT 1 FOR UPDATE")
+_FIND_TABLE: Final = Script((Step("SELECT to_regclass('tortoise_migrations') IS NOT NULL", ()),), writes=False)
+_LOCK_ROW: Final = Script((Step("SELECT FROM tortoise_migrations ORDER BY id LIMIT 1 FOR UPDATE", ()),), writes=True)
 # No time limit, because building an index on a large table may take long.
 _UNBOUNDED: Final = Limits(connections=1, seconds=None)
 
@@ -71,8 +69,11 @@ async def migrate(url: str) -> list[str]:
 
 
 async def _lock_row(transaction: Session) -> None:
-    if transaction.dialect == "postgres" and await _HAS_TABLE.row(transaction) != (0,):
-        await _LOCK_ROW.row(transaction)
+    if transaction.dialect != "postgres":
+        return
+    ((exists,),) = await transaction.run(_FIND_TABLE, {})
+    if exists:
+        await transaction.run(_LOCK_ROW, {})
 
 
 @asynccontextmanager
