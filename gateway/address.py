@@ -37,8 +37,8 @@ class Address:
         return [_bind(family, address, shared=True) for family, address in self._addresses]
 
     def close_copies(self, sockets: list[socket.socket]) -> None:
-        """Close the parent's copies of a worker's sockets. If they outlived the worker, the kernel would queue
-        connections that no process accepts."""
+        """Close the parent's copies of a worker's sockets. If they outlived the worker, and no other worker got them,
+        the kernel would queue connections that no process accepts."""
         if self._one_per_worker:
             _close_all(sockets)
 

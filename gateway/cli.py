@@ -39,7 +39,7 @@ def main() -> None:
         parser.print_help()
         sys.exit(_UNUSABLE)
     if "port" in options:
-        _exit_on_signals()
+        _exit_on_signals(several=options.get("workers", 1) > 1)
     # Imports make no garbage, and looking for it takes an eighth of the start. Commands that serve enable it again.
     gc.disable()
     try:
@@ -129,12 +129,19 @@ def _up_to(most: int) -> Callable[[str], int]:
     return read
 
 
-def _exit_on_signals() -> None:
+def _exit_on_signals(*, several: bool) -> None:
     """Exit with status 0 when SIGINT or SIGTERM arrives before the server is up, since an intended stop is no failure.
-    Without a handler, the kernel would not deliver SIGTERM to the first process of a container."""
+    Without a handler, the kernel would not deliver SIGTERM to the first process of a container. SIGHUP does the same,
+    but to a parent of `several` workers it means a restart of the workers, and there are none yet."""
 
     def exit_now(*_: object) -> NoReturn:
         os._exit(0)
 
+    def go_on(*_: object) -> None:
+        pass
+
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, exit_now)
+    # It stays ignored where it was, as after nohup.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, go_on if several else exit_now)

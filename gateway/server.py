@@ -6,6 +6,7 @@ import asyncio
 import errno
 import math
 import os
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Generator
@@ -37,6 +38,13 @@ _LINGER: Final = 0.5
 _FLUSH: Final = 3
 # Seconds for the rest of incomplete request bodies to arrive. Such requests have not begun to run.
 _BODIES: Final = 3
+# Seconds between two looks whether all connections are closed.
+_LOOK: Final = 0.05
+# Seconds for clients of a worker that was replaced to send one more request on a connection that they keep.
+HAND_OVER: Final = 10.0
+# What the supervisor writes to the lifeline of a worker that was replaced.
+REPLACED: Final = b"r"
+_CLOSE: Final = (b"connection", b"close")
 # Exit status when requests in progress were aborted.
 EXIT_ABORTED: Final = 1
 # Exit status when the server can't start. It is the same as uvicorn's.
@@ -50,8 +58,8 @@ class Server(uvicorn.Server):
     arrive. Connections that are in the kernel's accept queue by then are served, too.
 
     `announce` is called when the server is listening. `lifeline`, for a worker, is the reading end of a pipe: end of
-    file means that the supervisor wants the worker to stop, or has died. After `grace` seconds, requests that are still
-    in progress are aborted, and the exit status is 1.
+    file means that the supervisor wants the worker to stop, or has died, and REPLACED that another worker accepts from
+    the same sockets. After `grace` seconds, requests that are still in progress are aborted, and the exit status is 1.
     """
 
     def __init__(
@@ -61,23 +69,34 @@ class Server(uvicorn.Server):
         announce: Callable[[], None],
         lifeline: int | None = None,
         grace: float = GRACE,
+        hand_over: float = HAND_OVER,
     ) -> None:
         super().__init__(config)
         self._drain = drain
         self._announce = announce
         self._lifeline = lifeline
         self._grace = grace
+        self._hand_over_within = hand_over
         self._stopping = False
+        self._signalled = False
+        self._listeners: list[socket.socket] = []
+        self._handing_over: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """The first signal starts the drain, the second ends the process. A worker ignores the second: terminals and
         service managers signal every process of the service, so that one stop may reach a worker twice."""
-        if self._stopping and self._lifeline is None:
+        if self._signalled and self._lifeline is None:
             os._exit(EXIT_ABORTED)
+        self._signalled = True
+        self._stop()
+
+    def handle_hangup(self, *_: object) -> None:
+        """SIGHUP starts the drain and never ends the process at once: a terminal that is closed may send several."""
         self._stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._listeners = sockets or []
         try:
             await super().startup(sockets)
             _check_listening(sockets or [])
@@ -88,7 +107,7 @@ class Server(uvicorn.Server):
         if not self.started:
             return
         if self._lifeline is not None:
-            self._loop.add_reader(self._lifeline, self._lifeline_closed)
+            self._loop.add_reader(self._lifeline, self._read_lifeline, self._lifeline)
         log.info("listening", host=self.config.host, port=self.config.port)
         self._announce()
 
@@ -115,12 +134,46 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._begin_draining, self._drain)
         self._stopping = True
 
-    def _lifeline_closed(self) -> None:
-        if self._lifeline is not None:
-            self._loop.remove_reader(self._lifeline)
+    def _read_lifeline(self, lifeline: int) -> None:
+        if os.read(lifeline, len(REPLACED)) == REPLACED and self._drain is not None:
+            if not self._stopping:
+                self._handing_over = self._loop.create_task(self._hand_over(self._drain))
+            return
+        self._loop.remove_reader(lifeline)
         self._stop()
 
+    async def _hand_over(self, drain: Drain) -> None:
+        """Leave new connections to the worker that replaces this one, and serve the others until they can be closed
+        without losing a request: each gets one more answer, which tells the client to close it."""
+        for server in self.servers:
+            server.close()
+        for listener in self._listeners:
+            listener.close()
+        # uvicorn adds these to each response, and makes the list again once a second.
+        for headers in (self.config.encoded_headers, self.server_state.default_headers):
+            headers.append(_CLOSE)
+        for connection in self._connections():
+            connection.close_after_response()
+        await self._connections_closed(within=self._hand_over_within)
+        self._loop.call_later(self._grace, _abort, self._grace)
+        Deadline(self._loop, self._reject_incomplete).start(_BODIES)
+        for connection in self._connections():
+            connection.shutdown()
+        await self._connections_closed()
+        await drain()
+        self.should_exit = True
+
+    async def _connections_closed(self, within: float = math.inf) -> None:
+        end = self._loop.time() + within
+        while self.server_state.connections and self._loop.time() < end:  # noqa: ASYNC110 - uvicorn sets no event
+            await asyncio.sleep(_LOOK)
+
     def _begin_draining(self, drain: Drain) -> None:
+        if self._handing_over is not None:
+            # The app adds the header from now on.
+            self._handing_over.cancel()
+            for headers in (self.config.encoded_headers, self.server_state.default_headers):
+                headers.remove(_CLOSE)
         self._draining = self._loop.create_task(self._finish(drain))
 
     async def _finish(self, drain: Drain) -> None:
@@ -140,10 +193,12 @@ class Server(uvicorn.Server):
         await over.wait()
 
     def _reject_incomplete(self) -> None:
+        for connection in self._connections():
+            connection.reject_incomplete()
+
+    def _connections(self) -> list[BoundedProtocol]:
         connections: list[object] = list(self.server_state.connections)
-        for connection in connections:
-            if isinstance(connection, BoundedProtocol):
-                connection.reject_incomplete()
+        return [connection for connection in connections if isinstance(connection, BoundedProtocol)]
 
 
 def _accepted(listener: socket.socket) -> Generator[socket.socket]:
@@ -189,9 +244,16 @@ def run(
     raise_file_limit()
     address = open_address(host, port, shared=False)
     server = Server(uvicorn_config(app, host, port, drain, grace, keep_alive), drain, announce, grace=grace)
+    on_hangup(server.handle_hangup)
     server.run(address.sockets())
     if not server.started:
         sys.exit(EXIT_CANT_START)
+
+
+def on_hangup(handler: Callable[..., object]) -> None:
+    """Handle SIGHUP, unless the process was started to ignore it, as by nohup."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
 
 
 def open_address(host: str, port: int, *, shared: bool) -> Address:

@@ -1,11 +1,14 @@
 """Several workers on one address, forked by a parent that supervises them and serves no requests itself.
 
+SIGHUP makes the parent replace them one by one (gateway/rolling_restart.py).
+
 docs/adr/0011-workers-are-forked.md compares it with uvicorn's own supervisor.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -13,16 +16,28 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NoReturn
+from functools import partial
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp
 
-from gateway.address import Address
 from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
-from gateway.server import EXIT_ABORTED, EXIT_CANT_START, GRACE, KEEP_ALIVE, Drain, Server, open_address, uvicorn_config
-from resolvers.exception_details import exception_details
+from gateway.rolling_restart import READY, RollingRestart
+from gateway.server import (
+    EXIT_ABORTED,
+    EXIT_CANT_START,
+    GRACE,
+    HAND_OVER,
+    KEEP_ALIVE,
+    Drain,
+    Server,
+    on_hangup,
+    open_address,
+    uvicorn_config,
+)
+from gateway.workers import Worker, Workers
 
 log = structlog.get_logger("tendon")
 
@@ -53,9 +68,13 @@ def supervise(
     greeting: str | None = None,
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
+    ready_within: float = READY,
+    hand_over: float = HAND_OVER,
 ) -> None:
     """Serve with `workers` processes until a signal to stop, and then for at most `grace` seconds. Exits with status 1
-    when requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve.
+    when requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve. SIGHUP
+    restarts the workers one by one: each has `ready_within` seconds to start, and the clients of the one that it
+    replaces have `hand_over` seconds for one more request on a connection that they keep.
 
     Must be called without an event loop and without other threads that stay alive.
     """
@@ -64,38 +83,38 @@ def supervise(
     address = open_address(host, port, shared=True)
 
     def serve(listeners: list[socket.socket], lifeline: int, announce: Callable[[], None]) -> None:
-        server = Server(uvicorn_config(app, host, port, drain, grace, keep_alive), drain, announce, lifeline, grace)
+        config = uvicorn_config(app, host, port, drain, grace, keep_alive)
+        server = Server(config, drain, announce, lifeline, grace, hand_over)
         server.run(listeners)
         if not server.started:
             sys.exit(EXIT_CANT_START)
 
-    sys.exit(_Supervisor(serve, address, workers, greeting, kill_after=grace + _KILL_DELAY).run())
+    kill_after = grace + _KILL_DELAY
+    restart = partial(RollingRestart, finish_within=hand_over + kill_after, ready_within=ready_within)
+    sys.exit(_Supervisor(Workers(serve, address), workers, greeting, restart, kill_after=kill_after).run())
 
 
 class _Supervisor:
-    """The parent process. Two pipes connect it with its workers. It alone holds the writing end of `lifeline`: when
-    that is closed, on purpose or because the parent died, every worker drains. A worker that is starting could miss a
-    signal, but not the end of the pipe. A worker writes a byte to `ready` when it serves."""
+    """The parent process."""
 
     def __init__(
         self,
-        serve: Callable[[list[socket.socket], int, Callable[[], None]], None],
-        address: Address,
-        workers: int,
+        workers: Workers,
+        wanted: int,
         greeting: str | None,
+        restart: Callable[[Workers], RollingRestart],
         *,
         kill_after: float,
     ) -> None:
-        self._serve = serve
-        self._address = address
-        self._wanted = workers
+        self._workers = workers
+        self._wanted = wanted
         self._greeting = greeting
         self._kill_after = kill_after
-        self._lifeline, self._lifeline_end = os.pipe()
-        self._ready, self._ready_end = os.pipe()
-        os.set_blocking(self._ready, False)
-        self._workers: dict[int, float] = {}
+        self._begin_restart = restart
+        self._woken, self._wake = os.pipe()
         self._signals = 0
+        self._restart_wanted = False
+        self._restart: RollingRestart | None = None
         self._served = False
         self._aborted = False
         self._failures = 0
@@ -103,10 +122,7 @@ class _Supervisor:
 
     def run(self) -> int:
         """Returns the exit status: 0 after a drain, 1 when requests were aborted, 3 when no worker ever served."""
-        # If SIGCHLD was inherited as ignored, the kernel would not report how workers end.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note_signal)
+        self._handle_signals()
         while not self._signals:
             self._reap()
             if self._failed:
@@ -115,50 +131,79 @@ class _Supervisor:
                 return EXIT_CANT_START
             self._start_workers()
             self._note_ready()
-            time.sleep(_TICK)
+            self._advance_restart()
+            self._wait()
         return self._drain()
+
+    def _handle_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note_signal)
+        on_hangup(self._note_hangup)
+        # The end of a worker wakes the parent. If SIGCHLD was inherited as ignored, the kernel would not report it.
+        signal.signal(signal.SIGCHLD, self._note_end)
+        for end in (self._woken, self._wake):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
     def _note_signal(self, *_: object) -> None:
         self._signals += 1
+
+    def _note_end(self, *_: object) -> None:
+        """The file that Python writes a byte to wakes the parent."""
+
+    def _note_hangup(self, *_: object) -> None:
+        self._restart_wanted = True
+
+    def _wait(self) -> None:
+        """Until a signal arrives, a worker ends or becomes ready, or for the time between two checks."""
+        select.select([self._woken, self._workers.ready_pipe], [], [], _TICK)
+        with suppress(BlockingIOError):
+            os.read(self._woken, 64)
 
     @property
     def _failed(self) -> bool:
         return not self._served and self._failures >= self._wanted + _TRIES
 
+    @property
+    def _lacking(self) -> int:
+        extra = self._restart.extra if self._restart else 0
+        return self._wanted + extra - sum(not worker.replaced for worker in self._workers)
+
     def _start_workers(self) -> None:
-        while len(self._workers) < self._wanted and time.monotonic() >= self._not_before:
+        while self._lacking > 0 and time.monotonic() >= self._not_before:
             try:
-                pid = self._fork()
+                worker = self._workers.start()
             except OSError as error:
                 # The machine is short of memory or processes. The other workers go on.
                 log.error("worker.not.started", error=error.strerror)  # noqa: TRY400 - never the text
                 self._pause_after(0)
                 return
-            self._workers[pid] = time.monotonic()
-            log.info("worker.started", pid=pid)
+            log.info("worker.started", pid=worker.pid)
 
-    def _fork(self) -> int:
-        """Returns in the parent only. Raises OSError."""
-        listeners = self._address.sockets()
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._work(listeners)
-            return pid
-        finally:
-            self._address.close_copies(listeners)
+    def _advance_restart(self) -> None:
+        """A SIGHUP during a restart is followed by one more, however many of them there were."""
+        if self._restart is None and self._restart_wanted:
+            self._restart_wanted = False
+            self._restart = self._begin_restart(self._workers)
+        if self._restart is not None and not self._restart.advance():
+            self._restart = None
 
     def _reap(self) -> None:
-        while self._workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            # As the first process of a container, the parent also inherits processes that are not its workers.
-            if (began := self._workers.pop(pid, None)) is not None:
-                ending = os.waitstatus_to_exitcode(status)
-                (log.warning if ending else log.info)("worker.ended", pid=pid, status=ending)
-                self._aborted |= ending not in _HARMLESS
-                self._pause_after(time.monotonic() - began)
+        for worker, ending in self._workers.reap():
+            (log.warning if ending else log.info)("worker.ended", pid=worker.pid, status=ending)
+            self._aborted |= ending not in _HARMLESS
+            if not worker.replaced:
+                self._pause_after(worker.lifetime)
+                self._pass_on_sockets(worker)
+
+    def _pass_on_sockets(self, worker: Worker) -> None:
+        heir = self._restart.heir(worker) if self._restart else None
+        if heir is not None:
+            self._workers.inherit(worker, heir)
+        elif self._not_before <= time.monotonic():
+            self._workers.keep_sockets(worker)
+        else:
+            self._workers.close_sockets(worker)
 
     def _pause_after(self, lifetime: float) -> None:
         """Pause before the next worker: if every worker fails, restarting them must not keep the machine busy."""
@@ -167,53 +212,25 @@ class _Supervisor:
         self._not_before = time.monotonic() + pause
 
     def _note_ready(self) -> None:
-        with suppress(BlockingIOError):
-            if not os.read(self._ready, 64) or self._served:
-                return
-            self._served = True
-            if self._greeting:
-                print_notice(self._greeting)
+        if not self._workers.note_ready() or self._served:
+            return
+        self._served = True
+        if self._greeting:
+            print_notice(self._greeting)
 
     def _drain(self) -> int:
-        """Close the lifeline and wait for the workers. Kill them on a second signal, or when they don't end in time."""
-        os.close(self._lifeline_end)
-        self._address.close()
+        """Close the lifelines and wait for the workers. Kill them on a second signal, or when they don't end in
+        time."""
+        self._workers.drain()
         # Only the workers that are still running decide the exit status. Earlier ones were replaced and logged.
         self._aborted = False
         deadline = time.monotonic() + self._kill_after
         while self._workers:
             if self._signals > 1 or time.monotonic() >= deadline:
-                self._kill()
+                self._workers.kill()
             self._reap()
             time.sleep(_TICK / 5)
         return EXIT_ABORTED if self._aborted else 0
-
-    def _kill(self) -> None:
-        for pid in self._workers:
-            os.kill(pid, signal.SIGKILL)
-
-    def _work(self, listeners: list[socket.socket]) -> NoReturn:
-        """Runs a worker. Never returns to the parent's code."""
-        status = 1
-        try:
-            # The worker must not keep the parent's ends of the pipes or its signal handlers.
-            os.close(self._lifeline_end)
-            os.close(self._ready)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            structlog.contextvars.bind_contextvars(worker=os.getpid())
-            self._serve(listeners, self._lifeline, self._announce)
-            status = 0
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-        except BaseException as error:  # noqa: BLE001 - no exception may continue in the parent's code
-            log.error("worker.failed", **exception_details(error))  # noqa: TRY400 - never the text
-        finally:
-            os._exit(status)
-
-    def _announce(self) -> None:
-        with suppress(OSError):
-            os.write(self._ready_end, b"!")
 
 
 def _join_threads() -> None:

@@ -154,6 +154,11 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.timeout_keep_alive_handler()
 
+    def close_after_response(self) -> None:
+        """Let the response to the last request that has arrived tell the client that the connection is closed."""
+        if self._unanswered:
+            super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         """As in Deadline: the next request may have arrived without having been read."""
         self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, self._close_idle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from tests.processes import environment
 # `opening` runs in the lifespan, `before` before everything; the drain never ends where `endless` is true.
 _PROGRAM = """
 import asyncio, resource, signal, socket
+from pathlib import Path
 from gateway import logs
 from gateway.server import run
 from gateway.supervisor import supervise
 
 port, workers, grace, endless = {port}, {workers}, {grace}, {endless}
+folder = Path.cwd()
 {before}
 
 async def app(scope, receive, send):
@@ -32,7 +35,8 @@ logs.set_up("INFO", dev=True)
 if workers == 1:
     run(app, "127.0.0.1", port, drain=drain, grace=grace)
 else:
-    supervise(app, "127.0.0.1", port, workers=workers, drain=drain, grace=grace)
+    limits = {{"grace": grace, "ready_within": {ready_within}, "hand_over": {hand_over}}}
+    supervise(app, "127.0.0.1", port, workers=workers, drain=drain, **limits)
 """
 
 
@@ -49,9 +53,21 @@ class Program:
         endless: bool = False,
         before: str = "",
         opening: str = "pass",
+        ready_within: float = 30,
+        hand_over: float = 10,
     ) -> None:
+        self.port = port
         self._log = folder / "program.log"
-        text = _PROGRAM.format(port=port, workers=workers, grace=grace, endless=endless, before=before, opening=opening)
+        text = _PROGRAM.format(
+            port=port,
+            workers=workers,
+            grace=grace,
+            endless=endless,
+            before=before,
+            opening=opening,
+            ready_within=ready_within,
+            hand_over=hand_over,
+        )
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", text], cwd=folder, env=environment(), stdout=log, stderr=log
@@ -61,8 +77,8 @@ class Program:
     def said(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def tell(self) -> None:
-        self._process.terminate()
+    def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Returns the exit status."""

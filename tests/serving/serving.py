@@ -7,7 +7,7 @@ import re
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -105,13 +105,17 @@ class Line:
             await self._writer.wait_closed()
 
 
+class HasPort(Protocol):
+    port: int
+
+
 class Lines:
     """The connections of a test, which are closed together."""
 
     def __init__(self) -> None:
         self._open: list[Line] = []
 
-    async def to(self, process: Process) -> Line:
+    async def to(self, process: HasPort) -> Line:
         self._open.append(Line(*await asyncio.open_connection("127.0.0.1", process.port)))
         return self._open[-1]
 
