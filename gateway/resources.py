@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from gateway.settings import Settings
 from gateway.settings.registrations import read_registrations
@@ -71,6 +72,7 @@ async def open_resources(configuration: Configuration) -> AsyncGenerator[Resourc
             client=client,
             provider_timeout=settings.provider_timeout,
             background=Background(),
+            retention=timedelta(days=settings.retention),
         )
         resources.background.on_drain(resources.repeats.close)
         try:

@@ -2,30 +2,31 @@
 
 One conditional UPDATE decides which attempt may exchange its code. This claim is a lease that belongs to an `owner`,
 and whatever ends it requires that it is still that owner's.
+
+The table has the requests of the last minutes only: `ended_request` remembers those that have ended. No statement here
+changes an indexed column of a row that this version has made, so PostgreSQL updates it within its page (HOT).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from models.audit_event import NAMED, RECORDED, RECORDED_WITH_PROVIDER, AuditEntry
 from models.database import Database
+from models.engine import digest
 from models.statement import Statement
 from models.vault import SealedField
 
 LIFETIME: Final = timedelta(minutes=10)
 """From authorize to callback."""
-RETENTION: Final = timedelta(days=7)
-"""A request that has ended answers repeated callbacks for this long."""
 
 
 class RequestStatus(StrEnum):
@@ -46,9 +47,14 @@ class AuthorizationRequest(Model):
 
     `registration` pins our client and the provider's endpoints as they were when the user left. `owner` is
     the attempt that holds or held the claim, and from `lease_until` on it counts as dead. `error` is the contract's
-    code of a failed request, which every repeated callback gets. After `purge_after` a claim is to be ended and
-    any other row may go. All times are of the database's clock.
+    code of a failed request, which every repeated callback gets. All times are of the database's clock.
+
+    `purge_after` is for the previous version, which may run beside this one during an update: it deletes what is
+    older. This version sets it to null, which keeps the row, and it is indexed only where it is not null.
     """
+
+    PRIMARY_KEY: ClassVar = ("state_hash", "user_id")
+    """The ORM has no primary keys of several columns. The previous version asks by the state alone."""
 
     state_hash = fields.CharField(max_length=64, primary_key=True)
     user_id = fields.CharField(max_length=255)
@@ -64,8 +70,8 @@ class AuthorizationRequest(Model):
     connection_id = fields.UUIDField(null=True)
     error = fields.CharField(max_length=64, null=True)
     created_at = fields.DatetimeField()
-    expires_at = fields.DatetimeField()
-    purge_after = fields.DatetimeField(db_index=True)
+    expires_at = fields.DatetimeField(db_index=True)
+    purge_after = fields.DatetimeField(null=True, db_index=True)
 
     class Meta(Model.Meta):
         table = "authorization_request"
@@ -80,12 +86,11 @@ def state_hash(state: str) -> str:
 _BOUND_COLUMNS: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
 _BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
 """The condition of a StateBinding, whose values have these names."""
-HELD: Final = f"state_hash = :state_hash AND owner = :owner AND status = {STATUSES['exchanging']}"
+OF_STATE: Final = "state_hash = :state_hash AND user_id = :user_id"
+"""The primary key."""
+HELD: Final = f"{OF_STATE} AND owner = :owner AND status = {STATUSES['exchanging']}"
 """A claim that is still the owner's."""
-COMPLETED: Final = (
-    f"status = {STATUSES['completed']}, error = NULL, verifier = NULL, lease_until = NULL,"
-    " purge_after = after(:retention)"
-)
+COMPLETED: Final = f"status = {STATUSES['completed']}, error = NULL, verifier = NULL, lease_until = NULL"
 """What a completed request has, beside its connection."""
 
 
@@ -108,6 +113,11 @@ class StateBinding:
             "registration": self.registration,
         }
 
+    def ended(self, code_hash: str) -> dict[str, bytes]:
+        """What `ended_request` has of this request after it ended with the code of this hash."""
+        bound = (self.provider, self.redirect_uri, self.registration)
+        return {"ended_state": digest(self.state_hash), "ended_code": digest(*bound, code_hash)}
+
     @property
     def verifier_field(self) -> SealedField:
         """The field of the sealed verifier. It doesn't open after the row's user, provider or redirect URI changed."""
@@ -117,10 +127,11 @@ class StateBinding:
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """A request as it is now. `lease_over` says that the claim's holder counts as dead."""
+    """A request as it is now. `has_code` says that its claim has, or had, the code that was asked about, and
+    `lease_over` that the claim's holder counts as dead."""
 
     status: str
-    code_hash: str | None
+    has_code: bool | None
     error: str | None
     connection_id: str | None
     expired: bool
@@ -141,11 +152,10 @@ class ClaimedRequest:
 _ADD: Final = Statement(
     """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
-        status, created_at, expires_at, purge_after)
+        status, created_at, expires_at)
     VALUES (:state_hash, :user_id, :provider, :redirect_uri, :registration, :scopes, :verifier, {pending}, now(),
-        after(:lifetime), after(:lifetime))
-    RETURNING (SELECT state_hash FROM authorization_request WHERE purge_after < now()
-        ORDER BY purge_after LIMIT 1) AS past""",
+        after(:lifetime))
+    RETURNING state_hash""",
     RECORDED,
     NAMED,
     **STATUSES,
@@ -153,26 +163,23 @@ _ADD: Final = Statement(
 _CLAIM: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = {exchanging}, code_hash = :code_hash, owner = :owner, lease_until = after(:lease),
-        purge_after = after(:lease)
+    SET status = {exchanging}, code_hash = :code_hash, owner = :owner, lease_until = after(:lease), purge_after = NULL
     WHERE {bound} AND status = {pending} AND expires_at > now()
-    RETURNING scopes, verifier, now() AS claimed_at,
-        (SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version""",
+    RETURNING scopes, verifier, now() AS claimed_at""",
+    adding="(SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version",
     bound=_BOUND,
     **STATUSES,
 )
 _RELEASE: Final = Statement(
     """
-    UPDATE authorization_request
-    SET status = {pending}, code_hash = NULL, owner = NULL, lease_until = NULL, purge_after = expires_at
+    UPDATE authorization_request SET status = {pending}, code_hash = NULL, owner = NULL, lease_until = NULL
     WHERE {held} RETURNING status""",
     held=HELD,
     **STATUSES,
 )
 _FAIL: Final = Statement(
     """
-    UPDATE authorization_request
-    SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:retention)
+    UPDATE authorization_request SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL
     WHERE {held} RETURNING status""",
     RECORDED,
     held=HELD,
@@ -180,43 +187,37 @@ _FAIL: Final = Statement(
 )
 _FIND: Final = Statement(
     """
-    SELECT status, code_hash, error, connection_id, expires_at <= now() AS expired, lease_until <= now() AS lease_over
-    FROM authorization_request WHERE {bound}""",
+    SELECT status, code_hash = :code_hash AS has_code, error, connection_id, expires_at <= now() AS expired,
+        lease_until <= now() AS lease_over
+    FROM authorization_request WHERE {bound}
+    UNION ALL
+    SELECT CASE WHEN error IS NULL THEN {completed} ELSE {failed} END, code_hash = :ended_code, error, connection_id,
+        false, NULL
+    FROM ended_request WHERE user_id = :user_id AND state_hash = :ended_state""",
     bound=_BOUND,
+    **STATUSES,
 )
 _CLOCK: Final = Statement("SELECT now() AS read_at")
+# The only one that doesn't know the user: only the log shows what it finds.
 _BINDING: Final = Statement(
     "SELECT {columns} FROM authorization_request WHERE state_hash = :state_hash", columns=", ".join(_BOUND_COLUMNS)
-)
-# In this order, or PostgreSQL may read all of the table: it hopes to come across some past ones soon.
-_PAST: Final = Statement(
-    """
-    SELECT state_hash, status, user_id FROM authorization_request WHERE purge_after < now()
-    ORDER BY purge_after LIMIT :most""",
-)
-_PURGE: Final = Statement(
-    """
-    DELETE FROM authorization_request WHERE state_hash IN (
-        SELECT state_hash FROM authorization_request WHERE purge_after < now() AND status <> {exchanging}
-        ORDER BY purge_after LIMIT :most FOR UPDATE SKIP LOCKED)""",
-    **STATUSES,
 )
 _ABANDON: Final = Statement(
     """
     UPDATE authorization_request
-    SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL, purge_after = after(:retention)
-    WHERE state_hash = :state_hash AND status = {exchanging} AND lease_until <= now()
+    SET status = {failed}, error = :outcome, verifier = NULL, lease_until = NULL, purge_after = NULL
+    WHERE {of_state} AND status = {exchanging} AND lease_until <= now()
     RETURNING provider""",
     RECORDED_WITH_PROVIDER,
+    of_state=OF_STATE,
     **STATUSES,
 )
 
 
-async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> bool:
-    """Store a request for the scopes of `entry`, and record it. Returns whether there are rows to purge."""
+async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> None:
+    """Store a request for the scopes of `entry`, and record it."""
     values = {**vars(entry), **binding.values()}
-    row = await _ADD.row(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
-    return row is not None and row[0] is not None
+    await _ADD.rows(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
 
 
 async def claim_request(
@@ -230,48 +231,39 @@ async def claim_request(
     return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0)
 
 
-async def release_claim(database: Database, key: str, owner: str) -> bool:
+async def release_claim(database: Database, binding: StateBinding, owner: str) -> bool:
     """Make the request pending again. Returns whether the claim was still the owner's."""
-    return await _RELEASE.row(database, state_hash=key, owner=owner) is not None
+    return await _RELEASE.row(database, owner=owner, **binding.values()) is not None
 
 
-async def fail_claim(database: Database, key: str, owner: str, entry: AuditEntry) -> bool:
+async def fail_claim(database: Database, binding: StateBinding, owner: str, entry: AuditEntry) -> bool:
     """End the request with the outcome of `entry` as its error, and record it. Returns whether the claim was still the
     owner's."""
-    retention = RETENTION.total_seconds()
-    return await _FAIL.row(database, state_hash=key, owner=owner, retention=retention, **vars(entry)) is not None
+    return await _FAIL.row(database, owner=owner, **{**vars(entry), **binding.values()}) is not None
 
 
-async def find_request(database: Database, binding: StateBinding) -> RequestState | None:
-    row = await _FIND.row(database, **binding.values())
+async def find_request(database: Database, binding: StateBinding, code_hash: str) -> RequestState | None:
+    """The request, in whichever table it is. One that has ended long ago is also found if only its state and user are
+    those of `binding`; then `has_code` is false."""
+    ended = binding.ended(code_hash)
+    row = await _FIND.row(database, code_hash=code_hash, **ended, **binding.values())
     return RequestState(*row) if row else None
 
 
 async def differing_column(database: Database, binding: StateBinding) -> str | None:
-    """The first column in which the stored request differs from `binding`, None if there is no request of the state."""
+    """The first column in which a request that is not moved yet differs from `binding`, None if none has the state."""
     stored = await _BINDING.row(database, state_hash=binding.state_hash)
     wanted = binding.values()
     pairs = zip(_BOUND_COLUMNS, stored or (), strict=False)
     return next((name for name, value in pairs if wanted[name] != value), None)
 
 
-async def past_claims(database: Database, most: int) -> Sequence[tuple[str, str]]:
-    """State hash and user of those of the `most` oldest past requests whose claim nobody has ended."""
-    rows = await _PAST.rows(database, most=most)
-    return [(key, user) for key, status, user in rows if status == RequestStatus.EXCHANGING]
-
-
-async def purge_requests(database: Database, most: int) -> None:
-    """Delete up to `most` requests whose retention has passed."""
-    await _PURGE.rows(database, most=most)
-
-
-async def abandon_request(database: Database, key: str, entry: AuditEntry) -> str | None:
-    """End a request whose claim's lease is over, with the outcome of `entry` as its error.
+async def abandon_request(database: Database, key: str, user: str, entry: AuditEntry) -> str | None:
+    """End a request of `user` whose claim's lease is over, with the outcome of `entry` as its error.
 
     Of several processes that do this at once, one gets the provider, and the others None.
     """
-    row = await _ABANDON.row(database, state_hash=key, retention=RETENTION.total_seconds(), **vars(entry))
+    row = await _ABANDON.row(database, state_hash=key, user_id=user, **vars(entry))
     return row[0] if row else None
 
 

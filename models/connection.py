@@ -24,7 +24,7 @@ from models.audit_event import (
     RECORDED_WITH_ID,
     AuditEntry,
 )
-from models.authorization_request import COMPLETED, HELD, RETENTION, STATUSES, StateBinding
+from models.authorization_request import COMPLETED, HELD, OF_STATE, STATUSES, StateBinding
 from models.database import Database
 from models.statement import Statement
 from models.vault import SealedField, Vault
@@ -141,8 +141,10 @@ _OF_USER: Final = Statement(
     "SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=_SHOWN
 )
 _BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=_SHOWN)
+_BY_ID_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE id = :id AND user_id = :user", shown=_SHOWN)
 # What to report about an account: that it differs from the one before, and that another user's connection has it, too.
-_NOTICED: Final = """account <> former_account AS account_changed, EXISTS (SELECT 1 FROM connection AS c
+_CHANGED: Final = "account <> former_account AS account_changed"
+_SHARED: Final = """EXISTS (SELECT 1 FROM connection AS c
     WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id) AS account_shared"""
 # Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
 _STORE: Final = Statement(
@@ -159,31 +161,32 @@ _STORE: Final = Statement(
         access_token = excluded.access_token, refresh_token = excluded.refresh_token,
         expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
     WHERE connection.version = :version
-    RETURNING {shown}, {noticed}""",
+    RETURNING {shown}, {changed}""",
     """
     UPDATE authorization_request SET connection_id = done.id, {completed}
-    FROM done WHERE state_hash = :state_hash""",
+    FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id""",
     RECORDED_WITH_ID,
     ACCOUNT_CHANGED,
     ACCOUNT_SHARED,
+    adding=_SHARED,
     completed=COMPLETED,
     held=HELD,
     shown=_SHOWN,
-    noticed=_NOTICED,
+    changed=_CHANGED,
 )
 # For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
 # come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
 _VERSION: Final = Statement(
     """
     SELECT version FROM connection
-    WHERE (user_id, provider) = (SELECT user_id, provider FROM authorization_request WHERE {held})
-        AND (granted_at IS NULL OR granted_at <= :granted_by)""",
+    WHERE user_id = :user_id AND provider = :provider AND (granted_at IS NULL OR granted_at <= :granted_by)
+        AND EXISTS (SELECT 1 FROM authorization_request WHERE {held})""",
     held=HELD,
 )
 _KEEP_NEWER: Final = Statement(
     """
     UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
-        WHERE c.user_id = authorization_request.user_id AND c.provider = authorization_request.provider), {completed}
+        WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
     WHERE {held} RETURNING connection_id""",
     RECORDED_WITH_CONNECTION_ID,
     completed=COMPLETED,
@@ -191,18 +194,23 @@ _KEEP_NEWER: Final = Statement(
 )
 _SET_ACCOUNT: Final = Statement(
     """
-    UPDATE connection SET account = :account WHERE id = :id AND version = :version
-    RETURNING id, {noticed}""",
+    UPDATE connection SET account = :account WHERE id = :id AND user_id = :user_id AND version = :version
+    RETURNING id, {changed}""",
     ACCOUNT_CHANGED,
     ACCOUNT_SHARED,
-    noticed=_NOTICED,
+    adding=_SHARED,
+    changed=_CHANGED,
 )
+# A request that has ended long ago needs no owner: only one attempt can have exchanged the code that it ended with.
 _STORED_BY: Final = Statement(
     """
-    SELECT {shown} FROM connection WHERE id = (
-        SELECT connection_id FROM authorization_request
-        WHERE state_hash = :state_hash AND owner = :owner AND status = {completed})""",
+    SELECT {shown} FROM connection WHERE user_id = :user_id AND id = (
+        SELECT connection_id FROM authorization_request WHERE {of_state} AND owner = :owner AND status = {completed}
+        UNION ALL
+        SELECT connection_id FROM ended_request
+        WHERE user_id = :user_id AND state_hash = :ended_state AND code_hash = :ended_code AND error IS NULL)""",
     shown=_SHOWN,
+    of_state=OF_STATE,
     completed=STATUSES["completed"],
 )
 
@@ -212,9 +220,9 @@ async def find_of_user(database: Database, user_id: str) -> list[StoredConnectio
     return [StoredConnection.of(row) for row in await _OF_USER.rows(database, user=user_id)]
 
 
-async def find_by_id(database: Database, connection_id: UUID | str) -> StoredConnection | None:
-    """The connection of whatever user. Raises DatabaseDown."""
-    row = await _BY_ID.row(database, id=str(connection_id))
+async def find_by_id(database: Database, identity: UUID | str, user: str | None = None) -> StoredConnection | None:
+    """The connection with this id, of any user if none is given. Raises DatabaseDown."""
+    row = await (_BY_ID_OF_USER if user else _BY_ID).row(database, id=str(identity), user=user)
     return StoredConnection.of(row) if row else None
 
 
@@ -226,14 +234,13 @@ async def store_grant(
     `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
     DatabaseDown.
     """
-    held = {"state_hash": binding.state_hash, "owner": owner, "retention": RETENTION.total_seconds(), **vars(entry)}
+    held = {"state_hash": binding.state_hash, "user_id": binding.user_id, "owner": owner, **vars(entry)}
     expected: int | None = version
     while expected is not None:
         tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
         rows = await _STORE.rows(
             database,
             id=str(uuid6.uuid7()),
-            user_id=binding.user_id,
             status=ConnectionStatus.CONNECTED,
             account=grant.account,
             expires_at=grant.expires_at,
@@ -252,14 +259,14 @@ async def store_grant(
 
 async def _keep_newer(database: Database, held: dict[str, Any]) -> StoredGrant | None:
     row = await _KEEP_NEWER.row(database, **held)
-    connection = await find_by_id(database, row[0]) if row else None
+    connection = await find_by_id(database, row[0], held["user_id"]) if row else None
     return StoredGrant(connection, superseded=True) if connection else None
 
 
-async def find_stored_by(database: Database, binding: StateBinding, owner: str) -> StoredConnection | None:
+async def find_stored_by(database: Database, binding: StateBinding, owner: str, code: str) -> StoredConnection | None:
     """The connection of a request that this owner has completed. If the answer to its COMMIT was lost, nobody else
-    knows of it."""
-    row = await _STORED_BY.row(database, state_hash=binding.state_hash, owner=owner)
+    knows of it. `code` is the hash of its code."""
+    row = await _STORED_BY.row(database, owner=owner, **binding.values(), **binding.ended(code))
     return StoredConnection.of(row) if row else None
 
 
@@ -277,10 +284,9 @@ async def set_account(
 
 def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
     tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
-    fields = [token_field(user_id, provider, version, column) for column in tokens]
     return {
-        field["column"]: None if token is None else vault.seal(token, **field)
-        for token, field in zip(tokens.values(), fields, strict=True)
+        column: None if token is None else vault.seal(token, **token_field(user_id, provider, version, column))
+        for column, token in tokens.items()
     }
 
 

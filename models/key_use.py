@@ -20,14 +20,15 @@ _REST_FACTOR: Final = 20
 # Rows read at once, and an id above all others.
 _BATCH: Final = 1000
 _NEWEST: Final = str(UUID(int=2**128 - 1))
-# An authorization request that is still pending is purged within this many seconds. Rows that are kept for longer
-# contain no sealed value.
+# An authorization request contains a sealed value until it ends: at the latest so many seconds before and after it
+# expires.
 _WAITING: Final = 3600.0
+_ENDING: Final = 120.0
 
 _VERIFIER: Final = Statement(
     """
     SELECT state_hash FROM authorization_request
-    WHERE purge_after > now() AND purge_after <= after(:waiting) AND substr(verifier, 2, :size) = :head LIMIT 1"""
+    WHERE expires_at > after(:ended) AND expires_at <= after(:waiting) AND substr(verifier, 2, :size) = :head LIMIT 1"""
 )
 _TOKENS: Final = Statement(
     """
@@ -61,7 +62,7 @@ class KeyUse:
 
     async def _search(self, session: Session, until: float) -> bool | None:
         """Searches until the time `until`. Returns None when there are more rows to search."""
-        if self._before == _NEWEST and await _VERIFIER.row(session, waiting=_WAITING, **self._head):
+        if self._before == _NEWEST and await _VERIFIER.row(session, ended=-_ENDING, waiting=_WAITING, **self._head):
             return True
         while self._clock() < until:
             rows = await _TOKENS.rows(session, before=self._before, most=_BATCH, **self._head)

@@ -23,6 +23,7 @@ APPS: Final[dict[str, Any]] = {
             "models.audit_subject",
             "models.authorization_request",
             "models.connection",
+            "models.ended_request",
             "models.vault_key",
         ],
         "migrations": "models.migrations",

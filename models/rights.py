@@ -14,6 +14,7 @@ TABLE_RIGHTS: Final = {
     "audit_subject": ("SELECT", "INSERT"),
     "authorization_request": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "connection": ("SELECT", "INSERT", "UPDATE"),
+    "ended_request": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "tortoise_migrations": ("SELECT",),
     "vault_key": ("SELECT", "INSERT", "UPDATE"),
 }

@@ -19,6 +19,8 @@ __all__ = ["Row", "Statement"]
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
 _CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+)$")
+_DIGEST: Final = re.compile(r"\bdigest\(([^()]*)\)")
+_POSTGRES_DIGEST: Final = r"substring(sha256(convert_to(concat_ws(E'\\n', \1), 'UTF8')), 1, 16)"
 _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
@@ -26,21 +28,28 @@ class Statement:
     """A statement for both dialects, written in PostgreSQL's syntax, optionally followed by others that run atomically
     with it.
 
-    `:name` is a parameter, `now()` the current time, `after(:name)` that many seconds from now, and `{name}` the SQL
-    fragment that is passed as `name`. Row locks are left out on SQLite, which has only one writer at a time.
+    `:name` is a parameter, `now()` the current time, `after(:name)` that many seconds from now, `digest(…)` what
+    `models.engine.digest` returns for the same columns, and `{name}` the SQL fragment that is passed as `name`. Row
+    locks are left out on SQLite, which has only one writer at a time.
 
-    With several statements, the first returns one row or none, and locks the rows that it depends on. The others run
-    only if it returned a row, which they read `FROM done` as `done.column`; one that ends in
-    `FROM done WHERE done.column` runs only if that column is true. On PostgreSQL all of them become a single statement,
-    whose parts see the same snapshot and run in no particular order, so no two parts may change the same row.
+    `adding` is a column with a subquery, which the rows get in addition to those of RETURNING: distributed databases
+    accept no subquery there.
+
+    With several statements, the first locks the rows that it depends on. The others run once for each row that it
+    returned, which they read `FROM done` as `done.column`; one that ends in `FROM done WHERE done.column` runs only if
+    that column is true. On PostgreSQL all of them become a single statement, whose parts see the same snapshot and run
+    in no particular order, so no two parts may change the same row.
     """
 
-    def __init__(self, text: str, *then: str, **parts: str) -> None:
-        texts = [_filled(one, parts) for one in (text, *then)]
-        writes = not texts[0].startswith("SELECT")
+    def __init__(self, text: str, *then: str, adding: str | None = None, **parts: str) -> None:
+        first, *others = [_filled(one, parts) for one in (text, *then)]
+        column = _filled(adding, parts) if adding else None
+        writes = not first.startswith("SELECT")
+        # SQLite has no distributed tables, and one statement is faster there than two.
+        for_sqlite = [f"{first}, {column}" if column else first, *others]
         self._scripts = {
-            "postgres": Script((_for_postgres(_chained(texts)),), writes),
-            "sqlite": Script(tuple(_for_sqlite(one) for one in texts), writes),
+            "postgres": Script((_for_postgres(_chained(first, column, others)),), writes),
+            "sqlite": Script(tuple(_for_sqlite(one) for one in for_sqlite), writes),
         }
 
     def rows(self, session: Session, /, **values: Any) -> Awaitable[Sequence[Row]]:
@@ -61,12 +70,15 @@ def _filled(text: str, parts: dict[str, str]) -> str:
     return " ".join(text.split())
 
 
-def _chained(texts: Sequence[str]) -> str:
+def _chained(first: str, column: str | None, others: Sequence[str]) -> str:
     """Combines the statements into one, which is its own transaction and costs one round trip."""
-    if len(texts) == 1:
-        return texts[0]
-    then = [f"then_{number} AS ({text})" for number, text in enumerate(texts[1:], 1)]
-    return f"WITH done AS ({texts[0]}), {', '.join(then)} SELECT * FROM done"  # noqa: S608 - all of it is ours
+    parts = [f"done AS ({first})"]
+    if column:
+        parts = [f"changed AS ({first})", f"done AS (SELECT changed.*, {column} FROM changed)"]  # noqa: S608
+    elif not others:
+        return first
+    parts += [f"then_{number} AS ({text})" for number, text in enumerate(others, 1)]
+    return f"WITH {', '.join(parts)} SELECT * FROM done"  # noqa: S608 - all of it is ours
 
 
 def _for_postgres(text: str) -> Step:
@@ -74,7 +86,8 @@ def _for_postgres(text: str) -> Step:
     names = _NAME.findall(text)
     numbers = count(1)
     text = _NAME.sub(lambda _: f"${next(numbers)}", text)
-    return Step(re.sub(r"after\((\$\d+)\)", r"now() + \1 * interval '1 second'", text), tuple(names))
+    text = re.sub(r"after\((\$\d+)\)", r"now() + \1::float8 * interval '1 second'", text)
+    return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(names))
 
 
 def _for_sqlite(text: str) -> Step:

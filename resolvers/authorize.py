@@ -10,9 +10,9 @@ from models.authorization_request import StateBinding, add_request, state_hash
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from resolvers import audit, inputs
 from resolvers.caller import WRITE, user_with_scope
+from resolvers.clearing import start_if_due
 from resolvers.context import Context, Registration
 from resolvers.errors import Problem, ValidationError
-from resolvers.expired_requests import clear_expired
 
 log = structlog.get_logger("tendon")
 
@@ -65,7 +65,7 @@ def _check(context: Context, provider: str, redirect_uri: str) -> Registration:
 async def _store(
     context: Context, registration: Registration, redirect_uri: str, *, user: str, state: str, verifier: str
 ) -> None:
-    """Store the request with its audit row, and clear expired ones if there are any."""
+    """Store the request with its audit row."""
     provider = registration.provider
     binding = StateBinding(state_hash(state), user, provider.slug, redirect_uri, registration.fingerprint)
     sealed = context.resources.vault.seal(verifier, **binding.verifier_field)
@@ -76,5 +76,5 @@ async def _store(
         outcome=audit.OK,
         scopes=provider.authorize.scopes,
     )
-    if await add_request(context.resources.database, binding, sealed, entry):
-        await clear_expired(context)
+    await add_request(context.resources.database, binding, sealed, entry)
+    start_if_due(context)

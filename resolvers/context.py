@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,14 @@ import structlog
 from models.audit_event import AuditEntry, record
 from models.audit_key import audit_key
 from models.database import Database
+from models.ended_request import RETENTION
 from models.vault import Vault, VaultError
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
 from providers.provider_limit import ProviderLimits
 from resolvers.background import Background, Exchanges
 from resolvers.caller import Caller
+from resolvers.clearing_progress import ClearingProgress
 from resolvers.errors import ProviderNotFound, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
@@ -78,7 +81,8 @@ class Pseudonyms:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the process holds for all requests. `provider_timeout` is seconds for one whole exchange."""
+    """What the process holds for all requests. `provider_timeout` is seconds for one whole exchange, and an
+    authorization request that has ended is remembered for `retention`."""
 
     catalogue: Catalogue
     registrations: Mapping[str, Registration]
@@ -88,6 +92,8 @@ class Resources:
     client: Client
     provider_timeout: float
     background: Background
+    retention: timedelta = RETENTION
+    clearing: ClearingProgress = field(default_factory=ClearingProgress)
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)
     vault_keys: VaultKeys = field(init=False)

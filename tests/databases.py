@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 
+from models.engine import digest
 from models.migrating import migrate
 
 ENGINES = ["sqlite", "postgres"]
@@ -49,6 +50,7 @@ class SqliteFile(Database):
 
     def _fetch(self, statement: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as session:
+            session.create_function("digest", -1, digest)
             return session.execute(statement, values).fetchall()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.databases import Database
@@ -13,10 +13,15 @@ Indexes = set[tuple[bool, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class Table:
-    """Columns (name, type, not null, default; their order means nothing) and indexes (unique, columns)."""
+    """Columns (name, type, not null, default; their order means nothing), the columns of the primary key, and the other
+    indexes (unique, columns)."""
 
     columns: Columns
+    key: tuple[str, ...]
     indexes: Indexes
+
+    def with_key(self, key: tuple[str, ...]) -> Table:
+        return replace(self, key=key)
 
 
 async def tables(database: Database) -> dict[str, Table]:
@@ -29,12 +34,14 @@ _SQLITE_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name N
 
 
 async def _sqlite_table(database: Database, name: str) -> Table:
-    columns = await database.fetch('SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info($1)', name)
+    columns = await database.fetch('SELECT name, type, "notnull", dflt_value FROM pragma_table_info($1)', name)
+    key = await database.fetch("SELECT name FROM pragma_table_info($1) WHERE pk > 0 ORDER BY pk", name)
     indexes: Indexes = set()
-    for index, unique in await database.fetch('SELECT name, "unique" FROM pragma_index_list($1)', name):
+    listed = "SELECT name, \"unique\" FROM pragma_index_list($1) WHERE origin <> 'pk'"
+    for index, unique in await database.fetch(listed, name):
         parts = await database.fetch("SELECT name FROM pragma_index_info($1) ORDER BY seqno", index)
         indexes.add((bool(unique), tuple(part for (part,) in parts)))
-    return Table({tuple(column) for column in columns}, indexes)
+    return Table({tuple(column) for column in columns}, tuple(part for (part,) in key), indexes)
 
 
 _POSTGRES_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
@@ -48,8 +55,10 @@ async def _postgres_table(database: Database, name: str) -> Table:
         name,
     )
     indexes = await database.fetch(
-        "SELECT indisunique, array(SELECT pg_get_indexdef(indexrelid, part, true) "
+        "SELECT indisprimary, indisunique, array(SELECT pg_get_indexdef(indexrelid, part, true) "
         "FROM generate_series(1, indnkeyatts) AS part) FROM pg_index WHERE indrelid = $1::text::regclass",
         name,
     )
-    return Table({tuple(column) for column in columns}, {(unique, tuple(parts)) for unique, parts in indexes})
+    key = next((tuple(parts) for primary, _, parts in indexes if primary), ())
+    others = {(unique, tuple(parts)) for primary, unique, parts in indexes if not primary}
+    return Table({tuple(column) for column in columns}, key, others)

@@ -109,6 +109,7 @@ class Settings(SandboxSettings, DatabaseSettings):
     provider_timeout: ProviderTimeout = 10
     database_pool: Annotated[int, number(1, 1000, "connections")] = 10
     database_timeout: Annotated[float, number(0.1, 60, "seconds")] = 5
+    retention: Annotated[float, number(0.01, 3650, "days")] = 7
     explore: bool | None = None
     connect_page: bool | None = None
     concurrency: Annotated[int, number(1, 1000, "requests")] = 32

@@ -6,6 +6,7 @@ every wait, and leave no transaction open when a task is cancelled.
 interface.py         the interface: Database, Session, and the Script that they run
 url.py, tls.py       parse the database URL, and TLS to PostgreSQL
 errors.py            DatabaseDown
+digest.py            the hash that both compute in SQL
 postgres.py          PostgreSQL, with pool.py (its connections), postgres_hosts.py and postgres_connection.py (how they
                      are opened), unanswered.py (those whose statement was given up), postgres_poolers.py (whether
                      sessions are shared) and postgres_errors.py (what asyncpg's exceptions mean)
@@ -13,6 +14,7 @@ sqlite.py            SQLite, with sqlite_scripts.py (runs the SQL) and sqlite_er
 *_orm.py             the ORM on an open transaction, for migrations
 """
 
+from models.engine.digest import digest
 from models.engine.errors import DatabaseDown
 from models.engine.interface import Database, Limits, Row, Script, Session, Step, Values
 from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
@@ -34,6 +36,7 @@ __all__ = [
     "UnsupportedDatabase",
     "Values",
     "connect",
+    "digest",
     "parse_url",
 ]
 

@@ -37,8 +37,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Steps that run atomically. The steps after the first run only if the first returned a row. They can use its
-    columns as the values `done.column`."""
+    """Steps that run atomically. The steps after the first run once for each row that the first returned. They can use
+    its columns as the values `done.column`."""
 
     steps: tuple[Step, ...]
     writes: bool

@@ -15,6 +15,7 @@ from threading import Thread
 from time import monotonic
 from typing import Final
 
+from models.engine.digest import digest
 from models.engine.errors import DatabaseDown, translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
 from models.engine.sqlite_errors import breaks_connections, outage
@@ -116,6 +117,7 @@ class SqliteDatabase(Database):
         for pragma, value in _PRAGMAS.items():
             connection.execute(f"PRAGMA {pragma}={value}")
         connection.execute(f"PRAGMA busy_timeout={int(busy_timeout * 1000)}")
+        connection.create_function("digest", -1, digest, deterministic=True)
         return connection
 
     async def _begin(self, connection: sqlite3.Connection, on_wait: Callable[[], object] | None) -> None:

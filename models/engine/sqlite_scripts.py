@@ -66,11 +66,12 @@ def run_script(connection: sqlite3.Connection, script: Script, values: Values) -
         return rows
     columns = [column[0] for column in cursor.description]
     if others:
-        done = {f"done.{column}": value for column, value in zip(columns, rows[0], strict=True)}
-        known = {**values, **done}
-        for step in others:
-            if step.condition is None or known[step.condition]:
-                connection.execute(step.text, _parameters(step.names, known)).close()
+        names = [f"done.{column}" for column in columns]
+        for row in rows:
+            known = {**values, **dict(zip(names, row, strict=True))}
+            for step in others:
+                if step.condition is None or known[step.condition]:
+                    connection.execute(step.text, _parameters(step.names, known)).close()
     times = [place for place, column in enumerate(columns) if column.endswith(TIME_SUFFIX)]
     return [_with_datetimes(row, times) for row in rows] if times else rows
 

@@ -184,7 +184,7 @@ async def release(context: Context, attempt: Attempt) -> None:
 
 
 async def _release(context: Context, attempt: Attempt) -> bool:
-    return await release_claim(context.resources.database, attempt.binding.state_hash, attempt.owner)
+    return await release_claim(context.resources.database, attempt.binding, attempt.owner)
 
 
 async def fail(context: Context, attempt: Attempt, problem: Problem) -> None:
@@ -211,7 +211,7 @@ async def end(context: Context, attempt: Attempt, problem: Problem) -> bool:
     entry = await context.audit_entry(
         audit.COMPLETE, subject=binding.user_id, provider=binding.provider, outcome=problem.code
     )
-    return await fail_claim(context.resources.database, binding.state_hash, attempt.owner, entry)
+    return await fail_claim(context.resources.database, binding, attempt.owner, entry)
 
 
 def retry_until_written(

@@ -15,9 +15,9 @@ from providers.errors import CircuitOpen, HeldBack
 from resolvers import audit
 from resolvers.background import backoff
 from resolvers.callback.claims import Attempt, not_asked
+from resolvers.clearing import abandon
 from resolvers.context import Context
 from resolvers.errors import PROBLEMS, InternalError, InvalidState, Problem, ServiceUnavailable
-from resolvers.expired_requests import abandon
 
 log = structlog.get_logger("tendon")
 
@@ -44,7 +44,7 @@ async def replay(context: Context, attempt: Attempt) -> StoredConnection:
 async def replay_without_claim(context: Context, attempt: Attempt, held_back: HeldBack) -> StoredConnection:
     """For an attempt that may not ask the provider now, and so has not tried to claim the request. A request that has
     ended or is claimed is answered as ever, and for a pending one the callback may be sent again later."""
-    request = await find_request(context.resources.database, attempt.binding)
+    request = await find_request(context.resources.database, attempt.binding, attempt.answer_hash)
     if request is None or request.expired or request.status != RequestStatus.PENDING:
         return await replay(context, attempt)
     log.info("exchange.held.back", provider=attempt.binding.provider, fault=str(held_back))
@@ -58,7 +58,7 @@ async def replay_without_claim(context: Context, attempt: Attempt, held_back: He
 async def _result(context: Context, attempt: Attempt) -> StoredConnection:
     key, resources, tries = attempt.binding.state_hash, context.resources, 0
     while True:
-        request = await find_request(resources.database, attempt.binding)
+        request = await find_request(resources.database, attempt.binding, attempt.answer_hash)
         if request is None or request.status != RequestStatus.EXCHANGING:
             return await _ended(context, attempt, request)
         if request.lease_over:
@@ -78,14 +78,15 @@ async def _ended(context: Context, attempt: Attempt, request: RequestState | Non
         raise _refused(attempt, f"another {different}" if different else "unknown")
     if request.status == RequestStatus.PENDING:
         raise _refused(attempt, "expired") if request.expired else not_asked()
-    if request.code_hash != attempt.answer_hash:
+    if not request.has_code:
         raise _refused(attempt, "another code")
     error = {} if request.error is None else {"error": request.error}
     log.info("callback.repeated", provider=attempt.binding.provider, status=request.status, **error)
     if request.status == RequestStatus.FAILED:
         raise PROBLEMS.get(request.error or "", InternalError)
-    connection = await find_by_id(context.resources.database, request.connection_id) if request.connection_id else None
-    if not connection or connection.user_id != attempt.binding.user_id:
+    database, user = context.resources.database, attempt.binding.user_id
+    connection = await find_by_id(database, request.connection_id, user) if request.connection_id else None
+    if connection is None:
         raise InvalidState
     return connection
 

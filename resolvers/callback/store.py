@@ -109,8 +109,7 @@ class _Tries:
             _log_account(stored)
             return stored.connection
         # The lease is lost, or a COMMIT of this attempt went through though no answer came.
-        database, owner = self._context.resources.database, self._attempt.owner
-        found = await find_stored_by(database, self._attempt.binding, owner) if self._failed else None
+        found = await _find_stored(self._context, self._attempt) if self._failed else None
         if found is None:
             raise ProviderUnavailable
         return found
@@ -186,8 +185,12 @@ async def _store_account(context: Context, connection: StoredConnection, account
 
 async def _revoke_unless_stored(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
     ended = await end(context, attempt, ProviderUnavailable())
-    if ended or await find_stored_by(context.resources.database, attempt.binding, attempt.owner) is None:
+    if ended or await _find_stored(context, attempt) is None:
         await _revoke(context, attempt, answer)
+
+
+async def _find_stored(context: Context, attempt: Attempt) -> StoredConnection | None:
+    return await find_stored_by(context.resources.database, attempt.binding, attempt.owner, attempt.answer_hash)
 
 
 async def _revoke(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:

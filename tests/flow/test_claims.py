@@ -129,14 +129,36 @@ async def test_a_state_expires(api: Interface, sandbox: Sandbox, someone: Person
     assert await sandbox.exchanges(callback["code"]) == []
 
 
-async def test_what_is_past_remembering_is_purged(
-    api: Interface, sandbox: Sandbox, someone: Person, another: Person, shared_database: Database
+async def test_a_callback_is_repeated_after_its_request_was_moved(
+    interface: type[Interface],
+    client: httpx.AsyncClient,
+    sandbox: Sandbox,
+    someone: Person,
+    another: Person,
+    settings: dict[str, str],
+    own_database: Database,
+    tmp_path: Path,
 ) -> None:
-    await begin(api, sandbox, someone)
-    await _let_time_pass(shared_database, someone)
-    await begin(api, sandbox, another)
-    left = "SELECT count(*) FROM authorization_request WHERE user_id = $1"
-    assert await shared_database.value(left, someone.id) == 0
+    """With its first authorize, a process clears whatever is past."""
+    first, second = [start_gateway(tmp_path, settings, own_database) for _ in range(2)]
+    try:
+        api = interface(client, first.origin)
+        callback = await begin(api, sandbox, someone)
+        made = await api.complete(someone.token, **callback)
+        refused = await begin(api, sandbox, someone, decision="deny")
+        assert (await api.complete(someone.token, **refused)).code == "ACCESS_DENIED"
+        await _let_time_pass(own_database, someone)
+        await begin(interface(client, second.origin), sandbox, another)
+        await until(lambda: _is_moved(own_database, someone), "the clearing")
+        assert (await api.complete(someone.token, **callback)).payload == made.payload
+        assert (await api.complete(someone.token, **refused)).code == "ACCESS_DENIED"
+        for change in ({"code": "another"}, {"redirectUri": "https://app.example/other"}, {"provider": "oura"}):
+            assert (await api.complete(someone.token, **callback | change)).code == "INVALID_STATE"
+        assert (await api.complete(another.token, **callback)).code == "INVALID_STATE"
+        assert len(await sandbox.exchanges(callback["code"])) == 1
+    finally:
+        for process in (first, second):
+            process.kill()
 
 
 @pytest.mark.parametrize("iss", [None, "", "https://evil.example", "HTTP://127.0.0.1"])
@@ -300,6 +322,8 @@ async def _without_table(database: Database, table: str) -> AsyncGenerator[None]
 
 async def _let_time_pass(database: Database, person: Person) -> None:
     past = "'2020-01-01 00:00:00+00:00'"
-    await database.fetch(
-        f"UPDATE authorization_request SET expires_at = {past}, purge_after = {past} WHERE user_id = $1", person.id
-    )
+    await database.fetch(f"UPDATE authorization_request SET expires_at = {past} WHERE user_id = $1", person.id)
+
+
+async def _is_moved(database: Database, person: Person) -> bool:
+    return not await database.value("SELECT count(*) FROM authorization_request WHERE user_id = $1", person.id)

@@ -18,6 +18,7 @@ from tests.interfaces import Interface
 from tests.postgres import PostgresServer
 from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
 BLOCKS = re.findall(r"```sql\n(.*?)```", Path("docs/operating.md").read_text(encoding="utf-8"), re.DOTALL)
 ONCE, IN_DATABASE, GRANTS, RETENTION, LOOK_UP = BLOCKS
@@ -99,9 +100,21 @@ async def test_a_role_that_only_serves(
     assert (await api.complete(someone.token, **refused)).code == "ACCESS_DENIED"
     assert (await api.connections(someone.token, userId=someone.id)).data == {"connections": [connection]}
     assert (await api.connections(another.token, userId=someone.id)).code == "FORBIDDEN"
-    await run(url_of(roles, "tendon_owner"), "UPDATE authorization_request SET purge_after = '2020-01-01'")
-    assert await begin(api, sandbox, someone)
-    assert await PostgresDatabase(url_of(roles, "tendon_app")).value("SELECT count(*) FROM authorization_request") == 1
+    owner, as_app = url_of(roles, "tendon_owner"), PostgresDatabase(url_of(roles, "tendon_app"))
+    for table, column, cleared in (("authorization_request", "expires_at", 3), ("ended_request", "ended_at", 0)):
+        await run(owner, f"UPDATE {table} SET {column} = '2020-01-01'")
+        process.kill()
+        process = await asyncio.to_thread(Process, "serve", folder=granted, settings=apps)
+        api = interface(client, process.origin)
+        # The first authorize after a start clears whatever is past.
+        await begin(api, sandbox, someone)
+        past = f"SELECT count(*) FROM {table} WHERE {column} < '2021-01-01'"
+
+        async def is_cleared(past: str = past) -> bool:
+            return await as_app.value(past) == 0
+
+        await until(is_cleared, "the clearing")
+        assert await as_app.value("SELECT count(*) FROM ended_request") == cleared
     assert (await client.get(f"{process.origin}/readyz")).status_code == 200
     assert process.stop() == 0
     assert not re.search(r"fault |database.down|purge.failed|audit.delayed", process.said)

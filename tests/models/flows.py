@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from models.audit_event import AuditEntry
 from models.authorization_request import ClaimedRequest, StateBinding, add_request, claim_request
 from models.connection import Grant, StoredGrant, store_grant
 from models.database import Database
+from models.ended_request import move_ended
 from models.vault import Vault
 from tests.models.rows import now
 
@@ -36,14 +37,19 @@ def entry(outcome: str = "ok", *, action: str = "complete", **others: Any) -> Au
     return AuditEntry(action=action, outcome=outcome, **{**values, **others})
 
 
-async def add(database: Database, of: StateBinding | None = None, **entry_values: Any) -> bool:
-    return await add_request(database, of or binding(), b"sealed", entry(action="authorize", **entry_values))
+async def add(database: Database, of: StateBinding | None = None, **entry_values: Any) -> None:
+    await add_request(database, of or binding(), b"sealed", entry(action="authorize", **entry_values))
+
+
+def code_of(owner: str = OWNER) -> str:
+    """The hash of the code that this owner claims with."""
+    return f"code of {owner}"
 
 
 async def claim(
     database: Database, of: StateBinding | None = None, owner: str = OWNER, lease: float = LEASE
 ) -> ClaimedRequest | None:
-    return await claim_request(database, of or binding(), code_hash=f"code of {owner}", owner=owner, lease=lease)
+    return await claim_request(database, of or binding(), code_hash=code_of(owner), owner=owner, lease=lease)
 
 
 async def begin(database: Database, of: StateBinding | None = None, owner: str = OWNER) -> ClaimedRequest:
@@ -84,3 +90,8 @@ async def connect(database: Database, of: StateBinding | None = None, token: str
     stored = await store(database, await grant(database, token, **others), claimed.version, of)
     assert stored is not None
     return stored.connection.id
+
+
+async def move_all(database: Database) -> None:
+    """As clearing does with requests that have expired: here, with all."""
+    await move_ended(database, datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC), 1000)

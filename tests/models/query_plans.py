@@ -60,14 +60,16 @@ class SqlitePlanner(Planner):
         rows = await self._database.fetch(f"EXPLAIN QUERY PLAN {statement}", *values)
         steps = [str(row[3]) for row in rows]
         bounded = " LIMIT " in statement and not any("TEMP B-TREE" in step for step in steps)
-        return {step for step in steps if not _sqlite_good(step, bounded=bounded)}
+        # What is materialized has its own steps.
+        small = SMALL | set(re.findall(r"(\w+) AS MATERIALIZED", statement))
+        return {step for step in steps if not _sqlite_good(step, small, bounded=bounded)}
 
 
-def _sqlite_good(step: str, *, bounded: bool) -> bool:
+def _sqlite_good(step: str, small: set[str], *, bounded: bool) -> bool:
     """A full scan, or the search of a range that nothing ends, is not."""
     verb, _, rest = step.partition(" ")
     if verb == "SCAN":
-        return rest == "CONSTANT ROW" or rest.split()[0] in SMALL
+        return rest == "CONSTANT ROW" or rest.split()[0] in small
     if verb != "SEARCH":
         return True
     searched = re.search(r"\((.*)\)$", rest)

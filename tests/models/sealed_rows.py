@@ -13,8 +13,8 @@ _INSERT: Final = """INSERT INTO connection (id, user_id, provider, status, reque
     updated_at) VALUES """
 _ADD_REQUEST: Final = """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
-        status, created_at, expires_at, purge_after)
-    VALUES (:key, 'alice', 'oura', 'r', 'c', '[]', :sealed, 'pending', now(), now(), after(:seconds))"""
+        status, created_at, expires_at)
+    VALUES (:key, 'alice', 'oura', 'r', 'c', '[]', :sealed, 'pending', now(), after(:seconds))"""
 
 
 class Clock:
@@ -52,6 +52,6 @@ async def seal_token(database: Database, number: int, key_id: str, column: str =
     await run(database, text, sealed=sealed(key_id), id=identity(number))
 
 
-async def add_request(database: Database, key_id: str, *, purged_in: float) -> None:
-    """A request with a verifier, purged in so many seconds."""
-    await run(database, _ADD_REQUEST, key=f"state {purged_in}", sealed=sealed(key_id), seconds=purged_in)
+async def add_request(database: Database, key_id: str, *, expires_in: float) -> None:
+    """A request with a verifier, which expires in so many seconds."""
+    await run(database, _ADD_REQUEST, key=f"state {expires_in}", sealed=sealed(key_id), seconds=expires_in)

@@ -11,27 +11,24 @@ import pytest
 
 from models.authorization_request import (
     LIFETIME,
-    RETENTION,
     RequestState,
     StateBinding,
     abandon_request,
     differing_column,
     fail_claim,
     find_request,
-    past_claims,
-    purge_requests,
     read_clock,
     release_claim,
     state_hash,
 )
 from models.database import Database
-from tests.models.flows import LEASE, OWNER, PROVIDER, add, begin, binding, claim, connect, entry
+from tests.models.flows import LEASE, OWNER, PROVIDER, add, begin, binding, claim, code_of, connect, entry
 from tests.models.rows import events, now, run, value
 
 # Seconds between a statement and the look at its row.
 SOON = timedelta(seconds=30)
 BOUND = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
-COLUMNS = "status, code_hash, owner, error, verifier, lease_until AS lease_at, purge_after AS purge_at"
+COLUMNS = "status, code_hash, owner, error, verifier, lease_until AS lease_at, purge_after"
 
 
 async def columns(database: Database, key: str = "s1", names: str = COLUMNS) -> tuple[Any, ...]:
@@ -62,8 +59,8 @@ def test_a_verifier_belongs_to_its_state_user_provider_and_redirect_uri() -> Non
     }
 
 
-def test_a_request_lives_for_ten_minutes_and_is_kept_for_seven_days() -> None:
-    assert (timedelta(minutes=10), timedelta(days=7)) == (LIFETIME, RETENTION)
+def test_a_request_lives_for_ten_minutes() -> None:
+    assert timedelta(minutes=10) == LIFETIME
 
 
 async def test_a_new_request(database: Database) -> None:
@@ -73,19 +70,11 @@ async def test_a_new_request(database: Database) -> None:
     assert told == ["alice", "oura", "https://app.example/cb", "our-client", '["sleep"]', b"sealed", "pending"]
     assert expires - created == LIFETIME
     assert abs(created - await now(database)) < SOON
-    (purge,) = await columns(database, names="purge_after AS purge_at")
-    assert purge == expires
+    assert await columns(database, names="purge_after") == (None,)
     assert await events(database, "action, outcome, scopes, provider, count") == [
         ("authorize", "ok", '["sleep"]', "oura", 1)
     ]
     assert await run(database, "SELECT pseudonym, user_id FROM audit_subject") == [("p-alice", "alice")]
-
-
-async def test_adding_a_request_says_whether_there_are_past_ones(database: Database) -> None:
-    assert await add(database, binding("s1")) is False
-    assert await add(database, binding("s2")) is False
-    await age(database, "purge_after", -1)
-    assert await add(database, binding("s3")) is True
 
 
 # Claiming
@@ -99,9 +88,16 @@ async def test_a_claim(database: Database) -> None:
     assert (claimed.scopes, claimed.verifier, claimed.version) == (["sleep"], b"sealed", 0)
     assert before <= claimed.claimed_at <= await now(database)
     told = await columns(database)
-    assert told[:5] == ("exchanging", f"code of {OWNER}", OWNER, None, b"sealed")
-    for moment in told[5:]:
-        assert moment - claimed.claimed_at == timedelta(seconds=LEASE)
+    assert told[:5] == ("exchanging", code_of(), OWNER, None, b"sealed")
+    assert told[5] - claimed.claimed_at == timedelta(seconds=LEASE)
+
+
+async def test_the_previous_version_deletes_no_request_that_was_claimed(database: Database) -> None:
+    """It deletes what is older than `purge_after`, and sets that in each request that it makes."""
+    await add(database)
+    await age(database, "purge_after", 600)
+    await claim(database)
+    assert await columns(database, names="purge_after") == (None,)
 
 
 async def test_one_of_many_gets_the_claim(database: Database) -> None:
@@ -115,7 +111,7 @@ async def test_a_callback_must_match_all_that_the_state_is_bound_to(database: Da
     await add(database)
     other = replace(binding(), **{name: "other"})
     assert await claim(database, other) is None
-    assert await find_request(database, other) is None
+    assert await find_request(database, other, code_of()) is None
     assert await status(database) == "pending"
     # There is nothing to compare with a state that is not known.
     assert await differing_column(database, other) == (None if name == "state_hash" else name)
@@ -160,29 +156,27 @@ async def test_a_released_request_is_as_before(database: Database) -> None:
     await add(database)
     before = await columns(database)
     await claim(database)
-    assert await release_claim(database, "s1", OWNER) is True
+    assert await release_claim(database, binding(), OWNER) is True
     assert await columns(database) == before
     assert await claim(database, owner="owner-2") is not None
 
 
-async def test_a_failed_request_keeps_its_error_for_the_retention(database: Database) -> None:
+async def test_a_failed_request_keeps_its_error(database: Database) -> None:
     await begin(database)
-    assert await fail_claim(database, "s1", OWNER, entry("CODE_EXPIRED", request_id="r2")) is True
-    *told, purge = await columns(database)
-    assert told == ["failed", f"code of {OWNER}", OWNER, "CODE_EXPIRED", None, None]
-    assert abs(purge - RETENTION - await now(database)) < SOON
+    assert await fail_claim(database, binding(), OWNER, entry("CODE_EXPIRED", request_id="r2")) is True
+    assert await columns(database) == ("failed", code_of(), OWNER, "CODE_EXPIRED", None, None, None)
     assert await events(database, "action, outcome, request_id, provider, subject, connection_id") == [
         ("authorize", "ok", "r1", "oura", "p-alice", None),
         ("complete", "CODE_EXPIRED", "r2", "oura", "p-alice", None),
     ]
 
 
-async def end_by_release(database: Database, key: str, owner: str) -> bool:
-    return await release_claim(database, key, owner)
+async def end_by_release(database: Database, of: StateBinding, owner: str) -> bool:
+    return await release_claim(database, of, owner)
 
 
-async def end_by_failure(database: Database, key: str, owner: str) -> bool:
-    return await fail_claim(database, key, owner, entry("CODE_EXPIRED"))
+async def end_by_failure(database: Database, of: StateBinding, owner: str) -> bool:
+    return await fail_claim(database, of, owner, entry("CODE_EXPIRED"))
 
 
 ENDS = pytest.mark.parametrize("end", [end_by_release, end_by_failure])
@@ -192,10 +186,11 @@ ENDS = pytest.mark.parametrize("end", [end_by_release, end_by_failure])
 async def test_a_claim_is_ended_by_its_owner_only(database: Database, end: Any) -> None:
     await begin(database)
     before = await columns(database)
-    assert await end(database, "s1", "owner-2") is False
+    assert await end(database, binding(), "owner-2") is False
+    assert await end(database, binding(user="bob"), OWNER) is False
     assert await columns(database) == before
     assert await events(database) == [("authorize", "ok")]
-    assert await end(database, "s1", OWNER) is True
+    assert await end(database, binding(), OWNER) is True
 
 
 @ENDS
@@ -203,7 +198,7 @@ async def test_a_claim_that_has_ended_is_not_ended_again(database: Database, end
     await begin(database)
     for ended in ("pending", "completed", "failed"):
         await run(database, f"UPDATE authorization_request SET status = '{ended}'")
-        assert await end(database, "s1", OWNER) is False
+        assert await end(database, binding(), OWNER) is False
         assert await status(database) == ended
 
 
@@ -211,7 +206,7 @@ async def test_a_claim_that_has_ended_is_not_ended_again(database: Database, end
 async def test_only_the_claim_of_that_state_is_ended(database: Database, end: Any) -> None:
     for key in ("s1", "s2"):
         await begin(database, binding(key))
-    assert await end(database, "s1", OWNER) is True
+    assert await end(database, binding(), OWNER) is True
     assert await status(database, "s2") == "exchanging"
     assert await status(database) != "exchanging"
 
@@ -220,7 +215,7 @@ async def test_a_lease_that_is_over_does_not_stop_its_owner(database: Database) 
     """As long as nobody else has ended the claim."""
     await begin(database)
     await age(database, "lease_until", -1)
-    assert await release_claim(database, "s1", OWNER) is True
+    assert await release_claim(database, binding(), OWNER) is True
 
 
 # Looking at a request
@@ -228,18 +223,20 @@ async def test_a_lease_that_is_over_does_not_stop_its_owner(database: Database) 
 
 async def test_a_request_as_it_is_now(database: Database) -> None:
     await add(database)
-    assert await find_request(database, binding()) == RequestState("pending", None, None, None, False, None)
+    assert await find_request(database, binding(), code_of()) == RequestState("pending", None, None, None, False, None)
     await claim(database)
-    found = await find_request(database, binding())
-    assert found == RequestState("exchanging", f"code of {OWNER}", None, None, False, False)
-    await fail_claim(database, "s1", OWNER, entry("CODE_EXPIRED"))
-    found = await find_request(database, binding())
-    assert found == RequestState("failed", f"code of {OWNER}", "CODE_EXPIRED", None, False, None)
+    found = await find_request(database, binding(), code_of())
+    assert found == RequestState("exchanging", True, None, None, False, False)
+    await fail_claim(database, binding(), OWNER, entry("CODE_EXPIRED"))
+    found = await find_request(database, binding(), code_of())
+    assert found == RequestState("failed", True, "CODE_EXPIRED", None, False, None)
+    found = await find_request(database, binding(), code_of("owner-2"))
+    assert found == RequestState("failed", False, "CODE_EXPIRED", None, False, None)
 
 
 async def test_a_completed_request_names_its_connection(database: Database) -> None:
     identity = await connect(database)
-    found = await find_request(database, binding())
+    found = await find_request(database, binding(), code_of())
     assert found is not None
     assert (found.status, str(found.connection_id), found.lease_over) == ("completed", identity, None)
 
@@ -248,97 +245,36 @@ async def test_a_completed_request_names_its_connection(database: Database) -> N
 async def test_a_request_expires_and_its_lease_ends(database: Database, seconds: float, *, over: bool) -> None:
     await begin(database)
     await age(database, "expires_at", seconds)
-    found = await find_request(database, binding())
+    found = await find_request(database, binding(), code_of())
     assert found is not None
     assert (bool(found.expired), bool(found.lease_over)) == (over, False)
     await age(database, "expires_at", 30)
     await age(database, "lease_until", seconds)
-    found = await find_request(database, binding())
+    found = await find_request(database, binding(), code_of())
     assert found is not None
     assert (bool(found.expired), bool(found.lease_over)) == (False, over)
 
 
-# Clearing
-
-
-async def add_past(database: Database, **seconds: float) -> None:
-    """Requests by their state, purged so many seconds from now."""
-    for key, moment in seconds.items():
-        await begin(database, binding(key, user=f"user of {key}"))
-        await age(database, "purge_after", moment, key)
-
-
-async def states(database: Database) -> list[str]:
-    return [key for (key,) in await run(database, "SELECT state_hash FROM authorization_request ORDER BY state_hash")]
+# Abandoning
 
 
 async def set_status(database: Database, key: str, to: str) -> None:
     await run(database, f"UPDATE authorization_request SET status = '{to}' WHERE state_hash = :key", key=key)
 
 
-async def test_past_claims_are_the_oldest_first(database: Database) -> None:
-    await add_past(database, c=-20, a=-10, b=-30, d=30)
-    assert list(await past_claims(database, 9)) == [("b", "user of b"), ("c", "user of c"), ("a", "user of a")]
-    assert list(await past_claims(database, 2)) == [("b", "user of b"), ("c", "user of c")]
-
-
-async def test_past_claims_are_only_those_that_nobody_has_ended(database: Database) -> None:
-    await add_past(database, a=-40, b=-30, c=-20, d=-10)
-    for key, ended in (("a", "pending"), ("b", "completed"), ("c", "failed")):
-        await set_status(database, key, ended)
-    assert list(await past_claims(database, 9)) == [("d", "user of d")]
-    # Of the oldest past requests, whatever they are.
-    assert list(await past_claims(database, 3)) == []
-
-
-async def test_purging_deletes_past_requests_oldest_first(database: Database) -> None:
-    await add_past(database, c=-20, a=-10, b=-30, d=30)
-    for key in "abcd":
-        await set_status(database, key, "failed")
-    await purge_requests(database, 2)
-    assert await states(database) == ["a", "d"]
-    await purge_requests(database, 2)
-    assert await states(database) == ["d"]
-
-
-async def test_purging_keeps_claims_and_deletes_all_others(database: Database) -> None:
-    await add_past(database, a=-40, b=-30, c=-20, d=-10)
-    for key, ended in (("b", "pending"), ("c", "completed"), ("d", "failed")):
-        await set_status(database, key, ended)
-    # A claim takes no place of those that can go.
-    await purge_requests(database, 3)
-    assert await states(database) == ["a"]
-
-
-async def test_purging_leaves_out_what_others_have_locked(database: Database) -> None:
-    """They delete it themselves, and nobody waits for them."""
-    if database.dialect == "sqlite":
-        pytest.skip("has one writer at a time")
-    await add_past(database, a=-20, b=-10)
-    for key in "ab":
-        await set_status(database, key, "failed")
-    async with database.exclusively(2) as transaction:
-        await run(transaction, "SELECT state_hash FROM authorization_request WHERE state_hash = 'a' FOR UPDATE")
-        await purge_requests(database, 2)
-        assert await states(database) == ["a"]
-
-
-# Abandoning
-
-
-async def abandon(database: Database, key: str = "s1") -> str | None:
+async def abandon(database: Database, key: str = "s1", user: str = "alice") -> str | None:
     nobody: dict[str, Any] = {"actor": None, "user": None, "client_id": None, "provider": None, "request_id": "r9"}
-    return await abandon_request(database, key, entry("PROVIDER_UNAVAILABLE", **nobody))
+    return await abandon_request(database, key, user, entry("PROVIDER_UNAVAILABLE", **nobody))
 
 
 async def test_a_claim_whose_lease_is_over_is_abandoned_once(database: Database) -> None:
     await begin(database)
     await age(database, "lease_until", -1)
+    # As the previous version has claimed it.
+    await age(database, "purge_after", -1)
     outcomes = await asyncio.gather(*(abandon(database) for _ in range(5)))
     assert sorted(outcomes, key=str) == [None] * 4 + [PROVIDER]
-    *told, purge = await columns(database)
-    assert told == ["failed", f"code of {OWNER}", OWNER, "PROVIDER_UNAVAILABLE", None, None]
-    assert abs(purge - RETENTION - await now(database)) < SOON
+    assert await columns(database) == ("failed", code_of(), OWNER, "PROVIDER_UNAVAILABLE", None, None, None)
     assert await events(database, "action, outcome, provider, actor, subject, request_id") == [
         ("authorize", "ok", "oura", "p-alice", "p-alice", "r1"),
         ("complete", "PROVIDER_UNAVAILABLE", "oura", None, "p-alice", "r9"),
@@ -366,6 +302,7 @@ async def test_only_the_request_of_that_state_is_abandoned(database: Database) -
     for key in ("s1", "s2"):
         await begin(database, binding(key))
         await age(database, "lease_until", -1, key)
+    assert await abandon(database, "s2", "bob") is None
     assert await abandon(database, "s2") == PROVIDER
     assert (await status(database), await status(database, "s2")) == ("exchanging", "failed")
 

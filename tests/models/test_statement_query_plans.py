@@ -22,6 +22,7 @@ from models.audit_key import AuditKey
 from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
+from models.ended_request import EndedRequest
 from models.statement import Statement
 from models.vault_key import VaultKey
 from tests.conftest import new_database
@@ -32,7 +33,8 @@ from tests.orm import orm_of
 M = TypeVar("M", bound=Model)
 
 MODELS: dict[str, type[Model]] = {
-    one.__name__: one for one in (AuditEvent, AuditKey, AuditSubject, AuthorizationRequest, Connection, VaultKey)
+    one.__name__: one
+    for one in (AuditEvent, AuditKey, AuditSubject, AuthorizationRequest, Connection, EndedRequest, VaultKey)
 }
 ROOMS = (models, resolvers)
 # One request in so many may be cleared away.
@@ -77,6 +79,7 @@ async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     database = await new_database(request, tmp_path_factory.mktemp("plans"), request.param)
     async with orm_of(database.url):
         await _fill(AuthorizationRequest, _request)
+        await _fill(EndedRequest, _ended)
         await _fill(Connection, _connection)
         await _fill(AuditEvent, _event)
         await _fill(AuditSubject, _subject)
@@ -95,8 +98,14 @@ def _request(number: int) -> dict[str, Any]:
     status = ("pending", "exchanging", "completed", "failed")[number % 4]
     whose = {"user_id": f"user-{number % 1000}", "provider": "p", "redirect_uri": "https://app.example/oauth/callback"}
     hashes = {"state_hash": f"{number:064}", "registration": "r" * 64, "code_hash": f"{number:064}"}
-    moments = dict.fromkeys(("created_at", "expires_at", "purge_after"), moment)
+    moments = dict.fromkeys(("created_at", "expires_at"), moment)
     return {"scopes": ["sleep"], "status": status, "verifier": bytes(100), **whose, **hashes, **moments}
+
+
+def _ended(number: int) -> dict[str, Any]:
+    moment = datetime(2099 if number % PAST else 2020, 1, 1, tzinfo=UTC)
+    hashes = {"state_hash": number.to_bytes(16, "big"), "code_hash": number.to_bytes(16, "big")}
+    return {"ended_at": moment, "user_id": f"user-{number}", "connection_id": uuid4(), **hashes}
 
 
 def _connection(number: int) -> dict[str, Any]:
@@ -141,7 +150,8 @@ def test_requests_do_not_ask_the_orm() -> None:
         "SELECT * FROM connection WHERE status = :status",
         "SELECT * FROM connection WHERE provider = :provider",
         "SELECT COUNT(*) FROM audit_event",
-        "DELETE FROM authorization_request WHERE purge_after < now()",
+        "DELETE FROM authorization_request WHERE expires_at < now()",
+        "SELECT error FROM ended_request WHERE state_hash = :state_hash",
         "UPDATE authorization_request SET error = :error WHERE owner = :owner AND status = 'exchanging'",
     ],
 )

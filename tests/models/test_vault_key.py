@@ -166,12 +166,12 @@ async def test_the_result_of_a_search_is_kept_for_a_while(database: Database) ->
     await keys(database, "k1").check_active()
     await keys(database, "k2", "k1").check_active()
     await age(database)
-    await add_request(database, "k1", purged_in=60)
+    await add_request(database, "k1", expires_in=60)
     clock = Clock()
     ours = keys(database, "k3", clock=clock)
     assert await ours.unusable() == ["k1"]
     await run(database, "DELETE FROM authorization_request")
-    await add_request(database, "k2", purged_in=60)
+    await add_request(database, "k2", expires_in=60)
     clock.now = 4.9
     assert await ours.unusable() == ["k1"]
     clock.now = 5.1

@@ -16,7 +16,9 @@ from tests.loop_clock import LoopClock, held_clock
 from tests.resolvers.trail import Trail
 from tests.resolvers.world import World, open_world
 
-_TABLES = ("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "vault_key")
+_TABLES = (
+    *("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "ended_request", "vault_key"),
+)
 _EMPTY = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
 
 

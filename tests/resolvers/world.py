@@ -24,6 +24,8 @@ from resolvers.authorize import Authorization, authorize_connection
 from resolvers.background import Background
 from resolvers.callback.complete import Callback, complete_connection
 from resolvers.caller import READ, WRITE, Caller
+from resolvers.clearing import clear
+from resolvers.clearing_progress import ClearingProgress
 from resolvers.context import Context, Registration, Resources
 from resolvers.errors import Problem
 from resolvers.redirects import RedirectAllowList
@@ -129,10 +131,16 @@ class World:
 
     async def turn_back(self, seconds: float) -> None:
         """Make all requests so much older, as if that time had passed."""
-        columns = ("created_at", "expires_at", "lease_until", "purge_after")
+        columns = {"authorization_request": ("created_at", "expires_at", "lease_until"), "ended_request": ("ended_at",)}
         now = "strftime('%Y-%m-%d %H:%M:%f000+00:00', {}, '-{} seconds')"
         older = now if self.outside.engine == "sqlite" else "{} - interval '{} seconds'"
-        await self.change_requests(", ".join(f"{name} = {older.format(name, seconds)}" for name in columns))
+        for table, names in columns.items():
+            changes = ", ".join(f"{name} = {older.format(name, seconds)}" for name in names)
+            await self.outside.fetch(f"UPDATE {table} SET {changes}")
+
+    async def clear(self) -> None:
+        """As another process does that has just started."""
+        await clear(self.context("someone", clearing=ClearingProgress()))
 
     def clock(self) -> AbstractContextManager[LoopClock]:
         """The loop's clock, which stands still while the database is at work."""

@@ -54,6 +54,9 @@ REFUSED = [
     ("DATABASE_POOL", " 10", SPACE),
     ("DATABASE_TIMEOUT", "0.05", "must be from 0.1 to 60 seconds"),
     ("DATABASE_TIMEOUT", "60.01", "must be from 0.1 to 60 seconds"),
+    ("RETENTION", "0", "must be from 0.01 to 3650 days"),
+    ("RETENTION", "3651", "must be from 0.01 to 3650 days"),
+    ("RETENTION", "7d", "must be a number, such as 7"),
     ("DATABASE_TIMEOUT", "5s", "must be a number, such as 5"),
     (
         "REDIRECT_URIS",
@@ -185,6 +188,7 @@ def test_every_setting_can_be_wrong() -> None:
     [
         ("DATABASE_POOL", "1", "1000"),
         ("DATABASE_TIMEOUT", "0.1", "60"),
+        ("RETENTION", "0.01", "3650"),
         ("PROVIDER_TIMEOUT", "0.001", "60"),
         ("CONCURRENCY", "1", "1000"),
         ("KEEP_ALIVE", "1", "3600"),

@@ -146,7 +146,7 @@ def test_what_is_used() -> None:
         ("TENDON_LOGLEVEL", "is not a setting and is ignored: did you mean TENDON_LOG_LEVEL?"),
         ("tendon_auth", "is not a setting and is ignored: did you mean TENDON_AUTH?"),
         ("TENDON_METRICS", "is not a setting and is ignored"),
-        ("TENDON_RETENTION", "is not a setting and is ignored"),
+        ("TENDON_DRAIN", "is not a setting and is ignored"),
         ("TENDON_ACCOUNT_POLICY", "is not a setting and is ignored"),
         ("TENDON_CORS_ORIGINS", "is not a setting and is ignored"),
         ("TENDON_WORKERS", "is not a setting and is ignored"),

@@ -25,7 +25,11 @@ def attempt_of(world: World, user: str, callback: Callback) -> Attempt:
 
 
 async def begun(world: World) -> Attempt:
-    return attempt_of(world, "alice", await world.begin("alice"))
+    attempt = attempt_of(world, "alice", await world.begin("alice"))
+    # The clearing that an authorize starts reads the clock as well.
+    await world.drained()
+    world.database.ran.clear()
+    return attempt
 
 
 def passing(clock: LoopClock, seconds: float) -> Callable[[], Any]:
@@ -46,10 +50,9 @@ async def test_a_claim_lasts_for_the_providers_time_out_and_five_seconds(world: 
         after = datetime.now(UTC)
         assert claim is not None
         assert claim.until == clock.now + LEASE
-    (times,) = await world.outside.fetch("SELECT lease_until, purge_after FROM authorization_request")
+    lease_until = moment(await world.outside.value("SELECT lease_until FROM authorization_request"))
     exact = timedelta(milliseconds=2)
-    for time in times:
-        assert before - exact <= moment(time) - timedelta(seconds=LEASE) <= after + exact
+    assert before - exact <= lease_until - timedelta(seconds=LEASE) <= after + exact
     assert before - exact <= claim.claimed_at <= after + exact
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from models.authorization_request import RETENTION
 from providers.provider_limit import LIMIT, TIMEOUTS
 from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
@@ -219,7 +218,7 @@ async def test_a_failed_request_with_an_error_that_this_version_does_not_know(an
 
 @pytest.mark.parametrize("ended", [None, "INVALID_GRANT", "PROVIDER_UNAVAILABLE"])
 async def test_a_request_that_has_ended_is_remembered_for_its_seven_days(world: World, ended: str | None) -> None:
-    """Whether it was completed, refused, or left behind by a holder that died."""
+    """Whether it was completed, refused, or left behind by a holder that died. After ten minutes it is moved."""
     callback = await world.begin("alice")
     if ended == "INVALID_GRANT":
         world.provider.refuse("invalid_grant")
@@ -227,11 +226,18 @@ async def test_a_request_that_has_ended_is_remembered_for_its_seven_days(world: 
         await claimed_elsewhere(world, callback)
         await world.change_requests(f"lease_until = {PAST}")
     assert await world.code("alice", callback) == ended
-    await world.turn_back(RETENTION.total_seconds() - 60)
-    await world.begin("bob")
+    await world.turn_back(800)
+    await world.clear()
+    assert await world.status("alice") == []
+    assert await world.code("alice", callback) == ended
+    for another in (replace(callback, code="another"), replace(callback, provider="account")):
+        assert await world.code("alice", another) == "INVALID_STATE"
+    assert await world.code("bob", callback) == "INVALID_STATE"
+    await world.turn_back(7 * 86400 - 60)
+    await world.clear()
     assert await world.code("alice", callback) == ended
     await world.turn_back(120)
-    await world.begin("bob")
+    await world.clear()
     assert await world.code("alice", callback) == "INVALID_STATE"
 
 

@@ -1,0 +1,115 @@
+"""Requests that have ended: what is remembered of them, so that a repeated callback gets the same answer.
+
+Clearing moves them here once they could no longer be pending. Several processes may clear at the same time: each takes
+rows that no other has locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.authorization_request import STATUSES
+from models.database import Database
+from models.statement import Statement
+
+RETENTION: Final = timedelta(days=7)
+"""For how long ended requests are remembered, unless a setting says otherwise."""
+
+
+class EndedRequest(Model):
+    """One row per request that was completed or failed. Rows are inserted and deleted, never updated.
+
+    `state_hash` is the digest of the request's `state_hash`, and `code_hash` that of its `code_hash` and of all else
+    that the state was bound to. Either `connection_id` or `error` is set. `ended_at` is when the row was moved here,
+    some ten minutes after the end.
+    """
+
+    PRIMARY_KEY: ClassVar = ("user_id", "state_hash")
+    """The ORM has no primary keys of several columns."""
+
+    ended_at = fields.DatetimeField(db_index=True)
+    user_id = fields.CharField(max_length=255, primary_key=True)
+    state_hash = fields.BinaryField()
+    code_hash = fields.BinaryField(null=True)
+    connection_id = fields.UUIDField(null=True)
+    error = fields.CharField(max_length=64, null=True)
+
+    class Meta(Model.Meta):
+        table = "ended_request"
+        table_description = "states that had their callback"
+
+
+# In the order of the index, or PostgreSQL may read all of a table: it hopes to come across a row soon.
+_DUE: Final = Statement(
+    """
+    SELECT
+        (SELECT 1 FROM authorization_request WHERE expires_at >= :requests_since AND expires_at <= :requests_until
+            ORDER BY expires_at LIMIT 1) AS requests,
+        (SELECT 1 FROM ended_request WHERE ended_at >= :ended_since AND ended_at <= :ended_until
+            ORDER BY ended_at LIMIT 1) AS ended"""
+)
+_MOVE: Final = Statement(
+    """
+    WITH past AS MATERIALIZED (
+        SELECT state_hash, user_id FROM authorization_request
+        WHERE expires_at >= :since AND expires_at <= :until AND status <> {exchanging}
+        ORDER BY expires_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    DELETE FROM authorization_request WHERE (state_hash, user_id) IN (SELECT state_hash, user_id FROM past)
+    RETURNING user_id, digest(state_hash) AS state_hash,
+        digest(provider, redirect_uri, registration, code_hash) AS code_hash, connection_id, error, expires_at,
+        status <> {pending} AS has_ended""",
+    """
+    INSERT INTO ended_request (ended_at, user_id, state_hash, code_hash, connection_id, error)
+    SELECT now(), done.user_id, done.state_hash, done.code_hash, done.connection_id, done.error
+    FROM done WHERE done.has_ended ON CONFLICT DO NOTHING""",
+    **STATUSES,
+)
+_CLAIMS: Final = Statement(
+    """
+    SELECT state_hash, user_id FROM authorization_request
+    WHERE expires_at >= :since AND expires_at <= :until AND status = {exchanging} AND lease_until <= now()
+    ORDER BY expires_at LIMIT :most""",
+    **STATUSES,
+)
+_FORGET: Final = Statement(
+    """
+    WITH past AS MATERIALIZED (
+        SELECT user_id, state_hash FROM ended_request WHERE ended_at >= :since AND ended_at <= :until
+        ORDER BY ended_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    DELETE FROM ended_request WHERE (user_id, state_hash) IN (SELECT user_id, state_hash FROM past)
+    RETURNING ended_at"""
+)
+
+
+async def find_due(
+    database: Database, expired: tuple[datetime, datetime], ended: tuple[datetime, datetime]
+) -> tuple[bool, bool]:
+    """Whether there are requests that expired in that time, and ended ones that were moved in theirs."""
+    times = {"requests_since": expired[0], "requests_until": expired[1]}
+    rows = await _DUE.rows(database, **times, ended_since=ended[0], ended_until=ended[1])
+    requests, remembered = rows[0]
+    return requests is not None, remembered is not None
+
+
+async def move_ended(database: Database, since: datetime, until: datetime, most: int) -> Sequence[datetime]:
+    """Move up to `most` requests that have ended and expired in that time, the first first, and delete those that
+    nobody has claimed. Returns when each expired."""
+    rows = await _MOVE.rows(database, since=since, until=until, most=most)
+    return [row[5] for row in rows]
+
+
+async def abandoned_claims(
+    database: Database, since: datetime, until: datetime, most: int
+) -> Sequence[tuple[str, str]]:
+    """State hash and user of up to `most` requests that expired in that time, and whose claim's lease is over."""
+    return [(key, user) for key, user in await _CLAIMS.rows(database, since=since, until=until, most=most)]
+
+
+async def forget_ended(database: Database, since: datetime, until: datetime, most: int) -> Sequence[datetime]:
+    """Delete up to `most` rows that ended in that time, the first first. Returns when each ended."""
+    return [ended_at for (ended_at,) in await _FORGET.rows(database, since=since, until=until, most=most)]

@@ -1,0 +1,127 @@
+"""Clears away what is past: requests that have ended are moved to where they are remembered, requests that nobody
+completed are deleted, claims whose holder died are ended, and what was remembered for long enough is forgotten.
+
+No request waits for it. It runs in batches and is safe to run twice, at the same time and in several processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from models.authorization_request import abandon_request, read_clock
+from models.database import DatabaseDown
+from models.ended_request import abandoned_claims, find_due, forget_ended, move_ended
+from resolvers import audit
+from resolvers.clearing_progress import BEGINNING
+from resolvers.context import Context
+from resolvers.errors import Problem, ProviderUnavailable
+
+log = structlog.get_logger("tendon")
+
+# Seconds between the starts of two runs in a process, and that a run may take before it leaves the rest to the next.
+_INTERVAL: Final = 1.0
+_BUDGET: Final = 0.5
+# Seconds between two searches from the beginning, and for how many times its duration the next one waits at least.
+_BEGINNING_INTERVAL: Final = 60.0
+_REST_FACTOR: Final = 100
+# Rows in one statement. SQLite's only writer is held for a few milliseconds.
+_BATCH: Final = 200
+# A request is cleared this long after it expired: longer than any lease, which may begin at the last moment.
+_AGE: Final = timedelta(seconds=70)
+
+
+def start_if_due(context: Context) -> None:
+    """Start clearing in the background, unless it still runs, or this process began it less than a second ago."""
+    progress, now = context.resources.clearing, asyncio.get_running_loop().time()
+    if now < progress.due or progress.running:
+        return
+    progress.due = now + _INTERVAL
+    progress.running = True
+    context.resources.background.start(_clear_and_log(context))
+
+
+async def clear(context: Context) -> None:
+    """Clear what is due, for about a second at most. Raises DatabaseDown, and ServiceUnavailable when there can be no
+    pseudonyms."""
+    loop, progress = asyncio.get_running_loop(), context.resources.clearing
+    began = loop.time()
+    if began < progress.beginning_due:
+        await _clear_since(context, progress.requests_since, progress.ended_since)
+        return
+    try:
+        await _clear_since(context, BEGINNING, BEGINNING)
+    finally:
+        now = loop.time()
+        progress.beginning_due = now + max(_BEGINNING_INTERVAL, _REST_FACTOR * (now - began))
+
+
+async def _clear_since(context: Context, requests_since: datetime, ended_since: datetime) -> None:
+    database, progress = context.resources.database, context.resources.clearing
+    now = await read_clock(database)
+    expired, forgotten = now - _AGE, now - context.resources.retention
+    # If this fails, the next run begins after what it failed of, and one from the beginning will find it.
+    progress.requests_since, progress.ended_since = expired, forgotten
+    requests, ended = await find_due(database, (requests_since, expired), (ended_since, forgotten))
+    if requests:
+        progress.requests_since = await _clear_requests(context, requests_since, expired)
+    if ended:
+        progress.ended_since = await _forget(context, ended_since, forgotten)
+
+
+async def _clear_and_log(context: Context) -> None:
+    try:
+        await clear(context)
+    except (DatabaseDown, Problem) as fault:
+        log.warning("purge.failed", error=fault.reason if isinstance(fault, DatabaseDown) else fault.code)
+    finally:
+        context.resources.clearing.running = False
+
+
+async def _clear_requests(context: Context, since: datetime, until: datetime) -> datetime:
+    database = context.resources.database
+
+    async def clear_batch(since: datetime) -> Sequence[datetime]:
+        moved = await move_ended(database, since, until, _BATCH)
+        reached = until if len(moved) < _BATCH else max(moved)
+        for key, user in await abandoned_claims(database, since, reached, _BATCH):
+            await abandon(context, key, user)
+        return moved
+
+    return await _in_batches(clear_batch, since, until)
+
+
+async def _forget(context: Context, since: datetime, until: datetime) -> datetime:
+    database = context.resources.database
+    return await _in_batches(lambda since: forget_ended(database, since, until, _BATCH), since, until)
+
+
+async def _in_batches(
+    clear_batch: Callable[[datetime], Awaitable[Sequence[datetime]]], since: datetime, until: datetime
+) -> datetime:
+    """Call `clear_batch`, which returns the times of what it cleared, until it clears less than a batch or the budget
+    is spent. Returns the time up to which all is cleared."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _BUDGET
+    while True:
+        cleared = await clear_batch(since)
+        if len(cleared) < _BATCH:
+            return until
+        since = max(cleared)
+        if loop.time() >= end:
+            return since
+
+
+async def abandon(context: Context, key: str, user: str) -> None:
+    """End a request of `user` whose holder died: the code may be spent. Of several processes that try, one does it."""
+    # Whoever comes across it, maybe by an authorize of their own, is not the actor: there is none.
+    nobody = replace(context, caller=None)
+    entry = await nobody.audit_entry(audit.COMPLETE, subject=user, provider=None, outcome=ProviderUnavailable.code)
+    provider = await abandon_request(context.resources.database, key, user, entry)
+    if provider is not None:
+        log.warning("claim.abandoned", provider=provider)
