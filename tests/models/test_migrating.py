@@ -76,21 +76,44 @@ async def test_a_migration_says_that_it_waits_for_another(empty_database: Databa
     assert [one["event"] for one in logged] == ["migrate.waiting"]
 
 
+async def _ignore_advisory_locks(database: Database) -> None:
+    """As other servers do that speak PostgreSQL's protocol."""
+    if database.engine == "sqlite":
+        pytest.skip("has no advisory locks, and one writer at a time")
+    name = await database.value("SELECT current_database()")
+    session = await asyncpg.connect(database.url)
+    await session.execute(
+        f"""
+        CREATE SCHEMA other;
+        CREATE FUNCTION other.pg_try_advisory_xact_lock(bigint) RETURNS bool LANGUAGE sql AS 'SELECT true';
+        CREATE FUNCTION other.pg_advisory_xact_lock(bigint) RETURNS void LANGUAGE sql AS 'SELECT';
+        ALTER DATABASE "{name}" SET search_path = public, other, pg_catalog"""
+    )
+    await session.close()
+
+
 async def test_a_row_is_the_lock_where_advisory_locks_have_no_effect(empty_database: Database) -> None:
-    if empty_database.engine == "sqlite":
-        pytest.skip("has one writer at a time")
+    await _ignore_advisory_locks(empty_database)
     await migrate(empty_database.url)
     other = await asyncpg.connect(empty_database.url)
-    async with asyncio.timeout(PATIENCE):
-        async with other.transaction():
-            await other.execute("SELECT FROM tortoise_migrations FOR UPDATE")
-            waiting = asyncio.create_task(migrate(empty_database.url))
-            blocked = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
-            while not await empty_database.value(blocked):  # noqa: ASYNC110 - the server tells nobody
-                await asyncio.sleep(0.01)
-            assert not waiting.done()
-        assert await waiting == []
+    with capture_logs() as logged:
+        async with asyncio.timeout(PATIENCE):
+            async with other.transaction():
+                await other.execute("SELECT FROM tortoise_migrations FOR UPDATE")
+                waiting = asyncio.create_task(migrate(empty_database.url))
+                blocked = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
+                while not await empty_database.value(blocked):  # noqa: ASYNC110 - the server tells nobody
+                    await asyncio.sleep(0.01)
+                assert not waiting.done()
+            assert await waiting == []
     await other.close()
+    assert [one["event"] for one in logged] == ["migrate.waiting"]
+
+
+async def test_several_create_the_tables_at_once_where_advisory_locks_have_no_effect(empty_database: Database) -> None:
+    await _ignore_advisory_locks(empty_database)
+    applied = await asyncio.gather(*(migrate(empty_database.url) for _ in range(4)))
+    assert sorted(applied) == [[], [], [], NEWEST]
 
 
 async def test_audit_rows_of_before_keep_their_order_and_what_they_say(empty_database: Database) -> None:
