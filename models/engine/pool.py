@@ -23,7 +23,7 @@ class Pool:
     wait for a connection, idle or new; None sets no limit. `clock` gives seconds, as `monotonic` does.
 
     `is_full` tells whether an exception of `connect` means that the server accepts no more connections. The pool then
-    gets by with those that it has, and tries again once a second.
+    gets by with those that it has, and tries again once a second. If it has none, it fails at once.
     """
 
     def __init__(
@@ -45,6 +45,8 @@ class Pool:
         self._withheld = 0
         """Slots that can't be used as long as the server accepts no more connections."""
         self._restoring: asyncio.TimerHandle | None = None
+        self._refusal: tuple[float, BaseException] | None = None
+        """When the server last accepted no more connections, and what it answered."""
         self._open = 0
         """Connections: those in use, idle ones, and those that are being opened."""
         self._idle: list[Any] = []
@@ -58,6 +60,8 @@ class Pool:
         if self._closed:
             raise ConnectionError("closed")
         began = self._clock()
+        if not self._open:
+            self._check_not_full(began)
         if self._free:
             self._free -= 1
         else:
@@ -71,10 +75,12 @@ class Pool:
             try:
                 return await self._open_one(began)
             except BaseException as error:
-                if not self._open or not self._is_full(error):
+                if not self._is_full(error) or not self._can_wait(error):
                     self._release_slot()
                     raise
-                await self._wait_for_connection(began, error)
+                # One may have become idle meanwhile.
+                if not self._idle:
+                    await self._wait_for_connection(began, error)
 
     def release(self, connection: Any) -> None:
         """Return a connection that works."""
@@ -105,9 +111,11 @@ class Pool:
             self._expiring.cancel()
         if self._restoring is not None:
             self._restoring.cancel()
-        while self._idle:
-            self._open -= 1
-            await self._idle.pop().close(timeout=5)
+        self._fail_waiters(ConnectionError("closed"))
+        idle, self._idle = self._idle, []
+        self._open -= len(idle)
+        # Side by side, since a host that has vanished answers none of them.
+        await asyncio.gather(*(connection.close(timeout=5) for connection in idle), return_exceptions=True)
 
     async def _open_one(self, began: float) -> Any:
         # Read before connecting, because `expire_connections` may be called meanwhile.
@@ -119,8 +127,34 @@ class Pool:
             self._open -= 1
             raise
         connection.generation = generation
+        self._refusal = None
         self._restore(self._withheld)
         return connection
+
+    def _check_not_full(self, now: float) -> None:
+        """Raises the server's last answer for a second, so that a process without connections doesn't ask for each
+        request."""
+        if self._refusal is None:
+            return
+        at, error = self._refusal
+        if now - at < _FULL:
+            raise error.with_traceback(None)
+        self._refusal = None
+
+    def _can_wait(self, error: BaseException) -> bool:
+        """Whether there is a connection that may be released, now that the server accepts no more."""
+        if self._open and not self._closed:
+            return True
+        self._refusal = self._clock(), error
+        # There is nothing to wait for.
+        self._fail_waiters(error)
+        return False
+
+    def _fail_waiters(self, error: BaseException) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
 
     async def _wait_for_connection(self, began: float, error: BaseException) -> None:
         """Wait for one of the connections that are open, before all others that wait. Raises `error` if none is

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from models.engine.errors import translated_errors
@@ -21,7 +21,7 @@ from models.engine.postgres_poolers import have_own_sessions
 from models.engine.unanswered import Unanswered
 from models.engine.url import PostgresUrl
 
-# Time limit in seconds for opening a connection beside the pool.
+# Time limit in seconds for opening a connection beside the pool, unless that of the pool is longer.
 _LOOKING: Final = 5.0
 
 _SESSIONS: Final = """
@@ -37,6 +37,7 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: PostgresUrl, limits: Limits) -> None:
         self._connector = Connector(url, limits.seconds)
+        self._looking = max(_LOOKING, limits.seconds or 0)
         self._pool = Pool(self._connector.open, limits.connections, limits.seconds, is_full=is_full)
         self._unanswered = Unanswered(self._end, self._sessions, self._pool.expire_connections, limits.seconds)
 
@@ -59,9 +60,9 @@ class PostgresDatabase(Database):
     async def has_own_sessions(self) -> bool:
         """Uses two connections beside the pool, which may have a single slot."""
         with translated_errors(outage_before_statement):
-            first = await self._connector.open(_LOOKING)
+            first = await self._connector.open(self._looking)
             try:
-                second = await self._connector.open(_LOOKING)
+                second = await self._connector.open(self._looking)
                 try:
                     return await have_own_sessions(first, second)
                 finally:
@@ -87,8 +88,7 @@ class PostgresDatabase(Database):
 
     async def close(self) -> None:
         await self._unanswered.close()
-        with suppress(*CONNECTION_ERRORS):
-            await self._pool.close()
+        await self._pool.close()
 
     async def _acquire(self) -> Any:
         """Raises DatabaseDown with `in_doubt` false, because nothing was sent yet."""
@@ -132,16 +132,17 @@ class PostgresDatabase(Database):
     def _end(self, connection: Any, usable: bool) -> None:
         (self._pool.release if usable else self._pool.discard)(connection)
 
-    async def _sessions(self, ages: Mapping[int, float]) -> set[int] | None:
+    async def _sessions(self, ages: Mapping[int, float]) -> Collection[int] | None:
         """Uses a connection beside the pool, which may have none that is free."""
         try:
-            connection = await self._connector.open(_LOOKING)
-        except Exception as error:
-            if is_full(error):
-                return None
-            raise
+            connection = await self._connector.open(self._looking)
+        except CONNECTION_ERRORS:
+            # Nor can anyone open a connection for a slot that would be free.
+            return None
         try:
-            return {pid for (pid,) in await connection.fetch(_SESSIONS, list(ages), list(ages.values()))}
+            return [pid for (pid,) in await connection.fetch(_SESSIONS, list(ages), list(ages.values()))]
+        except TimeoutError:
+            return None
         finally:
             connection.terminate()
 

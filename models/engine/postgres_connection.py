@@ -27,7 +27,9 @@ class Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
     generation: int = 0
     idle_since: float = 0.0
     opened_at: float = 0.0
-    """By the clock of the event loop."""
+    """By the clock of the event loop. Its session at the server is not younger."""
+    process_id: int = 0
+    """Of its session at the server. asyncpg only knows what a pooler has made up."""
     unanswered: asyncio.Future[None] | None = None
     """Set if the last statement was given up before the server had answered it: by our time limit, or because the task
     that waited was cancelled. Done when the server has answered, or the connection is lost."""
@@ -71,19 +73,22 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
             # Never less than the limit of the block, which applies.
             timeout=max(math.ceil(within), 1),
         )
-        connection.opened_at = asyncio.get_running_loop().time()
         try:
             _break_when_host_vanishes(connection)
-            # Not as parameters of the connection, which a pooler may refuse or ignore. One round trip for all of them.
-            await connection.execute(_settings(limit))
+            # Not as parameters of the connection, which a pooler may refuse or ignore. The statement has no name: behind
+            # a pooler in transaction mode, which is recognized later, the name may be in use.
+            session = await connection.prepare(_session(limit), name="")
+            connection.process_id = await session.fetchval()
+            connection.opened_at = asyncio.get_running_loop().time()
         except BaseException:
             connection.terminate()
             raise
     return connection
 
 
-def _settings(limit: float | None) -> str:
-    """Statements that set what a session needs, whatever the defaults of the server, the database and the role are."""
+def _session(limit: float | None) -> str:
+    """Returns the process id of the session, and sets what it needs, whatever the defaults of the server, the database
+    and the role are. One statement, since each one costs a round trip."""
     settings = {
         "application_name": "tendon",
         # Every decision is a single conditional statement, which needs no more. With `serializable`, concurrent
@@ -98,7 +103,9 @@ def _settings(limit: float | None) -> str:
         # A suspended process must not keep its row locks: hence the second.
         for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
             settings[name] = str(int(limit * 1000))
-    return "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+    return ", ".join(
+        ["SELECT pg_backend_pid()", *(f"set_config('{name}', '{value}', false)" for name, value in settings.items())]
+    )
 
 
 def _break_when_host_vanishes(connection: Any) -> None:

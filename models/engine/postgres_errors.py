@@ -28,6 +28,8 @@ _QUERY_CANCELED: Final = "57014"
 _STATEMENT_CLASSES: Final = frozenset({"0A", "21", "22", "23", "27", "40", "42", "44", "53", "54", "55", "P0"})
 _DUPLICATE_PREPARED_STATEMENT: Final = "42P05"
 _TOO_MANY_CONNECTIONS: Final = "53300"
+# PgBouncer's message, whose code is that of any other violation of the protocol.
+_POOLER_IS_FULL: Final = "no more connections allowed"
 
 CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 """The exceptions that asyncpg raises when a connection fails."""
@@ -80,5 +82,7 @@ def breaks_connection(error: BaseException) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the server accepts no more connections, of anyone or of this role or database."""
-    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == _TOO_MANY_CONNECTIONS
+    """Whether the server accepts no more connections, of anyone or of this role or database, or PgBouncer does not."""
+    return isinstance(error, asyncpg.PostgresError) and (
+        error.sqlstate == _TOO_MANY_CONNECTIONS or _POOLER_IS_FULL in str(error)
+    )

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 log = structlog.get_logger("tendon")
 
-# Seconds between the looks whether the server still works for these connections.
+# Seconds until the first look whether the server still works for these connections, and between the later ones.
+_FIRST: Final = 1.0
 _LOOK: Final = 10.0
-# How many looks in a row may fail because the server can't be reached.
+# The same while a connection is lost, or the server could not tell.
+_SOON: Final = 1.0
+# After so many questions in a row that the server did not understand, its sessions count as ended.
 _FAILED_LOOKS: Final = 3
 # Time limit in seconds for rolling back.
 _ROLLBACK: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Held:
+    waiting: asyncio.Task[None]
+    since: float
+    lost: bool = False
 
 
 class Unanswered:
@@ -28,14 +39,14 @@ class Unanswered:
 
     `end` takes a connection back, usable or not. `distrust` is called when a server that works would have answered, as
     `seconds` have passed; None sets no limit. `sessions` returns which of these sessions still exist, given their
-    process ids with the ages of the connections in seconds. It raises an exception if it couldn't find out, and None
-    stands for a server that is too busy to tell.
+    process ids with the ages of the connections in seconds. It returns None if the server can't be reached, and raises
+    an exception if the server does not understand the question.
     """
 
     def __init__(
         self,
         end: Callable[[Any, bool], None],
-        sessions: Callable[[Mapping[int, float]], Awaitable[set[int] | None]],
+        sessions: Callable[[Mapping[int, float]], Awaitable[Collection[int] | None]],
         distrust: Callable[[], None],
         seconds: float | None,
     ) -> None:
@@ -43,20 +54,24 @@ class Unanswered:
         self._distrust = distrust
         self._seconds = seconds
         self._sessions = sessions
-        self._held: dict[Any, asyncio.Task[None]] = {}
-        self._process_ids: dict[Any, int] = {}
+        self._held: dict[Any, _Held] = {}
+        self._loss = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._failed_looks = 0
+        self._closed = False
 
     def hold(self, connection: Any) -> None:
         """Wait for the server's answer in the background, then end a transaction that is still open."""
-        self._held[connection] = asyncio.create_task(self._wait(connection))
-        # A connection that is lost no longer knows it.
-        self._process_ids[connection] = connection.get_server_pid()
+        if self._closed:
+            self._end(connection, False)
+            return
+        self._held[connection] = _Held(asyncio.create_task(self._wait(connection)), _now())
         self._looking = self._looking or asyncio.create_task(self._look())
 
     async def close(self) -> None:
         """Close the connections. The server finishes their statements."""
-        tasks = [*self._held.values(), *([self._looking] if self._looking else [])]
+        self._closed = True
+        tasks = [*(held.waiting for held in self._held.values()), *([self._looking] if self._looking else [])]
         for task in tasks:
             task.cancel()
         for connection in list(self._held):
@@ -68,38 +83,67 @@ class Unanswered:
         if not done:
             self._distrust()
             await asyncio.wait([connection.unanswered])
-        self._release(connection, usable=await _rolled_back(connection))
+        if connection.is_closed():
+            # A proxy may have closed it, while the session goes on.
+            self._held[connection].lost = True
+            self._loss.set()
+        else:
+            self._release(connection, usable=await _rolled_back(connection))
 
     def _release(self, connection: Any, *, usable: bool) -> None:
         if self._held.pop(connection, None) is not None:
-            del self._process_ids[connection]
             self._end(connection, usable)
 
     async def _look(self) -> None:
-        """A proxy may keep a connection open after the session at the server has ended, for example in a failover. Such
-        a connection would never be answered."""
-        failed = 0
-        await asyncio.sleep(_LOOK)
-        if self._held:
-            log.warning("database.unanswered", connections=len(self._held))
+        """Free the slots of sessions that have ended. A proxy may keep a connection open after that, for example in a
+        failover, and such a connection would never be answered."""
+        warned, pause = False, _FIRST
         while self._held:
-            ids, now = dict(self._process_ids), asyncio.get_running_loop().time()
-            try:
-                existing = await self._sessions({number: now - one.opened_at for one, number in ids.items()})
-                failed = 0
-            except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed
-                failed += 1
-                existing = set[int]() if failed >= _FAILED_LOOKS else None
-            if existing is not None:
-                self._drop([one for one, number in ids.items() if number not in existing])
-            await asyncio.sleep(_LOOK)
+            await self._pause(pause)
+            waiting = [held for held in self._held.values() if _now() - held.since >= _LOOK]
+            if waiting and not warned:
+                log.warning("database.unanswered", connections=len(waiting))
+                warned = True
+            told = not self._held or await self._drop_ended()
+            pause = _SOON if not told or any(held.lost for held in self._held.values()) else _LOOK
         self._looking = None
 
-    def _drop(self, connections: list[Any]) -> None:
-        for connection in connections:
-            if waiting := self._held.get(connection):
-                waiting.cancel()
-                self._release(connection, usable=False)
+    async def _pause(self, seconds: float) -> None:
+        """Ends early when a connection is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._loss.wait()
+        self._loss.clear()
+
+    async def _drop_ended(self) -> bool:
+        """Whether the server told which sessions have ended."""
+        now = _now()
+        ids = {connection: connection.process_id for connection in self._held}
+        try:
+            existing = await self._sessions({number: now - one.opened_at for one, number in ids.items()})
+        except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed
+            self._failed_looks += 1
+            existing = None if self._failed_looks < _FAILED_LOOKS else ()
+        else:
+            self._failed_looks = 0
+        if existing is None:
+            return False
+        for connection, number in ids.items():
+            if number not in existing:
+                self._drop(connection)
+        return True
+
+    def _drop(self, connection: Any) -> None:
+        if held := self._held.get(connection):
+            if not held.lost:
+                # The others lead to where this one did.
+                self._distrust()
+            held.waiting.cancel()
+            self._release(connection, usable=False)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _rolled_back(connection: Any) -> bool:

@@ -55,6 +55,7 @@ class Connection:
     def __init__(self, number: int) -> None:
         self.number = number
         self.closed = ""
+        self.silent = False
 
     def is_closed(self) -> bool:
         return bool(self.closed)
@@ -63,7 +64,10 @@ class Connection:
         self.closed = self.closed or "terminated"
 
     async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - as asyncpg has it
-        await asyncio.sleep(0)
+        await asyncio.sleep(timeout if self.silent else 0)
+        if self.silent:
+            self.terminate()
+            raise TimeoutError
         self.closed = self.closed or f"closed within {timeout}"
 
 
@@ -417,6 +421,36 @@ async def test_closing_closes_idle_connections_and_others_when_they_are_released
 
 
 @on_a_clock_of_its_own
+async def test_who_waits_when_the_pool_is_closed_fails_at_once() -> None:
+    server, began = LimitedServer(most=1, size=2, seconds=None), loop().time()
+    (only,) = await server.take(1)
+    waiting = [asyncio.create_task(server.pool.acquire()) for _ in range(3)]
+    await settle()
+    await server.pool.close()
+    for task in waiting:
+        with pytest.raises(ConnectionError, match=r"^closed$"):
+            await task
+    server.pool.release(only)
+    assert only.closed == "terminated"
+    assert loop().time() == began
+    assert running_timers() == []
+
+
+@on_a_clock_of_its_own
+async def test_closing_waits_for_all_connections_at_once() -> None:
+    """A host that has vanished answers none of them."""
+    server = Server(size=8)
+    connections = await server.take(8)
+    for connection in connections:
+        connection.silent = True
+        server.pool.release(connection)
+    began = loop().time()
+    await server.pool.close()
+    assert loop().time() - began == 5
+    assert {one.closed for one in connections} == {"terminated"}
+
+
+@on_a_clock_of_its_own
 async def test_a_pool_that_was_never_used_is_closed() -> None:
     server = Server()
     await server.pool.close()
@@ -443,6 +477,7 @@ class LimitedServer(Server):
     async def _connect_if_free(self, seconds: float | None) -> Connection:
         if len([one for one in self.opened if not one.is_closed()]) >= self.most:
             self.limits.append(seconds)
+            await self.ready.wait()
             raise Full
         return await self._connect(seconds)
 
@@ -466,9 +501,58 @@ async def test_who_has_none_at_all_fails_at_once() -> None:
     for _ in range(6):
         with pytest.raises(Full):
             await server.pool.acquire()
+    assert loop().time() == began
+    # The server is asked again after a second.
+    assert len(server.limits) == 1
+    await asyncio.sleep(1)
     server.most = 4
     assert await server.free() == 4
+
+
+@on_a_clock_of_its_own
+async def test_several_at_once_who_have_none_at_all_fail_at_once() -> None:
+    """None of them waits for a connection that another one doesn't get either."""
+    server, began = LimitedServer(most=0, size=4, seconds=5), loop().time()
+    server.ready.clear()
+    tasks = [asyncio.create_task(server.pool.acquire()) for _ in range(20)]
+    await settle()
+    server.ready.set()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(error) for error in ended} == {Full}
     assert loop().time() == began
+    assert len(server.limits) == 4
+    await asyncio.sleep(10)
+    server.most = 4
+    assert await server.free() == 4
+
+
+@on_a_clock_of_its_own
+async def test_a_connection_that_was_released_while_the_server_refused_another_one() -> None:
+    server, began = LimitedServer(most=1), loop().time()
+    (only,) = await server.take(1)
+    server.ready.clear()
+    waiting = asyncio.create_task(server.pool.acquire())
+    await settle()
+    server.pool.release(only)
+    server.ready.set()
+    assert await waiting is only
+    assert loop().time() == began
+    server.pool.release(only)
+    await asyncio.sleep(10)
+    server.most = 4
+    assert await server.free() == 4
+
+
+@on_a_clock_of_its_own
+async def test_a_server_that_was_full_a_moment_ago_is_asked_once_it_has_accepted_another() -> None:
+    server = LimitedServer(most=0)
+    with pytest.raises(Full):
+        await server.pool.acquire()
+    await asyncio.sleep(1)
+    server.most = 1
+    (only,) = await server.take(1)
+    server.pool.discard(only)
+    assert len(await server.take(1)) == 1
 
 
 @on_a_clock_of_its_own

@@ -16,6 +16,7 @@ from models.database import Database, DatabaseDown, Limits, open_database
 from tests.models.engine.promises import COUNT, PATIENCE, sql
 from tests.postgres import PostgresServer, programs
 from tests.proxy import Proxy
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +200,16 @@ async def test_a_role_that_may_have_no_more_connections(server: PostgresServer) 
         with pytest.raises(DatabaseDown, match=r"^TooManyConnectionsError 53300$"):
             await other.ping()
         await admin.execute("ALTER ROLE limited CONNECTION LIMIT 9")
-        await other.ping()
+        await until(lambda: _answers(other), "the next attempt")
     await admin.execute("DROP OWNED BY limited; DROP ROLE limited")
     await admin.close()
+
+
+async def _answers(database: Database) -> bool:
+    with suppress(DatabaseDown):
+        await database.ping()
+        return True
+    return False
 
 
 async def test_the_isolation_level_is_not_the_servers_default(server: PostgresServer) -> None:

@@ -15,6 +15,7 @@ from models.database import Database, DatabaseDown, Limits, open_database
 from tests.models.engine.promises import COUNT, note, sql
 from tests.pgbouncer import PgBouncer, program
 from tests.postgres import PostgresServer, programs
+from tests.waiting import until
 
 LIMITS = Limits(connections=4)
 
@@ -27,8 +28,8 @@ def server() -> Generator[PostgresServer]:
 
 
 @asynccontextmanager
-async def pooler(server: PostgresServer, mode: str) -> AsyncGenerator[PgBouncer]:
-    bouncer = PgBouncer(program(), server.port, mode=mode)
+async def pooler(server: PostgresServer, mode: str, **settings: str) -> AsyncGenerator[PgBouncer]:
+    bouncer = PgBouncer(program(), server.port, mode=mode, **settings)
     try:
         await bouncer.ready()
         yield bouncer
@@ -59,6 +60,42 @@ async def test_the_settings_of_a_session_hold_in_session_mode(server: PostgresSe
         with pytest.raises(DatabaseDown, match="57014"):
             await sql(database, "SELECT pg_sleep(9)")
         assert await COUNT.row(database) == (50,)
+
+
+async def test_a_pooler_that_accepts_no_more_connections(server: PostgresServer) -> None:
+    """Whoever needs a connection waits for one of ours."""
+    name = await a_database(server)
+    async with (
+        pooler(server, "session", max_client_conn="2") as bouncer,
+        open_database(bouncer.url(name), Limits(connections=8)) as database,
+        asyncio.TaskGroup() as group,
+    ):
+        for _ in range(100):
+            group.create_task(note(database))
+
+
+async def test_a_statement_that_is_given_up_keeps_its_session_behind_a_pooler(server: PostgresServer) -> None:
+    """PgBouncer would end a connection that is closed, and open another session for the next one, while the server is
+    still working for the first."""
+    name = await a_database(server)
+    async with (
+        pooler(server, "session") as bouncer,
+        open_database(bouncer.url(name), Limits(connections=1)) as database,
+    ):
+        before = await sql(database, "SELECT pg_backend_pid()")
+        given_up = asyncio.create_task(sql(database, "SELECT pg_sleep(1.8)"))
+        await until(lambda: _sleeps(server), "the statement")
+        given_up.cancel()
+        # Longer than until it is asked whether the session exists.
+        assert await sql(database, "SELECT pg_backend_pid()") == before
+
+
+async def _sleeps(server: PostgresServer) -> bool:
+    session = await asyncpg.connect(server.url("postgres"))
+    try:
+        return await session.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1
+    finally:
+        session.terminate()
 
 
 async def test_transaction_mode_is_refused(server: PostgresServer) -> None:

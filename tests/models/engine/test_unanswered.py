@@ -13,7 +13,7 @@ from tests.gateway.virtual_time import in_virtual_time, now, settle
 
 class Connection:
     def __init__(self, process_id: int) -> None:
-        self._process_id = process_id
+        self.process_id = process_id
         self.unanswered = asyncio.get_running_loop().create_future()
         self.opened_at = now() - 100
         self.in_transaction = False
@@ -21,15 +21,15 @@ class Connection:
         self.executed: list[str] = []
         self.hangs = False
 
-    def get_server_pid(self) -> int:
-        assert not self.closed
-        return self._process_id
-
     def is_closed(self) -> bool:
         return self.closed
 
     def is_in_transaction(self) -> bool:
         return self.in_transaction
+
+    def lose(self) -> None:
+        self.closed = True
+        self.unanswered.set_result(None)
 
     async def execute(self, text: str) -> None:
         self.executed.append(text)
@@ -41,7 +41,7 @@ class Server:
     """Which sessions exist there. `asked` are the questions: process ids, and the ages of the connections."""
 
     def __init__(self) -> None:
-        self.existing: set[int] | None = set()
+        self.existing: set[int] | None = {1, 2, 3}
         self.fault: Exception | None = None
         self.asked: list[dict[int, float]] = []
         self.ended: list[tuple[Connection, bool, float]] = []
@@ -111,13 +111,35 @@ async def test_a_rollback_that_hangs_costs_the_connection() -> None:
 
 
 @in_virtual_time
-async def test_a_connection_that_was_lost_is_not_used_again() -> None:
+async def test_a_connection_that_was_lost_keeps_its_slot_as_long_as_its_session_exists() -> None:
+    """As when a proxy ends connections that were silent for a minute."""
     server = Server()
+    server.existing = {1}
     connection = server.hold(1)
-    connection.closed = True
-    connection.unanswered.set_result(None)
+    await asyncio.sleep(60.5)
+    connection.lose()
     await settle()
-    assert server.ended == [(connection, False, 0)]
+    # It is asked about at once, and often, since nothing else tells when its session ends.
+    assert len(server.asked) == 7
+    await asyncio.sleep(10)
+    assert 15 <= len(server.asked) <= 18
+    assert server.ended == []
+    server.existing = set()
+    await asyncio.sleep(2)
+    assert [usable for _, usable, _ in server.ended] == [False]
+
+
+@in_virtual_time
+async def test_a_connection_that_was_lost_with_its_session_frees_its_slot_at_once() -> None:
+    server = Server()
+    server.existing = set()
+    connection = server.hold(1)
+    await asyncio.sleep(0.5)
+    connection.lose()
+    await settle()
+    assert server.ended == [(connection, False, 0.5)]
+    # What is known about it says nothing about others.
+    assert server.distrusted == []
 
 
 @in_virtual_time
@@ -128,8 +150,8 @@ async def test_a_session_that_exists_keeps_its_slot_for_hours() -> None:
         connection = server.hold(1)
         await asyncio.sleep(3 * 3600)
     assert server.ended == []
-    assert server.asked[0] == {1: 110}
-    assert len(server.asked) == 3 * 3600 / 10 - 1
+    assert server.asked[0] == {1: 101}
+    assert len(server.asked) == 3 * 3600 / 10
     assert logs == [{"event": "database.unanswered", "connections": 1, "log_level": "warning"}]
     connection.unanswered.set_result(None)
     await settle()
@@ -138,14 +160,15 @@ async def test_a_session_that_exists_keeps_its_slot_for_hours() -> None:
 
 @in_virtual_time
 async def test_a_session_that_is_gone_loses_its_slot() -> None:
-    """As behind a proxy that keeps the connection open after a failover."""
+    """As behind a proxy that keeps the connection open after a failover. Connections that nobody uses at the moment
+    lead to the same place."""
     server = Server()
     server.existing = {1}
     first, second = server.hold(1), server.hold(2)
-    await asyncio.sleep(15)
-    assert server.ended == [(second, False, 10)]
-    second.closed = True
-    second.unanswered.set_result(None)
+    await asyncio.sleep(3)
+    assert server.ended == [(second, False, 1)]
+    assert server.distrusted == [1]
+    second.lose()
     await settle()
     assert len(server.ended) == 1
     first.unanswered.set_result(None)
@@ -154,28 +177,36 @@ async def test_a_session_that_is_gone_loses_its_slot() -> None:
 
 
 @in_virtual_time
-async def test_a_server_that_is_too_busy_to_tell_changes_nothing() -> None:
+async def test_a_server_that_cannot_be_asked_changes_nothing() -> None:
+    """Nobody could open a connection for a slot that would be free."""
     server = Server()
     server.existing = None
-    server.hold(1)
+    first, second = server.hold(1), server.hold(2)
+    second.lose()
     await asyncio.sleep(1000)
     assert server.ended == []
+    # It is asked again every second.
+    server.existing = set()
+    await asyncio.sleep(1)
+    assert {connection for connection, _, _ in server.ended} == {first, second}
 
 
 @in_virtual_time
-async def test_a_server_that_cannot_be_reached_three_times_in_a_row_has_no_sessions() -> None:
+async def test_a_server_that_does_not_understand_the_question_three_times_in_a_row_has_no_sessions() -> None:
     server = Server()
     server.existing = {1}
     connection = server.hold(1)
-    for failures in (2, 2):
+    await asyncio.sleep(0.5)
+    for _ in range(2):
         server.fault = OSError()
-        await asyncio.sleep(10 * failures)
+        await asyncio.sleep(2)
         server.fault = None
         await asyncio.sleep(10)
     assert server.ended == []
     server.fault = OSError()
-    await asyncio.sleep(35)
-    assert server.ended == [(connection, False, 80)]
+    await asyncio.sleep(15)
+    assert [usable for _, usable, _ in server.ended] == [False]
+    assert server.ended[0][0] is connection
 
 
 @in_virtual_time
@@ -187,7 +218,7 @@ async def test_nobody_asks_when_nothing_is_held_any_more() -> None:
     assert server.asked == []
     # The next one is asked about as the first would have been.
     server.hold(2)
-    await asyncio.sleep(15)
+    await asyncio.sleep(5)
     assert [set(ages) for ages in server.asked] == [{2}]
     await server.unanswered.close()
 
@@ -201,4 +232,7 @@ async def test_closing_waits_for_no_server() -> None:
     await server.unanswered.close()
     assert server.ended == [(first, False, 12), (second, False, 12)]
     await asyncio.sleep(100)
-    assert len(server.asked) == 1
+    assert len(server.asked) == 2
+    # Nor does what was still running then.
+    third = server.hold(3)
+    assert server.ended[2:] == [(third, False, 112)]
