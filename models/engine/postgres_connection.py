@@ -75,8 +75,8 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
         )
         try:
             _break_when_host_vanishes(connection)
-            # Not as parameters of the connection, which a pooler may refuse or ignore. The statement has no name: behind
-            # a pooler in transaction mode, which is recognized later, the name may be in use.
+            # Not as parameters of the connection, which a pooler may refuse or ignore. The statement has no name, since
+            # a name may be in use behind a pooler in transaction mode, which is recognized later.
             session = await connection.prepare(_session(limit), name="")
             connection.process_id = await session.fetchval()
             connection.opened_at = asyncio.get_running_loop().time()
