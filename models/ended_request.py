@@ -48,10 +48,10 @@ class EndedRequest(Model):
 _DUE: Final = Statement(
     """
     SELECT
-        (SELECT 1 FROM authorization_request WHERE expires_at >= :requests_since AND expires_at <= :requests_until
-            ORDER BY expires_at LIMIT 1) AS requests,
-        (SELECT 1 FROM ended_request WHERE ended_at >= :ended_since AND ended_at <= :ended_until
-            ORDER BY ended_at LIMIT 1) AS ended"""
+        (SELECT expires_at FROM authorization_request WHERE expires_at >= :requests_since AND expires_at <= :requests_until
+            ORDER BY expires_at LIMIT 1) AS request_at,
+        (SELECT ended_at FROM ended_request WHERE ended_at >= :ended_since AND ended_at <= :ended_until
+            ORDER BY ended_at LIMIT 1) AS ended_at"""
 )
 _MOVE: Final = Statement(
     """
@@ -88,12 +88,12 @@ _FORGET: Final = Statement(
 
 async def find_due(
     database: Database, expired: tuple[datetime, datetime], ended: tuple[datetime, datetime]
-) -> tuple[bool, bool]:
-    """Whether there are requests that expired in that time, and ended ones that were moved in theirs."""
+) -> tuple[datetime | None, datetime | None]:
+    """The first time at which a request expired in that period, and at which an ended one was moved in its own."""
     times = {"requests_since": expired[0], "requests_until": expired[1]}
     rows = await _DUE.rows(database, **times, ended_since=ended[0], ended_until=ended[1])
-    requests, remembered = rows[0]
-    return requests is not None, remembered is not None
+    request_at, ended_at = rows[0]
+    return request_at, ended_at
 
 
 async def move_ended(database: Database, since: datetime, until: datetime, most: int) -> Sequence[datetime]:

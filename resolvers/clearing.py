@@ -67,11 +67,11 @@ async def _clear_since(context: Context, requests_since: datetime, ended_since: 
     expired, forgotten = now - _AGE, now - context.resources.retention
     # If this fails, the next run begins after what it failed of, and one from the beginning will find it.
     progress.requests_since, progress.ended_since = expired, forgotten
-    requests, ended = await find_due(database, (requests_since, expired), (ended_since, forgotten))
-    if requests:
-        progress.requests_since = await _clear_requests(context, requests_since, expired)
-    if ended:
-        progress.ended_since = await _forget(context, ended_since, forgotten)
+    first_request, first_ended = await find_due(database, (requests_since, expired), (ended_since, forgotten))
+    if first_request:
+        progress.requests_since = await _clear_requests(context, first_request, expired)
+    if first_ended:
+        progress.ended_since = await _forget(context, first_ended, forgotten)
 
 
 async def _clear_and_log(context: Context) -> None:

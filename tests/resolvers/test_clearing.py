@@ -17,7 +17,7 @@ from tests.loop_clock import happened
 from tests.resolvers.failing_database import END
 from tests.resolvers.world import PAST, World
 
-LOOK = "SELECT (SELECT 1 FROM authorization_request"
+LOOK = "SELECT (SELECT expires_at FROM authorization_request"
 MOVE = "DELETE FROM authorization_request"
 CLAIMS = "SELECT state_hash, user_id FROM authorization_request"
 ABANDON = END
