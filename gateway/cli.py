@@ -1,4 +1,4 @@
-"""The command `tendon`: serve, migrate, sandbox, providers.
+"""The command `tendon`: serve, migrate, providers, status, sandbox.
 
 This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
 only when that command runs, so that none waits for what another one imports.
@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_number(serve, "--workers", 1, most=256, means="How many processes share the address.")
     add("migrate", "Bring the database to the newest schema.")
     add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
+    status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")
+    status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
     sandbox = add(
         "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
     )

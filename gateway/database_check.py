@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from gateway.settings import SettingsError
-from models.database import DatabaseDown, Limits, open_database
+from models.database import Database, DatabaseDown, Limits, open_database
 from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, parse_url
 from models.file_modes import ReadableByOthers, world_writable_folders
 from models.pending import pending_migrations
@@ -46,6 +46,7 @@ _HINTS: Final = {
     " TENDON_DATABASE_POOL",
     "28P01": "the user or the password is wrong",
     "28000": "the server doesn't accept this user from this host; check its pg_hba.conf",
+    "25006": "it is a standby or read-only; name the primary, or several hosts, of which the primary is used",
     "3D000": "the server has no database of this name; create it, or correct the name",
     "gaierror": "the host name can't be resolved; correct it",
     "ConnectionRefusedError": "no server listens there; start it, or correct host and port",
@@ -68,9 +69,10 @@ async def check_database(url: str, limits: Limits) -> None:
     ready until the server is back.
     """
     with database_errors(url):
-        _check_exists(url)
+        check_exists(url)
         try:
-            pending, missing = await _lacking(url, limits)
+            async with open_database(url, limits) as database:
+                pending, missing = await lacking(database)
         except DatabaseDown as fault:
             if url.startswith("sqlite:") or fault.reason.startswith(_PERMANENT):
                 raise
@@ -84,7 +86,7 @@ async def check_database(url: str, limits: Limits) -> None:
         )
 
 
-def _check_exists(url: str) -> None:
+def check_exists(url: str) -> None:
     """Raises SettingsError for an SQLite file that does not exist. Opening it would create it, even at a wrong path."""
     if not url.startswith(_SQLITE):
         return
@@ -99,16 +101,15 @@ def _check_exists(url: str) -> None:
         ) from None
 
 
-async def _lacking(url: str, limits: Limits) -> tuple[list[str], list[str]]:
-    """The migrations that the database lacks, and the rights that the role lacks. Raises SettingsError if sessions are
-    shared."""
-    async with open_database(url, limits) as database:
-        # The first statement on a database whose sessions are shared may fail, and would look like an outage.
-        if not await database.has_own_sessions():
-            raise SettingsError(_SHARED_SESSIONS)
-        await database.ping()
-        pending = await pending_migrations(database)
-        return pending, [] if pending else await missing_rights(database)
+async def lacking(database: Database) -> tuple[list[str], list[str]]:
+    """The migrations that the database lacks, and the rights that the role lacks, which are not looked for if it lacks
+    migrations. Raises DatabaseDown, and SettingsError if sessions are shared."""
+    # The first statement on a database whose sessions are shared may fail, and would look like an outage.
+    if not await database.has_own_sessions():
+        raise SettingsError(_SHARED_SESSIONS)
+    await database.ping()
+    pending = await pending_migrations(database)
+    return pending, [] if pending else await missing_rights(database)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ FILES = 3
 # The number of bytes in each of the two that are reported: the process id, and the exit status when there is one.
 NUMBER = 8
 _MODULES = (
-    *(f"gateway.commands.{command}" for command in ("migrate", "providers", "sandbox", "serve")),
+    *(f"gateway.commands.{command}" for command in ("migrate", "providers", "sandbox", "serve", "status")),
     *("gateway.bearer.jwt", "gateway.http11.raw_responses"),
     *("aiosqlite", "certifi", "uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
     *("models.engine.postgres", "models.engine.sqlite", "sandbox.app", "sandbox.dialect"),

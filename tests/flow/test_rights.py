@@ -20,7 +20,8 @@ from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
 from tests.waiting import until
 
-BLOCKS = re.findall(r"```sql\n(.*?)```", Path("docs/operating.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGE = Path("docs/operating.md").read_text(encoding="utf-8").partition("### Roles\n")[2]
+BLOCKS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 ONCE, IN_DATABASE, GRANTS, RETENTION, LOOK_UP = BLOCKS
 
 
@@ -172,6 +173,21 @@ async def test_a_right_that_was_not_granted_is_named_at_the_start(
         await run(owners["TENDON_DATABASE_URL"], GRANTS)
     problem = f"its role lacks {lacking}: grant tendon_app's rights of docs/operating.md"
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (2, f"TENDON_DATABASE_URL: {problem}")
+
+
+async def test_the_serving_role_can_ask_for_the_status(
+    granted: Path, apps: dict[str, str], owners: dict[str, str]
+) -> None:
+    status = await asyncio.to_thread(tendon, "status", cwd=granted, settings=apps)
+    assert (status.returncode, status.stderr) == (0, "")
+    assert re.search(r"^rights +complete$", status.stdout, re.MULTILINE)
+    await run(owners["TENDON_DATABASE_URL"], "REVOKE UPDATE ON vault_key FROM tendon_app")
+    try:
+        status = await asyncio.to_thread(tendon, "status", cwd=granted, settings=apps)
+    finally:
+        await run(owners["TENDON_DATABASE_URL"], GRANTS)
+    told = "- the role lacks UPDATE on vault_key: grant tendon_app's rights of docs/operating.md"
+    assert (status.returncode, status.stdout.splitlines()[-1]) == (1, told)
 
 
 async def test_the_owner_of_the_tables_may_serve_as_well(granted: Path, owners: dict[str, str]) -> None:

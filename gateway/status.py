@@ -1,0 +1,121 @@
+"""Examines a service from outside, for `tendon status`: its database, its keys and its providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.database_check import check_exists, database_errors, lacking
+from gateway.resources import Configuration
+from gateway.settings import SettingsError
+from models.database import Database, Limits, open_database
+from models.engine import SqliteUrl, parse_url
+from models.server_state import ServerState, TableSize, server_state, sqlite_version, table_sizes
+from models.vault_key import VaultKeys
+
+# One connection is enough for statements that run one after the other.
+_CONNECTIONS: Final = 1
+# Seconds for which a transaction may be open without comment. A longer one makes statements slower and slower.
+_LONG: Final = 600.0
+# From this share of all connections on, there will soon be none left.
+_NEARLY_FULL: Final = 0.9
+
+
+@dataclass
+class Status:
+    """What was found. None stands for what could not be examined. `attention` has a sentence for each finding that
+    needs attention, which says what to do."""
+
+    database: str
+    providers: Sequence[str]
+    answered: bool = False
+    engine_version: str | None = None
+    server: ServerState | None = None
+    tables: Mapping[str, TableSize] = field(default_factory=dict[str, TableSize])
+    file_size: int | None = None
+    pending: Sequence[str] | None = None
+    missing: Sequence[str] | None = None
+    unusable_keys: Sequence[str] | None = None
+    attention: list[str] = field(default_factory=list[str])
+
+
+async def examine(configuration: Configuration) -> Status:
+    """Each statement takes at most TENDON_DATABASE_TIMEOUT, and the first that fails is the last. Raises SettingsError
+    for a database that can't be used at all, such as one behind a pooler in transaction mode."""
+    settings = configuration.settings
+    url = settings.database_url
+    status = Status(str(parse_url(url)), sorted(configuration.registrations))
+    try:
+        check_exists(url)
+        with database_errors(url):
+            async with open_database(url, Limits(_CONNECTIONS, settings.database_timeout)) as database:
+                await _examine_server(status, database, url)
+                await _examine_content(status, database, configuration)
+    except SettingsError as fault:
+        status.attention.append(str(fault))
+    if status.server is not None:
+        status.attention += _findings(status.server)
+    return status
+
+
+async def _examine_server(status: Status, database: Database, url: str) -> None:
+    parsed = parse_url(url)
+    if isinstance(parsed, SqliteUrl):
+        status.engine_version = f"SQLite {await sqlite_version(database)}"
+        status.file_size = Path(parsed.path).stat().st_size  # noqa: ASYNC240 - nothing else runs
+    else:
+        status.server = await server_state(database)
+        status.tables = await table_sizes(database)
+        status.engine_version = f"PostgreSQL {status.server.version}"
+    status.answered = True
+
+
+async def _examine_content(status: Status, database: Database, configuration: Configuration) -> None:
+    status.pending, missing = await lacking(database)
+    if status.pending:
+        status.attention.append(f"migrations are pending: run `tendon migrate` ({', '.join(status.pending)})")
+        return
+    status.missing = missing
+    if missing:
+        rights = ", ".join(missing)
+        status.attention.append(f"the role lacks {rights}: grant tendon_app's rights of docs/operating.md")
+        return
+    status.unusable_keys = await VaultKeys(configuration.vault, database).unusable()
+    if status.unusable_keys:
+        ids = ", ".join(status.unusable_keys)
+        status.attention.append(
+            f"rows are encrypted under keys that are missing here or differ ({ids}): put them into TENDON_VAULT_KEYS"
+        )
+    await database.check_writable()
+
+
+def _findings(server: ServerState) -> list[str]:
+    found: list[str] = []
+    if server.waits_for_standby and not (server.standbys if server.waited_for is None else server.waited_for):
+        found.append(
+            f"no standby of synchronous_standby_names ({server.synchronous_standby_names}) is connected, so no commit"
+            " ends: start one"
+        )
+    elif server.waiting_commits:
+        found.append(
+            f"commits of this role that wait for a standby: {server.waiting_commits}. If there are as many in a few"
+            " seconds, the standby is silent: look at it"
+        )
+    if server.oldest_transaction is not None and server.oldest_transaction > _LONG:
+        found.append(
+            f"a transaction has been open for {server.oldest_transaction:.0f} s, and no row that was changed since can"
+            " be removed: look for it in pg_stat_activity and pg_prepared_xacts, and end it"
+        )
+    if server.sessions >= _NEARLY_FULL * server.most_sessions:
+        found.append(
+            f"{server.sessions} of {server.most_sessions} connections are in use: find out by whom (pg_stat_activity),"
+            " or raise max_connections"
+        )
+    if server.role_limit is not None and server.own_sessions >= _NEARLY_FULL * server.role_limit:
+        found.append(
+            f"{server.own_sessions} of the role's {server.role_limit} connections are in use: lower"
+            " TENDON_DATABASE_POOL, or raise the role's CONNECTION LIMIT"
+        )
+    return found
