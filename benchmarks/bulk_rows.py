@@ -12,6 +12,7 @@ _PIECES: Final = {
         "hash": "md5(random()::text) || md5(random()::text)",
         "uuid": "gen_random_uuid()",
         "pseudonym": "md5((i % {users})::text)",
+        "digest": "decode(md5(random()::text), 'hex')",
         "sealed": "decode(repeat(md5(i::text), 7), 'hex')",
         "moment": "now() + ({shift}) * interval '1 second'",
     },
@@ -20,17 +21,16 @@ _PIECES: Final = {
         "pseudonym": "printf('%032x', (i % {users}) * 2654435761)",
         "uuid": "lower(printf('%s-%s-7%s-8%s-%s', hex(randomblob(4)), hex(randomblob(2)), "
         "substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))",
+        "digest": "randomblob(16)",
         "sealed": "randomblob(112)",
         "moment": "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now', ({shift}) || ' seconds')",
     },
 }
 _SERIES: Final = "WITH RECURSIVE series(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM series WHERE i < {count})"
 
-_REQUESTS: Final = """
-    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, status,
-        code_hash, owner, connection_id, created_at, expires_at, purge_after)
-    {series} SELECT {hash}, 'filled-' || (i % {users}), 'bench', 'https://app.example/oauth/callback', {hash},
-        '["sleep", "offline"]', 'completed', {hash}, '0123456789abcdef0123456789abcdef', {uuid}, {then}, {then}, {purge}
+_ENDED: Final = """
+    INSERT INTO ended_request (ended_at, user_id, state_hash, code_hash, connection_id)
+    {series} SELECT {then}, 'filled-' || (i % {users}), {digest}, {digest}, {uuid}
     FROM series"""
 _CONNECTIONS: Final = """
     INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, access_token,
@@ -44,35 +44,20 @@ _EVENTS: Final = """
         '["sleep", "offline"]', 'ok', {hash}
     FROM series"""
 
-# From a day to eight days from now, so that none expires during the measurement.
-_KEPT: Final = "86400 + i % 604800"
-_THEN: Final = "-(i % 604800)"
-_EXPIRED: Final = "-60"
-_IS_EXPIRED: Final = "purge_after < CURRENT_TIMESTAMP"
-_DELETE_EXPIRED: Final = f"DELETE FROM authorization_request WHERE {_IS_EXPIRED}"
+# In the last six days, so that none is forgotten during the measurement.
+_THEN: Final = "-(i % 518400)"
 
 
 def fill(database: Database, engine: str, rows: int) -> None:
     """Insert `rows` rows into each table that grows, for a tenth as many users."""
-    tables = (_REQUESTS, _CONNECTIONS, _EVENTS)
-    database.run(*(_statement(engine, table, rows, purge=_KEPT) for table in tables))
+    tables = (_ENDED, _CONNECTIONS, _EVENTS)
+    database.run(*(_statement(engine, table, rows) for table in tables))
     database.settle()
 
 
-def insert_expired(database: Database, engine: str, rows: int) -> None:
-    """Insert `rows` expired requests, after deleting all other expired ones."""
-    database.run(_DELETE_EXPIRED, _statement(engine, _REQUESTS, rows, purge=_EXPIRED))
-
-
-def count_expired(database: Database) -> int:
-    """The number of expired requests."""
-    return int(database.rows(f"SELECT COUNT(*) FROM authorization_request WHERE {_IS_EXPIRED}")[0][0])
-
-
-def _statement(engine: str, table: str, rows: int, *, purge: str) -> str:
+def _statement(engine: str, table: str, rows: int) -> str:
     users = max(rows // 10, 1)
     pieces = {name: piece.replace("{users}", str(users)) for name, piece in _PIECES[engine].items()}
     moment = pieces.pop("moment")
-    moments = {"then": moment.format(shift=_THEN), "purge": moment.format(shift=purge)}
     series = _SERIES.format(count=rows)
-    return table.format(series=series, users=users, **pieces, **moments)
+    return table.format(series=series, users=users, then=moment.format(shift=_THEN), **pieces)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.bulk_rows import count_expired, fill, insert_expired
+from benchmarks.bulk_rows import fill
 from benchmarks.contenders import BY_NAME
 from benchmarks.databases import Engine, open_engine
 from benchmarks.growth_report import Point, as_text, points
@@ -32,9 +32,6 @@ from benchmarks.workload import LISTED, REST
 Turn = Callable[[], Cost]
 Cases = dict[tuple[str, int], Turn]
 """The function for one turn, by operation and size."""
-
-# The most rows that one authorize deletes.
-_PURGED = 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,6 @@ def rows(testbed: Testbed, size: Size, stack: ExitStack) -> Cases:
             ("callback", count): _callbacks(runner, size),
             ("authorize", count): _requests(runner, "authorize", size.turn),
             ("list", count): _requests(runner, "list", size.turn // 6),
-            ("purge", count): _purges(runner, size.turn // 3),
         }
     return cases
 
@@ -106,18 +102,6 @@ def _callbacks(runner: Runner, size: Size) -> Turn:
 
 def _requests(runner: Runner, operation: str, count: int, listed: int = LISTED) -> Turn:
     return lambda: runner.cost(operation, REST, PATIENCE, count, width=WIDTH, listed=listed)
-
-
-def _purges(runner: Runner, count: int) -> Turn:
-    """Each authorize finds as many expired rows as it deletes at most."""
-
-    def turn() -> Cost:
-        made = count * _PURGED
-        insert_expired(runner.database, runner.testbed.engine.name, made)
-        cost = runner.cost("authorize", REST, PATIENCE, count, width=WIDTH)
-        return replace(cost, done=(made - count_expired(runner.database)) / count)
-
-    return turn
 
 
 def interleaved(cases: Cases, rounds: int, what: str) -> dict[tuple[str, int], list[Cost]]:

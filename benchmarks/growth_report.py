@@ -23,7 +23,7 @@ _TITLES: Final = {
 class Point:
     """Microseconds of CPU time per request in each round: `cpu` of the server, `engine_cpu` of the database.
 
-    `times` are relative to the smallest case of the operation in the same round. `done` is the number of rows deleted.
+    `times` are relative to the smallest case of the operation in the same round.
     """
 
     engine: str
@@ -34,7 +34,6 @@ class Point:
     engine_cpu: list[float]
     times: list[float]
     engine_times: list[float]
-    done: float
 
 
 def points(engine: str, part: str, found: Mapping[tuple[str, int], list[Cost]]) -> list[Point]:
@@ -57,7 +56,6 @@ def _point(engine: str, part: str, operation: str, size: int, costs: list[Cost],
         engine_cpu=[cost.engine_cpu for cost in costs],
         times=[cost.cpu / other.cpu for cost, other in pairs],
         engine_times=[cost.engine_cpu / other.engine_cpu for cost, other in pairs if other.engine_cpu],
-        done=statistics.median(cost.done for cost in costs),
     )
 
 
@@ -84,8 +82,7 @@ def _line(point: Point) -> str:
     )
     costs = f"{statistics.median(point.cpu):8.0f} {times:6.2f} {spread:>12} {engine}"
     grown = "  grows" if point.part != "lists" and max(times, _times(point.engine_times)) > FLAT else ""
-    done = f"  {point.done:.1f} rows cleared away a request" if point.done else ""
-    return f"{point.operation:12} {point.size:9} {costs}{grown}{done}"
+    return f"{point.operation:12} {point.size:9} {costs}{grown}"
 
 
 def _times(values: list[float]) -> float:

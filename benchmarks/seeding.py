@@ -22,7 +22,7 @@ _SCOPES: Final = json.dumps(list(workload.SCOPES))
 
 _REQUEST: Final = (
     *("state_hash", "user_id", "provider", "redirect_uri", "registration", "scopes", "verifier", "status"),
-    *("created_at", "expires_at", "purge_after"),
+    *("created_at", "expires_at"),
 )
 _CONNECTION: Final = (
     *("id", "user_id", "provider", "status", "requested_scopes", "granted_scopes", "access_token", "refresh_token"),
@@ -49,7 +49,7 @@ def _requests(vault: Vault, registration: str, first: int, last: int) -> Iterato
         bound = (state_hash(workload.state(number)), workload.user(number), workload.SLUG, workload.REDIRECT_URI)
         binding = StateBinding(*bound, registration)
         sealed = vault.seal(workload.verifier(number), **binding.verifier_field)
-        yield (*bound, registration, _SCOPES, sealed, "pending", _THEN, _LATER, _LATER)
+        yield (*bound, registration, _SCOPES, sealed, "pending", _THEN, _LATER)
 
 
 def _connections(vault: Vault, listed: int) -> Iterator[Record]:

@@ -154,15 +154,11 @@ def open_testbed(
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU microseconds per request: `cpu` of the contender's processes, `engine_cpu` of the database server's.
-
-    `done` is the number of rows per request that `growth.py` saw deleted.
-    """
+    """CPU microseconds per request: `cpu` of the contender's processes, `engine_cpu` of the database server's."""
 
     result: Result
     cpu: float
     engine_cpu: float
-    done: float = 0
 
 
 class Runner:

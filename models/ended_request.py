@@ -44,12 +44,13 @@ class EndedRequest(Model):
         table_description = "states that had their callback"
 
 
-# In the order of the index, or PostgreSQL may read all of a table: it hopes to come across a row soon.
+# Each with a limit and in the order of the index, or PostgreSQL may read all of a table.
 _DUE: Final = Statement(
     """
     SELECT
-        (SELECT expires_at FROM authorization_request WHERE expires_at >= :requests_since AND expires_at <= :requests_until
-            ORDER BY expires_at LIMIT 1) AS request_at,
+        (SELECT expires_at FROM authorization_request
+            WHERE expires_at >= :requests_since AND expires_at <= :requests_until ORDER BY expires_at LIMIT 1)
+            AS request_at,
         (SELECT ended_at FROM ended_request WHERE ended_at >= :ended_since AND ended_at <= :ended_until
             ORDER BY ended_at LIMIT 1) AS ended_at"""
 )
@@ -71,9 +72,10 @@ _MOVE: Final = Statement(
 )
 _CLAIMS: Final = Statement(
     """
-    SELECT state_hash, user_id FROM authorization_request
-    WHERE expires_at >= :since AND expires_at <= :until AND status = {exchanging} AND lease_until <= now()
-    ORDER BY expires_at LIMIT :most""",
+    SELECT state_hash, user_id FROM (
+        SELECT state_hash, user_id, status, lease_until FROM authorization_request
+        WHERE expires_at >= :since AND expires_at <= :until ORDER BY expires_at LIMIT :most) AS past
+    WHERE status = {exchanging} AND lease_until <= now()""",
     **STATUSES,
 )
 _FORGET: Final = Statement(
@@ -106,7 +108,8 @@ async def move_ended(database: Database, since: datetime, until: datetime, most:
 async def abandoned_claims(
     database: Database, since: datetime, until: datetime, most: int
 ) -> Sequence[tuple[str, str]]:
-    """State hash and user of up to `most` requests that expired in that time, and whose claim's lease is over."""
+    """State hash and user of the requests whose claim's lease is over, among the first `most` that expired in that
+    time. After a move, only claims are left there, and what others have locked."""
     return [(key, user) for key, user in await _CLAIMS.rows(database, since=since, until=until, most=most)]
 
 

@@ -60,8 +60,9 @@ class SqlitePlanner(Planner):
         rows = await self._database.fetch(f"EXPLAIN QUERY PLAN {statement}", *values)
         steps = [str(row[3]) for row in rows]
         bounded = " LIMIT " in statement and not any("TEMP B-TREE" in step for step in steps)
-        # What is materialized has its own steps.
-        small = SMALL | set(re.findall(r"(\w+) AS MATERIALIZED", statement))
+        # What has a name and a limit has its own steps.
+        named = re.findall(r"(\w+) AS MATERIALIZED|LIMIT \?\) AS (\w+)", statement)
+        small = SMALL.union(*named)
         return {step for step in steps if not _sqlite_good(step, small, bounded=bounded)}
 
 

@@ -214,7 +214,7 @@ async def test_abandoned_claims_are_the_first_to_expire_first(database: Database
     for key, seconds in (("c", -20), ("a", -10), ("b", -30)):
         await claimed(database, key, expired=seconds, lease_over=-1)
     await claimed(database, "d", expired=30, lease_over=-1)
-    await claimed(database, "e", expired=-30, lease_over=30)
+    await claimed(database, "e", expired=-5, lease_over=30)
     assert await claims(database) == [("b", "user of b"), ("c", "user of c"), ("a", "user of a")]
     assert await claims(database, 2) == [("b", "user of b"), ("c", "user of c")]
     assert await claims(database, since=await now(database) - timedelta(seconds=25)) == [

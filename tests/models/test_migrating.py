@@ -142,6 +142,26 @@ async def test_audit_rows_of_before_keep_their_order_and_what_they_say(empty_dat
     ]
 
 
+async def test_requests_of_before_are_kept(empty_database: Database) -> None:
+    """Processes of the version before go on with them, and this version remembers what has ended."""
+    async with orm_of(empty_database.url) as orm:
+        executor = MigrationExecutor(orm.db("default"), APPS)
+        await executor.migrate([MigrationTarget("models", "0004_pseudonyms")])
+    names = (
+        "state_hash, user_id, provider, redirect_uri, registration, scopes, status, created_at, expires_at, purge_after"
+    )
+    then = "'2026-11-01 12:30:00+00:00'"
+    for status in ("pending", "exchanging", "completed", "failed"):
+        values = f"'{status}', 'alice', 'oura', 'https://app.example/cb', 'r', '[]', '{status}', {then}, {then}, {then}"
+        await empty_database.fetch(f"INSERT INTO authorization_request ({names}) VALUES ({values})")
+    rows = "SELECT * FROM authorization_request ORDER BY state_hash"
+    before = await empty_database.fetch(rows)
+    await migrate(empty_database.url)
+    assert await empty_database.fetch(rows) == before
+    # What the version before doesn't know is null.
+    await empty_database.fetch("UPDATE authorization_request SET purge_after = NULL")
+
+
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     """What `make migrations` would write: nothing."""
     async with orm_of(f"sqlite://{tmp_path}/tendon.db") as orm:
