@@ -23,6 +23,9 @@ from tests.serving.test_last_requests import ask
 from tests.waiting import until
 
 ASKED = request("GET", "/openapi.json")
+# The lifespan of a program whose workers fail, or never serve, while this file exists.
+FAILS = 'assert not (folder / "broken").exists()'
+HANGS = 'while (folder / "broken").exists(): await asyncio.sleep(0.05)'
 
 
 async def restarted(process: Process, times: int = 1) -> None:
@@ -84,6 +87,30 @@ async def test_a_kept_connection_is_told_to_close(serve: Serve, lines: Lines) ->
             if headers.get("connection") == "close":
                 assert await line.ended()
                 kept.remove(line)
+    assert kept == []
+    await restarted(process)
+    assert process.stop() == 0
+
+
+async def test_a_request_in_progress_is_the_last_on_its_connection(serve: Serve, lines: Lines) -> None:
+    process = serve(2)
+    await serving(process, 2)
+    asked = request("POST", "/graphql", b'{"query": "{ providers { slug } }"}')
+    kept = [await lines.to(process) for _ in range(8)]
+    for line in kept:
+        await line.send(asked[:-1])
+    await get(process.origin, "/livez")
+    process.tell(signal.SIGHUP)
+    for count in (1, 2):
+        await until(lambda count=count: len(events(process, "worker.replaced")) == count, "replaced")
+        for line in list(kept):
+            await line.send(asked[-1:])
+            status, headers, _ = await line.answer()
+            assert status == 200
+            if headers.get("connection") == "close":
+                kept.remove(line)
+            else:
+                await line.send(asked[:-1])
     assert kept == []
     await restarted(process)
     assert process.stop() == 0
@@ -189,13 +216,43 @@ async def test_a_worker_that_dies_during_a_restart_is_replaced(serve: Serve) -> 
 
 
 async def test_an_old_worker_that_dies_before_it_is_replaced(tmp_path: Path) -> None:
-    slow = 'await asyncio.sleep(1 if (folder / "slow").exists() else 0)'
-    program = Program(tmp_path, free_port(), 2, opening=slow)
+    program = Program(tmp_path, free_port(), 2, opening=HANGS)
     await until(lambda: program.said.count(" listening ") == 2, "listening")
-    (tmp_path / "slow").touch()
+    (tmp_path / "broken").touch()
     program.tell(signal.SIGHUP)
     await until(lambda: "replaces=" in program.said, "a replacement is starting")
     os.kill(int(re.findall(r"replaces=(\d+)", program.said)[0]), signal.SIGKILL)
+    await until(lambda: "worker.ended" in program.said, "it has ended")
+    (tmp_path / "broken").unlink()
+    for times in (1, 2):
+        await until(lambda times=times: program.said.count("workers.restarted") == times, "restarted")
+        assert program.said.count("worker.started") == 2 + 2 * times
+        # Its sockets are those of the worker that replaced it, and of the next one.
+        assert listeners(program.port) == 2
+        if times == 1:
+            program.tell(signal.SIGHUP)
+    program.tell()
+    assert await asyncio.to_thread(program.wait) == 0
+
+
+def listeners(port: int) -> int:
+    """How many sockets listen there."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+    return sum(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines[1:])
+
+
+async def test_another_worker_that_dies_while_a_new_one_starts(tmp_path: Path) -> None:
+    program = Program(tmp_path, free_port(), 2, opening=HANGS)
+    await until(lambda: program.said.count(" listening ") == 2, "listening")
+    old = set(re.findall(r"worker\.started +pid=(\d+)", program.said))
+    (tmp_path / "broken").touch()
+    program.tell(signal.SIGHUP)
+    await until(lambda: "replaces=" in program.said, "a replacement is starting")
+    [other] = old - set(re.findall(r"replaces=(\d+)", program.said))
+    os.kill(int(other), signal.SIGKILL)
+    await until(lambda: program.said.count("worker.started") == 4, "it is replaced meanwhile")
+    assert "worker.replaced" not in program.said
+    (tmp_path / "broken").unlink()
     await until(lambda: "workers.restarted" in program.said, "restarted")
     assert program.said.count("worker.started") == 4
     program.tell()
@@ -221,10 +278,6 @@ async def test_a_worker_ignores_the_signal(serve: Serve) -> None:
     assert process.stop() == 0
     assert [re.findall(r"status=(\S+)", line) for line in events(process, "worker.ended")] == [["0"], ["0"]]
     assert len(workers(process)) == 2
-
-
-FAILS = 'assert not (folder / "broken").exists()'
-HANGS = 'await (asyncio.Event().wait() if (folder / "broken").exists() else asyncio.sleep(0))'
 
 
 @pytest.mark.parametrize(
@@ -266,7 +319,9 @@ async def test_a_single_process_drains(serve: Serve, exchanges: Exchanges, someo
     begun = await exchanges.begin(process, someone)
     process.tell(signal.SIGHUP)
     await draining(process, 1)
-    process.tell(signal.SIGHUP)
+    # Nor does the signal to stop that comes after them, which is the first of its kind.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        process.tell(number)
     exchanges.end()
     assert await begun == "connected"
     assert process.wait() == 0

@@ -58,6 +58,16 @@ async def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
     assert all(is_gone(pid) for pid in workers(process))
 
 
+async def test_no_connection_is_left_to_a_worker_that_died(serve: Serve) -> None:
+    """Its socket is closed in the other worker, too, which was forked while it was open."""
+    process = serve(2)
+    await serving(process, 2)
+    os.kill(workers(process)[0], signal.SIGKILL)
+    await serving(process, 3)
+    assert {(await get(process.origin, "/livez")).status_code for _ in range(24)} == {200}
+    assert process.stop() == 0
+
+
 async def test_a_worker_that_gets_a_signal_drains_and_is_replaced(
     serve: Serve, exchanges: Exchanges, someone: Person
 ) -> None:
