@@ -32,10 +32,13 @@ def program() -> str:
 class PgBouncer:
     """Leads to the server on the port `target`. PgBouncer refuses to run as root, so root starts it as another user.
 
-    `settings` are those that it needs, and Tendon needs none: `ignore_startup_parameters` is not set.
+    It logs in there as `user`. `settings` are those that it needs, and Tendon needs none: `ignore_startup_parameters`
+    is not set.
     """
 
-    def __init__(self, program: str, target: int, *, mode: str = "session", **settings: str) -> None:
+    def __init__(
+        self, program: str, target: int, *, mode: str = "session", user: str = "tendon", **settings: str
+    ) -> None:
         self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="tendon-pgbouncer-"))
         self._configuration = self._folder / "pgbouncer.ini"
@@ -52,15 +55,16 @@ class PgBouncer:
             "logfile": str(self._folder / "log"),
             **settings,
         }
+        self._role = user
         self.lead_to(target)
-        user = "nobody" if os.geteuid() == 0 else None
-        if user:
-            shutil.chown(self._folder, user)
+        account = "nobody" if os.geteuid() == 0 else None
+        if account:
+            shutil.chown(self._folder, account)
         self._process = subprocess.Popen(
             [program, self._configuration],
-            user=user,
-            group=pwd.getpwnam(user).pw_gid if user else None,
-            extra_groups=[] if user else None,
+            user=account,
+            group=pwd.getpwnam(account).pw_gid if account else None,
+            extra_groups=[] if account else None,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -68,7 +72,7 @@ class PgBouncer:
     def lead_to(self, target: int) -> None:
         """Takes effect with RELOAD."""
         lines = [f"{name} = {value}" for name, value in self._settings.items()]
-        databases = f"* = host=127.0.0.1 port={target} user=tendon"
+        databases = f"* = host=127.0.0.1 port={target} user={self._role}"
         self._configuration.write_text("\n".join(["[databases]", databases, "[pgbouncer]", *lines, ""]))
         self._configuration.chmod(0o644)
 

@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -29,6 +31,8 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
 }
+# Seconds after which a killed process is gone, with all its memory.
+_ENDING = 30
 # What initdb made, to copy: it takes ten times as long.
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "initdb"
 
@@ -54,19 +58,27 @@ def binaries() -> Path | None:
 class PostgresServer:
     """Started at once; stop it with `remove`. PostgreSQL refuses to run as root, so root starts it as another user.
 
-    With `primary` it is a hot standby of that server until it is promoted.
+    With `primary` it is a hot standby of that server until it is promoted. It reaches the primary on the port `through`
+    if something is in between. `settings` are those of postgresql.conf.
     """
 
-    def __init__(self, programs: Path, *, primary: PostgresServer | None = None) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        *,
+        primary: PostgresServer | None = None,
+        through: int | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._programs = programs
         self._user = _somebody() if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="tendon-postgres-"))
         if self._user:
             shutil.chown(self.folder, self._user)
         self.port = free_port()
-        self.settings = dict(_SETTINGS)
+        self.settings = _SETTINGS | dict(settings or {})
         if primary:
-            source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "tendon")
+            source = ("-h", "127.0.0.1", "-p", str(through or primary.port), "-U", "tendon")
             self._run("pg_basebackup", *source, "-D", "data", "-R", "-X", "stream", "-c", "fast", "--no-sync")
         else:
             self._initialize()
@@ -95,19 +107,46 @@ class PostgresServer:
     def promote(self) -> None:
         self._run("pg_ctl", "-D", "data", "-w", "promote")
 
+    def kill(self) -> None:
+        """As a machine does it that loses its power."""
+        # So that it starts no further processes.
+        os.kill(self.pid, signal.SIGSTOP)
+        processes = self.processes
+        self.signal(signal.SIGKILL)
+        end = time.monotonic() + _ENDING
+        while any(_runs(pid) for pid in processes):
+            if time.monotonic() > end:
+                raise RuntimeError("the server does not end")
+            time.sleep(0.01)
+        # They name a process that nobody may have waited for yet, and that would count as running.
+        (self.folder / "data" / "postmaster.pid").unlink()
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink()
+
     def remove(self) -> None:
-        self.signal(signal.SIGCONT)
-        self.stop("immediate")
+        """Whatever state it is in."""
+        if self.is_running:
+            self.kill()
         shutil.rmtree(self.folder)
 
     @property
     def pid(self) -> int:
         return int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
+    @property
+    def is_running(self) -> bool:
+        return (self.folder / "data" / "postmaster.pid").exists() and _runs(self.pid)
+
+    @property
+    def processes(self) -> list[int]:
+        """The server's and, after it, those that it has started."""
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            return [self.pid, *map(int, children)]
+        return []
+
     def signal(self, number: signal.Signals) -> None:
         """To the server and all its processes."""
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False)
-        for pid in (self.pid, *map(int, children.stdout.split())):
+        for pid in self.processes:
             # One that serves a connection may end meanwhile.
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -166,6 +205,14 @@ class PostgresServer:
         if done.returncode:
             log = self.folder / "log"
             raise RuntimeError(f"{program} failed:\n{log.read_text() if log.exists() else ''}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
 def _somebody() -> str:

@@ -141,6 +141,8 @@ class Proxy:
                 await link.flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
+        # A host that has vanished says nothing about its end.
+        await link.flowing.wait()
         # What was asked for may still be on its way, but nobody listens to the answer.
         link.cut()
 

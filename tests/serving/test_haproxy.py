@@ -26,15 +26,16 @@ from tests.waiting import until
 
 
 @contextmanager
-def haproxy(folder: Path, first: Process, second: Process) -> Generator[str]:
-    """HAProxy in front of both gateways; yields its origin."""
+def haproxy(folder: Path, first: Process, second: Process, *, console: Path | None = None) -> Generator[str]:
+    """HAProxy in front of both gateways; yields its origin. `console` is a socket on which it can be asked."""
     port = free_port()
     recipe = dedent(RECIPE)
     for address, process in (("10.0.0.1:8000", first), ("10.0.0.2:8000", second)):
         assert address in recipe
         recipe = recipe.replace(address, f"127.0.0.1:{process.port}")
     frontend = f"\nfrontend callers\n    bind 127.0.0.1:{port}\n    default_backend tendon\n"
-    (folder / "haproxy.cfg").write_text(recipe + frontend, encoding="utf-8")
+    asked = f"global\n    stats socket {console}\n" if console else ""
+    (folder / "haproxy.cfg").write_text(asked + recipe + frontend, encoding="utf-8")
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen(
             [program("haproxy"), "-db", "-f", str(folder / "haproxy.cfg")], stdout=log, stderr=log

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from tests.processes import TENDON, Process
 from tests.torture import clocks
@@ -16,6 +17,17 @@ _ROOT = Path(__file__).parents[2]
 _TRIES = 40
 
 
+class Entrance(Protocol):
+    """What callers send to. `called` is set whenever that is a callback."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def called(self) -> asyncio.Event: ...
+
+
 class Gateway(Process):
     """Starts when it is made; `await_start` waits until it listens.
 
@@ -23,13 +35,16 @@ class Gateway(Process):
     showing that a run can fail.
     """
 
-    def __init__(self, name: str, folder: Path, settings: Mapping[str, str], *, broken: bool = False) -> None:
+    def __init__(
+        self, name: str, folder: Path, settings: Mapping[str, str], *, workers: int = 1, broken: bool = False
+    ) -> None:
         self.name = name
         self.called = asyncio.Event()
         self.ahead = 0
         self._truth = dict(settings) | ({"PYTHONPATH": str(_ROOT)} if broken else {})
         self._launcher = _BROKEN_CLAIM if broken else [str(TENDON)]
-        super().__init__("serve", folder=folder / name, settings=self._truth, awaited=False)
+        arguments = ("--workers", str(workers))
+        super().__init__("serve", *arguments, folder=folder / name, settings=self._truth, awaited=False)
 
     def await_start(self) -> None:
         super()._wait()
@@ -54,5 +69,5 @@ class Gateway(Process):
         self._process.send_signal(signal.SIGCONT)
 
     def start(self, *, awaited: bool = True) -> None:
-        self._command = [*self._launcher, *self._command[-3:]]
+        self._command = [*self._launcher, *self._command[self._command.index("serve") :]]
         super().start(awaited=awaited)

@@ -11,7 +11,7 @@ import httpx
 
 from tests.conftest import REDIRECT_URI
 from tests.torture.calling import GRAPHQL, REST, ask
-from tests.torture.gateways import Gateway
+from tests.torture.gateways import Entrance
 from tests.torture.history import HUNG_UP, OK, Answer, Flow, History, Operation
 from tests.torture.world import World
 
@@ -27,6 +27,10 @@ class Person:
     history: History
     chance: random.Random
     neighbours: list[str]
+    entrance: Entrance | None = None
+    """Where everything is sent to, such as a load balancer. By default that is any of the gateways, each time."""
+    denying: float = 0.06
+    """How often they deny access at the provider."""
 
     async def authorize(self, provider: str) -> Flow | None:
         """Ask where to go, go there and decide. None when that was not to be had."""
@@ -34,7 +38,7 @@ class Person:
         answer = await self._do("authorize", "AuthorizeConnection", variables, self._anywhere())
         if answer.outcome != OK:
             return None
-        number, decision = self.history.next_number(), "deny" if self.chance.random() < 0.06 else "approve"
+        number, decision = self.history.next_number(), "deny" if self.chance.random() < self.denying else "approve"
         try:
             back = await self.world.sandbox.approve(answer.data["url"], decision, account=f"account-{number}")
         except httpx.HTTPError:
@@ -79,15 +83,15 @@ class Person:
     def another_code(self) -> str:
         return f"code_another_{self.chance.getrandbits(64):x}"
 
-    def _anywhere(self) -> Gateway:
-        return self.chance.choice(self.world.gateways)
+    def _anywhere(self) -> Entrance:
+        return self.entrance or self.chance.choice(self.world.gateways)
 
     async def _do(
         self,
         action: str,
         operation: str,
         variables: dict[str, Any],
-        gateway: Gateway,
+        gateway: Entrance,
         *,
         patience: float | None = None,
         **notes: Any,

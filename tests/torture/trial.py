@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tests.torture import faults
@@ -50,7 +50,7 @@ async def run(world: World, plan: Plan) -> Record:
         await torment
     await world.spare()
     settled = history.now()
-    await _send_all_again(people, history)
+    await send_all_again(people, history)
     await asyncio.gather(*(person.look(person.name) for person in people))
     return await read(world, history, settled)
 
@@ -86,7 +86,7 @@ async def _end(over: asyncio.Event, world: World, history: History, plan: Plan) 
         await asyncio.sleep(0.2)
 
 
-async def _send_all_again(people: list[Person], history: History) -> None:
+async def send_all_again(people: Sequence[Person], history: History) -> None:
     """Each callback that its user sent, with whatever code, until there is an answer to it."""
     by_name, gate = {person.name: person for person in people}, asyncio.Semaphore(_AT_ONCE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +63,18 @@ class World:
 
 
 @asynccontextmanager
-async def opened(folder: Path, database: Database, *, gateways: int = 3, broken: bool = False) -> AsyncGenerator[World]:
-    """`broken` starts gateways whose claim reads first and then writes."""
+async def opened(
+    folder: Path,
+    database: Database,
+    *,
+    gateways: int = 3,
+    workers: int = 1,
+    migrated: bool = False,
+    broken: bool = False,
+    changes: Mapping[str, str] | None = None,
+) -> AsyncGenerator[World]:
+    """`changes` are further settings of the gateways. `broken` starts gateways whose claim reads first and then
+    writes."""
     catalogue, started = folder / "catalogue", list[Process]()
     try:
         provider = await asyncio.to_thread(_provider, folder, catalogue)
@@ -73,10 +83,14 @@ async def opened(folder: Path, database: Database, *, gateways: int = 3, broken:
         await line.open()
         _lead_through(line, provider, catalogue)
         keys = new_key("torture")
-        settings = _settings(catalogue, database, keys)
-        migrated = await asyncio.to_thread(tendon, "migrate", cwd=folder, settings=settings)
-        assert migrated.returncode == 0, migrated.stderr
-        fleet = [Gateway(f"gateway-{number}", folder, settings, broken=broken) for number in range(1, gateways + 1)]
+        settings = _settings(catalogue, database, keys) | dict(changes or {})
+        if not migrated:
+            done = await asyncio.to_thread(tendon, "migrate", cwd=folder, settings=settings)
+            assert done.returncode == 0, done.stderr
+        fleet = [
+            Gateway(f"gateway-{number}", folder, settings, workers=workers, broken=broken)
+            for number in range(1, gateways + 1)
+        ]
         started.extend(fleet)
         await asyncio.gather(*(asyncio.to_thread(gateway.await_start) for gateway in fleet))
         async with open_client() as client:
