@@ -12,7 +12,7 @@ READY := .venv/.ready
 FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture mutants fuzz bench growth regression clean again
+.PHONY: run test lint types layers sdl lock vendor migrations torture failover mutants fuzz bench growth regression clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -33,6 +33,12 @@ torture: $(READY)
 	for engine in $(ENGINES); do \
 		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
 	done
+
+# A primary and a standby that fail over, vanish, fall silent, and run out of sessions or space, under load, and a table of
+# what callers noticed. It needs root for one scenario. SCENARIO and SECONDS are options: `make failover
+# SCENARIO="silent standby" SECONDS=60`.
+failover: $(READY)
+	$(BIN)/python -m tests.failover $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(SECONDS),--seconds $(SECONDS))
 
 # Plants small faults in the code, one at a time and in a copy, and reports those that no test notices. It takes hours, on
 # a machine that is otherwise idle. PACKAGE, COUNT and SEED are options: `make mutants PACKAGE="resolvers schema/plans"
