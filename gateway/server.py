@@ -149,9 +149,9 @@ class Server(uvicorn.Server):
             server.close()
         for listener in self._listeners:
             listener.close()
-        # uvicorn adds these to each response, and makes the list again once a second.
-        for headers in (self.config.encoded_headers, self.server_state.default_headers):
-            headers.append(_CLOSE)
+        # uvicorn adds these to the responses to new requests, and makes the list again once a second.
+        self.config.encoded_headers.append(_CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         for connection in self._connections():
             connection.close_after_response()
         await self._connections_closed(within=self._hand_over_within)
