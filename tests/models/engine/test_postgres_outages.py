@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Generator
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -235,10 +235,8 @@ async def test_a_host_that_vanishes_costs_one_caller_and_not_one_for_each_connec
     line = Proxy(server.port)
     await line.open()
     try:
-        async with open_database(server.url(name, line.port), Limits(connections=8, seconds=0.3)) as database:
-            async with AsyncExitStack() as stack:
-                for number in range(8):
-                    await stack.enter_async_context(database.exclusively(number))
+        async with open_database(server.url(name, line.port), Limits(connections=8, seconds=1)) as database:
+            await asyncio.gather(*(sql(database, "SELECT pg_sleep(0.2)") for _ in range(8)))
             line.vanish()
             if patient:
                 with pytest.raises(DatabaseDown):
@@ -248,7 +246,7 @@ async def test_a_host_that_vanishes_costs_one_caller_and_not_one_for_each_connec
                     async with asyncio.timeout(0.1):
                         await COUNT.row(database)
                 # Longer than the server would take to end any statement.
-                await asyncio.sleep(1.5)
+                await asyncio.sleep(1.2)
             for _ in range(8):
                 assert await COUNT.row(database) == (0,)
     finally:
