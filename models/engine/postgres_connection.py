@@ -98,6 +98,8 @@ def _session(limit: float | None) -> str:
         "tcp_keepalives_idle": "5",
         "tcp_keepalives_interval": "2",
         "tcp_keepalives_count": "3",
+        # The same if it had not acknowledged an answer, when no keep-alives are sent.
+        "tcp_user_timeout": str(_VANISHED * 1000),
     }
     if limit is not None:
         # A suspended process must not keep its row locks: hence the second.

@@ -225,6 +225,18 @@ async def test_the_isolation_level_is_not_the_servers_default(server: PostgresSe
                 assert await sql(transaction, "SHOW transaction_isolation") == [("read committed",)]
 
 
+async def test_the_server_notices_after_ten_seconds_that_a_client_has_vanished(server: PostgresServer) -> None:
+    """Whether it was idle, or had yet to acknowledge an answer."""
+    async with open_database(await server.create()) as database:
+        for setting, value in (
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "10000"),
+        ):
+            assert await sql(database, f"SHOW {setting}") == [(value,)]
+
+
 @pytest.mark.parametrize("patient", [True, False])
 async def test_a_host_that_vanishes_costs_one_caller_and_not_one_for_each_connection(
     server: PostgresServer, patient: bool

@@ -84,7 +84,8 @@ async def test_a_silent_standby_costs_no_more_sessions_than_the_pool_has_slots(
     assert await sessions(admin, "SyncRep") == SIZE
     standby.signal(signal.SIGCONT)
     await until(lambda: _recovered(database), "the pool to recover")
-    assert await COUNT.row(database) == (1 + SIZE + 1,)
+    # Each COMMIT that waited takes effect as its session wakes up.
+    await until(lambda: _counts(database, 1 + SIZE + 1), "the COMMITs")
     assert await sessions(admin) <= SIZE
 
 
@@ -126,7 +127,9 @@ async def _waits(admin: Any) -> bool:
 
 
 async def _counts(database: Database, number: int) -> bool:
-    return await COUNT.row(database) == (number,)
+    row = await COUNT.row(database)
+    # A write that was given up while the standby was catching up counts, too.
+    return row is not None and row[0] >= number
 
 
 async def test_closing_does_not_wait_for_the_standby(
