@@ -8,10 +8,12 @@ import io
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.failover.rig import Rig, Setup
 from tests.failover.scenario import Scenario
+from tests.serving.serving import is_gone, serving, workers
 from tests.serving.test_haproxy import haproxy
 from tests.waiting import until
 
@@ -69,4 +71,23 @@ async def restart_in_turn(rig: Rig) -> None:
         rig.problems.append(f"callers were told {dict(rig.outcomes)}")
 
 
-SCENARIOS = (Scenario("rolling restart", restart_in_turn, Setup(standby=False)),)
+async def replace_workers(rig: Rig) -> None:
+    """On SIGHUP, a process starts new workers in place of the old ones, one after the other."""
+    await balance(rig)
+    async with rig.load.running():
+        for process in rig.processes:
+            await rig.work()
+            old = workers(process)
+            process.tell(signal.SIGHUP)
+            await serving(process, len(old) + rig.setup.workers)
+            for pid in old:
+                await until(partial(is_gone, pid), "the old workers to end")
+        await rig.work()
+    if rig.failures:
+        rig.problems.append(f"callers were told {dict(rig.outcomes)}")
+
+
+SCENARIOS = (
+    Scenario("rolling restart", restart_in_turn, Setup(standby=False)),
+    Scenario("SIGHUP", replace_workers, Setup(standby=False, workers=2)),
+)

@@ -35,12 +35,13 @@ async def by_line(pair: Pair, folder: Path) -> AsyncGenerator[str]:
 
 @dataclass(frozen=True)
 class Setup:
-    """`pool` is the limit of each of the `processes`, and `server` are settings of both servers."""
+    """`pool` is the limit of each worker of the `processes`, and `server` are settings of both servers."""
 
     way: Way = by_line
     standby: bool = True
     synchronous: bool = False
     processes: int = 2
+    workers: int = 1
     pool: int = 8
     timeout: float = 5
     server: dict[str, str] = field(default_factory=dict[str, str])
@@ -48,7 +49,7 @@ class Setup:
     @property
     def bound(self) -> int:
         """The sessions that all processes may have: their pools, and one each to look after those."""
-        return self.processes * (self.pool + 1)
+        return self.processes * self.workers * (self.pool + 1)
 
 
 @dataclass
@@ -111,7 +112,8 @@ async def build(folder: Path, setup: Setup, seconds: float) -> AsyncGenerator[Ri
         if setup.synchronous:
             await pair.wait_for_standby()
         settings = {"TENDON_DATABASE_POOL": str(setup.pool), "TENDON_DATABASE_TIMEOUT": str(setup.timeout)}
-        async with opened(folder, pair, gateways=setup.processes, migrated=True, changes=settings) as world:
+        processes, workers = setup.processes, setup.workers
+        async with opened(folder, pair, gateways=processes, workers=workers, migrated=True, changes=settings) as world:
             await world.forget()
             watch = Watch(pair.servers)
             watch.start()
