@@ -46,6 +46,8 @@ def _problems(figures: Figures, found: list[Violation]) -> list[str]:
     problems = [str(violation) for violation in found]
     if figures.sessions > figures.bound:
         problems.append(f"{figures.sessions} sessions at one server, of {figures.bound} that are allowed")
+    if not figures.most:
+        problems.append("no session was ever counted")
     if not figures.acknowledged:
         problems.append("no flow succeeded, so nothing was tested")
     return problems
