@@ -40,7 +40,8 @@ async def fail_over_while_silent(rig: Rig) -> None:
     async with rig.load.running(callers=4 * rig.setup.pool):
         await rig.work()
         with rig.disturbance("database waits for its standby, and then fails over"):
-            rig.pair.replication.stall()
+            async with exchanges_under_way(rig):
+                rig.pair.replication.stall()
             await _stay(rig)
             await asyncio.to_thread(rig.pair.primary.kill)
             rig.pair.replication.cut()
