@@ -11,7 +11,7 @@ import structlog
 
 from gateway.settings import SettingsError
 from models.database import Database, DatabaseDown, Limits, open_database
-from models.engine import CERTIFICATE_REFUSED, TLS_REFUSED, parse_url
+from models.engine import CERTIFICATE_REFUSED, SHARED_SESSIONS, TLS_REFUSED, parse_url
 from models.file_modes import ReadableByOthers, world_writable_folders
 from models.pending import pending_migrations
 from models.rights import missing_rights
@@ -21,15 +21,17 @@ log = structlog.get_logger("tendon")
 _SQLITE: Final = "sqlite://"
 
 # Failures that last until a setting or the server is corrected.
-_PERMANENT: Final = ("ClientConfigurationError", "InsufficientPrivilegeError", TLS_REFUSED, CERTIFICATE_REFUSED)
+_PERMANENT: Final = (
+    "ClientConfigurationError",
+    "InsufficientPrivilegeError",
+    TLS_REFUSED,
+    CERTIFICATE_REFUSED,
+    SHARED_SESSIONS,
+)
 # With sslmode=allow, TLS is tried only after an attempt without it has failed.
 _AFTER_PLAIN_TEXT: Final = (
     "the server offers no TLS, and with `sslmode=allow` the password may already have been sent in clear text:"
     " change it, set up TLS there, and remove `sslmode=allow`"
-)
-_SHARED_SESSIONS: Final = (
-    "TENDON_DATABASE_URL: it leads to a pooler that gives each transaction another session, as PgBouncer does in"
-    " transaction mode. Prepared statements and time-outs don't hold there: use session mode, or connect to the server"
 )
 # What to do about a failure whose reason contains this text. docs/operating.md has more.
 _HINTS: Final = {
@@ -39,6 +41,8 @@ _HINTS: Final = {
     " missing",
     CERTIFICATE_REFUSED: "the server's certificate could not be verified: name the file of its certificate authority"
     " with `?sslrootcert=PATH`, and use a host name that the certificate contains",
+    SHARED_SESSIONS: "use the pooler in session mode (PgBouncer: `pool_mode = session`), or connect to the server"
+    " itself",
     "42501": "this role lacks a right; docs/operating.md lists the rights",
     "TargetServerAttributeNotMatched": "no host accepts writes: each that answers is a standby, or read-only; name the"
     " primary, too",
@@ -103,10 +107,7 @@ def check_exists(url: str) -> None:
 
 async def lacking(database: Database) -> tuple[list[str], list[str]]:
     """The migrations that the database lacks, and the rights that the role lacks, which are not looked for if it lacks
-    migrations. Raises DatabaseDown, and SettingsError if sessions are shared."""
-    # The first statement on a database whose sessions are shared may fail, and would look like an outage.
-    if not await database.has_own_sessions():
-        raise SettingsError(_SHARED_SESSIONS)
+    migrations. Raises DatabaseDown."""
     await database.ping()
     pending = await pending_migrations(database)
     return pending, [] if pending else await missing_rights(database)

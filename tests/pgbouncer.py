@@ -69,8 +69,9 @@ class PgBouncer:
             stderr=subprocess.DEVNULL,
         )
 
-    def lead_to(self, target: int) -> None:
-        """Takes effect with RELOAD."""
+    def lead_to(self, target: int, **settings: str) -> None:
+        """Takes effect with RELOAD. Other settings stay as they were."""
+        self._settings.update(settings)
         lines = [f"{name} = {value}" for name, value in self._settings.items()]
         databases = f"* = host=127.0.0.1 port={target} user={self._role}"
         self._configuration.write_text("\n".join(["[databases]", databases, "[pgbouncer]", *lines, ""]))

@@ -15,13 +15,14 @@ sqlite.py            SQLite, with sqlite_scripts.py (runs the SQL) and sqlite_er
 """
 
 from models.engine.digest import digest
-from models.engine.errors import DatabaseDown
+from models.engine.errors import SHARED_SESSIONS, DatabaseDown
 from models.engine.interface import Database, Limits, Row, Script, Session, Step, Values
 from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
 from models.engine.url import DatabaseUrl, PostgresUrl, SqliteUrl, UnsupportedDatabase, parse_url
 
 __all__ = [
     "CERTIFICATE_REFUSED",
+    "SHARED_SESSIONS",
     "TLS_REFUSED",
     "Database",
     "DatabaseDown",

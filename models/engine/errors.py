@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Final
+
+SHARED_SESSIONS: Final = (
+    "SharedSessions: a pooler gives each transaction another session, so prepared statements and time-outs don't hold"
+)
+"""A reason of DatabaseDown."""
 
 
 class DatabaseDown(Exception):

@@ -73,11 +73,6 @@ class Database(Session):
     async def check_writable(self) -> None:
         """Raises DatabaseDown if writes would fail. Changes nothing."""
 
-    async def has_own_sessions(self) -> bool:
-        """False behind a pooler that gives each transaction another session: prepared statements and the settings of a
-        session don't hold there. Raises DatabaseDown."""
-        return True
-
     @abstractmethod
     def exclusively(
         self, lock: int, on_wait: Callable[[], object] | None = None

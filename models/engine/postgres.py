@@ -17,7 +17,7 @@ from models.engine.postgres_errors import (
     outage_before_statement,
 )
 from models.engine.postgres_hosts import Connector
-from models.engine.postgres_poolers import have_own_sessions
+from models.engine.postgres_poolers import SessionCheck
 from models.engine.unanswered import Unanswered
 from models.engine.url import PostgresUrl
 
@@ -38,7 +38,8 @@ class PostgresDatabase(Database):
     def __init__(self, url: PostgresUrl, limits: Limits) -> None:
         self._connector = Connector(url, limits.seconds)
         self._looking = max(_LOOKING, limits.seconds or 0)
-        self._pool = Pool(self._connector.open, limits.connections, limits.seconds, is_full=is_full)
+        self._session_check = SessionCheck(self._connector.open)
+        self._pool = Pool(self._session_check.open, limits.connections, limits.seconds, is_full=is_full)
         self._unanswered = Unanswered(self._end, self._sessions, self._pool.expire_connections, limits.seconds)
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
@@ -56,19 +57,6 @@ class PostgresDatabase(Database):
     async def check_writable(self) -> None:
         """Raises DatabaseDown with SQLSTATE 25006 on a standby, or on a server that is read-only."""
         await self.run(WRITE_NOTHING, {})
-
-    async def has_own_sessions(self) -> bool:
-        """Uses two connections beside the pool, which may have a single slot."""
-        with translated_errors(outage_before_statement):
-            first = await self._connector.open(self._looking)
-            try:
-                second = await self._connector.open(self._looking)
-                try:
-                    return await have_own_sessions(first, second)
-                finally:
-                    second.terminate()
-            finally:
-                first.terminate()
 
     @asynccontextmanager
     async def exclusively(self, lock: int, on_wait: Callable[[], object] | None = None) -> AsyncGenerator[Session]:
@@ -106,6 +94,7 @@ class PostgresDatabase(Database):
         if breaks_connection(error):
             # What broke it, such as a failover, has probably broken the others, too.
             self._pool.expire_connections()
+            self._session_check.note(error)
         if connection.is_unanswered:
             self._unanswered.hold(connection)
         elif breaks_connection(error):

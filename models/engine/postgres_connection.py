@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import asyncpg
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from models.engine.tls import tls
 from models.engine.url import Host, PostgresUrl
@@ -19,6 +20,13 @@ _CONNECTING: Final = 30.0
 # three probes that it doesn't answer.
 _VANISHED: Final = 10
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+# SQL for what `target_session_attrs` asks for. The parameters that the server reports when a connection is made would
+# tell, too, but a pooler repeats those of earlier connections: after a switchover, they are wrong.
+_IS_WANTED: Final = {
+    "any": "true",
+    "read-write": "current_setting('transaction_read_only') = 'off'",
+    "primary": "NOT pg_is_in_recovery()",
+}
 
 
 class Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
@@ -66,7 +74,8 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
             user=url.user,
             password=url.password,
             database=url.database,
-            target_session_attrs=url.target_session_attrs,
+            # Checked below. Without this, PGTARGETSESSIONATTRS would apply.
+            target_session_attrs="any",
             connection_class=Connection,
             # The limit of a single statement. The server's own limit, which is shorter, applies first.
             command_timeout=None if limit is None else limit + 1,
@@ -77,8 +86,9 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
             _break_when_host_vanishes(connection)
             # Not as parameters of the connection, which a pooler may refuse or ignore. The statement has no name, since
             # a name may be in use behind a pooler in transaction mode, which is recognized later.
-            session = await connection.prepare(_session(limit), name="")
-            connection.process_id = await session.fetchval()
+            session = await connection.prepare(_session(limit, url.target_session_attrs), name="")
+            connection.process_id, is_wanted, *_ = await session.fetchrow()
+            _check_wanted(is_wanted, url.target_session_attrs)
             connection.opened_at = asyncio.get_running_loop().time()
         except BaseException:
             connection.terminate()
@@ -86,9 +96,9 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
     return connection
 
 
-def _session(limit: float | None) -> str:
-    """Returns the process id of the session, and sets what it needs, whatever the defaults of the server, the database
-    and the role are. One statement, since each one costs a round trip."""
+def _session(limit: float | None, wanted: str) -> str:
+    """Returns the process id of the session, and whether the server is what is wanted. Sets what the session needs,
+    whatever the defaults of the server, the database and the role are. One statement, since each costs a round trip."""
     settings = {
         "application_name": "tendon",
         # Every decision is a single conditional statement, which needs no more. With `serializable`, concurrent
@@ -101,13 +111,20 @@ def _session(limit: float | None) -> str:
         # The same if it had not acknowledged an answer, when no keep-alives are sent.
         "tcp_user_timeout": str(_VANISHED * 1000),
     }
-    if limit is not None:
-        # A suspended process must not keep its row locks: hence the second.
-        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            settings[name] = str(int(limit * 1000))
+    # A suspended process must not keep its row locks: hence the second. 0 is no limit, whatever the role's default is.
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        settings[name] = "0" if limit is None else str(int(limit * 1000))
     return ", ".join(
-        ["SELECT pg_backend_pid()", *(f"set_config('{name}', '{value}', false)" for name, value in settings.items())]
+        [
+            f"SELECT pg_backend_pid(), {_IS_WANTED[wanted]}",
+            *(f"set_config('{name}', '{value}', false)" for name, value in settings.items()),
+        ]
     )
+
+
+def _check_wanted(is_wanted: bool, wanted: str) -> None:
+    if not is_wanted:
+        raise TargetServerAttributeNotMatched(f"the server is not {wanted}")
 
 
 def _break_when_host_vanishes(connection: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
@@ -63,7 +62,7 @@ class _Race:
                     self._failures.append(failure)
             raise min(self._failures, key=_rank)
         finally:
-            await self._stop()
+            self._stop()
 
     def _start_next(self) -> None:
         if self._waiting:
@@ -72,14 +71,17 @@ class _Race:
             attempt = asyncio.create_task(open_connection(self._url, host, left, self._limit))
             self._attempts[attempt] = host
 
-    async def _stop(self) -> None:
-        """No attempt may leave a connection behind."""
+    def _stop(self) -> None:
+        """No attempt may leave a connection behind. This doesn't wait for them, because if the task were cancelled
+        meanwhile, the connection that has won would be lost."""
         for attempt in self._attempts:
             attempt.cancel()
-        ended: Sequence[Connection | BaseException] = await asyncio.gather(*self._attempts, return_exceptions=True)
-        for connection in ended:
-            if isinstance(connection, Connection):
-                connection.terminate()
+            attempt.add_done_callback(_close)
+
+
+def _close(attempt: asyncio.Task[Connection]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
 
 
 def _rank(failure: BaseException) -> int:

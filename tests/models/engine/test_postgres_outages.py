@@ -214,10 +214,7 @@ async def _answers(database: Database) -> bool:
 
 async def test_the_isolation_level_is_not_the_servers_default(server: PostgresServer) -> None:
     """With `serializable`, statements that touch the same rows would fail with 40001."""
-    url = await server.create_migrated()
-    admin = await asyncpg.connect(url)
-    await admin.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_isolation = serializable')
-    await admin.close()
+    url = await _with_default(server, "default_transaction_isolation", "serializable")
     for seconds in (5, None):
         async with open_database(url, Limits(seconds=seconds)) as database:
             assert await sql(database, "SHOW transaction_isolation") == [("read committed",)]
@@ -235,6 +232,22 @@ async def test_the_server_notices_after_ten_seconds_that_a_client_has_vanished(s
             ("tcp_user_timeout", "10000"),
         ):
             assert await sql(database, f"SHOW {setting}") == [(value,)]
+
+
+async def test_without_a_time_limit_there_is_none_of_the_servers_either(server: PostgresServer) -> None:
+    """Migrations would fail on large tables."""
+    url = await _with_default(server, "statement_timeout", "100ms")
+    async with open_database(url, Limits(seconds=None)) as database:
+        await sql(database, "SELECT pg_sleep(0.3)")
+
+
+async def _with_default(server: PostgresServer, name: str, value: str) -> str:
+    """The URL of a database that has this default."""
+    url = await server.create()
+    admin = await asyncpg.connect(url)
+    await admin.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET {name} = {value!r}')
+    await admin.close()
+    return url
 
 
 @pytest.mark.parametrize("patient", [True, False])

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from gateway.database_check import check_database
+from gateway.database_check import check_database, database_errors
 from gateway.settings import SettingsError
 from models.database import Database, DatabaseDown, Limits, open_database
+from models.migrating import migrate
 from tests.models.engine.promises import COUNT, note, sql
 from tests.pgbouncer import PgBouncer, program
 from tests.postgres import PostgresServer, programs
@@ -47,7 +48,6 @@ async def test_the_settings_of_a_session_hold_in_session_mode(server: PostgresSe
         pooler(server, "session") as bouncer,
         open_database(bouncer.url(name), Limits(connections=4, seconds=1.5)) as database,
     ):
-        assert await database.has_own_sessions()
         async with asyncio.TaskGroup() as group:
             for _ in range(50):
                 group.create_task(note(database))
@@ -98,16 +98,23 @@ async def _sleeps(server: PostgresServer) -> bool:
         session.terminate()
 
 
-async def test_transaction_mode_is_refused(server: PostgresServer) -> None:
+REFUSAL = (
+    "TENDON_DATABASE_URL: the database can't be used (SharedSessions: a pooler gives each transaction another session,"
+    " so prepared statements and time-outs don't hold): use the pooler in session mode (PgBouncer:"
+    " `pool_mode = session`), or connect to the server itself"
+)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+async def test_other_modes_are_refused(server: PostgresServer, mode: str) -> None:
     name = await a_database(server)
-    async with pooler(server, "transaction") as bouncer:
+    async with pooler(server, mode) as bouncer:
         with pytest.raises(SettingsError) as raised:
             await check_database(bouncer.url(name), LIMITS)
-    assert str(raised.value) == (
-        "TENDON_DATABASE_URL: it leads to a pooler that gives each transaction another session, as PgBouncer does in"
-        " transaction mode. Prepared statements and time-outs don't hold there: use session mode, or connect to the"
-        " server"
-    )
+        assert str(raised.value) == REFUSAL
+        with pytest.raises(SettingsError) as raised, database_errors(bouncer.url(name)):
+            await migrate(bouncer.url(name))
+        assert str(raised.value) == REFUSAL
 
 
 async def test_transaction_mode_is_recognized_while_others_use_the_pooler(server: PostgresServer) -> None:
@@ -115,13 +122,52 @@ async def test_transaction_mode_is_recognized_while_others_use_the_pooler(server
     async with pooler(server, "transaction") as bouncer:
         busy = [asyncio.create_task(_keep_busy(bouncer.url(name))) for _ in range(3)]
         try:
-            async with open_database(bouncer.url(name), LIMITS) as database:
-                for _ in range(10):
-                    assert not await database.has_own_sessions()
+            for _ in range(10):
+                async with open_database(bouncer.url(name), LIMITS) as database:
+                    with pytest.raises(DatabaseDown, match=r"^SharedSessions: ") as raised:
+                        await note(database)
+                    assert not raised.value.in_doubt
         finally:
             for task in busy:
                 task.cancel()
             await asyncio.gather(*busy, return_exceptions=True)
+        assert await _count(server, name) == 0
+
+
+async def test_a_pooler_that_is_changed_to_transaction_mode(server: PostgresServer) -> None:
+    """The error that this causes at some time is the last one: then no connection is used any more."""
+    name = await a_database(server)
+    async with (
+        pooler(server, "session") as bouncer,
+        open_database(bouncer.url(name), Limits(connections=1)) as database,
+    ):
+        await note(database)
+        bouncer.lead_to(server.port, pool_mode="transaction")
+        await bouncer.command("RELOAD")
+        # From now on, its session is given to others between statements.
+        await note(database)
+        others = [await asyncpg.connect(bouncer.url(name)) for _ in range(2)]
+        for other in others:
+            await other.execute("BEGIN")
+        with pytest.raises(DatabaseDown, match=r"^InvalidSQLStatementNameError 26000$"):
+            await note(database)
+        for _ in range(2):
+            with pytest.raises(DatabaseDown, match=r"^SharedSessions: "):
+                await note(database)
+        for other in others:
+            other.terminate()
+
+
+@pytest.mark.parametrize("size", ["1", "2"])
+async def test_a_pooler_without_a_session_for_the_check(server: PostgresServer, size: str) -> None:
+    """The check needs a second session for a moment. Without one, there is no more to be known."""
+    name = await a_database(server)
+    async with (
+        pooler(server, "session", default_pool_size=size) as bouncer,
+        open_database(bouncer.url(name), Limits(connections=1, seconds=1)) as database,
+    ):
+        for _ in range(3):
+            await note(database)
 
 
 async def _keep_busy(url: str) -> None:
@@ -135,7 +181,7 @@ async def _keep_busy(url: str) -> None:
 
 async def test_a_server_has_sessions_of_ones_own(server: PostgresServer) -> None:
     async with open_database(await server.create(), Limits(connections=1)) as database:
-        assert await database.has_own_sessions()
+        await database.ping()
         # No more than the pool is left open.
         found = await sql(database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         assert found[0][0] == 1
