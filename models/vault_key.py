@@ -19,6 +19,7 @@ from models.vault import SealedField, Vault, VaultError
 
 _KNOWN: Final = "tendon"
 # The key of PostgreSQL's advisory lock: "vault" in ASCII.
+# Where advisory locks have no effect, two processes with different keys may both record theirs. Both are then unready.
 _LOCK: Final = int.from_bytes(b"vault")
 # Seconds for which a newly recorded key counts as used, because the first value that is sealed with it is written only
 # later, at the latest after an exchange.
