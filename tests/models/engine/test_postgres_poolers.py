@@ -187,6 +187,23 @@ async def test_a_server_has_sessions_of_ones_own(server: PostgresServer) -> None
         assert found[0][0] == 1
 
 
+async def test_a_standby_behind_a_pooler_that_is_promoted(server: PostgresServer) -> None:
+    """The pooler goes on telling new connections what the server said when it was a standby."""
+    name = await a_database(server)
+    standby = PostgresServer(programs(), primary=server)
+    try:
+        async with (
+            pooler(standby, "session") as bouncer,
+            open_database(f"{bouncer.url(name)}&target_session_attrs=read-write", LIMITS) as database,
+        ):
+            with pytest.raises(DatabaseDown, match="TargetServerAttributeNotMatched"):
+                await note(database)
+            await asyncio.to_thread(standby.promote)
+            await note(database)
+    finally:
+        standby.remove()
+
+
 async def test_a_switchover(server: PostgresServer) -> None:
     """The standby is promoted while the pooler holds its clients: KILL, promote, RELOAD, RESUME."""
     name = await a_database(server)
