@@ -39,7 +39,7 @@ class PgBouncer:
     def __init__(
         self, program: str, target: int, *, mode: str = "session", user: str = "tendon", **settings: str
     ) -> None:
-        self.port = free_port()
+        self.port = int(settings.get("listen_port") or free_port())
         self._folder = Path(tempfile.mkdtemp(prefix="tendon-pgbouncer-"))
         self._configuration = self._folder / "pgbouncer.ini"
         self._settings = {
@@ -96,7 +96,11 @@ class PgBouncer:
             session.terminate()
 
     def url(self, database: str) -> str:
-        return f"postgres://tendon@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        return self.url_at(self.port, database)
+
+    @staticmethod
+    def url_at(port: int, database: str) -> str:
+        return f"postgres://tendon@127.0.0.1:{port}/{database}?sslmode=disable"
 
     def remove(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -16,6 +16,7 @@ from models.migrating import migrate
 from tests.models.engine.promises import COUNT, note, sql
 from tests.pgbouncer import PgBouncer, program
 from tests.postgres import PostgresServer, programs
+from tests.processes import free_port
 from tests.waiting import until
 
 LIMITS = Limits(connections=4)
@@ -158,6 +159,20 @@ async def test_a_pooler_that_is_changed_to_transaction_mode(server: PostgresServ
             other.terminate()
 
 
+async def test_a_pooler_that_was_away_when_the_process_started(server: PostgresServer) -> None:
+    """Its mode is checked as soon as it answers, even if many callers come at the same time."""
+    name = await a_database(server)
+    port = free_port()
+    async with open_database(PgBouncer.url_at(port, name), Limits(connections=8)) as database:
+        with pytest.raises(DatabaseDown, match="ConnectionRefusedError"):
+            await note(database)
+        async with pooler(server, "transaction", listen_port=str(port)):
+            for _ in range(2):
+                ended = await asyncio.gather(*(note(database) for _ in range(20)), return_exceptions=True)
+                assert all(str(one).startswith("SharedSessions: ") for one in ended)
+    assert await _count(server, name) == 0
+
+
 @pytest.mark.parametrize("size", ["1", "2"])
 async def test_a_pooler_without_a_session_for_the_check(server: PostgresServer, size: str) -> None:
     """The check needs a second session for a moment. Without one, there is no more to be known."""
@@ -212,7 +227,9 @@ async def test_a_switchover(server: PostgresServer) -> None:
         async with (
             pooler(server, "session") as bouncer,
             open_database(bouncer.url(name), LIMITS) as database,
+            pooler(standby, "session") as beside,
         ):
+            await until(lambda: _is_there(beside, name), "the standby to have the database")
             stop = asyncio.Event()
             writers = [asyncio.create_task(_write_until(stop, database)) for _ in range(4)]
             await _grows(server, name, 20)
@@ -227,9 +244,25 @@ async def test_a_switchover(server: PostgresServer) -> None:
             stop.set()
             written = sum(await asyncio.gather(*writers))
             assert await _count(standby, name) >= written > before
+            # A pooler goes on reporting that the server is a standby, as it was at the first connection.
+            stale = await asyncpg.connect(beside.url(name))
+            assert stale.get_settings().in_hot_standby == "on"
+            await stale.close()
+            writable = f"{beside.url(name)}&target_session_attrs=read-write"
+            async with open_database(writable, LIMITS) as promoted:
+                await note(promoted)
     finally:
         server.start()
         standby.remove()
+
+
+async def _is_there(bouncer: PgBouncer, name: str) -> bool:
+    try:
+        session = await asyncpg.connect(bouncer.url(name))
+    except asyncpg.PostgresError:
+        return False
+    await session.close()
+    return True
 
 
 async def _write_until(stop: asyncio.Event, database: Database) -> int:
