@@ -97,6 +97,8 @@ class Unanswered:
     async def _look(self) -> None:
         """Free the slots of sessions that have ended. A proxy may keep a connection open after that, for example in a
         failover, and such a connection would never be answered."""
+        # The request that came first is not the only one that this is about.
+        structlog.contextvars.unbind_contextvars("request_id")
         warned, pause = False, _FIRST
         while self._held:
             await self._pause(pause)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import structlog
 from structlog.testing import capture_logs
 
 from models.engine.unanswered import Unanswered
@@ -146,13 +147,14 @@ async def test_a_connection_that_was_lost_with_its_session_frees_its_slot_at_onc
 async def test_a_session_that_exists_keeps_its_slot_for_hours() -> None:
     server = Server()
     server.existing = {1, 7}
-    with capture_logs() as logs:
+    structlog.contextvars.bind_contextvars(request_id="the first caller's", worker=7)
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
         connection = server.hold(1)
         await asyncio.sleep(3 * 3600)
     assert server.ended == []
     assert server.asked[0] == {1: 101}
     assert len(server.asked) == 3 * 3600 / 10
-    assert logs == [{"event": "database.unanswered", "connections": 1, "log_level": "warning"}]
+    assert logs == [{"event": "database.unanswered", "connections": 1, "log_level": "warning", "worker": 7}]
     connection.unanswered.set_result(None)
     await settle()
     assert [usable for _, usable, _ in server.ended] == [True]
