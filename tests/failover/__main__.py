@@ -32,7 +32,7 @@ def _say(text: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS), help="only these")
-    parser.add_argument("--seconds", type=float, help="how long each fault lasts")
+    parser.add_argument("--seconds", type=float, help="how long each fault lasts, or the load before and after it")
     parser.add_argument("--timeout", type=float, help="TENDON_DATABASE_TIMEOUT, in seconds")
     return parser.parse_args()
 

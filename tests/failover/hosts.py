@@ -13,12 +13,12 @@ from tests.failover.ways import by_haproxy, by_hosts, by_pgbouncer
 async def crash(rig: Rig) -> None:
     """The primary crashes while callbacks are in the middle of their exchange, and starts again."""
     async with rig.load.running():
-        await rig.work()
+        await rig.work_on()
         with rig.disturbance("database crashes and restarts"):
             async with exchanges_under_way(rig):
                 await asyncio.to_thread(rig.pair.primary.kill)
                 await asyncio.to_thread(rig.pair.primary.start)
-            await rig.work()
+            await rig.work_on()
 
 
 async def vanish(rig: Rig) -> None:
@@ -39,11 +39,11 @@ async def vanish(rig: Rig) -> None:
 
 async def vanish_in_mid_callback(rig: Rig) -> None:
     async with rig.load.running():
-        await rig.work()
+        await rig.work_on()
         with rig.disturbance("database vanishes"):
             async with exchanges_under_way(rig):
                 await _vanish(rig)
-            await rig.work()
+            await rig.work_on()
 
 
 async def _vanish(rig: Rig) -> None:
@@ -56,7 +56,7 @@ async def switch_over(rig: Rig) -> None:
     """As docs/operating.md describes it for PgBouncer."""
     pooler = rig.pair.pooler
     async with rig.load.running():
-        await rig.work()
+        await rig.work_on()
         with rig.disturbance("database switches over"):
             await pooler.command(f"KILL {rig.pair.database}")
             await asyncio.to_thread(rig.pair.primary.stop)
@@ -64,14 +64,14 @@ async def switch_over(rig: Rig) -> None:
             pooler.lead_to(rig.pair.primary.port)
             await pooler.command("RELOAD")
             await pooler.command(f"RESUME {rig.pair.database}")
-            await rig.work()
+            await rig.work_on()
 
 
 SCENARIOS = (
-    Scenario("crash and restart", crash, Setup(standby=False)),
+    Scenario("crash and restart", crash, Setup(standby=False), seconds=5),
     Scenario("vanished host", vanish, Setup(synchronous=True)),
-    Scenario("vanished host in mid-callback", vanish_in_mid_callback, Setup(synchronous=True)),
-    Scenario("failover with several hosts", fail_over, Setup(by_hosts, synchronous=True)),
-    Scenario("failover behind HAProxy", fail_over, Setup(by_haproxy, synchronous=True)),
-    Scenario("failover behind PgBouncer", switch_over, Setup(by_pgbouncer, synchronous=True)),
+    Scenario("vanished host in mid-callback", vanish_in_mid_callback, Setup(synchronous=True), seconds=5),
+    Scenario("failover with several hosts", fail_over, Setup(by_hosts, synchronous=True), seconds=5),
+    Scenario("failover behind HAProxy", fail_over, Setup(by_haproxy, synchronous=True), seconds=5),
+    Scenario("failover behind PgBouncer", switch_over, Setup(by_pgbouncer, synchronous=True), seconds=5),
 )

@@ -60,13 +60,13 @@ async def restart_in_turn(rig: Rig) -> None:
     balancer = await balance(rig)
     async with rig.load.running():
         for process in rig.processes:
-            await rig.work()
+            await rig.work_on()
             process.tell(signal.SIGTERM)
             if status := await asyncio.to_thread(process.wait):
                 rig.problems.append(f"a process ended with status {status}")
             await asyncio.to_thread(process.start)
             await balancer.uses_both()
-        await rig.work()
+        await rig.work_on()
     if rig.failures:
         rig.problems.append(f"callers were told {dict(rig.outcomes)}")
 
@@ -76,18 +76,18 @@ async def replace_workers(rig: Rig) -> None:
     await balance(rig)
     async with rig.load.running():
         for process in rig.processes:
-            await rig.work()
+            await rig.work_on()
             old = workers(process)
             process.tell(signal.SIGHUP)
             await serving(process, len(old) + rig.setup.workers)
             for pid in old:
                 await until(partial(is_gone, pid), "the old workers to end")
-        await rig.work()
+        await rig.work_on()
     if rig.failures:
         rig.problems.append(f"callers were told {dict(rig.outcomes)}")
 
 
 SCENARIOS = (
-    Scenario("rolling restart", restart_in_turn, Setup(standby=False)),
-    Scenario("SIGHUP", replace_workers, Setup(standby=False, workers=2)),
+    Scenario("rolling restart", restart_in_turn, Setup(standby=False), seconds=5),
+    Scenario("SIGHUP", replace_workers, Setup(standby=False, workers=2), seconds=5),
 )

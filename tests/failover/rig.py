@@ -83,6 +83,11 @@ class Rig:
         goal = self.successes + 5
         await until(lambda: self.successes >= goal, "flows that succeed")
 
+    async def work_on(self) -> None:
+        """The same, for as long as the scenario lasts."""
+        await asyncio.sleep(self.seconds)
+        await self.work()
+
     @property
     def successes(self) -> int:
         return sum(one.action == "callback" and one.answer.outcome == OK for one in self.load.history.operations)

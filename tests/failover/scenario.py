@@ -15,7 +15,8 @@ from tests.waiting import until
 
 @dataclass(frozen=True)
 class Scenario:
-    """`seconds` is how long its fault lasts in `make failover`, unless SECONDS is given."""
+    """`seconds` is how long its fault lasts in `make failover`, or the load before and after it, unless SECONDS is
+    given."""
 
     name: str
     run: Callable[[Rig], Awaitable[None]]

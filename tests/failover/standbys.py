@@ -16,12 +16,12 @@ _TWICE = 3
 async def fail_over(rig: Rig) -> None:
     """The primary's machine loses its power while callbacks are in the middle of their exchange."""
     async with rig.load.running(callers=8):
-        await rig.work()
+        await rig.work_on()
         with rig.disturbance("database fails over"):
             async with exchanges_under_way(rig):
                 await asyncio.to_thread(rig.pair.primary.kill)
                 await rig.pair.promote()
-            await rig.work()
+            await rig.work_on()
 
 
 async def fall_silent(rig: Rig) -> None:
@@ -80,7 +80,7 @@ async def _stay(rig: Rig) -> None:
 
 
 SCENARIOS = (
-    Scenario("synchronous failover", fail_over, Setup(synchronous=True)),
+    Scenario("synchronous failover", fail_over, Setup(synchronous=True), seconds=5),
     Scenario("asynchronous failover", fail_over_with_lag, seconds=1),
     Scenario("silent standby", fall_silent, Setup(synchronous=True, server={"max_connections": "100"}), seconds=40),
     Scenario("failover while the standby is silent", fail_over_while_silent, Setup(synchronous=True), seconds=15),

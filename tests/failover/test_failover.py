@@ -9,7 +9,7 @@ import pytest
 from tests.failover.__main__ import SCENARIOS
 from tests.failover.scenario import play
 
-# Seconds that the fault lasts, and the database's time-out where callers wait for it.
+# Seconds that the fault or the load lasts, and the database's time-out where callers wait for it.
 SHORT = {
     "asynchronous failover": (0, None),
     "failover while the standby is silent": (3, 1),
