@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -199,10 +200,20 @@ class Pool:
             # The slot may have been assigned at the same moment.
             if not waiter.cancelled() and waiter.exception() is None:
                 self._release_slot()
+            self._forget(waiter)
+            raise
+        except Exception:
+            self._forget(waiter)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _forget(self, waiter: asyncio.Future[None]) -> None:
+        """Slots may stay in use for hours. For so long the queue would keep a waiter that has given up, and all that
+        the traceback of its exception refers to."""
+        with suppress(ValueError):
+            self._waiters.remove(waiter)
 
     def _release_slot(self) -> None:
         while self._waiters:

@@ -6,7 +6,10 @@ The connections are not real, and no time passes but that of the loop's own cloc
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import wraps
 from random import Random
 from typing import Any
@@ -201,6 +204,25 @@ async def test_waiting_for_a_slot_ends_after_the_limit() -> None:
     # A slot that is released is not given to who has gone.
     server.pool.release(only)
     assert await server.free() == 1
+
+
+@on_a_clock_of_its_own
+async def test_nothing_is_kept_of_who_has_gone() -> None:
+    """A silent standby may keep all slots in use for hours."""
+    server = Server(size=1, seconds=10)
+    await server.take(1)
+
+    async def wait(what: Callable[[], Awaitable[object]]) -> weakref.ref[Any]:
+        request = Connection(0)
+        with suppress(TimeoutError):
+            await what()
+        return weakref.ref(request)
+
+    too_long = await wait(server.pool.acquire)
+    cancelled = await wait(lambda: asyncio.wait_for(server.pool.acquire(), 5))
+    gc.collect()
+    assert too_long() is None
+    assert cancelled() is None
 
 
 @on_a_clock_of_its_own
