@@ -93,9 +93,11 @@ async def _examine_content(status: Status, database: Database, configuration: Co
 
 def _findings(server: ServerState) -> list[str]:
     found: list[str] = []
-    if server.waits_for_standby and not (server.standbys if server.waited_for is None else server.waited_for):
+    connected = server.standbys if server.waited_for is None else server.waited_for
+    if server.needed_standbys > connected:
+        number = "no standby" if not connected else f"only {connected} of {server.needed_standbys} needed standbys"
         found.append(
-            f"no standby of synchronous_standby_names ({server.synchronous_standby_names}) is connected, so no commit"
+            f"{number} of synchronous_standby_names ({server.synchronous_standby_names}) is connected, so no commit"
             " ends: start one"
         )
     elif server.waiting_commits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from models.rights import TABLE_RIGHTS
 
 # Settings of `synchronous_commit` with which a COMMIT waits for the standbys that `synchronous_standby_names` names.
 _WAITING: Final = ("on", "remote_apply", "remote_write")
+_NUMBER: Final = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class ServerState:
         """Whether a COMMIT waits until a standby has it."""
         return bool(self.synchronous_standby_names.strip()) and self.synchronous_commit in _WAITING
 
+    @property
+    def needed_standbys(self) -> int:
+        """How many standbys have to confirm a COMMIT: the number in `FIRST 2 (a, b)`, `ANY 2 (a, b)` or `2 (a, b)`."""
+        if not self.waits_for_standby:
+            return 0
+        found = _NUMBER.match(self.synchronous_standby_names)
+        return int(found[1]) if found else 1
+
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
@@ -76,7 +86,7 @@ FROM (
         extract(epoch FROM max(now() - xact_start) FILTER (WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()))
             AS oldest,
         count(*) FILTER (WHERE backend_type IS NULL) AS hidden_sessions,
-        count(*) FILTER (WHERE wait_event = 'SyncRep') AS waiting_commits
+        count(*) FILTER (WHERE wait_event = 'SyncRep' AND usename = current_user) AS waiting_commits
     FROM pg_stat_activity
     WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
 ) AS activity, (

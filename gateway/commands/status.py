@@ -94,6 +94,8 @@ def _commits(status: Status) -> str | None:
     server = status.server
     if server is None:
         return "in one file, without a standby" if status.answered else None
+    if server.in_recovery:
+        return "not known: this server is a standby, and has its own settings"
     settings = f"synchronous_commit = {server.synchronous_commit}, synchronous_standby_names = "
     settings += f"'{server.synchronous_standby_names}'"
     lost = "a failover may lose the latest commits, and a code may then be sent twice"

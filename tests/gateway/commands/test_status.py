@@ -202,7 +202,8 @@ async def name_standbys(admin: Any, names: str) -> None:
     async def is_so() -> bool:
         named = await admin.fetchval("SHOW synchronous_standby_names")
         states = [state for (state,) in await admin.fetch("SELECT sync_state FROM pg_stat_replication")]
-        return named == names and states == (["async"] if names in ("", "nobody") else ["sync"])
+        synchronous = "quorum" if names.lower().startswith("any") else "sync"
+        return named == names and states == ["async" if names in ("", "nobody") else synchronous]
 
     await until(is_so, names)
 
@@ -236,14 +237,33 @@ async def test_what_becomes_of_commits(
     assert (server["standbys"], server["waited_for"]) == (1, 1 if names else 0)
 
 
-async def test_no_standby_that_is_waited_for(admin: Any, primary: PostgresServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ("nobody", "no standby"),
+        ("2 (*)", "only 1 of 2 needed standbys"),
+        ("FIRST 2 (*)", "only 1 of 2 needed standbys"),
+        ("any 3(*)", "only 1 of 3 needed standbys"),
+    ],
+)
+async def test_too_few_standbys_that_are_waited_for(
+    admin: Any, primary: PostgresServer, tmp_path: Path, names: str, number: str
+) -> None:
     url = await primary.create_migrated()
-    await name_standbys(admin, "nobody")
+    await name_standbys(admin, names)
     code, parsed = await document(url, tmp_path)
     assert code == 1
     assert parsed["attention"] == [
-        "no standby of synchronous_standby_names (nobody) is connected, so no commit ends: start one"
+        f"{number} of synchronous_standby_names ({names}) is connected, so no commit ends: start one"
     ]
+
+
+@pytest.mark.parametrize("names", ["1 (*)", "FIRST 1 (*)", "ANY 1 (*)"])
+async def test_as_many_standbys_as_are_needed(admin: Any, primary: PostgresServer, tmp_path: Path, names: str) -> None:
+    url = await primary.create_migrated()
+    await name_standbys(admin, names)
+    code, parsed = await document(url, tmp_path)
+    assert (code, parsed["attention"]) == (0, [])
 
 
 async def test_a_standby_that_is_silent(
