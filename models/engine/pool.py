@@ -13,6 +13,8 @@ from typing import Any, Final
 _IDLE: Final = 300.0
 # Seconds between attempts to open another connection while the server accepts no more.
 _FULL: Final = 1.0
+# Seconds that a connection may be in use before those that were idle all the time are no longer trusted.
+_SILENT: Final = 1.0
 
 
 def _never(_: BaseException) -> bool:
@@ -51,6 +53,8 @@ class Pool:
         self._open = 0
         """Connections: those in use, idle ones, and those that are being opened."""
         self._idle: list[Any] = []
+        self._in_use: dict[Any, float] = {}
+        """Since when, the longest first."""
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._expiring: asyncio.TimerHandle | None = None
         self._closed = False
@@ -68,11 +72,8 @@ class Pool:
         else:
             await self._wait_for_slot(self._seconds, self._waiters.append)
         while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._open -= 1
+            if connection := self._take_idle():
+                return connection
             try:
                 return await self._open_one(began)
             except BaseException as error:
@@ -88,6 +89,7 @@ class Pool:
         if self._closed or connection.is_closed() or connection.generation != self._generation:
             self.discard(connection)
             return
+        del self._in_use[connection]
         connection.idle_since = self._clock()
         self._idle.append(connection)
         self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._close_idle)
@@ -95,6 +97,7 @@ class Pool:
 
     def discard(self, connection: Any) -> None:
         """Close a connection that is broken, and free its slot."""
+        del self._in_use[connection]
         self._terminate(connection)
         self._release_slot()
 
@@ -118,6 +121,18 @@ class Pool:
         # Side by side, since a host that has vanished answers none of them.
         await asyncio.gather(*(connection.close(timeout=5) for connection in idle), return_exceptions=True)
 
+    def _take_idle(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_closed():
+                self._open -= 1
+            elif self._may_be_lost(connection):
+                self._terminate(connection)
+            else:
+                self._in_use[connection] = self._clock()
+                return connection
+        return None
+
     async def _open_one(self, began: float) -> Any:
         # Read before connecting, because `expire_connections` may be called meanwhile.
         generation = self._generation
@@ -128,9 +143,16 @@ class Pool:
             self._open -= 1
             raise
         connection.generation = generation
+        self._in_use[connection] = self._clock()
         self._refusal = None
         self._restore(self._withheld)
         return connection
+
+    def _may_be_lost(self, connection: Any) -> bool:
+        """Whether another one has been waiting for the server for long, and this one has not been used since: the host
+        may have vanished, and this caller would have to wait, too. A new connection costs little."""
+        since = next(iter(self._in_use.values()), None)
+        return since is not None and connection.idle_since <= since < self._clock() - _SILENT
 
     def _check_not_full(self, now: float) -> None:
         """Raises the server's last answer for a second, so that a process without connections doesn't ask for each

@@ -479,6 +479,41 @@ async def test_a_pool_that_was_never_used_is_closed() -> None:
     assert server.opened == []
 
 
+# A server that is silent
+
+
+@on_a_clock_of_its_own
+async def test_idle_connections_are_not_trusted_while_another_waits_for_long() -> None:
+    """A caller who comes while the first one waits for a host that has vanished doesn't wait for it, too."""
+    server = Server(size=4)
+    first, second, third, fourth = await server.take(4)
+    for connection in (fourth, third, second, first):
+        server.pool.release(connection)
+    assert await server.take(1) == [first]
+    await asyncio.sleep(0.9)
+    # It comes back, so the server answers.
+    assert await server.take(1) == [second]
+    server.pool.release(second)
+    await asyncio.sleep(0.2)
+    assert await server.take(1) == [second]
+    (fifth,) = await server.take(1)
+    assert (fifth.number, third.is_closed(), fourth.is_closed()) == (5, True, True)
+    for connection in (first, second, fifth):
+        server.pool.release(connection)
+    assert await server.free() == 4
+
+
+@on_a_clock_of_its_own
+async def test_idle_connections_are_trusted_when_all_others_were_answered() -> None:
+    server = Server(size=3)
+    taken = await server.take(3)
+    await asyncio.sleep(5)
+    for connection in taken:
+        server.pool.release(connection)
+    await asyncio.sleep(100)
+    assert set(await server.take(3)) == set(taken)
+
+
 # A server that accepts no more connections
 
 
