@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 
 import asyncpg
 import pytest
@@ -16,20 +16,6 @@ from tests.proxy import Proxy
 from tests.waiting import until
 
 LIMITS = Limits(connections=3, seconds=5)
-
-
-@pytest.fixture(scope="module")
-def primary() -> Generator[PostgresServer]:
-    server = PostgresServer(programs())
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="module")
-def standby(primary: PostgresServer) -> Generator[PostgresServer]:
-    server = PostgresServer(programs(), primary=primary)
-    yield server
-    server.remove()
 
 
 @pytest.fixture

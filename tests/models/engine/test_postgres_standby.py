@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
@@ -12,24 +12,10 @@ import pytest
 
 from models.database import Database, DatabaseDown, Limits, open_database
 from tests.models.engine.promises import COUNT, note
-from tests.postgres import PostgresServer, programs
+from tests.postgres import PostgresServer
 from tests.waiting import until
 
 SIZE = 3
-
-
-@pytest.fixture(scope="module")
-def primary() -> Generator[PostgresServer]:
-    server = PostgresServer(programs())
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="module")
-def standby(primary: PostgresServer) -> Generator[PostgresServer]:
-    server = PostgresServer(programs(), primary=primary)
-    yield server
-    server.remove()
 
 
 @pytest.fixture
