@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 from collections.abc import Generator
@@ -38,11 +39,24 @@ async def psql(url: str, *statements: str) -> None:
         subprocess.run,
         [programs() / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url],
         input="\n".join(statements),
+        # A day of 23 or 25 hours in the administrator's time zone must not matter.
+        env=os.environ | {"PGTZ": await _zone_with_a_change_of_clocks(url)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+async def _zone_with_a_change_of_clocks(url: str) -> str:
+    """A zone whose clocks change within the days for which partitions are made."""
+    session = await asyncpg.connect(url)
+    try:
+        # Noon of the fourth day: standard time before it, an hour later after it.
+        day = await session.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date + 4")
+    finally:
+        await session.close()
+    return f"STD0DST,{day:%-j},365"
 
 
 class Service:
@@ -72,6 +86,12 @@ async def test_tables_are_partitioned_by_day(
     callback = await begin(api, sandbox, someone)
     connection = (await api.complete(someone.token, **callback)).connection
     await psql(database.url, PREPARE, CONVERT, NEXT_DAYS, NEXT_DAYS)
+    bounds = await database.fetch(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class"
+        " WHERE relispartition AND relkind = 'r' AND relname ~ '_[0-9]+$'"
+    )
+    assert len(bounds) == 2 * 7
+    assert all(bound.count(" 00:00:00") == 2 for (bound,) in bounds), bounds
     # It is moved to a table of which the service has not heard before.
     await database.fetch("UPDATE authorization_request SET expires_at = '2020-01-01'")
     service.process.kill()
