@@ -59,7 +59,7 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """Estimates of the statistics: how many rows a table has, and how many old versions that nobody has removed."""
+    """Estimates of the statistics: how many rows a table has, and how many dead row versions are left to vacuum."""
 
     rows: int
     dead: int

@@ -1,5 +1,5 @@
-"""Clears away what is past: requests that have ended are moved to where they are remembered, requests that nobody
-completed are deleted, claims whose holder died are ended, and what was remembered for long enough is forgotten.
+"""Clears expired requests: those that have ended move to `ended_request`, those that nobody has claimed are deleted,
+and claims whose holder died are ended. Rows of `ended_request` are deleted when the retention period is over.
 
 No request waits for it. It runs in batches and is safe to run twice, at the same time and in several processes.
 """
@@ -86,15 +86,21 @@ async def _clear_and_log(context: Context) -> None:
 
 async def _clear_requests(context: Context, since: datetime, until: datetime) -> datetime:
     database = context.resources.database
+    unfinished: list[datetime] = []
 
     async def clear_batch(since: datetime) -> Sequence[datetime]:
         moved = await move_ended(database, since, until, _BATCH)
         reached = until if len(moved) < _BATCH else max(moved)
-        for key, user in await abandoned_claims(database, since, reached, _BATCH):
+        claims = await abandoned_claims(database, since, reached, _BATCH)
+        for key, user in claims:
             await abandon(context, key, user)
+        if len(claims) == _BATCH:
+            unfinished.append(since)
         return moved
 
-    return await _in_batches(clear_batch, since, until)
+    reached = await _in_batches(clear_batch, since, until)
+    # There may be more claims to end, which the next run looks for.
+    return min(unfinished, default=reached)
 
 
 async def _forget(context: Context, since: datetime, until: datetime) -> datetime:

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 # The ORM has neither primary keys of several columns nor partial indexes on both engines, so the tables are made in the
 # dialect of each. The ORM's own operations only tell it what they contain then. With this fill factor, 99.8 % of the
-# updates found room in the page of their row; with 100 it was 97 %, and with 80 all, in a table that was larger.
+# updates found room in the page of their row; with 100 it was 97 %, and with 80 it was all of them, but the table was larger.
 _POSTGRES = """
 CREATE TABLE ended_request (
     ended_at TIMESTAMPTZ NOT NULL,

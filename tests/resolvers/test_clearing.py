@@ -173,6 +173,25 @@ async def test_a_claim_whose_lease_still_runs_is_not_ended(world: World) -> None
     assert [outcome for _, outcome in await world.events()] == ["ok"]
 
 
+async def test_many_claims_are_ended_by_the_next_runs(any_world: World) -> None:
+    """Not only by those that search from the beginning, of which there is one a minute."""
+    await claimed(any_world, "alice")
+    await any_world.drained()
+    copies = f"""
+        INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, status,
+            code_hash, owner, lease_until, created_at, expires_at)
+        WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 250)
+        SELECT 'copy ' || n, user_id, provider, redirect_uri, registration, scopes, status, code_hash, owner, {PAST},
+            created_at, {PAST}
+        FROM authorization_request, numbers"""
+    await any_world.outside.fetch(copies)
+    context = any_world.context("someone", clearing=ClearingProgress())
+    for _ in range(4):
+        await clear(context)
+    assert len(any_world.said("claim.abandoned")) == 250
+    assert (await requests(any_world), len(await remembered(any_world))) == (1, 250)
+
+
 # Faults
 
 
