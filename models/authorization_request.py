@@ -72,6 +72,7 @@ class AuthorizationRequest(Model):
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(db_index=True)
     purge_after = fields.DatetimeField(null=True, db_index=True)
+    site = fields.CharField(max_length=63, db_default="")
 
     class Meta(Model.Meta):
         table = "authorization_request"

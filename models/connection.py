@@ -1,33 +1,22 @@
-"""A connection: one user's grant at one provider. A claim stores its tokens, sealed, all or nothing with its request.
-
-Storing is a compare-and-set on the connection's `version`, since the tokens are sealed for the version that they make.
-"""
+"""A connection: one user's grant at one provider, and how it is read. `models/grant.py` stores it after a callback, and
+`models/token_refresh.py` keeps its tokens fresh."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-import uuid6
 from tortoise import fields
 from tortoise.models import Model
 
-from models.audit_event import (
-    ACCOUNT_CHANGED,
-    ACCOUNT_SHARED,
-    RECORDED_WITH_CONNECTION_ID,
-    RECORDED_WITH_ID,
-    AuditEntry,
-)
-from models.authorization_request import COMPLETED, HELD, OF_STATE, STATUSES, StateBinding
 from models.database import Database
 from models.statement import Statement
-from models.vault import SealedField, Vault
+from models.vault import SealedField
 
 
 class ConnectionStatus(StrEnum):
@@ -39,12 +28,37 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+class StatusReason(StrEnum):
+    """Why a connection has its status, where the status alone doesn't say."""
+
+    SCOPES_MISSING = "scopes_missing"
+    """connected: the user granted less than was asked for."""
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    """error: the grant is over, and only the user can connect again."""
+    PROVIDER_FAILING = "provider_failing"
+    """error: refreshes have failed for long. They are still tried."""
+    ACCOUNT_UNKNOWN = "account_unknown"
+    """pending: the account is not known yet, and must be."""
+    BY_USER = "by_user"
+    """disconnected by the user."""
+    BY_SERVICE = "by_service"
+    """disconnected by a service."""
+
+
 class Connection(Model):
-    """One row per (user, provider): connecting again renews it.
+    """One row per (user, provider, site): connecting again renews it. `site` is empty unless the provider has several.
 
     `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
-    the last known one of earlier tokens. `version` counts how often tokens were stored, and `granted_at` is when they
-    were requested, by the database's clock.
+    the last known one of earlier tokens. `version` counts how often tokens were written, and `consent` how often the
+    user connected or the connection was ended. `granted_at` is when the user's grant was requested; refreshing leaves
+    it. All times are of the database's clock.
+
+    The columns of the lease that a refresh has (`models/token_refresh.py`): its `owner`, `lease_until` and number,
+    `epoch`; `unsure`, how many requests with this refresh token ended without a known result, the first of them sent at
+    `first_sent_at`; `refreshed_by`, the epoch that wrote the tokens, at `refreshed_at`; and of failed refreshes in a
+    row their number, `failures`, the first time, `failing_since`, and when to try again, `retry_at`.
+
+    `due_at` is when the worker has something to do for the connection, null for never.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -61,18 +75,34 @@ class Connection(Model):
     last_sync_at = fields.DatetimeField(null=True)
     version = fields.IntField(db_default=1)
     granted_at = fields.DatetimeField(null=True)
+    site = fields.CharField(max_length=63, db_default="")
+    status_reason = fields.CharField(max_length=32, null=True)
+    consent = fields.IntField(db_default=0)
+    owner = fields.CharField(max_length=64, null=True)
+    lease_until = fields.DatetimeField(null=True)
+    epoch = fields.IntField(db_default=0)
+    unsure = fields.IntField(db_default=0)
+    first_sent_at = fields.DatetimeField(null=True)
+    refreshed_by = fields.IntField(null=True)
+    refreshed_at = fields.DatetimeField(null=True)
+    retry_at = fields.DatetimeField(null=True)
+    failures = fields.IntField(db_default=0)
+    failing_since = fields.DatetimeField(null=True)
+    due_at = fields.DatetimeField(null=True, db_index=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
         table = "connection"
         table_description = "users linked to providers"
-        unique_together = (("user_id", "provider"),)
+        # The previous version, which may run beside this one during an update, stores by the first. A later migration
+        # drops it.
+        unique_together = (("user_id", "provider"), ("user_id", "provider", "site"))
         # With the account first, an account is found for any provider, and the index can't list a whole provider.
         indexes = (("account", "provider"),)
 
 
-_SHOWN: Final = (
+SHOWN: Final = (
     "id, user_id, provider, status, account, requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, "
     "granted_at, version"
 )
@@ -98,7 +128,7 @@ class StoredConnection:
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> StoredConnection:
-        """A row of the columns _SHOWN, as either engine gives it."""
+        """A row of the columns SHOWN, as either engine gives it."""
         id_, *others = row
         return cls(str(id_), *others)
 
@@ -111,108 +141,9 @@ class StoredConnection:
         return json.loads(self.granted)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a provider granted: the tokens, and whose account they are of.
-
-    They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
-    """
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    expires_at: datetime | None
-    account: str | None
-    granted_at: datetime
-    granted_by: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredGrant:
-    """The connection, and what the audit trail says of its account: it is another than before, or another user has it,
-    too. With `superseded`, the connection has newer tokens of another flow, which stay."""
-
-    connection: StoredConnection
-    account_changed: bool = False
-    account_shared: bool = False
-    superseded: bool = False
-
-
-_OF_USER: Final = Statement(
-    "SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=_SHOWN
-)
-_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=_SHOWN)
-_BY_ID_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE id = :id AND user_id = :user", shown=_SHOWN)
-# What to report about an account: that it differs from the one before, and that another user's connection has it, too.
-_CHANGED: Final = "account <> former_account AS account_changed"
-_SHARED: Final = """EXISTS (SELECT 1 FROM connection AS c
-    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id) AS account_shared"""
-# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
-_STORE: Final = Statement(
-    """
-    INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
-        granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
-    SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
-        :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
-    FROM authorization_request WHERE {held} FOR UPDATE
-    ON CONFLICT (user_id, provider) DO UPDATE SET
-        updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
-        former_account = coalesce(connection.account, connection.former_account),
-        requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
-        access_token = excluded.access_token, refresh_token = excluded.refresh_token,
-        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
-    WHERE connection.version = :version
-    RETURNING {shown}, {changed}""",
-    """
-    UPDATE authorization_request SET connection_id = done.id, {completed}
-    FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id""",
-    RECORDED_WITH_ID,
-    ACCOUNT_CHANGED,
-    ACCOUNT_SHARED,
-    adding=_SHARED,
-    completed=COMPLETED,
-    held=HELD,
-    shown=_SHOWN,
-    changed=_CHANGED,
-)
-# For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
-# come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
-_VERSION: Final = Statement(
-    """
-    SELECT version FROM connection
-    WHERE user_id = :user_id AND provider = :provider AND (granted_at IS NULL OR granted_at <= :granted_by)
-        AND EXISTS (SELECT 1 FROM authorization_request WHERE {held})""",
-    held=HELD,
-)
-_KEEP_NEWER: Final = Statement(
-    """
-    UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
-        WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
-    WHERE {held} RETURNING connection_id""",
-    RECORDED_WITH_CONNECTION_ID,
-    completed=COMPLETED,
-    held=HELD,
-)
-_SET_ACCOUNT: Final = Statement(
-    """
-    UPDATE connection SET account = :account WHERE id = :id AND user_id = :user_id AND version = :version
-    RETURNING id, {changed}""",
-    ACCOUNT_CHANGED,
-    ACCOUNT_SHARED,
-    adding=_SHARED,
-    changed=_CHANGED,
-)
-# A request that has ended long ago needs no owner: only one attempt can have exchanged the code that it ended with.
-_STORED_BY: Final = Statement(
-    """
-    SELECT {shown} FROM connection WHERE user_id = :user_id AND id = (
-        SELECT connection_id FROM authorization_request WHERE {of_state} AND owner = :owner AND status = {completed}
-        UNION ALL
-        SELECT connection_id FROM ended_request
-        WHERE user_id = :user_id AND state_hash = :ended_state AND code_hash = :ended_code AND error IS NULL)""",
-    shown=_SHOWN,
-    of_state=OF_STATE,
-    completed=STATUSES["completed"],
-)
+_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
+_BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
+_BY_ID_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE id = :id AND user_id = :user", shown=SHOWN)
 
 
 async def find_of_user(database: Database, user_id: str) -> list[StoredConnection]:
@@ -224,70 +155,6 @@ async def find_by_id(database: Database, identity: UUID | str, user: str | None 
     """The connection with this id, of any user if none is given. Raises DatabaseDown."""
     row = await (_BY_ID_OF_USER if user else _BY_ID).row(database, id=str(identity), user=user)
     return StoredConnection.of(row) if row else None
-
-
-async def store_grant(
-    database: Database, vault: Vault, binding: StateBinding, owner: str, grant: Grant, version: int, entry: AuditEntry
-) -> StoredGrant | None:
-    """Write connection, request and audit row. None if the claim is no longer the owner's.
-
-    `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
-    DatabaseDown.
-    """
-    held = {"state_hash": binding.state_hash, "user_id": binding.user_id, "owner": owner, **vars(entry)}
-    expected: int | None = version
-    while expected is not None:
-        tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
-        rows = await _STORE.rows(
-            database,
-            id=str(uuid6.uuid7()),
-            status=ConnectionStatus.CONNECTED,
-            account=grant.account,
-            expires_at=grant.expires_at,
-            granted_at=grant.granted_at,
-            version=expected,
-            **tokens,
-            **held,
-        )
-        if rows:
-            *shown, changed, shared = rows[0]
-            return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared))
-        newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
-        expected = newer[0] if newer else None
-    return await _keep_newer(database, held)
-
-
-async def _keep_newer(database: Database, held: dict[str, Any]) -> StoredGrant | None:
-    row = await _KEEP_NEWER.row(database, **held)
-    connection = await find_by_id(database, row[0], held["user_id"]) if row else None
-    return StoredGrant(connection, superseded=True) if connection else None
-
-
-async def find_stored_by(database: Database, binding: StateBinding, owner: str, code: str) -> StoredConnection | None:
-    """The connection of a request that this owner has completed. If the answer to its COMMIT was lost, nobody else
-    knows of it. `code` is the hash of its code."""
-    row = await _STORED_BY.row(database, owner=owner, **binding.values(), **binding.ended(code))
-    return StoredConnection.of(row) if row else None
-
-
-async def set_account(
-    database: Database, connection: StoredConnection, account: str | None, entry: AuditEntry
-) -> StoredGrant | None:
-    """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
-    values = {**vars(entry), "user_id": connection.user_id, "provider": connection.provider}
-    rows = await _SET_ACCOUNT.rows(database, account=account, id=connection.id, version=connection.version, **values)
-    if not rows:
-        return None
-    connection.account = account
-    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2]))
-
-
-def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
-    tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
-    return {
-        column: None if token is None else vault.seal(token, **token_field(user_id, provider, version, column))
-        for column, token in tokens.items()
-    }
 
 
 def token_field(user_id: str, provider: str, version: int, column: str) -> SealedField:

@@ -19,12 +19,14 @@ log = structlog.get_logger("tendon")
 APPS: Final[dict[str, Any]] = {
     "models": {
         "models": [
+            "models.account_owner",
             "models.audit_event",
             "models.audit_key",
             "models.audit_subject",
             "models.authorization_request",
             "models.connection",
             "models.ended_request",
+            "models.revocation",
             "models.vault_key",
         ],
         "migrations": "models.migrations",

@@ -1,7 +1,7 @@
-from typing import Any
-
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
+
+from models.raw_migration import Told, sql
 
 # The ORM has neither primary keys of several columns nor partial indexes on both engines, so the tables are made in the
 # dialect of each. The ORM's own operations only tell it what they contain then. With this fill factor, 99.8 % of the
@@ -63,32 +63,14 @@ CREATE INDEX idx_authorizati_expires_b1e538 ON authorization_request (expires_at
 CREATE INDEX idx_authorizati_purge_a_54a4a6 ON authorization_request (purge_after) WHERE purge_after IS NOT NULL"""
 
 
-class _Told(ops.TortoiseOperation):
-    """An operation that only tells the ORM of a change."""
-
-    def __init__(self, operation: ops.TortoiseOperation) -> None:
-        self._operation = operation
-
-    def state_forward(self, app_label: str, state: Any) -> None:
-        self._operation.state_forward(app_label, state)
-
-    async def database_forward(self, app_label: str, old_state: Any, new_state: Any, state_editor: Any = None) -> None:
-        """SQL has made it already."""
-
-
-async def _make_tables(_apps: Any, state_editor: Any) -> None:
-    is_sqlite = state_editor.client.capabilities.dialect == "sqlite"
-    await state_editor.client.execute_script(_SQLITE if is_sqlite else _POSTGRES)
-
-
 class Migration(migrations.Migration):
     dependencies = [("models", "0004_pseudonyms")]
 
     initial = False
 
     operations = [
-        ops.RunPython(_make_tables),
-        _Told(
+        sql(postgres=_POSTGRES, sqlite=_SQLITE),
+        Told(
             ops.CreateModel(
                 name="EndedRequest",
                 fields=[
@@ -108,14 +90,14 @@ class Migration(migrations.Migration):
                 bases=["Model"],
             )
         ),
-        _Told(
+        Told(
             ops.AlterField(
                 model_name="AuthorizationRequest",
                 name="expires_at",
                 field=fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False),
             )
         ),
-        _Told(
+        Told(
             ops.AlterField(
                 model_name="AuthorizationRequest",
                 name="purge_after",

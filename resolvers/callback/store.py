@@ -11,8 +11,9 @@ from typing import Final
 
 import structlog
 
-from models.connection import Grant, StoredConnection, StoredGrant, find_stored_by, set_account, store_grant
+from models.connection import StoredConnection
 from models.database import DatabaseDown
+from models.grant import Grant, StoredGrant, find_stored_by, set_account, store_grant
 from providers.errors import RequestFailed
 from providers.oauth_client import Tokens, find_account, revoke
 from providers.token_answer import TokenAnswer

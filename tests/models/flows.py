@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from models.audit_event import AuditEntry
 from models.authorization_request import ClaimedRequest, StateBinding, add_request, claim_request
-from models.connection import Grant, StoredGrant, store_grant
 from models.database import Database
 from models.ended_request import move_ended
+from models.grant import Grant, StoredGrant, store_grant
 from models.vault import Vault
 from tests.models.rows import now
 

@@ -9,16 +9,9 @@ from typing import Any
 import pytest
 
 from models.authorization_request import fail_claim
-from models.connection import (
-    StoredConnection,
-    StoredGrant,
-    find_by_id,
-    find_of_user,
-    find_stored_by,
-    set_account,
-    token_field,
-)
+from models.connection import StoredConnection, find_by_id, find_of_user, token_field
 from models.database import Database
+from models.grant import StoredGrant, find_stored_by, set_account
 from models.vault import VaultError
 from tests.models.flows import OWNER, VAULT, add, begin, binding, code_of, connect, entry, grant, move_all, store
 from tests.models.rows import events, now, run, value, waits_for_a_lock

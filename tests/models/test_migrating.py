@@ -154,7 +154,7 @@ async def test_requests_of_before_are_kept(empty_database: Database) -> None:
     for status in ("pending", "exchanging", "completed", "failed"):
         values = f"'{status}', 'alice', 'oura', 'https://app.example/cb', 'r', '[]', '{status}', {then}, {then}, {then}"
         await empty_database.fetch(f"INSERT INTO authorization_request ({names}) VALUES ({values})")
-    rows = "SELECT * FROM authorization_request ORDER BY state_hash"
+    rows = f"SELECT {names} FROM authorization_request ORDER BY state_hash"
     before = await empty_database.fetch(rows)
     await migrate(empty_database.url)
     assert await empty_database.fetch(rows) == before
@@ -194,7 +194,10 @@ async def test_migrated_tables_are_those_of_the_models(
 async def test_indexes_are_really_there(own_database: Database) -> None:
     await migrate(own_database.url)
     found = await tables(own_database)
-    assert (True, ("user_id", "provider")) in found["connection"].indexes
+    assert {(True, ("user_id", "provider")), (True, ("user_id", "provider", "site"))} < found["connection"].indexes
+    assert (False, ("due_at",)) in found["connection"].indexes
+    assert found["account_owner"].key == ("provider", "site", "account")
+    assert (False, ("due_at",)) in found["revocation"].indexes
     assert found["authorization_request"].key == ("state_hash", "user_id")
     assert found["authorization_request"].indexes == {(False, ("expires_at",)), (False, ("purge_after",))}
     assert found["ended_request"].key == ("user_id", "state_hash")

@@ -17,12 +17,14 @@ from tortoise.models import Model
 
 import models
 import resolvers
+from models.account_owner import AccountOwner
 from models.audit_event import AuditEvent
 from models.audit_key import AuditKey
 from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
 from models.connection import Connection
 from models.ended_request import EndedRequest
+from models.revocation import Revocation
 from models.statement import Statement
 from models.vault_key import VaultKey
 from tests.conftest import new_database
@@ -34,7 +36,17 @@ M = TypeVar("M", bound=Model)
 
 MODELS: dict[str, type[Model]] = {
     one.__name__: one
-    for one in (AuditEvent, AuditKey, AuditSubject, AuthorizationRequest, Connection, EndedRequest, VaultKey)
+    for one in (
+        AccountOwner,
+        AuditEvent,
+        AuditKey,
+        AuditSubject,
+        AuthorizationRequest,
+        Connection,
+        EndedRequest,
+        Revocation,
+        VaultKey,
+    )
 }
 ROOMS = (models, resolvers)
 # One request in so many may be cleared away.
@@ -81,6 +93,8 @@ async def planner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         await _fill(AuthorizationRequest, _request)
         await _fill(EndedRequest, _ended)
         await _fill(Connection, _connection)
+        await _fill(AccountOwner, _owner)
+        await _fill(Revocation, _revocation)
         await _fill(AuditEvent, _event)
         await _fill(AuditSubject, _subject)
         planner = {"sqlite": SqlitePlanner, "postgres": PostgresPlanner}[request.param](database)
@@ -113,6 +127,19 @@ def _connection(number: int) -> dict[str, Any]:
     moments = dict.fromkeys(("created_at", "updated_at"), datetime(2026, 1, 1, tzinfo=UTC))
     whose = {"user_id": f"user-{number % 800}", "provider": f"p{number // 800}", "status": "connected"}
     return {"id": uuid4(), **whose, **scopes, **moments}
+
+
+def _owner(number: int) -> dict[str, Any]:
+    whose = {"account": f"account-{number}", "user_id": f"user-{number % 800}", "connection_id": uuid4()}
+    return {"provider": f"p{number // 800}", "created_at": datetime(2026, 1, 1, tzinfo=UTC), **whose}
+
+
+def _revocation(number: int) -> dict[str, Any]:
+    """Most of them are delivered."""
+    moment = datetime(2099 if number % PAST else 2020, 1, 1, tzinfo=UTC)
+    left = {} if number % PAST else {"status": "pending", "due_at": moment, "material": bytes(100)}
+    whose = {"connection_id": uuid4(), "subject": f"{number:032}", "account_subject": f"{number:032}", "provider": "p"}
+    return {"id": uuid4(), "ended_version": 1, "status": "delivered", "created_at": moment, **whose, **left}
 
 
 def _event(number: int) -> dict[str, Any]:
