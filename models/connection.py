@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -16,7 +16,7 @@ from tortoise.models import Model
 
 from models.database import Database
 from models.statement import Statement
-from models.vault import SealedField
+from models.vault import SealedField, Vault
 
 
 class ConnectionStatus(StrEnum):
@@ -155,6 +155,23 @@ async def find_by_id(database: Database, identity: UUID | str, user: str | None 
     """The connection with this id, of any user if none is given. Raises DatabaseDown."""
     row = await (_BY_ID_OF_USER if user else _BY_ID).row(database, id=str(identity), user=user)
     return StoredConnection.of(row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a connection, in plain text. There may be no refresh token."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+
+
+def seal_tokens(vault: Vault, user_id: str, provider: str, version: int, tokens: Tokens) -> dict[str, bytes | None]:
+    """The columns of the tokens, sealed for the version that they make."""
+    access, refresh = [token_field(user_id, provider, version, name) for name in ("access_token", "refresh_token")]
+    return {
+        "access_token": vault.seal(tokens.access_token, **access),
+        "refresh_token": None if tokens.refresh_token is None else vault.seal(tokens.refresh_token, **refresh),
+    }
 
 
 def token_field(user_id: str, provider: str, version: int, column: str) -> SealedField:

@@ -5,7 +5,7 @@ Storing is a compare-and-set on the connection's `version`, since the tokens are
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,21 +19,19 @@ from models.audit_event import (
     AuditEntry,
 )
 from models.authorization_request import COMPLETED, HELD, OF_STATE, STATUSES, StateBinding
-from models.connection import SHOWN, ConnectionStatus, StoredConnection, find_by_id, token_field
+from models.connection import SHOWN, ConnectionStatus, StoredConnection, Tokens, find_by_id, seal_tokens
 from models.database import Database
 from models.statement import Statement
 from models.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Tokens):
     """What a provider granted: the tokens, and whose account they are of.
 
     They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
     """
 
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
     expires_at: datetime | None
     account: str | None
     granted_at: datetime
@@ -135,7 +133,7 @@ async def store_grant(
     held = {"state_hash": binding.state_hash, "user_id": binding.user_id, "owner": owner, **vars(entry)}
     expected: int | None = version
     while expected is not None:
-        tokens = _sealed(vault, binding.user_id, binding.provider, grant, expected + 1)
+        tokens = seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant)
         rows = await _STORE.rows(
             database,
             id=str(uuid6.uuid7()),
@@ -178,9 +176,3 @@ async def set_account(
         return None
     connection.account = account
     return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2]))
-
-
-def _sealed(vault: Vault, user_id: str, provider: str, grant: Grant, version: int) -> dict[str, bytes | None]:
-    tokens = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
-    places = {column: token_field(user_id, provider, version, column) for column in tokens}
-    return {column: None if token is None else vault.seal(token, **places[column]) for column, token in tokens.items()}
