@@ -185,7 +185,9 @@ _DUE: Final = Statement(
     WHERE due_at <= now() AND (owner IS NULL OR lease_until <= now()) ORDER BY due_at LIMIT :most"""
 )
 _POSTPONE: Final = Statement(
-    "UPDATE connection SET due_at = CASE WHEN due_at IS NULL THEN NULL ELSE after(:wait) END WHERE id = :id RETURNING id"
+    """
+    UPDATE connection SET due_at = CASE WHEN due_at IS NULL THEN NULL ELSE after(:wait) END
+    WHERE id = :id RETURNING id"""
 )
 
 
