@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,29 +14,41 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.authorization_endpoint import authorize
+from sandbox.calls import CallLog
 from sandbox.client import Client
 from sandbox.control import Control
 from sandbox.dialect import Dialect, path
 from sandbox.endpoint_request import EndpointRequest, read_request
+from sandbox.fault_plan import FaultPlan
 from sandbox.faults import FAULTS
 from sandbox.faults.replaced import elsewhere
-from sandbox.provider import CallLog, FaultPlan, Provider, Settings
+from sandbox.provider import Provider
+from sandbox.refreshing import refresh_token
+from sandbox.resources import account, api
 from sandbox.responses import document
-from sandbox.token_endpoint import Grant, authorization_code, refresh_token, token_endpoint
+from sandbox.revocation import revocation_endpoint
+from sandbox.settings import Settings
+from sandbox.token_endpoint import GrantType, authorization_code, token_endpoint
 from sandbox.token_store import TokenStore
-from sandbox.token_use import account, revocation_endpoint
 
 __all__ = ["Client", "create_app"]
 
 
-def create_app(dialects: Iterable[Dialect], clients: Mapping[str, Client], *, code_life: float = 60) -> Starlette:
+def create_app(
+    dialects: Iterable[Dialect],
+    clients: Mapping[str, Client],
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Starlette:
     """A provider for every dialect; `clients` are by slug. A provider without a client rejects every app.
 
-    `code_life` is in seconds. The application keeps its state in memory. It can be served at the root or mounted.
+    `settings` are those that all of them start with, beside what their entries say. The application keeps its state in
+    memory. It can be served at the root or mounted. Raises pydantic.ValidationError if a setting is wrong.
     """
     tokens, calls, faults = TokenStore(), CallLog(), FaultPlan()
     providers = {
-        dialect.slug: Provider(dialect, clients.get(dialect.slug), Settings(code_life=code_life), tokens, calls, faults)
+        dialect.slug: Provider(
+            dialect, clients.get(dialect.slug), Settings.of(dialect).changed(settings), tokens, calls, faults
+        )
         for dialect in dialects
     }
     control = Control(providers, tokens, calls, faults)
@@ -63,21 +78,24 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(self._provider, self._name, Request(scope, receive), self._respond)
         response = await self._response(request)
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            request.call.closed_at = time.time()
 
     async def _response(self, request: EndpointRequest) -> ASGIApp:
         call = request.call
         if call.method not in self._methods:
             call.outcome = "method_not_allowed"
             return document({"error": "invalid_request"}, 405, {"Allow": ", ".join(self._methods)})
-        planned = self._provider.faults.take(self._provider.slug, self._name)
+        planned = self._provider.faults.take(call)
         if planned is None:
             return request.answer()
         # A fault that processes the request overwrites the outcome.
         call.fault = call.outcome = planned.fault
         if planned.answer is not None:
             return Response(planned.answer.body, planned.answer.status, planned.answer.headers)
-        return await FAULTS[planned.fault](request, planned.seconds)
+        return await FAULTS[planned.fault](request, planned)
 
 
 def _routes(provider: Provider) -> Iterator[Route]:
@@ -87,13 +105,14 @@ def _routes(provider: Provider) -> Iterator[Route]:
         return Route(path(provider.slug, path_name), Endpoint(provider, name, methods, respond))
 
     dialect = provider.dialect
-    code: dict[str, Grant] = {"authorization_code": authorization_code}
-    refresh: dict[str, Grant] = {"refresh_token": refresh_token}
+    code: dict[str, GrantType] = {"authorization_code": authorization_code}
+    refresh: dict[str, GrantType] = {"refresh_token": refresh_token}
     yield route("authorize", "authorize", ("GET", "POST"), authorize)
     yield route("token", "token", ("POST",), token_endpoint(code if dialect.separate_refresh else code | refresh))
     if dialect.separate_refresh:
         yield route("refresh", "token", ("POST",), token_endpoint(refresh))
     yield route("account", "account", ("GET",), account)
+    yield Route(f"{path(provider.slug, 'api')}/{{path:path}}", Endpoint(provider, "api", ("GET",), api))
     if dialect.revocation:
         yield route("revoke", "revoke", (dialect.revocation.method,), revocation_endpoint(dialect.revocation))
     yield route("elsewhere", "elsewhere", ("GET", "POST"), elsewhere)

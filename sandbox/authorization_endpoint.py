@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from sandbox import consent_page, responses
 from sandbox.endpoint_request import EndpointRequest
 from sandbox.oauth import OAuthError
+from sandbox.settings import read_flow, what_is_wrong
 
 APPROVE, DENY = "approve", "deny"
 ACCOUNT = "sam"
@@ -33,13 +36,14 @@ def authorize(request: EndpointRequest) -> Response:
     sent to the app (RFC 6749 4.1.2.1)."""
     try:
         redirect_uri = _redirect_uri(request)
+        flow = _flow(request)
     except OAuthError as error:
-        request.call.outcome = error.error
+        request.refused(error)
         return consent_page.error_page(request.provider.dialect.name, error.description)
     try:
         code_challenge = _check_request(request)
     except OAuthError as error:
-        request.call.outcome = error.error
+        request.refused(error)
         return _redirect(request, redirect_uri, error.document)
     decision = _decision(request)
     if decision is None:
@@ -50,7 +54,7 @@ def authorize(request: EndpointRequest) -> Response:
     if decision.verdict == DENY:
         request.call.outcome = "denied"
         return _redirect(request, redirect_uri, OAuthError("access_denied", "the user denied access").document)
-    return _approve(request, redirect_uri, code_challenge, decision)
+    return _approve(request, redirect_uri, code_challenge, decision, flow)
 
 
 def _redirect_uri(request: EndpointRequest) -> str:
@@ -63,6 +67,14 @@ def _redirect_uri(request: EndpointRequest) -> str:
     if redirect_uri is None or not client.registered(redirect_uri):
         raise OAuthError("invalid_redirect_uri", "The redirect_uri doesn't exactly match one that the app registered.")
     return redirect_uri
+
+
+def _flow(request: EndpointRequest) -> dict[str, Any]:
+    """The settings of this flow, which whoever plays the user adds to the URL."""
+    try:
+        return read_flow(request.query.values)
+    except ValidationError as error:
+        raise OAuthError("invalid_request", f"A setting for this flow is wrong: {what_is_wrong(error)}.") from None
 
 
 def _check_request(request: EndpointRequest) -> str | None:
@@ -100,16 +112,25 @@ def _decision(request: EndpointRequest) -> Decision | None:
     return Decision(verdict, query.get("account", ACCOUNT), granted)
 
 
-def _approve(request: EndpointRequest, redirect_uri: str, code_challenge: str | None, decision: Decision) -> Response:
+def _approve(
+    request: EndpointRequest,
+    redirect_uri: str,
+    code_challenge: str | None,
+    decision: Decision,
+    flow: dict[str, Any],
+) -> Response:
     provider = request.provider
     requested = provider.dialect.scopes(request.query.get("scope"))
     scopes = [scope for scope in requested if decision.granted is None or scope in decision.granted]
     client_id = request.query.values["client_id"]
     family = provider.tokens.add_consent(
-        provider.slug, client_id, decision.account, scopes, scope_requested=bool(requested)
+        provider.slug, client_id, decision.account, scopes, scope_requested=bool(requested), settings=flow
     )
-    code = provider.tokens.issue_code(family, redirect_uri, code_challenge, provider.settings.code_life)
-    request.call.outcome, request.call.code = "approved", code.value
+    code_life = provider.behaviour_for(family).code_life
+    code = provider.tokens.issue_code(family, redirect_uri, code_challenge, code_life)
+    call = request.call
+    call.outcome, call.code = "approved", code.value
+    call.grant, call.family, call.account = family.grant.number, family.number, decision.account
     granted = {"scope": provider.dialect.scope_separator.join(scopes)} if requested else {}
     return _redirect(request, redirect_uri, {"code": code.value, **granted})
 

@@ -1,8 +1,8 @@
 """A provider's dialect of OAuth, read from its catalogue entry; and the entry's text with its URLs replaced by the
 sandbox's.
 
-Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/revoke`. Those of the entry `sandbox` have no slug,
-and its account endpoint is `/userinfo`.
+Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/api`, `/revoke`. Those of the entry `sandbox` have no
+slug, and its account endpoint is `/userinfo`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, cast
 ROOT_SLUG = "sandbox"
 
 _CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "none")
-_URL_LINE = re.compile(r"""(?P<before>\s*(?P<key>url|refresh_url)\s*=\s*)(?P<q>["']).*?(?P=q)(?P<after>.*)""")
+_URL_LINE = re.compile(r"""(?P<before>\s*(?P<key>url|refresh_url|base)\s*=\s*)(?P<q>["']).*?(?P=q)(?P<after>.*)""")
 _TABLE_LINE = re.compile(r"\s*\[\[?\s*(?P<table>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
 
 
@@ -59,17 +59,21 @@ class ErrorForm:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """`token` is the kind of token to send in the parameter `token`; None with auth `bearer`."""
+    """`token` is the kind of token to send in the parameter `token`; None with auth `bearer`. `ends` is what it ends:
+    the `token`'s family, or the whole `grant` or `account`, which are the same where a provider has one app."""
 
     method: str
     auth: str
     token: str | None
     params: Mapping[str, str]
+    ends: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`account` is a dotted path in the token object, `account_field` one in the account endpoint's answer.
+
+    `offered` are the scopes that the entry requests. `refresh_grace` is in seconds.
 
     `pkce_checked` is False for a provider that may ignore code challenge and verifier. The sandbox then ignores them,
     which is the worst case.
@@ -77,6 +81,7 @@ class Dialect:
 
     slug: str
     name: str
+    offered: tuple[str, ...]
     scope_separator: str
     pkce: str
     pkce_checked: bool
@@ -88,6 +93,8 @@ class Dialect:
     errors: tuple[ErrorForm, ...]
     expires: str
     refresh: str
+    refresh_grace: float
+    reuse: str
     separate_refresh: bool
     account: str | None
     account_field: str
@@ -101,6 +108,7 @@ class Dialect:
         return cls(
             slug=_required(entry, "slug"),
             name=_required(entry, "name"),
+            offered=tuple(authorize.get("scopes", [])),
             scope_separator=authorize.get("scope_separator", " "),
             pkce=_one_of(authorize, "pkce", ("S256", "none")),
             pkce_checked=authorize.get("pkce_checked", True),
@@ -112,6 +120,8 @@ class Dialect:
             errors=tuple(ErrorForm.read(row) for row in token.get("errors", [])),
             expires=_one_of(token, "expires", ("expires_in", "expires_at", "jwt", "never")),
             refresh=_one_of(token, "refresh", ("rotating", "reusable", "extending", "none")),
+            refresh_grace=token.get("refresh_grace", 0),
+            reuse=_one_of(token, "reuse", ("revokes", "refused")),
             separate_refresh="refresh_url" in token,
             account=token.get("account"),
             account_field=_required(_table(entry, "account"), "field") if "account" in entry else "id",
@@ -135,7 +145,8 @@ def path(slug: str, endpoint: str) -> str:
 
 
 def rebase(toml_text: str, base_url: str) -> str:
-    """The same catalogue file with every `url` and `refresh_url` replaced by the one of the sandbox at `base_url`.
+    """The same catalogue file with every `url`, `refresh_url` and `base` of the API replaced by the one of the sandbox
+    at `base_url`.
 
     Everything else stays, including comments. Raises DialectError for a URL that is not on a line of its own.
     """
@@ -153,17 +164,17 @@ def rebase(toml_text: str, base_url: str) -> str:
 
 def _rebased(line: str, slug: str, base: str, table: str) -> str:
     found = _URL_LINE.fullmatch(line)
-    if found is None:
+    if found is None or (found["key"] == "base" and table != "api"):
         return line
     endpoint = "refresh" if found["key"] == "refresh_url" else table
     return f'{found["before"]}"{base}{path(slug, endpoint)}"{found["after"]}'
 
 
-def _urls(table: Mapping[str, Any]) -> Iterator[str]:
+def _urls(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _urls(cast("dict[str, Any]", value))
-        elif key in ("url", "refresh_url"):
+            yield from _urls(cast("dict[str, Any]", value), key)
+        elif key in ("url", "refresh_url") or (name, key) == ("api", "base"):
             yield str(value)
 
 
@@ -174,6 +185,7 @@ def _revocation(table: Mapping[str, Any]) -> Revocation:
         auth=auth,
         token=None if auth == "bearer" else _required(table, "token"),
         params=_params(table),
+        ends=_one_of(table, "ends", ("token", "grant", "account")),
     )
 
 

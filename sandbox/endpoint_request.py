@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -9,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from sandbox.client import auth_method
-from sandbox.oauth import Parameters
-from sandbox.provider import Call, Provider
+from sandbox.calls import Call
+from sandbox.client import auth_method, bearer
+from sandbox.fault_plan import PlannedFault
+from sandbox.oauth import OAuthError, Parameters
+from sandbox.provider import Provider
+from sandbox.token_store import Family, token_id
 
 _MAX_BODY = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -23,6 +27,7 @@ class EndpointRequest:
     the log; `respond` is the function of the endpoint that answers it."""
 
     provider: Provider
+    path: str
     query: Parameters
     form: Parameters
     is_form: bool
@@ -31,12 +36,23 @@ class EndpointRequest:
     respond: Callable[[EndpointRequest], Response]
 
     def answer(self) -> Response:
-        """Process the request and return the correct answer. No other task runs in between."""
+        """Process the request and return the correct answer. No other task runs in between, so of two requests with
+        one token the second finds what the first did."""
+        self.call.handled_at = time.time()
         return self.respond(self)
 
+    def refused(self, error: OAuthError) -> None:
+        """Log the error that is the outcome."""
+        self.call.outcome, self.call.detail = error.error, error.description
 
-Fault = Callable[[EndpointRequest, float | None], Awaitable[ASGIApp]]
-"""Takes the request and the seconds that were planned with the fault. Returns the ASGI application that answers it."""
+    def end(self, family: Family, reason: str) -> None:
+        """End the family, and log that this call did."""
+        if family.end(reason):
+            self.call.ended.append(family.number)
+
+
+Fault = Callable[[EndpointRequest, PlannedFault], Awaitable[ASGIApp]]
+"""Takes the request and the fault as it was planned. Returns the ASGI application that answers the request."""
 
 
 async def read_request(
@@ -48,6 +64,9 @@ async def read_request(
     query = Parameters.read(request.scope["query_string"])
     form = Parameters.read(body) if is_form else Parameters()
     authorization = request.headers.get("authorization")
+    sent = next((form.values[name] for name in ("code", "refresh_token", "token") if name in form.values), None)
+    sent = sent or bearer(authorization)
+    family = provider.tokens.family_of(provider.slug, sent)
     call = provider.calls.open(
         slug=provider.slug,
         endpoint=endpoint,
@@ -58,8 +77,13 @@ async def read_request(
         auth=auth_method(authorization, form),
         grant_type=form.get("grant_type"),
         code=form.get("code"),
+        grant=family.grant.number if family else None,
+        family=family.number if family else None,
+        account=family.grant.account if family else form.get("account") or query.get("account"),
+        sent=token_id(sent) if sent else None,
     )
-    return EndpointRequest(provider, query, form, is_form, authorization, call, respond)
+    path = request.path_params.get("path", "")
+    return EndpointRequest(provider, path, query, form, is_form, authorization, call, respond)
 
 
 async def _body(request: Request) -> bytes:

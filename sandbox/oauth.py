@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 from urllib.parse import parse_qsl
 
 
@@ -44,3 +45,8 @@ class Parameters:
 
     def get(self, name: str) -> str | None:
         return self.values.get(name)
+
+
+def invalid_grant(description: str) -> NoReturn:
+    """Raises the error for a code or a refresh token that can't be used."""
+    raise OAuthError("invalid_grant", description)

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from sandbox.dialect import Dialect, Success
+from sandbox.dialect import Dialect, ErrorForm, Success
 from sandbox.oauth import OAuthError
 
 _MEANINGS = {
@@ -57,12 +57,14 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
     return document({**_mark(dialect.success), **answer})
 
 
-def token_error(dialect: Dialect, fault: OAuthError, *, wait: float | None = None) -> Response:
-    """An error in the provider's own form, if its entry defines one. `wait` is in seconds.
+def token_error(
+    dialect: Dialect, fault: OAuthError, *, form: ErrorForm | None = None, wait: float | None = None
+) -> Response:
+    """An error in this form, else in the provider's own form if its entry defines one. `wait` is in seconds.
 
     Providers that send errors with HTTP 200 (Withings, COROS) mark them by a value other than that of a success.
     """
-    form = dialect.error_form(_MEANINGS.get(fault.error))
+    form = form or dialect.error_form(_MEANINGS.get(fault.error))
     body, status = _error_body(dialect, fault), fault.status if dialect.success is None else 200
     headers = _challenge(fault) if dialect.success is None else {}
     if form is not None:

@@ -1,31 +1,76 @@
-"""The consents, codes and tokens that the providers issued, in the memory of one process."""
+"""The grants, codes and tokens that the providers issued, in the memory of one process."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 ACCESS, REFRESH = "access_token", "refresh_token"
 
+# Why a family ended.
+REUSE, CODE_REUSE, REVOKED, BY_USER, REPLACED = "reuse", "code_reuse", "revoked", "user", "replaced"
 
-@dataclass(slots=True)
-class Family:
-    """One consent and all tokens that were issued for it, which are revoked together (RFC 9700 4.14.2)."""
+
+def token_id(value: str) -> str:
+    """What stands for a token or code where it must not be readable: the start of its SHA-256 in hexadecimal."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True, eq=False)
+class Grant:
+    """The access of one app to one account: all families that the user's consents started, until none is left."""
 
     number: int
     slug: str
     client_id: str
     account: str
+    created_at: float = field(default_factory=time.time)
+    families: list[Family] = field(default_factory=list["Family"])
+
+    @property
+    def living(self) -> list[Family]:
+        return [family for family in self.families if family.ended is None]
+
+
+@dataclass(slots=True, eq=False)
+class Family:
+    """One consent and all tokens that were issued for it, which reuse of one of them ends together (RFC 9700 4.14.2).
+
+    `ended` is the reason, None while it lives; `settings` are those of its flow.
+    """
+
+    number: int
+    grant: Grant
     scopes: tuple[str, ...]
     scope_requested: bool
-    revoked: bool = False
+    settings: Mapping[str, Any]
+    created_at: float = field(default_factory=time.time)
+    ended: str | None = None
+    ended_at: float | None = None
+    refreshes: int = 0
+    reuses: int = 0
+    tokens: list[Token] = field(default_factory=list["Token"])
+
+    def end(self, reason: str) -> bool:
+        """Whether it lived until now."""
+        if self.ended is not None:
+            return False
+        self.ended, self.ended_at = reason, time.time()
+        return True
+
+    def live(self, kind: str) -> Iterator[Token]:
+        """Its tokens of that kind that are valid, oldest first."""
+        return (token for token in self.tokens if token.kind == kind and token.state == "live")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Code:
     """A one-time authorization code (RFC 6749 4.1.2). `expires_at` is in epoch seconds."""
 
@@ -37,44 +82,80 @@ class Code:
     used: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Token:
-    """`kind` is access_token or refresh_token; `expires_at` is in epoch seconds, None for never."""
+    """`kind` is access_token or refresh_token; times are in epoch seconds, `expires_at` None for never.
+
+    `parent` is the refresh token that it was issued for. A refresh token that was used works until `grace_until`.
+    """
 
     value: str
     kind: str
     family: Family
     scopes: tuple[str, ...]
     expires_at: float | None
-    rotated: bool = False
+    parent: Token | None = None
+    issued_at: float = field(default_factory=time.time)
+    used_at: float | None = None
+    grace_until: float = 0
+    ended: bool = False
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it was used, and its grace is over."""
+        return self.used_at is not None and time.time() >= self.grace_until
 
     @property
     def state(self) -> str:
-        if self.family.revoked:
+        if self.family.ended is not None or self.ended:
             return "revoked"
-        if self.rotated:
-            return "rotated"
+        if self.used_at is not None:
+            return "rotated" if self.used_up else "grace"
         if self.expires_at is not None and time.time() >= self.expires_at:
             return "expired"
         return "live"
 
+    def use(self, grace: float) -> None:
+        """A refresh token is used for the first time."""
+        self.used_at = time.time()
+        self.grace_until = self.used_at + grace
+
 
 class TokenStore:
-    """All codes and tokens, by their value."""
+    """All codes and tokens, by their value, and all grants, oldest first."""
 
     def __init__(self) -> None:
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
+        self.grants: list[Grant] = []
+        self._newest: dict[tuple[str, str, str], Grant] = {}
         self._numbers = count(1)
 
     def clear(self) -> None:
         self.codes.clear()
         self.tokens.clear()
+        self.grants.clear()
+        self._newest.clear()
 
     def add_consent(
-        self, slug: str, client_id: str, account: str, scopes: list[str], *, scope_requested: bool
+        self,
+        slug: str,
+        client_id: str,
+        account: str,
+        scopes: list[str],
+        *,
+        scope_requested: bool,
+        settings: Mapping[str, Any],
     ) -> Family:
-        return Family(next(self._numbers), slug, client_id, account, tuple(scopes), scope_requested)
+        """A new family in the grant of that app and account; in a new grant if nothing is left of that one."""
+        key = (slug, client_id, account)
+        grant = self._newest.get(key)
+        if grant is None or not grant.living:
+            grant = self._newest[key] = Grant(next(self._numbers), *key)
+            self.grants.append(grant)
+        family = Family(next(self._numbers), grant, tuple(scopes), scope_requested, settings)
+        grant.families.append(family)
+        return family
 
     def issue_code(self, family: Family, redirect_uri: str, code_challenge: str | None, life: float) -> Code:
         value = f"code_{secrets.token_urlsafe(24)}"
@@ -82,23 +163,23 @@ class TokenStore:
         self.codes[value] = code
         return code
 
-    def issue_token(
-        self, kind: str, family: Family, scopes: tuple[str, ...], expires_at: float | None, value: str
-    ) -> Token:
-        token = Token(value, kind, family, scopes, expires_at)
-        self.tokens[value] = token
+    def add(self, token: Token) -> Token:
+        self.tokens[token.value] = token
+        token.family.tokens.append(token)
         return token
 
     def find(self, kind: str, value: str | None, slug: str) -> Token | None:
         """The token of that kind and provider, in any state."""
         token = self.tokens.get(value or "")
-        return token if token is not None and token.kind == kind and token.family.slug == slug else None
+        return token if token is not None and token.kind == kind and token.family.grant.slug == slug else None
 
-    def extend(self, family: Family, expires_at: float | None) -> None:
-        """Prolong the family's access tokens, as COROS does instead of issuing new ones."""
-        for token in self.tokens.values():
-            if token.family is family and token.kind == ACCESS:
-                token.expires_at = expires_at
+    def family_of(self, slug: str, *values: str | None) -> Family | None:
+        """The family of the first of these that is a token or code of that provider."""
+        for value in values:
+            known = self.tokens.get(value or "") or self.codes.get(value or "")
+            if known is not None and known.family.grant.slug == slug:
+                return known.family
+        return None
 
     def accepts(self, access_token: str) -> bool:
         """Whether the account endpoint of the token's provider would accept it now."""

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import math
+from itertools import combinations
 from typing import Any
 
 import httpx
 
 from tests.waiting import until
+
+
+def token_id(value: str) -> str:
+    """The id of a token in the sandbox's log and lists."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def overlapping(calls: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """The numbers of each two calls that sent the same token and that clients waited for at the same time."""
+    return [
+        (first["seq"], second["seq"])
+        for first, second in combinations(calls, 2)
+        if first["sent"] == second["sent"] and second["time"] < _end(first) and first["time"] < _end(second)
+    ]
+
+
+def _end(call: dict[str, Any]) -> float:
+    """When the client had its answer or hung up; a call that is still open has no end."""
+    return call["hung_up_at"] or call["closed_at"] or math.inf
 
 
 class Sandbox:
@@ -32,10 +54,29 @@ class Sandbox:
     async def calls(self, slug: str, endpoint: str) -> list[dict[str, Any]]:
         return await self._calls(slug=slug, endpoint=endpoint)
 
-    async def fault(self, slug: str, name: str, *, endpoint: str = "token", seconds: float | None = None) -> None:
-        """The next request to the endpoint gets the fault."""
-        plan: dict[str, Any] = {"slug": slug, "endpoint": endpoint, "fault": name}
-        await self._send("POST", "faults", plan | ({} if seconds is None else {"seconds": seconds}))
+    async def refreshes(self, account: str, slug: str = "sandbox") -> list[dict[str, Any]]:
+        """The refreshes of the grants of that account, in order."""
+        return await self._calls(slug=slug, endpoint="token", grant_type="refresh_token", account=account)
+
+    async def families(self, account: str, slug: str = "sandbox") -> list[dict[str, Any]]:
+        """What was granted to Tendon for that account, oldest first: whether it has `ended`, and valid tokens' ids."""
+        grants = (
+            await self._client.get(f"{self.origin}/_control/grants", params={"slug": slug, "account": account})
+        ).json()
+        return [family for grant in grants for family in grant["families"]]
+
+    async def end(self, account: str, slug: str = "sandbox") -> None:
+        """The user ends Tendon's access at the provider."""
+        await self._send("POST", "grants/end", {"slug": slug, "account": account})
+
+    async def fault(self, slug: str, name: str, *, endpoint: str = "token", **more: Any) -> None:
+        """The next request to the endpoint gets the fault. `more` limits it to an `account` or a `grant_type`, and has
+        `times`, `skip` and `seconds`."""
+        await self._send("POST", "faults", {"slug": slug, "endpoint": endpoint, "fault": name, **more})
+
+    async def release(self, **wanted: Any) -> int:
+        """Lets the calls go on that a fault `held` or `held_answer` holds. Returns how many there were."""
+        return (await self._send("POST", "release", wanted)).json()["released"]
 
     async def answer(self, slug: str, body: str | bytes, *, endpoint: str = "token", **more: Any) -> None:
         """The next request to the endpoint gets exactly this answer, with a `status` and `headers` in `more`."""
@@ -43,6 +84,7 @@ class Sandbox:
         await self._send("POST", "faults", {"slug": slug, "endpoint": endpoint, "answer": content | more})
 
     async def settings(self, slug: str, **changes: Any) -> None:
+        """How the provider behaves from now on; with `account`, how it treats that one."""
         await self._send("PUT", "settings", {"slug": slug, **changes})
 
     async def accepts(self, access_token: str) -> bool:

@@ -1,7 +1,8 @@
 """The faults that a script can plan. Each is a function that answers one request instead of the provider.
 
 "Processed" tells whether the request takes effect (the code is used, tokens are issued) although the client doesn't get
-the correct answer. `seconds` is the number that was planned with the fault; in brackets is its default.
+the correct answer. A request that is processed later takes effect even if the client has gone. `seconds` is the number
+that was planned with the fault; in brackets is its default.
 
 connection.py  delays, and connections that are closed
 oversized.py   answers that are too large
@@ -12,6 +13,9 @@ altered.py     the correct answer with an altered token object
 |--------------------|-----------|-----------------------------------------------------------------------------------|
 | hang               | no        | nothing, until it disconnects or `seconds` are over, which closes the connection  |
 | slow               | yes       | the correct answer after `seconds` (2)                                            |
+| late               | later     | the same, but the request is processed only then                                  |
+| held               | later     | the correct answer, once a script releases the call; it is processed then         |
+| held_answer        | yes       | the correct answer, once a script releases the call                               |
 | drip               | no        | 200 and one byte of white space every `seconds` (0.2), without end                |
 | drop               | no        | the connection is closed after the whole request was read                         |
 | lost               | yes       | the connection is closed without an answer                                        |
@@ -29,6 +33,7 @@ altered.py     the correct answer with an altered token object
 | empty              | no        | 200, no body                                                                      |
 | redirect           | no        | 302 to `elsewhere`; a call there is logged as endpoint `elsewhere`                |
 | opaque_400         | no        | 400 text/plain                                                                    |
+| entry_error        | no        | the error of row `row` (0) of the entry's [[token.errors]], `seconds` (1) to wait |
 | error_200          | no        | 200 {"error": "invalid_grant"}                                                    |
 | error_echo         | no        | 400; body and headers repeat every parameter and the Authorization header         |
 | error_code_echo    | no        | 400 whose `error` is the code or token that was sent                              |

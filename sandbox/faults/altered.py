@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from sandbox import responses
 from sandbox.endpoint_request import EndpointRequest, Fault
+from sandbox.fault_plan import PlannedFault
 
 Token = dict[str, Any]
 
@@ -18,7 +19,7 @@ Token = dict[str, Any]
 def _altered(alter: Callable[[Token, EndpointRequest], None]) -> Fault:
     """An answer without an access token, such as an error or a page, is not changed."""
 
-    async def fault(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    async def fault(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
         response = request.answer()
         found = _token(response)
         if found is None:
@@ -66,7 +67,7 @@ def _narrow(token: Token, request: EndpointRequest) -> None:
     token["scope"] = dialect.scope_separator.join(dialect.scopes(token.get("scope"))[:-1])
 
 
-async def duplicate_keys(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def duplicate_keys(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     response = request.answer()
     key = b'"access_token": '
     if key not in bytes(response.body):

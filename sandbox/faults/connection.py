@@ -3,57 +3,106 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.calls import Call
 from sandbox.endpoint_request import EndpointRequest, Fault
+from sandbox.fault_plan import PlannedFault
 
 
 class Abort:
     """Closes the connection without an answer after `seconds` (None: when the client disconnects)."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, call: Call, seconds: float | None) -> None:
+        self._call = call
         self._seconds = seconds
 
     async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(_disconnect(receive), self._seconds)
+            await asyncio.wait_for(_hang_up(receive, self._call), self._seconds)
         _transport(receive).abort()
         # uvicorn would answer 500 if the application returned before uvicorn has noticed.
         await _disconnect(receive)
 
 
-async def hang(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
-    return Abort(seconds)
+Wait = Callable[[], Awaitable[None]]
 
 
-async def slow(request: EndpointRequest, seconds: float | None) -> ASGIApp:
-    response = request.answer()
-    await asyncio.sleep(2 if seconds is None else seconds)
-    return response
+class Delayed:
+    """Waits, whether the client does or not, and then sends the response; without one it processes the request then."""
+
+    def __init__(self, request: EndpointRequest, wait: Wait, response: Response | None) -> None:
+        self._request = request
+        self._wait = wait
+        self._response = response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = asyncio.create_task(_hang_up(receive, self._request.call))
+        try:
+            await self._wait()
+        finally:
+            watch.cancel()
+        response = self._response or self._request.answer()
+        await response(scope, receive, send)
 
 
-async def drip(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
-    return StreamingResponse(_drops(0.2 if seconds is None else seconds), media_type="application/json")
+async def hang(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+    return Abort(request.call, planned.seconds)
 
 
-async def drop(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
-    return Abort(0)
+async def slow(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+    return Delayed(request, _sleep(planned), request.answer())
 
 
-async def lost(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def late(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+    return Delayed(request, _sleep(planned), None)
+
+
+async def held(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
+    return Delayed(request, _release(request), None)
+
+
+async def held_answer(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
+    return Delayed(request, _release(request), request.answer())
+
+
+async def drip(_request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+    return StreamingResponse(_drops(planned.duration(0.2)), media_type="application/json")
+
+
+async def drop(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
+    return Abort(request.call, 0)
+
+
+async def lost(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     request.answer()
-    return Abort(0)
+    return Abort(request.call, 0)
+
+
+def _sleep(planned: PlannedFault) -> Wait:
+    return lambda: asyncio.sleep(planned.duration(2))
+
+
+def _release(request: EndpointRequest) -> Wait:
+    return lambda: request.provider.faults.hold(request.call)
 
 
 async def _drops(seconds: float) -> AsyncIterator[bytes]:
     while True:
         yield b" "
         await asyncio.sleep(seconds)
+
+
+async def _hang_up(receive: Receive, call: Call) -> None:
+    """Wait until the client disconnects, and log when it did."""
+    await _disconnect(receive)
+    call.hung_up_at = time.time()
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -73,4 +122,13 @@ def _transport(receive: Receive) -> Any:
     return transport
 
 
-FAULTS: dict[str, Fault] = {"hang": hang, "slow": slow, "drip": drip, "drop": drop, "lost": lost}
+FAULTS: dict[str, Fault] = {
+    "hang": hang,
+    "slow": slow,
+    "late": late,
+    "held": held,
+    "held_answer": held_answer,
+    "drip": drip,
+    "drop": drop,
+    "lost": lost,
+}

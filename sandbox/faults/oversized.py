@@ -12,27 +12,28 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from sandbox.endpoint_request import EndpointRequest, Fault
+from sandbox.fault_plan import PlannedFault
 
 _MIB = 1024 * 1024
 _JSON = "application/json"
 _OPENING = b'{"token_type":"Bearer","access_token":"'
 
 
-async def huge(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def huge(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     return StreamingResponse(_endless(), media_type=_JSON)
 
 
-async def gzip_bomb(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def gzip_bomb(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     body = await asyncio.to_thread(_bomb)
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type=_JSON)
 
 
-async def deep_json(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def deep_json(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     depth = 100_000
     return Response(b'{"access_token":"deep","more":' + b"[" * depth + b"]" * depth + b"}", media_type=_JSON)
 
 
-async def big_headers(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def big_headers(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     headers = {f"X-Filler-{number}": "x" * 8192 for number in range(128)}
     return Response(b'{"access_token":"big","token_type":"Bearer"}', headers=headers, media_type=_JSON)
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from sandbox import responses
 from sandbox.endpoint_request import EndpointRequest, Fault
+from sandbox.fault_plan import PlannedFault
 from sandbox.oauth import OAuthError
 
 _JSON, _TEXT, _HTML = "application/json", "text/plain", "text/html"
@@ -17,40 +18,46 @@ _PAGE = "<!doctype html><title>Maintenance</title><h1>We'll be back soon</h1>"
 
 
 def _fixed(body: str, status: int, media_type: str) -> Fault:
-    async def fault(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    async def fault(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
         return Response(body, status, media_type=media_type)
 
     return fault
 
 
 def _unavailable(status: int) -> Fault:
-    async def fault(_request: EndpointRequest, seconds: float | None) -> ASGIApp:
-        retry_after = str(int(1 if seconds is None else seconds))
+    async def fault(_request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+        retry_after = str(int(planned.duration(1)))
         return responses.document({"error": "temporarily_unavailable"}, status, {"Retry-After": retry_after})
 
     return fault
 
 
 def _error(make: Callable[[], OAuthError]) -> Fault:
-    async def fault(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+    async def fault(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
         return responses.token_error(request.provider.dialect, make())
 
     return fault
 
 
 def _temporary(make: Callable[[], OAuthError]) -> Fault:
-    async def fault(request: EndpointRequest, seconds: float | None) -> ASGIApp:
-        return responses.token_error(request.provider.dialect, make(), wait=1 if seconds is None else seconds)
+    async def fault(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+        return responses.token_error(request.provider.dialect, make(), wait=planned.duration(1))
 
     return fault
 
 
-async def redirect(_request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def redirect(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     # Relative, so that it leads to the endpoint `elsewhere` wherever the sandbox is mounted.
     return responses.redirect("elsewhere")
 
 
-async def error_echo(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def entry_error(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
+    dialect = request.provider.dialect
+    fault = OAuthError("invalid_request", "the request is not valid")
+    return responses.token_error(dialect, fault, form=dialect.errors[planned.row], wait=planned.duration(1))
+
+
+async def error_echo(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     sent = _sent(request)
     text = " ".join(f"{name}={value}" for name, value in sent.items())
     document = {**sent, "error": "invalid_request", "error_description": text, "error_uri": f"urn:echo:{quote(text)}"}
@@ -58,7 +65,7 @@ async def error_echo(request: EndpointRequest, _seconds: float | None) -> ASGIAp
     return responses.document(document, 400, headers)
 
 
-async def error_code_echo(request: EndpointRequest, _seconds: float | None) -> ASGIApp:
+async def error_code_echo(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
     sent = _sent(request)
     secret = next((sent[name] for name in ("code", "refresh_token", "token", "Authorization") if name in sent), "")
     return responses.document({"error": secret}, 400)
@@ -90,6 +97,7 @@ FAULTS: dict[str, Fault] = {
     "empty": _fixed("", 200, _JSON),
     "redirect": redirect,
     "opaque_400": _fixed("Bad Request", 400, _TEXT),
+    "entry_error": entry_error,
     "error_200": _fixed('{"error": "invalid_grant"}', 200, _JSON),
     "error_echo": error_echo,
     "error_code_echo": error_code_echo,

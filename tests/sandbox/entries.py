@@ -33,6 +33,15 @@ params = { action = "requesttoken" }
 root = "body"
 success = { field = "status", equals = 0 }
 account = "userid"
+[[token.errors]]
+field = "status"
+equals = 601
+meaning = "slow_down"
+wait = "body.wait_seconds"
+[[token.errors]]
+field = "status"
+equals = [522, 2555]
+meaning = "passing"
 """
 
 STRAVA = """slug = "strava"

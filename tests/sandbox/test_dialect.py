@@ -25,6 +25,7 @@ def test_an_entry_with_all_keys() -> None:
     assert read(ACME) == Dialect(
         slug="acme",
         name="Acme Ring",
+        offered=("sleep", "offline"),
         scope_separator=" ",
         pkce="S256",
         pkce_checked=True,
@@ -36,10 +37,14 @@ def test_an_entry_with_all_keys() -> None:
         errors=(),
         expires="expires_in",
         refresh="rotating",
+        refresh_grace=0,
+        reuse="revokes",
         separate_refresh=True,
         account="user_id",
         account_field="id",
-        revocation=Revocation("POST", "client_secret_basic", "refresh_token", {"token_type_hint": "refresh_token"}),
+        revocation=Revocation(
+            "POST", "client_secret_basic", "refresh_token", {"token_type_hint": "refresh_token"}, "token"
+        ),
     )
 
 

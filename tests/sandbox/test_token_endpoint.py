@@ -1,4 +1,4 @@
-"""What the token endpoint requires of forms, client authentication, codes, verifiers and refresh tokens."""
+"""What the token endpoint requires of forms, client authentication, codes and verifiers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import base64
 import httpx
 import pytest
 
-from tests.sandbox.world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic
-
-
-def refused(answer: httpx.Response, error: str, status: int = 400) -> bool:
-    return (answer.status_code, answer.json()["error"]) == (status, error)
+from tests.sandbox.world import CHALLENGE, REDIRECT_URI, SECRET, VERIFIER, World, basic, refused
 
 
 def test_a_code_is_exchanged_for_valid_tokens(world: World) -> None:
@@ -140,40 +136,17 @@ def test_a_public_client_has_no_secret(world: World) -> None:
     assert world.redeem("polar", code).status_code == 200
 
 
-def test_refresh_tokens_rotate_and_reuse_revokes_the_family(world: World) -> None:
-    first = world.connect("sandbox")
-    second = world.refresh("sandbox", first["refresh_token"]).json()
-    assert second["refresh_token"] != first["refresh_token"]
-    assert world.account("sandbox", second["access_token"]).status_code == 200
-    assert world.states("refresh_token") == ["rotated", "live"]
-    assert refused(world.refresh("sandbox", first["refresh_token"]), "invalid_grant")
-    assert refused(world.refresh("sandbox", second["refresh_token"]), "invalid_grant")
-    assert refused(world.account("sandbox", second["access_token"]), "invalid_token", 401)
+def test_the_newest_families_of_a_grant_stay(world: World) -> None:
+    world.set(families_per_grant=2)
+    tokens = [world.connect("sandbox", account="ann")["access_token"] for _ in range(3)]
+    other = world.connect("sandbox", account="bob")["access_token"]
+    assert [world.account("sandbox", token).status_code for token in [*tokens, other]] == [401, 200, 200, 200]
+    families = world.families(account="ann")
+    assert [family["ended"] for family in families] == ["replaced", None, None]
+    assert [call["ended"] for call in world.calls(endpoint="token")] == [[], [], [families[0]["family"]], []]
 
 
-def test_another_family_is_not_affected(world: World) -> None:
-    one, other = world.connect("sandbox"), world.connect("sandbox")
-    world.refresh("sandbox", one["refresh_token"])
-    world.refresh("sandbox", one["refresh_token"])
-    assert world.refresh("sandbox", other["refresh_token"]).status_code == 200
-
-
-def test_a_refresh_requires_a_refresh_token_of_the_same_provider(world: World) -> None:
-    token, strange = world.connect("sandbox"), world.connect("google")
-    assert refused(world.refresh("sandbox", token["access_token"]), "invalid_grant")
-    assert refused(world.refresh("sandbox", strange["refresh_token"]), "invalid_grant")
-    assert refused(world.token("sandbox", grant_type="refresh_token"), "invalid_request")
-
-
-def test_a_refresh_may_narrow_the_scope_but_not_widen_it(world: World) -> None:
-    token = world.connect("sandbox", grant="sleep")
-    assert refused(world.refresh("sandbox", token["refresh_token"], scope="sleep offline"), "invalid_scope")
-    assert world.refresh("sandbox", token["refresh_token"], scope="sleep").json()["scope"] == "sleep"
-
-
-def test_access_tokens_expire(world: World) -> None:
-    world.control("PUT", "settings", {"access_life": 0})
-    token = world.connect("sandbox")
-    assert refused(world.account("sandbox", token["access_token"]), "invalid_token", 401)
-    assert world.states("access_token") == ["expired"]
-    assert world.refresh("sandbox", token["refresh_token"]).status_code == 200
+def test_a_code_is_worthless_once_the_user_has_ended_the_access(world: World) -> None:
+    code = world.approve("sandbox", account="ann")["code"]
+    world.control("POST", "grants/end", {"slug": "sandbox", "account": "ann"})
+    assert refused(world.redeem("sandbox", code), "invalid_grant")

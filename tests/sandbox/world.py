@@ -64,8 +64,16 @@ class World:
         assert answer.status_code in (200, 204), answer.text
         return answer.json() if answer.content else None
 
-    def calls(self) -> list[dict[str, Any]]:
-        return self.control("GET", "calls")
+    def calls(self, **filters: str) -> list[dict[str, Any]]:
+        return self.http.get(f"{self.base}/_control/calls", params=filters).json()
+
+    def set(self, slug: str = "sandbox", **settings: Any) -> None:
+        self.control("PUT", "settings", {"slug": slug, **settings})
+
+    def families(self, **filters: str) -> list[dict[str, Any]]:
+        """Those of all grants that match, oldest first."""
+        grants = self.http.get(f"{self.base}/_control/grants", params=filters).json()
+        return [family for grant in grants for family in grant["families"]]
 
     def states(self, kind: str) -> list[str]:
         return [token["state"] for token in self.control("GET", "tokens") if token["kind"] == kind]
@@ -126,6 +134,10 @@ class World:
         path = self.entry(slug).get("account", {}).get("url", f"{self.base}/{slug}/account")
         return self.http.get(path, headers={"Authorization": f"Bearer {access_token}"})
 
+    def api(self, slug: str, access_token: str, resource: str = "steps") -> httpx.Response:
+        base = self.base if slug == "sandbox" else f"{self.base}/{slug}"
+        return self.http.get(f"{base}/api/{resource}", headers={"Authorization": f"Bearer {access_token}"})
+
     def revoke(self, slug: str, token: str) -> httpx.Response:
         rule = self.entry(slug)["revoke"]
         method = rule.get("method", "POST")
@@ -159,6 +171,10 @@ def basic(client_id: str, client_secret: str) -> str:
 def redirected(answer: httpx.Response) -> dict[str, str]:
     assert answer.status_code == 302, answer.text
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query, keep_blank_values=True))
+
+
+def refused(answer: httpx.Response, error: str, status: int = 400) -> bool:
+    return (answer.status_code, answer.json()["error"]) == (status, error)
 
 
 def _present(form: dict[str, str | None]) -> dict[str, str]:

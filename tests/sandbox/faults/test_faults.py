@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -259,3 +260,112 @@ def test_faults_at_other_endpoints(world: World) -> None:
 def test_the_table_lists_every_fault() -> None:
     rows = [line.split("|")[1].strip() for line in (faults.__doc__ or "").splitlines() if line.startswith("| ")]
     assert rows[1:] == list(FAULTS)
+
+
+def test_late_processes_the_request_although_the_client_has_gone(world: World) -> None:
+    token = world.connect("sandbox")["refresh_token"]
+    world.fault("late", seconds=0.4)
+    with pytest.raises(httpx.ReadTimeout):
+        world.http.post(f"{world.base}/token", data=refresh_form(token), timeout=0.1)
+    assert world.states("refresh_token") == ["live"]
+    while (call := world.calls()[-1])["closed_at"] is None:
+        time.sleep(0.01)
+    assert last(world) == ("late", "issued")
+    assert call["time"] < call["hung_up_at"] < call["handled_at"] <= call["closed_at"]
+    assert world.states("refresh_token") == ["rotated", "live"]
+
+
+def test_late_answers_a_client_that_waits(world: World) -> None:
+    started = time.monotonic()
+    assert "access_token" in redeem(world, "late", seconds=0.1).json()
+    assert time.monotonic() - started >= 0.1
+    call = world.calls()[-1]
+    assert call["handled_at"] - call["time"] >= 0.1
+    assert call["hung_up_at"] is None
+
+
+@pytest.mark.parametrize(("fault", "states"), [("held", ["live"]), ("held_answer", ["rotated", "live"])])
+def test_a_held_call_goes_on_when_it_is_released(world: World, fault: str, states: list[str]) -> None:
+    token = world.connect("sandbox")["refresh_token"]
+    world.fault(fault)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(world.refresh, "sandbox", token)
+        while not world.calls(grant_type="refresh_token"):
+            time.sleep(0.01)
+        assert world.states("refresh_token") == states
+        assert release(world, slug="google") == 0
+        assert release(world, endpoint="revoke") == 0
+        assert not answer.done()
+        assert release(world, slug="sandbox", endpoint="token", account="sam") == 1
+        assert answer.result().status_code == 200
+    assert last(world) == (fault, "issued")
+    assert release(world) == 0
+
+
+def test_a_held_call_of_a_client_that_has_gone_still_takes_effect(world: World) -> None:
+    token = world.connect("sandbox")["refresh_token"]
+    world.fault("held")
+    with pytest.raises(httpx.ReadTimeout):
+        world.http.post(f"{world.base}/token", data=refresh_form(token), timeout=0.1)
+    while world.calls()[-1]["hung_up_at"] is None:
+        time.sleep(0.01)
+    assert world.states("refresh_token") == ["live"]
+    assert release(world, seq=world.calls()[-1]["seq"]) == 1
+    while world.calls()[-1]["closed_at"] is None:
+        time.sleep(0.01)
+    assert world.states("refresh_token") == ["rotated", "live"]
+
+
+def test_clearing_the_faults_releases_what_is_held(world: World) -> None:
+    world.fault("held")
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(world.refresh, "sandbox", "x")
+        while not world.calls():
+            time.sleep(0.01)
+        world.control("DELETE", "faults")
+        assert answer.result().status_code == 400
+
+
+def test_faults_for_one_account_and_one_grant_type(world: World) -> None:
+    ann, bob = (world.connect("sandbox", account=account) for account in ("ann", "bob"))
+    world.fault("status_503", account="ann", grant_type="refresh_token", times=None)
+    assert world.connect("sandbox", account="ann")
+    assert world.refresh("sandbox", bob["refresh_token"]).status_code == 200
+    assert [world.refresh("sandbox", ann["refresh_token"]).status_code for _ in range(2)] == [503, 503]
+    assert world.states("refresh_token")[0] == "live"
+    world.fault("status_503", account="bob", endpoint="api")
+    statuses = [world.api("sandbox", token["access_token"]).status_code for token in (ann, bob, bob)]
+    assert statuses == [200, 503, 200]
+
+
+def test_calls_that_are_skipped_are_answered_or_get_the_next_fault(world: World) -> None:
+    world.fault("status_500", skip=2, times=2)
+    world.fault("status_503")
+    statuses = [world.refresh("sandbox", "x").status_code for _ in range(5)]
+    assert statuses == [503, 400, 500, 500, 400]
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "retry_after"), [(0, {"status": 601, "body": {"wait_seconds": 7}}, None), (1, {"status": 522}, "7")]
+)
+def test_errors_of_the_entry(world: World, row: int, body: dict[str, Any], retry_after: str | None) -> None:
+    world.fault("entry_error", slug="withings", row=row, seconds=7)
+    answer = world.redeem("withings", "a-code")
+    assert answer.status_code == 200
+    assert answer.headers.get("retry-after") == retry_after
+    assert answer.json() == body | {"error": "Invalid Params: the request is not valid"}
+
+
+def test_a_row_that_the_entry_does_not_have(world: World) -> None:
+    fault = {"slug": "sandbox", "fault": "entry_error"}
+    answer = world.http.post(f"{world.base}/_control/faults", json=fault)
+    assert (answer.status_code, answer.json()["error_description"].split()[0]) == (400, "row")
+
+
+def refresh_form(refresh_token: str) -> dict[str, str]:
+    client = {"client_id": "sandbox", "client_secret": SECRET}
+    return {"grant_type": "refresh_token", "refresh_token": refresh_token, **client}
+
+
+def release(world: World, **wanted: Any) -> int:
+    return world.control("POST", "release", wanted)["released"]
