@@ -100,9 +100,13 @@ class Endpoint:
 
 def _routes(provider: Provider) -> Iterator[Route]:
     def route(
-        path_name: str, name: str, methods: tuple[str, ...], respond: Callable[[EndpointRequest], Response]
+        path_name: str,
+        name: str,
+        methods: tuple[str, ...],
+        respond: Callable[[EndpointRequest], Response],
+        below: str = "",
     ) -> Route:
-        return Route(path(provider.slug, path_name), Endpoint(provider, name, methods, respond))
+        return Route(path(provider.slug, path_name) + below, Endpoint(provider, name, methods, respond))
 
     dialect = provider.dialect
     code: dict[str, GrantType] = {"authorization_code": authorization_code}
@@ -112,7 +116,8 @@ def _routes(provider: Provider) -> Iterator[Route]:
     if dialect.separate_refresh:
         yield route("refresh", "token", ("POST",), token_endpoint(refresh))
     yield route("account", "account", ("GET",), account)
-    yield Route(f"{path(provider.slug, 'api')}/{{path:path}}", Endpoint(provider, "api", ("GET",), api))
-    if dialect.revocation:
-        yield route("revoke", "revoke", (dialect.revocation.method,), revocation_endpoint(dialect.revocation))
+    yield route("api", "api", ("GET",), api, "/{path:path}")
+    if rule := dialect.revocation:
+        below = "/{path:path}" if rule.of_account else ""
+        yield route("revoke", "revoke", (rule.method,), revocation_endpoint(rule), below)
     yield route("elsewhere", "elsewhere", ("GET", "POST"), elsewhere)

@@ -15,6 +15,9 @@ from typing import Any, cast
 
 ROOT_SLUG = "sandbox"
 
+ACCOUNT = "{account}"
+"""In a revocation's URL and parameters: the user's account."""
+
 _CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "none")
 _URL_LINE = re.compile(r"""(?P<before>\s*(?P<key>url|refresh_url|base)\s*=\s*)(?P<q>["']).*?(?P=q)(?P<after>.*)""")
 _TABLE_LINE = re.compile(r"\s*\[\[?\s*(?P<table>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
@@ -37,36 +40,44 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class ErrorForm:
-    """How the provider expresses an error: by HTTP status, by a value at a dotted path, or both. `wait` and
+    """How the provider expresses an error: by HTTP status, by one of some values at a dotted path, or both. `wait` and
     `wait_header` name the member or header that has the number of seconds to wait."""
 
     meaning: str
     status: int | None
     field: str | None
-    value: object
+    values: tuple[object, ...]
     wait: str | None
     wait_header: str | None
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> ErrorForm:
-        """Of several possible values, the first is used."""
-        value = row.get("equals", row.get("starts_with", "sample"))
-        if isinstance(value, list):
-            value = cast("list[object]", value)[0]
+        values = row.get("equals", row.get("starts_with", "sample"))
+        values = tuple(cast("list[object]", values)) if isinstance(values, list) else (values,)
         meaning = _required(row, "meaning")
-        return cls(meaning, row.get("status"), row.get("field"), value, row.get("wait"), row.get("wait_header"))
+        return cls(meaning, row.get("status"), row.get("field"), values, row.get("wait"), row.get("wait_header"))
+
+    def value(self, subject: str) -> object:
+        """The first value that names the subject, `code` or `refresh`, else the first of all."""
+        return next((value for value in self.values if _names(value, subject)), self.values[0])
+
+    def about(self, subject: str) -> bool:
+        return any(_names(value, subject) for value in self.values)
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """`token` is the kind of token to send in the parameter `token`; None with auth `bearer`. `ends` is what it ends:
-    the `token`'s family, or the whole `grant` or `account`, which are the same where a provider has one app."""
+    the `token`'s family, or the whole `grant` or `account`, which are the same where a provider has one app. With
+    `of_account`, the URL ends with the account."""
 
     method: str
     auth: str
     token: str | None
     params: Mapping[str, str]
+    errors: tuple[ErrorForm, ...]
     ends: str
+    of_account: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class Dialect:
     iss: str | None
     auth: str
     params: Mapping[str, str]
+    refresh_params: Mapping[str, str]
     root: str | None
     success: Success | None
     errors: tuple[ErrorForm, ...]
@@ -115,9 +127,10 @@ class Dialect:
             iss=authorize.get("iss"),
             auth=_one_of(token, "auth", _CLIENT_AUTH),
             params=_params(token),
+            refresh_params=_params(token, "refresh_params"),
             root=token.get("root"),
             success=Success(_required(success, "field"), success.get("equals")) if success else None,
-            errors=tuple(ErrorForm.read(row) for row in token.get("errors", [])),
+            errors=_errors(token),
             expires=_one_of(token, "expires", ("expires_in", "expires_at", "jwt", "never")),
             refresh=_one_of(token, "refresh", ("rotating", "reusable", "extending", "none")),
             refresh_grace=token.get("refresh_grace", 0),
@@ -128,13 +141,21 @@ class Dialect:
             revocation=_revocation(_table(entry, "revoke")) if "revoke" in entry else None,
         )
 
-    def error_form(self, meaning: str | None) -> ErrorForm | None:
-        """The provider's own form of this error; None if it uses the form of the RFCs."""
-        return next((form for form in self.errors if form.meaning == meaning), None)
+    def errors_at(self, endpoint: str) -> tuple[ErrorForm, ...]:
+        """The provider's own forms of errors; those of revocation are its own."""
+        if endpoint == "revoke":
+            return self.revocation.errors if self.revocation else ()
+        return self.errors
 
     def scopes(self, joined: str | None) -> list[str]:
         """The scopes in a `scope` parameter, in its order."""
         return [scope for scope in (joined or "").split(self.scope_separator) if scope]
+
+
+def find_form(errors: tuple[ErrorForm, ...], meaning: str | None, subject: str) -> ErrorForm | None:
+    """The form of this error, preferably one that names the subject; None if it is that of the RFCs."""
+    forms = [form for form in errors if form.meaning == meaning]
+    return next((form for form in forms if form.about(subject)), forms[0] if forms else None)
 
 
 def path(slug: str, endpoint: str) -> str:
@@ -167,7 +188,8 @@ def _rebased(line: str, slug: str, base: str, table: str) -> str:
     if found is None or (found["key"] == "base" and table != "api"):
         return line
     endpoint = "refresh" if found["key"] == "refresh_url" else table
-    return f'{found["before"]}"{base}{path(slug, endpoint)}"{found["after"]}'
+    account = f"/{ACCOUNT}" if ACCOUNT in line else ""
+    return f'{found["before"]}"{base}{path(slug, endpoint)}{account}"{found["after"]}'
 
 
 def _urls(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
@@ -181,6 +203,8 @@ def _urls(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
 def _revocation(table: Mapping[str, Any]) -> Revocation:
     auth = _one_of(table, "auth", (*_CLIENT_AUTH, "bearer"))
     return Revocation(
+        of_account=ACCOUNT in table.get("url", ""),
+        errors=_errors(table),
         method=_one_of(table, "method", ("POST", "GET", "DELETE")),
         auth=auth,
         token=None if auth == "bearer" else _required(table, "token"),
@@ -196,8 +220,16 @@ def _table(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _params(table: Mapping[str, Any]) -> Mapping[str, str]:
-    return {key: str(value) for key, value in table.get("params", {}).items()}
+def _params(table: Mapping[str, Any], key: str = "params") -> Mapping[str, str]:
+    return {name: str(value) for name, value in table.get(key, {}).items()}
+
+
+def _errors(table: Mapping[str, Any]) -> tuple[ErrorForm, ...]:
+    return tuple(ErrorForm.read(row) for row in table.get("errors", []))
+
+
+def _names(value: object, subject: str) -> bool:
+    return isinstance(value, str) and subject in value.lower()
 
 
 def _required(table: Mapping[str, Any], key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -55,6 +55,16 @@ Fault = Callable[[EndpointRequest, PlannedFault], Awaitable[ASGIApp]]
 """Takes the request and the fault as it was planned. Returns the ASGI application that answers the request."""
 
 
+def check_form(request: EndpointRequest, params: Mapping[str, str]) -> None:
+    """Raises OAuthError unless the body is a well-formed form with the parameters that the provider requires."""
+    if not request.is_form:
+        raise OAuthError("invalid_request", "the body is not a form")
+    if request.form.malformed:
+        raise OAuthError("invalid_request", request.form.malformed)
+    if any(request.form.get(name) != value for name, value in params.items()):
+        raise OAuthError("invalid_request", "a parameter that this provider requires is missing")
+
+
 async def read_request(
     provider: Provider, endpoint: str, request: Request, respond: Callable[[EndpointRequest], Response]
 ) -> EndpointRequest:
@@ -67,6 +77,7 @@ async def read_request(
     sent = next((form.values[name] for name in ("code", "refresh_token", "token") if name in form.values), None)
     sent = sent or bearer(authorization)
     family = provider.tokens.family_of(provider.slug, sent)
+    chosen = (form.get("account") or query.get("account")) if endpoint == "authorize" else None
     call = provider.calls.open(
         slug=provider.slug,
         endpoint=endpoint,
@@ -79,7 +90,7 @@ async def read_request(
         code=form.get("code"),
         grant=family.grant.number if family else None,
         family=family.number if family else None,
-        account=family.grant.account if family else form.get("account") or query.get("account"),
+        account=family.grant.account if family else chosen,
         sent=token_id(sent) if sent else None,
     )
     path = request.path_params.get("path", "")

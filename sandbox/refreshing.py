@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.client import Client
-from sandbox.endpoint_request import EndpointRequest
+from sandbox.endpoint_request import EndpointRequest, check_form
 from sandbox.issuing import Issue, access_expires_at, answer, refresh_expires_at
 from sandbox.oauth import OAuthError, invalid_grant
 from sandbox.settings import Settings
@@ -61,7 +61,13 @@ def _check_usable(request: EndpointRequest, token: Token, settings: Settings) ->
 
 
 def _scopes(request: EndpointRequest, family: Family) -> tuple[str, ...]:
-    requested = request.provider.dialect.scopes(request.form.get("scope"))
+    """Those that were requested, else all that were granted. If the provider's refreshes always contain the same scope
+    (WHOOP), that doesn't narrow anything."""
+    dialect = request.provider.dialect
+    check_form(request, dialect.refresh_params)
+    if "scope" in dialect.refresh_params:
+        return family.scopes
+    requested = dialect.scopes(request.form.get("scope"))
     if not set(requested) <= set(family.scopes):
         raise OAuthError("invalid_scope", "a scope was not granted")
     return tuple(requested) or family.scopes

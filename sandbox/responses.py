@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from sandbox.dialect import Dialect, ErrorForm, Success
+from sandbox.dialect import Dialect, ErrorForm, Success, find_form
 from sandbox.oauth import OAuthError
 
 _MEANINGS = {
@@ -58,17 +58,23 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
 
 
 def token_error(
-    dialect: Dialect, fault: OAuthError, *, form: ErrorForm | None = None, wait: float | None = None
+    dialect: Dialect,
+    fault: OAuthError,
+    *,
+    endpoint: str = "token",
+    form: ErrorForm | None = None,
+    wait: float | None = None,
 ) -> Response:
     """An error in this form, else in the provider's own form if its entry defines one. `wait` is in seconds.
 
     Providers that send errors with HTTP 200 (Withings, COROS) mark them by a value other than that of a success.
     """
-    form = form or dialect.error_form(_MEANINGS.get(fault.error))
+    subject = "refresh" if "refresh" in fault.description else "code"
+    form = form or find_form(dialect.errors_at(endpoint), _MEANINGS.get(fault.error), subject)
     body, status = _error_body(dialect, fault), fault.status if dialect.success is None else 200
     headers = _challenge(fault) if dialect.success is None else {}
     if form is not None:
-        body = put(body if dialect.success else {}, form.field, form.value) if form.field else body
+        body = put(body if dialect.success else {}, form.field, form.value(subject)) if form.field else body
         status = form.status or status
     if wait is not None and form is not None and form.wait:
         put(body, form.wait, int(wait))

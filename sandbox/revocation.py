@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from sandbox import responses
 from sandbox.client import authenticate, bearer
-from sandbox.dialect import Revocation
-from sandbox.endpoint_request import EndpointRequest
+from sandbox.dialect import ACCOUNT, Revocation, find_form
+from sandbox.endpoint_request import EndpointRequest, check_form
 from sandbox.oauth import OAuthError
 from sandbox.resources import live_bearer
-from sandbox.token_endpoint import check_form
+from sandbox.settings import Settings
 from sandbox.token_store import ACCESS, REVOKED, Token
 
 
@@ -39,8 +39,7 @@ def revocation_endpoint(rule: Revocation) -> Callable[[EndpointRequest], Respons
 def _token_to_revoke(request: EndpointRequest, rule: Revocation) -> Token | None:
     """None if it is unknown or has ended. Raises OAuthError."""
     provider = request.provider
-    if rule.token or rule.params:
-        check_form(request, rule.params)
+    _check_account(request, rule)
     if rule.auth == "bearer":
         return _bearer(request)
     if rule.auth != "none":
@@ -57,27 +56,48 @@ def _token_to_revoke(request: EndpointRequest, rule: Revocation) -> Token | None
     return token if token.family.ended is None and usable else None
 
 
+def _check_account(request: EndpointRequest, rule: Revocation) -> None:
+    """Raises OAuthError unless form and URL have what the provider requires, and name the account of the token."""
+    account, params = request.call.account, rule.params
+    if account is None:
+        params = {name: value for name, value in params.items() if ACCOUNT not in value}
+    if rule.token or rule.params:
+        check_form(request, {name: value.replace(ACCOUNT, account or "") for name, value in params.items()})
+    if rule.of_account and account not in (None, request.path):
+        raise OAuthError("invalid_request", "the URL names another account")
+
+
 def _bearer(request: EndpointRequest) -> Token | None:
-    """Only a family that has ended can be told as gone; an expired token is an error like any other."""
+    """None if access has ended and the provider tells that apart; an expired token is an error like any other."""
     token = request.provider.tokens.find(ACCESS, bearer(request.authorization), request.provider.slug)
-    if token is not None and token.family.ended is not None and _gone_status(request) is not None:
+    ended = token is not None and token.family.ended is not None
+    if ended and (_settings(request).revoke_gone is not None or _gone_error(request) is not None):
         return None
     return live_bearer(request)
 
 
 def _gone(request: EndpointRequest, rule: Revocation) -> Response:
-    """An unknown token is a success (RFC 7009 2.2), unless the settings say otherwise."""
+    """An unknown token is a success (RFC 7009 2.2), unless the entry or the settings say otherwise."""
     request.call.outcome = "unknown_token"
-    status = _gone_status(request) or 200
+    return _gone_error(request) or _success(rule)
+
+
+def _gone_error(request: EndpointRequest) -> Response | None:
+    """How the provider says that there is nothing left to revoke; None if it doesn't."""
+    status, dialect = _settings(request).revoke_gone, request.provider.dialect
     if status == 200:
-        return _success(rule)
-    return responses.document({"error": "invalid_token", "error_description": "access has ended"}, status)
+        return None
+    fault = OAuthError("invalid_token", "there is nothing to revoke", status=status or 400)
+    if status is not None:
+        return responses.error(fault)
+    form = find_form(dialect.errors_at("revoke"), "grant_over", "token")
+    return form and responses.token_error(dialect, fault, endpoint="revoke", form=form)
 
 
-def _gone_status(request: EndpointRequest) -> int | None:
+def _settings(request: EndpointRequest) -> Settings:
     provider = request.provider
     family = provider.tokens.family_of(provider.slug, request.form.get("token"), bearer(request.authorization))
-    return (provider.behaviour_for(family) if family else provider.settings).revoke_gone
+    return provider.behaviour_for(family) if family else provider.settings
 
 
 def _success(rule: Revocation) -> Response:

@@ -76,7 +76,10 @@ class Settings(BaseModel):
     ] = True
     revoke_gone: Annotated[
         Literal[200, 400, 401, 404] | None,
-        Field(description="The status for a token that is unknown or has ended; null: 200, and 401 for a bearer."),
+        Field(
+            description="The status for a token that is unknown or has ended; null: what the entry says, else 200, and"
+            " 401 for a bearer."
+        ),
     ] = None
 
     @classmethod

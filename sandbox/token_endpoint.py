@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from sandbox import responses
 from sandbox.client import Client, authenticate
-from sandbox.endpoint_request import EndpointRequest
+from sandbox.endpoint_request import EndpointRequest, check_form
 from sandbox.issuing import Issue, answer
 from sandbox.oauth import OAuthError, invalid_grant
 from sandbox.token_store import CODE_REUSE, REPLACED, Code, Family
@@ -37,16 +37,6 @@ def token_endpoint(grant_types: Mapping[str, GrantType]) -> Callable[[EndpointRe
         return responses.token_success(dialect, token)
 
     return respond
-
-
-def check_form(request: EndpointRequest, params: Mapping[str, str]) -> None:
-    """Raises OAuthError unless the body is a well-formed form with the parameters that the provider requires."""
-    if not request.is_form:
-        raise OAuthError("invalid_request", "the body is not a form")
-    if request.form.malformed:
-        raise OAuthError("invalid_request", request.form.malformed)
-    if any(request.form.get(name) != value for name, value in params.items()):
-        raise OAuthError("invalid_request", "a parameter that this provider requires is missing")
 
 
 def _token(request: EndpointRequest, grant_types: Mapping[str, GrantType]) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ class Fault(_Body):
     times: Annotated[int, Field(ge=1)] | None = Field(1, description="So many get the fault; null: until cleared.")
     fault: Annotated[str | None, Field(description="Its name: see `names` of GET faults.")] = None
     seconds: Annotated[Seconds | None, Field(description="For faults that wait, or say how long to wait.")] = None
-    row: Annotated[int, Field(ge=0, description="For `entry_error`: the row of [[token.errors]], from 0.")] = 0
+    row: Annotated[int, Field(ge=0, description="For `entry_error`: the row of the entry's errors, from 0.")] = 0
     answer: Annotated[Answer | None, Field(description="Is sent unchanged; the call is not processed.")] = None
 
 

@@ -68,8 +68,8 @@ class Control:
         provider = self._providers[known("slug", fault.slug, self._providers)]
         if fault.answer is not None and fault.fault is not None:
             raise ControlError("fault", "must be absent if there is an answer")
-        if fault.fault == "entry_error" and fault.row >= len(provider.dialect.errors):
-            raise ControlError("row", "is not a row of the entry's [[token.errors]]")
+        if fault.fault == "entry_error" and fault.row >= len(provider.dialect.errors_at(fault.endpoint)):
+            raise ControlError("row", "is not a row of the entry's errors")
         self._faults.add(
             PlannedFault(
                 slug=fault.slug,

@@ -33,7 +33,7 @@ altered.py     the correct answer with an altered token object
 | empty              | no        | 200, no body                                                                      |
 | redirect           | no        | 302 to `elsewhere`; a call there is logged as endpoint `elsewhere`                |
 | opaque_400         | no        | 400 text/plain                                                                    |
-| entry_error        | no        | the error of row `row` (0) of the entry's [[token.errors]], `seconds` (1) to wait |
+| entry_error        | no        | the error of row `row` (0) of the entry's own errors, with `seconds` (1) to wait  |
 | error_200          | no        | 200 {"error": "invalid_grant"}                                                    |
 | error_echo         | no        | 400; body and headers repeat every parameter and the Authorization header         |
 | error_code_echo    | no        | 400 whose `error` is the code or token that was sent                              |

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -32,16 +31,21 @@ def _unavailable(status: int) -> Fault:
     return fault
 
 
-def _error(make: Callable[[], OAuthError]) -> Fault:
+def _error(error: str, description: str, status: int = 400) -> Fault:
+    """`{sent}` in the description is what the request sent."""
+
     async def fault(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
-        return responses.token_error(request.provider.dialect, make())
+        sent = "refresh token" if request.call.grant_type == "refresh_token" else "code"
+        fault = OAuthError(error, description.format(sent=sent), status=status)
+        return responses.token_error(request.provider.dialect, fault, endpoint=request.call.endpoint)
 
     return fault
 
 
-def _temporary(make: Callable[[], OAuthError]) -> Fault:
+def _temporary(error: str, description: str, status: int) -> Fault:
     async def fault(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
-        return responses.token_error(request.provider.dialect, make(), wait=planned.duration(1))
+        fault, dialect = OAuthError(error, description, status=status), request.provider.dialect
+        return responses.token_error(dialect, fault, endpoint=request.call.endpoint, wait=planned.duration(1))
 
     return fault
 
@@ -52,9 +56,9 @@ async def redirect(_request: EndpointRequest, _planned: PlannedFault) -> ASGIApp
 
 
 async def entry_error(request: EndpointRequest, planned: PlannedFault) -> ASGIApp:
-    dialect = request.provider.dialect
-    fault = OAuthError("invalid_request", "the request is not valid")
-    return responses.token_error(dialect, fault, form=dialect.errors[planned.row], wait=planned.duration(1))
+    dialect, endpoint = request.provider.dialect, request.call.endpoint
+    fault, form = OAuthError("invalid_request", "the request is not valid"), dialect.errors_at(endpoint)[planned.row]
+    return responses.token_error(dialect, fault, endpoint=endpoint, form=form, wait=planned.duration(1))
 
 
 async def error_echo(request: EndpointRequest, _planned: PlannedFault) -> ASGIApp:
@@ -90,8 +94,8 @@ FAULTS: dict[str, Fault] = {
     "status_500": _fixed("Internal Server Error", 500, _TEXT),
     "status_503": _unavailable(503),
     "status_429": _unavailable(429),
-    "slow_down": _temporary(lambda: OAuthError("slow_down", "there were too many requests", status=429)),
-    "passing": _temporary(lambda: OAuthError("temporarily_unavailable", "the server is unavailable", status=503)),
+    "slow_down": _temporary("slow_down", "there were too many requests", 429),
+    "passing": _temporary("temporarily_unavailable", "the server is unavailable", 503),
     "html": _fixed(_PAGE, 200, _HTML),
     "not_json": _fixed('{"access_token": "cut", "token_ty', 200, _JSON),
     "empty": _fixed("", 200, _JSON),
@@ -101,8 +105,8 @@ FAULTS: dict[str, Fault] = {
     "error_200": _fixed('{"error": "invalid_grant"}', 200, _JSON),
     "error_echo": error_echo,
     "error_code_echo": error_code_echo,
-    "invalid_client": _error(lambda: OAuthError("invalid_client", "client authentication failed", status=401)),
-    "invalid_grant": _error(lambda: OAuthError("invalid_grant", "the grant is not valid")),
-    "unauthorized_client": _error(lambda: OAuthError("unauthorized_client", "the client may not do this")),
-    "access_denied": _error(lambda: OAuthError("access_denied", "access was denied")),
+    "invalid_client": _error("invalid_client", "client authentication failed", 401),
+    "invalid_grant": _error("invalid_grant", "the {sent} is not valid"),
+    "unauthorized_client": _error("unauthorized_client", "the client may not do this"),
+    "access_denied": _error("access_denied", "access was denied"),
 }

@@ -117,9 +117,58 @@ expires = "never"
 refresh = "none"
 account = "x_user_id"
 [revoke]
-url = "https://www.polaraccesslink.example/v3/users"
+url = "https://www.polaraccesslink.example/v3/users/{account}"
 method = "DELETE"
 auth = "bearer"
+ends = "account"
+"""
+
+WHOOP = """slug = "whoop"
+name = "WHOOP"
+[authorize]
+url = "https://api.whoop.example/oauth/oauth2/auth"
+scopes = ["offline", "read:sleep"]
+pkce_checked = false
+[token]
+url = "https://api.whoop.example/oauth/oauth2/token"
+auth = "client_secret_post"
+refresh_params = { scope = "offline" }
+[[token.errors]]
+field = "error"
+equals = ["bad_code", "bad_refresh"]
+meaning = "grant_over"
+[api]
+base = "https://api.whoop.example/developer"
+[revoke]
+method = "DELETE"
+url = "https://api.whoop.example/developer/v2/user/access"
+auth = "bearer"
+ends = "account"
+[[revoke.errors]]
+status = 404
+meaning = "grant_over"
+[[revoke.errors]]
+status = 429
+meaning = "slow_down"
+wait_header = "X-RateLimit-Reset"
+"""
+
+FORM = """slug = "form"
+name = "Account in the form"
+[authorize]
+url = "https://form.example/authorize"
+pkce = "none"
+[token]
+url = "https://form.example/token"
+auth = "client_secret_post"
+refresh_grace = 30
+reuse = "refused"
+account = "userid"
+[revoke]
+url = "https://form.example/revoke"
+auth = "client_secret_post"
+token = "refresh_token"
+params = { userid = "{account}" }
 """
 
 ENTRIES = {
@@ -131,4 +180,6 @@ ENTRIES = {
     "coros": COROS,
     "suunto": SUUNTO,
     "polar": POLAR,
+    "whoop": WHOOP,
+    "form": FORM,
 }

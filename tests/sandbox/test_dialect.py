@@ -32,6 +32,7 @@ def test_an_entry_with_all_keys() -> None:
         iss="https://acme.example",
         auth="client_secret_basic",
         params={"action": "requesttoken"},
+        refresh_params={},
         root="body",
         success=Success("status", 0),
         errors=(),
@@ -43,9 +44,25 @@ def test_an_entry_with_all_keys() -> None:
         account="user_id",
         account_field="id",
         revocation=Revocation(
-            "POST", "client_secret_basic", "refresh_token", {"token_type_hint": "refresh_token"}, "token"
+            method="POST",
+            auth="client_secret_basic",
+            token="refresh_token",
+            params={"token_type_hint": "refresh_token"},
+            errors=(),
+            ends="token",
+            of_account=False,
         ),
     )
+
+
+def test_how_refreshing_and_revocation_differ() -> None:
+    whoop, polar, form = (read(ENTRIES[slug]) for slug in ("whoop", "polar", "form"))
+    assert (whoop.refresh_params, form.refresh_grace, form.reuse) == ({"scope": "offline"}, 30, "refused")
+    assert whoop.revocation
+    assert [error.meaning for error in whoop.errors_at("revoke")] == ["grant_over", "slow_down"]
+    assert [error.values for error in whoop.errors_at("token")] == [("bad_code", "bad_refresh")]
+    assert polar.revocation
+    assert (polar.revocation.ends, polar.revocation.of_account, polar.errors_at("revoke")) == ("account", True, ())
 
 
 def test_the_defaults_are_those_of_the_rfcs() -> None:
@@ -138,6 +155,15 @@ def test_rebase_changes_the_urls_and_nothing_else() -> None:
     del before["token"]["refresh_url"]
     assert entry == before
     assert "# optional, else url" in rebase(ACME, BASE)
+
+
+def test_rebase_changes_the_base_of_the_api_and_keeps_the_account_in_a_url() -> None:
+    whoop, polar = (tomllib.loads(rebase(ENTRIES[slug], BASE)) for slug in ("whoop", "polar"))
+    assert whoop["api"]["base"] == f"{BASE}/whoop/api"
+    assert polar["revoke"]["url"] == f"{BASE}/polar/revoke/{{account}}"
+    text = SANDBOX + '[api]\nbase = "{origin}/api"\n[variables]\nbase = "x"\n'
+    sandbox = tomllib.loads(rebase(text, BASE))
+    assert (sandbox["api"]["base"], sandbox["variables"]["base"]) == (f"{BASE}/api", "x")
 
 
 def test_the_paths_of_the_sandbox_entry_have_no_slug() -> None:

@@ -87,7 +87,45 @@ def test_polar_tokens_never_expire_and_have_no_refresh_token(world: World) -> No
     assert world.refresh("polar", "rt_x").json()["error"] == "unsupported_grant_type"
     assert world.revoke("polar", token["access_token"]).status_code == 204
     assert world.revoke("polar", token["access_token"]).status_code == 401
-    assert world.http.post(f"{world.base}/polar/revoke").status_code == 405
+    assert world.http.post(f"{world.base}/polar/revoke/sam").status_code == 405
+
+
+def test_polar_revokes_only_the_account_of_the_token(world: World) -> None:
+    token = world.connect("polar", account="4711")["access_token"]
+    assert world.revoke("polar", token, "4712").status_code == 400
+    assert world.revoke("polar", token, "4711").status_code == 204
+
+
+def test_a_revocation_form_with_the_account(world: World) -> None:
+    token = world.connect("form", account="4711")["refresh_token"]
+    assert world.revoke("form", token, "4712").status_code == 400
+    assert world.revoke("form", token, "4711").status_code == 200
+    assert world.revoke("form", "rt_unknown", "4712").status_code == 200
+
+
+def test_whoop_refreshes_with_the_same_scope_each_time(world: World) -> None:
+    token = world.connect("whoop")["refresh_token"]
+    assert world.refresh("whoop", token).json()["error"] == "invalid_request"
+    assert world.refresh("whoop", token, scope="offline").json()["scope"] == "offline read:sleep"
+
+
+def test_whoop_says_when_there_is_nothing_to_revoke(world: World) -> None:
+    token, expired = world.connect("whoop"), world.connect("whoop", account="ann", access_life="0")
+    assert [world.revoke("whoop", token["access_token"]).status_code for _ in range(2)] == [204, 404]
+    assert world.revoke("whoop", expired["access_token"]).status_code == 401
+    world.fault("slow_down", slug="whoop", endpoint="revoke", seconds=9)
+    answer = world.revoke("whoop", expired["access_token"])
+    assert (answer.status_code, answer.headers["x-ratelimit-reset"]) == (429, "9")
+    world.fault("entry_error", slug="whoop", endpoint="revoke")
+    assert world.revoke("whoop", expired["access_token"]).status_code == 404
+
+
+def test_errors_name_what_was_refused(world: World) -> None:
+    assert world.redeem("whoop", "a-code").json() == {"error": "bad_code"}
+    assert world.refresh("whoop", "a-token").json() == {"error": "bad_refresh"}
+    world.fault("invalid_grant", slug="whoop", times=2)
+    assert world.redeem("whoop", "a-code").json() == {"error": "bad_code"}
+    assert world.refresh("whoop", "a-token").json() == {"error": "bad_refresh"}
 
 
 def test_revocation_requires_the_client_the_parameters_and_the_token(world: World) -> None:

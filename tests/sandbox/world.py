@@ -138,15 +138,14 @@ class World:
         base = self.base if slug == "sandbox" else f"{self.base}/{slug}"
         return self.http.get(f"{base}/api/{resource}", headers={"Authorization": f"Bearer {access_token}"})
 
-    def revoke(self, slug: str, token: str) -> httpx.Response:
+    def revoke(self, slug: str, token: str, account: str = "sam") -> httpx.Response:
         rule = self.entry(slug)["revoke"]
-        method = rule.get("method", "POST")
+        method, url = rule.get("method", "POST"), rule["url"].replace("{account}", account)
         if rule["auth"] == "bearer":
-            return self.http.request(method, rule["url"], headers={"Authorization": f"Bearer {token}"})
-        form = {**rule.get("params", {}), **(self._client_in_body(slug) if rule["auth"] != "none" else {})}
-        return self.http.request(
-            method, rule["url"], data=_present({**form, "token": token}), headers=self.authorization(slug)
-        )
+            return self.http.request(method, url, headers={"Authorization": f"Bearer {token}"})
+        params = {name: value.replace("{account}", account) for name, value in rule.get("params", {}).items()}
+        form = {**params, **(self._client_in_body(slug) if rule["auth"] != "none" else {})}
+        return self.http.request(method, url, data=_present({**form, "token": token}), headers=self.authorization(slug))
 
     def authorization(self, slug: str) -> dict[str, str]:
         if self.entry(slug)["token"].get("auth") != "client_secret_basic":
