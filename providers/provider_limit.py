@@ -1,7 +1,10 @@
-"""Whether a provider may be asked now. A limit on the exchanges in progress with it makes one that hangs hold up only
-few requests, all of which are for itself, and a circuit breaker keeps requests from one that doesn't answer in time.
+"""Whether a provider may be asked now. A limit on the requests in progress with it makes one that hangs hold up only
+few callers, all of whom ask for it, and a circuit breaker keeps requests from one that doesn't answer in time.
 
-A permit is acquired before anything is spent on an exchange. Each process has a state of its own on purpose: it learns
+Code exchanges, refreshes and revocations have limits of their own, so that many of one kind don't hold up the others.
+They share the circuit breaker: a provider that is down is down for all of them.
+
+A permit is acquired before anything is spent on a request. Each process has a state of its own on purpose: it learns
 within a few timeouts, without anything shared that could fail in turn.
 """
 
@@ -10,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -20,9 +24,18 @@ import structlog
 from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFailed, TimedOut
 from wire.waiting import waiting
 
-LIMIT: Final = 48
-"""Exchanges in progress with one provider, per process. Fewer than MAX_CONNECTIONS to an origin, so that none of them
-waits for a connection while its time runs out."""
+
+class Use(StrEnum):
+    """What a provider is asked for. Each has slots of its own."""
+
+    EXCHANGE = "exchange"
+    REFRESH = "refresh"
+    REVOCATION = "revocation"
+
+
+LIMITS: Final[Mapping[Use, int]] = {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
+"""Requests in progress with one provider, per process. Together fewer than MAX_CONNECTIONS to an origin, so that none
+of them waits for a connection while its time runs out."""
 
 TIMEOUTS: Final = 5
 """As many timeouts in a row, without any answer in between, open the circuit."""
@@ -49,15 +62,17 @@ class ProviderLimits:
 class ProviderLimit:
     """The limit for one provider. It lasts as long as the process. `clock` returns seconds."""
 
-    def __init__(self, provider: str, *, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, provider: str, *, limits: Mapping[Use, int] = LIMITS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._breaker = CircuitBreaker(provider, clock)
-        self._slots = asyncio.Semaphore(limit)
+        self._slots = {use: asyncio.Semaphore(limit) for use, limit in limits.items()}
 
-    async def permit(self, wait: float) -> Permit:
+    async def permit(self, wait: float, use: Use = Use.EXCHANGE) -> Permit:
         """A permit, to be entered at once. Waits up to `wait` seconds for a free slot. Raises Busy if none became free,
         and CircuitOpen without waiting."""
-        # Probes need no slot: exchanges that hang may hold them all.
-        slots = self._slots if self._breaker.state == "closed" else None
+        # Probes need no slot: requests that hang may hold them all.
+        slots = self._slots[use] if self._breaker.state == "closed" else None
         if slots is not None:
             await _acquire(slots, wait)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from providers.provider_limit import ProviderLimit
+from providers.provider_limit import ProviderLimit, Use
 from tests.providers.permits import Clock
 
 
@@ -15,4 +15,4 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limit(clock: Clock) -> ProviderLimit:
-    return ProviderLimit("acme", limit=8, clock=clock)
+    return ProviderLimit("acme", limits=dict.fromkeys(Use, 8), clock=clock)

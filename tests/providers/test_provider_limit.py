@@ -15,7 +15,7 @@ from providers.errors import (
     TimedOut,
     TransportFailure,
 )
-from providers.provider_limit import LIMIT, ProviderLimit, ProviderLimits
+from providers.provider_limit import LIMITS, ProviderLimit, ProviderLimits, Use
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, under_way
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import soon
@@ -23,9 +23,10 @@ from wire.http.connections import MAX_CONNECTIONS
 from wire.waiting import release_slot
 
 
-def test_the_limit_is_below_the_number_of_connections() -> None:
-    """docs/operating.md names it."""
-    assert LIMIT == 48 < MAX_CONNECTIONS
+def test_the_limits_together_are_below_the_number_of_connections() -> None:
+    """docs/operating.md names them. The account is asked for beside them."""
+    assert LIMITS == {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
+    assert sum(LIMITS.values()) <= MAX_CONNECTIONS - 16
 
 
 async def test_that_many_exchanges_are_allowed_by_default(clock: Clock) -> None:
@@ -96,7 +97,7 @@ async def test_the_slot_of_the_request_is_released_only_while_it_waits(limit: Pr
 
 @pytest.mark.parametrize("outcome", [*ANSWERS, TimedOut(sent=True), ValueError(), asyncio.CancelledError()])
 async def test_every_outcome_frees_the_slot(clock: Clock, outcome: BaseException | None) -> None:
-    limit = ProviderLimit("acme", limit=1, clock=clock)
+    limit = ProviderLimit("acme", limits={Use.EXCHANGE: 1}, clock=clock)
     for _ in range(3):
         (exchange,) = await under_way(limit)
         await exchange.end(outcome)
@@ -120,6 +121,6 @@ def test_held_back_faults_say_that_nothing_was_sent(fault: HeldBack) -> None:
     assert isinstance(fault, TransportFailure)
     assert not fault.sent
     assert str(fault) in (
-        "no answer: too many exchanges are under way (nothing was sent)",
+        "no answer: too many requests to it are in progress (nothing was sent)",
         "no answer: the provider has not answered in time lately (nothing was sent)",
     )

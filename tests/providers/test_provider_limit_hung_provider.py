@@ -11,7 +11,7 @@ import pytest
 
 from providers.errors import Busy, CircuitOpen, TimedOut
 from providers.oauth_client import exchange_code
-from providers.provider_limit import LIMIT, TIMEOUTS, ProviderLimit
+from providers.provider_limit import LIMITS, TIMEOUTS, ProviderLimit, Use
 from tests.providers.entries import CREDENTIALS, provider
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import TOKENS, private_client
@@ -59,7 +59,7 @@ class World:
 @asynccontextmanager
 async def a_world() -> AsyncGenerator[World]:
     async def hang(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        if len(hung.asked) == LIMIT:
+        if len(hung.asked) == LIMITS[Use.EXCHANGE]:
             world.full.set()
         await world.awake.wait()
         await answering(TOKENS)(asked, writer)
@@ -81,11 +81,11 @@ async def test_a_hung_provider_slows_down_no_other() -> None:
         assert await world.outcomes("well", 20) == {WELL: 20}
         assert not asking.done()
         # Those that got a slot timed out, the others failed soon.
-        assert await asking == {TIMED_OUT: LIMIT, (Busy, 0.5): 200 - LIMIT}
-        assert len(world.servers["hung"].asked) == LIMIT
+        assert await asking == {TIMED_OUT: LIMITS[Use.EXCHANGE], (Busy, 0.5): 200 - LIMITS[Use.EXCHANGE]}
+        assert len(world.servers["hung"].asked) == LIMITS[Use.EXCHANGE]
         # Now none of them waits.
         assert await world.outcomes("hung", 200) == {(CircuitOpen, 0): 200}
-        assert len(world.servers["hung"].asked) == LIMIT
+        assert len(world.servers["hung"].asked) == LIMITS[Use.EXCHANGE]
         assert await world.outcomes("well", 20) == {WELL: 20}
 
 

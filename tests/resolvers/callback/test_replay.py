@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from providers.provider_limit import LIMIT, TIMEOUTS
+from providers.provider_limit import LIMITS, TIMEOUTS, Use
 from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.errors import PROBLEMS
@@ -287,7 +287,7 @@ async def test_a_state_is_kept_while_too_many_exchanges_are_in_progress(any_worl
     """A slot is waited for, but not for long."""
     callback = await any_world.begin("alice")
     limit = any_world.resources.provider_limits.of("acme")
-    permits = [await limit.permit(0) for _ in range(LIMIT)]
+    permits = [await limit.permit(0) for _ in range(LIMITS[Use.EXCHANGE])]
     with any_world.clock() as clock:
         waiting = asyncio.create_task(any_world.problem("alice", callback))
         await settled()

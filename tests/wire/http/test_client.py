@@ -145,14 +145,14 @@ async def test_the_number_of_connections_is_limited(client: Client) -> None:
     full = asyncio.Event()
 
     async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        if len(server.asked) == 64:
+        if len(server.asked) == MAX_CONNECTIONS:
             full.set()
         await full.wait()
         await answering(TOKENS)(asked, writer)
 
     async with loopback(respond) as server:
         await asyncio.gather(*(fetch(client, server.origin) for _ in range(100)))
-        assert (server.connections, len(server.asked)) == (64, 100)
+        assert (server.connections, len(server.asked)) == (MAX_CONNECTIONS, 100)
 
 
 async def test_a_client_may_have_a_limit_of_its_own() -> None:

@@ -12,6 +12,7 @@ from tests.wire.http.event_loops import until
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client, request
+from wire.http.connections import MAX_CONNECTIONS
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +77,14 @@ async def test_a_hung_host_does_not_use_up_the_connections_of_others(certificate
         client_to(certificate, "127.0.0.1") as client,
     ):
         waiting = [asyncio.create_task(fetch(client, NAME, hung.port)) for _ in range(100)]
-        await until(lambda: hung.connections == 64)
+        await until(lambda: hung.connections == MAX_CONNECTIONS)
         assert await fetch(client, NAME, server.port) == 200
         # In the middle of their handshakes: no socket may be left open.
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         await until(lambda: hung.open == 0)
-    assert hung.connections == 64
+    assert hung.connections == MAX_CONNECTIONS
 
 
 async def test_bytes_after_an_answer_under_tls_never_belong_to_the_next(certificate: Path) -> None:
