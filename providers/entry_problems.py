@@ -9,7 +9,9 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from providers.provider import DOTTED_PATH, HEADER_NAME, SCOPE, SLUG, Provider
+from providers.entry_table import DOTTED_PATH
+from providers.error_rule import HEADER_NAME
+from providers.provider import SCOPE, SLUG, Provider
 
 VARIABLE_NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
 

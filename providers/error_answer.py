@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from providers.error_rule import ErrorRule
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
-from providers.provider import ErrorRule
 from wire.http.errors import UnreadableResponse
 from wire.http.response import ERRORS, Response
 from wire.strict_json import UnfitError, list_or_none, member_at, object_or_none, read_object

@@ -3,7 +3,7 @@
 RequestFailed           the base class
   TransportFailure
     HeldBack            the provider was deliberately not asked (`provider_limit.py`)
-      Busy              too many exchanges with it are in progress
+      Busy              too many requests to it are in progress
       CircuitOpen       it has not answered in time lately; `retry_after` says when it may be asked again
   ErrorAnswer           the provider refused, or can't answer now (RFC 6749 5.2)
 
@@ -13,7 +13,7 @@ code.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
 
 from wire.http.errors import (
@@ -29,6 +29,7 @@ __all__ = [
     "REGISTERED",
     "Busy",
     "CircuitOpen",
+    "Effect",
     "ErrorAnswer",
     "ForbiddenAddress",
     "HeldBack",
@@ -38,6 +39,8 @@ __all__ = [
     "TransportFailure",
     "Unreachable",
     "UnreadableResponse",
+    "effect_of",
+    "wait_of",
 ]
 
 
@@ -86,7 +89,7 @@ class HeldBack(TransportFailure):
 
 class Busy(HeldBack):
     def __init__(self) -> None:
-        super().__init__("too many exchanges are under way")
+        super().__init__("too many requests to it are in progress")
 
 
 class CircuitOpen(HeldBack):
@@ -121,3 +124,38 @@ class ErrorAnswer(RequestFailed):
         super().__init__(
             f"error answer with HTTP status {status}: {error or 'no registered error code'} ({meaning.value})"
         )
+
+
+class Effect(Enum):
+    """What a request that failed has done at the provider. For a refresh, it decides what happens to the connection."""
+
+    NOT_SENT = "not_sent"
+    """No byte was sent. The request may be sent again at any time."""
+    NOT_DONE = "not_done"
+    """The provider answered that it didn't do it. It may do so later: the tokens stay as they are."""
+    REFUSED = "refused"
+    """The provider has refused the grant for good (`invalid_grant`). Nothing else is final."""
+    MISCONFIGURED = "misconfigured"
+    """Our registration or the entry is wrong, so it was not done. No user is concerned and none can help."""
+    UNKNOWN = "unknown"
+    """It may have been done, or may still be: there was no answer in time, a 5xx, or one that can't be read."""
+
+
+def effect_of(fault: RequestFailed) -> Effect:
+    """What is known about a request that failed like this."""
+    match fault:
+        case TransportFailure(sent=False):
+            return Effect.NOT_SENT
+        case ErrorAnswer(meaning=Meaning.GRANT_OVER):
+            return Effect.REFUSED
+        case ErrorAnswer(meaning=Meaning.MISCONFIGURED):
+            return Effect.MISCONFIGURED
+        case ErrorAnswer(meaning=Meaning.SLOW_DOWN | Meaning.UNCLEAR | Meaning.ACCESS_DENIED):
+            return Effect.NOT_DONE
+        case _:
+            return Effect.UNKNOWN
+
+
+def wait_of(fault: RequestFailed) -> int | None:
+    """The seconds to wait before the provider is asked again, 1 or more, if the provider or its circuit says."""
+    return fault.retry_after if isinstance(fault, ErrorAnswer | CircuitOpen) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from providers.urls import AuthorizationEndpoint, Endpoint, EntryContext, Issuer, Page
+from providers.entry_table import DottedPath, Table, no_params, without
+from providers.error_rule import ErrorRule, Success
+from providers.urls import ACCOUNT, AccountEndpoint, AuthorizationEndpoint, Base, Endpoint, EntryContext, Issuer, Page
 
 NAMESPACE: Final = UUID("272d50bc-cdf4-47f7-ac3b-85bd3347f668")
 """Must never change: a provider's id is the UUIDv5 of its slug in this namespace."""
@@ -21,43 +22,17 @@ def provider_id(slug: str) -> UUID:
     return uuid5(NAMESPACE, slug)
 
 
-def _scalar(value: object) -> str | int | bool:
-    if isinstance(value, str | int):
-        return value
-    raise ValueError("must be a string, a whole number or a boolean")
-
-
-def _without(*ours: str) -> AfterValidator:
-    """Validates extra parameters, which are sent as they are: none of `ours`, which Tendon fills in."""
-
-    def check(params: Mapping[str, str]) -> Mapping[str, str]:
-        for name in ours:
-            if name in params:
-                message = f"must not have {name}, which is filled in"
-                raise ValueError(message)
-        return MappingProxyType(dict(params))
-
-    return AfterValidator(check)
-
-
-def _no_params() -> Mapping[str, str]:
-    return MappingProxyType({})
-
+DAY: Final = 24 * 60 * 60
+MONTH: Final = 31 * DAY
+UNAUTHORIZED: Final = 401
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
-SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 SCOPE: Final = r"^[!-~]+$"
-DOTTED_PATH: Final = r"^[^.\s]+(\.[^.\s]+)*$"
-HEADER_NAME: Final = r"^[A-Za-z0-9-]+$"
-DottedPath = Annotated[str, Field(pattern=DOTTED_PATH)]
+SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Scope = Annotated[str, Field(pattern=SCOPE, max_length=256)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Authorize(_Table):
+class Authorize(Table):
     """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207).
 
     `pkce` is "none" only if the provider is known to refuse a code challenge. `pkce_checked` says whether it is known
@@ -72,10 +47,10 @@ class Authorize(_Table):
     pkce_checked: bool = True
     params: Annotated[
         Mapping[str, str],
-        _without(
+        without(
             "response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"
         ),
-    ] = Field(default_factory=_no_params)
+    ] = Field(default_factory=no_params)
     iss: Issuer | None = None
 
     @field_validator("scopes")
@@ -87,72 +62,16 @@ class Authorize(_Table):
         return scopes
 
 
-class Success(_Table):
-    """What an answer must contain to be a success: the value at `field`, a path from the top, must be `equals`."""
-
-    field: DottedPath
-    equals: Annotated[str | int | bool, PlainValidator(_scalar)]
-
-
-def _scalars(value: object) -> tuple[str | int | bool, ...]:
-    values = (
-        tuple(_scalar(one) for one in cast("list[object]", value)) if isinstance(value, list) else (_scalar(value),)
-    )
-    if not values:
-        raise ValueError("must not be an empty list")
-    return values
-
-
-class ErrorRule(_Table):
-    """Assigns a meaning to some of a provider's error answers. The first rule that matches an answer decides.
-
-    A rule matches by the HTTP `status`, by the value at `field`, a path from the top of the answer, or by both. `field`
-    alone must be present and not null; with `equals` it must be that value, or one of those, and with `starts_with` a
-    string with that prefix. `wait`, also a path, and `wait_header`, a header field, contain the seconds that the
-    provider asks us to wait.
-    """
-
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
-    field: DottedPath | None = Field(default=None, validate_default=True)
-    equals: Annotated[tuple[str | int | bool, ...], PlainValidator(_scalars)] | None = None
-    starts_with: Annotated[str, Field(min_length=1)] | None = None
-    # Declared before `wait` and `wait_header`, which are validated against it.
-    meaning: Literal["grant_over", "misconfigured", "slow_down", "passing"]
-    wait: DottedPath | None = None
-    wait_header: Annotated[str, Field(pattern=HEADER_NAME)] | None = None
-
-    @field_validator("field")
-    @classmethod
-    def _some_condition(cls, field: str | None, info: ValidationInfo) -> str | None:
-        if field is None and info.data.get("status", 0) is None:
-            raise ValueError("is missing: a rule needs status, field or both")
-        return field
-
-    @field_validator("equals", "starts_with")
-    @classmethod
-    def _of_a_field(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("field", "") is None:
-            raise ValueError("needs field")
-        if value is not None and info.data.get("equals") is not None:
-            raise ValueError("can't be combined with equals")
-        return value
-
-    @field_validator("wait", "wait_header")
-    @classmethod
-    def _of_a_retryable_error(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("meaning") in ("grant_over", "misconfigured"):
-            raise ValueError("is only for slow_down and passing")
-        if value is not None and info.data.get("wait") is not None:
-            raise ValueError("can't be combined with wait")
-        return value
-
-
-class Token(_Table):
+class Token(Table):
     """The token endpoint (RFC 6749 3.2) and its answer.
 
     `root` is the path to the object with the tokens, `account` the path in that object to the provider's own user id.
     `refresh` says what happens to the refresh token when it is used: it is replaced (`rotating`), stays valid
-    (`reusable`), stays valid for longer (`extending`), or there is none.
+    (`reusable`), stays valid for longer (`extending`), or there is none. A replaced one stays valid for
+    `refresh_grace` seconds; afterwards its use is `refused`, or `revokes` all tokens of the grant (RFC 9700 4.14.2).
+
+    An access token with less than `margin` seconds left is refreshed. `refresh_ahead` says that refresh tokens expire
+    unless they are used. After `quiet` seconds, the provider no longer handles a request whose answer didn't come.
     """
 
     url: Endpoint
@@ -160,34 +79,86 @@ class Token(_Table):
     auth: ClientAuth = "client_secret_basic"
     params: Annotated[
         Mapping[str, str],
-        _without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"),
-    ] = Field(default_factory=_no_params)
+        without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"),
+    ] = Field(default_factory=no_params)
+    refresh_params: Annotated[
+        Mapping[str, str], without("grant_type", "refresh_token", "client_id", "client_secret")
+    ] = Field(default_factory=no_params)
     root: DottedPath | None = None
     success: Success | None = None
     errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
+    # Declared before the keys that are validated against it.
     refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
+    refresh_grace: Annotated[int, Field(ge=0, le=MONTH)] = 0
+    reuse: Literal["refused", "revokes"] = "revokes"
+    refresh_ahead: bool = False
+    margin: Annotated[int, Field(ge=1, le=DAY)] = 60
+    quiet: Annotated[int, Field(ge=1, le=DAY)] = 60
     account: DottedPath | None = None
 
+    @field_validator("refresh_grace", "reuse")
+    @classmethod
+    def _of_a_rotating_token(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("refresh", "rotating") != "rotating":
+            raise ValueError("is only for refresh = 'rotating': no other refresh token is replaced")
+        return value
 
-class Account(_Table):
+    @field_validator("refresh_ahead", "refresh_params", "refresh_url")
+    @classmethod
+    def _of_a_refresh_token(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and info.data.get("refresh") == "none":
+            raise ValueError("can't go with refresh = 'none'")
+        return value
+
+    @property
+    def replaces_refresh_tokens(self) -> bool:
+        """Whether a refresh token can be used once only, apart from `refresh_grace`."""
+        return self.refresh == "rotating"
+
+    def quiet_for_refresh(self, since_first_sent: float = 0) -> int:
+        """The seconds to wait before a refresh token is sent again, after a refresh whose outcome is unknown.
+
+        None are needed if the same token may be used twice: always, or because it was first sent `since_first_sent`
+        seconds ago, which is within its grace. Otherwise the provider might handle both requests, and take the later
+        one for the use of a stolen token.
+        """
+        is_safe = not self.replaces_refresh_tokens or since_first_sent < self.refresh_grace
+        return 0 if is_safe else self.quiet
+
+
+class Account(Table):
     """The endpoint for the provider's own user id, if the token answer has none. `field` is a dotted path."""
 
     url: Endpoint
     field: DottedPath
 
 
-class Revoke(_Table):
-    """The revocation endpoint (RFC 7009). With `bearer`, the access token is sent in the header."""
+class Api(Table):
+    """The provider's API, which callers use with the access tokens that they get."""
+
+    base: Base
+
+
+class Revoke(Table):
+    """The revocation endpoint (RFC 7009). With `bearer`, the access token is sent in the header.
+
+    `{account}` in `url` and in the values of `params` stands for the provider's own id of the user. A row of `errors`
+    with `grant_over` means that there is nothing left to revoke. `ends` says what a revocation ends: the tokens of one
+    consent (`token`), all consents of the user to this app (`grant`), or whatever the app has of the account
+    (`account`), such as its registration for webhooks.
+    """
 
     # Declared before the others, which are validated against them.
     method: Literal["POST", "DELETE", "GET"] = "POST"
-    url: Endpoint
+    url: AccountEndpoint
     auth: Literal[ClientAuth, "bearer"] = "client_secret_basic"
     token: Literal["access_token", "refresh_token"] | None = Field(default=None, validate_default=True)
-    params: Annotated[Mapping[str, str], _without("token", "client_id", "client_secret")] = Field(
-        default_factory=_no_params
+    params: Annotated[Mapping[str, str], without("token", "client_id", "client_secret")] = Field(
+        default_factory=no_params
     )
+    errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
+    ends: Literal["token", "grant", "account"] = "grant"
 
     @field_validator("token")
     @classmethod
@@ -204,8 +175,20 @@ class Revoke(_Table):
             raise ValueError("can't go with GET: there is no form, and no secret stands in a URL")
         return value
 
+    @field_validator("errors")
+    @classmethod
+    def _without_a_refused_bearer(cls, rules: tuple[ErrorRule, ...], info: ValidationInfo) -> tuple[ErrorRule, ...]:
+        if info.data.get("auth") == "bearer" and any(rule.status == UNAUTHORIZED for rule in rules):
+            raise ValueError("can't have status = 401 with auth = 'bearer': it always means that the token was refused")
+        return rules
 
-class Provider(_Table):
+    @cached_property
+    def needs_account(self) -> bool:
+        """Whether the request has the account in it."""
+        return any(ACCOUNT in text for text in (self.url, *self.params.values()))
+
+
+class Provider(Table):
     """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it."""
 
     slug: Annotated[str, Field(pattern=SLUG)]
@@ -215,6 +198,7 @@ class Provider(_Table):
     authorize: Authorize
     token: Token
     account: Account | None = None
+    api: Api | None = None
     revoke: Revoke | None = None
 
     @field_validator("slug")
@@ -230,3 +214,9 @@ class Provider(_Table):
     @cached_property
     def id(self) -> UUID:
         return provider_id(self.slug)
+
+    @cached_property
+    def revocation_ends_other_tokens(self) -> bool:
+        """Whether revoking the tokens of one connection may end those of another one on the same account, or those that
+        the user gets by connecting again."""
+        return self.revoke is not None and self.revoke.ends != "token"

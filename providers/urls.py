@@ -13,6 +13,12 @@ from pydantic import AfterValidator, ValidationInfo
 from wire.http.addresses import is_host, may_be_public
 from wire.uri import is_web
 
+ACCOUNT: Final = "{account}"
+"""In a URL of an entry: the provider's own id of the user, which is not known before there is a connection."""
+
+# Valid wherever an account is, and in no URL of a provider.
+_ANY_ACCOUNT: Final = "tendon-any-account"
+
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 
 
@@ -74,6 +80,20 @@ def _authorization_endpoint(url: str) -> str:
     return url
 
 
+def _account_endpoint(text: str, info: ValidationInfo[EntryContext]) -> str:
+    """As for `Endpoint`, and `{account}` stays as it is."""
+    url = _endpoint(_page(text.replace(ACCOUNT, _ANY_ACCOUNT), info))
+    if _ANY_ACCOUNT in urlsplit(url).netloc:
+        raise ValueError("must not have {account} in the host")
+    return url.replace(_ANY_ACCOUNT, ACCOUNT)
+
+
+def _base(url: str) -> str:
+    if "?" in url or "#" in url:
+        raise ValueError("must not have a query or fragment")
+    return url.rstrip("/")
+
+
 def _issuer(url: str) -> str:
     if "?" in url or "#" in url:
         raise ValueError("must not have a query or fragment")
@@ -86,8 +106,14 @@ Page = Annotated[str, AfterValidator(_page)]
 Endpoint = Annotated[Page, AfterValidator(_endpoint)]
 """RFC 6749 3.2: no fragment."""
 
+AccountEndpoint = Annotated[str, AfterValidator(_account_endpoint)]
+"""An endpoint in whose path or query `{account}` stands for the user's account."""
+
 AuthorizationEndpoint = Annotated[Page, AfterValidator(_authorization_endpoint)]
 """RFC 6749 3.1 allows no fragment, but some providers route in the browser and expect the parameters after `#/`."""
 
 Issuer = Annotated[Page, AfterValidator(_issuer)]
 """RFC 8414 2: neither query nor fragment."""
+
+Base = Annotated[Page, AfterValidator(_base)]
+"""What the paths of an API are appended to: neither query nor fragment, and no slash at the end."""

@@ -15,7 +15,8 @@ from models.connection import StoredConnection
 from models.database import DatabaseDown
 from models.grant import Grant, StoredGrant, find_stored_by, set_account, store_grant
 from providers.errors import RequestFailed
-from providers.oauth_client import Tokens, find_account, revoke
+from providers.oauth_client import find_account
+from providers.revocation import RevocationOutcome, Tokens, revoke
 from providers.token_answer import TokenAnswer
 from resolvers import audit
 from resolvers.background import backoff
@@ -33,6 +34,11 @@ _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
 _MARGIN: Final = 0.5
 # Seconds for a provider to revoke tokens. Nobody waits for it.
 _REVOKING: Final = 10.0
+_SURRENDERED: Final = {
+    RevocationOutcome.CONFIRMED: "surrender.done",
+    RevocationOutcome.CREDENTIAL_REFUSED: "surrender.failed",
+    RevocationOutcome.IMPOSSIBLE: "surrender.impossible",
+}
 # Seconds that the user waits for the account at most, and that it may take after the lease.
 _ACCOUNT_TIMEOUT: Final = 3.0
 _ACCOUNT_BEYOND: Final = 0.5
@@ -201,8 +207,8 @@ async def _revoke(context: Context, attempt: Attempt, answer: TokenAnswer) -> No
     tokens = Tokens(answer.access_token, answer.refresh_token)
     deadline = asyncio.get_running_loop().time() + _REVOKING
     try:
-        done = await revoke(client, registration.provider, registration.credentials, tokens, deadline=deadline)
+        outcome = await revoke(client, registration.provider, registration.credentials, tokens, deadline=deadline)
     except RequestFailed as fault:
         log.warning("surrender.failed", provider=slug, fault=str(fault))
     else:
-        log.warning("surrender.done" if done else "surrender.impossible", provider=slug)
+        log.warning(_SURRENDERED[outcome], provider=slug)

@@ -18,7 +18,8 @@ from gateway.settings import Settings
 from models.engine import parse_url
 from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
-from providers.provider import Account, Authorize, ErrorRule, Provider, Revoke, Success, Token
+from providers.error_rule import ErrorRule, Success
+from providers.provider import Account, Api, Authorize, Provider, Revoke, Token
 from rest.json_http import STATUS
 from tendon_cli import PACKAGES
 from tests.conftest import SLUGS, start_gateway
@@ -130,7 +131,7 @@ def test_an_entry_says_what_its_provider_does_with_pkce(slug: str) -> None:
 
 def test_every_key_of_the_format_is_in_its_document() -> None:
     text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    tables = [Provider, Authorize, Token, Success, ErrorRule, Account, Revoke]
+    tables = [Provider, Authorize, Token, Success, ErrorRule, Account, Api, Revoke]
     assert [key for table in tables for key in table.model_fields if not re.search(rf"\b{key}\b", text)] == []
 
 

@@ -17,8 +17,9 @@ from providers.errors import (
     TimedOut,
     UnreadableResponse,
 )
-from providers.oauth_client import Tokens, exchange_code, find_account, revoke
+from providers.oauth_client import exchange_code, find_account
 from providers.provider import Provider
+from providers.revocation import RevocationOutcome, Tokens, revoke
 from tests.processes import free_port
 from tests.providers.entries import CREDENTIALS, provider
 from tests.providers.exchanging import exchange
@@ -194,7 +195,7 @@ async def test_all_requests_survive_a_restart_of_the_server() -> None:
             revoke(client, provider(origin=origin, tables=revoking), CREDENTIALS, Tokens("abc", None), deadline=soon()),
         )
         answer, account, revoked = await asyncio.gather(*requests)
-        assert (answer.access_token, account, revoked) == ("abc", "7", True)
+        assert (answer.access_token, account, revoked) == ("abc", "7", RevocationOutcome.CONFIRMED)
         assert len(restarting.asked) == 3
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -12,7 +12,8 @@ import pytest
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.errors import ErrorAnswer, RequestFailed, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from providers.oauth_client import Tokens, exchange_code, revoke
+from providers.oauth_client import exchange_code
+from providers.revocation import RevocationOutcome, Tokens, revoke
 from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
 from tests.processes import Process
 from tests.providers.entries import CREDENTIALS, provider
@@ -21,6 +22,7 @@ from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client, open_client
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
+CONFIRMED, IMPOSSIBLE = RevocationOutcome.CONFIRMED, RevocationOutcome.IMPOSSIBLE
 TOKENS = Tokens("CANARY-access", "CANARY-refresh")
 
 
@@ -69,7 +71,7 @@ async def test_revoked_tokens_are_refused_by_the_sandbox(
     entry, credentials = of_sandbox(sandbox_process, slug)
     tokens = await connected(ours, sandbox, entry, credentials)
     assert await sandbox.accepts(tokens.access_token)
-    assert await revoke(ours, entry, credentials, tokens, deadline=soon())
+    assert await revoke(ours, entry, credentials, tokens, deadline=soon()) is CONFIRMED
     assert not await sandbox.accepts(tokens.access_token)
     assert (await sandbox.calls(slug, "revoke"))[-1]["outcome"] == "revoked"
 
@@ -80,7 +82,7 @@ async def test_an_entry_without_revocation_sends_no_request(
 ) -> None:
     entry, credentials = of_sandbox(sandbox_process, slug)
     tokens = await connected(ours, sandbox, entry, credentials)
-    assert not await revoke(ours, entry, credentials, tokens, deadline=soon())
+    assert await revoke(ours, entry, credentials, tokens, deadline=soon()) is IMPOSSIBLE
     assert await sandbox.accepts(tokens.access_token)
 
 
@@ -89,7 +91,7 @@ async def test_an_entry_without_revocation_sends_no_request(
 
 async def sent(client: Client, *lines: str, credentials: Credentials = CREDENTIALS) -> Asked:
     async with loopback(answering(b"")) as server:
-        assert await revoke(client, entry(server.origin, *lines), credentials, TOKENS, deadline=soon())
+        assert await revoke(client, entry(server.origin, *lines), credentials, TOKENS, deadline=soon()) is CONFIRMED
     (asked,) = server.asked
     assert "CANARY" not in asked.line
     assert "secret" not in asked.line
@@ -138,7 +140,7 @@ async def test_without_the_named_token_no_request_is_sent(ours: Client) -> None:
     tokens = replace(TOKENS, refresh_token=None)
     async with loopback(answering(b"")) as server:
         wanting = entry(server.origin, "token = 'refresh_token'")
-        assert not await revoke(ours, wanting, CREDENTIALS, tokens, deadline=soon())
+        assert await revoke(ours, wanting, CREDENTIALS, tokens, deadline=soon()) is IMPOSSIBLE
     assert server.connections == 0
 
 
@@ -149,7 +151,7 @@ async def test_without_the_named_token_no_request_is_sent(ours: Client) -> None:
 async def test_a_success_needs_no_body(ours: Client, status: str) -> None:
     async with loopback(answering(b"", status=status)) as server:
         wanting = entry(server.origin, "token = 'access_token'")
-        assert await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon())
+        assert await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon()) is CONFIRMED
 
 
 async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:

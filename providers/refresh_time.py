@@ -1,0 +1,49 @@
+"""When the tokens of a connection are refreshed: the one margin for callers and for the background work."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime, timedelta
+from typing import Final
+
+from providers.provider import Token
+
+SPREAD: Final = 0.5
+"""The part of a margin by which a refresh may come earlier, so that tokens that were issued together are not refreshed
+together."""
+
+SHARE: Final = 3
+"""A margin is at most this part of a token's lifetime. Otherwise a token with a short life would be refreshed whenever
+somebody asks for it."""
+
+AHEAD: Final = timedelta(days=1)
+"""How long tokens are left alone with `refresh_ahead`, at most."""
+
+
+def refresh_at(token: Token, *, expires_at: datetime | None, issued_at: datetime, key: str) -> datetime | None:
+    """The time from which an access token is refreshed before somebody gets it, between one margin and one and a half
+    before `expires_at`. None if it doesn't expire, or the provider didn't say when.
+
+    `key` names the token, such as the connection and its version: it always has the same time for the same key.
+    """
+    if expires_at is None:
+        return None
+    margin = min(timedelta(seconds=token.margin), (expires_at - issued_at) / SHARE)
+    return expires_at - margin * (1 + SPREAD * _part(key))
+
+
+def needs_refresh(token: Token, *, expires_at: datetime | None, issued_at: datetime, now: datetime, key: str) -> bool:
+    """Whether an access token is refreshed before somebody gets it. As for `refresh_at`."""
+    due = refresh_at(token, expires_at=expires_at, issued_at=issued_at, key=key)
+    return due is not None and due <= now
+
+
+def refresh_ahead_at(token: Token, *, issued_at: datetime, key: str) -> datetime | None:
+    """The time at which a connection that nobody uses is refreshed, so that its refresh token doesn't expire: within
+    AHEAD of `issued_at`, and not before half of it. None without `refresh_ahead`. `key` is as for `refresh_at`."""
+    return issued_at + AHEAD * (1 - SPREAD * _part(key)) if token.refresh_ahead else None
+
+
+def _part(key: str) -> float:
+    """From 0 up to 1, spread evenly over the keys."""
+    return zlib.crc32(key.encode()) / 2**32

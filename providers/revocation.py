@@ -1,0 +1,94 @@
+"""Revokes tokens at a provider (RFC 7009), or does what the provider has in place of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from providers.credentials import Credentials
+from providers.error_answer import matching_rule, read_error, read_failure
+from providers.errors import ErrorAnswer, Meaning, RequestFailed
+from providers.oauth_client import form_request
+from providers.provider import Provider, Revoke
+from providers.urls import ACCOUNT
+from wire.http.client import Client, Request, request
+from wire.http.response import SUCCESSES, Response
+from wire.strict_json import UnfitError, read_object
+
+_UNAUTHORIZED: Final = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one connection. `refresh_token` is None if the provider issued none, `account` if the provider's
+    own id of the user is not known."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    account: str | None = field(default=None, repr=False)
+
+
+class RevocationOutcome(Enum):
+    """What came of a revocation that did not fail."""
+
+    CONFIRMED = "confirmed"
+    """The provider says that the token is no longer valid. It also says so of tokens that it doesn't know (RFC 7009
+    2.2), such as a refresh token that was replaced by another."""
+    CREDENTIAL_REFUSED = "credential_refused"
+    """The provider refused the access token that authorizes the request. It may only have expired, so nothing is known
+    about the grant: revoke again with a fresh one."""
+    IMPOSSIBLE = "impossible"
+    """Nothing was sent: the entry has no `[revoke]`, or needs a token or an account that there is none of."""
+
+
+async def revoke(
+    client: Client, provider: Provider, credentials: Credentials, tokens: Tokens, *, deadline: float
+) -> RevocationOutcome:
+    """Revoke `tokens` by the entry's `[revoke]`. `deadline` is a time of the running loop.
+
+    Raises RequestFailed if the provider neither confirmed nor refused it; it may be sent again.
+    """
+    asking = _revocation_request(provider.revoke, credentials, tokens)
+    if provider.revoke is None or asking is None:
+        return RevocationOutcome.IMPOSSIBLE
+    response = await client.send(asking, deadline=deadline, retry_refused=True)
+    return _read(provider.revoke, response)
+
+
+def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: Tokens) -> Request | None:
+    """None if there is no rule, or if a token or an account that belongs in the request is None."""
+    if rule is None or (rule.needs_account and tokens.account is None):
+        return None
+    form = {name: value.replace(ACCOUNT, tokens.account or "") for name, value in rule.params.items()}
+    if rule.token is not None:
+        token = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}[rule.token]
+        if token is None:
+            return None
+        form["token"] = token
+    url = rule.url.replace(ACCOUNT, quote(tokens.account or "", safe=""))
+    if rule.auth == "bearer":
+        authorization = f"Bearer {tokens.access_token}"
+        return request(rule.method, url, authorization=authorization, form=urlencode(form) or None)
+    return form_request(url, urlencode(form), credentials, rule.auth, method=rule.method)
+
+
+def _read(rule: Revoke, response: Response) -> RevocationOutcome:
+    if rule.auth == "bearer" and response.status == _UNAUTHORIZED:
+        return RevocationOutcome.CREDENTIAL_REFUSED
+    failure = _failure(rule, response)
+    if failure is None or (isinstance(failure, ErrorAnswer) and failure.meaning is Meaning.GRANT_OVER):
+        return RevocationOutcome.CONFIRMED
+    raise failure
+
+
+def _failure(rule: Revoke, response: Response) -> RequestFailed | None:
+    """None for a success, whose body may be anything unless a row of the entry says that it is an error."""
+    if response.status not in SUCCESSES:
+        return read_failure(rule.errors, response)
+    try:
+        whole = read_object(response.content) if rule.errors else {}
+    except UnfitError:
+        whole = {}
+    return None if matching_rule(rule.errors, response, whole) is None else read_error(rule.errors, response, whole)
