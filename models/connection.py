@@ -104,7 +104,7 @@ class Connection(Model):
 
 SHOWN: Final = (
     "id, user_id, provider, status, account, requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, "
-    "granted_at, version"
+    "granted_at, version, status_reason, site, expires_at, refreshed_at"
 )
 """The columns of a StoredConnection, in its order."""
 
@@ -125,6 +125,10 @@ class StoredConnection:
     updated_at: datetime
     granted_at: datetime | None
     version: int
+    status_reason: str | None
+    site: str
+    expires_at: datetime | None
+    refreshed_at: datetime | None
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> StoredConnection:

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import Final
 
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
-from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens, token_field
+from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens
 from models.database import Database
 from models.statement import Statement
+from models.token_row import TokenRow
 from models.vault import Vault
 
 _WORDS: Final = {
@@ -35,51 +36,14 @@ _LEFT: Final = ", ".join(f"{column} = {_MINE.format(column=column)}" for column 
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRow:
-    """What a connection has for whoever wants its access token. The tokens are sealed.
-
-    `granted_at` and `consent` tell the user's grant apart from later ones of the same row. `read_at` is the time of
-    reading, of the database's clock, like all times here but `expires_at`. `leased` says that a refresh has the lease.
-    """
-
-    id: str
-    user_id: str
-    provider: str
-    site: str
-    status: str
-    status_reason: str | None
-    requested: str
-    granted: str
-    access_token: bytes | None
-    refresh_token: bytes | None
-    expires_at: datetime | None
-    version: int
-    consent: int
-    granted_at: datetime
-    refreshed_at: datetime | None
-    retry_at: datetime | None
-    unsure: int
-    read_at: datetime
-    leased: bool
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it is connected, as far as is known, or still refreshed."""
-        return self.status == ConnectionStatus.CONNECTED or self.status_reason == StatusReason.PROVIDER_FAILING
-
-    def open(self, vault: Vault, column: str) -> str:
-        """The token in `column`. Raises VaultError."""
-        sealed = self.access_token if column == "access_token" else self.refresh_token
-        return vault.open(sealed or b"", **token_field(self.user_id, self.provider, self.version, column))
-
-
-@dataclass(frozen=True, slots=True)
 class Lease:
-    """A refresh that may be sent. `failures` is how many have failed in a row before it."""
+    """A refresh that may be sent. `failures` is how many have failed in a row before it, and `unsure` how many of those
+    with the same refresh token the provider may have handled."""
 
     owner: str
     epoch: int
     failures: int
+    unsure: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +56,13 @@ class Failure:
     wait: float
     counts: bool
     unknown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """New tokens were stored. `recovered` says that the connection had an error before."""
+
+    recovered: bool
 
 
 class Fate(StrEnum):
@@ -108,22 +79,16 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewTokens:
-    """What a refresh gave. `scopes` is JSON as it is stored, and `due_at` when the worker should refresh again."""
+    """What a refresh gave. `scopes` is JSON as it is stored, and `due_in` the seconds until the worker should refresh
+    again, None for never."""
 
     tokens: Tokens
     expires_at: datetime | None
     scopes: str
     status_reason: StatusReason | None
-    due_at: datetime | None
+    due_in: float | None
 
 
-_FIND: Final = Statement(
-    """
-    SELECT id, user_id, provider, site, status, status_reason, requested_scopes, granted_scopes, access_token,
-        refresh_token, expires_at, version, consent, coalesce(granted_at, created_at) AS granted_at, refreshed_at,
-        retry_at, unsure, now() AS read_at, owner IS NOT NULL AS leased
-    FROM connection WHERE id = :id"""
-)
 # Of a holder that never came back, it is not known whether the provider handled its request. Until `quiet` has passed
 # since the end of its lease, the provider may handle it still, so the same refresh token must not be sent again.
 _TAKE: Final = Statement(
@@ -133,7 +98,7 @@ _TAKE: Final = Statement(
         first_sent_at = coalesce(first_sent_at, now())
     WHERE id = :id AND version = :version AND {alive} AND refresh_token IS NOT NULL
         AND (owner IS NULL OR lease_until <= after(:minus_quiet)) AND (retry_at IS NULL OR retry_at <= now())
-    RETURNING epoch, failures""",
+    RETURNING epoch, failures, unsure""",
     **_WORDS,
 )
 # Not only the holder of the lease may store: an answer that comes late is as good. Of two, the later epoch has newer
@@ -141,7 +106,7 @@ _TAKE: Final = Statement(
 _NEW_TOKENS: Final = """
     UPDATE connection SET access_token = :access_token, refresh_token = :refresh_token, expires_at = :expires_at,
         granted_scopes = :scopes, version = :version + 1, status = {connected}, status_reason = :status_reason,
-        refreshed_by = :epoch, refreshed_at = now(), updated_at = now(), due_at = :due_at, {left}, unsure = 0,
+        refreshed_by = :epoch, refreshed_at = now(), updated_at = now(), due_at = after(:due_in), {left}, unsure = 0,
         first_sent_at = NULL, retry_at = NULL, failures = 0, failing_since = NULL
     WHERE id = :id AND {same_consent} AND status = {before} AND version = :version
         AND (version = :sent_version OR refreshed_by < :epoch)
@@ -200,12 +165,6 @@ class DueConnection:
     due_at: datetime
 
 
-async def find_tokens(database: Database, connection_id: str) -> TokenRow | None:
-    """Raises DatabaseDown."""
-    rows = await _FIND.rows(database, id=connection_id)
-    return TokenRow(str(rows[0][0]), *rows[0][1:]) if rows else None
-
-
 async def take(database: Database, row: TokenRow, owner: str, *, lease: float, quiet: float) -> Lease | None:
     """The right to send the refresh token of `row`, for `lease` seconds. None if the row has changed, a refresh has the
     lease or may still be handled, or the next one is not due yet.
@@ -218,9 +177,9 @@ async def take(database: Database, row: TokenRow, owner: str, *, lease: float, q
 
 async def store(
     database: Database, vault: Vault, row: TokenRow, lease: Lease, new: NewTokens, entry: AuditEntry
-) -> bool:
+) -> Stored | None:
     """Write the tokens that the refresh of `row` gave, if they are the newest of this consent; `entry` is recorded if
-    that brings back a connection that had an error. False also if the row has them already."""
+    that brings back a connection that had an error. None also if the row has them already."""
     for version in (row.version, row.version + 1):
         values = {
             **vars(entry),
@@ -235,12 +194,12 @@ async def store(
             "expires_at": new.expires_at,
             "scopes": new.scopes,
             "status_reason": new.status_reason,
-            "due_at": new.due_at,
+            "due_in": new.due_in,
         }
         for statement in (_STORE, _RECOVER):
             if await statement.rows(database, **values):
-                return True
-    return False
+                return Stored(recovered=statement is _RECOVER)
+    return None
 
 
 async def find_fate(database: Database, row: TokenRow, lease: Lease) -> Fate:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from models.audit_event import record as write
@@ -18,13 +19,18 @@ from resolvers.errors import (
     InvalidToken,
     Problem,
     ProviderNotFound,
+    ReauthorizationRequired,
+    ScopesMissing,
     ValidationError,
 )
 
 AUTHENTICATE: Final = "authenticate"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
+ISSUE_TOKEN: Final = "issue_token"  # noqa: S105 - the name of an action
 READ: Final = "read"
+REFRESH: Final = "refresh"
+"""Only what a refresh changes about the connection's status: it was lost, is failing, or works again."""
 
 OK: Final = "ok"
 REPLAYED: Final = "replayed"
@@ -40,6 +46,8 @@ DENIALS: Final = frozenset(
         InvalidState,
         InvalidToken,
         ProviderNotFound,
+        ReauthorizationRequired,
+        ScopesMissing,
         ValidationError,
     )
 )
@@ -54,10 +62,11 @@ async def record(
     subject: str | None,
     provider: str | None = None,
     connection_id: str | None = None,
+    scopes: Sequence[str] = (),
 ) -> None:
     """Write one row for a successful action that has no statement of its own."""
     recorded = await context.audit_entry(
-        action, subject=subject, provider=provider, outcome=OK, connection_id=connection_id
+        action, subject=subject, provider=provider, outcome=OK, connection_id=connection_id, scopes=scopes
     )
     await write(context.resources.database, recorded)
 

@@ -35,7 +35,7 @@ async def find_connection(context: Context, connection_id: str) -> StoredConnect
     """The connection with this id. Raises ConnectionNotFound, also for another user's connection
     and for a malformed id."""
     caller = await _reader(context)
-    connection = await find_by_id(context.resources.database, _uuid(connection_id))
+    connection = await find_by_id(context.resources.database, parse_id(connection_id))
     if connection is None or not may_act_for(caller, connection.user_id):
         await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(connection))
         raise ConnectionNotFound
@@ -60,7 +60,8 @@ def _about(connection: StoredConnection | None) -> _About:
     return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
 
 
-def _uuid(text: str) -> UUID:
+def parse_id(text: str) -> UUID:
+    """The id of a connection. Raises ConnectionNotFound if it is malformed."""
     try:
         return UUID(text)
     except ValueError:

@@ -17,6 +17,7 @@ from models.audit_event import AuditEntry, record
 from models.audit_key import audit_key
 from models.database import Database
 from models.ended_request import RETENTION
+from models.token_row import TokenRow
 from models.vault import Vault, VaultError
 from models.vault_key import VaultKeys
 from providers.catalogue import Catalogue, Credentials, Provider
@@ -24,7 +25,7 @@ from providers.provider_limit import ProviderLimits
 from resolvers.background import Background, Exchanges
 from resolvers.caller import Caller
 from resolvers.clearing_progress import ClearingProgress
-from resolvers.errors import ProviderNotFound, ServiceUnavailable
+from resolvers.errors import Problem, ProviderNotFound, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
 from resolvers.single_flight import SingleFlight
@@ -96,6 +97,7 @@ class Resources:
     clearing: ClearingProgress = field(default_factory=ClearingProgress)
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    refreshes: SingleFlight[TokenRow | Problem] = field(default_factory=SingleFlight[TokenRow | Problem])
     vault_keys: VaultKeys = field(init=False)
     pseudonyms: Pseudonyms = field(init=False)
     repeats: Repeats = field(init=False)

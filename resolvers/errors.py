@@ -11,6 +11,8 @@ Problem
   InvalidToken         INVALID_TOKEN             a token that is not, or no longer, valid
   InsufficientScope    INSUFFICIENT_SCOPE        the token lacks a scope
   Forbidden            FORBIDDEN                 another user's connections, or a user's flow without a user
+  ReauthorizationRequired REAUTHORIZATION_REQUIRED the grant is over: only the user can connect again
+  ScopesMissing        SCOPES_MISSING            the user did not grant what the caller asks for
   RateLimited          RATE_LIMITED              too many requests
   QueriesOnly          METHOD_NOT_ALLOWED        a mutation in a request that may only query
   ProviderUnavailable  PROVIDER_UNAVAILABLE      time-out, network failure, 5xx or unreadable answer of the provider
@@ -119,6 +121,16 @@ class InsufficientScope(Problem):
 class Forbidden(Problem):
     code = "FORBIDDEN"
     default = "This belongs to another user."
+
+
+class ReauthorizationRequired(Problem):
+    code = "REAUTHORIZATION_REQUIRED"
+    default = "The provider has ended this connection. The user has to connect again."
+
+
+class ScopesMissing(Problem):
+    code = "SCOPES_MISSING"
+    default = "The user did not grant all of these scopes."
 
 
 class RateLimited(Problem):

@@ -18,6 +18,9 @@ USER: Final = 255
 SCOPE: Final = 4096
 ISSUER: Final = 2048
 ERROR: Final = 256
+TOKEN: Final = 16 * 1024
+SCOPES: Final = 100
+"""The most scopes that a caller may ask for at once."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 

@@ -99,6 +99,8 @@ STATUS: Final = {
     "METHOD_NOT_ALLOWED": 405,
     "NOT_ACCEPTABLE": 406,
     "REQUEST_TIMEOUT": 408,
+    "REAUTHORIZATION_REQUIRED": 409,
+    "SCOPES_MISSING": 409,
     "PAYLOAD_TOO_LARGE": 413,
     "URI_TOO_LONG": 414,
     "UNSUPPORTED_MEDIA_TYPE": 415,
@@ -154,6 +156,19 @@ async def from_body(request: Request, members: Collection[str]) -> dict[str, Any
     for name in given.keys() - members:
         del given[name]
     return {"input": given}
+
+
+async def from_optional_body(request: Request, members: Collection[str]) -> dict[str, Any]:
+    """As `from_body`, but there may be no body, and then no Content-Type."""
+    if await _has_body(request):
+        return await from_body(request, members)
+    return {"input": {name: value for name, value in request.path_params.items() if name in members}}
+
+
+async def _has_body(request: Request) -> bool:
+    """By the framing of the request (RFC 9112 6.3); the server gives a chunked body the same form."""
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 async def from_query(request: Request, members: Collection[str]) -> dict[str, Any]:

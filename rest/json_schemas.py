@@ -46,8 +46,9 @@ _URI: Final = {
     "maxLength": uri.MAX_LENGTH,
 }
 _TIMESTAMP: Final = {"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}
+CONNECTION_ID: Final[Schema] = {"type": "string", "format": "uuid"}
 _CONNECTION: Final[Schema] = {
-    "id": {"type": "string", "format": "uuid"},
+    "id": CONNECTION_ID,
     "userId": {"type": "string"},
     "providerId": {
         "type": "string",
@@ -84,6 +85,28 @@ COMPONENTS: Final[Schema] = {
             {"properties": {"code": {"pattern": _NOT_BLANK}}},
             {"properties": {"error": {"type": "string", "pattern": _NOT_BLANK}}, "required": ["error"]},
         ],
+    ),
+    "IssueAccessTokenInput": record(
+        {},
+        {
+            "scopes": {
+                "type": ["array", "null"],
+                "items": text(inputs.SCOPE),
+                "maxItems": inputs.SCOPES,
+                "description": "The scopes that the token must have.",
+            },
+            "rejectedToken": _optional(inputs.TOKEN, "The token that the provider's API has just rejected, if any."),
+        },
+    ),
+    "IssuedToken": record(
+        {
+            "accessToken": {"type": "string"},
+            "tokenType": {"type": "string", "const": "Bearer"},
+            "expiresAt": {**_TIMESTAMP, "type": ["string", "null"]},
+            "scopes": {"type": "array", "items": {"type": "string"}},
+            "apiBase": {"type": ["string", "null"], "format": "uri"},
+        },
+        additionalProperties=False,
     ),
     "Error": record(
         {"error": {"type": "string", "enum": [code.lower() for code in STATUS]}, "message": {"type": "string"}}

@@ -61,7 +61,7 @@ def _operation(route: RestRoute) -> Schema:
         operation["parameters"] = [_parameter(route, name, schema) for name, schema in route.parameters.items()]
     if route.has_body:
         content = {"application/json": {"schema": reference(f"{route.operation}Input")}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": route.requires_body, "content": content}
     return operation
 
 

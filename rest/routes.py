@@ -10,8 +10,8 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from resolvers import inputs
-from rest.json_http import from_body, from_query
-from rest.json_schemas import Schema, record, reference, text
+from rest.json_http import from_body, from_optional_body, from_query
+from rest.json_schemas import CONNECTION_ID, Schema, record, reference, text
 
 _OPERATIONS: Final = Path(__file__).parent / "operations"
 
@@ -50,6 +50,10 @@ class RestRoute:
 
     @property
     def has_body(self) -> bool:
+        return self.variables in (from_body, from_optional_body)
+
+    @property
+    def requires_body(self) -> bool:
         return self.variables is from_body
 
 
@@ -74,6 +78,17 @@ ROUTES: Final[Routes] = (
         " parameters return the same connection",
         success=Success(201, record({"connection": reference("Connection")}), "completeConnection"),
         failures=(404,),
+    ),
+    RestRoute(
+        method="POST",
+        path="/v1/connections/{connectionId}/token",
+        operation="IssueAccessToken",
+        variables=from_optional_body,
+        summary="Get an access token of a connection, for a service that fetches the user's data. It is refreshed first"
+        " if it expires soon",
+        success=Success(200, reference("IssuedToken"), "issueAccessToken"),
+        failures=(404, 409),
+        parameters={"connectionId": CONNECTION_ID},
     ),
     RestRoute(
         method="GET",

@@ -6,32 +6,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
 import strawberry
 from graphql import FieldNode, GraphQLError, OperationDefinitionNode
 
-from models.connection import ConnectionStatus, StoredConnection
-from providers.provider import Provider as CatalogueEntry
+from models.connection import ConnectionStatus, StatusReason, StoredConnection
 from providers.provider import provider_id
 from resolvers import audit, connections, directory
 from resolvers.authorize import Authorization, authorize_connection
 from resolvers.callback.complete import Callback, complete_connection
-from resolvers.context import Context
-
-if TYPE_CHECKING:
-
-    class Info(Protocol):
-        """What resolvers may know of a request. A compiled plan has nothing else to pass (`plans/fields.py`)."""
-
-        @property
-        def context(self) -> Context: ...
-
-else:
-    # Strawberry recognizes the parameter by its own type.
-    Info = strawberry.Info[Context, None]
+from resolvers.tokens.issue import issue_access_token
+from schema.info import Info
+from schema.provider_types import Provider
+from schema.token_types import IssueAccessTokenInput, IssueAccessTokenPayload
 
 strawberry.enum(ConnectionStatus, description="The status of a connection.", graphql_name_from="value")
+strawberry.enum(StatusReason, description="Why a connection has its status.", graphql_name_from="value")
 
 
 def _serialize(value: datetime) -> str:
@@ -63,33 +54,11 @@ def _provider_id(slug: str) -> strawberry.ID:
     return strawberry.ID(str(provider_id(slug)))
 
 
-@strawberry.type(description="A health-data provider that users can connect to.")
-class Provider:
-    row: strawberry.Private[CatalogueEntry]
-
-    @strawberry.field(description="A UUID derived from the slug, so it is the same in every installation.")
-    def id(self) -> strawberry.ID:
-        return strawberry.ID(str(self.row.id))
-
-    @strawberry.field(description="The name that inputs refer to, such as `oura`.")
-    def slug(self) -> str:
-        return self.row.slug
-
-    @strawberry.field(description="The name to show to people.")
-    def name(self) -> str:
-        return self.row.name
-
-    @strawberry.field(description="The URL of the provider's OAuth documentation.")
-    def docs(self) -> str:
-        return self.row.docs
-
-    @strawberry.field(description="The scopes that users are asked to grant.")
-    def scopes(self) -> list[str]:
-        return list(self.row.authorize.scopes)
-
-    @strawberry.field(description="Whether users can connect to it here: whether this service has credentials for it.")
-    def available(self, info: Info) -> bool:
-        return directory.is_available(info.context, self.row)
+@strawberry.type(description="The scopes of a connection. `missing` are those that were requested and not granted.")
+class ConnectionScopes:
+    requested: list[str]
+    granted: list[str]
+    missing: list[str]
 
 
 @strawberry.type(description="A user's connection to a provider.")
@@ -108,11 +77,38 @@ class Connection:
         entry = info.context.resources.catalogue.get(self.provider_slug)
         return None if entry is None else Provider(row=entry)
 
-    @strawberry.field(description="The scopes that the user was asked to grant.")
+    @strawberry.field(description="Why it has its status, where the status alone doesn't say.")
+    def status_reason(self) -> StatusReason | None:
+        return None if self.row.status_reason is None else StatusReason(self.row.status_reason)
+
+    @strawberry.field(description="The site of a provider that has several, such as a hospital. Null for all others.")
+    def site(self) -> str | None:
+        return self.row.site or None
+
+    @strawberry.field(description="The scopes that the user was asked for, and those that were granted.")
+    def scopes(self) -> ConnectionScopes:
+        requested, granted = self.row.requested_scopes, self.row.granted_scopes
+        missing = [scope for scope in requested if scope not in granted]
+        return ConnectionScopes(requested=requested, granted=granted, missing=missing)
+
+    @strawberry.field(
+        description="When the access token expires. It is refreshed when a service asks for it. Null if it never"
+        " expires, or the provider doesn't say."
+    )
+    def expires_at(self) -> datetime | None:
+        return self.row.expires_at
+
+    @strawberry.field(description="When the tokens were last refreshed.")
+    def refreshed_at(self) -> datetime | None:
+        return self.row.refreshed_at
+
+    @strawberry.field(
+        description="The scopes that the user was asked to grant.", deprecation_reason="Use `scopes.requested`."
+    )
     def requested_scopes(self) -> list[str]:
         return self.row.requested_scopes
 
-    @strawberry.field(description="The scopes that the user granted.")
+    @strawberry.field(description="The scopes that the user granted.", deprecation_reason="Use `scopes.granted`.")
     def granted_scopes(self) -> list[str]:
         return self.row.granted_scopes
 
@@ -120,7 +116,7 @@ class Connection:
     def account_id(self) -> strawberry.ID | None:
         return None if self.row.account is None else strawberry.ID(self.row.account)
 
-    @strawberry.field(description="When the user last completed this connection.")
+    @strawberry.field(description="When something that is shown of the connection last changed.")
     def updated_at(self) -> datetime:
         return self.row.updated_at
 
@@ -217,7 +213,11 @@ class Query:
 ONCE: Final = "completeConnection"
 """The mutation that an operation can have once only."""
 
-_ACTIONS: Final = {"authorizeConnection": audit.AUTHORIZE, "completeConnection": audit.COMPLETE}
+_ACTIONS: Final = {
+    "authorizeConnection": audit.AUTHORIZE,
+    "completeConnection": audit.COMPLETE,
+    "issueAccessToken": audit.ISSUE_TOKEN,
+}
 
 
 def actions(operation: OperationDefinitionNode) -> Iterator[str]:
@@ -244,4 +244,15 @@ class Mutation:
     async def complete_connection(self, info: Info, input: CompleteConnectionInput) -> CompleteConnectionPayload:  # noqa: A002 - GraphQL's name
         return CompleteConnectionPayload(
             connection=Connection.of(await complete_connection(info.context, input.callback()))
+        )
+
+    @strawberry.mutation(
+        description="Get an access token of a connection, for a service that fetches the user's data. It is refreshed"
+        " first if it expires soon. For services with the scope `read:tokens`."
+    )
+    async def issue_access_token(self, info: Info, input: IssueAccessTokenInput) -> IssueAccessTokenPayload:  # noqa: A002 - GraphQL's name
+        return IssueAccessTokenPayload.of(
+            await issue_access_token(
+                info.context, input.connection_id, input.scopes or (), input.rejected_token or None
+            )
         )

@@ -48,11 +48,19 @@ class Interface(ABC):
     async def complete(self, token: str | None, **members: Any) -> Answer:
         return await self._mutation(token, "CompleteConnection", "/v1/connections/callback", members)
 
+    async def issue(self, token: str | None, connection: str, **members: Any) -> Answer:
+        """An access token of the connection."""
+        path = f"/v1/connections/{connection}/token"
+        return await self._mutation(token, "IssueAccessToken", path, members, connectionId=connection)
+
     @abstractmethod
     async def connections(self, token: str | None, **variables: Any) -> Answer: ...
 
     @abstractmethod
-    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer: ...
+    async def _mutation(
+        self, token: str | None, operation: str, path: str, members: dict[str, Any], **in_path: str
+    ) -> Answer:
+        """`in_path` are the members that a REST caller puts into the path."""
 
 
 def bearer(token: str | None) -> dict[str, str]:
@@ -66,7 +74,9 @@ class Rest(Interface):
         url = f"{self.origin}/v1/connections"
         return _rest_answer(await self._client.get(url, params=variables, headers=bearer(token)))
 
-    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer:
+    async def _mutation(
+        self, token: str | None, operation: str, path: str, members: dict[str, Any], **in_path: str
+    ) -> Answer:
         return _rest_answer(await self._client.post(self.origin + path, json=members, headers=bearer(token)))
 
 
@@ -76,7 +86,10 @@ class GraphQL(Interface):
     async def connections(self, token: str | None, **variables: Any) -> Answer:
         return await self._run(token, "ListConnections", variables, b'{"data":', b"}")
 
-    async def _mutation(self, token: str | None, operation: str, path: str, members: dict[str, Any]) -> Answer:
+    async def _mutation(
+        self, token: str | None, operation: str, path: str, members: dict[str, Any], **in_path: str
+    ) -> Answer:
+        members = members | in_path
         field = operation[0].lower() + operation[1:]
         return await self._run(token, operation, {"input": members}, b'{"data":{"%s":' % field.encode(), b"}}")
 

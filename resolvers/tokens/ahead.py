@@ -1,0 +1,60 @@
+"""What the worker does for connections that are due: it refreshes those whose refresh tokens would expire unused, and
+marks those that have ended with their access tokens. Safe to run twice, and in several processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from models.connection import StatusReason
+from models.token_refresh import DueConnection, find_due, mark, postpone
+from models.token_row import TokenRow, find_tokens
+from resolvers.context import Context
+from resolvers.errors import Problem, ReauthorizationRequired
+from resolvers.tokens.current import refreshed
+from resolvers.tokens.refresh import audit_entry
+from resolvers.tokens.schedule import seconds_left
+
+log = structlog.get_logger("tendon")
+
+# Seconds until a connection is looked at again that could not be refreshed now, if nothing else says when.
+_WAIT: Final = 60.0
+
+
+async def due(context: Context, most: int) -> Sequence[DueConnection]:
+    """Up to `most` connections that are due, the longest due first. Raises DatabaseDown."""
+    return await find_due(context.resources.database, most)
+
+
+async def refresh_ahead(context: Context, connection_id: str) -> None:
+    """Do what is due for the connection. Raises DatabaseDown."""
+    row = await find_tokens(context.resources.database, connection_id)
+    if row is None or not row.is_alive or row.due_at is None or row.due_at > row.read_at:
+        return
+    if row.refresh_token is None:
+        await _end(context, row)
+        return
+    try:
+        await refreshed(context, row)
+    except Problem as problem:
+        # A refresh that failed has moved the due time already. One that was not tried has not.
+        await _look_again(context, row, problem)
+
+
+async def _end(context: Context, row: TokenRow) -> None:
+    if seconds_left(row) > 0:
+        await postpone(context.resources.database, row.id, seconds_left(row))
+        return
+    entry = await audit_entry(context, row, ReauthorizationRequired.code)
+    if await mark(context.resources.database, row, None, StatusReason.REAUTHORIZATION_REQUIRED, entry):
+        log.info("connection.expired", provider=row.provider, connection_id=row.id)
+
+
+async def _look_again(context: Context, row: TokenRow, problem: Problem) -> None:
+    database = context.resources.database
+    found = await find_tokens(database, row.id)
+    if found is not None and found.due_at is not None and found.due_at <= found.read_at:
+        await postpone(database, row.id, max(problem.retry_after or 0, math.ceil(_WAIT)))

@@ -1,0 +1,82 @@
+"""New tokens for everybody who waits for them: one refresh per connection, in this process and among all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from copy import copy
+from itertools import count
+from typing import Final
+
+from models.token_row import TokenRow, find_tokens
+from resolvers.background import backoff
+from resolvers.context import Context
+from resolvers.errors import ConnectionNotFound, Problem, ServiceUnavailable
+from resolvers.tokens.refresh import Timing, provider_unavailable, refresh
+from wire.waiting import waiting
+
+# Seconds between the looks at a row whose lease another process has.
+_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
+# Seconds that a caller waits at most, in addition to one lease.
+_BEYOND: Final = 2.0
+
+
+async def refreshed(context: Context, row: TokenRow) -> TokenRow:
+    """The row after its tokens have changed, or after the connection has ended or been found lost.
+
+    Raises ProviderUnavailable or ProviderMisconfigured if the refresh failed or must not be tried yet, and
+    ServiceUnavailable if another one takes too long; each of them may be repeated. Raises DatabaseDown.
+    """
+    background = context.resources.background
+    while True:
+        with waiting():
+            found = await context.resources.refreshes.join(row.id, lambda: background.run(_until_changed(context, row)))
+        if isinstance(found, Problem):
+            raise copy(found)
+        # Callers may join a refresh that began before they read the row, so its result is what they have already.
+        if found.version != row.version or not found.is_alive:
+            return found
+
+
+async def _until_changed(context: Context, row: TokenRow) -> TokenRow | Problem:
+    try:
+        return await _changed(context, row)
+    except Problem as problem:
+        return problem
+
+
+async def _changed(context: Context, row: TokenRow) -> TokenRow:
+    resources, loop = context.resources, asyncio.get_running_loop()
+    provider = resources.registration(row.provider).provider
+    end = loop.time() + Timing.of(provider, row, resources.provider_timeout).lease + _BEYOND
+    version = row.version
+    for tries in count(1):
+        if (wait := _seconds_until_retry(row)) > 0:
+            raise provider_unavailable(math.ceil(wait))
+        blocked = _seconds_blocked(row, Timing.of(provider, row, resources.provider_timeout).quiet)
+        if blocked <= 0:
+            await refresh(context, row)
+        elif loop.time() >= end or (_is_abandoned(row) and loop.time() + blocked >= end):
+            raise ServiceUnavailable(retry_after=max(1, math.ceil(blocked)))
+        else:
+            await asyncio.sleep(min(backoff(_PAUSES, tries), blocked))
+        found = await find_tokens(resources.database, row.id)
+        if found is None:
+            raise ConnectionNotFound
+        row = found
+        if row.version != version or not row.is_alive:
+            return row
+    raise AssertionError
+
+
+def _seconds_until_retry(row: TokenRow) -> float:
+    return (row.retry_at - row.read_at).total_seconds() if row.retry_at else 0.0
+
+
+def _seconds_blocked(row: TokenRow, quiet: float) -> float:
+    """Until the lease can be taken, unless its holder ends it before."""
+    return (row.leased_until_at - row.read_at).total_seconds() + quiet if row.leased_until_at else 0.0
+
+
+def _is_abandoned(row: TokenRow) -> bool:
+    return row.leased_until_at is not None and row.leased_until_at <= row.read_at

@@ -1,0 +1,287 @@
+"""One refresh of a connection's tokens (RFC 6749 6), under the lease that `models/token_refresh.py` gives.
+
+What is not known for certain never ends a connection: only `invalid_grant` does, and only if the row still has the
+token that was sent. New tokens are stored even after the lease, as long as they are the newest of the user's consent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Final
+
+import structlog
+
+from models.audit_event import AuditEntry
+from models.connection import StatusReason, Tokens
+from models.database import DatabaseDown
+from models.token_refresh import Failure, Fate, Lease, NewTokens, fail, find_fate, mark, release, store, take
+from models.token_row import TokenRow
+from models.vault import VaultError
+from providers.errors import Effect, HeldBack, RequestFailed, effect_of, wait_of
+from providers.oauth_client import refresh_tokens
+from providers.provider import Provider
+from providers.provider_limit import Permit, Use
+from providers.token_answer import TokenAnswer
+from resolvers import audit
+from resolvers.background import backoff
+from resolvers.context import Context, Registration
+from resolvers.errors import (
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    ReauthorizationRequired,
+    ServiceUnavailable,
+)
+from resolvers.tokens.schedule import due_in
+
+log = structlog.get_logger("tendon")
+
+# Seconds to wait for a slot among the refreshes with a provider.
+_SLOT_TIMEOUT: Final = 0.5
+# Seconds of the lease for the writing of the new tokens.
+_WRITING: Final = 5.0
+# Where a used refresh token stays valid for a short time, a retry must come within it, so the lease is shorter: these
+# parts of that time for the request and for the writing.
+_REQUEST_SHARE: Final = 0.4
+_WRITING_SHARE: Final = 0.2
+# Seconds until the next refresh after a failure: doubled with each, up to the longest, give or take a part of it.
+_FIRST_WAIT: Final = 1.0
+_REFUSED_WAIT: Final = 5.0
+_LONGEST_WAIT: Final = 1800.0
+_JITTER: Final = 0.2
+# The same when our registration is at fault: somebody has to correct it, for all connections of the provider.
+_MISCONFIGURED_WAIT: Final = 30.0
+# For how long refreshes fail at least until the connection has an error.
+_SHORTEST_FAILING: Final = timedelta(minutes=1)
+# Seconds between the tries to store while the database is down, and for how long.
+_PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5)
+_STORING: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that a refresh at a provider may take: for the request, for the writing, and both together, the lease.
+
+    `quiet` is how long after a lease without a known result nothing may be sent.
+    """
+
+    request: float
+    writing: float
+    quiet: float
+
+    @property
+    def lease(self) -> float:
+        return self.request + self.writing
+
+    @classmethod
+    def of(cls, provider: Provider, row: TokenRow, timeout: float) -> Timing:
+        grace = provider.token.refresh_grace
+        request, writing = timeout, _WRITING
+        if 0 < grace < 2 * (request + writing):
+            request, writing = min(request, _REQUEST_SHARE * grace), _WRITING_SHARE * grace
+        since = (row.read_at - row.first_sent_at).total_seconds() + request if row.first_sent_at else 0.0
+        return cls(request, writing, provider.token.quiet_for_refresh(since))
+
+
+def lease_clock() -> float:
+    """Seconds that also pass while the machine is suspended, as they do for the database."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+async def refresh(context: Context, row: TokenRow) -> None:
+    """Refresh the tokens of `row`. If this returns, the row has changed, or somebody else has the lease: read it again.
+
+    Raises ProviderUnavailable, ProviderMisconfigured, ServiceUnavailable and DatabaseDown.
+    """
+    resources = context.resources
+    registration = resources.registration(row.provider)
+    try:
+        permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REFRESH)
+    except HeldBack as held_back:
+        raise provider_unavailable(wait_of(held_back) or 1) from None
+    with permit:
+        timing = Timing.of(registration.provider, row, resources.provider_timeout)
+        token = _open(context, row)
+        sent_until = lease_clock() + timing.writing / 2
+        owner = secrets.token_hex(16)
+        lease = await take(resources.database, row, owner, lease=timing.lease, quiet=timing.quiet)
+        if lease is None:
+            permit.leave_unused()
+            return
+        if lease_clock() > sent_until:
+            # What is left of the lease may be too little: another process could send the same token meanwhile.
+            permit.leave_unused()
+            await release(resources.database, row, lease)
+            raise ServiceUnavailable
+        answer = await _send(context, registration, token, timing, permit)
+    if isinstance(answer, RequestFailed):
+        await _failed(context, row, lease, timing, answer)
+    else:
+        await _store_new(context, registration.provider, row, lease, answer, token)
+
+
+def _open(context: Context, row: TokenRow) -> str:
+    try:
+        return row.open(context.resources.vault, "refresh_token")
+    except VaultError as fault:
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
+        raise ServiceUnavailable from None
+
+
+async def _send(
+    context: Context, registration: Registration, token: str, timing: Timing, permit: Permit
+) -> TokenAnswer | RequestFailed:
+    now = asyncio.get_running_loop().time()
+    try:
+        return await refresh_tokens(
+            context.resources.client,
+            registration.provider,
+            registration.credentials,
+            token,
+            deadline=now + timing.request,
+            latest=now + timing.request,
+        )
+    except RequestFailed as fault:
+        permit.note(fault)
+        return fault
+
+
+async def _store_new(
+    context: Context, provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str
+) -> None:
+    """Store what the provider gave. While the database is down, this is tried on after the callers have their answer:
+    the refresh token that was sent may be worthless now."""
+    new = _new_tokens(provider, row, lease, answer, sent)
+    entry = await audit_entry(context, row, audit.OK, json.loads(new.scopes))
+    write = partial(_store_once, context, provider, row, lease, new, entry)
+    try:
+        await write()
+    except DatabaseDown as fault:
+        log.warning("refresh.store.failed", provider=row.provider, connection_id=row.id, error=fault.reason)
+        context.resources.background.start_retrying(_retry(row, write))
+        raise ServiceUnavailable from None
+
+
+def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str) -> NewTokens:
+    """A refresh token that the answer leaves out stays in use (RFC 6749 6), and so do the scopes."""
+    granted = row.granted if answer.scopes is None else json.dumps(list(answer.scopes))
+    missing = set(json.loads(row.requested)) - set(json.loads(granted))
+    return NewTokens(
+        Tokens(answer.access_token, answer.refresh_token or sent),
+        answer.expires_at,
+        granted,
+        StatusReason.SCOPES_MISSING if missing else None,
+        due_in(provider, answer.expires_at, f"{row.id} {lease.epoch}", has_refresh_token=True),
+    )
+
+
+async def _store_once(
+    context: Context, provider: Provider, row: TokenRow, lease: Lease, new: NewTokens, entry: AuditEntry
+) -> None:
+    """Raises DatabaseDown. Tokens that nobody needs any more are revoked, where that harms nobody."""
+    database, vault = context.resources.database, context.resources.vault
+    named = {"provider": row.provider, "connection_id": row.id}
+    if stored := await store(database, vault, row, lease, new, entry):
+        log.info("connection.recovered" if stored.recovered else "connection.refreshed", **named)
+        return
+    match await find_fate(database, row, lease):
+        case Fate.STORED:
+            log.info("connection.refreshed", **named)
+        case Fate.NEWER:
+            log.info("refresh.superseded", **named)
+        case Fate.RENEWED if provider.revocation_ends_other_tokens:
+            # A revocation would end the grant that the user has just given.
+            log.info("refresh.superseded", **named)
+        case Fate.RENEWED | Fate.ENDED:
+            log.info("refresh.late", **named)
+
+
+async def _retry(row: TokenRow, write: Callable[[], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _STORING
+    for tries in count(1):
+        await asyncio.sleep(backoff(_PAUSES, tries))
+        try:
+            return await write()
+        except DatabaseDown as fault:
+            if loop.time() >= until:
+                log.error(  # noqa: TRY400 - the reason is enough
+                    "refresh.lost", provider=row.provider, connection_id=row.id, error=fault.reason
+                )
+                return None
+    return None
+
+
+async def _failed(context: Context, row: TokenRow, lease: Lease, timing: Timing, fault: RequestFailed) -> None:
+    """Write down what a failed refresh means for the connection."""
+    effect, database = effect_of(fault), context.resources.database
+    named = {"provider": row.provider, "connection_id": row.id, "fault": str(fault)}
+    if effect is Effect.REFUSED:
+        await _refused(context, row, lease, named)
+        return
+    if effect is Effect.MISCONFIGURED:
+        log.error("refresh.misconfigured", **named)
+        await fail(database, row, lease, Failure(_MISCONFIGURED_WAIT, counts=False, unknown=False))
+        raise ProviderMisconfigured
+    wait = _wait(effect, lease.failures, wait_of(fault))
+    if effect is Effect.UNKNOWN:
+        wait = max(wait, timing.quiet)
+    log.warning("refresh.failed", effect=effect.value, failures=lease.failures + 1, retry_in=round(wait, 1), **named)
+    await fail(database, row, lease, Failure(wait, counts=True, unknown=effect is Effect.UNKNOWN))
+    if _is_long_dead(row):
+        entry = await audit_entry(context, row, ProviderUnavailable.code)
+        if await mark(database, row, None, StatusReason.PROVIDER_FAILING, entry):
+            log.error("connection.failing", provider=row.provider, connection_id=row.id)
+    raise provider_unavailable(round(wait) + 1)
+
+
+async def _refused(context: Context, row: TokenRow, lease: Lease, named: dict[str, str]) -> None:
+    """The provider has ended the grant, unless the row has other tokens meanwhile."""
+    database = context.resources.database
+    entry = await audit_entry(context, row, ReauthorizationRequired.code)
+    if await mark(database, row, lease.owner, StatusReason.REAUTHORIZATION_REQUIRED, entry):
+        log.warning("connection.lost", interrupted=lease.unsure > 0, **named)
+    else:
+        await release(database, row, lease)
+        log.info("refresh.superseded", **named)
+
+
+def _wait(effect: Effect, failures: int, asked: int | None) -> float:
+    first = _REFUSED_WAIT if effect is Effect.NOT_DONE else _FIRST_WAIT
+    longest = min(first * 2.0 ** min(failures, 16), _LONGEST_WAIT)
+    return max(longest * random.uniform(1 - _JITTER, 1 + _JITTER), asked or 0)  # noqa: S311 - spreads load only
+
+
+def _is_long_dead(row: TokenRow) -> bool:
+    """Whether the access token has been expired, and refreshes have failed, for as long as it was valid."""
+    if row.expires_at is None or row.failing_since_at is None:
+        return False
+    lived = row.expires_at - (row.refreshed_at or row.granted_at)
+    return row.read_at >= max(row.expires_at, row.failing_since_at) + max(lived, _SHORTEST_FAILING)
+
+
+def provider_unavailable(retry_after: int) -> ProviderUnavailable:
+    """The problem when the tokens can't be refreshed for so many seconds."""
+    return ProviderUnavailable("The provider can't be reached just now. Try again later.", retry_after=retry_after)
+
+
+async def audit_entry(context: Context, row: TokenRow, outcome: str, scopes: Sequence[str] = ()) -> AuditEntry:
+    """A row of the audit trail about a refresh."""
+    # Whoever asks for the token is not the actor of what the provider did.
+    nobody = replace(context, caller=None)
+    return await nobody.audit_entry(
+        audit.REFRESH,
+        subject=row.user_id,
+        provider=row.provider,
+        outcome=outcome,
+        connection_id=row.id,
+        scopes=scopes,
+    )
