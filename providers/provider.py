@@ -81,15 +81,15 @@ class Token(Table):
         Mapping[str, str],
         without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"),
     ] = Field(default_factory=no_params)
-    refresh_params: Annotated[
-        Mapping[str, str], without("grant_type", "refresh_token", "client_id", "client_secret")
-    ] = Field(default_factory=no_params)
     root: DottedPath | None = None
     success: Success | None = None
     errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
     # Declared before the keys that are validated against it.
     refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
+    refresh_params: Annotated[
+        Mapping[str, str], without("grant_type", "refresh_token", "client_id", "client_secret")
+    ] = Field(default_factory=no_params)
     refresh_grace: Annotated[int, Field(ge=0, le=MONTH)] = 0
     reuse: Literal["refused", "revokes"] = "revokes"
     refresh_ahead: bool = False
@@ -104,7 +104,7 @@ class Token(Table):
             raise ValueError("is only for refresh = 'rotating': no other refresh token is replaced")
         return value
 
-    @field_validator("refresh_ahead", "refresh_params", "refresh_url")
+    @field_validator("refresh_ahead", "refresh_params")
     @classmethod
     def _of_a_refresh_token(cls, value: Any, info: ValidationInfo) -> Any:
         if value and info.data.get("refresh") == "none":

@@ -54,7 +54,7 @@ async def revoke(
     if provider.revoke is None or asking is None:
         return RevocationOutcome.IMPOSSIBLE
     response = await client.send(asking, deadline=deadline, retry_refused=True)
-    return _read(provider.revoke, response)
+    return read_revocation(provider.revoke, response)
 
 
 def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: Tokens) -> Request | None:
@@ -74,7 +74,8 @@ def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: T
     return form_request(url, urlencode(form), credentials, rule.auth, method=rule.method)
 
 
-def _read(rule: Revoke, response: Response) -> RevocationOutcome:
+def read_revocation(rule: Revoke, response: Response) -> RevocationOutcome:
+    """What the provider answered. Raises RequestFailed."""
     if rule.auth == "bearer" and response.status == _UNAUTHORIZED:
         return RevocationOutcome.CREDENTIAL_REFUSED
     failure = _failure(rule, response)

@@ -65,6 +65,14 @@ def revoke_as_bearer(lines: str) -> str:
         rule("field = 'a', equals = [0, '', false], meaning = 'misconfigured'"),
         rule("field = 'a', starts_with = 'x', meaning = 'slow_down', wait = 'b.c'"),
         rule("status = 429, meaning = 'passing', wait_header = 'X-Wait-2'"),
+        token("refresh_grace = 0\nreuse = 'refused'\nmargin = 1\nquiet = 1"),
+        token("refresh = 'rotating'\nrefresh_grace = 2678400\nreuse = 'revokes'\nmargin = 86400\nquiet = 86400"),
+        token("refresh = 'extending'\nrefresh_ahead = true\nrefresh_params = {scope = 'a'}"),
+        token("refresh = 'none'\nrefresh_ahead = false"),
+        minimal("acme") + "[api]\nbase = 'https://api.acme.example:8443/v1/'",
+        revoke("auth = 'bearer'\nends = 'account'\nerrors = [{status = 404, meaning = 'grant_over'}]"),
+        revoke("token = 'access_token'\nerrors = [{status = 401, meaning = 'grant_over'}]"),
+        revoke("auth = 'bearer'\nmethod = 'GET'").replace("/revoke", "/users/{account}/{account}?id={account}"),
         revoke("auth = 'bearer'"),
         revoke("auth = 'bearer'\nmethod = 'GET'"),
         revoke("auth = 'none'\ntoken = 'access_token'\nmethod = 'DELETE'"),
@@ -108,6 +116,60 @@ LONG = "a" * 256
         (
             rule("field = 'a', meaning = 'grant_over', wait_header = 'a'"),
             "token.errors.0.wait_header: is only for slow_down and passing",
+        ),
+        (token("refresh_grace = -1"), "token.refresh_grace: must be at least 0"),
+        (token("refresh_grace = 2678401"), "token.refresh_grace: must be at most 2678400"),
+        (token("refresh_grace = '8 h'"), "token.refresh_grace: must be a whole number"),
+        (token("margin = 0"), "token.margin: must be at least 1"),
+        (token("margin = 86401"), "token.margin: must be at most 86400"),
+        (token("quiet = 0"), "token.quiet: must be at least 1"),
+        (token("quiet = 86401"), "token.quiet: must be at most 86400"),
+        (token("quiet = 1.5"), "token.quiet: must be a whole number"),
+        (token("reuse = 'ignored'"), "token.reuse: must be one of 'refused' or 'revokes'"),
+        (token("refresh_ahead = 'daily'"), "token.refresh_ahead: must be true or false"),
+        (
+            token("refresh = 'reusable'\nrefresh_grace = 60"),
+            "token.refresh_grace: is only for refresh = 'rotating': no other refresh token is replaced",
+        ),
+        (
+            token("refresh = 'extending'\nreuse = 'refused'"),
+            "token.reuse: is only for refresh = 'rotating': no other refresh token is replaced",
+        ),
+        (token("refresh = 'none'\nrefresh_ahead = true"), "token.refresh_ahead: can't go with refresh = 'none'"),
+        (
+            token("refresh = 'none'\nrefresh_params = {a = 'b'}"),
+            "token.refresh_params: can't go with refresh = 'none'",
+        ),
+        (token("refresh_params = {refresh_token = 'a'}"), "token.refresh_params: must not have refresh_token, which "),
+        (minimal("acme") + "[api]\nbase = 'http://api.acme.example'", "api.base: must be https"),
+        (minimal("acme") + "[api]\nbase = 'https://a.example/?a=b'", "api.base: must not have a query or fragment"),
+        (minimal("acme") + "[api]", "api.base: is missing"),
+        (revoke("auth = 'bearer'\nends = 'all'"), "revoke.ends: must be one of 'token', 'grant' or 'account'"),
+        (revoke("auth = 'bearer'\nends = ''"), "revoke.ends: must be one of "),
+        (
+            revoke("auth = 'bearer'\nerrors = [{status = 401, meaning = 'grant_over'}]"),
+            "revoke.errors: can't have status = 401 with auth = 'bearer': it always means that the token was refused",
+        ),
+        (revoke("auth = 'bearer'\nerrors = [{meaning = 'passing'}]"), "revoke.errors.0.field: is missing: a rule "),
+        (
+            revoke("auth = 'bearer'").replace("acme.example/revoke", "{account}.example/revoke"),
+            "revoke.url: must not have {account} in the host",
+        ),
+        (
+            revoke("auth = 'bearer'").replace("/revoke", "/{account}/{user}"),
+            "revoke.url: uses {user}, which [variables] does not have",
+        ),
+        (
+            minimal("acme").replace("/token", "/{account}"),
+            "token.url: uses {account}, which [variables] does not have",
+        ),
+        (
+            minimal("acme") + "ends = 'token'",
+            "token.ends: is not a key of this format: it belongs in [revoke]",
+        ),
+        (
+            minimal("acme") + "refresh_grac = 7",
+            "token.refresh_grac: is not a key of this format: did you mean refresh_grace?",
         ),
         (
             revoke("auth = 'client_secret_post'\nmethod = 'GET'"),
@@ -198,7 +260,46 @@ def test_defaults() -> None:
     assert entry.token.errors == ()
     assert entry.revoke is not None
     assert (entry.revoke.method, entry.revoke.auth, entry.revoke.params) == ("POST", "client_secret_basic", {})
+    assert (entry.revoke.errors, entry.revoke.ends, entry.api) == ((), "grant", None)
+    token = entry.token
+    assert (token.refresh, token.refresh_grace, token.reuse) == ("rotating", 0, "revokes")
+    assert (token.refresh_ahead, token.margin, token.quiet, token.refresh_params) == (False, 60, 60, {})
     assert entry.id == provider_id("acme") == UUID("65afc89c-39e1-52ad-bcf3-f09a5a7ee331")
+
+
+# What follows from the keys
+
+
+@pytest.mark.parametrize(
+    ("lines", "since_first_sent", "quiet"),
+    [
+        ("", 0, 60),
+        ("quiet = 7", 0, 7),
+        ("quiet = 7\nreuse = 'refused'", 0, 7),
+        ("quiet = 7\nrefresh_grace = 10", 0, 0),
+        ("quiet = 7\nrefresh_grace = 10", 9.9, 0),
+        ("quiet = 7\nrefresh_grace = 10", 10, 7),
+        ("refresh = 'reusable'", 1e9, 0),
+        ("refresh = 'extending'", 1e9, 0),
+    ],
+)
+def test_how_long_a_refresh_token_is_not_sent_again(lines: str, since_first_sent: float, quiet: int) -> None:
+    assert read(token(lines)).token.quiet_for_refresh(since_first_sent) == quiet
+
+
+@pytest.mark.parametrize(("ends", "more"), [("token", False), ("grant", True), ("account", True)])
+def test_what_a_revocation_ends(ends: str, *, more: bool) -> None:
+    assert read(revoke(f"auth = 'bearer'\nends = '{ends}'")).revocation_ends_other_tokens is more
+
+
+def test_without_revocation_nothing_is_ended() -> None:
+    assert not read(minimal("acme")).revocation_ends_other_tokens
+
+
+def test_the_base_of_the_api_has_no_slash_at_its_end() -> None:
+    api = read(minimal("acme") + "[api]\nbase = 'https://api.acme.example/v1/'").api
+    assert api is not None
+    assert api.base == "https://api.acme.example/v1"
 
 
 # URLs

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
 
-from providers.authorization import authorization_url, challenge, new_state, new_verifier
-from providers.catalogue import Credentials, Provider, read_catalogue
-from providers.errors import ErrorAnswer, RequestFailed, TimedOut, TransportFailure, Unreachable, UnreadableResponse
-from providers.oauth_client import exchange_code
+from providers.catalogue import Credentials, Provider
+from providers.errors import (
+    ErrorAnswer,
+    Meaning,
+    RequestFailed,
+    TimedOut,
+    TransportFailure,
+    Unreachable,
+    UnreadableResponse,
+)
 from providers.revocation import RevocationOutcome, Tokens, revoke
-from tests.conftest import REDIRECT_URI, SECRET, SLUGS, catalogue_entry
+from tests.conftest import SLUGS, catalogue_entry
 from tests.processes import Process
+from tests.providers.at_sandbox import connected, of_sandbox
 from tests.providers.entries import CREDENTIALS, provider
 from tests.sandbox_control import Sandbox
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
-from wire.http.client import Client, open_client
+from wire.http.client import Client
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
 CONFIRMED, IMPOSSIBLE = RevocationOutcome.CONFIRMED, RevocationOutcome.IMPOSSIBLE
 TOKENS = Tokens("CANARY-access", "CANARY-refresh")
-
-
-@pytest.fixture
-async def ours() -> AsyncGenerator[Client]:
-    async with open_client(allow_private=True, timeout=5) as client:
-        yield client
 
 
 def soon(seconds: float = 5) -> float:
@@ -41,27 +41,6 @@ def entry(origin: str, *lines: str) -> Provider:
 
 
 # The catalogue's entries, at the sandbox
-
-
-def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
-    catalogue = read_catalogue(process.folder / "catalogue", variables={}, allow_private=True)
-    return catalogue[slug], Credentials(f"client-{slug}", SECRET)
-
-
-async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> Tokens:
-    verifier = new_verifier() if entry.authorize.pkce == "S256" else None
-    url = authorization_url(
-        entry,
-        credentials,
-        redirect_uri=REDIRECT_URI,
-        state=new_state(),
-        code_challenge=challenge(verifier) if verifier else None,
-    )
-    code = (await sandbox.approve(url))["code"]
-    answer = await exchange_code(
-        client, entry, credentials, code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier, deadline=soon()
-    )
-    return Tokens(answer.access_token, answer.refresh_token)
 
 
 @pytest.mark.parametrize("slug", REVOKING)
@@ -144,6 +123,27 @@ async def test_without_the_named_token_no_request_is_sent(ours: Client) -> None:
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("auth", ["auth = 'bearer'", "auth = 'none'\ntoken = 'access_token'"])
+async def test_the_account_replaces_its_place_in_url_and_parameters(ours: Client, auth: str) -> None:
+    async with loopback(answering(b"")) as server:
+        tables = f"[revoke]\nurl = '{server.origin}/users/{{account}}?of={{account}}'\n{auth}"
+        entry = provider(origin=server.origin, tables=f"{tables}\nparams = {{ userid = '{{account}}' }}")
+        known = replace(TOKENS, account="a/b?c&é")
+        assert await revoke(ours, entry, CREDENTIALS, known, deadline=soon()) is CONFIRMED
+    (asked,) = server.asked
+    assert asked.line == "POST /users/a%2Fb%3Fc%26%C3%A9?of=a%2Fb%3Fc%26%C3%A9 HTTP/1.1"
+    assert asked.form["userid"] == ["a/b?c&é"]
+
+
+@pytest.mark.parametrize("lines", ["url = '{}/{{account}}'", "url = '{}'\nparams = {{ id = '{{account}}' }}"])
+async def test_without_an_account_that_is_needed_no_request_is_sent(ours: Client, lines: str) -> None:
+    async with loopback(answering(b"")) as server:
+        tables = f"[revoke]\n{lines.format(server.origin)}\nauth = 'bearer'"
+        entry = provider(origin=server.origin, tables=tables)
+        assert await revoke(ours, entry, CREDENTIALS, TOKENS, deadline=soon()) is IMPOSSIBLE
+    assert server.connections == 0
+
+
 # What comes back
 
 
@@ -152,6 +152,52 @@ async def test_a_success_needs_no_body(ours: Client, status: str) -> None:
     async with loopback(answering(b"", status=status)) as server:
         wanting = entry(server.origin, "token = 'access_token'")
         assert await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon()) is CONFIRMED
+
+
+async def outcome(client: Client, body: bytes, status: str, *lines: str) -> RevocationOutcome:
+    async with loopback(answering(body, status=status)) as server:
+        return await revoke(client, entry(server.origin, *lines), CREDENTIALS, TOKENS, deadline=soon())
+
+
+GONE = "[[revoke.errors]]\nstatus = 404\nmeaning = 'grant_over'"
+INVALID_TOKEN = "[[revoke.errors]]\nfield = 'error'\nequals = 'invalid_token'\nmeaning = 'grant_over'"
+FAILED = "[[revoke.errors]]\nfield = 'result'\nequals = 7\nmeaning = 'passing'"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "lines"),
+    [
+        (b"", "404 Not Found", ("auth = 'bearer'", GONE)),
+        (b'{"error": "invalid_token"}', "400 Bad", ("token = 'refresh_token'", INVALID_TOKEN)),
+        (b'{"error": "invalid_token"}', "401 No", ("token = 'refresh_token'", INVALID_TOKEN)),
+        (b'{"error": "invalid_grant"}', "400 Bad", ("token = 'refresh_token'",)),
+        (b'{"result": 8}', "200 OK", ("auth = 'bearer'", FAILED)),
+        (b"{", "200 OK", ("auth = 'bearer'", FAILED)),
+    ],
+)
+async def test_answers_that_mean_that_nothing_is_left_confirm_it(
+    ours: Client, body: bytes, status: str, lines: tuple[str, ...]
+) -> None:
+    assert await outcome(ours, body, status, *lines) is CONFIRMED
+
+
+@pytest.mark.parametrize("body", [b"", b'{"error": "invalid_grant"}', b'{"error": "invalid_token"}'])
+async def test_a_refused_bearer_confirms_nothing(ours: Client, body: bytes) -> None:
+    """It may only have expired, whatever the rules of the entry say of such answers."""
+    found = await outcome(ours, body, "401 Unauthorized", "auth = 'bearer'", GONE, INVALID_TOKEN)
+    assert found is RevocationOutcome.CREDENTIAL_REFUSED
+
+
+async def test_an_error_in_a_success_is_a_fault(ours: Client) -> None:
+    with pytest.raises(ErrorAnswer) as raised:
+        await outcome(ours, b'{"result": 7}', "200 OK", "auth = 'bearer'", FAILED)
+    assert raised.value.meaning is Meaning.TEMPORARY
+
+
+async def test_a_bearer_that_is_not_allowed_is_a_fault(ours: Client) -> None:
+    with pytest.raises(ErrorAnswer) as raised:
+        await outcome(ours, b"", "403 Forbidden", "auth = 'bearer'", GONE)
+    assert raised.value.meaning is Meaning.MISCONFIGURED
 
 
 async def silence(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
