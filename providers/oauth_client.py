@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urlencode
 from providers.credentials import Credentials
 from providers.error_answer import read_failure
 from providers.provider import ClientAuth, Provider
-from providers.token_answer import TokenAnswer, account_at, read_token_answer
+from providers.token_answer import PresentToken, TokenAnswer, account_at, read_token_answer
 from wire.http.client import Client, Request, basic_credentials, request
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES
@@ -38,7 +38,8 @@ async def exchange_code(
     if code_verifier is not None:
         form += f"&code_verifier={quote_plus(code_verifier)}"
     form += _encoded(provider.token.params)
-    return await _ask_for_tokens(client, provider, credentials, provider.token.url, form, deadline, latest)
+    asking = form_request(provider.token.url, form, credentials, provider.token.auth)
+    return await _ask_for_tokens(client, provider, asking, deadline, latest)
 
 
 async def refresh_tokens(
@@ -49,34 +50,35 @@ async def refresh_tokens(
     *,
     deadline: float,
     latest: float = math.inf,
+    present: PresentToken | None = None,
 ) -> TokenAnswer:
     """Get new tokens for a refresh token (RFC 6749 6). `deadline` and `latest` are as for `Client.send`.
 
     If the answer has no refresh token, `refresh_token` is None there, and the one that was sent stays in use. `scopes`
-    is None if the granted scopes have not changed.
+    is None if the granted scopes have not changed. `present` is needed for providers that may extend the present access
+    token instead (`refresh = "extending"`); it is then in the answer, with its new expiry.
 
     The refresh token is sent once. Raises RequestFailed: `errors.effect_of` says what it means for the refresh token.
     """
     token = provider.token
     form = f"grant_type=refresh_token&refresh_token={quote_plus(refresh_token)}"
     form += _encoded(token.params) + _encoded(token.refresh_params)
-    return await _ask_for_tokens(client, provider, credentials, token.refresh_url or token.url, form, deadline, latest)
+    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth)
+    return await _ask_for_tokens(client, provider, asking, deadline, latest, present)
 
 
 async def _ask_for_tokens(
     client: Client,
     provider: Provider,
-    credentials: Credentials,
-    url: str,
-    form: str,
+    asking: Request,
     deadline: float,
     latest: float,
+    present: PresentToken | None = None,
 ) -> TokenAnswer:
     # The time before the request: a token never lives longer than we assume.
     now = datetime.now(UTC)
-    asking = form_request(url, form, credentials, provider.token.auth)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
-    return read_token_answer(provider, response, now)
+    return read_token_answer(provider, response, now, present)
 
 
 def _encoded(params: Mapping[str, str]) -> str:

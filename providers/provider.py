@@ -70,6 +70,8 @@ class Token(Table):
     (`reusable`), stays valid for longer (`extending`), or there is none. A replaced one stays valid for
     `refresh_grace` seconds; afterwards its use is `refused`, or `revokes` all tokens of the grant (RFC 9700 4.14.2).
 
+    `extended` says how an answer without tokens shows that it extended those that there are.
+
     An access token with less than `margin` seconds left is refreshed. `refresh_ahead` says that refresh tokens expire
     unless they are used. After `quiet` seconds, the provider no longer handles a request whose answer didn't come.
     """
@@ -92,6 +94,7 @@ class Token(Table):
     ] = Field(default_factory=no_params)
     refresh_grace: Annotated[int, Field(ge=0, le=MONTH)] = 0
     reuse: Literal["refused", "revokes"] = "revokes"
+    extended: Success | None = None
     refresh_ahead: bool = False
     margin: Annotated[int, Field(ge=1, le=DAY)] = 60
     quiet: Annotated[int, Field(ge=1, le=DAY)] = 60
@@ -102,6 +105,13 @@ class Token(Table):
     def _of_a_rotating_token(cls, value: Any, info: ValidationInfo) -> Any:
         if info.data.get("refresh", "rotating") != "rotating":
             raise ValueError("is only for refresh = 'rotating': no other refresh token is replaced")
+        return value
+
+    @field_validator("extended")
+    @classmethod
+    def _of_an_extending_token(cls, value: Success | None, info: ValidationInfo) -> Success | None:
+        if value is not None and info.data.get("refresh", "extending") != "extending":
+            raise ValueError("is only for refresh = 'extending': any other refresh is answered by an access token")
         return value
 
     @field_validator("refresh_ahead", "refresh_params")

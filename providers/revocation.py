@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -44,16 +45,22 @@ class RevocationOutcome(Enum):
 
 
 async def revoke(
-    client: Client, provider: Provider, credentials: Credentials, tokens: Tokens, *, deadline: float
+    client: Client,
+    provider: Provider,
+    credentials: Credentials,
+    tokens: Tokens,
+    *,
+    deadline: float,
+    latest: float = math.inf,
 ) -> RevocationOutcome:
-    """Revoke `tokens` by the entry's `[revoke]`. `deadline` is a time of the running loop.
+    """Revoke `tokens` by the entry's `[revoke]`. `deadline` and `latest` are as for `Client.send`.
 
     Raises RequestFailed if the provider neither confirmed nor refused it; it may be sent again.
     """
     asking = _revocation_request(provider.revoke, credentials, tokens)
     if provider.revoke is None or asking is None:
         return RevocationOutcome.IMPOSSIBLE
-    response = await client.send(asking, deadline=deadline, retry_refused=True)
+    response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_revocation(provider.revoke, response)
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
+from providers.error_rule import Success
 from providers.provider import Provider
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES, Response
@@ -56,8 +57,21 @@ class TokenAnswer:
     sent_at: float = field(default=0.0, compare=False)
 
 
-def read_token_answer(provider: Provider, answer: Response, now: datetime) -> TokenAnswer:
+@dataclass(frozen=True, slots=True)
+class PresentToken:
+    """The access token that a refresh may extend, and for how long it was issued; None if that is not known."""
+
+    access_token: str = field(repr=False)
+    lifetime: timedelta | None
+
+
+def read_token_answer(
+    provider: Provider, answer: Response, now: datetime, present: PresentToken | None = None
+) -> TokenAnswer:
     """Raises ErrorAnswer for an error of the provider, UnreadableResponse for anything else that is not a token answer.
+
+    An answer to a refresh has no access token if it extends `present` instead, which may be so only if the entry says
+    `extending`. It is then that token for its lifetime from `now`, unless the answer says how long.
 
     `now` (aware) is the time from which `expires_in` counts. The Content-Type is ignored: providers send JSON under
     many media types, and anything but JSON is refused under all of them. Unused members may hold anything.
@@ -67,12 +81,13 @@ def read_token_answer(provider: Provider, answer: Response, now: datetime) -> To
     try:
         whole = read_object(answer.content)
         token = _token_object(provider, answer, whole)
+        extended = present if _is_extension(provider, whole, token) else None
         # The type check of each member also rejects a malformed one.
         return TokenAnswer(
-            access_token=_token(token.get("access_token"), "access_token"),
+            access_token=_token(token.get("access_token"), "access_token") if not extended else extended.access_token,
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
             token_type=_token_type(token.get("token_type")),
-            expires_at=_expiry(provider, token, now),
+            expires_at=_expiry(provider, token, now, extended),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
             account=account_at(token, provider.token.account) if provider.token.account else None,
             sent_at=answer.sent_at,
@@ -93,12 +108,31 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
     if found is not whole and _says_error(found):
         raise read_error(rules, answer, whole, inner=found)
     if _is_absent(found.get("access_token")):
+        if _contradicts(whole, provider.token.extended):
+            raise read_error(rules, answer, whole)
         named = next((each for each in (found, whole) if registered_code(each)), None)
         if named is not None or matching_rule(rules, answer, whole) is not None:
             raise read_error(rules, answer, whole, inner=named)
-    if token is None:
+    if token is None and not _is_extension(provider, whole, found):
         raise UnfitError("the token object is missing")
     return found
+
+
+def _is_extension(provider: Provider, whole: dict[str, object], token: dict[str, object]) -> bool:
+    """Whether a success extends tokens in place of issuing any. `extended` in the entry says how that is to be seen, or
+    else `success` does."""
+    mark = provider.token.extended or provider.token.success
+    if provider.token.refresh != "extending" or mark is None or not _is_absent(token.get("access_token")):
+        return False
+    return same(member_at(whole, mark.field), mark.equals)
+
+
+def _contradicts(whole: dict[str, object], mark: Success | None) -> bool:
+    """Whether the field of the mark has another value than the mark's."""
+    if mark is None:
+        return False
+    value = member_at(whole, mark.field)
+    return value is not None and not same(value, mark.equals)
 
 
 def _says_error(whole: dict[str, object]) -> bool:
@@ -149,16 +183,22 @@ def _token_type(value: object) -> str:
     raise UnfitError("token_type is not Bearer")
 
 
-def _expiry(provider: Provider, token: dict[str, object], now: datetime) -> datetime | None:
+def _expiry(
+    provider: Provider, token: dict[str, object], now: datetime, extended: PresentToken | None
+) -> datetime | None:
     """In UTC; None if the answer doesn't say or the token never expires. Raises UnfitError.
 
     `expires_in` is seconds from `now` (RFC 6749 5.1), `expires_at` seconds since 1970, and `jwt` the claim `exp` of an
     access token that is a JWT (RFC 7519 4.1.4). Fractions of a second are dropped, so that no token is used after it
     expires.
     """
+    since = now.astimezone(UTC)
+    if extended is not None and token.get(provider.token.expires) is None:
+        # A JWT states its first lifetime only.
+        return None if extended.lifetime is None else since + extended.lifetime
     match provider.token.expires:
         case "expires_in":
-            return _moment(token.get("expires_in"), since=now.astimezone(UTC), now=now)
+            return _moment(token.get("expires_in"), since=since, now=now)
         case "expires_at":
             return _moment(token.get("expires_at"), since=_EPOCH, now=now)
         case "jwt":

@@ -69,6 +69,7 @@ def revoke_as_bearer(lines: str) -> str:
         token("refresh = 'rotating'\nrefresh_grace = 2678400\nreuse = 'revokes'\nmargin = 86400\nquiet = 86400"),
         token("refresh = 'extending'\nrefresh_ahead = true\nrefresh_params = {scope = 'a'}"),
         token("refresh = 'none'\nrefresh_ahead = false"),
+        token("refresh = 'extending'\nextended = {field = 'a.0', equals = true}"),
         minimal("acme") + "[api]\nbase = 'https://api.acme.example:8443/v1/'",
         revoke("auth = 'bearer'\nends = 'account'\nerrors = [{status = 404, meaning = 'grant_over'}]"),
         revoke("token = 'access_token'\nerrors = [{status = 401, meaning = 'grant_over'}]"),
@@ -135,6 +136,11 @@ LONG = "a" * 256
             token("refresh = 'extending'\nreuse = 'refused'"),
             "token.reuse: is only for refresh = 'rotating': no other refresh token is replaced",
         ),
+        (
+            token("extended = {field = 'result', equals = 0}"),
+            "token.extended: is only for refresh = 'extending': any other refresh is answered by an access token",
+        ),
+        (token("refresh = 'extending'\nextended = {equals = 0}"), "token.extended.field: is missing"),
         (token("refresh = 'none'\nrefresh_ahead = true"), "token.refresh_ahead: can't go with refresh = 'none'"),
         (
             token("refresh = 'none'\nrefresh_params = {a = 'b'}"),
