@@ -1,18 +1,20 @@
-"""Whatever a provider sends, the result is a token answer or a safe error, and neither shows a token."""
+"""Whatever a provider sends, the result is an answer or a safe error, and neither shows a token. Only a provider that
+says that a grant is over ends it."""
 
 from __future__ import annotations
 
 import json
 import traceback
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.errors import RequestFailed
+from providers.errors import Effect, RequestFailed, effect_of
 from providers.provider import Provider
-from providers.token_answer import read_token_answer
+from providers.token_answer import PresentToken, read_token_answer
+from tests.providers.entries import provider
 from tests.providers.token_answers import EPOCH, JWT, NESTED, NEVER, NOW, PLAIN, jwt
 from wire.http.response import Response
 
@@ -41,7 +43,9 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
     return {"status": draw(st.sampled_from([0, 1, "0"])), "body": draw(st.just(token) | JSON)}
 
 
-ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER])
+COROS = provider(token="refresh = 'extending'\nextended = { field = 'id', equals = 'x' }")
+ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER, COROS])
+PRESENT = st.sampled_from([None, PresentToken("CANARY", None), PresentToken("CANARY", timedelta(days=1))])
 STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
 
 
@@ -58,11 +62,25 @@ def test_arbitrary_answers_are_read_or_give_a_safe_fault(entry: Provider, answer
     _read_safely(entry, json.dumps(answer).encode(), status)
 
 
-def _read_safely(entry: Provider, content: bytes, status: int) -> None:
+@settings(deadline=None)
+@given(entry=ENTRIES, answer=answers(), status=STATUSES, present=PRESENT)
+def test_arbitrary_answers_to_a_refresh_are_final_only_if_they_say_so(
+    entry: Provider, answer: dict[str, Any], status: int, present: PresentToken | None
+) -> None:
+    content = json.dumps(answer).encode()
+    effect = _read_safely(entry, content, status, present)
+    assert effect is not Effect.NOT_SENT
+    if b"invalid_grant" not in content or status >= 500:
+        assert effect is not Effect.REFUSED
+
+
+def _read_safely(entry: Provider, content: bytes, status: int, present: PresentToken | None = None) -> Effect | None:
     answer = Response(status, content)
+    effect = None
     try:
-        found = read_token_answer(entry, answer, NOW)
+        found = read_token_answer(entry, answer, NOW, present)
     except RequestFailed as raised:
+        effect = effect_of(raised)
         shown = str(raised) + repr(raised) + repr(raised.args) + "".join(traceback.format_exception(raised))
     else:
         assert isinstance(found.access_token, str)
@@ -70,3 +88,4 @@ def _read_safely(entry: Provider, content: bytes, status: int) -> None:
         # Scopes are public words and shown.
         shown = repr(found).replace(repr(found.scopes), "")
     assert "CANARY" not in shown + repr(answer)
+    return effect
