@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.authorization_endpoint import authorize
 from sandbox.calls import CallLog
 from sandbox.client import Client
+from sandbox.connections_page import ConnectionsPage
 from sandbox.control import Control
 from sandbox.dialect import Dialect, path
 from sandbox.endpoint_request import EndpointRequest, read_request
@@ -120,4 +121,5 @@ def _routes(provider: Provider) -> Iterator[Route]:
     if rule := dialect.revocation:
         below = "/{path:path}" if rule.of_account else ""
         yield route("revoke", "revoke", (rule.method,), revocation_endpoint(rule), below)
+    yield Route(path(provider.slug, "connections"), ConnectionsPage(provider).__call__, methods=["GET", "POST"])
     yield route("elsewhere", "elsewhere", ("GET", "POST"), elsewhere)

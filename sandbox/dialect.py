@@ -1,8 +1,8 @@
 """A provider's dialect of OAuth, read from its catalogue entry; and the entry's text with its URLs replaced by the
 sandbox's.
 
-Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/api`, `/revoke`. Those of the entry `sandbox` have no
-slug, and its account endpoint is `/userinfo`.
+Paths are `/{slug}/authorize`, `/token`, `/refresh`, `/account`, `/api`, `/revoke`, `/connections`. Those of the entry
+`sandbox` have no slug, and its account endpoint is `/userinfo`.
 """
 
 from __future__ import annotations

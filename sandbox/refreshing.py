@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sandbox.client import Client
@@ -18,7 +19,7 @@ def refresh_token(request: EndpointRequest, client: Client) -> dict[str, Any] | 
     family, settings = token.family, request.provider.behaviour_for(token.family)
     _check_usable(request, token, settings)
     scopes = _scopes(request, family)
-    family.refreshes += 1
+    family.refreshes, family.used_at = family.refreshes + 1, time.time()
     issue = Issue(request, family, settings, token)
     if settings.refresh == "rotating" and family.refreshes % settings.rotate_every == 0:
         _use(token, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from starlette.responses import Response
 
 from sandbox import responses
@@ -50,6 +52,7 @@ def live_bearer(request: EndpointRequest) -> Token:
 
 def _used(request: EndpointRequest) -> Token:
     token = live_bearer(request)
+    token.family.used_at = time.time()
     end_grace(token, request.provider.behaviour_for(token.family))
     return token
 

@@ -38,9 +38,9 @@ def page(html: str, status: int, headers: Mapping[str, str]) -> Response:
     return Response(html, status, {**_HEADERS, **headers}, "text/html")
 
 
-def redirect(url: str) -> Response:
-    """A 302 to exactly this URL. Starlette's RedirectResponse would quote it again."""
-    return Response(None, 302, {**_HEADERS, "Location": url})
+def redirect(url: str, status: int = 302) -> Response:
+    """A redirect to exactly this URL. Starlette's RedirectResponse would quote it again."""
+    return Response(None, status, {**_HEADERS, "Location": url})
 
 
 def error(fault: OAuthError) -> Response:

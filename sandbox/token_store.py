@@ -43,7 +43,8 @@ class Grant:
 class Family:
     """One consent and all tokens that were issued for it, which reuse of one of them ends together (RFC 9700 4.14.2).
 
-    `ended` is the reason, None while it lives; `settings` are those of its flow.
+    `ended` is the reason, None while it lives; `used_at` is when a token was last accepted; `settings` are those of its
+    flow.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Family:
     created_at: float = field(default_factory=time.time)
     ended: str | None = None
     ended_at: float | None = None
+    used_at: float | None = None
     refreshes: int = 0
     reuses: int = 0
     tokens: list[Token] = field(default_factory=list["Token"])

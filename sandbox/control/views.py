@@ -48,6 +48,7 @@ def _family(one: Family) -> dict[str, Any]:
         "scope": list(one.scopes),
         "settings": dict(one.settings),
         "created_at": one.created_at,
+        "used_at": one.used_at,
         "ended": one.ended,
         "ended_at": one.ended_at,
         "refreshes": one.refreshes,
