@@ -209,7 +209,7 @@ def _revocation(table: Mapping[str, Any]) -> Revocation:
         auth=auth,
         token=None if auth == "bearer" else _required(table, "token"),
         params=_params(table),
-        ends=_one_of(table, "ends", ("token", "grant", "account")),
+        ends=_one_of(table, "ends", ("grant", "token", "account")),
     )
 
 

@@ -37,7 +37,8 @@ ul + h2 { margin-bottom: .75rem; font-size: 1.1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .75rem; margin: .5rem 0; font-size: .875rem; }
 dt { color: var(--soft); }
 dd { margin: 0; }
-.done { margin-top: 1rem; padding: .6rem .75rem; border: 1px solid var(--accent); border-radius: .5rem; color: var(--ink); }
+.done { margin-top: 1rem; padding: .6rem .75rem; color: var(--ink); border: 1px solid var(--accent);
+  border-radius: .5rem; }
 .buttons { display: flex; flex-wrap: wrap; gap: .75rem; }
 button { flex: 1 1 8rem; min-height: 2.75rem; padding: .5rem 1rem; font: inherit; font-weight: 600; cursor: pointer;
   color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: .5rem; }

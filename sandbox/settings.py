@@ -70,7 +70,7 @@ class Settings(BaseModel):
     revoke_ends: Annotated[
         Literal["token", "grant", "account"],
         Field(description="What a revocation ends: the family of the token, or all families of the app and account."),
-    ] = "token"
+    ] = "grant"
     revoke_by_used: Annotated[
         bool, Field(description="Whether a refresh token that was used before can revoke; else it counts as unknown.")
     ] = True

@@ -17,6 +17,7 @@ field = "sub"
 url = "http://127.0.0.1:8000/sandbox/revoke"
 auth = "client_secret_post"
 token = "access_token"
+ends = "token"
 """
 
 WITHINGS = """slug = "withings"

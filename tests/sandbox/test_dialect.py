@@ -49,7 +49,7 @@ def test_an_entry_with_all_keys() -> None:
             token="refresh_token",
             params={"token_type_hint": "refresh_token"},
             errors=(),
-            ends="token",
+            ends="grant",
             of_account=False,
         ),
     )

@@ -11,12 +11,18 @@ def endings(world: World, account: str = "ann") -> list[str | None]:
     return [family["ended"] for family in world.families(account=account)]
 
 
-def test_by_default_the_family_of_the_token_ends(world: World) -> None:
+def test_the_family_of_the_token_ends(world: World) -> None:
     token, _ = (world.connect("sandbox", account="ann") for _ in range(2))
     assert world.revoke("sandbox", token["access_token"]).status_code == 200
     assert endings(world) == ["revoked", None]
     call = world.calls()[-1]
     assert (call["outcome"], call["account"], call["ended"]) == ("revoked", "ann", [call["family"]])
+
+
+def test_if_the_entry_does_not_say_what_ends_it_is_the_grant(world: World) -> None:
+    token, _ = (world.connect("google", account="ann") for _ in range(2))
+    world.revoke("google", token["refresh_token"])
+    assert endings(world) == ["revoked", "revoked"]
 
 
 @pytest.mark.parametrize("ends", ["grant", "account"])
