@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-PACKAGES: Final = ("gateway", "models", "providers", "resolvers", "rest", "sandbox", "schema", "web", "wire")
+PACKAGES: Final = ("gateway", "models", "providers", "resolvers", "rest", "sandbox", "schema", "web", "wire", "worker")
 _UNUSABLE: Final = 2
 
 

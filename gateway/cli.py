@@ -1,4 +1,4 @@
-"""The command `tendon`: serve, migrate, providers, status, sandbox.
+"""The command `tendon`: serve, worker, migrate, providers, status, sandbox.
 
 This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
 only when that command runs, so that none waits for what another one imports.
@@ -38,7 +38,7 @@ def main() -> None:
     if command is None:
         parser.print_help()
         sys.exit(_UNUSABLE)
-    if "port" in options:
+    if "port" in options or command == "worker":
         _exit_on_signals(several=options.get("workers", 1) > 1)
     # Imports make no garbage, and looking for it takes an eighth of the start. Commands that serve enable it again.
     gc.disable()
@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", "Serve REST, GraphQL and the pages.")
     _add_address(serve, port=8000)
     _add_number(serve, "--workers", 1, most=256, means="How many processes share the address.")
+    worker = add("worker", "Run what is due beside requests, until a signal to stop.")
+    worker.add_argument(
+        "--until-eof",
+        action="store_true",
+        help="Also stop when standard input ends, such as with the process behind it.",
+    )
     add("migrate", "Bring the database to the newest schema.")
     add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
     status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")

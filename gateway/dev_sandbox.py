@@ -16,6 +16,7 @@ ORIGIN_VARIABLE: Final = "{origin}"
 """The placeholder for the sandbox's origin in its catalogue entry."""
 
 _PATH: Final = "/sandbox"
+_REGISTRATION: Final = ("SANDBOX_ORIGIN", "SANDBOX_CLIENT_ID", "SANDBOX_CLIENT_SECRET")
 
 
 def redirect_uris(settings: Settings, origin: str) -> list[str]:
@@ -42,6 +43,11 @@ def with_registration(settings: CatalogueSettings, origin: str, environment: Map
         "SANDBOX_CLIENT_SECRET": secrets.token_urlsafe(24),
     }
     return registration | dict(environment)
+
+
+def variables(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of `with_registration`, for a process that calls the mounted sandbox from outside."""
+    return {name: environment[name] for name in _REGISTRATION if name in environment}
 
 
 def routes(settings: Settings, environment: Mapping[str, str], redirect_uris: list[str]) -> list[Mount]:

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 
 from gateway.address import Address
 from gateway.http11.protocol import BoundedProtocol
-from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
 from wire.waiting import Deadline
 
@@ -226,21 +225,16 @@ def run(
     port: int,
     *,
     drain: Drain | None = None,
-    greeting: str | None = None,
+    announce: Callable[[], None] = lambda: None,
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
 ) -> None:
     """Serve in this process until a signal to stop, and then for at most `grace` seconds, which should be longer than
-    the longest request takes.
+    the longest request takes. `announce` is called on the event loop when the server is listening.
 
     Exits with status 1 when requests were aborted, or on a second signal, and with 3 when the app can't start or the
     address is not available.
     """
-
-    def announce() -> None:
-        if greeting:
-            print_notice(greeting)
-
     raise_file_limit()
     address = open_address(host, port, shared=False)
     server = Server(uvicorn_config(app, host, port, drain, grace, keep_alive), drain, announce, grace=grace)

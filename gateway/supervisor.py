@@ -22,7 +22,6 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp
 
-from gateway.output import print_notice
 from gateway.overload.file_limit import raise_file_limit
 from gateway.rolling_restart import READY, RollingRestart
 from gateway.server import (
@@ -37,6 +36,7 @@ from gateway.server import (
     open_address,
     uvicorn_config,
 )
+from gateway.worker_process import WorkerProcess
 from gateway.workers import Worker, Workers
 
 log = structlog.get_logger("tendon")
@@ -65,7 +65,8 @@ def supervise(
     *,
     workers: int,
     drain: Drain,
-    greeting: str | None = None,
+    announce: Callable[[], None] = lambda: None,
+    background: WorkerProcess | None = None,
     grace: float = GRACE,
     keep_alive: int = KEEP_ALIVE,
     ready_within: float = READY,
@@ -74,7 +75,8 @@ def supervise(
     """Serve with `workers` processes until a signal to stop, and then for at most `grace` seconds. Exits with status 1
     when requests were aborted, by the end of that time or a second signal, and with 3 when no worker can serve. SIGHUP
     restarts the workers one by one: each has `ready_within` seconds to start, and the clients of the one that it
-    replaces have `hand_over` seconds for one more request on a connection that they keep.
+    replaces have `hand_over` seconds for one more request on a connection that they keep. `announce` is called when the
+    first worker serves; from then on, `background` runs, too.
 
     Must be called without an event loop and without other threads that stay alive.
     """
@@ -91,7 +93,7 @@ def supervise(
 
     kill_after = grace + _KILL_DELAY
     restart = partial(RollingRestart, finish_within=hand_over + kill_after, ready_within=ready_within)
-    sys.exit(_Supervisor(Workers(serve, address), workers, greeting, restart, kill_after=kill_after).run())
+    sys.exit(_Supervisor(Workers(serve, address), workers, announce, background, restart, kill_after=kill_after).run())
 
 
 class _Supervisor:
@@ -101,14 +103,17 @@ class _Supervisor:
         self,
         workers: Workers,
         wanted: int,
-        greeting: str | None,
+        announce: Callable[[], None],
+        background: WorkerProcess | None,
         restart: Callable[[Workers], RollingRestart],
         *,
         kill_after: float,
     ) -> None:
         self._workers = workers
         self._wanted = wanted
-        self._greeting = greeting
+        self._announce = announce
+        self._background = background
+        self._background_due = 0.0
         self._kill_after = kill_after
         self._begin_restart = restart
         self._woken, self._wake = os.pipe()
@@ -132,6 +137,7 @@ class _Supervisor:
             self._start_workers()
             self._note_ready()
             self._advance_restart()
+            self._run_background()
             self._wait()
         return self._drain()
 
@@ -156,7 +162,8 @@ class _Supervisor:
 
     def _wait(self) -> None:
         """Until a signal arrives, a worker ends or becomes ready, or for the time between two checks."""
-        select.select([self._woken, self._workers.ready_pipe], [], [], _TICK)
+        ends = [self._background.end] if self._background and self._background.end else []
+        select.select([self._woken, self._workers.ready_pipe, *ends], [], [], _TICK)
         with suppress(BlockingIOError):
             os.read(self._woken, 64)
 
@@ -215,13 +222,22 @@ class _Supervisor:
         if not self._workers.note_ready() or self._served:
             return
         self._served = True
-        if self._greeting:
-            print_notice(self._greeting)
+        self._announce()
+
+    def _run_background(self) -> None:
+        if self._background is None or not self._served:
+            return
+        if self._background.has_ended:
+            self._background_due = time.monotonic() + self._background.note_end()
+        elif self._background.end is None and time.monotonic() >= self._background_due:
+            self._background_due = time.monotonic() + (self._background.start() or 0)
 
     def _drain(self) -> int:
         """Close the lifelines and wait for the workers. Kill them on a second signal, or when they don't end in
         time."""
         self._workers.drain()
+        if self._background:
+            self._background.begin_stop()
         # Only the workers that are still running decide the exit status. Earlier ones were replaced and logged.
         self._aborted = False
         deadline = time.monotonic() + self._kill_after
@@ -230,6 +246,8 @@ class _Supervisor:
                 self._workers.kill()
             self._reap()
             time.sleep(_TICK / 5)
+        if self._background:
+            self._background.stop(max(0, deadline - time.monotonic()))
         return EXIT_ABORTED if self._aborted else 0
 
 

@@ -11,6 +11,8 @@ from models.database import Database
 from models.engine import Script, Step
 from models.rights import TABLE_RIGHTS
 
+WORKER_SESSIONS: Final = "tendon-worker "
+"""What the `application_name` of a worker's sessions begins with. The worker's host and process id follow."""
 # Settings of `synchronous_commit` with which a COMMIT waits for the standbys that `synchronous_standby_names` names.
 _WAITING: Final = ("on", "remote_apply", "remote_write")
 _NUMBER: Final = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)

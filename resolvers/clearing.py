@@ -20,6 +20,7 @@ from models.ended_request import abandoned_claims, find_due, forget_ended, move_
 from resolvers import audit
 from resolvers.clearing_progress import BEGINNING
 from resolvers.context import Context
+from resolvers.due_work import DueWork
 from resolvers.errors import Problem, ProviderUnavailable
 
 log = structlog.get_logger("tendon")
@@ -45,6 +46,17 @@ def start_if_due(context: Context) -> None:
     progress.due = now + _INTERVAL
     progress.running = True
     context.resources.background.start(_clear_and_log(context))
+
+
+async def due(_context: Context, _most: int) -> Sequence[DueWork]:
+    """Clearing is always due, so a worker starts it again and again: whoever looks for rows to clear has done most of
+    the work."""
+    return [DueWork("requests", "")]
+
+
+async def run(context: Context, _id: str) -> None:
+    """Clear what is due, for a worker. Raises as `clear` does."""
+    await clear(context)
 
 
 async def clear(context: Context) -> None:

@@ -14,6 +14,7 @@ from gateway import logs
 from gateway.address import is_loopback, origin_of
 from gateway.dev_sandbox import ORIGIN_VARIABLE
 from gateway.greeting import sandbox_greeting
+from gateway.output import print_notice
 from gateway.server import run as serve
 from gateway.settings import SandboxSettings, SettingsError, read_environment, read_sandbox_settings
 from providers.catalogue import BUILT_IN, CatalogueError, read_catalogue
@@ -37,7 +38,7 @@ def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue
     redirect_uris = [*_validated(redirect_uri or []), *settings.redirect_uris.split(), *_CONNECT_PAGES]
     app = _create_app(settings, environment, origin, redirect_uris, write_catalogue)
     gc.enable()
-    serve(app, host, port, greeting=sandbox_greeting(origin, write_catalogue))
+    serve(app, host, port, announce=lambda: print_notice(sandbox_greeting(origin, write_catalogue)))
 
 
 def _validated(redirect_uris: list[str]) -> list[str]:

@@ -114,6 +114,7 @@ class Settings(SandboxSettings, DatabaseSettings):
     connect_page: bool | None = None
     concurrency: Annotated[int, number(1, 1000, "requests")] = 32
     rate_limit: RateLimit | None = None
+    worker: bool | None = None
     keep_alive: Annotated[int, number(1, 3600, "seconds")] = 75
 
     @property
@@ -133,6 +134,11 @@ class Settings(SandboxSettings, DatabaseSettings):
     @property
     def service_clients(self) -> ServiceClients:
         return read_service_clients(self.services)
+
+    @property
+    def with_worker(self) -> bool:
+        """Whether `tendon serve` starts a worker. On PostgreSQL, workers are processes of their own by default."""
+        return self.database_url.startswith("sqlite:") if self.worker is None else self.worker
 
     @property
     def explorer(self) -> bool:

@@ -20,6 +20,8 @@ _CONNECTING: Final = 30.0
 # three probes that it doesn't answer.
 _VANISHED: Final = 10
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+APPLICATION: Final = "tendon"
+"""The name of Tendon's sessions at the server."""
 # SQL for what `target_session_attrs` asks for. The parameters that the server reports when a connection is made would
 # tell, too, but a pooler repeats those of earlier connections: after a switchover, they are wrong.
 _IS_WANTED: Final = {
@@ -86,7 +88,7 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
             _break_when_host_vanishes(connection)
             # Not as parameters of the connection, which a pooler may refuse or ignore. The statement has no name, since
             # a name may be in use behind a pooler in transaction mode, which is recognized later.
-            session = await connection.prepare(_session(limit, url.target_session_attrs), name="")
+            session = await connection.prepare(session_settings(limit, url.target_session_attrs), name="")
             connection.process_id, is_wanted, *_ = await session.fetchrow()
             _check_wanted(is_wanted, url.target_session_attrs)
             connection.opened_at = asyncio.get_running_loop().time()
@@ -96,11 +98,12 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
     return connection
 
 
-def _session(limit: float | None, wanted: str) -> str:
-    """Returns the process id of the session, and whether the server is what is wanted. Sets what the session needs,
-    whatever the defaults of the server, the database and the role are. One statement, since each costs a round trip."""
+def session_settings(limit: float | None, wanted: str, application: str = APPLICATION) -> str:
+    """SQL that returns the process id of the session, and whether the server is what is wanted. It sets what the
+    session needs, whatever the defaults of the server, the database and the role are. One statement, since each costs a
+    round trip."""
     settings = {
-        "application_name": "tendon",
+        "application_name": application,
         # Every decision is a single conditional statement, which needs no more. With `serializable`, concurrent
         # callbacks would fail with 40001.
         "default_transaction_isolation": "read committed",

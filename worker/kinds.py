@@ -1,0 +1,25 @@
+"""The kinds of work. To add one, add a line to KINDS; `resolvers/due_work.py` says what its functions must do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from resolvers import clearing
+from resolvers.context import Context
+from resolvers.due_work import DueWork
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`due` and `run` are described in `resolvers/due_work.py`. A worker runs up to `slots` pieces at the same time for
+    each provider, and each for up to `seconds`."""
+
+    name: str
+    due: Callable[[Context, int], Awaitable[Sequence[DueWork]]]
+    run: Callable[[Context, str], Awaitable[None]]
+    seconds: float = 120
+
+
+KINDS: Final = (Kind("clear", clearing.due, clearing.run),)

@@ -1,0 +1,100 @@
+"""Asks every few seconds what is due, and starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import uuid4
+
+import structlog
+
+from models.database import DatabaseDown
+from resolvers.context import Context, Resources
+from resolvers.errors import Problem
+from resolvers.exception_details import exception_details
+from worker.kinds import Kind
+from worker.units import Units
+
+log = structlog.get_logger("tendon")
+
+# Seconds between two reports that the worker is alive, and between two cleanings of what the engine stores.
+_REPORT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`tick` is the time in seconds between two looks at what is due, and `most` how many pieces of each kind one look
+    may find. A piece of work that is still due with the same key is started again every `again` seconds."""
+
+    tick: float = 2.0
+    most: int = 200
+    again: float = 30.0
+
+
+class Engine(Protocol):
+    """What the ticker uses of the engine."""
+
+    async def enqueue(self, partition: str, unit_id: str, kind: str, id: str) -> None: ...  # noqa: A002
+
+    async def forget_old(self) -> None: ...
+
+
+class Ticker:
+    """Starts what is due as units of the engine. Their ids are `kind:id:key:period`.
+
+    All workers make the same ids, so each unit runs once, whoever starts it. The engine never runs an id twice,
+    even if the unit failed, or if its worker died before it took a lease. That's what the period is for: it is a number
+    that changes every `Pace.again` seconds, so what is still due then is started again.
+    """
+
+    def __init__(self, resources: Resources, engine: Engine, kinds: Collection[Kind], units: Units, pace: Pace) -> None:
+        self._resources = resources
+        self._engine = engine
+        self._kinds = kinds
+        self._units = units
+        self._pace = pace
+        self._period = 0
+        self._started: set[str] = set()
+        self._report_due = time.monotonic() + _REPORT
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            for kind in self._kinds:
+                with _logged(kind.name):
+                    await self._start_due(kind)
+            if time.monotonic() >= self._report_due:
+                self._report_due += _REPORT
+                log.info("work.alive", running=self._units.running, ended=self._units.ended, failed=self._units.failed)
+                with _logged("engine"):
+                    await self._engine.forget_old()
+            await asyncio.sleep(self._pace.tick)
+
+    async def _start_due(self, kind: Kind) -> None:
+        period = int(time.time() / self._pace.again)
+        if period != self._period:
+            self._period = period
+            self._started.clear()
+        context = Context(self._resources, None, uuid4().hex)
+        for work in await kind.due(context, self._pace.most):
+            unit_id = f"{kind.name}:{work.id}:{work.key}:{period}"
+            if unit_id not in self._started:
+                await self._engine.enqueue(f"{kind.name}:{work.provider or ''}", unit_id, kind.name, work.id)
+                self._started.add(unit_id)
+
+
+@contextmanager
+def _logged(work: str) -> Generator[None]:
+    """No failure ends the worker, and none of one kind of work holds up another."""
+    try:
+        yield
+    except DatabaseDown as fault:
+        log.warning("work.not.started", work=work, error=fault.reason)
+    except Problem as fault:
+        log.warning("work.not.started", work=work, error=fault.code)
+    except Exception as fault:  # noqa: BLE001 - whatever it is
+        log.error("fault", work=work, **exception_details(fault))  # noqa: TRY400 - never the text
