@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import tomllib
 from collections.abc import Mapping
-from typing import Final
-
-from starlette.routing import Mount
+from typing import TYPE_CHECKING, Final
 
 from gateway.settings import CatalogueSettings, Settings
 from providers.catalogue import BUILT_IN, SANDBOX
+
+if TYPE_CHECKING:
+    from starlette.routing import Mount
 
 ORIGIN_VARIABLE: Final = "{origin}"
 """The placeholder for the sandbox's origin in its catalogue entry."""
@@ -54,7 +55,9 @@ def routes(settings: Settings, environment: Mapping[str, str], redirect_uris: li
     """The mount of the sandbox; empty if the sandbox is off. `environment` is that of `with_registration`."""
     if not settings.with_sandbox:
         return []
-    # Imported here so that production processes don't load the sandbox.
+    # Imported here so that production processes don't load the sandbox, and workers no HTTP server.
+    from starlette.routing import Mount  # noqa: PLC0415
+
     from sandbox.app import Client, create_app  # noqa: PLC0415
     from sandbox.dialect import Dialect  # noqa: PLC0415
 

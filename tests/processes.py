@@ -50,7 +50,8 @@ def environment(**settings: str) -> dict[str, str]:
     """This process's environment without any settings of a developer, and with these."""
     developers = ("TENDON_", "SANDBOX_", "PYTHONUNBUFFERED")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(developers)}
-    return inherited | settings
+    # A worker takes as long to start as the gateway does. Few tests need one.
+    return inherited | {"TENDON_WORKER": "0"} | settings
 
 
 def tendon(

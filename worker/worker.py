@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from models.engine import DatabaseUrl, SqliteUrl
 from resolvers.context import Resources
 from worker import engine_sqlite
-from worker.engine import SCHEMA, Engine
+from worker.engine import SCHEMA, SLOTS, Engine
 from worker.kinds import KINDS, Kind
 from worker.ticker import Pace, Ticker
 from worker.units import Units
@@ -35,7 +35,7 @@ class EngineRefused(Exception):
 
 class Worker:
     """`seconds` limits each wait for the database. A worker that is told to stop waits up to `grace` seconds for the
-    units that it runs, and cancels those that are left."""
+    units that it runs, and cancels those that are left. It runs `slots` units of each kind and provider at a time."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Worker:
         *,
         seconds: float = 5,
         grace: float = 30,
+        slots: int = SLOTS,
         kinds: Collection[Kind] = KINDS,
         pace: Pace | None = None,
     ) -> None:
@@ -51,7 +52,7 @@ class Worker:
         self._seconds = seconds
         self._grace = grace
         self._units = Units(resources, {kind.name: kind for kind in kinds})
-        self._engine = Engine(self._units.run)
+        self._engine = Engine(self._units.run, slots=slots)
         self._ticker = Ticker(resources, self._engine, kinds, self._units, pace or Pace())
 
     async def run(self, stop: asyncio.Event, announce: Callable[[], None] = lambda: None) -> int:
