@@ -152,12 +152,15 @@ class Edge:
 
     def _other_destination(self, scope: Scope) -> Destination:
         """For a path with parameters, in a mount, or unknown: clients must not choose what is logged."""
+        for mount in self._mounts:
+            if scope["path"].startswith(mount):
+                return Destination(f"{mount}*")
         for template, destination in self._templates:
             parameters = template.match(scope)
             if parameters is not None:
                 scope["path_params"] = parameters
                 return destination
-        return Destination(next((f"{mount}*" for mount in self._mounts if scope["path"].startswith(mount)), "?"))
+        return Destination("?")
 
 
 class _Exchange:

@@ -38,8 +38,11 @@ async def exchange_code(
     if code_verifier is not None:
         form += f"&code_verifier={quote_plus(code_verifier)}"
     form += _encoded(provider.token.params)
+    # The time before the request: a token never lives longer than we assume.
+    now = datetime.now(UTC)
     asking = form_request(provider.token.url, form, credentials, provider.token.auth)
-    return await _ask_for_tokens(client, provider, asking, deadline, latest)
+    response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
+    return read_token_answer(provider, response, now)
 
 
 async def refresh_tokens(
@@ -63,20 +66,8 @@ async def refresh_tokens(
     token = provider.token
     form = f"grant_type=refresh_token&refresh_token={quote_plus(refresh_token)}"
     form += _encoded(token.params) + _encoded(token.refresh_params)
-    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth)
-    return await _ask_for_tokens(client, provider, asking, deadline, latest, present)
-
-
-async def _ask_for_tokens(
-    client: Client,
-    provider: Provider,
-    asking: Request,
-    deadline: float,
-    latest: float,
-    present: PresentToken | None = None,
-) -> TokenAnswer:
-    # The time before the request: a token never lives longer than we assume.
     now = datetime.now(UTC)
+    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now, present)
 

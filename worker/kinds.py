@@ -9,6 +9,7 @@ from typing import Final
 from resolvers import clearing
 from resolvers.context import Context
 from resolvers.due_work import DueWork
+from resolvers.tokens import ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +23,7 @@ class Kind:
     seconds: float = 120
 
 
-KINDS: Final = (Kind("clear", clearing.due, clearing.run),)
+KINDS: Final = (
+    Kind("clear", clearing.due, clearing.run),
+    Kind("refresh", ahead.due, ahead.refresh_ahead),
+)

@@ -10,9 +10,10 @@ from typing import Final
 import structlog
 
 from models.connection import StatusReason
-from models.token_refresh import DueConnection, find_due, mark, postpone
+from models.token_refresh import find_due, mark, postpone
 from models.token_row import TokenRow, find_tokens
 from resolvers.context import Context
+from resolvers.due_work import DueWork
 from resolvers.errors import Problem, ReauthorizationRequired
 from resolvers.tokens.current import refreshed
 from resolvers.tokens.refresh import audit_entry
@@ -24,9 +25,10 @@ log = structlog.get_logger("tendon")
 _WAIT: Final = 60.0
 
 
-async def due(context: Context, most: int) -> Sequence[DueConnection]:
+async def due(context: Context, most: int) -> Sequence[DueWork]:
     """Up to `most` connections that are due, the longest due first. Raises DatabaseDown."""
-    return await find_due(context.resources.database, most)
+    found = await find_due(context.resources.database, most)
+    return [DueWork(one.id, one.due_at.isoformat(), one.provider) for one in found]
 
 
 async def refresh_ahead(context: Context, connection_id: str) -> None:

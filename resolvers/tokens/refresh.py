@@ -30,7 +30,7 @@ from providers.errors import Effect, HeldBack, RequestFailed, effect_of, wait_of
 from providers.oauth_client import refresh_tokens
 from providers.provider import Provider
 from providers.provider_limit import Permit, Use
-from providers.token_answer import TokenAnswer
+from providers.token_answer import PresentToken, TokenAnswer
 from resolvers import audit
 from resolvers.background import backoff
 from resolvers.context import Context, Registration
@@ -109,7 +109,7 @@ async def refresh(context: Context, row: TokenRow) -> None:
         raise provider_unavailable(wait_of(held_back) or 1) from None
     with permit:
         timing = Timing.of(registration.provider, row, resources.provider_timeout)
-        token = _open(context, row)
+        token, present = _open(context, row, registration.provider)
         sent_until = lease_clock() + timing.writing / 2
         owner = secrets.token_hex(16)
         lease = await take(resources.database, row, owner, lease=timing.lease, quiet=timing.quiet)
@@ -121,23 +121,34 @@ async def refresh(context: Context, row: TokenRow) -> None:
             permit.leave_unused()
             await release(resources.database, row, lease)
             raise ServiceUnavailable
-        answer = await _send(context, registration, token, timing, permit)
+        answer = await _send(context, registration, token, present, timing, permit)
     if isinstance(answer, RequestFailed):
         await _failed(context, row, lease, timing, answer)
     else:
         await _store_new(context, registration.provider, row, lease, answer, token)
 
 
-def _open(context: Context, row: TokenRow) -> str:
+def _open(context: Context, row: TokenRow, provider: Provider) -> tuple[str, PresentToken | None]:
+    """The refresh token, and what it may only extend instead of replacing it."""
+    vault = context.resources.vault
     try:
-        return row.open(context.resources.vault, "refresh_token")
+        token = row.open(vault, "refresh_token")
+        if provider.token.refresh != "extending":
+            return token, None
+        lifetime = None if row.expires_at is None else row.expires_at - (row.refreshed_at or row.granted_at)
+        return token, PresentToken(row.open(vault, "access_token"), lifetime)
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         raise ServiceUnavailable from None
 
 
 async def _send(
-    context: Context, registration: Registration, token: str, timing: Timing, permit: Permit
+    context: Context,
+    registration: Registration,
+    token: str,
+    present: PresentToken | None,
+    timing: Timing,
+    permit: Permit,
 ) -> TokenAnswer | RequestFailed:
     now = asyncio.get_running_loop().time()
     try:
@@ -148,6 +159,7 @@ async def _send(
             token,
             deadline=now + timing.request,
             latest=now + timing.request,
+            present=present,
         )
     except RequestFailed as fault:
         permit.note(fault)

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from graphql import (
     FieldNode,
     GraphQLInputObjectType,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLScalarType,
     GraphQLSchema,
@@ -120,10 +121,12 @@ def _no_default(declared: Any) -> Read:
 
 
 def _coercion(declared: Any) -> Coerce:
-    """The function that coerces a value of this type, which is a scalar or an object of scalars."""
+    """The function that coerces a value of this type, which is a scalar, or an object or a list of these."""
     kind = nullable(declared)
     if isinstance(kind, GraphQLInputObjectType):
         coerce = _InputObject(kind).coerce
+    elif isinstance(kind, GraphQLList):
+        coerce = _list_of(_coercion(cast("Any", kind).of_type))
     elif isinstance(kind, GraphQLScalarType):
         coerce = kind.coerce_input_value
     else:
@@ -138,6 +141,17 @@ def _coercion(declared: Any) -> Coerce:
         return coerce(value)
 
     return coerce_optional if kind is declared else coerce_required
+
+
+def _list_of(coerce_item: Coerce) -> Coerce:
+    """Only for lists: graphql-core also takes a single item for a list of it."""
+
+    def coerce(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise NotCovered
+        return [coerce_item(item) for item in cast("list[Any]", value)]
+
+    return coerce
 
 
 def _literal(node: ValueNode, declared: Any) -> Read:
@@ -167,7 +181,7 @@ def _variable(name: str, *, required: bool) -> Read:
 
 class _InputObject:
     """Makes objects of a Strawberry input type as Strawberry does: the class, called with its members. These are
-    scalars, without defaults that the schema shows."""
+    scalars and lists of them, without defaults that the schema shows."""
 
     def __init__(self, kind: GraphQLInputObjectType) -> None:
         definition = definition_of(kind)

@@ -114,6 +114,7 @@ def test_there_is_a_route_for_each_row() -> None:
     assert [(route.path, route.methods) for route in routes] == [
         ("/v1/connections/authorize", {"POST"}),
         ("/v1/connections/callback", {"POST"}),
+        ("/v1/connections/{connectionId}/token", {"POST"}),
         ("/v1/connections", {"GET", "HEAD"}),
     ]
 

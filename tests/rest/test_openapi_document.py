@@ -20,6 +20,7 @@ COMMON = ["400", "401", "403", "429", "500", "503"]
 OPERATIONS: dict[tuple[str, str], tuple[str, str, list[str]]] = {
     ("/v1/connections/authorize", "post"): ("authorizeConnection", "200", ["404", "413", "415"]),
     ("/v1/connections/callback", "post"): ("completeConnection", "201", ["404", "413", "415"]),
+    ("/v1/connections/{connectionId}/token", "post"): ("issueAccessToken", "200", ["404", "409", "413", "415"]),
     ("/v1/connections", "get"): ("listConnections", "200", []),
 }
 

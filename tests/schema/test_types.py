@@ -72,7 +72,24 @@ def test_what_is_open_to_everybody() -> None:
 @pytest.mark.parametrize("account", ["an account", "", None])
 def test_the_fields_of_a_connection(account: str | None) -> None:
     made, updated = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    row = StoredConnection("id", "alice", "oura", "connected", account, '["a"]', '["b"]', None, made, updated, None, 1)
+    row = StoredConnection(
+        "id",
+        "alice",
+        "oura",
+        "connected",
+        account,
+        '["a"]',
+        '["b"]',
+        None,
+        made,
+        updated,
+        None,
+        1,
+        None,
+        "",
+        None,
+        None,
+    )
     shown = Connection.of(row)
     assert (shown.id, shown.user_id, shown.provider_slug, shown.provider_id) == (
         "id",

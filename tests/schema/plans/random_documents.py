@@ -7,16 +7,18 @@ can be merged.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     OperationType,
     get_named_type,
+    get_nullable_type,
 )
 from hypothesis import strategies as st
 
@@ -128,10 +130,9 @@ class _Drawing:
     def _value(self, declared: Any) -> str:
         if self._draw(st.booleans()):
             return self._variable(declared)
-        kind = get_named_type(declared)
+        kind = get_nullable_type(declared)
         if not isinstance(kind, GraphQLInputObjectType):
-            nullable = not isinstance(declared, GraphQLNonNull)
-            return "null" if nullable and self._rarely() else self._literal(kind)
+            return "null" if kind is declared and self._rarely() else self._literal(kind)
         members = [
             f"{name}: {self._value(member.type)}"
             for name, member in kind.fields.items()
@@ -140,6 +141,10 @@ class _Drawing:
         return "{" + ", ".join(members) + "}"
 
     def _literal(self, kind: Any) -> str:
+        if isinstance(kind, GraphQLList):
+            item = get_nullable_type(cast("Any", kind).of_type)
+            # A single item stands for a list of it.
+            return self._literal(item) if self._rarely() else f"[{', '.join(self._literal(item) for _ in range(2))}]"
         if kind.name in LITERALS:
             return self._pick(LITERALS[kind.name])
         if kind.name == "ID" and self._rarely():
@@ -148,21 +153,24 @@ class _Drawing:
 
     def _variable(self, declared: Any) -> str:
         """Declared as its place is, or with a default, which stands for what is left out."""
-        name, kind = f"v{len(self._declared)}", get_named_type(declared)
+        name, kind = f"v{len(self._declared)}", get_nullable_type(declared)
         default = not isinstance(kind, GraphQLInputObjectType) and self._draw(st.booleans())
-        shown = kind.name if default or self._draw(st.booleans()) else f"{kind.name}!"
-        if not default and isinstance(declared, GraphQLNonNull):
-            shown = f"{kind.name}!"
+        shown = f"{kind}" if default or self._draw(st.booleans()) else f"{kind}!"
+        if not default and kind is not declared:
+            shown = f"{kind}!"
         self._declared.append(f"${name}: {shown}" + (f" = {self._literal(kind)}" if default else ""))
         if not self._rarely():
             self._variables[name] = self._pick(WRONG) if self._rarely() else self._json(kind)
         return f"${name}"
 
     def _json(self, kind: Any) -> Any:
+        if isinstance(kind, GraphQLList):
+            items = [self._json(get_nullable_type(cast("Any", kind).of_type)) for _ in range(2)]
+            return self._pick([items, items[:1], items[0], [], [None]]) if self._rarely() else items
         if not isinstance(kind, GraphQLInputObjectType):
             return self._pick(JSON.get(kind.name) or self._texts)
         value = {
-            name: self._json(get_named_type(member.type))
+            name: self._json(get_nullable_type(member.type))
             for name, member in kind.fields.items()
             if isinstance(member.type, GraphQLNonNull) or self._draw(st.booleans())
         }

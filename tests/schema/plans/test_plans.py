@@ -15,6 +15,7 @@ INPUT = {"provider": "oura", "code": "c", "state": "s", "redirectUri": "https://
 VARIABLES: dict[str, dict[str, Any]] = {
     "CompleteConnection": {"input": INPUT | {"iss": "i", "scope": None}},
     "AuthorizeConnection": {"input": {"provider": "oura", "redirectUri": "https://app.example/cb"}},
+    "IssueAccessToken": {"input": {"connectionId": "c", "scopes": ["a", "b"], "rejectedToken": None}},
     "ListConnections": {"userId": "alice"},
 }
 
