@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         help="Also stop when standard input ends, such as with the process behind it.",
     )
     add("migrate", "Bring the database to the newest schema.")
-    add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
+    _add_providers(
+        add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
+    )
     status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")
     status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
     sandbox = add(
@@ -114,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
         help="Write the catalogue there, every entry pointed at this sandbox.",
     )
     return parser
+
+
+def _add_providers(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(file=None)
+    does = "Check one catalogue file without adding it to the catalogue."
+    check = parser.add_subparsers(metavar="[check]").add_parser("check", help=does, description=does)
+    check.add_argument("file", type=Path, metavar="FILE", help="The file, which is named <slug>.toml.")
 
 
 def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:

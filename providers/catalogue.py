@@ -30,6 +30,7 @@ __all__ = [
     "ignored_files",
     "read_catalogue",
     "read_credentials",
+    "read_entry",
 ]
 
 Catalogue = Mapping[str, Provider]
@@ -74,6 +75,13 @@ def read_catalogue(
     if problems:
         raise CatalogueError(problems, entries)
     return MappingProxyType(entries)
+
+
+def read_entry(file: Path, *, variables: Mapping[str, str] = os.environ, allow_private: bool = False) -> Provider:
+    """The entry in one file, whether or not it is in the catalogue. As for `read_catalogue`. Raises CatalogueError."""
+    if file.suffix != ".toml":
+        raise CatalogueError([f"{file.name}: is not the name of an entry, which ends in .toml"])
+    return _read(file, variables, allow_private=allow_private)
 
 
 def ignored_files(folder: Path) -> list[str]:
