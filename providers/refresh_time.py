@@ -34,6 +34,9 @@ def refresh_at(token: Token, *, expires_at: datetime | None, issued_at: datetime
 
 def needs_refresh(token: Token, *, expires_at: datetime | None, issued_at: datetime, now: datetime, key: str) -> bool:
     """Whether an access token is refreshed before somebody gets it. As for `refresh_at`."""
+    if expires_at is None or (expires_at - now).total_seconds() >= token.margin * (1 + SPREAD):
+        # So it is for most callers, and no spread is needed to know it.
+        return False
     due = refresh_at(token, expires_at=expires_at, issued_at=issued_at, key=key)
     return due is not None and due <= now
 
