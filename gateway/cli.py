@@ -115,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="Write the catalogue there, every entry pointed at this sandbox.",
     )
+    sandbox.add_argument(
+        "--set",
+        action="append",
+        metavar="[SLUG.]NAME=VALUE",
+        dest="behaviour",
+        help="How the providers, or only one, behave, such as access_life=30; may be repeated. See docs/sandbox.md.",
+    )
     return parser
 
 

@@ -15,6 +15,7 @@ def greeting(settings: Settings, origin: str, redirect_uris: Sequence[str]) -> s
     pages = [("Front page", "/"), ("Connect page", "/connect")] if settings.with_connect_page else []
     pages += [("GraphiQL", "/graphql")] if settings.explorer else []
     pages += [("OpenAPI", "/openapi.json")]
+    pages += [("Sandbox", "/sandbox/connections")] if settings.with_sandbox else []
     lines = "\n".join(f"  {name:<16}  {origin}{path}" for name, path in pages)
     exact = next((uri for uri in redirect_uris if "*" not in uri), None)
     return f"""
@@ -37,6 +38,7 @@ def sandbox_greeting(origin: str, written: Path | None) -> str:
     folder = f"  The catalogue was written to {written}, with the URLs of this sandbox.\n" if written else ""
     return f"""
   The sandbox is running at {origin} and imitates every provider in the catalogue.
+  Apps with access: {origin}/connections, and {origin}/SLUG/connections for each provider
   It redirects users to TENDON_REDIRECT_URIS, to each --redirect-uri, and to /connect on any port of this machine.
 {folder}  Where <SLUG>_CLIENT_ID and <SLUG>_CLIENT_SECRET are not set, they are `tendon` and `sandbox`.
   A gateway uses it with TENDON_SANDBOX=0 SANDBOX_ORIGIN={origin}, SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SECRET.

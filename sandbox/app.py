@@ -38,17 +38,22 @@ __all__ = ["Client", "create_app"]
 def create_app(
     dialects: Iterable[Dialect],
     clients: Mapping[str, Client],
-    settings: Mapping[str, Any] = MappingProxyType({}),
+    settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Starlette:
     """A provider for every dialect; `clients` are by slug. A provider without a client rejects every app.
 
-    `settings` are those that all of them start with, beside what their entries say. The application keeps its state in
-    memory. It can be served at the root or mounted. Raises pydantic.ValidationError if a setting is wrong.
+    `settings`, by slug, come before what the entry says. The application keeps its state in memory. It can be served at
+    the root or mounted. Raises pydantic.ValidationError if a setting is wrong.
     """
     tokens, calls, faults = TokenStore(), CallLog(), FaultPlan()
     providers = {
         dialect.slug: Provider(
-            dialect, clients.get(dialect.slug), Settings.of(dialect).changed(settings), tokens, calls, faults
+            dialect,
+            clients.get(dialect.slug),
+            Settings.of(dialect).changed(settings.get(dialect.slug, {})),
+            tokens,
+            calls,
+            faults,
         )
         for dialect in dialects
     }

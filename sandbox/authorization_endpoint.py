@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from sandbox import consent_page, responses
 from sandbox.endpoint_request import EndpointRequest
 from sandbox.oauth import OAuthError
-from sandbox.settings import read_flow, what_is_wrong
+from sandbox.settings import SettingError, read_flow
 
 APPROVE, DENY = "approve", "deny"
 ACCOUNT = "sam"
@@ -73,8 +72,8 @@ def _flow(request: EndpointRequest) -> dict[str, Any]:
     """The settings of this flow, which whoever plays the user adds to the URL."""
     try:
         return read_flow(request.query.values)
-    except ValidationError as error:
-        raise OAuthError("invalid_request", f"A setting for this flow is wrong: {what_is_wrong(error)}.") from None
+    except SettingError as error:
+        raise OAuthError("invalid_request", f"A setting for this flow is wrong: {error}.") from None
 
 
 def _check_request(request: EndpointRequest) -> str | None:

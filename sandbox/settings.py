@@ -103,13 +103,25 @@ FLOW_SETTINGS = frozenset(Settings.model_fields) - {"decision"}
 """Those that can be set for one account or one flow."""
 
 
-def read_flow(query: Mapping[str, str]) -> dict[str, Any]:
-    """The settings for one flow, from the query of its authorization request: `access_life=2&reuse=refused`.
+class SettingError(ValueError):
+    """A setting that doesn't exist, or has a wrong value: its name, and what is wrong."""
 
-    Raises pydantic.ValidationError, which names the member.
-    """
-    changes = {name: _value(text) for name, text in query.items() if name in FLOW_SETTINGS}
-    return Settings().changed(changes).model_dump(include=set(changes)) if changes else {}
+
+def read_settings(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Settings that are not JSON but text, such as `30`, `refused` or `null`. Raises SettingError."""
+    if unknown := texts.keys() - Settings.model_fields.keys():
+        raise SettingError(f"{min(unknown)} is not a setting of the sandbox")
+    try:
+        settings = Settings().changed({name: _value(text) for name, text in texts.items()})
+    except ValidationError as error:
+        raise SettingError(what_is_wrong(error)) from None
+    return settings.model_dump(include=set(texts))
+
+
+def read_flow(query: Mapping[str, str]) -> dict[str, Any]:
+    """The settings for one flow, in the query of its authorization request: `access_life=2&reuse=refused`. Parameters
+    that are no settings are ignored. Raises SettingError."""
+    return read_settings({name: text for name, text in query.items() if name in FLOW_SETTINGS})
 
 
 def what_is_wrong(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ import gc
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp
 
@@ -22,12 +22,20 @@ from providers.credentials import environment_name
 from resolvers.redirects import RedirectAllowList
 from sandbox.app import Client, create_app
 from sandbox.dialect import Dialect, rebase
+from sandbox.settings import SettingError, read_settings
 
 # The connect page of a gateway on any port of this machine.
 _CONNECT_PAGES: Final = ("http://127.0.0.1:*/connect", "http://localhost:*/connect")
 
 
-def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue: Path | None) -> None:
+def run(
+    *,
+    host: str,
+    port: int,
+    redirect_uri: list[str] | None,
+    write_catalogue: Path | None,
+    behaviour: list[str] | None,
+) -> None:
     if not is_loopback(host):
         raise SettingsError(
             "--host: the sandbox exposes its tokens without authentication, so it serves on a loopback address only"
@@ -36,7 +44,7 @@ def run(*, host: str, port: int, redirect_uri: list[str] | None, write_catalogue
     origin = origin_of(host, port)
     settings, environment = read_sandbox_settings(), read_environment()
     redirect_uris = [*_validated(redirect_uri or []), *settings.redirect_uris.split(), *_CONNECT_PAGES]
-    app = _create_app(settings, environment, origin, redirect_uris, write_catalogue)
+    app = _create_app(settings, environment, origin, redirect_uris, write_catalogue, behaviour or [])
     gc.enable()
     serve(app, host, port, announce=lambda: print_notice(sandbox_greeting(origin, write_catalogue)))
 
@@ -55,6 +63,7 @@ def _create_app(
     origin: str,
     redirect_uris: Sequence[str],
     write_catalogue: Path | None,
+    behaviour: Sequence[str],
 ) -> ASGIApp:
     """The sandbox, served at `origin`. The credentials of each provider are `<SLUG>_CLIENT_ID` and
     `<SLUG>_CLIENT_SECRET`, by default `tendon` and `sandbox`.
@@ -78,11 +87,29 @@ def _create_app(
         )
         for slug in texts
     }
+    changes = _changes(behaviour, list(texts))
     if write_catalogue is not None:
         write_catalogue.mkdir(parents=True, exist_ok=True)
         for slug, text in texts.items():
             (write_catalogue / f"{slug}.toml").write_text(text, encoding="utf-8")
-    return create_app(dialects, clients)
+    return create_app(dialects, clients, changes)
+
+
+def _changes(options: Sequence[str], slugs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The settings by slug, from options such as `access_life=30` and `whoop.access_life=30`. Raises SettingsError."""
+    changes: dict[str, dict[str, Any]] = {}
+    for number, option in enumerate(options, 1):
+        left, equals, value = option.partition("=")
+        slug, _, name = left.rpartition(".")
+        if not equals or (slug and slug not in slugs):
+            raise SettingsError(f"--set: entry {number} must be NAME=VALUE, or SLUG.NAME=VALUE with a known provider")
+        try:
+            change = read_settings({name: value})
+        except SettingError as fault:
+            raise SettingsError(f"--set: entry {number}: {fault}") from None
+        for one in [slug] if slug else slugs:
+            changes.setdefault(one, {}).update(change)
+    return changes
 
 
 def _entries(folder: Path | None, environment: Mapping[str, str]) -> dict[str, str]:

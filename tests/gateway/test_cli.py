@@ -122,7 +122,7 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
         "serve": ["--host", "--port", "--workers"],
         "migrate": [],
         "providers": [],
-        "sandbox": ["--host", "--port", "--redirect-uri", "--write-catalogue"],
+        "sandbox": ["--host", "--port", "--redirect-uri", "--set", "--write-catalogue"],
     }
     for command, its in options.items():
         assert re.search(rf"^ +{command}\b", asked.stdout, re.MULTILINE)

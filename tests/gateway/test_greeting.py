@@ -19,9 +19,10 @@ SETTINGS = Settings.model_validate({"auth": "dev"})
 @pytest.mark.parametrize(
     ("values", "paths"),
     [
-        ({}, ["/", "/connect", "/graphql", "/openapi.json"]),
-        ({"connect_page": "0"}, ["/graphql", "/openapi.json"]),
-        ({"explore": "0"}, ["/", "/connect", "/openapi.json"]),
+        ({}, ["/", "/connect", "/graphql", "/openapi.json", "/sandbox/connections"]),
+        ({"connect_page": "0"}, ["/graphql", "/openapi.json", "/sandbox/connections"]),
+        ({"explore": "0"}, ["/", "/connect", "/openapi.json", "/sandbox/connections"]),
+        ({"sandbox": "0"}, ["/", "/connect", "/graphql", "/openapi.json"]),
     ],
 )
 def test_the_pages_that_are_served(values: dict[str, object], paths: list[str]) -> None:
@@ -45,5 +46,6 @@ def test_there_is_no_example_call_for_a_wildcard() -> None:
 
 def test_the_sandbox_alone() -> None:
     assert f"SANDBOX_ORIGIN={ORIGIN}," in sandbox_greeting(ORIGIN, None)
+    assert f"{ORIGIN}/connections," in sandbox_greeting(ORIGIN, None)
     assert "The catalogue" not in sandbox_greeting(ORIGIN, None)
     assert "was written to /some/folder," in sandbox_greeting(ORIGIN, Path("/some/folder"))

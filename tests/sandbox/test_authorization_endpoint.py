@@ -169,7 +169,7 @@ def test_the_sandbox_works_under_a_prefix() -> None:
 
 
 def test_a_provider_without_a_client_rejects_every_app() -> None:
-    app = create_app([Dialect.read(tomllib.loads(ENTRIES["sandbox"]))], {}, {"code_life": 5})
+    app = create_app([Dialect.read(tomllib.loads(ENTRIES["sandbox"]))], {}, {"sandbox": {"code_life": 5}})
     with serve(app) as base, httpx.Client(verify=False, trust_env=False) as http:
         world = World(base, http)
         assert world.authorize("sandbox", decision="approve").status_code == 400

@@ -29,6 +29,10 @@ CANARY = "canary-7f3a"
             ["--redirect-uri", "/done", "--redirect-uri", "x"],
             "\n--redirect-uri: entry 2 is not an absolute URI",
         ),
+        ("good", ["--set", "access_life"], "--set: entry 1 must be NAME=VALUE"),
+        ("good", ["--set", "access_life=1", "--set", "nobody.access_life=1"], "--set: entry 2 must be"),
+        ("good", ["--set", "colour=red"], "--set: entry 1: colour is not a setting"),
+        ("good", ["--set", f"access_life={CANARY}"], "--set: entry 1: access_life is not valid"),
     ],
 )
 def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[str], said: str) -> None:
@@ -39,6 +43,20 @@ def test_what_the_sandbox_refuses(tmp_path: Path, folder: str, arguments: list[s
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+    assert CANARY not in run.stderr
+
+
+def test_how_providers_behave_from_the_start(tmp_path: Path) -> None:
+    options = ["access_life=30", "strava.access_life=20", "reuse=refused", "fitbit.refresh_idle=null"]
+    arguments = [part for option in options for part in ("--set", option)]
+    sandbox = Process("sandbox", *arguments, folder=tmp_path, settings={})
+    try:
+        settings = httpx.get(f"{sandbox.origin}/_control/settings", trust_env=False).json()
+    finally:
+        sandbox.kill()
+    assert {slug: one["access_life"] for slug, one in settings.items()} == dict.fromkeys(SLUGS, 30) | {"strava": 20}
+    assert {one["reuse"] for one in settings.values()} == {"refused"}
+    assert settings["withings"]["refresh_grace"] == 28800
 
 
 def test_the_sandbox_checks_the_allow_list(tmp_path: Path) -> None:
