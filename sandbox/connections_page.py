@@ -51,10 +51,10 @@ class ConnectionsPage:
         ended = [family for grant in grants for family in grant.families if family.ended]
         ended.sort(key=lambda family: family.ended_at or 0, reverse=True)
         content = [
-            _message(grant for grant in grants if str(grant.number) == just_ended and not grant.living),
+            _message(grant for grant in grants if str(grant.number) == just_ended and not grant.is_living),
             f"<p>These apps can read data of {escape(name)} accounts until you remove their access. This is a sandbox"
             " provider, so you see all accounts.</p>",
-            _list((_living(grant) for grant in reversed(grants) if grant.living), "No app has access."),
+            _list((_living(grant) for grant in reversed(grants) if grant.is_living), "No app has access."),
             "<h2>Access that has ended</h2>" if ended else "",
             _list(map(_ended, ended[:_MOST_ENDED]), ""),
         ]

@@ -38,6 +38,11 @@ class Grant:
     def living(self) -> list[Family]:
         return [family for family in self.families if family.ended is None]
 
+    @property
+    def is_living(self) -> bool:
+        # The newest first: of a grant with thousands of families it is most likely to live.
+        return any(family.ended is None for family in reversed(self.families))
+
 
 @dataclass(slots=True, eq=False)
 class Family:
@@ -152,7 +157,7 @@ class TokenStore:
         """A new family in the grant of that app and account; in a new grant if nothing is left of that one."""
         key = (slug, client_id, account)
         grant = self._newest.get(key)
-        if grant is None or not grant.living:
+        if grant is None or not grant.is_living:
             grant = self._newest[key] = Grant(next(self._numbers), *key)
             self.grants.append(grant)
         family = Family(next(self._numbers), grant, tuple(scopes), scope_requested, settings)

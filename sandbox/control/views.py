@@ -35,7 +35,7 @@ def grant(one: Grant) -> dict[str, Any]:
         "client_id": one.client_id,
         "account": one.account,
         "created_at": one.created_at,
-        "living": bool(one.living),
+        "living": one.is_living,
         "families": [_family(family) for family in one.families],
     }
 

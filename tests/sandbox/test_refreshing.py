@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.world import World, refused
+from tests.sandbox_control import overlapping, token_id
 
 
 def refreshed(world: World, refresh_token: str, slug: str = "sandbox") -> dict[str, Any]:
@@ -60,7 +61,15 @@ def test_of_simultaneous_refreshes_with_one_token_all_but_one_are_reuse(world: W
     calls = world.calls(grant_type="refresh_token")
     assert sorted(call["reuse"] for call in calls) == [False] + [True] * 7
     assert [call["ended"] for call in calls if call["ended"]] == [[world.families()[0]["family"]]]
-    assert len({call["sent"] for call in calls}) == 1
+    assert {call["sent"] for call in calls} == {token_id(token)}
+    assert len(overlapping(calls)) == 8 * 7 / 2
+
+
+def test_refreshes_one_after_the_other_do_not_overlap(world: World) -> None:
+    token = world.connect("sandbox", refresh="reusable")["refresh_token"]
+    for _ in range(3):
+        refreshed(world, token)
+    assert overlapping(world.calls(grant_type="refresh_token")) == []
 
 
 def test_another_family_is_not_affected_by_reuse(world: World) -> None:

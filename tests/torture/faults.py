@@ -22,9 +22,11 @@ Nemeses = dict[Nemesis, int]
 
 # These take the machine's strength and show nothing here that the others don't.
 _COSTLY = {"huge", "gzip_bomb", "big_headers", "deep_json"}
-_RUDE = sorted(FAULTS.keys() - _COSTLY - {"slow", "narrow_scope", "no_refresh"})
+# These wait for a script, or need a row of the entry.
+_SCRIPTED = {"held", "held_answer", "entry_error"}
 # The right answer, or one that is as good: after these a connection is made.
-_GENTLE = ["slow", "slow", "slow", "slow", "narrow_scope", "no_refresh"]
+_GENTLE = ["slow", "slow", "slow", "late", "narrow_scope", "no_refresh"]
+_RUDE = sorted(FAULTS.keys() - _COSTLY - _SCRIPTED - set(_GENTLE))
 
 # Seconds by which a clock is wrong.
 _STEPS = (-2, 2)
@@ -70,7 +72,7 @@ async def freeze(world: World, history: History, chance: random.Random) -> None:
 async def misanswer(world: World, history: History, chance: random.Random) -> None:
     """The next token request meets a fault. The sandbox's log says which one did, so it is no disturbance by itself."""
     fault = chance.choice(_RUDE if chance.random() < 0.35 else _GENTLE)
-    seconds = chance.uniform(0.05, 1) if fault == "slow" else None
+    seconds = chance.uniform(0.05, 1) if fault in ("slow", "late") else None
     await world.sandbox.fault(chance.choice(PROVIDERS), fault, seconds=seconds)
     await asyncio.sleep(chance.uniform(0.02, 0.2))
 
