@@ -10,6 +10,7 @@ from typing import Final
 from gateway.database_check import check_exists, database_errors, lacking
 from gateway.resources import Configuration
 from gateway.settings import SettingsError
+from models.backlog import Backlog, backlog
 from models.database import Database, Limits, open_database
 from models.engine import SqliteUrl, parse_url
 from models.server_state import ServerState, TableSize, server_state, sqlite_version, table_sizes
@@ -19,6 +20,8 @@ from models.vault_key import VaultKeys
 _CONNECTIONS: Final = 1
 # Seconds for which a transaction may be open without comment. A longer one makes statements slower and slower.
 _LONG: Final = 600.0
+# Seconds after which work that is due needs attention.
+_LATE: Final = 600.0
 # From this share of all connections on, there will soon be none left.
 _NEARLY_FULL: Final = 0.9
 
@@ -38,6 +41,8 @@ class Status:
     pending: Sequence[str] | None = None
     missing: Sequence[str] | None = None
     unusable_keys: Sequence[str] | None = None
+    workers: int | None = None
+    backlog: Mapping[str, Backlog] | None = None
     attention: list[str] = field(default_factory=list[str])
 
 
@@ -64,10 +69,14 @@ async def _examine_server(status: Status, database: Database, url: str) -> None:
     parsed = parse_url(url)
     if isinstance(parsed, SqliteUrl):
         status.engine_version = f"SQLite {await sqlite_version(database)}"
+        from worker.engine_sqlite import has_worker  # noqa: PLC0415 - workers are another command's
+
+        status.workers = int(has_worker(parsed.path))
         status.file_size = Path(parsed.path).stat().st_size  # noqa: ASYNC240 - nothing else runs
     else:
         status.server = await server_state(database)
         status.tables = await table_sizes(database)
+        status.workers = status.server.workers
         status.engine_version = f"PostgreSQL {status.server.version}"
     status.answered = True
 
@@ -88,7 +97,18 @@ async def _examine_content(status: Status, database: Database, configuration: Co
         status.attention.append(
             f"rows are encrypted under keys that are missing here or differ ({ids}): put them into TENDON_VAULT_KEYS"
         )
+    status.backlog = await backlog(database)
+    status.attention += _late_work(status.backlog, status.workers)
     await database.check_writable()
+
+
+def _late_work(found: Mapping[str, Backlog], workers: int | None) -> list[str]:
+    remedy = "see why in the log of `tendon worker`" if workers else "no worker runs: start `tendon worker`"
+    return [
+        f"{work.due} rows of the table {table} are due for a worker, the oldest for {work.late:.0f} s: {remedy}"
+        for table, work in found.items()
+        if work.late > _LATE
+    ]
 
 
 def _findings(server: ServerState) -> list[str]:

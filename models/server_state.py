@@ -25,7 +25,7 @@ class ServerState:
     A role without `pg_read_all_stats` doesn't see what the sessions of other roles do: `hidden_sessions` counts those.
     `standbys` are those that are connected, and `waited_for` those that commits wait for, or None if this role may not
     see which. `replay_lag` is the longest of the standbys, and None if it is unknown. `waiting_commits` are those of
-    this role that wait for a standby now.
+    this role that wait for a standby now, and `workers` the workers with this role.
     """
 
     version: str
@@ -44,6 +44,7 @@ class ServerState:
     waited_for: int | None
     replay_lag: float | None
     waiting_commits: int
+    workers: int
 
     @property
     def waits_for_standby(self) -> bool:
@@ -81,14 +82,17 @@ SELECT current_setting('server_version') AS version,
     greatest(activity.oldest, (SELECT extract(epoch FROM max(now() - prepared)) FROM pg_prepared_xacts))::float8
         AS oldest_transaction,
     activity.hidden_sessions,
-    replication.standbys, replication.waited_for, replication.replay_lag, activity.waiting_commits
+    replication.standbys, replication.waited_for, replication.replay_lag, activity.waiting_commits,
+    activity.workers
 FROM (
     SELECT count(*) FILTER (WHERE usename = current_user) AS own_sessions,
         count(*) AS sessions,
         extract(epoch FROM max(now() - xact_start) FILTER (WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()))
             AS oldest,
         count(*) FILTER (WHERE backend_type IS NULL) AS hidden_sessions,
-        count(*) FILTER (WHERE wait_event = 'SyncRep' AND usename = current_user) AS waiting_commits
+        count(*) FILTER (WHERE wait_event = 'SyncRep' AND usename = current_user) AS waiting_commits,
+        count(DISTINCT application_name)
+            FILTER (WHERE application_name LIKE 'tendon-worker %' AND usename = current_user) AS workers
     FROM pg_stat_activity
     WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
 ) AS activity, (

@@ -53,6 +53,8 @@ def _document(status: Status) -> dict[str, Any]:
         "missing_rights": status.missing,
         "tables": {name: asdict(size) for name, size in status.tables.items()},
         "unusable_keys": status.unusable_keys,
+        "workers": status.workers,
+        "backlog": None if status.backlog is None else {name: asdict(work) for name, work in status.backlog.items()},
         "providers": status.providers,
     }
 
@@ -78,6 +80,7 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     if status.file_size is not None:
         yield "size", f"{status.file_size:,} bytes"
     yield "vault keys", _listed(status.unusable_keys, "usable", "missing or different: ")
+    yield "workers", _workers(status)
     yield "providers", ", ".join(status.providers) or "none is available; `tendon providers` says why"
 
 
@@ -119,6 +122,14 @@ def _activity(server: ServerState) -> Iterator[tuple[str, str]]:
     waited_for = "" if server.waited_for is None else f", {server.waited_for} of them waited for"
     lag = "" if server.replay_lag is None else f", {server.replay_lag:.1f} s behind"
     yield "standbys", f"{server.standbys} connected{waited_for if server.standbys else ''}{lag}"
+
+
+def _workers(status: Status) -> str:
+    count = "not known" if status.workers is None else str(status.workers)
+    if status.backlog is None:
+        return f"{count}; due work: not examined"
+    due = [f"{name}: {work.due}, the oldest for {work.late:.0f} s" for name, work in status.backlog.items() if work.due]
+    return f"{count}; due work: {', '.join(due) or 'none'}"
 
 
 def _listed(found: Sequence[str] | None, nothing: str, prefix: str) -> str:
