@@ -57,6 +57,7 @@ REFUSED = [
     ("RETENTION", "0", "must be from 0.01 to 3650 days"),
     ("RETENTION", "3651", "must be from 0.01 to 3650 days"),
     ("RETENTION", "7d", "must be a number, such as 7"),
+    ("WORKER", "CANARY", "must be 1 or 0"),
     ("DATABASE_TIMEOUT", "5s", "must be a number, such as 5"),
     (
         "REDIRECT_URIS",
