@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from tortoise import fields
 from tortoise.models import Model
@@ -27,3 +27,11 @@ class AccountOwner(Model):
     class Meta(Model.Meta):
         table = "account_owner"
         table_description = "whose connection has an account of a provider"
+
+
+# What follows from a statement that returns `connection_id`, in the same Statement. On SQLite, `done` is no table.
+RELEASED_BY_CONNECTION: Final = """
+    DELETE FROM account_owner
+    WHERE provider = :provider AND site = :site AND account = :account
+        AND connection_id = (SELECT done.connection_id FROM done)"""
+"""Releases the account that the connection holds. `account` is empty if it has none."""

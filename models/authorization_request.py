@@ -51,13 +51,15 @@ class AuthorizationRequest(Model):
 
     `purge_after` is for the previous version, which may run beside this one during an update: it deletes what is
     older. This version sets it to null, which keeps the row, and it is indexed only where it is not null.
+
+    The index on the user finds the requests that are being exchanged for a user whose connection has ended.
     """
 
     PRIMARY_KEY: ClassVar = ("state_hash", "user_id")
     """The ORM has no primary keys of several columns. The previous version asks by the state alone."""
 
     state_hash = fields.CharField(max_length=64, primary_key=True)
-    user_id = fields.CharField(max_length=255)
+    user_id = fields.CharField(max_length=255, db_index=True)
     provider = fields.CharField(max_length=63)
     redirect_uri = fields.TextField()
     registration = fields.CharField(max_length=64)

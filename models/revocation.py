@@ -1,11 +1,25 @@
-"""Revocations: tokens of connections that have ended, which the provider is still to be told about."""
+"""Revocations: tokens of connections that have ended, which the provider is still to be told about.
+
+`models/revocation_delivery.py` has the statements of the delivery.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final
 
+import uuid6
 from tortoise import fields
 from tortoise.models import Model
+
+from models.connection import Tokens
+from models.database import Database, Session
+from models.statement import Statement
+from models.vault import SealedField, Vault
 
 
 class RevocationStatus(StrEnum):
@@ -13,9 +27,17 @@ class RevocationStatus(StrEnum):
 
     PENDING = "pending"
     DELIVERED = "delivered"
+    """The provider confirmed it."""
     NOT_NEEDED = "not_needed"
+    """The grant was over already, or another connection uses it."""
     UNSUPPORTED = "unsupported"
+    """The provider can't be told, or there was no token to revoke."""
     FAILED = "failed"
+    """The provider did not confirm it in time, or the tokens could not be decrypted."""
+
+
+STATUSES: Final = {status.value: f"'{status}'" for status in RevocationStatus}
+"""Each as a fragment of SQL, for a Statement."""
 
 
 class Revocation(Model):
@@ -24,7 +46,10 @@ class Revocation(Model):
     `material` is the sealed tokens, with the account and the user that they are of, null once the status is final.
     `subject` is the user's pseudonym in the audit trail, and `account_subject` that of the account. `unsure` says that
     a refresh with these tokens may have been handled, though its result is unknown. `ended_version` is the version of
-    the connection that had the tokens. All times are of the database's clock.
+    the connection that had the tokens, 0 if none had them.
+
+    `owner` has the lease of a delivery, until `lease_until`. Both stay after a delivery without a known result.
+    `due_at` is when the next delivery may begin. All times are of the database's clock.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -48,3 +73,165 @@ class Revocation(Model):
         table = "revocation"
         table_description = "ended grants that the provider is told about"
         indexes = (("connection_id", "id"), ("subject", "provider"), ("account_subject", "provider"))
+
+
+@dataclass(frozen=True, slots=True)
+class Material(Tokens):
+    """What a revocation needs: the tokens, and whose they are. `account` is None if it is not known."""
+
+    user: str
+    account: str | None
+
+    def with_tokens(self, tokens: Tokens) -> Material:
+        return replace(self, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
+
+
+def material_field(revocation_id: str) -> SealedField:
+    """The field of the sealed material. It opens in its own row only."""
+    return {"table": "revocation", "row": (revocation_id,), "column": "material"}
+
+
+def seal_material(vault: Vault, revocation_id: str, material: Material) -> bytes:
+    text = json.dumps([material.access_token, material.refresh_token, material.user, material.account])
+    return vault.seal(text, **material_field(revocation_id))
+
+
+def open_material(vault: Vault, revocation_id: str, sealed: bytes) -> Material:
+    """Raises VaultError."""
+    return Material(*json.loads(vault.open(sealed, **material_field(revocation_id))))
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevocation:
+    """A revocation to be added. Without `material`, its status is final."""
+
+    id: str
+    provider: str
+    site: str
+    subject: str | None
+    account_subject: str | None
+    material: bytes | None
+    status: RevocationStatus = RevocationStatus.PENDING
+
+    def values(self) -> Mapping[str, Any]:
+        """By the names that statements use for them."""
+        return {
+            "revocation": self.id,
+            "provider": self.provider,
+            "site": self.site,
+            "subject": self.subject,
+            "account_subject": self.account_subject,
+            "material": self.material,
+            "revocation_status": self.status,
+            "is_pending": self.status is RevocationStatus.PENDING,
+        }
+
+
+def new_id() -> str:
+    """In the order of time."""
+    return str(uuid6.uuid7())
+
+
+# A lease of a delivery that is over, whether its holder said so or not.
+_UNLEASED: Final = "(owner IS NULL OR lease_until <= now())"
+_ADD: Final = Statement(
+    """
+    INSERT INTO revocation (id, connection_id, ended_version, provider, site, subject, account_subject, material,
+        status, due_at, created_at)
+    SELECT :revocation, :connection_id, :ended_version, :provider, :site, :subject, :account_subject, :material,
+        {pending}, now(), now()
+    RETURNING id""",
+    **STATUSES,
+)
+_FIND_PENDING: Final = Statement(
+    """
+    SELECT id FROM revocation
+    WHERE connection_id = :connection_id AND ended_version = :ended_version AND status = {pending} AND {unleased}
+    ORDER BY id LIMIT 1""",
+    unleased=_UNLEASED,
+    **STATUSES,
+)
+# Another owner, so that a delivery that was held up for longer than its lease can't finish with the older tokens. The
+# lease stays: what that delivery sent may still be handled.
+_REPLACE: Final = Statement(
+    """
+    UPDATE revocation SET material = :material, unsure = false,
+        owner = CASE WHEN owner IS NULL THEN NULL ELSE 'replaced' END,
+        due_at = CASE WHEN owner IS NULL THEN now() ELSE due_at END
+    WHERE id = :id AND status = {pending} AND {unleased}
+    RETURNING id""",
+    unleased=_UNLEASED,
+    **STATUSES,
+)
+_IN_PROGRESS: Final = Statement(
+    """
+    SELECT 1 AS found FROM revocation
+    WHERE subject = :subject AND provider = :provider AND lease_until > after(:minus_quiet)
+    UNION ALL
+    SELECT 1 FROM revocation
+    WHERE account_subject = :account_subject AND provider = :provider AND lease_until > after(:minus_quiet)
+    LIMIT 1"""
+)
+_LATEST: Final = Statement(
+    """
+    SELECT c.id AS connection_id, r.status, r.attempts, r.delivered_at
+    FROM connection AS c JOIN revocation AS r ON r.id = (
+        SELECT id FROM revocation WHERE connection_id = c.id ORDER BY id DESC LIMIT 1)
+    WHERE c.user_id = :user_id AND c.status = 'disconnected'"""
+)
+_FORGET: Final = Statement(
+    """
+    DELETE FROM revocation WHERE id IN (
+        SELECT id FROM revocation WHERE id < :before AND status <> {pending} ORDER BY id LIMIT :most)
+    RETURNING id""",
+    **STATUSES,
+)
+
+
+async def add_revocation(
+    session: Session, new: NewRevocation, *, connection_id: str | None = None, ended_version: int = 0
+) -> None:
+    """Add a pending revocation, due at once. Raises DatabaseDown."""
+    await _ADD.rows(session, **{**new.values(), "connection_id": connection_id, "ended_version": ended_version})
+
+
+async def find_pending_of(database: Database, connection_id: str, ended_version: int) -> str | None:
+    """The id of the pending revocation of the tokens that the connection had with this version, unless a delivery has
+    the lease."""
+    row = await _FIND_PENDING.row(database, connection_id=connection_id, ended_version=ended_version)
+    return str(row[0]) if row else None
+
+
+async def replace_material(database: Database, revocation_id: str, material: bytes) -> bool:
+    """Put newer tokens of the same grant into a pending revocation. False if it is not pending any more, or a delivery
+    has the lease."""
+    return bool(await _REPLACE.rows(database, id=revocation_id, material=material))
+
+
+async def delivery_in_progress(
+    database: Database, subject: str | None, account_subject: str | None, provider: str, quiet: float
+) -> bool:
+    """Whether a revocation for this user or account is being sent, or may still be handled by the provider: until
+    `quiet` seconds after the end of its lease."""
+    values = {"subject": subject, "account_subject": account_subject, "provider": provider, "minus_quiet": -quiet}
+    return bool(await _IN_PROGRESS.rows(database, **values))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRevocation:
+    """A revocation as it is shown."""
+
+    status: str
+    attempts: int
+    delivered_at: datetime | None
+
+
+async def find_latest_of_user(database: Database, user_id: str) -> dict[str, ShownRevocation]:
+    """The latest revocation of each of the user's disconnected connections, by the connection's id."""
+    rows = await _LATEST.rows(database, user_id=user_id)
+    return {str(connection_id): ShownRevocation(*shown) for connection_id, *shown in rows}
+
+
+async def forget_revocations(database: Database, before: str, most: int) -> Sequence[str]:
+    """Delete up to `most` revocations with a final status and an id below `before`. Returns their ids."""
+    return [str(id_) for (id_,) in await _FORGET.rows(database, before=before, most=most)]

@@ -27,14 +27,16 @@ from resolvers.errors import (
 AUTHENTICATE: Final = "authenticate"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
+DISCONNECT: Final = "disconnect"
 ISSUE_TOKEN: Final = "issue_token"  # noqa: S105 - the name of an action
 READ: Final = "read"
 REFRESH: Final = "refresh"
 """Only what a refresh changes about the connection's status: it was lost, is failing, or works again."""
+REVOKE: Final = "revoke"
 
 OK: Final = "ok"
 REPLAYED: Final = "replayed"
-"""The outcome of a callback that was sent again and got the same connection."""
+"""The outcome of a call that was sent again and got the same connection."""
 DENIALS: Final = frozenset(
     problem.code
     for problem in (
@@ -100,10 +102,10 @@ async def denied(
     await context.resources.repeats.record(refused)
 
 
-async def replayed(context: Context, connection: StoredConnection) -> None:
-    """Record that a repeated callback was answered with the connection of the first one."""
+async def replayed(context: Context, connection: StoredConnection, action: str = COMPLETE) -> None:
+    """Record that a repeated call was answered with the connection of the first one."""
     user, provider = connection.user_id, connection.provider
     repeated = await context.audit_entry(
-        COMPLETE, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
+        action, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
     )
     await context.resources.repeats.record(repeated)

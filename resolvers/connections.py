@@ -60,9 +60,9 @@ def _about(connection: StoredConnection | None) -> _About:
     return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
 
 
-def parse_id(text: str) -> UUID:
-    """The id of a connection. Raises ConnectionNotFound if it is malformed."""
+def parse_id(text: str) -> str:
+    """The id of a connection, in the usual form. Raises ConnectionNotFound if it is malformed."""
     try:
-        return UUID(text)
+        return str(UUID(text))
     except ValueError:
         raise ConnectionNotFound from None

@@ -17,6 +17,7 @@ from models.audit_event import AuditEntry, record
 from models.audit_key import audit_key
 from models.database import Database
 from models.ended_request import RETENTION
+from models.revocation import ShownRevocation
 from models.token_row import TokenRow
 from models.vault import Vault, VaultError
 from models.vault_key import VaultKeys
@@ -32,6 +33,8 @@ from resolvers.single_flight import SingleFlight
 
 # Half of the digest, the minimum of RFC 2104 (5): each row stores two of them, and an index one more.
 _PSEUDONYM_BYTES: Final = 16
+# Begins what is hashed for an account. This byte is in no UTF-8, so no user's id has the pseudonym of an account.
+_ACCOUNT: Final = b"\xffaccount\n"
 
 log = structlog.get_logger("tendon")
 
@@ -54,8 +57,9 @@ class Registration:
 
 
 class Pseudonyms:
-    """The pseudonyms of users in the audit trail: HMAC-SHA-256 of the user's id, so that a user can be forgotten
-    without changing the trail. The key, which never changes, is cached for the life of the process."""
+    """The pseudonyms of users in the audit trail, and those of users and accounts in revocations: HMAC-SHA-256 of the
+    id, so that a user can be forgotten without changing the trail. The key, which never changes, is cached for the life
+    of the process."""
 
     def __init__(self, database: Database, keys: VaultKeys) -> None:
         self._database = database
@@ -66,10 +70,15 @@ class Pseudonyms:
     async def of(self, user: str | None) -> str | None:
         """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
         open the key."""
-        if user is None:
-            return None
+        return None if user is None else await self._pseudonym(_encoded(user))
+
+    async def of_account(self, provider: str, site: str, account: str | None) -> str | None:
+        """The pseudonym of a provider's account, None without one. Raises as `of` does."""
+        return None if account is None else await self._pseudonym(_ACCOUNT + _encoded(f"{provider}\n{site}\n{account}"))
+
+    async def _pseudonym(self, name: bytes) -> str:
         key = self._key or await self._reading.join("key", self._read)
-        return hmac.digest(key, user.encode(errors="surrogatepass"), "sha256")[:_PSEUDONYM_BYTES].hex()
+        return hmac.digest(key, name, "sha256")[:_PSEUDONYM_BYTES].hex()
 
     async def _read(self) -> bytes:
         try:
@@ -78,6 +87,10 @@ class Pseudonyms:
             log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
             raise ServiceUnavailable from None
         return self._key
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,9 @@ class Resources:
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)
     refreshes: SingleFlight[TokenRow | Problem] = field(default_factory=SingleFlight[TokenRow | Problem])
+    revocation_reads: SingleFlight[dict[str, ShownRevocation]] = field(
+        default_factory=SingleFlight[dict[str, ShownRevocation]]
+    )
     vault_keys: VaultKeys = field(init=False)
     pseudonyms: Pseudonyms = field(init=False)
     repeats: Repeats = field(init=False)

@@ -179,6 +179,11 @@ async def from_query(request: Request, members: Collection[str]) -> dict[str, An
     return given
 
 
+async def input_from_query(request: Request, members: Collection[str]) -> dict[str, Any]:
+    """The parameters of query and path become the members of the variable `input`. Others are ignored."""
+    return {"input": await from_query(request, members)}
+
+
 async def json_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, Any]:
     """The body, a JSON object of at most `limit` bytes, not counting white space around it. Raises
     UnsupportedMediaType, PayloadTooLarge and ValidationError."""

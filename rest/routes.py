@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from resolvers import inputs
-from rest.json_http import from_body, from_optional_body, from_query
+from rest.json_http import from_body, from_optional_body, from_query, input_from_query
 from rest.json_schemas import CONNECTION_ID, Schema, record, reference, text
 
 _OPERATIONS: Final = Path(__file__).parent / "operations"
@@ -98,5 +98,16 @@ ROUTES: Final[Routes] = (
         summary="List a user's connections, oldest first",
         success=Success(200, record({"connections": {"type": "array", "items": reference("Connection")}})),
         parameters={"userId": text(inputs.USER)},
+    ),
+    RestRoute(
+        method="DELETE",
+        path="/v1/connections/{connectionId}",
+        operation="DisconnectConnection",
+        variables=input_from_query,
+        summary="Disconnect a connection: its tokens are erased, and the provider is asked to revoke them. Safe to"
+        " retry",
+        success=Success(200, record({"success": {"type": "boolean"}}), "disconnectConnection"),
+        failures=(404,),
+        parameters={"connectionId": text(), "userId": text(inputs.USER)},
     ),
 )

@@ -16,9 +16,12 @@ from providers.provider import provider_id
 from resolvers import audit, connections, directory
 from resolvers.authorize import Authorization, authorize_connection
 from resolvers.callback.complete import Callback, complete_connection
+from resolvers.ending.disconnect import disconnect_connection
+from resolvers.ending.shown import latest_revocation
 from resolvers.tokens.issue import issue_access_token
 from schema.info import Info
 from schema.provider_types import Provider
+from schema.revocations import Revocation
 from schema.token_types import IssueAccessTokenInput, IssueAccessTokenPayload
 
 strawberry.enum(ConnectionStatus, description="The status of a connection.", graphql_name_from="value")
@@ -116,6 +119,14 @@ class Connection:
     def account_id(self) -> strawberry.ID | None:
         return None if self.row.account is None else strawberry.ID(self.row.account)
 
+    @strawberry.field(
+        description="How the provider is told that the connection has ended. Null unless it is disconnected, and some"
+        " weeks after that."
+    )
+    async def revocation(self, info: Info) -> Revocation | None:
+        found = await latest_revocation(info.context, self.row)
+        return None if found is None else Revocation.of(found)
+
     @strawberry.field(description="When something that is shown of the connection last changed.")
     def updated_at(self) -> datetime:
         return self.row.updated_at
@@ -187,6 +198,18 @@ class CompleteConnectionPayload:
     connection: Connection
 
 
+@strawberry.input(description="The connection to end, and the user whose connection it is.")
+class DisconnectConnectionInput:
+    connection_id: strawberry.ID
+    user_id: strawberry.ID
+
+
+@strawberry.type
+class DisconnectConnectionPayload:
+    success: bool = strawberry.field(description="Always true: what can't be done is an error.")
+    connection: Connection
+
+
 PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
 """The queries that require no bearer token."""
 
@@ -217,6 +240,7 @@ _ACTIONS: Final = {
     "authorizeConnection": audit.AUTHORIZE,
     "completeConnection": audit.COMPLETE,
     "issueAccessToken": audit.ISSUE_TOKEN,
+    "disconnectConnection": audit.DISCONNECT,
 }
 
 
@@ -256,3 +280,11 @@ class Mutation:
                 info.context, input.connection_id, input.scopes or (), input.rejected_token or None
             )
         )
+
+    @strawberry.mutation(
+        description="Disconnect a connection. Its tokens are erased, and the provider is asked to revoke them. Safe to"
+        " retry. Connecting again renews the same connection."
+    )
+    async def disconnect_connection(self, info: Info, input: DisconnectConnectionInput) -> DisconnectConnectionPayload:  # noqa: A002 - GraphQL's name
+        ended = await disconnect_connection(info.context, input.connection_id, input.user_id)
+        return DisconnectConnectionPayload(success=True, connection=Connection.of(ended))

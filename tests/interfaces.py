@@ -54,6 +54,9 @@ class Interface(ABC):
         return await self._mutation(token, "IssueAccessToken", path, members, connectionId=connection)
 
     @abstractmethod
+    async def disconnect(self, token: str | None, connection_id: str, **parameters: str) -> Answer: ...
+
+    @abstractmethod
     async def connections(self, token: str | None, **variables: Any) -> Answer: ...
 
     @abstractmethod
@@ -74,6 +77,10 @@ class Rest(Interface):
         url = f"{self.origin}/v1/connections"
         return _rest_answer(await self._client.get(url, params=variables, headers=bearer(token)))
 
+    async def disconnect(self, token: str | None, connection_id: str, **parameters: str) -> Answer:
+        url = f"{self.origin}/v1/connections/{connection_id}"
+        return _rest_answer(await self._client.delete(url, params=parameters, headers=bearer(token)))
+
     async def _mutation(
         self, token: str | None, operation: str, path: str, members: dict[str, Any], **in_path: str
     ) -> Answer:
@@ -85,6 +92,10 @@ class GraphQL(Interface):
 
     async def connections(self, token: str | None, **variables: Any) -> Answer:
         return await self._run(token, "ListConnections", variables, b'{"data":', b"}")
+
+    async def disconnect(self, token: str | None, connection_id: str, **parameters: str) -> Answer:
+        members = {"connectionId": connection_id, **parameters}
+        return await self._mutation(token, "DisconnectConnection", "", members)
 
     async def _mutation(
         self, token: str | None, operation: str, path: str, members: dict[str, Any], **in_path: str

@@ -44,7 +44,8 @@ CREATE INDEX idx_revocation_account ON revocation (account_subject, provider);
 CREATE INDEX idx_revocation_due_at ON revocation (due_at) WHERE due_at IS NOT NULL;
 ALTER TABLE connection ADD COLUMN due_at TIMESTAMPTZ;
 CREATE INDEX idx_connection_due_at ON connection (due_at) WHERE due_at IS NOT NULL;
-ALTER TABLE connection SET (fillfactor = 80)"""
+ALTER TABLE connection SET (fillfactor = 80);
+CREATE INDEX idx_authorizatio_user_id ON authorization_request (user_id)"""
 _SQLITE = """
 CREATE TABLE account_owner (
     provider VARCHAR(63) NOT NULL,
@@ -79,7 +80,8 @@ CREATE INDEX idx_revocation_subject ON revocation (subject, provider);
 CREATE INDEX idx_revocation_account ON revocation (account_subject, provider);
 CREATE INDEX idx_revocation_due_at ON revocation (due_at) WHERE due_at IS NOT NULL;
 ALTER TABLE connection ADD COLUMN due_at TIMESTAMP;
-CREATE INDEX idx_connection_due_at ON connection (due_at) WHERE due_at IS NOT NULL"""
+CREATE INDEX idx_connection_due_at ON connection (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX idx_authorizatio_user_id ON authorization_request (user_id)"""
 
 
 class Migration(migrations.Migration):
@@ -149,6 +151,13 @@ class Migration(migrations.Migration):
                 model_name="Connection",
                 name="due_at",
                 field=fields.DatetimeField(null=True, db_index=True, auto_now=False, auto_now_add=False),
+            )
+        ),
+        Told(
+            ops.AlterField(
+                model_name="AuthorizationRequest",
+                name="user_id",
+                field=fields.CharField(db_index=True, max_length=255),
             )
         ),
         ops.AddField(

@@ -65,7 +65,7 @@ async def issue_access_token(
     try:
         with_scope(context.caller, READ_TOKENS)
         _check(scopes, rejected_token)
-        row = await find_tokens(context.resources.database, str(parse_id(connection_id)))
+        row = await find_tokens(context.resources.database, parse_id(connection_id))
         if row is None:
             raise ConnectionNotFound
         row = await _usable(context, row, scopes, rejected_token)

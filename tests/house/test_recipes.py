@@ -137,7 +137,7 @@ def test_route(route: RestRoute) -> None:
         {path.relative_to(ROOT).as_posix() for path in documents}
         | modules_with_text(re.escape(route.path))
         | modules_with_text(f"{route.operation}(Input)?")
-        | with_line("README.md", rf"\| `{route.method} {re.escape(route.path)}\b"),
+        | with_line("README.md", rf"\| `{route.method} {re.escape(route.path)}[?`]"),
         optional=None if route.has_body else "rest/json_schemas.py",
     )
 

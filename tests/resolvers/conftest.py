@@ -17,7 +17,8 @@ from tests.resolvers.trail import Trail
 from tests.resolvers.world import World, open_world
 
 _TABLES = (
-    *("audit_event", "audit_key", "audit_subject", "authorization_request", "connection", "ended_request", "vault_key"),
+    *("account_owner", "audit_event", "audit_key", "audit_subject", "authorization_request", "connection"),
+    *("ended_request", "revocation", "vault_key"),
 )
 _EMPTY = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
 

@@ -37,7 +37,7 @@ class Row(RestRoute):
 ROWS: Final = (
     Row(
         method="GET",
-        path="/v1/connections/{id}",
+        path="/v1/reads/{id}",
         operation="ReadConnection",
         variables=from_query,
         summary="Read one connection",

@@ -116,6 +116,7 @@ def test_there_is_a_route_for_each_row() -> None:
         ("/v1/connections/callback", {"POST"}),
         ("/v1/connections/{connectionId}/token", {"POST"}),
         ("/v1/connections", {"GET", "HEAD"}),
+        ("/v1/connections/{connectionId}", {"DELETE"}),
     ]
 
 

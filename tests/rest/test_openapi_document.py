@@ -22,6 +22,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str, str, list[str]]] = {
     ("/v1/connections/callback", "post"): ("completeConnection", "201", ["404", "413", "415"]),
     ("/v1/connections/{connectionId}/token", "post"): ("issueAccessToken", "200", ["404", "409", "413", "415"]),
     ("/v1/connections", "get"): ("listConnections", "200", []),
+    ("/v1/connections/{connectionId}", "delete"): ("disconnectConnection", "200", ["404"]),
 }
 
 
@@ -83,12 +84,22 @@ def test_the_body_of_a_success() -> None:
         "properties": {"connections": many | {"items": one}},
         "required": ["connections"],
     }
+    assert schema("/v1/connections/{connectionId}", "delete", "200") == {
+        "type": "object",
+        "properties": {"success": {"type": "boolean"}},
+        "required": ["success"],
+    }
 
 
 def test_parameters_are_required_and_have_a_place() -> None:
     [listed] = DOCUMENT["paths"]["/v1/connections"]["get"]["parameters"]
     assert (listed["name"], listed["in"], listed["required"]) == ("userId", "query", True)
     assert listed["schema"]["maxLength"] == inputs.USER
+    ended = DOCUMENT["paths"]["/v1/connections/{connectionId}"]["delete"]["parameters"]
+    assert [(one["name"], one["in"], one["required"]) for one in ended] == [
+        ("connectionId", "path", True),
+        ("userId", "query", True),
+    ]
     for row in ROWS:
         [shown] = openapi_document([row])["paths"][row.path][row.method.lower()]["parameters"]
         assert (shown["in"], shown["required"]) == ("path", True)
@@ -96,7 +107,7 @@ def test_parameters_are_required_and_have_a_place() -> None:
 
 def test_routes_of_one_path_are_together() -> None:
     paths = openapi_document([*ROWS, ROWS[0]])["paths"]
-    assert paths.keys() == {"/v1/connections/{id}", "/v1/providers/{provider}/start"}
+    assert paths.keys() == {"/v1/reads/{id}", "/v1/providers/{provider}/start"}
 
 
 def allows(name: str, value: Any) -> bool:

@@ -45,7 +45,7 @@ async def send(
 async def test_a_parameter_becomes_the_variable_of_its_name(
     client: httpx.AsyncClient, origin: str, someone: Person, connection: dict[str, Any]
 ) -> None:
-    by_rest = await send(client, origin, f"/v1/connections/{connection['id']}", someone)
+    by_rest = await send(client, origin, f"/v1/reads/{connection['id']}", someone)
     by_graphql = await client.post(
         f"{origin}/graphql",
         json={"query": READ, "variables": {"id": connection["id"]}},
@@ -58,9 +58,9 @@ async def test_a_parameter_becomes_the_variable_of_its_name(
 async def test_failures_are_those_of_graphql(
     client: httpx.AsyncClient, origin: str, someone: Person, another: Person, connection: dict[str, Any]
 ) -> None:
-    other = await send(client, origin, f"/v1/connections/{connection['id']}", another)
+    other = await send(client, origin, f"/v1/reads/{connection['id']}", another)
     assert (other.status_code, other.json()["error"]) == (404, "connection_not_found")
-    anonymous = await client.get(f"{origin}/v1/connections/{connection['id']}")
+    anonymous = await client.get(f"{origin}/v1/reads/{connection['id']}")
     assert (anonymous.status_code, anonymous.json()["error"]) == (401, "unauthenticated")
 
 
@@ -68,11 +68,11 @@ async def test_percent_encoding_is_decoded_once(
     client: httpx.AsyncClient, origin: str, someone: Person, connection: dict[str, Any]
 ) -> None:
     first, rest = connection["id"][0], connection["id"][1:]
-    once = await send(client, origin, f"/v1/connections/%{ord(first):02X}{rest}", someone)
+    once = await send(client, origin, f"/v1/reads/%{ord(first):02X}{rest}", someone)
     assert once.status_code == 200
-    twice = await send(client, origin, f"/v1/connections/%25{ord(first):02X}{rest}", someone)
+    twice = await send(client, origin, f"/v1/reads/%25{ord(first):02X}{rest}", someone)
     assert (twice.status_code, twice.json()["error"]) == (404, "connection_not_found")
-    fixed = await send(client, origin, f"/v1/conn%65ctions/{connection['id']}", someone)
+    fixed = await send(client, origin, f"/v1/re%61ds/{connection['id']}", someone)
     assert fixed.status_code == 200
 
 
@@ -80,13 +80,13 @@ async def test_an_encoded_slash_belongs_to_the_parameter(
     client: httpx.AsyncClient, origin: str, someone: Person, connection: dict[str, Any]
 ) -> None:
     for value in (f"a%2F{connection['id']}", "..%2Fcallback", "%FF", "%00", "{id}"):
-        response = await send(client, origin, f"/v1/connections/{value}", someone)
+        response = await send(client, origin, f"/v1/reads/{value}", someone)
         assert (response.status_code, response.json()["error"]) == (404, "connection_not_found"), value
-    joined = await send(client, origin, f"/v1/connections%2F{connection['id']}", someone)
+    joined = await send(client, origin, f"/v1/reads%2F{connection['id']}", someone)
     assert (joined.status_code, joined.json()["error"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("target", ["/v1/connections/", "/v1/connections//", "/v1//x", "/v1/providers//start"])
+@pytest.mark.parametrize("target", ["/v1/reads/", "/v1/reads//", "/v1/connections/", "/v1//x", "/v1/providers//start"])
 async def test_an_empty_parameter_is_not_found(
     client: httpx.AsyncClient, origin: str, someone: Person, target: str
 ) -> None:
@@ -99,15 +99,16 @@ async def test_a_trailing_slash_or_segment_is_not_found(
     client: httpx.AsyncClient, origin: str, someone: Person, connection: dict[str, Any]
 ) -> None:
     for suffix in ("/", "/x", "%2F/"):
-        response = await send(client, origin, f"/v1/connections/{connection['id']}{suffix}", someone)
+        response = await send(client, origin, f"/v1/reads/{connection['id']}{suffix}", someone)
         assert (response.status_code, response.json()["error"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
     ("method", "target", "allow"),
     [
-        ("DELETE", "/v1/connections/x", "GET, HEAD"),
-        ("POST", "/v1/connections/x", "GET, HEAD"),
+        ("DELETE", "/v1/reads/x", "GET, HEAD"),
+        ("POST", "/v1/reads/x", "GET, HEAD"),
+        ("GET", "/v1/connections/x", "DELETE"),
         ("GET", "/v1/providers/oura/start", "POST"),
         # A path without parameters takes precedence over one with parameters that it also matches.
         ("GET", "/v1/connections/callback", "POST"),
@@ -126,7 +127,7 @@ async def test_another_method_is_not_allowed(
 async def test_the_path_wins_over_body_and_query(
     client: httpx.AsyncClient, origin: str, someone: Person, connection: dict[str, Any]
 ) -> None:
-    read = await send(client, origin, f"/v1/connections/{connection['id']}?id=other&more=x", someone)
+    read = await send(client, origin, f"/v1/reads/{connection['id']}?id=other&more=x", someone)
     assert read.json()["connection"]["id"] == connection["id"]
     body = {"provider": "nobody", "redirectUri": REDIRECT_URI}
     started = await send(client, origin, "/v1/providers/sandbox/start", someone, "POST", json=body)
@@ -140,19 +141,19 @@ async def test_the_log_shows_the_template_and_never_the_value(
     client: httpx.AsyncClient, origin: str, someone: Person
 ) -> None:
     with capture_logs() as events:
-        await send(client, origin, "/v1/connections/CANARY", someone)
-        await send(client, origin, "/v1/connections/CANARY", someone, "DELETE")
+        await send(client, origin, "/v1/reads/CANARY", someone)
+        await send(client, origin, "/v1/reads/CANARY", someone, "DELETE")
         await send(client, origin, "/v1/providers/CANARY/start", someone, "POST")
         await send(client, origin, "/v1/CANARY", someone)
     shown = [event["path"] for event in cast("list[dict[str, Any]]", events) if event["event"] == "request"]
-    assert shown == ["/v1/connections/{id}"] * 2 + ["/v1/providers/{provider}/start", "?"]
+    assert shown == ["/v1/reads/{id}"] * 2 + ["/v1/providers/{provider}/start", "?"]
     assert "CANARY" not in str(events)
 
 
 async def test_the_openapi_document_has_the_parameters(client: httpx.AsyncClient, origin: str) -> None:
     document = (await client.get(f"{origin}/openapi.json")).json()
     assert document == openapi_document((*ROUTES, *ROWS))
-    operation = document["paths"]["/v1/connections/{id}"]["get"]
+    operation = document["paths"]["/v1/reads/{id}"]["get"]
     assert [(parameter["name"], parameter["in"]) for parameter in operation["parameters"]] == [("id", "path")]
     assert list(operation["responses"]) == ["200", "400", "401", "403", "404", "429", "500", "503"]
 

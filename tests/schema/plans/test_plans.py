@@ -17,6 +17,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "AuthorizeConnection": {"input": {"provider": "oura", "redirectUri": "https://app.example/cb"}},
     "IssueAccessToken": {"input": {"connectionId": "c", "scopes": ["a", "b"], "rejectedToken": None}},
     "ListConnections": {"userId": "alice"},
+    "DisconnectConnection": {"input": {"connectionId": "c", "userId": "alice"}},
 }
 
 
