@@ -1,0 +1,186 @@
+"""Delivering revocations: whether one may be sent now, when it is tried again, and when that ends.
+
+A revocation that ends more than its own tokens must not reach a grant that is in use: one that another connection has
+on the same account, or that the user has given by connecting again. Whatever can't be known for certain is tried again,
+for a week.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from models.audit_event import AuditEntry
+from models.authorization_request import read_clock
+from models.revocation import RevocationStatus, forget_revocations, open_material
+from models.revocation_delivery import (
+    PendingRevocation,
+    Postponement,
+    find_due,
+    find_obstacles,
+    find_pending,
+    finish,
+    postpone,
+    take,
+)
+from models.vault import VaultError
+from providers.errors import HeldBack, wait_of
+from providers.provider_limit import Use
+from resolvers import audit
+from resolvers.context import Context
+from resolvers.due_work import DueWork
+from resolvers.ending.sending import Done, Later, Prepared, Sender, SendingTime
+
+log = structlog.get_logger("tendon")
+
+# For how long a revocation is tried.
+_LONGEST: Final = timedelta(days=7).total_seconds()
+# It is tried again when it is older by this part of its age, but not before the one, and not after the other of these
+# seconds, give or take a part of it.
+_GROWTH: Final = 0.5
+_FIRST_WAIT: Final = 5.0
+_LONGEST_WAIT: Final = timedelta(hours=6).total_seconds()
+_JITTER: Final = 0.2
+# Seconds after which a stray request can't be handled any more, by a provider that is not in the catalogue now.
+_QUIET: Final = 60.0
+# Seconds to wait for a slot among the revocations at a provider.
+_SLOT_TIMEOUT: Final = 0.5
+# For how long a revocation is remembered after it has ended, at least; and rows that one statement deletes.
+_REMEMBERED: Final = timedelta(days=7)
+_BATCH: Final = 100
+
+_SHARED: Final = Later("another user's connection is on the same account")
+_EXCHANGING: Final = Later("a callback for the user or the account is in progress")
+
+
+async def due(context: Context, most: int) -> Sequence[DueWork]:
+    """Up to `most` revocations that are due. Raises DatabaseDown."""
+    rows = await find_due(context.resources.database, most)
+    return [DueWork(row.id, row.due_at.isoformat(), row.provider) for row in rows]
+
+
+async def deliver(context: Context, revocation_id: str) -> None:
+    """Send a revocation, if it is still due and nothing speaks against it. Raises DatabaseDown: what is not written
+    then is tried again when the lease is over."""
+    database = context.resources.database
+    row = await find_pending(database, revocation_id)
+    if row is None:
+        return
+    prepared = await _prepare(context, row)
+    owner, sending_time = secrets.token_hex(16), SendingTime(context.resources.provider_timeout)
+    lease = {"lease": sending_time.lease, "quiet": _quiet(context, row)}
+    if isinstance(prepared, Later):
+        if await take(database, row, owner, **lease):
+            await _conclude(context, row, owner, prepared)
+        return
+    with prepared.permit:
+        if not await take(database, row, owner, **lease):
+            prepared.permit.leave_unused()
+            return
+        # From here on, callbacks see the lease.
+        outcome = await _obstacle(context, row, prepared)
+        if outcome is None:
+            outcome = await Sender(context, row, prepared, owner, sending_time).send()
+        if not outcome.sent:
+            prepared.permit.leave_unused()
+    await _conclude(context, row, owner, outcome)
+
+
+async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later:
+    """All that takes time or may fail comes before the lease. What is missing here, another process may have."""
+    resources = context.resources
+    registration = resources.registrations.get(row.provider)
+    if registration is None:
+        return Later("the provider is not configured")
+    try:
+        material = open_material(resources.vault, row.id, row.material)
+    except VaultError as fault:
+        log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
+        return Later("its tokens can't be decrypted")
+    try:
+        permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REVOCATION)
+    except HeldBack as held_back:
+        return Later(str(held_back), wait=wait_of(held_back) or 0)
+    return Prepared(registration, material, permit)
+
+
+def _quiet(context: Context, row: PendingRevocation) -> float:
+    entry = context.resources.catalogue.get(row.provider)
+    return _QUIET if entry is None else entry.token.quiet
+
+
+async def _obstacle(context: Context, row: PendingRevocation, prepared: Prepared) -> Done | Later | None:
+    if not prepared.registration.provider.revocation_ends_other_tokens:
+        return None
+    material = prepared.material
+    found = await find_obstacles(context.resources.database, row, material.user, material.account)
+    if found.renewed:
+        return Done(RevocationStatus.NOT_NEEDED, sent=False)
+    if found.shared:
+        return _SHARED
+    return _EXCHANGING if found.exchanging else None
+
+
+async def _conclude(context: Context, row: PendingRevocation, owner: str, outcome: Done | Later) -> None:
+    named = {"provider": row.provider, "revocation_id": row.id, "connection_id": row.connection_id}
+    if isinstance(outcome, Done):
+        if await _finish(context, row, owner, outcome.status, sent=outcome.sent):
+            log.info("revocation.ended", status=outcome.status.value, **named)
+        return
+    if row.age < _LONGEST:
+        wait = _wait(row.age, outcome, _quiet(context, row))
+        later = Postponement(wait, sent=outcome.sent, unknown=outcome.unknown, unsure=outcome.unsure)
+        if await postpone(context.resources.database, row.id, owner, later):
+            log.warning("revocation.postponed", reason=outcome.reason, seconds=round(wait), **named)
+        return
+    status = RevocationStatus.NOT_NEEDED if outcome is _SHARED else RevocationStatus.FAILED
+    if await _finish(context, row, owner, status, sent=outcome.sent, unknown=outcome.unknown):
+        write = log.info if status is RevocationStatus.NOT_NEEDED else log.error
+        write(f"revocation.{status.value}", reason=outcome.reason, **named)
+
+
+async def _finish(
+    context: Context,
+    row: PendingRevocation,
+    owner: str,
+    status: RevocationStatus,
+    *,
+    sent: bool,
+    unknown: bool = False,
+) -> bool:
+    # The pseudonym of the row: the user may have been forgotten meanwhile. There is no actor.
+    entry = AuditEntry(
+        actor=None,
+        user=None,
+        client_id=None,
+        subject=row.subject,
+        action=audit.REVOKE,
+        provider=row.provider,
+        outcome=audit.OK if status is RevocationStatus.DELIVERED else status.value,
+        request_id=context.request_id,
+    )
+    return await finish(context.resources.database, row.id, owner, status, entry, sent=sent, unknown=unknown)
+
+
+def _wait(age: float, later: Later, quiet: float) -> float:
+    """Seconds until the next try. The last one comes at the end of the week."""
+    usual = min(max(_GROWTH * age, _FIRST_WAIT), _LONGEST_WAIT)
+    usual *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load only
+    return max(min(usual, _LONGEST - age), later.wait, quiet if later.unknown else 0)
+
+
+async def forget_old(context: Context) -> None:
+    """Delete revocations that ended long ago. Raises DatabaseDown."""
+    database = context.resources.database
+    kept = timedelta(seconds=_LONGEST) + max(context.resources.retention, _REMEMBERED)
+    # Ids are in the order of time: they begin with milliseconds since 1970 (RFC 9562 5.7).
+    milliseconds = int((await read_clock(database) - kept).timestamp() * 1000)
+    before = str(UUID(int=milliseconds << 80))
+    while len(await forget_revocations(database, before, _BATCH)) == _BATCH:
+        pass
