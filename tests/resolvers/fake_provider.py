@@ -22,7 +22,8 @@ class FakeProvider(AsyncExitStack):
     """Answers requests for tokens with the usual ones and `tokens`, or with `raw`, and others as the test says.
 
     What is in `meanwhile` for a path runs once, after the request and before the answer. While `leave` is not set, who
-    asks for tokens is kept waiting.
+    asks for tokens is kept waiting. A revocation gets the next of `revoke_statuses`, if there is one, else
+    `revoke_status`, and always `revoke_body`.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,8 @@ class FakeProvider(AsyncExitStack):
         self.account: Any = "sam"
         self.account_status = "200 OK"
         self.revoke_status = "200 OK"
+        self.revoke_statuses: list[str] = []
+        self.revoke_body = b"{}"
         self.leave = asyncio.Event()
         self.leave.set()
         self.meanwhile: dict[str, Meanwhile] = {}
@@ -65,7 +68,8 @@ class FakeProvider(AsyncExitStack):
             body = json.dumps({"id": self.account}).encode()
             await answering(body, status=self.account_status)(asked, writer)
         else:
-            await answering(b"{}", status=self.revoke_status)(asked, writer)
+            status = self.revoke_statuses.pop(0) if self.revoke_statuses else self.revoke_status
+            await answering(self.revoke_body, status=status)(asked, writer)
 
     async def _answer_tokens(self, asked: Asked, writer: StreamWriter) -> None:
         number = next(NUMBERS)
@@ -95,11 +99,15 @@ def entries(origin: str) -> dict[str, Provider]:
     usual = provider(authorize='scopes = ["sleep", "offline"]', origin=origin)
     with_account = provider(tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin)
     revoking = f'[revoke]\nurl = "{origin}/revoke"\ntoken = "refresh_token"'
+    by_bearer = f'[revoke]\nmethod = "DELETE"\nurl = "{origin}/revoke"\nauth = "bearer"\nends = "account"'
     kinds = {
         "acme": usual,
         "other": usual,
         "account": with_account,
         "revoking": provider(tables=revoking, origin=origin),
+        "ends-token": provider(token='account = "user"', tables=f'{revoking}\nends = "token"', origin=origin),
+        "ends-grant": provider(token='account = "user"', tables=f'{revoking}\nends = "grant"', origin=origin),
+        "by-bearer": provider(token='account = "user"', tables=by_bearer, origin=origin),
         "both": provider(
             token='account = "user"', tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin
         ),

@@ -130,8 +130,12 @@ class World:
         await self.outside.fetch(f"UPDATE authorization_request SET {change}")
 
     async def turn_back(self, seconds: float) -> None:
-        """Make all requests so much older, as if that time had passed."""
-        columns = {"authorization_request": ("created_at", "expires_at", "lease_until"), "ended_request": ("ended_at",)}
+        """Make all requests and revocations so much older, as if that time had passed."""
+        columns = {
+            "authorization_request": ("created_at", "expires_at", "lease_until"),
+            "ended_request": ("ended_at",),
+            "revocation": ("created_at", "due_at", "lease_until"),
+        }
         now = "strftime('%Y-%m-%d %H:%M:%f000+00:00', {}, '-{} seconds')"
         older = now if self.outside.engine == "sqlite" else "{} - interval '{} seconds'"
         for table, names in columns.items():
