@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -35,6 +35,9 @@ class RevocationStatus(StrEnum):
     FAILED = "failed"
     """The provider did not confirm it in time, or the tokens could not be decrypted."""
 
+
+TRIED: Final = timedelta(days=7)
+"""For how long a revocation is tried. After that it has failed, and its tokens are erased."""
 
 STATUSES: Final = {status.value: f"'{status}'" for status in RevocationStatus}
 """Each as a fragment of SQL, for a Statement."""
@@ -179,6 +182,10 @@ _LATEST: Final = Statement(
         SELECT id FROM revocation WHERE connection_id = c.id ORDER BY id DESC LIMIT 1)
     WHERE c.user_id = :user_id AND c.status = 'disconnected'"""
 )
+# Ids are in the order of time. A revocation is pending for a week at most, so of so old ones few are.
+_OLDEST: Final = Statement(
+    "SELECT id FROM revocation WHERE id < :before AND status <> {pending} ORDER BY id LIMIT 1", **STATUSES
+)
 _FORGET: Final = Statement(
     """
     DELETE FROM revocation WHERE id IN (
@@ -230,6 +237,12 @@ async def find_latest_of_user(database: Database, user_id: str) -> dict[str, Sho
     """The latest revocation of each of the user's disconnected connections, by the connection's id."""
     rows = await _LATEST.rows(database, user_id=user_id)
     return {str(connection_id): ShownRevocation(*shown) for connection_id, *shown in rows}
+
+
+async def find_ended_before(database: Database, before: str) -> str | None:
+    """The id of the oldest revocation with a final status, if it is below `before`."""
+    row = await _OLDEST.row(database, before=before)
+    return str(row[0]) if row else None
 
 
 async def forget_revocations(database: Database, before: str, most: int) -> Sequence[str]:

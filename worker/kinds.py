@@ -9,6 +9,7 @@ from typing import Final
 from resolvers import clearing
 from resolvers.context import Context
 from resolvers.due_work import DueWork
+from resolvers.ending import delivery, forgetting
 from resolvers.tokens import ahead
 
 
@@ -26,4 +27,6 @@ class Kind:
 KINDS: Final = (
     Kind("clear", clearing.due, clearing.run),
     Kind("refresh", ahead.due, ahead.refresh_ahead),
+    Kind("revoke", delivery.due, delivery.deliver),
+    Kind("forget", forgetting.due, forgetting.forget),
 )

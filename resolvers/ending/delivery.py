@@ -12,13 +12,11 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 import structlog
 
 from models.audit_event import AuditEntry
-from models.authorization_request import read_clock
-from models.revocation import RevocationStatus, forget_revocations, open_material
+from models.revocation import TRIED, RevocationStatus, open_material
 from models.revocation_delivery import (
     PendingRevocation,
     Postponement,
@@ -39,8 +37,8 @@ from resolvers.ending.sending import Done, Later, Prepared, Sender, SendingTime
 
 log = structlog.get_logger("tendon")
 
-# For how long a revocation is tried.
-_LONGEST: Final = timedelta(days=7).total_seconds()
+# For how long a revocation is tried, in seconds.
+_LONGEST: Final = TRIED.total_seconds()
 # It is tried again when it is older by this part of its age, but not before the one, and not after the other of these
 # seconds, give or take a part of it.
 _GROWTH: Final = 0.5
@@ -51,9 +49,6 @@ _JITTER: Final = 0.2
 _QUIET: Final = 60.0
 # Seconds to wait for a slot among the revocations at a provider.
 _SLOT_TIMEOUT: Final = 0.5
-# For how long a revocation is remembered after it has ended, at least; and rows that one statement deletes.
-_REMEMBERED: Final = timedelta(days=7)
-_BATCH: Final = 100
 
 _SHARED: Final = Later("another user's connection is on the same account")
 _EXCHANGING: Final = Later("a callback for the user or the account is in progress")
@@ -173,14 +168,3 @@ def _wait(age: float, later: Later, quiet: float) -> float:
     usual = min(max(_GROWTH * age, _FIRST_WAIT), _LONGEST_WAIT)
     usual *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load only
     return max(min(usual, _LONGEST - age), later.wait, quiet if later.unknown else 0)
-
-
-async def forget_old(context: Context) -> None:
-    """Delete revocations that ended long ago. Raises DatabaseDown."""
-    database = context.resources.database
-    kept = timedelta(seconds=_LONGEST) + max(context.resources.retention, _REMEMBERED)
-    # Ids are in the order of time: they begin with milliseconds since 1970 (RFC 9562 5.7).
-    milliseconds = int((await read_clock(database) - kept).timestamp() * 1000)
-    before = str(UUID(int=milliseconds << 80))
-    while len(await forget_revocations(database, before, _BATCH)) == _BATCH:
-        pass

@@ -22,6 +22,7 @@ from providers.oauth_client import refresh_tokens
 from providers.provider_limit import Permit
 from providers.revocation import RevocationOutcome, revoke
 from providers.revocation import Tokens as Revocable
+from providers.token_answer import PresentToken
 from resolvers.context import Context, Registration
 from resolvers.ending.unused_tokens import surrender
 
@@ -155,7 +156,15 @@ class Sender:
             return False
         client = self._context.resources.client
         try:
-            answer = await refresh_tokens(client, self._provider, self._credentials, token, **times)
+            answer = await refresh_tokens(
+                client,
+                self._provider,
+                self._credentials,
+                token,
+                deadline=times["deadline"],
+                latest=times["latest"],
+                present=PresentToken(self._material.access_token, None),
+            )
         except RequestFailed as fault:
             self._sent = True
             if effect_of(fault) is Effect.REFUSED:

@@ -34,6 +34,7 @@ from providers.token_answer import PresentToken, TokenAnswer
 from resolvers import audit
 from resolvers.background import backoff
 from resolvers.context import Context, Registration
+from resolvers.ending.unused_tokens import add_late
 from resolvers.errors import (
     ProviderMisconfigured,
     ProviderUnavailable,
@@ -214,6 +215,7 @@ async def _store_once(
             log.info("refresh.superseded", **named)
         case Fate.RENEWED | Fate.ENDED:
             log.info("refresh.late", **named)
+            await add_late(context, row, new.tokens)
 
 
 async def _retry(row: TokenRow, write: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from models.revocation import delivery_in_progress
 from models.revocation_delivery import find_pending, take
 from models.vault import Vault
 from providers.provider_limit import LIMITS, ProviderLimit, ProviderLimits, Use
-from resolvers.ending.delivery import deliver, due, forget_old
+from resolvers.ending.delivery import deliver, due
 from tests.resolvers.ending.endings import (
     QUIET,
     WEEK,
@@ -18,7 +18,6 @@ from tests.resolvers.ending.endings import (
     deliver_due,
     disconnect,
     ended,
-    materials,
     revocations,
     sent,
 )
@@ -344,21 +343,3 @@ async def test_nobody_else_matters_where_it_ends_its_own_tokens_only(world: Worl
     await deliver_due(world)
     assert sent(world) == [f"revoke {token}"]
     assert await revocations(world) == [("delivered", 1)]
-
-
-# Old rows
-
-
-async def test_old_revocations_are_forgotten_unless_they_are_pending(world: World) -> None:
-    await ended(world, "alice", "ends-token")
-    await deliver_due(world)
-    await ended(world, "bob", "ends-token")
-    before = await revocations(world, "id")
-    assert await materials(world) != []
-    await forget_old(world.context(None))
-    assert await revocations(world, "id") == before
-    # The ids say how old they are.
-    for number, (id_,) in enumerate(before):
-        await world.outside.fetch("UPDATE revocation SET id = $1 WHERE id = $2", f"01900000{id_[8:35]}{number}", id_)
-    await forget_old(world.context(None))
-    assert await revocations(world) == [("pending", 0)]

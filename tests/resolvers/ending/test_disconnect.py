@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from models.connection import StatusReason
-from models.token_refresh import find_tokens, take
+from models.token_refresh import take
+from models.token_row import find_tokens
 from models.vault import Vault
 from resolvers.caller import READ
 from resolvers.connections import list_connections

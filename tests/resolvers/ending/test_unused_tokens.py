@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from models.connection import Tokens
-from models.token_refresh import Fate, Lease, TokenRow, find_fate, find_tokens, take
+from models.token_refresh import Fate, Lease, find_fate, take
+from models.token_row import TokenRow, find_tokens
 from resolvers.ending.unused_tokens import add_late, surrender
 from tests.resolvers.ending.endings import (
     connect,
