@@ -92,7 +92,7 @@ async def test_it_is_tried_less_and_less_often(world: World) -> None:
     """The pause is a part of the age, and some hours at most."""
     await ended(world, "alice", "ends-token")
     await world.provider.stop()
-    for age, shortest, longest in ((0, 3, 7), (60, 23, 40), (3600, 1400, 2300), (86400, 17000, 27000)):
+    for age, shortest, longest in ((0, 3, 9), (60, 23, 60), (3600, 1400, 2800), (86400, 17000, 28000)):
         await world.turn_back(age)
         await deliver_due(world)
         await world.turn_back(shortest)
