@@ -14,6 +14,7 @@ from tests.conftest import Person, begin
 from tests.databases import Database
 from tests.interfaces import GraphQL, Interface, Rest
 from tests.sandbox_control import Sandbox
+from tests.waiting import until
 
 SHOWN = """query($userId: ID!) { connections(userId: $userId) {
     id providerSlug status updatedAt revocation { status attempts deliveredAt } } }"""
@@ -206,3 +207,36 @@ async def test_the_mutation_returns_the_connection(
             }
         }
     }
+
+
+async def test_a_refresh_in_progress_brings_nothing_back(
+    api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database
+) -> None:
+    """The provider has handled it already. What it gives is revoked, and not used."""
+    await sandbox.settings("sandbox", account=someone.id, access_life=0)
+    callback = await begin(api, sandbox, someone, account=someone.id)
+    connection = (await api.complete(someone.token, **callback)).connection
+    await sandbox.fault("sandbox", "held_answer", account=someone.id, grant_type="refresh_token")
+    issuing = asyncio.create_task(api.issue("dev-service:etl", connection["id"]))
+
+    async def is_asked() -> bool:
+        return bool(await sandbox.refreshes(someone.id))
+
+    await until(is_asked, "the refresh")
+    assert (await api.disconnect(someone.token, connection["id"], userId=someone.id)).data == {"success": True}
+    columns = "status, unsure, material FROM revocation WHERE connection_id = $1"
+    (before,) = await shared_database.fetch(f"SELECT {columns}", connection["id"])
+    assert (before[0], bool(before[1])) == ("pending", True)
+    await sandbox.release(account=someone.id)
+    assert (await issuing).code == "REAUTHORIZATION_REQUIRED"
+    assert await status_of(shared_database, connection) == ("disconnected", "by_user")
+
+    async def is_handed_over() -> bool:
+        (after,) = await shared_database.fetch(f"SELECT {columns}", connection["id"])
+        return (after[0], bool(after[1])) == ("pending", False) and after[2] != before[2]
+
+    await until(is_handed_over, "the new tokens in the revocation")
+    left = "SELECT access_token, refresh_token FROM connection WHERE id = $1"
+    assert await shared_database.fetch(left, connection["id"]) == [(None, None)]
+    refused = await api.issue("dev-service:etl", connection["id"])
+    assert refused.code == "REAUTHORIZATION_REQUIRED"
