@@ -47,8 +47,8 @@ _LONGEST_WAIT: Final = timedelta(hours=6).total_seconds()
 _JITTER: Final = 0.2
 # Seconds after which a stray request can't be handled any more, by a provider that is not in the catalogue now.
 _QUIET: Final = 60.0
-# Seconds to wait for a slot among the revocations at a provider.
-_SLOT_TIMEOUT: Final = 0.5
+# Seconds to wait for a slot among the revocations at a provider. No request waits for it.
+_SLOT_TIMEOUT: Final = 5.0
 
 _SHARED: Final = Later("another user's connection is on the same account")
 _EXCHANGING: Final = Later("a callback for the user or the account is in progress")
