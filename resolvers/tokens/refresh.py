@@ -35,12 +35,7 @@ from resolvers import audit
 from resolvers.background import backoff
 from resolvers.context import Context, Registration
 from resolvers.ending.unused_tokens import add_late
-from resolvers.errors import (
-    ProviderMisconfigured,
-    ProviderUnavailable,
-    ReauthorizationRequired,
-    ServiceUnavailable,
-)
+from resolvers.errors import ProviderMisconfigured, ProviderUnavailable, ReauthorizationRequired, ServiceUnavailable
 from resolvers.tokens.schedule import due_in
 
 log = structlog.get_logger("tendon")
