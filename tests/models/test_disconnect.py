@@ -72,6 +72,9 @@ async def test_it_ends_once(database: Database) -> None:
     row = await connected(database)
     assert sorted(await asyncio.gather(*(end(database, row) for _ in range(10)))) == [False] * 9 + [True]
     assert await value(database, "SELECT count(*) FROM revocation") == 1
+    ended = await find_tokens(database, row.id)
+    assert ended is not None
+    assert not await end(database, ended)
     assert [told for told in await events(database) if told[0] == "disconnect"] == [("disconnect", "ok")]
 
 
