@@ -125,14 +125,17 @@ async def test_what_can_not_be_revoked_is_said_at_once(world: World, slug: str) 
 
 
 async def test_an_account_that_this_connection_holds_is_released(world: World) -> None:
-    mine = await connect(world, "alice", "ends-grant", "sam")
-    await connect(world, "bob", "ends-grant", "kim")
+    connections = {
+        user: await connect(world, user, "ends-grant", account)
+        for user, account in (("alice", "sam"), ("bob", "kim"), ("carol", "kim"))
+    }
     await world.outside.fetch("DELETE FROM account_owner")
     owner = """INSERT INTO account_owner (provider, site, account, user_id, connection_id, created_at)
-        SELECT provider, site, account, user_id, id, created_at FROM connection"""
+        SELECT provider, site, account, user_id, id, created_at FROM connection WHERE user_id <> 'carol'"""
     await world.outside.fetch(owner)
-    await disconnect(world, "alice", mine)
-    assert await world.outside.fetch("SELECT account FROM account_owner") == [("kim",)]
+    for user, left in (("alice", ["kim"]), ("carol", ["kim"]), ("bob", [])):
+        await disconnect(world, user, connections[user])
+        assert [account for (account,) in await world.outside.fetch("SELECT account FROM account_owner")] == left
 
 
 async def test_the_scope_to_write_is_needed(world: World) -> None:

@@ -9,7 +9,6 @@ import json
 import pytest
 
 from models.connection import StoredConnection
-from models.database import DatabaseDown
 from tests.resolvers.ending.endings import (
     QUIET,
     connect,
@@ -20,7 +19,6 @@ from tests.resolvers.ending.endings import (
     revocations,
     sent,
 )
-from tests.resolvers.failing_database import FailingDatabase
 from tests.resolvers.world import World
 
 DOWN = "503 Service Unavailable"
@@ -222,14 +220,6 @@ async def test_nothing_is_sent_when_too_little_of_the_lease_is_left(world: World
     await deliver_due(world, world.context(None, provider_timeout=-2.4))
     assert sent(world) == []
     assert await revocations(world, "status, attempts, owner") == [("pending", 0, None)]
-
-
-async def test_a_dropped_lease_is_no_error(world: World) -> None:
-    await ended(world, "alice", "ends-token")
-    assert isinstance(world.database, FailingDatabase)
-    world.database.fail("EXISTS (SELECT 1 FROM authorization_request", error=DatabaseDown("FAULT"))
-    await deliver_due(world)
-    assert await revocations(world) == [("delivered", 1)]
 
 
 async def test_no_token_is_logged(world: World) -> None:
