@@ -173,15 +173,16 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
     authorized, back, *answers = pasted(walk_through(laptop))
     assert json.loads(authorized).keys() == {"url", "state"}
     assert "code=" in back
-    by_rest, by_graphql, listed = map(json.loads, answers)
+    by_rest, by_graphql, listed, ended = map(json.loads, answers)
     assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
     assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
     assert listed == {"connections": [by_rest["connection"]]}
+    assert ended == {"success": True}
 
 
 def test_the_walk_through_after_a_denial(laptop: Process) -> None:
     script = walk_through(laptop).replace("decision=approve", "decision=deny").replace("dev:alice", "dev:bob")
-    _, back, by_rest, by_graphql, _ = pasted(script)
+    _, back, by_rest, by_graphql, *_ = pasted(script)
     assert "error=access_denied" in back
     assert json.loads(by_rest)["error"] == "access_denied"
     assert json.loads(by_graphql)["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
