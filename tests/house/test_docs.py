@@ -181,7 +181,7 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
 
 
 def test_the_walk_through_after_a_denial(laptop: Process) -> None:
-    script = walk_through(laptop).replace("decision=approve", "decision=deny").replace("dev:alice", "dev:bob")
+    script = walk_through(laptop).replace("decision=approve", "decision=deny").replace("alice", "bob")
     _, back, by_rest, by_graphql, *_ = pasted(script)
     assert "error=access_denied" in back
     assert json.loads(by_rest)["error"] == "access_denied"

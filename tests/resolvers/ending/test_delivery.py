@@ -132,7 +132,7 @@ async def test_two_workers_send_it_once(world: World) -> None:
 async def test_one_that_is_not_due_is_left_alone(world: World) -> None:
     await ended(world, "alice", "ends-token")
     (work,) = await due(world.context(None), 10)
-    world.provider.revoke_status = DOWN
+    world.provider.revoke_status = "429 Too Many Requests"
     await deliver(world.context(None), work.id)
     await deliver(world.context(None), work.id)
     assert len(sent(world)) == 1
