@@ -108,6 +108,6 @@ ROUTES: Final[Routes] = (
         " retry",
         success=Success(200, record({"success": {"type": "boolean"}}), "disconnectConnection"),
         failures=(404,),
-        parameters={"connectionId": text(), "userId": text(inputs.USER)},
+        parameters={"connectionId": CONNECTION_ID, "userId": text(inputs.USER)},
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,28 +54,30 @@ class Later:
     unsure: bool = False
 
 
+def _clock() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class SendingTime:
     """The time in which a delivery may send: a request must end, and its result be written, before the lease ends.
 
-    To be made before the lease is taken. It also passes while the machine is suspended, as the lease does.
+    To be made before the lease is taken. It also passes while the machine is suspended, as the lease does, if `clock`
+    does.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, clock: Callable[[], float] = _clock) -> None:
         self.lease = _REQUESTS * timeout + _WRITING
         self._timeout = timeout
-        self._end = _clock() + self.lease - timeout - _WRITING / 2
+        self._clock = clock
+        self._end = clock() + self.lease - timeout - _WRITING / 2
 
     def request(self) -> dict[str, float] | None:
         """The time limits of a request that is sent now. None if it is too late for one."""
-        left = self._end - _clock()
+        left = self._end - self._clock()
         if left < 0:
             return None
         now = asyncio.get_running_loop().time()
         return {"deadline": now + self._timeout, "latest": now + left + self._timeout}
-
-
-def _clock() -> float:
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class _Postponed(Exception):

@@ -9,6 +9,11 @@ import json
 import pytest
 
 from models.connection import StoredConnection
+from models.revocation import open_material
+from models.revocation_delivery import find_pending
+from providers.provider_limit import Use
+from resolvers.ending.delivery import due
+from resolvers.ending.sending import Later, Prepared, Sender, SendingTime
 from tests.resolvers.ending.endings import (
     QUIET,
     connect,
@@ -19,11 +24,10 @@ from tests.resolvers.ending.endings import (
     revocations,
     sent,
 )
-from tests.resolvers.world import World
+from tests.resolvers.world import TIMEOUT, World
 
 DOWN = "503 Service Unavailable"
 REFUSED = "401 Unauthorized"
-TAKE = "UPDATE revocation SET owner = "
 KEEP = "UPDATE revocation SET material = "
 
 
@@ -212,14 +216,31 @@ async def test_without_the_token_that_the_provider_asks_for_nothing_is_sent(worl
 async def test_nothing_is_sent_when_too_little_of_the_lease_is_left(world: World) -> None:
     """A process that stood still after it took the lease: another one may be about to send."""
     await ended(world, "alice", "ends-token")
+    (work,) = await due(world.context(None), 10)
+    row = await find_pending(world.database, work.id)
+    assert row is not None
+    permit = await world.resources.provider_limits.of("ends-token").permit(1, Use.REVOCATION)
+    material = open_material(world.resources.vault, row.id, row.material)
+    prepared = Prepared(world.resources.registrations["ends-token"], material, permit)
+    with permit:
+        late = SendingTime(TIMEOUT, clock=iter([0.0, 60.0]).__next__)
+        outcome = await Sender(world.context(None), row, prepared, "worker", late).send()
+    assert isinstance(outcome, Later)
+    assert (outcome.sent, sent(world)) == (False, [])
 
-    async def meanwhile() -> None:
-        await asyncio.sleep(0.3)
 
-    world.database.delay(TAKE, meanwhile)
-    await deliver_due(world, world.context(None, provider_timeout=-2.4))
-    assert sent(world) == []
-    assert await revocations(world, "status, attempts, owner") == [("pending", 0, None)]
+async def test_the_time_to_send_ends_so_that_the_last_request_ends_within_the_lease() -> None:
+    now = 1000.0
+    times = SendingTime(10, clock=lambda: now)
+    assert times.lease == 35
+    loop = asyncio.get_running_loop()
+    for now, is_open in ((1000.0, True), (1022.4, True), (1022.6, False)):
+        request = times.request()
+        assert (request is not None) is is_open
+        if request is not None:
+            assert request["deadline"] == pytest.approx(loop.time() + 10, abs=1)
+            # What has arrived by then can still be written down.
+            assert request["latest"] - loop.time() == pytest.approx(1032.5 - now, abs=1)
 
 
 async def test_no_token_is_logged(world: World) -> None:
