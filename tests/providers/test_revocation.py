@@ -24,8 +24,11 @@ from tests.processes import Process
 from tests.providers.at_sandbox import connected, of_sandbox
 from tests.providers.entries import CREDENTIALS, provider
 from tests.sandbox_control import Sandbox
+from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
+from tests.wire.http.fetching import private_client
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client
+from wire.waiting import SECOND_LOOK
 
 REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
 CONFIRMED, IMPOSSIBLE = RevocationOutcome.CONFIRMED, RevocationOutcome.IMPOSSIBLE
@@ -234,3 +237,19 @@ async def test_any_other_answer_is_a_fault(
 async def test_a_refused_connection_is_a_fault(ours: Client) -> None:
     with pytest.raises(Unreachable):
         await revoke(ours, entry("http://127.0.0.1:1", "token = 'access_token'"), CREDENTIALS, TOKENS, deadline=soon())
+
+
+@pytest.mark.parametrize("latest", [150, 90])
+@on_a_leaping_clock
+async def test_a_revocation_goes_on_after_a_standstill_up_to_the_latest_time(latest: float) -> None:
+    async def respond(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+        let_pass(100)
+        await asyncio.Event().wait()
+
+    async with loopback(respond) as server, private_client() as client:
+        began = soon(0)
+        wanting = entry(server.origin, "token = 'access_token'")
+        with pytest.raises(TimedOut) as raised:
+            await revoke(client, wanting, CREDENTIALS, TOKENS, deadline=soon(80), latest=soon(latest))
+        assert soon(0) - began == pytest.approx(120 if latest == 150 else 100 + SECOND_LOOK)
+    assert raised.value.stood_still

@@ -89,6 +89,13 @@ def test_no_other_answer_without_a_token_extends_anything(
         read(body, entry, present)
 
 
+def test_an_entry_may_tell_an_extension_apart_from_other_successes() -> None:
+    both = provider(token=EXTENDED + "success = { field = 'status', equals = 0 }")
+    assert read({"status": 0, "result": "0000"}, both).access_token == "CANARY-present"
+    with pytest.raises(UnreadableResponse):
+        read({"status": 0}, both)
+
+
 def test_an_error_extends_nothing() -> None:
     with pytest.raises(ErrorAnswer) as raised:
         read({"result": "0000", "error": "invalid_grant"})
