@@ -50,11 +50,10 @@ def refresh_expires_at(settings: Settings) -> float | None:
 
 def _access_token(issue: Issue, scopes: tuple[str, ...]) -> Token:
     """A new access token; the present one if the provider keeps those that are valid for long enough."""
-    present = list(issue.family.live(ACCESS))
-    if issue.settings.access_kept_above is not None and present and _lasts(present[-1], issue.settings):
-        return present[-1]
+    if issue.settings.access_kept_above is not None and (kept := _lasting(issue.family, issue.settings)):
+        return kept
     if issue.settings.old_access == "ended":
-        for token in present:
+        for token in list(issue.family.live(ACCESS)):
             token.ended = True
     expires_at = access_expires_at(issue)
     jwt_expires_at = expires_at if issue.request.provider.dialect.expires == "jwt" else None
@@ -62,8 +61,12 @@ def _access_token(issue: Issue, scopes: tuple[str, ...]) -> Token:
     return issue.request.provider.tokens.add(Token(value, ACCESS, issue.family, scopes, expires_at, issue.parent))
 
 
-def _lasts(token: Token, settings: Settings) -> bool:
-    return token.expires_at is None or token.expires_at - time.time() > (settings.access_kept_above or 0)
+def _lasting(family: Family, settings: Settings) -> Token | None:
+    """The family's newest access token, if it is valid for long enough to be kept."""
+    newest = next(reversed(list(family.live(ACCESS))), None)
+    if newest is None or newest.expires_at is None:
+        return newest
+    return newest if newest.expires_at - time.time() > (settings.access_kept_above or 0) else None
 
 
 def _refresh_token(issue: Issue) -> Token:
