@@ -89,6 +89,7 @@ def test_within_the_grace_a_used_token_gets_another_pair(world: World) -> None:
     for pair in (one, other):
         assert works(world, pair["access_token"])
         refreshed(world, pair["refresh_token"])
+    refreshed(world, first)
 
 
 def test_a_use_within_the_grace_may_use_up_the_pairs_before_it(world: World) -> None:

@@ -202,3 +202,32 @@ def test_a_body_that_a_form_can_send_is_rejected(world: World, media_type: str) 
     answer = world.http.post(f"{world.base}/_control/reset", content=b"{}", headers={"Content-Type": media_type})
     assert answer.status_code == 415
     assert len(world.calls()) == 1
+
+
+def test_calls_after_a_number(world: World) -> None:
+    for _ in range(3):
+        world.authorize("sandbox")
+    assert [call["seq"] for call in world.calls(after="1")] == [2, 3]
+    assert world.http.get(f"{world.base}/_control/calls?after=x").status_code == 400
+
+
+@pytest.mark.parametrize("by", ["grant", "family"])
+def test_one_grant_or_family_ends_by_its_number(world: World, by: str) -> None:
+    for account in ("ann", "ann", "bob"):
+        world.connect("sandbox", account=account)
+    ann = world.http.get(f"{world.base}/_control/grants", params={"account": "ann"}).json()[0]
+    number = ann["grant"] if by == "grant" else ann["families"][0]["family"]
+    ended = world.control("POST", "grants/end", {"slug": "sandbox", by: number})["ended"]
+    assert ended == [family["family"] for family in ann["families"]][: 2 if by == "grant" else 1]
+    assert [family["ended"] for family in world.families()].count("user") == len(ended)
+
+
+def test_a_setting_of_whole_providers_can_not_be_set_for_an_account(world: World) -> None:
+    body = {"slug": "sandbox", "account": "ann", "decision": "approve"}
+    assert world.http.put(f"{world.base}/_control/settings", json=body).status_code == 400
+    assert world.authorize("sandbox", account="ann").status_code == 200
+
+
+def test_only_a_user_names_an_account(world: World) -> None:
+    world.http.post(f"{world.base}/token", data={"grant_type": "refresh_token", "account": "ann"})
+    assert world.calls()[0]["account"] is None
