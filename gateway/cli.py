@@ -1,4 +1,4 @@
-"""The command `tendon`: serve, worker, migrate, providers, status, sandbox.
+"""The command `tendon`: serve, worker, migrate, providers, status, audit, sandbox.
 
 This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
 only when that command runs, so that none waits for what another one imports.
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")
     status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
+    _add_audit(add("audit", "Export the audit trail, or check what was exported."))
     sandbox = add(
         "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
     )
@@ -130,6 +131,19 @@ def _add_providers(parser: argparse.ArgumentParser) -> None:
     does = "Check one catalogue file without adding it to the catalogue."
     check = parser.add_subparsers(metavar="[check]").add_parser("check", help=does, description=does)
     check.add_argument("file", type=Path, metavar="FILE", help="The file, which is named <slug>.toml.")
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    tasks = audit.add_subparsers(dest="task", metavar="task", required=True)
+    does = "Write the events that no export has yet, as JSON lines that form a chain."
+    export = tasks.add_parser("export", help=does, description=does, allow_abbrev=False)
+    export.add_argument("--out", type=Path, metavar="FILE", help="The file to write. Default: standard output.")
+    export.add_argument(
+        "--after", type=int, metavar="LINE", help="Write again what was exported after the export that this line ends."
+    )
+    does = "Check that no line of an export was changed, removed, added or moved."
+    verify = tasks.add_parser("verify", help=does, description=does, allow_abbrev=False)
+    verify.add_argument("files", nargs="+", metavar="FILE", help="The files in their order; `-` is standard input.")
 
 
 def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:

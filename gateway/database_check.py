@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from models.database import Database, DatabaseDown, Limits, open_database
 from models.engine import CERTIFICATE_REFUSED, SHARED_SESSIONS, TLS_REFUSED, parse_url
 from models.file_modes import ReadableByOthers, world_writable_folders
 from models.pending import pending_migrations
-from models.rights import missing_rights
+from models.rights import EXPORT_RIGHTS, missing_rights
 
 log = structlog.get_logger("tendon")
 
@@ -66,6 +66,21 @@ _HINTS: Final = {
 }
 
 
+@asynccontextmanager
+async def open_for_export(url: str, limits: Limits) -> AsyncGenerator[Database]:
+    """The database, open for `tendon audit export`, which needs it now. Raises SettingsError if it can't be reached, or
+    lacks migrations or rights."""
+    async with AsyncExitStack() as stack:
+        with database_errors(url):
+            check_exists(url)
+            database = await stack.enter_async_context(open_database(url, limits))
+            await database.ping()
+            pending = await pending_migrations(database)
+            missing = [] if pending else await missing_rights(database, EXPORT_RIGHTS, {})
+        _check_complete(url, pending, missing, "tendon_export")
+        yield database
+
+
 async def check_database(url: str, limits: Limits) -> None:
     """Raises SettingsError for a file that can't be used, and for a database that lacks migrations or rights.
 
@@ -82,11 +97,16 @@ async def check_database(url: str, limits: Limits) -> None:
                 raise
             log.warning("database.away", reason=fault.reason)
             return
+    _check_complete(url, pending, missing, "tendon_app")
+
+
+def _check_complete(url: str, pending: Sequence[str], missing: Sequence[str], role: str) -> None:
+    """Raises SettingsError if migrations or rights are missing."""
     if pending:
         raise SettingsError(f"the database {parse_url(url)} lacks {', '.join(pending)}: run `tendon migrate`")
     if missing:
         raise SettingsError(
-            f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant tendon_app's rights of docs/operating.md"
+            f"TENDON_DATABASE_URL: its role lacks {', '.join(missing)}: grant {role}'s rights of docs/operating.md"
         )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from models.database import Database
-from models.statement import Statement
+from models.statement import Row, Statement
 
 
 class AuditEvent(Model):
@@ -38,6 +40,37 @@ class AuditEvent(Model):
         table = "audit_event"
         table_description = "who did what"
         indexes = (("subject", "id"),)
+
+
+SHOWN: Final = (
+    "id, at AS event_at, action, outcome, actor, client_id, subject, provider, connection_id, scopes, count, request_id"
+)
+"""The columns of a StoredEvent, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A row as it was stored, with pseudonyms."""
+
+    id: int
+    at: datetime
+    action: str
+    outcome: str
+    actor: str | None
+    client_id: str | None
+    subject: str | None
+    provider: str | None
+    connection_id: str | None
+    scopes: list[str]
+    count: int
+    request_id: str
+
+    @classmethod
+    def of(cls, row: Row) -> StoredEvent:
+        """A row of the columns SHOWN, as either engine gives it."""
+        *others, connection, scopes, count, request_id = row
+        values: list[Any] = [None if connection is None else str(connection), json.loads(scopes), count, request_id]
+        return cls(*others, *values)
 
 
 @dataclass(frozen=True)

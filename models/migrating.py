@@ -21,6 +21,7 @@ APPS: Final[dict[str, Any]] = {
         "models": [
             "models.account_owner",
             "models.audit_event",
+            "models.audit_export",
             "models.audit_key",
             "models.audit_subject",
             "models.authorization_request",

@@ -1,8 +1,9 @@
-"""The rights that the role of `tendon serve` needs. They are checked at the start, because without one of them only
-some requests would fail."""
+"""The rights that the roles of `tendon serve` and `tendon audit export` need. They are checked at the start, because
+without one of them only some requests would fail."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from models.database import Database
@@ -21,6 +22,12 @@ TABLE_RIGHTS: Final = {
     "vault_key": ("SELECT", "INSERT", "UPDATE"),
 }
 SEQUENCE_RIGHTS: Final = {"audit_event_id_seq": ("USAGE",)}
+EXPORT_RIGHTS: Final = {
+    "audit_event": ("SELECT",),
+    "audit_export": ("SELECT", "INSERT"),
+    "tortoise_migrations": ("SELECT",),
+}
+"""The role that serves has no rights on `audit_export`: it could otherwise keep events out of the exports."""
 
 _MISSING: Final = Script(
     (
@@ -39,14 +46,18 @@ ORDER BY place""",
 )
 
 
-async def missing_rights(database: Database) -> list[str]:
+async def missing_rights(
+    database: Database,
+    tables: Mapping[str, Sequence[str]] = TABLE_RIGHTS,
+    sequences: Mapping[str, Sequence[str]] = SEQUENCE_RIGHTS,
+) -> list[str]:
     """The missing rights, such as `INSERT on audit_event`; none on SQLite. The database must be migrated. Raises
     DatabaseDown."""
     if database.dialect != "postgres":
         return []
     needed = [
-        (relation, right, rights is TABLE_RIGHTS)
-        for rights in (TABLE_RIGHTS, SEQUENCE_RIGHTS)
+        (relation, right, rights is tables)
+        for rights in (tables, sequences)
         for relation, names in rights.items()
         for right in names
     ]

@@ -30,6 +30,7 @@ COMPLETE: Final = "complete"
 DISCONNECT: Final = "disconnect"
 ISSUE_TOKEN: Final = "issue_token"  # noqa: S105 - the name of an action
 READ: Final = "read"
+READ_AUDIT: Final = "read_audit"
 REFRESH: Final = "refresh"
 """Only what a refresh changes about the connection's status: it was lost, is failing, or works again."""
 REVOKE: Final = "revoke"

@@ -19,6 +19,7 @@ from resolvers.callback.complete import Callback, complete_connection
 from resolvers.ending.disconnect import disconnect_connection
 from resolvers.ending.shown import latest_revocation
 from resolvers.tokens.issue import issue_access_token
+from schema.audit_types import AuditQuery
 from schema.info import Info
 from schema.provider_types import Provider
 from schema.revocations import Revocation
@@ -215,7 +216,7 @@ PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
 
 
 @strawberry.type
-class Query:
+class Query(AuditQuery):
     @strawberry.field(description="All providers in the catalogue, sorted by slug.")
     def providers(self, info: Info) -> list[Provider]:
         return [Provider(row=entry) for entry in directory.list_providers(info.context)]

@@ -15,10 +15,11 @@ tests/gateway/settings/test_types.py.
 """
 
 from gateway.settings.environment import SettingsError, read_environment
-from gateway.settings.model import CatalogueSettings, DatabaseSettings, SandboxSettings, Settings
+from gateway.settings.model import CatalogueSettings, DatabaseSettings, ExportSettings, SandboxSettings, Settings
 from gateway.settings.reading import (
     read_catalogue_settings,
     read_database_settings,
+    read_export_settings,
     read_sandbox_settings,
     read_settings,
 )
@@ -26,12 +27,14 @@ from gateway.settings.reading import (
 __all__ = [
     "CatalogueSettings",
     "DatabaseSettings",
+    "ExportSettings",
     "SandboxSettings",
     "Settings",
     "SettingsError",
     "read_catalogue_settings",
     "read_database_settings",
     "read_environment",
+    "read_export_settings",
     "read_sandbox_settings",
     "read_settings",
 ]

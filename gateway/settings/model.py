@@ -64,6 +64,12 @@ class DatabaseSettings(BaseModel):
     log_level: LogLevel = "INFO"
 
 
+class ExportSettings(DatabaseSettings):
+    """The settings of `tendon audit export`."""
+
+    database_timeout: Annotated[float, number(0.1, 60, "seconds")] = 5
+
+
 class CatalogueSettings(BaseModel):
     """The settings that decide what is in the catalogue. `tendon providers` doesn't require TENDON_AUTH, and uses `dev`
     without it."""
@@ -94,7 +100,7 @@ class SandboxSettings(CatalogueSettings):
     redirect_uris: RedirectURIs = ""
 
 
-class Settings(SandboxSettings, DatabaseSettings):
+class Settings(SandboxSettings, ExportSettings):
     """All settings, which `tendon serve` takes."""
 
     auth: Auth  # pyright: ignore[reportGeneralTypeIssues] - required here
@@ -108,7 +114,6 @@ class Settings(SandboxSettings, DatabaseSettings):
     vault_keys: VaultKeys | None = None
     provider_timeout: ProviderTimeout = 10
     database_pool: Annotated[int, number(1, 1000, "connections")] = 10
-    database_timeout: Annotated[float, number(0.1, 60, "seconds")] = 5
     retention: Annotated[float, number(0.01, 3650, "days")] = 7
     explore: bool | None = None
     connect_page: bool | None = None

@@ -13,6 +13,7 @@ from gateway.settings.environment import SettingsError, format_problem, quotatio
 from gateway.settings.model import (
     CatalogueSettings,
     DatabaseSettings,
+    ExportSettings,
     SandboxSettings,
     Settings,
     required,
@@ -42,6 +43,11 @@ def read_settings() -> Settings:
 def read_database_settings() -> DatabaseSettings:
     """Read the settings of `tendon migrate`. Raises SettingsError."""
     return _read(DatabaseSettings)
+
+
+def read_export_settings() -> ExportSettings:
+    """Read the settings of `tendon audit export`. Raises SettingsError."""
+    return _read(ExportSettings)
 
 
 def read_catalogue_settings() -> CatalogueSettings:

@@ -74,7 +74,7 @@ class Service:
 @pytest.fixture
 async def service(server: PostgresServer, tmp_path: Path, settings: dict[str, str]) -> Service:
     url = await server.create_migrated()
-    for role in ("tendon_app", "tendon_retention"):
+    for role in ("tendon_app", "tendon_export", "tendon_retention"):
         await psql(url, f"CREATE ROLE {role}")
     return Service(url, tmp_path, settings)
 

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from models.rights import SEQUENCE_RIGHTS, TABLE_RIGHTS
+from models.rights import EXPORT_RIGHTS, SEQUENCE_RIGHTS, TABLE_RIGHTS
 from tests.conftest import Person, begin
 from tests.databases import PostgresDatabase
 from tests.interfaces import Interface
@@ -22,7 +22,7 @@ from tests.waiting import until
 
 PAGE = Path("docs/operating.md").read_text(encoding="utf-8").partition("### Roles\n")[2]
 BLOCKS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-ONCE, IN_DATABASE, GRANTS, RETENTION, LOOK_UP = BLOCKS
+ONCE, IN_DATABASE, GRANTS, LOOK_UP, RETENTION, *_ = BLOCKS
 
 
 async def run(url: str, statements: str) -> str:
@@ -126,15 +126,15 @@ async def test_a_role_that_only_serves(
     [
         "UPDATE audit_event SET outcome = 'ok'",
         "DELETE FROM audit_event",
+        "SELECT * FROM audit_export",
+        "INSERT INTO audit_export VALUES (1, 1, 1, '', now())",
         "TRUNCATE audit_event",
         "DROP TABLE audit_event",
         "ALTER TABLE audit_event DISABLE TRIGGER ALL",
         "UPDATE audit_subject SET user_id = 'x'",
-        "DELETE FROM audit_subject",
         "UPDATE audit_key SET sealed = ''",
         "DELETE FROM audit_key",
         "SELECT setval('audit_event_id_seq', 1)",
-        "DELETE FROM connection",
         "DELETE FROM tortoise_migrations",
         "CREATE TABLE mine (x integer)",
     ],
@@ -144,14 +144,16 @@ async def test_what_the_serving_role_can_not_do(granted: Path, roles: PostgresSe
         await run(url_of(roles, "tendon_app"), statement)
 
 
-def test_the_rights_that_are_checked_are_those_of_the_page() -> None:
+@pytest.mark.parametrize(
+    ("role", "rights"), [("tendon_app", TABLE_RIGHTS | SEQUENCE_RIGHTS), ("tendon_export", EXPORT_RIGHTS)]
+)
+def test_the_rights_that_are_checked_are_those_of_the_page(role: str, rights: dict[str, tuple[str, ...]]) -> None:
     granted = {
         relation: set(rights.split(", "))
-        for rights, relations in re.findall(r"GRANT ([A-Z, ]+) ON (?:SEQUENCE )?([a-z_, ]+) TO tendon_app;", GRANTS)
+        for rights, relations in re.findall(rf"GRANT ([A-Z, ]+) ON (?:SEQUENCE )?([a-z_, ]+) TO {role};", GRANTS)
         for relation in relations.split(", ")
     }
-    checked = {relation: set(rights) for relation, rights in (TABLE_RIGHTS | SEQUENCE_RIGHTS).items()}
-    assert checked == granted
+    assert {relation: set(names) for relation, names in rights.items()} == granted
 
 
 @pytest.mark.parametrize(
@@ -195,21 +197,52 @@ async def test_the_owner_of_the_tables_may_serve_as_well(granted: Path, owners: 
     assert process.stop() == 0
 
 
-async def test_what_retention_can_do(granted: Path, roles: PostgresServer, owners: dict[str, str]) -> None:
-    owner, retention = url_of(roles, "tendon_owner"), url_of(roles, "tendon_retention")
-    event = """INSERT INTO audit_event (at, action, scopes, outcome, request_id)
-        VALUES ({at}, 'authorize', '[]', 'ok', 'retention')"""
-    await run(owner, event.format(at="'2020-01-01'"))
-    await run(owner, event.format(at="now()"))
+EVENT = """INSERT INTO audit_event (at, action, scopes, outcome, request_id)
+    VALUES ({at}, 'authorize', '[]', 'ok', 'retention')"""
+
+
+async def test_what_the_export_role_and_the_retention_role_can_do(
+    granted: Path, roles: PostgresServer, owners: dict[str, str], tmp_path: Path
+) -> None:
+    """Retention deletes what is old enough and was exported, and nothing else."""
+    owner, export, retention = [url_of(roles, f"tendon_{name}") for name in ("owner", "export", "retention")]
+    await run(owner, "DELETE FROM audit_event")
+    await run(owner, EVENT.format(at="'2020-01-01'"))
+    await run(owner, EVENT.format(at="now()"))
+    assert await run(retention, RETENTION) == "DELETE 0"
+    settings = {"TENDON_DATABASE_URL": export}
+    file = tmp_path / "audit.jsonl"
+    done = await asyncio.to_thread(tendon, "audit", "export", "--out", str(file), cwd=tmp_path, settings=settings)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert file.read_text().count('"event"') == 2
+    await run(owner, EVENT.format(at="'2020-01-01'"))
     assert await run(retention, RETENTION) == "DELETE 1"
-    for statement in (
-        "UPDATE audit_event SET outcome = 'ok'",
-        event.format(at="now()"),
-        "SELECT * FROM audit_subject",
-        "SELECT * FROM connection",
+    for role, others in (
+        (retention, ["INSERT INTO audit_export VALUES (9, 9, 9, '', now())", "DELETE FROM audit_export"]),
+        (export, ["DELETE FROM audit_event", "UPDATE audit_export SET last_id = 0", "DELETE FROM audit_export"]),
     ):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await run(retention, statement)
+        statements = (
+            "UPDATE audit_event SET outcome = 'ok'",
+            EVENT.format(at="now()"),
+            "SELECT * FROM audit_subject",
+            "SELECT * FROM connection",
+            *others,
+        )
+        for statement in statements:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await run(role, statement)
+
+
+async def test_an_export_names_the_rights_that_its_role_lacks(
+    granted: Path, apps: dict[str, str], tmp_path: Path
+) -> None:
+    settings = {"TENDON_DATABASE_URL": apps["TENDON_DATABASE_URL"]}
+    done = await asyncio.to_thread(tendon, "audit", "export", cwd=tmp_path, settings=settings)
+    lacking = "its role lacks SELECT on audit_export, INSERT on audit_export"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == (
+        f"TENDON_DATABASE_URL: {lacking}: grant tendon_export's rights of docs/operating.md"
+    )
 
 
 async def test_the_trail_of_a_user_is_found_as_the_page_says(

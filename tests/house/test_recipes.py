@@ -168,7 +168,7 @@ def test_table(table: str) -> None:
         | modules_with_text(re.escape(file.removesuffix(".py").replace("/", ".")))
         | {min(modules_with_text(table, under="models/migrations/"))}
         | modules_with_text(table, under="models/rights.py")
-        | with_line("docs/operating.md", rf"GRANT .*\b{table}\b.* TO tendon_app"),
+        | with_line("docs/operating.md", rf"GRANT .*\b{table}\b.* TO tendon_(app|export)"),
     )
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from models.database import Database, open_database
-from models.rights import TABLE_RIGHTS
+from models.rights import EXPORT_RIGHTS, TABLE_RIGHTS
 from tests.conftest import new_database
 from tests.databases import ENGINES, create_migrated_file
 from tests.models.rows import run
 
-TABLES = sorted(TABLE_RIGHTS.keys() - {"tortoise_migrations"})
+TABLES = sorted((TABLE_RIGHTS | EXPORT_RIGHTS).keys() - {"tortoise_migrations"})
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -19,6 +19,7 @@ import models
 import resolvers
 from models.account_owner import AccountOwner
 from models.audit_event import AuditEvent
+from models.audit_export import AuditExport
 from models.audit_key import AuditKey
 from models.audit_subject import AuditSubject
 from models.authorization_request import AuthorizationRequest
@@ -39,6 +40,7 @@ MODELS: dict[str, type[Model]] = {
     for one in (
         AccountOwner,
         AuditEvent,
+        AuditExport,
         AuditKey,
         AuditSubject,
         AuthorizationRequest,

@@ -66,7 +66,7 @@ def test_the_actions_of_an_operation() -> None:
 def test_what_is_open_to_everybody() -> None:
     assert {"providers", "provider"} == PUBLIC_FIELDS
     kind: Any = Executor(explore=False).graphql.query_type
-    assert kind.fields.keys() == {*PUBLIC_FIELDS, "connection", "connections"}
+    assert kind.fields.keys() == {*PUBLIC_FIELDS, "auditEvents", "connection", "connections"}
 
 
 @pytest.mark.parametrize("account", ["an account", "", None])

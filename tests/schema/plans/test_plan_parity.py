@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from resolvers.caller import READ_AUDIT
 from tests.conftest import REDIRECT_URI, Person
 from tests.schema.plans.both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
 from tests.schema.plans.world import AUTHORIZE, COMPLETE, LIST, World, connected
@@ -26,6 +27,23 @@ async def test_every_query(world: World, someone: Person) -> None:
     found = await observe_both(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first}, who)
     assert (found.codes, found.body.count(b'"userId":')) == ([], 4)
     assert runs_by_plan(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first})
+
+
+async def test_the_audit_trail(world: World, someone: Person) -> None:
+    """Not its own records, of which each run adds one."""
+    await connected(world, someone.id)
+    document = """query Trail($user: ID, $action: String, $first: Int, $after: String) {
+        auditEvents(userId: $user, action: $action, first: $first, after: $after) { events {
+            at action outcome actor actorPseudonym clientId subject subjectPseudonym provider connectionId scopes count
+            requestId __typename } next } }"""
+    who = world.who(None, scopes=frozenset({READ_AUDIT}))
+    for variables, events in (({"first": 1}, 1), ({"first": 9, "after": None}, 1), ({"first": 0}, 0)):
+        wanted = {"user": someone.id, "action": "complete", **variables}
+        found = await observe_both(document, wanted, who)
+        assert (found.codes, found.body.count(b'"at":')) == ([] if events else ["VALIDATION_ERROR"], events)
+        assert runs_by_plan(document, wanted)
+    refused = await observe_both("{ auditEvents { next } }", {}, world.who(someone.id))
+    assert (refused.codes, refused.data) == (["INSUFFICIENT_SCOPE"], {"auditEvents": None})
 
 
 async def test_a_repeated_callback(world: World, someone: Person) -> None:
