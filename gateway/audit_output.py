@@ -87,8 +87,7 @@ class FileOutput(Output):
             for text in lines_of(self._file):
                 try:
                     line = chain.add(text)
-                    if line.is_end:
-                        break
+                    # The line that ends an export has none.
                     last_id = int(line.values["id"])
                 except (BrokenChain, KeyError, TypeError, ValueError):
                     break

@@ -72,20 +72,17 @@ _EVENTS: Final = Statement(
 )
 _NEWEST: Final = Statement("SELECT id FROM audit_event WHERE id > :after ORDER BY id DESC LIMIT 1")
 _CLOCK: Final = Statement("SELECT now() AS read_at")
-# A transaction that has taken an id holds a lock of this mode on the table (or its partition) and on the sequence until
-# it ends. It takes them before the id. Comparing transaction ids would not do: of two transactions, the one with the
-# lower transaction id may take the higher id for its event, and one may take the id of its event before it has a
-# transaction id.
+# nextval() takes a lock of this mode on the sequence before it takes an id, and the transaction holds it until it ends.
+# Comparing transaction ids would not do: of two transactions, the one with the lower transaction id may take the higher
+# id for its event, and one may take the id of its event before it has a transaction id.
 _WRITERS: Final = Script(
     (
         Step(
             """
-SELECT DISTINCT virtualtransaction, pid FROM pg_locks
+SELECT virtualtransaction, pid FROM pg_locks
 WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND relation IN (
-        SELECT 'audit_event'::regclass::oid UNION SELECT 'audit_event_id_seq'::regclass::oid
-        UNION SELECT relid::oid FROM pg_partition_tree('audit_event'))""",
+    AND relation = 'audit_event_id_seq'::regclass
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
             (),
         ),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit_chain import Link
-from gateway.audit_output import ExportError, StandardOutput, open_file
+from gateway.audit_output import ExportError, StandardOutput, _is_still, open_file
 from models.audit_export import NONE_YET
 from tests.gateway.test_audit_chain import FIRST, SECOND, STORED
 
@@ -126,6 +126,17 @@ def test_a_file_that_another_has_just_written(path: Path, partial: Path) -> None
             pass
     assert path.read_bytes() == FIRST[0]
     assert not partial.exists()
+
+
+def test_a_file_that_was_renamed_while_it_was_opened(path: Path, partial: Path) -> None:
+    """Its lock is then that of a file with another name."""
+    partial.write_bytes(lines(2))
+    with partial.open("rb") as file:
+        assert _is_still(partial, file)
+        partial.rename(path)
+        assert not _is_still(partial, file)
+        partial.touch()
+        assert not _is_still(partial, file)
 
 
 def test_what_is_written_again_starts_anew(path: Path, partial: Path) -> None:

@@ -140,6 +140,23 @@ async def test_two_pseudonyms_are_tested_to_the_same_id(database: Database) -> N
     assert rest.next is None
 
 
+async def test_each_of_two_pseudonyms_is_tested_for_a_limited_number_of_events(database: Database) -> None:
+    for number in range(8):
+        subject = "p-former" if number < 4 else "p-alice"
+        await add(database, request_id=f"r{number}", subject=subject, action="erase")
+    wanted = EventFilter(["p-former", "p-alice"], action="erase")
+    first = await find_events(database, wanted, before=NEWEST, most=9, tested=3)
+    assert requests(first) == ["r7", "r6", "r5"]
+
+
+async def test_what_an_index_decides_is_not_limited(database: Database) -> None:
+    for number in range(5):
+        await add(database, request_id=f"r{number}")
+    for wanted in (ALL, EventFilter(["p-alice"])):
+        found = await find_events(database, wanted, before=NEWEST, most=9, tested=2)
+        assert (len(found.events), found.next) == (5, None)
+
+
 async def test_a_forgotten_user_is_not_named(database: Database) -> None:
     await add(database)
     await run(database, "DELETE FROM audit_subject")
