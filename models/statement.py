@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ __all__ = ["Row", "Statement"]
 # The format of times in SQLite, which are stored as text. It sorts in the order of time.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
-_CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+)$")
+_CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+(?: OR done\.\w+)*)$")
+_DONE: Final = re.compile(r"\bdone\b")
 _DIGEST: Final = re.compile(r"\bdigest\(([^()]*)\)")
 _POSTGRES_DIGEST: Final = r"substring(sha256(convert_to(concat_ws(E'\\n', \1), 'UTF8')), 1, 16)"
 _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
@@ -37,19 +39,28 @@ class Statement:
 
     With several statements, the first locks the rows that it depends on. The others run once for each row that it
     returned, which they read `FROM done` as `done.column`; one that ends in `FROM done WHERE done.column` runs only if
-    that column is true. On PostgreSQL all of them become a single statement, whose parts see the same snapshot and run
-    in no particular order, so no two parts may change the same row.
+    that column is true, or one of several with `OR` between them. On PostgreSQL all of them become a single statement,
+    whose parts see the same snapshot and run in no particular order, so no two parts may change the same row.
+
+    `joining` is one more, which runs before these, and returns a row or none. Its columns are added to the only row of
+    the first one, and are null if it returns none.
     """
 
-    def __init__(self, text: str, *then: str, adding: str | None = None, **parts: str) -> None:
+    def __init__(
+        self, text: str, *then: str, adding: str | None = None, joining: str | None = None, **parts: str
+    ) -> None:
         first, *others = [_filled(one, parts) for one in (text, *then)]
         column = _filled(adding, parts) if adding else None
+        joined = _filled(joining, parts) if joining else None
         writes = not first.startswith("SELECT")
         # SQLite has no distributed tables, and one statement is faster there than two.
-        for_sqlite = [f"{first}, {column}" if column else first, *others]
+        steps = [_for_sqlite(f"{first}, {column}" if column else first)]
+        if joined:
+            steps.append(replace(_for_sqlite(joined), joins=True))
+        steps += [_for_sqlite(one) for one in others]
         self._scripts = {
-            "postgres": Script((_for_postgres(_chained(first, column, others)),), writes),
-            "sqlite": Script(tuple(_for_sqlite(one) for one in for_sqlite), writes),
+            "postgres": Script((_for_postgres(_chained(first, column, joined, others)),), writes),
+            "sqlite": Script(tuple(steps), writes),
         }
 
     def rows(self, session: Session, /, **values: Any) -> Awaitable[Sequence[Row]]:
@@ -70,15 +81,22 @@ def _filled(text: str, parts: dict[str, str]) -> str:
     return " ".join(text.split())
 
 
-def _chained(first: str, column: str | None, others: Sequence[str]) -> str:
+def _chained(first: str, column: str | None, joined: str | None, others: Sequence[str]) -> str:
     """Combines the statements into one, which is its own transaction and costs one round trip."""
-    parts = [f"done AS ({first})"]
-    if column:
-        parts = [f"changed AS ({first})", f"done AS (SELECT changed.*, {column} FROM changed)"]  # noqa: S608
-    elif not others:
+    if not column and not joined and not others:
         return first
+    parts = _row(first, column, "before" if joined else "done")
+    if joined:
+        parts.append(f"joined AS ({_DONE.sub('before', joined)})")
+        parts.append("done AS (SELECT before.*, joined.* FROM before LEFT JOIN joined ON true)")
     parts += [f"then_{number} AS ({text})" for number, text in enumerate(others, 1)]
     return f"WITH {', '.join(parts)} SELECT * FROM done"  # noqa: S608 - all of it is ours
+
+
+def _row(first: str, column: str | None, name: str) -> list[str]:
+    if column is None:
+        return [f"{name} AS ({first})"]
+    return [f"changed AS ({first})", f"{name} AS (SELECT changed.*, {column} FROM changed)"]  # noqa: S608
 
 
 def _for_postgres(text: str) -> Step:
@@ -97,4 +115,5 @@ def _for_sqlite(text: str) -> Step:
     names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
     text = _NAME_OR_DONE.sub("?", text)
     text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")
-    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), found and found[1])
+    condition = tuple(found[1].split(" OR ")) if found else ()
+    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), condition)

@@ -1,11 +1,12 @@
 """The database engines, SQLite and PostgreSQL, behind one interface.
 
-Both raise DatabaseDown in place of the driver's exceptions when the database is unavailable. Both limit the duration of
-every wait, and leave no transaction open when a task is cancelled.
+Both raise DatabaseDown in place of the driver's exceptions when the database is unavailable, and Violation for a
+constraint that is broken. Both limit the duration of every wait, and leave no transaction open when a task is
+cancelled.
 
 interface.py         the interface: Database, Session, and the Script that they run
 url.py, tls.py       parse the database URL, and TLS to PostgreSQL
-errors.py            DatabaseDown
+errors.py            DatabaseDown, Violation
 digest.py            the hash that both compute in SQL
 postgres.py          PostgreSQL, with pool.py (its connections), postgres_hosts.py and postgres_connection.py (how they
                      are opened), unanswered.py (those whose statement was given up), postgres_poolers.py (whether
@@ -15,7 +16,7 @@ sqlite.py            SQLite, with sqlite_scripts.py (runs the SQL) and sqlite_er
 """
 
 from models.engine.digest import digest
-from models.engine.errors import SHARED_SESSIONS, DatabaseDown
+from models.engine.errors import SHARED_SESSIONS, DatabaseDown, Violation
 from models.engine.interface import Database, Limits, Row, Script, Session, Step, Values
 from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
 from models.engine.url import DatabaseUrl, PostgresUrl, SqliteUrl, UnsupportedDatabase, parse_url
@@ -36,6 +37,7 @@ __all__ = [
     "Step",
     "UnsupportedDatabase",
     "Values",
+    "Violation",
     "connect",
     "digest",
     "parse_url",

@@ -1,4 +1,4 @@
-"""DatabaseDown, the error of both engines for a database that is unavailable."""
+"""The errors of both engines: DatabaseDown for a database that is unavailable, and Violation of a constraint."""
 
 from __future__ import annotations
 
@@ -25,13 +25,26 @@ class DatabaseDown(Exception):
         super().__init__(reason)
 
 
+class Violation(Exception):
+    """A statement breaks a constraint of `table`, so that nothing of its script took effect.
+
+    `is_missing` says that a column would be null which must not be; else a key would be there twice. The driver's own
+    message may contain values, so it is left out.
+    """
+
+    def __init__(self, table: str, *, is_missing: bool) -> None:
+        self.table = table
+        self.is_missing = is_missing
+        super().__init__(f"{'NOT NULL' if is_missing else 'UNIQUE'} of {table}")
+
+
 @contextmanager
-def translated_errors(outage: Callable[[BaseException], DatabaseDown | None]) -> Generator[None]:
-    """Replaces each exception of the driver for which `outage` returns a DatabaseDown by that one."""
+def translated_errors(translated: Callable[[BaseException], DatabaseDown | Violation | None]) -> Generator[None]:
+    """Replaces each exception of the driver for which `translated` returns another one by that one."""
     try:
         yield
     except Exception as error:
-        down = outage(error)
-        if down is None:
+        ours = translated(error)
+        if ours is None:
             raise
-        raise down from error
+        raise ours from error

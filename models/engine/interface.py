@@ -28,11 +28,13 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One SQL statement. `names` are the names of its parameters, in the order of their placeholders. With a
-    `condition`, the step runs only if the value of that name is true."""
+    `condition`, the step runs only if one of the values of these names is true. With `joins`, the columns of the row
+    that it returns are added to that of the first step, null if it returns none."""
 
     text: str
     names: tuple[str, ...]
-    condition: str | None = None
+    condition: tuple[str, ...] = ()
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
-        """The rows of the first step. Awaiting it raises DatabaseDown, and the driver's exception for a mistake in the
-        statement or its values."""
+        """The rows of the first step. Awaiting it raises DatabaseDown, Violation, and the driver's exception for a
+        mistake in the statement or its values."""
 
 
 _PING: Final = Script((Step("SELECT 1", ()),), writes=False)

@@ -15,6 +15,7 @@ from models.engine.postgres_errors import (
     is_full,
     outage,
     outage_before_statement,
+    translated,
 )
 from models.engine.postgres_hosts import Connector
 from models.engine.postgres_poolers import SessionCheck
@@ -48,8 +49,8 @@ class PostgresDatabase(Database):
             rows = await _fetch(connection, script, values)
         except BaseException as error:
             await self._release_after(connection, error)
-            if down := outage(error):
-                raise down from error
+            if ours := translated(error):
+                raise ours from error
             raise
         self._pool.release(connection)
         return rows
@@ -145,7 +146,7 @@ class PostgresTransaction(Session):
         self.connection = connection
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        with translated_errors(outage):
+        with translated_errors(translated):
             return await _fetch(self.connection, script, values)
 
 

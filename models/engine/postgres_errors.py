@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 from asyncpg.exceptions import ClientConfigurationError, InternalClientError, InvalidCachedStatementError
 
-from models.engine.errors import DatabaseDown
+from models.engine.errors import DatabaseDown, Violation
 from models.engine.tls import CERTIFICATE_REFUSED, TLS_REFUSED
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, transaction state (25006 is a read-only
@@ -53,6 +53,13 @@ def outage(error: BaseException) -> DatabaseDown | None:
     if isinstance(error, OSError | asyncpg.InterfaceError | InternalClientError):
         return DatabaseDown(name, in_doubt=True)
     return None
+
+
+def translated(error: BaseException) -> DatabaseDown | Violation | None:
+    """The exception that stands for one of asyncpg's from a statement, None if no other does."""
+    if isinstance(error, asyncpg.NotNullViolationError | asyncpg.UniqueViolationError):
+        return Violation(str(error.table_name), is_missing=isinstance(error, asyncpg.NotNullViolationError))
+    return outage(error)
 
 
 def outage_before_statement(error: BaseException) -> DatabaseDown | None:

@@ -18,7 +18,7 @@ from typing import Final
 from models.engine.digest import digest
 from models.engine.errors import DatabaseDown, translated_errors
 from models.engine.interface import WRITE_NOTHING, Database, Limits, Row, Script, Session, Values
-from models.engine.sqlite_errors import breaks_connections, outage
+from models.engine.sqlite_errors import breaks_connections, outage, translated
 from models.engine.sqlite_scripts import (
     LOCK_INTERVAL,
     Clock,
@@ -142,7 +142,7 @@ class SqliteTransaction(Session):
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
         # Lets other tasks run between two statements.
         await asyncio.sleep(0)
-        with translated_errors(outage):
+        with translated_errors(translated):
             return run_script(self.connection, script, values)
 
 
@@ -255,4 +255,4 @@ def _for_one_task(error: Exception) -> Exception:
     """An exception of its own for each task, since raising adds a traceback to it."""
     if isinstance(error, DatabaseDown):
         return DatabaseDown(error.reason, in_doubt=error.in_doubt)
-    return outage(error) or error
+    return translated(error) or error

@@ -1,15 +1,20 @@
-"""Classifies the exceptions of sqlite3: whether the database is down, and whether the connection can still be used."""
+"""Classifies the exceptions of sqlite3: whether the database is down, which constraint is broken, and whether the
+connection can still be used."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Final
 
-from models.engine.errors import DatabaseDown
+from models.engine.errors import DatabaseDown, Violation
 
 # A connection that was opened while the file was not writable stays read-only. After an I/O error, or if the file was
 # replaced, a connection is not reliable.
 _BREAKING: Final = ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+# SQLite names the columns, and never a value: `UNIQUE constraint failed: connection.user_id, connection.provider`.
+_CONSTRAINT: Final = re.compile(r"(NOT NULL|UNIQUE) constraint failed: (\w+)\.")
 
 
 def outage(error: BaseException) -> DatabaseDown | None:
@@ -19,6 +24,13 @@ def outage(error: BaseException) -> DatabaseDown | None:
     if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
         return DatabaseDown(error_name(error))
     return None
+
+
+def translated(error: BaseException) -> DatabaseDown | Violation | None:
+    """The exception that stands for one of sqlite3's from a statement, None if no other does."""
+    if isinstance(error, sqlite3.IntegrityError) and (found := _CONSTRAINT.match(str(error))):
+        return Violation(found[2], is_missing=found[1] == "NOT NULL")
+    return outage(error)
 
 
 def breaks_connections(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from time import sleep
 from typing import Any, Final
 
 from models.engine.errors import DatabaseDown
-from models.engine.interface import TIME_SUFFIX, Row, Script, Values
+from models.engine.interface import TIME_SUFFIX, Row, Script, Step, Values
 from models.engine.sqlite_errors import error_name
 
 # Seconds between two attempts to lock the file. Between two transactions of another process it may be free for a moment
@@ -66,14 +66,28 @@ def run_script(connection: sqlite3.Connection, script: Script, values: Values) -
         return rows
     columns = [column[0] for column in cursor.description]
     if others:
-        names = [f"done.{column}" for column in columns]
-        for row in rows:
-            known = {**values, **dict(zip(names, row, strict=True))}
-            for step in others:
-                if step.condition is None or known[step.condition]:
-                    connection.execute(step.text, _parameters(step.names, known)).close()
+        rows = [_followed(connection, columns, row, others, values) for row in rows]
     times = [place for place, column in enumerate(columns) if column.endswith(TIME_SUFFIX)]
     return [_with_datetimes(row, times) for row in rows] if times else rows
+
+
+def _followed(
+    connection: sqlite3.Connection, columns: list[str], row: Row, steps: Sequence[Step], values: Values
+) -> Row:
+    """The row, after the steps that follow from it. `columns` and the row get the columns of those that join."""
+    known = {**values, **{f"done.{column}": value for column, value in zip(columns, row, strict=True)}}
+    for step in steps:
+        if step.condition and not any(known[name] for name in step.condition):
+            continue
+        cursor = connection.execute(step.text, _parameters(step.names, known))
+        if step.joins:
+            names = [column[0] for column in cursor.description]
+            joined = cursor.fetchone() or (None,) * len(names)
+            row = (*row, *joined)
+            columns += names
+            known |= {f"done.{name}": value for name, value in zip(names, joined, strict=True)}
+        cursor.close()
+    return row
 
 
 def _parameters(names: tuple[str, ...], values: Values) -> list[Any]:

@@ -48,6 +48,18 @@ CONDITIONAL: Final = Statement(
     f"{_EVENT} FROM done WHERE done.noticed",
     f"{_EVENT} FROM done WHERE done.unknown",
 )
+# The owner of an account, who may be another user, and an event if it is.
+OWNED: Final = Statement(
+    """
+    INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
+    VALUES (:id, :name, 'oura', 'connected', '[]', '[]', now(), now()) RETURNING id, user_id = 'carol' AS noticed""",
+    f"{_EVENT} FROM done WHERE done.noticed OR done.is_other",
+    joining="""
+        INSERT INTO account_owner (provider, site, account, user_id, connection_id, created_at)
+        SELECT 'oura', '', :account, :name, done.id, now() FROM done WHERE CAST(:account AS text) IS NOT NULL
+        ON CONFLICT (provider, site, account) DO UPDATE SET created_at = excluded.created_at
+        RETURNING user_id <> :name AS is_other, created_at AS owned_at""",
+)
 
 ALL: Final = (True, 2)
 NOTHING: Final = (False, 0)

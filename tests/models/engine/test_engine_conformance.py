@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count as numbers
 from time import monotonic
+from types import NoneType
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ import pytest
 
 from models.database import Database as OpenDatabase
 from models.database import DatabaseDown, Limits, open_database
+from models.engine import Violation
 from models.statement import Statement
 from tests.conftest import new_database
 from tests.databases import ENGINES, Database
@@ -23,6 +25,7 @@ from tests.models.engine.promises import (
     CONDITIONAL,
     COUNT,
     NOTHING,
+    OWNED,
     PATIENCE,
     assert_nothing_is_held,
     connect,
@@ -46,7 +49,7 @@ async def _shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 @pytest.fixture
 async def own_database(_shared: Database) -> Database:
     """The tests share one, since they use it one after the other. It has no rows."""
-    for table in ("audit_event", "connection"):
+    for table in ("account_owner", "audit_event", "connection"):
         await _shared.fetch(f"DELETE FROM {table}")
     return _shared
 
@@ -127,12 +130,35 @@ async def test_a_conditional_step_runs_only_if_its_column_is_true(database: Open
         assert await count(database, name) == expected
 
 
+async def test_a_joining_step_adds_its_columns(database: OpenDatabase) -> None:
+    """They decide about later steps as those of the first row do."""
+    owned: list[Any] = []
+    for name, account in (("alice", "a"), ("bob", "a"), ("carol", "b"), ("dave", None)):
+        ((_, noticed, is_other, owned_at),) = await OWNED.rows(database, id=str(uuid4()), name=name, account=account)
+        owned.append((bool(noticed), is_other if is_other is None else bool(is_other), type(owned_at)))
+        assert await count(database, name) == (noticed or is_other or 0)
+    known = datetime
+    assert owned == [(False, False, known), (False, True, known), (True, False, known), (False, None, NoneType)]
+
+
 async def test_a_failing_step_undoes_all_and_is_no_outage(database: OpenDatabase, own_database: Database) -> None:
-    with pytest.raises(Exception, match=r"(?i)not.null") as raised:
+    with pytest.raises(Violation, match=r"^NOT NULL of audit_event$") as raised:
         await connect(database, "alice", outcome=None)
-    assert not isinstance(raised.value, DatabaseDown)
+    assert (raised.value.table, raised.value.is_missing) == ("audit_event", True)
     assert await stored(database, "alice") == NOTHING
     await assert_nothing_is_held(database, own_database)
+
+
+async def test_a_key_that_is_there_twice_undoes_all_and_is_no_outage(database: OpenDatabase) -> None:
+    identity = str(uuid4())
+    await CONDITIONAL.row(database, id=identity, name="alice")
+    with pytest.raises(Violation, match=r"^UNIQUE of connection$") as raised:
+        await CONDITIONAL.row(database, id=identity, name="bob")
+    assert (raised.value.table, raised.value.is_missing) == ("connection", False)
+    with pytest.raises(Violation):
+        async with database.exclusively(LOCK) as transaction:
+            await CONDITIONAL.row(transaction, id=identity, name="bob")
+    assert await stored(database, "bob") == NOTHING
 
 
 async def test_only_the_script_that_fails_is_undone(database: OpenDatabase) -> None:

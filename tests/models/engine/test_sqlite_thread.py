@@ -354,5 +354,5 @@ def test_a_full_disk_at_the_commit(path: Path) -> None:
         [sys.executable, "-c", FULL_DISK, f"sqlite://{path}"], capture_output=True, text=True, timeout=60, check=False
     )
     failed = "DatabaseDown SQLITE_IOERR_WRITE True"
-    alone = ["list", "list", "IntegrityError", failed, failed]
+    alone = ["list", "list", "Violation", failed, failed]
     assert done.stdout.splitlines() == [f"['{failed}']", "1", f"['{failed}']", "2", "3", str(alone), "5"], done.stderr
