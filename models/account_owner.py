@@ -9,9 +9,11 @@ from tortoise.models import Model
 
 
 class AccountOwner(Model):
-    """One row per account that a connection has, whatever the policy for accounts is.
+    """One row per account, whatever the policy for accounts is. `account` is the provider's own id of the user.
 
-    `account` is the provider's own id of the user. A row lasts as long as a connection to the account does.
+    If several users have connections to an account, it is the first one's. The row ends when that connection does, or
+    gets another account. Connections that have no row, such as those that the previous version stores during an update,
+    are found by their column `account`.
     """
 
     PRIMARY_KEY: ClassVar = ("provider", "site", "account")
@@ -29,6 +31,35 @@ class AccountOwner(Model):
         table_description = "whose connection has an account of a provider"
 
 
+class TakenAccount(Exception):
+    """The account is another user's, and only one user may have a connection to it."""
+
+
+HAS_OTHER_USERS: Final = """EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id AND c.status <> 'disconnected')
+    AS account_shared"""
+"""A column: whether a connection of another user has the account. It can't see one that is being stored just now."""
+# If `exclusive`, an account of another user breaks the constraint that every account has an owner, so that nothing of
+# the whole statement takes effect. The primary key makes those that come at the same time wait for each other.
+OWNED: Final = """
+    INSERT INTO account_owner (provider, site, account, user_id, connection_id, created_at)
+    SELECT :provider, done.site, :account,
+        CASE WHEN CAST(:exclusive AS boolean) AND done.account_shared AND NOT EXISTS (
+            SELECT 1 FROM account_owner AS o
+            WHERE o.provider = :provider AND o.site = done.site AND o.account = :account AND o.user_id = :user_id)
+        THEN NULL ELSE CAST(:user_id AS text) END,
+        done.id, now()
+    FROM done WHERE CAST(:account AS text) IS NOT NULL
+    ON CONFLICT (provider, site, account) DO UPDATE
+    SET user_id = CASE WHEN CAST(:exclusive AS boolean) THEN NULL ELSE account_owner.user_id END
+    WHERE account_owner.user_id <> :user_id
+    RETURNING user_id <> :user_id AS account_owned"""
+"""Joins a statement that returns a connection's `id` and `site`, with HAS_OTHER_USERS. `account_owned` says that the
+account is another user's. If it is, and `exclusive`, a Violation of this table is raised."""
+RELEASED_FORMER: Final = """
+    DELETE FROM account_owner WHERE provider = :provider AND user_id = :user_id
+        AND (site, account) IN (SELECT done.site, done.former_account FROM done WHERE done.account_changed)"""
+"""Follows from such a statement. It releases the account that the connection had before, if it got another one."""
 # What follows from a statement that returns `connection_id`, in the same Statement. On SQLite, `done` is no table.
 RELEASED_BY_CONNECTION: Final = """
     DELETE FROM account_owner

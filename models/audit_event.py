@@ -117,7 +117,7 @@ RECORDED_WITH_ID: Final = _recorded(connection="done.id")
 RECORDED_WITH_CONNECTION_ID: Final = _recorded(connection="done.connection_id")
 """Two that take the connection's id from that row, by the column that has it."""
 ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.account_changed"
-ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared"
+ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared OR done.account_owned"
 # A service has no pseudonym, so there is nothing to store.
 NAMED: Final = """
     INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL

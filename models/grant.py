@@ -5,12 +5,14 @@ Storing is a compare-and-set on the connection's `version`, since the tokens are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import uuid6
 
+from models.account_owner import HAS_OTHER_USERS, OWNED, RELEASED_FORMER, AccountOwner, TakenAccount
 from models.audit_event import (
     ACCOUNT_CHANGED,
     ACCOUNT_SHARED,
@@ -19,8 +21,17 @@ from models.audit_event import (
     AuditEntry,
 )
 from models.authorization_request import COMPLETED, HELD, OF_STATE, STATUSES, StateBinding
-from models.connection import SHOWN, ConnectionStatus, StoredConnection, Tokens, find_by_id, seal_tokens
+from models.connection import (
+    SHOWN,
+    ConnectionStatus,
+    StatusReason,
+    StoredConnection,
+    Tokens,
+    find_by_id,
+    seal_tokens,
+)
 from models.database import Database
+from models.engine import Violation
 from models.statement import Statement
 from models.vault import Vault
 
@@ -30,67 +41,76 @@ class Grant(Tokens):
     """What a provider granted: the tokens, and whose account they are of.
 
     They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
+    `due_in` is in how many seconds the worker has something to do for them, None for never.
     """
 
     expires_at: datetime | None
     account: str | None
     granted_at: datetime
     granted_by: datetime
+    status_reason: StatusReason | None = None
+    due_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGrant:
     """The connection, and what the audit trail says of its account: it is another than before, or another user has it,
-    too. With `superseded`, the connection has newer tokens of another flow, which stay."""
+    too."""
 
     connection: StoredConnection
     account_changed: bool = False
     account_shared: bool = False
-    superseded: bool = False
 
 
 # What to report about an account: that it differs from the one before, and that another user's connection has it, too.
-_CHANGED: Final = "account <> former_account AS account_changed"
-_SHARED: Final = """EXISTS (SELECT 1 FROM connection AS c
-    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id) AS account_shared"""
-# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
+_CHANGED: Final = "site, former_account, account <> former_account AS account_changed"
+_ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
+# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read. What
+# belongs to refreshing the tokens before, such as a lease, ends with them. `epoch` goes on, so that each lease has
+# another.
 _STORE: Final = Statement(
     """
-    INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
-        granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
-    SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
-        :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
+    INSERT INTO connection (id, user_id, provider, site, created_at, updated_at, status, status_reason, account,
+        requested_scopes, granted_scopes, access_token, refresh_token, expires_at, granted_at, version, consent, due_at)
+    SELECT :id, user_id, provider, site, now(), now(), {connected}, :status_reason, :account, scopes,
+        :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1, 1, after(:due_in)
     FROM authorization_request WHERE {held} FOR UPDATE
     ON CONFLICT (user_id, provider) DO UPDATE SET
-        updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
-        former_account = coalesce(connection.account, connection.former_account),
+        updated_at = excluded.updated_at, status = excluded.status, status_reason = excluded.status_reason,
+        account = excluded.account, former_account = coalesce(connection.account, connection.former_account),
         requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
         access_token = excluded.access_token, refresh_token = excluded.refresh_token,
-        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
+        expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version,
+        consent = connection.consent + 1, due_at = excluded.due_at, owner = NULL, lease_until = NULL, unsure = 0,
+        first_sent_at = NULL, retry_at = NULL, failures = 0, failing_since = NULL, refreshed_at = NULL,
+        refreshed_by = NULL
     WHERE connection.version = :version
     RETURNING {shown}, {changed}""",
     """
     UPDATE authorization_request SET connection_id = done.id, {completed}
     FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id""",
     RECORDED_WITH_ID,
-    ACCOUNT_CHANGED,
-    ACCOUNT_SHARED,
-    adding=_SHARED,
+    *_ACCOUNT,
+    adding=HAS_OTHER_USERS,
+    joining=OWNED,
+    connected=f"'{ConnectionStatus.CONNECTED}'",
     completed=COMPLETED,
     held=HELD,
     shown=SHOWN,
     changed=_CHANGED,
 )
-# For a connection that was renewed by another flow since the claim: two flows of one user may overlap, and a write may
-# come late. Older tokens don't replace newer ones; if the clock can't tell them apart, they count as newer.
+# For a connection that was changed since the claim: two flows of one user may overlap, and a write may come late. Older
+# tokens don't replace newer ones; if the clock can't tell them apart, they count as newer. A connection that has ended
+# since the claim stays ended: only a callback that comes after that may renew it.
 _VERSION: Final = Statement(
     """
     SELECT version FROM connection
     WHERE user_id = :user_id AND provider = :provider AND (granted_at IS NULL OR granted_at <= :granted_by)
-        AND EXISTS (SELECT 1 FROM authorization_request WHERE {held})""",
+        AND status <> {disconnected} AND EXISTS (SELECT 1 FROM authorization_request WHERE {held})""",
+    disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
     held=HELD,
 )
-_KEEP_NEWER: Final = Statement(
+_KEEP: Final = Statement(
     """
     UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
         WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
@@ -101,12 +121,14 @@ _KEEP_NEWER: Final = Statement(
 )
 _SET_ACCOUNT: Final = Statement(
     """
-    UPDATE connection SET account = :account WHERE id = :id AND user_id = :user_id AND version = :version
-    RETURNING id, {changed}""",
-    ACCOUNT_CHANGED,
-    ACCOUNT_SHARED,
-    adding=_SHARED,
+    UPDATE connection SET account = :account, updated_at = now()
+    WHERE id = :id AND user_id = :user_id AND granted_at = :granted_at AND status <> {disconnected}
+    RETURNING id, updated_at, {changed}""",
+    *_ACCOUNT,
+    adding=HAS_OTHER_USERS,
+    joining=OWNED,
     changed=_CHANGED,
+    disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
 )
 # A request that has ended long ago needs no owner: only one attempt can have exchanged the code that it ended with.
 _STORED_BY: Final = Statement(
@@ -123,40 +145,75 @@ _STORED_BY: Final = Statement(
 
 
 async def store_grant(
-    database: Database, vault: Vault, binding: StateBinding, owner: str, grant: Grant, version: int, entry: AuditEntry
+    database: Database,
+    vault: Vault,
+    binding: StateBinding,
+    owner: str,
+    grant: Grant,
+    version: int,
+    entry: AuditEntry,
+    *,
+    exclusive: bool = False,
 ) -> StoredGrant | None:
-    """Write connection, request and audit row. None if the claim is no longer the owner's.
+    """Write connection, request, account and audit row. None if the claim is no longer the owner's, or the connection
+    has other tokens that stay: `keep_connection` ends the request then.
 
     `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
-    DatabaseDown.
+    DatabaseDown, and TakenAccount if the account is another user's and connections are `exclusive`.
     """
-    held = {"state_hash": binding.state_hash, "user_id": binding.user_id, "owner": owner, **vars(entry)}
+    held = {**vars(entry), **_held(binding, owner)}
     expected: int | None = version
     while expected is not None:
-        tokens = seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant)
-        rows = await _STORE.rows(
-            database,
-            id=str(uuid6.uuid7()),
-            status=ConnectionStatus.CONNECTED,
-            account=grant.account,
-            expires_at=grant.expires_at,
-            granted_at=grant.granted_at,
-            version=expected,
-            **tokens,
+        values = {
             **held,
-        )
-        if rows:
-            *shown, changed, shared = rows[0]
-            return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared))
+            **seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant),
+            "id": str(uuid6.uuid7()),
+            "status_reason": grant.status_reason,
+            "account": grant.account,
+            "expires_at": grant.expires_at,
+            "granted_at": grant.granted_at,
+            "due_in": grant.due_in,
+            "version": expected,
+            "exclusive": exclusive,
+        }
+        if stored := await _store(database, values):
+            return stored
         newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
         expected = newer[0] if newer else None
-    return await _keep_newer(database, held)
+    return None
 
 
-async def _keep_newer(database: Database, held: dict[str, Any]) -> StoredGrant | None:
-    row = await _KEEP_NEWER.row(database, **held)
-    connection = await find_by_id(database, row[0], held["user_id"]) if row else None
-    return StoredGrant(connection, superseded=True) if connection else None
+async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant | None:
+    try:
+        rows = await _STORE.rows(database, **values)
+    except Violation as violation:
+        if violation.table == AccountOwner.Meta.table:
+            raise TakenAccount from None
+        # Another flow has just made the row. PostgreSQL notices that by one of two keys, and resolves the conflict for
+        # only one of them.
+        return None
+    if not rows:
+        return None
+    *shown, _site, _former, changed, shared, owned = rows[0]
+    return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared or owned))
+
+
+async def keep_connection(
+    database: Database, binding: StateBinding, owner: str, entry: AuditEntry
+) -> StoredConnection | None:
+    """Complete the request with the user's connection as it is. None if the claim is no longer the owner's, or there is
+    no such connection. Raises DatabaseDown."""
+    row = await _KEEP.row(database, **{**vars(entry), **_held(binding, owner)})
+    return await find_by_id(database, row[0], binding.user_id) if row else None
+
+
+def _held(binding: StateBinding, owner: str) -> dict[str, str]:
+    return {
+        "state_hash": binding.state_hash,
+        "user_id": binding.user_id,
+        "provider": binding.provider,
+        "owner": owner,
+    }
 
 
 async def find_stored_by(database: Database, binding: StateBinding, owner: str, code: str) -> StoredConnection | None:
@@ -169,10 +226,15 @@ async def find_stored_by(database: Database, binding: StateBinding, owner: str, 
 async def set_account(
     database: Database, connection: StoredConnection, account: str | None, entry: AuditEntry
 ) -> StoredGrant | None:
-    """Add the provider's own id of the user. None if the connection was renewed meanwhile. Raises DatabaseDown."""
+    """Add the provider's own id of the user. None if the user has connected again meanwhile, or disconnected. Raises
+    DatabaseDown."""
     values = {**vars(entry), "user_id": connection.user_id, "provider": connection.provider}
-    rows = await _SET_ACCOUNT.rows(database, account=account, id=connection.id, version=connection.version, **values)
+    granted_at = connection.granted_at
+    rows = await _SET_ACCOUNT.rows(
+        database, account=account, id=connection.id, granted_at=granted_at, exclusive=False, **values
+    )
     if not rows:
         return None
+    _id, connection.updated_at, _site, _former, changed, shared, owned = rows[0]
     connection.account = account
-    return StoredGrant(connection, bool(rows[0][1]), bool(rows[0][2]))
+    return StoredGrant(connection, bool(changed), bool(shared or owned))

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from models.audit_event import AuditEntry
 from models.authorization_request import ClaimedRequest, StateBinding, add_request, claim_request
+from models.connection import StoredConnection
 from models.database import Database
 from models.ended_request import move_ended
-from models.grant import Grant, StoredGrant, store_grant
+from models.grant import Grant, StoredGrant, keep_connection, store_grant
 from models.vault import Vault
 from tests.models.rows import now
 
@@ -79,9 +80,18 @@ async def store(
     version: int,
     of: StateBinding | None = None,
     owner: str = OWNER,
+    *,
+    exclusive: bool = False,
     **entry_values: Any,
 ) -> StoredGrant | None:
-    return await store_grant(database, VAULT, of or binding(), owner, granted, version, entry(**entry_values))
+    recorded = entry(**entry_values)
+    return await store_grant(database, VAULT, of or binding(), owner, granted, version, recorded, exclusive=exclusive)
+
+
+async def keep(
+    database: Database, of: StateBinding | None = None, owner: str = OWNER, **entry_values: Any
+) -> StoredConnection | None:
+    return await keep_connection(database, of or binding(), owner, entry(**entry_values))
 
 
 async def connect(database: Database, of: StateBinding | None = None, token: str = "access", **others: Any) -> str:
