@@ -60,9 +60,9 @@ RELEASED_FORMER: Final = """
     DELETE FROM account_owner WHERE provider = :provider AND user_id = :user_id
         AND (site, account) IN (SELECT done.site, done.former_account FROM done WHERE done.account_changed)"""
 """Follows from such a statement. It releases the account that the connection had before, if it got another one."""
-# What follows from a statement that returns `connection_id`, in the same Statement. On SQLite, `done` is no table.
 RELEASED_BY_CONNECTION: Final = """
     DELETE FROM account_owner
-    WHERE provider = :provider AND site = :site AND account = :account
+    WHERE user_id = (SELECT c.user_id FROM connection AS c WHERE c.id = (SELECT done.connection_id FROM done))
         AND connection_id = (SELECT done.connection_id FROM done)"""
-"""Releases the account that the connection holds. `account` is empty if it has none."""
+"""Follows from a statement that returns a `connection_id`. It releases the account that this connection has, and one
+that it had before, as long as the new one is unknown."""

@@ -5,7 +5,7 @@ Storing is a compare-and-set on the connection's `version`, since the tokens are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -32,6 +32,8 @@ from models.connection import (
 )
 from models.database import Database
 from models.engine import Violation
+from models.replaced_tokens import IF_NO_REFRESH_BEGAN, REVOKED, Replacement
+from models.revocation import NewRevocation
 from models.statement import Statement
 from models.vault import Vault
 
@@ -68,8 +70,7 @@ _ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
 # Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read. What
 # belongs to refreshing the tokens before, such as a lease, ends with them. `epoch` goes on, so that each lease has
 # another.
-_STORE: Final = Statement(
-    """
+_GRANTED: Final = """
     INSERT INTO connection (id, user_id, provider, site, created_at, updated_at, status, status_reason, account,
         requested_scopes, granted_scopes, access_token, refresh_token, expires_at, granted_at, version, consent, due_at)
     SELECT :id, user_id, provider, site, now(), now(), {connected}, :status_reason, :account, scopes,
@@ -84,20 +85,31 @@ _STORE: Final = Statement(
         consent = connection.consent + 1, due_at = excluded.due_at, owner = NULL, lease_until = NULL, unsure = 0,
         first_sent_at = NULL, retry_at = NULL, failures = 0, failing_since = NULL, refreshed_at = NULL,
         refreshed_by = NULL
-    WHERE connection.version = :version
-    RETURNING {shown}, {changed}""",
-    """
+    WHERE connection.version = :version {unless}
+    RETURNING {shown}, {changed}"""
+_REQUEST: Final = """
     UPDATE authorization_request SET connection_id = done.id, {completed}
-    FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id""",
+    FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id"""
+_PARTS: Final = {
+    "connected": f"'{ConnectionStatus.CONNECTED}'",
+    "completed": COMPLETED,
+    "held": HELD,
+    "shown": SHOWN,
+    "changed": _CHANGED,
+}
+_STORE: Final = Statement(
+    _GRANTED, _REQUEST, RECORDED_WITH_ID, *_ACCOUNT, adding=HAS_OTHER_USERS, joining=OWNED, unless="", **_PARTS
+)
+_REPLACE: Final = Statement(
+    _GRANTED,
+    _REQUEST,
     RECORDED_WITH_ID,
+    REVOKED,
     *_ACCOUNT,
     adding=HAS_OTHER_USERS,
     joining=OWNED,
-    connected=f"'{ConnectionStatus.CONNECTED}'",
-    completed=COMPLETED,
-    held=HELD,
-    shown=SHOWN,
-    changed=_CHANGED,
+    unless=IF_NO_REFRESH_BEGAN,
+    **_PARTS,
 )
 # For a connection that was changed since the claim: two flows of one user may overlap, and a write may come late. Older
 # tokens don't replace newer ones; if the clock can't tell them apart, they count as newer. A connection that has ended
@@ -110,14 +122,23 @@ _VERSION: Final = Statement(
     disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
     held=HELD,
 )
-_KEEP: Final = Statement(
-    """
+_KEEP: Final = """
     UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
         WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
-    WHERE {held} RETURNING connection_id""",
+    WHERE {held} RETURNING connection_id"""
+_KEEP_CONNECTION: Final = Statement(_KEEP, RECORDED_WITH_CONNECTION_ID, **_PARTS)
+_KEEP_AND_REVOKE: Final = Statement(
+    _KEEP,
     RECORDED_WITH_CONNECTION_ID,
-    completed=COMPLETED,
-    held=HELD,
+    """
+    INSERT INTO revocation (id, ended_version, provider, site, subject, account_subject, material, status, due_at,
+        created_at)
+    SELECT :revocation, 0, :provider, :site, :subject, :account_subject, :material, :revocation_status, now(), now()
+    FROM done WHERE done.revokes""",
+    adding="""CAST(:always AS boolean) OR EXISTS (SELECT 1 FROM connection AS c WHERE c.user_id = :user_id
+        AND c.provider = :provider AND c.status = {disconnected}) AS revokes""",
+    disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
+    **_PARTS,
 )
 _SET_ACCOUNT: Final = Statement(
     """
@@ -154,12 +175,14 @@ async def store_grant(
     entry: AuditEntry,
     *,
     exclusive: bool = False,
+    replacement: Callable[[], Awaitable[Replacement | None]] | None = None,
 ) -> StoredGrant | None:
     """Write connection, request, account and audit row. None if the claim is no longer the owner's, or the connection
     has other tokens that stay: `keep_connection` ends the request then.
 
-    `version` is that of the connection when the request was claimed. `entry` has the granted scopes. Raises
-    DatabaseDown, and TakenAccount if the account is another user's and connections are `exclusive`.
+    `version` is that of the connection when the request was claimed. `entry` has the granted scopes. `replacement`
+    makes the revocation of the tokens that the connection has, where they are to be revoked. Raises DatabaseDown, and
+    TakenAccount if the account is another user's and connections are `exclusive`.
     """
     held = {**vars(entry), **_held(binding, owner)}
     expected: int | None = version
@@ -176,7 +199,9 @@ async def store_grant(
             "version": expected,
             "exclusive": exclusive,
         }
-        if stored := await _store(database, values):
+        replaced = await replacement() if replacement and expected else None
+        stored = await _store(database, {**values, **replaced.values()} if replaced else values)
+        if stored:
             return stored
         newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
         expected = newer[0] if newer else None
@@ -184,8 +209,9 @@ async def store_grant(
 
 
 async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant | None:
+    statement = _REPLACE if "revocation" in values else _STORE
     try:
-        rows = await _STORE.rows(database, **values)
+        rows = await statement.rows(database, **values)
     except Violation as violation:
         if violation.table == AccountOwner.Meta.table:
             raise TakenAccount from None
@@ -199,12 +225,26 @@ async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant |
 
 
 async def keep_connection(
-    database: Database, binding: StateBinding, owner: str, entry: AuditEntry
+    database: Database,
+    binding: StateBinding,
+    owner: str,
+    entry: AuditEntry,
+    *,
+    unused: NewRevocation | None = None,
+    always: bool = False,
 ) -> StoredConnection | None:
     """Complete the request with the user's connection as it is. None if the claim is no longer the owner's, or there is
-    no such connection. Raises DatabaseDown."""
-    row = await _KEEP.row(database, **{**vars(entry), **_held(binding, owner)})
-    return await find_by_id(database, row[0], binding.user_id) if row else None
+    no such connection. Raises DatabaseDown.
+
+    `unused` is the revocation of the tokens that are not stored, for a connection that has ended, and if `always` for
+    one that has newer tokens, too.
+    """
+    values: dict[str, Any] = {**vars(entry), **_held(binding, owner)}
+    if unused is None:
+        row = await _KEEP_CONNECTION.row(database, **values)
+    else:
+        row = await _KEEP_AND_REVOKE.row(database, **{**unused.values(), **values}, always=always)
+    return await find_by_id(database, row[0], binding.user_id) if row and row[0] else None
 
 
 def _held(binding: StateBinding, owner: str) -> dict[str, str]:
