@@ -73,6 +73,7 @@ async def open_resources(configuration: Configuration) -> AsyncGenerator[Resourc
             provider_timeout=settings.provider_timeout,
             background=Background(),
             retention=timedelta(days=settings.retention),
+            account_policy=settings.account_policy,
         )
         resources.background.on_drain(resources.repeats.close)
         try:

@@ -144,12 +144,13 @@ class RequestState:
 @dataclass(frozen=True, slots=True)
 class ClaimedRequest:
     """What a claim returns. `verifier` is sealed; `version` is that of the user's connection to the provider, 0 if
-    there is none."""
+    there is none, and `account` that connection's last known account, if it was asked for."""
 
     scopes: list[str]
     verifier: bytes | None
     claimed_at: datetime
     version: int
+    account: str | None = None
 
 
 _ADD: Final = Statement(
@@ -169,7 +170,10 @@ _CLAIM: Final = Statement(
     SET status = {exchanging}, code_hash = :code_hash, owner = :owner, lease_until = after(:lease), purge_after = NULL
     WHERE {bound} AND status = {pending} AND expires_at > now()
     RETURNING scopes, verifier, now() AS claimed_at""",
-    adding="(SELECT version FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider) AS version",
+    adding="""(SELECT version FROM connection AS c WHERE {own}) AS version,
+        CASE WHEN CAST(:with_account AS boolean) THEN
+            (SELECT coalesce(account, former_account) FROM connection AS c WHERE {own}) END AS account""",
+    own="c.user_id = :user_id AND c.provider = :provider",
     bound=_BOUND,
     **STATUSES,
 )
@@ -224,14 +228,21 @@ async def add_request(database: Database, binding: StateBinding, verifier: bytes
 
 
 async def claim_request(
-    database: Database, binding: StateBinding, *, code_hash: str, owner: str, lease: float
+    database: Database,
+    binding: StateBinding,
+    *,
+    code_hash: str,
+    owner: str,
+    lease: float,
+    with_account: bool = False,
 ) -> ClaimedRequest | None:
     """Claim a pending request for `lease` seconds. None if there is none, or somebody else has claimed it."""
-    rows = await _CLAIM.rows(database, code_hash=code_hash, owner=owner, lease=lease, **binding.values())
+    values = {"code_hash": code_hash, "owner": owner, "lease": lease, "with_account": with_account}
+    rows = await _CLAIM.rows(database, **values, **binding.values())
     if not rows:
         return None
-    scopes, verifier, claimed_at, version = rows[0]
-    return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0)
+    scopes, verifier, claimed_at, version, account = rows[0]
+    return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0, account)
 
 
 async def release_claim(database: Database, binding: StateBinding, owner: str) -> bool:

@@ -125,7 +125,8 @@ _VERSION: Final = Statement(
 _KEEP: Final = """
     UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
         WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
-    WHERE {held} RETURNING connection_id"""
+    WHERE {held} AND EXISTS (SELECT 1 FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider)
+    RETURNING connection_id"""
 _KEEP_CONNECTION: Final = Statement(_KEEP, RECORDED_WITH_CONNECTION_ID, **_PARTS)
 _KEEP_AND_REVOKE: Final = Statement(
     _KEEP,
@@ -244,7 +245,7 @@ async def keep_connection(
         row = await _KEEP_CONNECTION.row(database, **values)
     else:
         row = await _KEEP_AND_REVOKE.row(database, **{**unused.values(), **values}, always=always)
-    return await find_by_id(database, row[0], binding.user_id) if row and row[0] else None
+    return await find_by_id(database, row[0], binding.user_id) if row else None
 
 
 def _held(binding: StateBinding, owner: str) -> dict[str, str]:

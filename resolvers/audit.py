@@ -11,6 +11,7 @@ from models.connection import StoredConnection
 from resolvers.context import Context
 from resolvers.errors import (
     AccessDenied,
+    AccountTaken,
     ConnectionNotFound,
     Forbidden,
     InsufficientScope,
@@ -42,6 +43,7 @@ DENIALS: Final = frozenset(
     problem.code
     for problem in (
         AccessDenied,
+        AccountTaken,
         ConnectionNotFound,
         Forbidden,
         InsufficientScope,

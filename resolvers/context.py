@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
@@ -96,7 +96,8 @@ def _encoded(text: str) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What the process holds for all requests. `provider_timeout` is seconds for one whole exchange, and an
-    authorization request that has ended is remembered for `retention`."""
+    authorization request that has ended is remembered for `retention`. `account_policy` says whether two users may have
+    connections to one account of a provider."""
 
     catalogue: Catalogue
     registrations: Mapping[str, Registration]
@@ -107,6 +108,7 @@ class Resources:
     provider_timeout: float
     background: Background
     retention: timedelta = RETENTION
+    account_policy: Literal["share", "reject"] = "share"
     clearing: ClearingProgress = field(default_factory=ClearingProgress)
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)

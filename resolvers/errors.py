@@ -5,6 +5,7 @@ Problem
   InvalidState         INVALID_STATE             this call can't use the state
   InvalidGrant         INVALID_GRANT             the provider refused the code
   AccessDenied         ACCESS_DENIED             the user denied access at the provider
+  AccountTaken         ACCOUNT_TAKEN             another user has a connection to the provider's account
   ProviderNotFound     PROVIDER_NOT_FOUND        not in the catalogue, or without credentials here
   ConnectionNotFound   CONNECTION_NOT_FOUND      no such connection, or not visible to this caller
   Unauthenticated      UNAUTHENTICATED           no token
@@ -69,6 +70,11 @@ class InvalidGrant(Problem):
 class AccessDenied(Problem):
     code = "ACCESS_DENIED"
     default = "Access was not granted at the provider."
+
+
+class AccountTaken(Problem):
+    code = "ACCOUNT_TAKEN"
+    default = "Another user is connected to this account at the provider. Connect another account."
 
 
 class ProviderNotFound(Problem):

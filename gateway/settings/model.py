@@ -11,6 +11,7 @@ from gateway.overload.rate import Rate, read_rate
 from gateway.settings.service_clients import ServiceClients, read_service_clients
 from gateway.settings.types import (
     AUTH_VALUES,
+    AccountPolicy,
     Audience,
     Auth,
     DatabaseURLText,
@@ -115,6 +116,7 @@ class Settings(SandboxSettings, ExportSettings):
     provider_timeout: ProviderTimeout = 10
     database_pool: Annotated[int, number(1, 1000, "connections")] = 10
     retention: Annotated[float, number(0.01, 3650, "days")] = 7
+    account_policy: AccountPolicy = "share"
     explore: bool | None = None
     connect_page: bool | None = None
     concurrency: Annotated[int, number(1, 1000, "requests")] = 32

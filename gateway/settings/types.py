@@ -108,6 +108,7 @@ def _provider_timeout(seconds: float) -> float:
 
 Auth = Literal["dev", "introspection", "jwt", "introspection+jwt"]
 AUTH_VALUES: Final[tuple[str, ...]] = get_args(Auth)
+AccountPolicy = Literal["share", "reject"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)]
 DatabaseURLText = Annotated[str, AfterValidator(_database_url)]
 Folder = Annotated[Path, AfterValidator(_folder)]

@@ -32,6 +32,7 @@ from models.authorization_request import (
     state_hash,
 )
 from models.database import Database, DatabaseDown
+from models.revocation import delivery_in_progress
 from resolvers import audit
 from resolvers.background import backoff
 from resolvers.context import Context, Registration
@@ -50,6 +51,8 @@ _INEXACT: Final = 0.05
 _READINGS: Final = 3
 # Seconds for all of them, since the lease runs meanwhile.
 _READING: Final = 1.0
+# Seconds after which a callback is sent again that met a delivery of a revocation.
+_DELIVERY: Final = 5
 # Seconds between the tries to end a claim while the database is down.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
@@ -130,12 +133,18 @@ class Claim:
 
 async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None if the request is not pending. Raises DatabaseDown, and ServiceUnavailable if too little of the lease is
-    left."""
+    left, or a revocation is being sent that could end what the code is exchanged for."""
     loop, database = asyncio.get_running_loop(), context.resources.database
+    revokes_more = attempt.registration.provider.revocation_ends_other_tokens
     before = loop.time()
     try:
         request = await claim_request(
-            database, attempt.binding, code_hash=attempt.answer_hash, owner=attempt.owner, lease=attempt.lease
+            database,
+            attempt.binding,
+            code_hash=attempt.answer_hash,
+            owner=attempt.owner,
+            lease=attempt.lease,
+            with_account=revokes_more,
         )
     except DatabaseDown as fault:
         if fault.in_doubt:
@@ -144,12 +153,42 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
         raise
     if request is None:
         return None
+    if revokes_more:
+        await _check_no_delivery(context, attempt, request)
     reading = await _exact(database, _Reading(request.claimed_at, before, loop.time()))
     if loop.time() - before > _WRITING - STORING:
         # What is left of the lease may be too little for the exchange and the writing.
         await release(context, attempt)
         raise ServiceUnavailable
     return Claim(request, reading.moment, reading.since, reading.error, before + attempt.lease)
+
+
+async def _check_no_delivery(context: Context, attempt: Attempt, request: ClaimedRequest) -> None:
+    """Release the claim while a revocation is being sent that would end the new grant, too.
+
+    The claim is committed before this looks, and a delivery commits its lease before it looks for claims, so at least
+    one of two that overlap sees the other. Raises DatabaseDown, and ServiceUnavailable.
+    """
+    resources, binding = context.resources, attempt.binding
+    subject, account = binding.user_id, request.account
+    try:
+        is_sent = await delivery_in_progress(
+            resources.database,
+            await resources.pseudonyms.of(subject),
+            await resources.pseudonyms.of_account(binding.provider, "", account),
+            binding.provider,
+            attempt.registration.provider.token.quiet,
+        )
+    except (DatabaseDown, Problem):
+        await release(context, attempt)
+        raise
+    if is_sent:
+        log.info("claim.delivery.in.progress", provider=binding.provider)
+        await release(context, attempt)
+        raise ServiceUnavailable(
+            "An earlier connection to this provider is just being ended. Send the same callback again shortly.",
+            retry_after=_DELIVERY,
+        )
 
 
 async def _exact(database: Database, reading: _Reading) -> _Reading:

@@ -13,10 +13,11 @@ from providers.errors import HeldBack
 from resolvers import audit, inputs
 from resolvers.background import StillRunning
 from resolvers.callback import claims
+from resolvers.callback.accounts import add_account
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
 from resolvers.callback.replay import replay, replay_without_claim
-from resolvers.callback.store import add_account, store
+from resolvers.callback.store import store
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
@@ -35,8 +36,8 @@ _BEYOND: Final = 2.0
 async def complete_connection(context: Context, callback: Callback) -> StoredConnection:
     """The connection that this callback makes, or made before.
 
-    Raises ValidationError, ProviderNotFound, InvalidState, InvalidGrant, AccessDenied, ProviderUnavailable,
-    ProviderMisconfigured, ServiceUnavailable and what `user_with_scope` raises.
+    Raises ValidationError, ProviderNotFound, InvalidState, InvalidGrant, AccessDenied, AccountTaken,
+    ProviderUnavailable, ProviderMisconfigured, ServiceUnavailable and what `user_with_scope` raises.
     """
     try:
         user = user_with_scope(context.caller, WRITE)

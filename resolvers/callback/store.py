@@ -1,5 +1,5 @@
-"""Storing what a provider gave: the tokens, and its own id of the user. The code is spent, so a database that is down
-is worth waiting for, and tokens that can't be stored are revoked."""
+"""Storing what a provider gave. The code is spent, so a database that is down is worth waiting for, and tokens that
+can't be stored are given up (`giving_up.py`)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import asyncio
 import re
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 import structlog
 
-from models.connection import StoredConnection
+from models.account_owner import TakenAccount
+from models.connection import ConnectionStatus, StatusReason, StoredConnection
 from models.database import DatabaseDown
-from models.grant import Grant, StoredGrant, find_stored_by, set_account, store_grant
-from providers.errors import RequestFailed
-from providers.oauth_client import find_account
-from providers.revocation import RevocationOutcome, Tokens, revoke
-from providers.token_answer import TokenAnswer
+from models.grant import Grant, keep_connection, store_grant
 from resolvers import audit
 from resolvers.background import backoff
-from resolvers.callback.claims import Attempt, end, retry_until_written
+from resolvers.callback.accounts import log_account
+from resolvers.callback.claims import Attempt, fail
 from resolvers.callback.exchange import Received
+from resolvers.callback.giving_up import find_stored, give_up, replacement, unused_revocation
 from resolvers.context import Context
-from resolvers.errors import Problem, ProviderUnavailable, ServiceUnavailable
+from resolvers.errors import AccountTaken, Problem, ProviderUnavailable, ServiceUnavailable
 from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
@@ -32,37 +31,36 @@ log = structlog.get_logger("tendon")
 _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
 # Seconds that the storing ends before the lease does, which began a little earlier than we know.
 _MARGIN: Final = 0.5
-# Seconds for a provider to revoke tokens. Nobody waits for it.
-_REVOKING: Final = 10.0
-_SURRENDERED: Final = {
-    RevocationOutcome.CONFIRMED: "surrender.done",
-    RevocationOutcome.CREDENTIAL_REFUSED: "surrender.failed",
-    RevocationOutcome.IMPOSSIBLE: "surrender.impossible",
-}
-# Seconds that the user waits for the account at most, and that it may take after the lease.
-_ACCOUNT_TIMEOUT: Final = 3.0
-_ACCOUNT_BEYOND: Final = 0.5
-# Seconds at least to store it.
-_ACCOUNT_STORING: Final = 0.2
 
 
 async def store(context: Context, attempt: Attempt, received: Received) -> StoredConnection:
     """Store the connection, with the granted scopes. Retries until shortly before the lease ends.
 
-    If that fails, the tokens are revoked, as far as the provider supports it. Raises ServiceUnavailable then, with a
-    time to wait when the connection may have been stored after all, and ProviderUnavailable when the lease was lost
-    meanwhile: others have been told already to start again.
+    Tokens that are not stored are revoked, as far as the provider supports it and nothing else ends with them. Raises
+    AccountTaken; ServiceUnavailable if the database fails, with a time to wait when the connection may have been stored
+    after all; and ProviderUnavailable when the lease was lost meanwhile: others have been told already to start again.
     """
     tries = _Tries(context, attempt, received, _granted_scopes(attempt, received))
     try:
         return await tries.until(received.claim.until - _MARGIN)
+    except TakenAccount:
+        await _refuse(context, attempt, received)
     except BaseException as fault:
-        if tries.in_doubt or not isinstance(fault, Problem):
-            # A COMMIT may have been done, or be on its way still.
-            retry_until_written(context, attempt, partial(_revoke_unless_stored, context, attempt, received.answer))
-        else:
-            context.resources.background.start(_revoke(context, attempt, received.answer))
+        # A COMMIT may have been done, or be on its way still.
+        in_doubt = tries.in_doubt or not isinstance(fault, Problem)
+        give_up(context, attempt, received.answer, in_doubt=in_doubt)
         raise
+
+
+async def _refuse(context: Context, attempt: Attempt, received: Received) -> NoReturn:
+    """Where a revocation ends more than these tokens, it would end the other user's connection, so they are only
+    erased: nobody has them now."""
+    log.warning("account.taken", provider=attempt.binding.provider)
+    if not attempt.registration.provider.revocation_ends_other_tokens:
+        give_up(context, attempt, received.answer)
+    problem = AccountTaken()
+    await fail(context, attempt, problem)
+    raise problem
 
 
 def _granted_scopes(attempt: Attempt, received: Received) -> list[str]:
@@ -113,10 +111,9 @@ class _Tries:
     async def _store(self) -> StoredConnection:
         stored = await _store_once(self._context, self._attempt, self._received, self._scopes)
         if stored is not None:
-            _log_account(stored)
-            return stored.connection
+            return stored
         # The lease is lost, or a COMMIT of this attempt went through though no answer came.
-        found = await _find_stored(self._context, self._attempt) if self._failed else None
+        found = await find_stored(self._context, self._attempt) if self._failed else None
         if found is None:
             raise ProviderUnavailable
         return found
@@ -128,7 +125,9 @@ class _Tries:
         return ServiceUnavailable("The connection could not be stored. Start it again.")
 
 
-async def _store_once(context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> StoredGrant | None:
+async def _store_once(
+    context: Context, attempt: Attempt, received: Received, scopes: list[str]
+) -> StoredConnection | None:
     resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
     entry = await context.audit_entry(
         audit.COMPLETE,
@@ -137,6 +136,7 @@ async def _store_once(context: Context, attempt: Attempt, received: Received, sc
         outcome=audit.OK,
         scopes=scopes,
     )
+    are_missing = not set(claim.request.scopes) <= set(scopes)
     grant = Grant(
         access_token=answer.access_token,
         refresh_token=answer.refresh_token,
@@ -144,71 +144,27 @@ async def _store_once(context: Context, attempt: Attempt, received: Received, sc
         account=answer.account,
         granted_at=received.granted_at,
         granted_by=received.granted_at + timedelta(seconds=claim.error),
+        status_reason=StatusReason.SCOPES_MISSING if are_missing else None,
     )
-    version = claim.request.version
-    return await store_grant(resources.database, resources.vault, binding, attempt.owner, grant, version, entry)
-
-
-def _log_account(stored: StoredGrant) -> None:
-    """Log what the audit trail says of the connection, but not the account itself."""
-    connection = stored.connection
-    if stored.superseded:
-        log.info("connection.newer", provider=connection.provider)
-    if stored.account_changed:
-        log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
-    if stored.account_shared:
-        log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
-
-
-async def add_account(context: Context, attempt: Attempt, received: Received, connection: StoredConnection) -> None:
-    """Ask for the provider's own id of the user if the token answer had none. Store it, unless the connection was
-    renewed meanwhile. The tokens are stored by now, so a failure is only logged."""
-    answer, provider = received.answer, attempt.registration.provider
-    if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
-        # It is known, or can't be known, or the stored tokens are newer ones, maybe of another account.
-        return
-    loop = asyncio.get_running_loop()
-    deadline = min(loop.time() + _ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
-    try:
-        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
-        # This process may have stood still until the deadline or beyond it.
-        async with asyncio.timeout(max(deadline - loop.time(), _ACCOUNT_STORING)):
-            await _store_account(context, connection, account)
-    except TimeoutError:
-        log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
-    except RequestFailed as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
-    except DatabaseDown as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=fault.reason)
-
-
-async def _store_account(context: Context, connection: StoredConnection, account: str | None) -> None:
-    user, provider = connection.user_id, connection.provider
-    entry = await context.audit_entry(audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
-    stored = await set_account(context.resources.database, connection, account, entry)
-    if stored:
-        _log_account(stored)
-
-
-async def _revoke_unless_stored(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
-    ended = await end(context, attempt, ProviderUnavailable())
-    if ended or await _find_stored(context, attempt) is None:
-        await _revoke(context, attempt, answer)
-
-
-async def _find_stored(context: Context, attempt: Attempt) -> StoredConnection | None:
-    return await find_stored_by(context.resources.database, attempt.binding, attempt.owner, attempt.answer_hash)
-
-
-async def _revoke(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
-    """The tokens are stored nowhere, so nobody should be able to use them."""
-    registration, client = attempt.registration, context.resources.client
-    slug = registration.provider.slug
-    tokens = Tokens(answer.access_token, answer.refresh_token)
-    deadline = asyncio.get_running_loop().time() + _REVOKING
-    try:
-        outcome = await revoke(client, registration.provider, registration.credentials, tokens, deadline=deadline)
-    except RequestFailed as fault:
-        log.warning("surrender.failed", provider=slug, fault=str(fault))
-    else:
-        log.warning(_SURRENDERED[outcome], provider=slug)
+    provider = attempt.registration.provider
+    replaces = provider.revoke is not None and not provider.revocation_ends_other_tokens
+    stored = await store_grant(
+        resources.database,
+        resources.vault,
+        binding,
+        attempt.owner,
+        grant,
+        claim.request.version,
+        entry,
+        exclusive=resources.account_policy == "reject",
+        replacement=partial(replacement, context, attempt, answer) if replaces else None,
+    )
+    if stored is not None:
+        log_account(stored)
+        return stored.connection
+    unused = await unused_revocation(context, attempt, answer)
+    kept = await keep_connection(resources.database, binding, attempt.owner, entry, unused=unused, always=replaces)
+    if kept is not None:
+        event = "connection.ended" if kept.status == ConnectionStatus.DISCONNECTED else "connection.newer"
+        log.info(event, provider=kept.provider)
+    return kept

@@ -21,6 +21,8 @@ ADD = "INSERT INTO authorization_request"
 RECORD = "INSERT INTO audit_event"
 SET_ACCOUNT = "SET account ="
 CLOCK = "AS read_at"
+REVOKE = "INSERT INTO revocation"
+REPLACED = "AS is_unsure"
 
 Meanwhile = Callable[[], Awaitable[Any]]
 
