@@ -12,7 +12,7 @@ READY := .venv/.ready
 FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture failover mutants fuzz bench growth regression clean again
+.PHONY: run test lint types layers sdl lock vendor migrations torture failover model mutants fuzz bench growth regression clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -39,6 +39,12 @@ torture: $(READY)
 # SCENARIO="silent standby" SECONDS=60`.
 failover: $(READY)
 	$(BIN)/python -m tests.failover $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(SECONDS),--seconds $(SECONDS))
+
+# Explores every order in which refreshes, callbacks, disconnects and revocations may meet, with all kinds of providers, and
+# then drops each rule to see what breaks without it. SCENARIO and PROCESSES are options: `make model
+# SCENARIO="siblings on an account" PROCESSES=1`.
+model: $(READY)
+	$(BIN)/python -m tests.model $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(PROCESSES),--processes $(PROCESSES))
 
 # Plants small faults in the code, one at a time and in a copy, and reports those that no test notices. It takes hours, on
 # a machine that is otherwise idle. PACKAGE, COUNT and SEED are options: `make mutants PACKAGE="resolvers schema/plans"

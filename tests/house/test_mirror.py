@@ -20,6 +20,7 @@ OUTSIDE = {
     "flow",  # what users and their apps do, through both interfaces
     "fuzz",  # readers of untrusted input, beside their references
     "house",  # the repository itself
+    "model",  # how tokens are refreshed and connections end, explored exhaustively
     "mutants",  # the tests, by faults that they must notice
     "serving",  # processes: how they start, stop, fail and are reached
     "torture",  # random operations and faults, and a check of the recorded history

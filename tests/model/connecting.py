@@ -10,7 +10,7 @@ from tests.model.world import World
 
 Step = tuple[str, State]
 IDLE = Callback()
-EXCHANGING = ("claimed", "looked", "exchanged", "dead")
+EXCHANGING = ("claimed", "looked", "exchanged", "dead", "kept")
 """The steps in which an authorization request is `exchanging`."""
 
 
@@ -26,10 +26,15 @@ def steps(world: World, state: State) -> Iterator[Step]:
             yield _exchange(world, state, index)
         elif one.step == "dead":
             yield f"C{index} the lease of its claim is over", state.callback(index, IDLE)
+        elif one.step == "kept":
+            continue  # the fault of not giving back
         else:
             yield store_grant(world, state, index)
         if one.step in {"claimed", "looked"} and state.budget.crashes:
-            yield f"C{index} dies after step '{one.step}'", state.spend("crashes").callback(index, one._replace(step="dead"))
+            yield (
+                f"C{index} dies after step '{one.step}'",
+                state.spend("crashes").callback(index, one._replace(step="dead")),
+            )
 
 
 def _start(world: World, state: State, index: int) -> Iterator[Step]:
@@ -52,7 +57,7 @@ def claim(world: World, state: State, index: int, row: int, *, previous: bool = 
         one = one._replace(step="looked")
     elif not world.rules.claim_looks_last:
         if delivery_runs(world, state, row):
-            return _back_off(state, index, one)
+            return _back_off(world, state, index, one)
         return f"C{index} looks and sees no delivery", state.callback(index, one._replace(step="looked first"))
     return f"C{index} claim for {NAMES[row]} at version {now.version}", state.callback(index, one)
 
@@ -69,12 +74,14 @@ def look(world: World, state: State, index: int) -> Step:
     """In a statement after the claim's."""
     one = state.callbacks[index]
     if delivery_runs(world, state, one.row):
-        return _back_off(state, index, one)
+        return _back_off(world, state, index, one)
     return f"C{index} looks and sees no delivery", state.callback(index, one._replace(step="looked"))
 
 
-def _back_off(state: State, index: int, one: Callback) -> Step:
+def _back_off(world: World, state: State, index: int, one: Callback) -> Step:
     """The claim is released, and the user may send the callback again."""
+    if not world.rules.claim_gives_back:
+        return f"C{index} looks, sees a delivery and keeps its claim", state.callback(index, one._replace(step="kept"))
     budget = "connects_of_bob" if one.row == BOB else "connects"
     again = state.budget._replace(**{budget: getattr(state.budget, budget) + 1})
     return f"C{index} looks, sees a delivery and backs off", state.callback(index, IDLE)._replace(budget=again)
@@ -121,7 +128,9 @@ def _stored(world: World, state: State, index: int, row: Row) -> State:
             unsure=0 if rules.grant_sure else row.unsure,
             retry=row.retry and not rules.grant_clears_retry,
         )
-    return done._replace(rows=(*done.rows[: one.row], new, *done.rows[one.row + 1 :]), wrong=_wrong(state, one, row, new))
+    return done._replace(
+        rows=(*done.rows[: one.row], new, *done.rows[one.row + 1 :]), wrong=_wrong(state, one, row, new)
+    )
 
 
 def _wrong(state: State, one: Callback, row: Row, new: Row) -> str:

@@ -74,16 +74,18 @@ def _look_before(world: World, state: State, index: int) -> Iterator[Step]:
     yield f"D{index} deliver, after it looked", taken.deliverer(index, one._replace(step="looked", owner=owner))
 
 
-def obstacle(world: World, state: State, revocation: Revocation, *, claims: bool = True, rows: bool = True) -> str | None:
+def obstacle(
+    world: World, state: State, revocation: Revocation, *, claims: bool = True, rows: bool = True
+) -> str | None:
     """Why a revocation that ends more than the token is not sent now."""
     rules = world.rules
     living = (CONNECTED, FAILING) if rules.deliver_looks_for_failing else (CONNECTED,)
     same = [index for index in range(len(state.rows)) if world.same_account(revocation.row, index)]
     alive = [index for index in same if state.rows[index].status in living]
-    if rows and [index for index in alive if index != revocation.row] and rules.deliver_looks_for_others:
-        return "another connection is on the account"
     if rows and revocation.row in alive and rules.deliver_not_needed:
         return "the user has connected again"
+    if rows and [index for index in alive if index != revocation.row] and rules.deliver_looks_for_others:
+        return "another connection is on the account"
     exchanging = [one for one in state.callbacks if one.step in EXCHANGING and one.held and one.row in same]
     if claims and exchanging and rules.deliver_looks_for_claims:
         return "a callback is under way"
@@ -120,7 +122,9 @@ def _send(world: World, state: State, index: int, revocation: Revocation | None)
         return label, _unsent(state, index, revocation) if revocation else state.deliverer(index, IDLE)
     unsure = revocation and revocation.unsure and world.rules.deliver_unsure_refreshes and one.refresh
     step = "refreshing" if unsure else "sent"
-    return f"D{index} sends {'a refresh' if unsure else 'the revocation'}", state.deliverer(index, one._replace(step=step))
+    return f"D{index} sends {'a refresh' if unsure else 'the revocation'}", state.deliverer(
+        index, one._replace(step=step)
+    )
 
 
 def _revoke(world: World, state: State, index: int, revocation: Revocation) -> Iterator[Step]:

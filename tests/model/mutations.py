@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from tests.model import properties
@@ -11,12 +11,10 @@ from tests.model.provider import (
     ACCOUNT,
     BEARER,
     GRANT,
-    LENIENT_GRACE,
     REUSABLE,
     REUSE_REFUSED,
     REUSE_REVOKES,
     STRICT_GRACE,
-    TOKEN,
     Provider,
 )
 from tests.model.rules import RULES, Assumptions, Rules
@@ -29,12 +27,13 @@ _REUSABLE = Provider(REUSABLE)
 _WIDE = Provider(REUSABLE, GRANT)
 _REFRESHING = scenario("two callers", asked=2)
 _TRANSIENT = scenario("a transient answer", asked=2, refusals=1)
-_DYING = scenario("a process dies", asked=2, crashes=1)
 _TIMEOUT = scenario("a time-out", asked=2, timeouts=1)
 _LOST_ANSWER = scenario("an answer is lost", asked=2, crashes=1, timeouts=1, assumptions=Assumptions(answers_lost=True))
 _STRAY = scenario("a stray refresh", asked=2, crashes=1, timeouts=1, assumptions=Assumptions(strays=True))
 _PAUSE = scenario("a process stands still", asked=2, pauses=1)
-_LATE = scenario("an answer comes late", asked=3, pauses=1, assumptions=Assumptions(pauses=("sent", "answered"), in_order=True))
+_LATE = scenario(
+    "an answer comes late", asked=3, pauses=1, assumptions=Assumptions(pauses=("sent", "answered"), in_order=True)
+)
 _RESEAL = scenario("resealing", asked=1, reseals=2, expiries=1)
 _DOUBT = scenario("a COMMIT in doubt", asked=2, doubts=1)
 _LATE_LOST = scenario(
@@ -79,12 +78,11 @@ _ENDING_RENEWED = scenario(
     "connecting, then disconnecting", asked=1, expiries=1, connects=1, disconnects=1, refreshers=1
 )
 _RETURNING_LATE = scenario(
-    "ending, connecting, asking again", asked=2, expiries=1, disconnects=1, connects=1, timeouts=1, crashes=1
+    "ending, connecting, asking again", asked=2, expiries=1, disconnects=1, connects=1, timeouts=1, refreshers=1
 )
 _RENEWING_LATE = scenario("connecting again, asking again", asked=2, expiries=1, connects=1, timeouts=1, refusals=1)
 _RETURNING = scenario("disconnecting and connecting again", asked=1, disconnects=1, connects=1, refreshers=1)
 _OVERLAPPING = scenario("two callbacks", connects=2, callbacks=2, refreshers=0)
-_OVERLAPPING_END = scenario("two callbacks and a disconnect", connects=2, disconnects=1, callbacks=2, refreshers=0)
 _PREVIOUS = scenario("the previous version stores", asked=1, connects_by_previous=1, refreshers=1)
 _SIBLINGS = scenario("siblings", disconnects=1, disconnects_of_bob=1, connects=1, refreshers=0, bob=True)
 _FAILING_SIBLING = scenario(
@@ -100,9 +98,18 @@ _DELIVERING = scenario(
     deliverers=2,
     assumptions=Assumptions(stray_revocations=True),
 )
+_BACKING_OFF = scenario("claims and deliveries back off", disconnects=1, connects=1, refreshers=0, live=True)
 _ERASING = scenario("erasing", asked=1, erasures=1, connects=1, refreshers=1)
-_NEVER_CONNECTED = scenario("erasing before the first connection", erasures=1, connects=1, refreshers=0, first="absent")
-_ENDED_TWICE = scenario("ending, connecting, ending", asked=1, disconnects=2, connects=1, refreshers=1)
+_RENEWED_ENDED = scenario(
+    "connecting, then disconnecting, with an answer late",
+    asked=2,
+    expiries=1,
+    disconnects=1,
+    connects=1,
+    pauses=1,
+    refusals=1,
+    assumptions=Assumptions(pauses=("sent", "answered", "unstored", "late"), in_order=True),
+)
 _NO_REFRESH_TOKEN = scenario("no refresh token", asked=1, refresh_token=False)
 _SAME_ACCESS = scenario("the access token comes again", asked=2)
 
@@ -115,14 +122,22 @@ class Mutation:
     breaks: str
     scenario: Scenario
     provider: Provider = _REUSE
+    long: bool = False
+    """Whether it takes seconds, so that only `make model` looks for it."""
 
     def __str__(self) -> str:
         return " and ".join(self.rules)
 
-    def trace(self, rules: Rules | None = None) -> Trace | None:
+    def trace(self) -> Trace | None:
         """The shortest trace to the violation, None if there is none."""
-        chosen = RULES.without(*self.rules) if rules is None else rules
-        return self.scenario.explore(self.provider, chosen, until=self.breaks).violations.get(self.breaks)
+        return self._look(RULES.without(*self.rules))
+
+    def trace_with_all_rules(self) -> Trace | None:
+        """What would show that the violation has nothing to do with the rules that are dropped."""
+        return self._look(RULES)
+
+    def _look(self, rules: Rules) -> Trace | None:
+        return self.scenario.explore(self.provider, rules, until=self.breaks).violations.get(self.breaks)
 
 
 def _drop(name: str, breaks: str, where: Scenario, provider: Provider = _REUSE) -> Mutation:
@@ -161,8 +176,10 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _drop("late_into_pending", p.NOTHING_LEFT, _ENDING_RENEWED, Provider(REUSE_REVOKES, GRANT)),
     _drop("late_if_unleased", p.NOTHING_LEFT, _LATE_END),
     _drop("late_if_unsure", p.NOTHING_LEFT, _LATE_END, _GRACE),
-    _drop("late_if_version", p.NOTHING_LEFT, _ENDED_TWICE),
-    _drop("release_if_owner", p.ONE_AT_A_TIME, scenario("a process stands still, a third one comes", asked=3, pauses=1)),
+    Mutation(("late_if_version",), p.NOTHING_LEFT, _RENEWED_ENDED, _REFUSED, long=True),
+    _drop(
+        "release_if_owner", p.ONE_AT_A_TIME, scenario("a process stands still, a third one comes", asked=3, pauses=1)
+    ),
     _drop("fail_counts_unknown", p.TOLD, _LOST_ANSWER),
     _drop("fail_waits_for_quiet", p.NOT_KILLED, _STRAY),
     _drop("mark_if_version", p.NOT_MARKED, _RENEWING_ENDED),
@@ -181,6 +198,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _drop("disconnect_due_later", p.NOTHING_LEFT, _ENDING_LOST, _GRACE),
     _drop("claim_looks", p.NOT_REVOKED, _DELIVERING, _WIDE),
     _drop("claim_looks_last", p.NOT_REVOKED, _DELIVERING, _WIDE),
+    _drop("claim_gives_back", p.CAN_SUCCEED, _BACKING_OFF, _WIDE),
     _drop("claim_by_account", p.NOT_REVOKED, _SIBLINGS, _WIDE),
     _drop("claim_after_quiet", p.NOT_REVOKED, _DELIVERING, Provider(REUSABLE, ACCOUNT)),
     _drop("grant_if_version", p.REPLACED, _RENEWING),
@@ -205,8 +223,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _drop("deliver_in_time", p.NOT_REVOKED, _DELIVERING, _WIDE),
     _drop("deliver_401_refreshes", p.NOTHING_LEFT, _ENDING, Provider(REUSE_REVOKES, BEARER)),
     _drop("deliver_unsure_refreshes", p.NOTHING_LEFT, _ENDING_LOST),
-    _drop("deliver_keeps_pair", p.NOTHING_LEFT, scenario("x", disconnects=1, delivery_failures=1, refreshers=0),
-          Provider(REUSE_REFUSED, BEARER)),
+    _drop(
+        "deliver_keeps_pair",
+        p.NOTHING_LEFT,
+        scenario("disconnecting, the worker fails", disconnects=1, delivery_failures=1, refreshers=0),
+        Provider(REUSE_REFUSED, BEARER),
+    ),
     _drop("deliver_keeps_lease", p.NOT_REVOKED, _DELIVERING, Provider(REUSABLE, ACCOUNT)),
     _drop("erase_at_once", p.STAYS_ENDED, _ERASING),
     _drop("erase_requests_first", p.STAYS_ENDED, _ERASING),
@@ -220,12 +242,15 @@ REDUNDANT: Final[tuple[tuple[str, Mutation], ...]] = (
     ("store_if_consent", _drop("store_if_consent store_if_granted_at", p.NEWER_GRANT, _RENEWING)),
     ("fate_renewed_wide", _drop("fate_renewed_wide deliver_not_needed", p.NOT_REVOKED, _RENEWING, _WIDE)),
     ("mark_if_alive", _drop("mark_if_alive mark_if_version", p.STAYS_ENDED, _ENDING_REFUSED)),
-    ("disconnect_next_consent", _drop("disconnect_next_consent disconnect_next_version store_if_alive", p.STAYS_ENDED, _ENDING)),
+    (
+        "disconnect_next_consent",
+        _drop("disconnect_next_consent disconnect_next_version store_if_alive", p.STAYS_ENDED, _ENDING),
+    ),
     ("disconnect_ends_lease", _drop("disconnect_ends_lease grant_ends_lease", p.SURE, _RETURNING_LATE)),
     ("disconnect_sure", _drop("disconnect_sure grant_sure", p.SURE, _RETURNING_LATE)),
     ("grant_next_consent", _drop("grant_next_consent store_if_granted_at", p.NEWER_GRANT, _RENEWING)),
     ("grant_keeps_wide", _drop("grant_keeps_wide deliver_not_needed", p.NOT_REVOKED, _RENEWING, _WIDE)),
     ("reseal_if_version", _drop("reseal_if_version reseal_if_sealed", p.NEWEST, _RESEAL)),
 )
-"""Rules that others back: dropped alone, nothing breaks; with these others, this does. They stay, since they are cheap and
-each of them can be read on its own."""
+"""Rules that others back: dropped alone, nothing breaks; with these others, this does. They stay, since they are cheap
+and each of them can be read on its own."""

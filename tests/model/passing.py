@@ -73,4 +73,9 @@ def _grace_may_end(world: World, state: State, family: Family) -> bool:
         return row.status in LIVING and row.access == family.access
     # A lease and the next attempt fit into a grace, as stray requests do, and somebody makes that attempt.
     attempted = (row.owner or row.unsure) and not row.fresh
+    sending = any(
+        one.refresh in family.tolerated and one.step in {"taken", "sent"} and not one.late for one in state.refreshers
+    )
+    if sending and not world.assumptions.grace_too_short:
+        return False
     return world.assumptions.grace_too_short or not (attempted or state.has_stray_refreshes)

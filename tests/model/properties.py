@@ -33,6 +33,31 @@ THEY_OPEN: Final = "tokens open under the version of their row"
 NEWER_KEY: Final = "a newer vault key stays"
 CAN_SUCCEED: Final = "whoever backs off can succeed later"
 
+NAMES: Final = (
+    ONE_AT_A_TIME,
+    ONLY_LIVING,
+    NOT_FRESH,
+    NO_REUSE,
+    NOT_KILLED,
+    NEWEST,
+    NOT_MARKED,
+    MARKED,
+    TOLD,
+    SURE,
+    NOT_REVOKED,
+    STAYS_ENDED,
+    NO_TOKENS,
+    NOTHING_LEFT,
+    REPLACED,
+    NEWER_GRANT,
+    ANSWERED,
+    TOLD_STORED,
+    NOT_HELD_BACK,
+    THEY_OPEN,
+    NEWER_KEY,
+    CAN_SUCCEED,
+)
+
 
 def broken(world: World, state: State) -> Iterator[str]:
     """The properties that this state breaks."""
@@ -52,7 +77,9 @@ def is_at_rest(state: State) -> bool:
     if state.requests or state.strays or state.ending or state.resealers or state.erasing:
         return False
     others = (*state.callbacks, *state.deliverers)
-    return all(one.step in {"idle", "waiting"} for one in state.refreshers) and all(one.step == "idle" for one in others)
+    return all(one.step in {"idle", "waiting"} for one in state.refreshers) and all(
+        one.step == "idle" for one in others
+    )
 
 
 def _sent_twice(world: World, state: State) -> bool:

@@ -1,4 +1,4 @@
-"""Alice's connection is refreshed: take, send, store, find_fate, late, release, fail, mark, and waiting for all that."""
+"""Alice's connection is refreshed: take, send, store, find_fate, late, release, fail, mark, and waiting for them."""
 
 from __future__ import annotations
 
@@ -52,13 +52,15 @@ def may_take(world: World, state: State, version: int) -> bool:
     unleased = not row.owner or row.lease == PAST or (row.lease != HELD and not world.provider.quiet)
     if row.owner and row.lease != HELD and not rules.take_after_quiet:
         unleased = True
-    return all((
-        row.version == version or not rules.take_if_version,
-        alive or not rules.take_if_alive,
-        row.refresh or not rules.take_if_refresh_token,
-        unleased or not rules.take_if_unleased,
-        not row.retry or not rules.take_after_retry,
-    ))
+    return all(
+        (
+            row.version == version or not rules.take_if_version,
+            alive or not rules.take_if_alive,
+            row.refresh or not rules.take_if_refresh_token,
+            unleased or not rules.take_if_unleased,
+            not row.retry or not rules.take_after_retry,
+        )
+    )
 
 
 def take(world: World, state: State, index: int) -> Iterator[Step]:
@@ -173,13 +175,15 @@ def _may_store(world: World, row: Row, one: Refresher) -> bool:
     rules = world.rules
     earlier = row.refreshed_by < one.epoch or not rules.store_in_order
     version = row.version == one.version or (row.version == one.version + 1 and earlier and rules.store_if_later_epoch)
-    return all((
-        row.status != "absent",
-        _same_grant(world, row, one),
-        row.status not in ENDED or not rules.store_if_alive,
-        version or not rules.store_if_version,
-        row.owner == one.owner or rules.store_without_lease,
-    ))
+    return all(
+        (
+            row.status != "absent",
+            _same_grant(world, row, one),
+            row.status not in ENDED or not rules.store_if_alive,
+            version or not rules.store_if_version,
+            row.owner == one.owner or rules.store_without_lease,
+        )
+    )
 
 
 def store(world: World, state: State, index: int) -> Iterator[Step]:
@@ -258,7 +262,9 @@ def late(world: World, state: State, index: int) -> Step:
 
 def release(world: World, state: State, index: int) -> Step:
     """Nothing was sent."""
-    return f"P{index} release: nothing was sent", _end_lease(world, state.refresher(index, IDLE), state.refreshers[index])
+    return f"P{index} release: nothing was sent", _end_lease(
+        world, state.refresher(index, IDLE), state.refreshers[index]
+    )
 
 
 def _end_lease(world: World, state: State, one: Refresher) -> State:

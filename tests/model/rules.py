@@ -76,6 +76,7 @@ class Rules:
     claim_looks: bool = True  # backs off if a wide delivery runs for this account
     claim_looks_last: bool = True  # after its claim is committed
     claim_by_account: bool = True  # by the account, not only by the user
+    claim_gives_back: bool = True  # whoever backs off makes its request pending again
     claim_after_quiet: bool = True  # nor less than `quiet` after the lease of one that never came back
     grant_if_version: bool = True  # WHERE the version is the one that was read
     grant_if_held: bool = True  # and the request exists
@@ -90,7 +91,9 @@ class Rules:
     grant_unstored: bool = True  # tokens that can't be stored become a revocation
     # deliver: a worker takes a revocation, looks, and sends it.
     deliver_when_due: bool = True  # WHERE it is due
-    deliver_after_quiet: bool = True  # and was not leased less than `quiet` ago by somebody who doesn't know the outcome
+    deliver_after_quiet: bool = (
+        True  # and was not leased less than `quiet` ago by somebody who doesn't know the outcome
+    )
     deliver_looks_for_claims: bool = True  # waits while a user of the account has an exchanging request
     deliver_looks_for_others: bool = True  # or another living connection is on the account
     deliver_looks_for_failing: bool = True  # (one with provider_failing is living)

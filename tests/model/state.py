@@ -1,7 +1,7 @@
 """The state that the model explores: rows of our tables, tokens at the provider, requests on their way, and processes.
 
 Everything is immutable and hashable. Tokens are numbers in the order in which the provider issued them; the access and
-the refresh token of one answer share a number, and 0 is none. Times are not numbers but phases: the passing of time is a
+the refresh token of one answer share a number, and 0 is none. Times are not numbers but phases: that time passes is a
 transition (`passing.py`), which happens whenever it may.
 """
 
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A grant at the provider. `dead` is why it has ended, or empty. `current` are its refresh tokens that are good, and
+    """A grant at the provider. `dead` is why it has ended, or empty. `current` are its good refresh tokens, and
     `tolerated` those that were used and still work for a while (a grace). `access` is its newest access token."""
 
     dead: str
@@ -84,7 +84,7 @@ class Refresher(NamedTuple):
 
 
 class Callback(NamedTuple):
-    """A flow of a user who connects. `version` is the connection's at the claim, and `seen` the one to replace, with its
+    """A flow of a user who connects. `version` is the connection's at the claim, and `seen` that to replace, with its
     tokens. `held` says that the authorization request exists, `ends` counts how often the row had ended at the claim,
     and `previous` that the previous version of Tendon handles it."""
 
@@ -257,5 +257,3 @@ def unused(numbers: set[int]) -> int:
 
 def put(items: tuple[Any, ...], index: int, item: Any) -> tuple[Any, ...]:
     return (*items[:index], item, *items[index + 1 :])
-
-
