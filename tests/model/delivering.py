@@ -105,7 +105,8 @@ def look(world: World, state: State, index: int, revocation: Revocation) -> Step
         found = obstacle(world, state, revocation, rows=False)
     if found is None:
         return f"D{index} looks and sees nobody", state.deliverer(index, one._replace(step="looked"))
-    if found == "the user has connected again":
+    waits = found != "another connection is on the account" or world.rules.deliver_waits_for_others
+    if found == "the user has connected again" or not waits:
         return f"D{index} {found}: not_needed", state.drop_revocation(revocation).deliverer(index, IDLE)
     return f"D{index} {found}: backs off", _unsent(state, index, revocation)
 

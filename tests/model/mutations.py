@@ -85,6 +85,16 @@ _RETURNING = scenario("disconnecting and connecting again", asked=1, disconnects
 _OVERLAPPING = scenario("two callbacks", connects=2, callbacks=2, refreshers=0)
 _PREVIOUS = scenario("the previous version stores", asked=1, connects_by_previous=1, refreshers=1)
 _SIBLINGS = scenario("siblings", disconnects=1, disconnects_of_bob=1, connects=1, refreshers=0, bob=True)
+_LOST_SIBLING = scenario(
+    "siblings, and an answer is lost",
+    asked=1,
+    disconnects=1,
+    disconnects_of_bob=1,
+    crashes=1,
+    refreshers=1,
+    bob=True,
+    assumptions=Assumptions(answers_lost=True),
+)
 _FAILING_SIBLING = scenario(
     "a failing sibling", asked=1, refusals=1, failing=1, disconnects_of_bob=1, refreshers=1, bob=True
 )
@@ -216,6 +226,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _drop("deliver_after_quiet", p.NOT_REVOKED, _DELIVERING, Provider(REUSABLE, ACCOUNT)),
     _drop("deliver_looks_for_claims", p.NOT_REVOKED, _DELIVERING, _WIDE),
     _drop("deliver_looks_for_others", p.NOT_REVOKED, _SIBLINGS, _WIDE),
+    _drop("deliver_waits_for_others", p.NOTHING_LEFT, _LOST_SIBLING, Provider(STRICT_GRACE, GRANT)),
     _drop("deliver_looks_for_failing", p.NOT_REVOKED, _FAILING_SIBLING, _WIDE),
     _drop("deliver_not_needed", p.NOT_REVOKED, _DELIVERING, _WIDE),
     _drop("deliver_looks_last", p.NOT_REVOKED, _DELIVERING, _WIDE),

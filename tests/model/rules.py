@@ -96,6 +96,7 @@ class Rules:
     )
     deliver_looks_for_claims: bool = True  # waits while a user of the account has an exchanging request
     deliver_looks_for_others: bool = True  # or another living connection is on the account
+    deliver_waits_for_others: bool = True  # (it stays pending meanwhile)
     deliver_looks_for_failing: bool = True  # (one with provider_failing is living)
     deliver_not_needed: bool = True  # ends if the user has connected again
     deliver_looks_last: bool = True  # looks after its lease is committed

@@ -191,6 +191,15 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         window=frozenset({properties.SURE, properties.REPLACED}),
     ),
     scenario(
+        "the previous version stores a grant while a revocation is delivered",
+        behaviours=(REUSABLE,),
+        revocations=WIDE,
+        disconnects=1,
+        connects_by_previous=1,
+        # It doesn't look for deliveries, nor whether the connection has ended since its claim.
+        window=frozenset({properties.NOT_REVOKED, properties.STAYS_ENDED}),
+    ),
+    scenario(
         "disconnecting and connecting again",
         behaviours=SOME,
         revocations=REVOCATIONS,
