@@ -48,7 +48,7 @@ def _play(job: tuple[Scenario, Provider]) -> _Played:
 
 def _drop(mutation: Mutation) -> _Dropped:
     trace = mutation.trace()
-    return str(mutation), mutation.breaks, trace, trace is not None and mutation.trace_with_all_rules() is None
+    return str(mutation), mutation.breaks, trace, trace is not None and not mutation.breaks_with_all_rules()
 
 
 def _is_backed(job: tuple[str, Mutation]) -> tuple[str, str, bool]:

@@ -328,6 +328,8 @@ def small(one: Scenario) -> Scenario:
     most = Budget(*(1,) * len(Budget._fields))._replace(
         asked=2 - bool(one.budget.connects), crashes=1 - one.live, pauses=1 - one.live
     )
+    if one.budget.connects and one.budget.asked:
+        most = most._replace(expiries=0, delivery_failures=int(one.assumptions.stray_revocations))
     if one.bob and not one.budget.failing:
         most = most._replace(asked=0)
     budget = Budget(*(min(amount, limit) for amount, limit in zip(one.budget, most, strict=True)))
