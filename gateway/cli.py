@@ -1,4 +1,4 @@
-"""The command `tendon`: serve, worker, migrate, providers, status, audit, sandbox.
+"""The command `tendon`: serve, worker, migrate, providers, status, keys, audit, sandbox.
 
 This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
 only when that command runs, so that none waits for what another one imports.
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")
     status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
     _add_audit(add("audit", "Export the audit trail, or check what was exported."))
+    _add_keys(add("keys", "List the vault keys, encrypt everything under the active key, or drop a key."))
     sandbox = add(
         "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
     )
@@ -144,6 +145,19 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     does = "Check that no line of an export was changed, removed, added or moved."
     verify = tasks.add_parser("verify", help=does, description=does, allow_abbrev=False)
     verify.add_argument("files", nargs="+", metavar="FILE", help="The files in their order; `-` is standard input.")
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    actions = keys.add_subparsers(dest="action", metavar="action", required=True)
+
+    def add(name: str, does: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=does, description=does, allow_abbrev=False)
+
+    listing = add("list", "Print the ids of all keys, and how many values are encrypted under each.")
+    listing.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
+    add("reseal", "Encrypt under the active key whatever is encrypted under others.")
+    drop = add("drop", "Remove the record of a key under which nothing is encrypted any more.")
+    drop.add_argument("key_id", metavar="ID", help="The id of the key.")
 
 
 def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:

@@ -134,7 +134,7 @@ class Health:
                 return ("migrations",), {"pending": pending}
             self._migrated = True
         await self._database.check_writable()
-        keys = await self._keys.unusable()
+        keys = await self._keys.watch()
         return (("keys",), {"keys": keys}) if keys else ((), {})
 
     def _log(self, reasons: Sequence[str], detail: dict[str, Any]) -> None:

@@ -58,16 +58,17 @@ async def audit_key(database: Database, keys: VaultKeys) -> bytes:
 def _newest(keys: VaultKeys, rows: Sequence[Row]) -> bytes | None:
     for number, sealed in rows:
         with suppress(VaultError):
-            return bytes.fromhex(keys.vault.open(sealed, **_field(number)))
+            return bytes.fromhex(keys.vault.open(sealed, **audit_key_field(number)))
     return None
 
 
 async def _make(database: Database, keys: VaultKeys, number: int) -> None:
     # Only a process that can open all other keys may do this: one with wrong keys would give users other pseudonyms.
     await keys.check_active()
-    sealed = keys.vault.seal(secrets.token_hex(_BYTES), **_field(number))
+    sealed = keys.vault.seal(secrets.token_hex(_BYTES), **audit_key_field(number))
     await _MAKE.rows(database, number=number, sealed=sealed)
 
 
-def _field(number: int) -> SealedField:
+def audit_key_field(number: int) -> SealedField:
+    """The field of a sealed key."""
     return {"table": "audit_key", "row": (str(number),), "column": "sealed"}

@@ -35,6 +35,12 @@ _TOKENS: Final = Statement(
     SELECT id, substr(access_token, 2, :size) = :head OR substr(refresh_token, 2, :size) = :head AS found
     FROM connection WHERE id < :before ORDER BY id DESC LIMIT :most"""
 )
+_MATERIAL: Final = Statement(
+    """
+    SELECT id, substr(material, 2, :size) = :head AS found
+    FROM revocation WHERE id < :before ORDER BY id DESC LIMIT :most"""
+)
+_LARGE: Final = (_TOKENS, _MATERIAL)
 
 
 class KeyUse:
@@ -46,6 +52,7 @@ class KeyUse:
         head = key_id_bytes(key_id)
         self._head: dict[str, Any] = {"head": head, "size": len(head)}
         self._found = True
+        self._table = 0
         self._before: Any = _NEWEST
         self._took = 0.0
         self._due = float("-inf")
@@ -62,18 +69,28 @@ class KeyUse:
 
     async def _search(self, session: Session, until: float) -> bool | None:
         """Searches until the time `until`. Returns None when there are more rows to search."""
-        if self._before == _NEWEST and await _VERIFIER.row(session, ended=-_ENDING, waiting=_WAITING, **self._head):
+        begins = self._table == 0 and self._before == _NEWEST
+        if begins and await _VERIFIER.row(session, ended=-_ENDING, waiting=_WAITING, **self._head):
             return True
         while self._clock() < until:
-            rows = await _TOKENS.rows(session, before=self._before, most=_BATCH, **self._head)
+            found = await self._search_batch(session)
+            if found is not None:
+                return found
+        return None
+
+    async def _search_batch(self, session: Session) -> bool | None:
+        """Reads the next rows, to the end of the tables or until there is a full batch."""
+        for table in _LARGE[self._table :]:
+            rows = await table.rows(session, before=self._before, most=_BATCH, **self._head)
             if any(found for _, found in rows):
                 return True
-            if len(rows) < _BATCH:
-                return False
-            self._before = rows[-1][0]
-        return None
+            if len(rows) == _BATCH:
+                self._before = rows[-1][0]
+                return None
+            self._table, self._before = self._table + 1, _NEWEST
+        return False
 
     def _conclude(self, found: bool) -> None:
         self._found = found
         self._due = self._clock() + max(_FRESH, _REST_FACTOR * self._took)
-        self._before, self._took = _NEWEST, 0.0
+        self._table, self._before, self._took = 0, _NEWEST, 0.0

@@ -12,14 +12,14 @@ from models.engine import Script, Step
 TABLE_RIGHTS: Final = {
     "account_owner": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "audit_event": ("SELECT", "INSERT"),
-    "audit_key": ("SELECT", "INSERT"),
+    "audit_key": ("SELECT", "INSERT", "UPDATE"),
     "audit_subject": ("SELECT", "INSERT", "DELETE"),
     "authorization_request": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "connection": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "ended_request": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "revocation": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "tortoise_migrations": ("SELECT",),
-    "vault_key": ("SELECT", "INSERT", "UPDATE"),
+    "vault_key": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 SEQUENCE_RIGHTS: Final = {"audit_event_id_seq": ("USAGE",)}
 EXPORT_RIGHTS: Final = {

@@ -18,7 +18,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, TypedDict
 
@@ -33,6 +33,8 @@ _MIN_DISTINCT: Final = 8
 _SPACE: Final = 0x20
 _BREAKS: Final = b"\t\r\n"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+HEAD: Final = 2 + 32
+"""So many bytes at the start of a sealed value always contain the id of its key."""
 
 
 class SealedField(TypedDict):
@@ -89,6 +91,11 @@ class Vault:
         """The id of the key that seals."""
         return self._active
 
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """In the order of the setting."""
+        return list(self._ciphers)
+
     def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
         head = bytes((_VERSION,)) + key_id_bytes(self._active)
         nonce = os.urandom(_NONCE)
@@ -109,6 +116,15 @@ class Vault:
             return cipher.decrypt(nonce, content, sealed[:end] + _associated_data(table, row, column)).decode()
         except InvalidTag:
             raise DoesNotOpen(key_id) from None
+
+
+def key_id_of(sealed: bytes) -> str | None:
+    """The id of the key with which a value was sealed, of which the first HEAD bytes are enough. None if this is not a
+    sealed value."""
+    head = bytes(sealed[:HEAD])
+    end = 2 + (head[1] if len(head) > 1 else 0)
+    key_id = head[2:end].decode("ascii", "replace")
+    return key_id if head[:1] == bytes((_VERSION,)) and len(head) >= end and _KEY_ID.fullmatch(key_id) else None
 
 
 def key_id_bytes(key_id: str) -> bytes:

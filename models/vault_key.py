@@ -1,11 +1,17 @@
 """Records the vault keys in use. Each record contains a known text that was sealed with the key, so that a process can
-detect that it lacks a key, or has a different key with the same id."""
+detect that it lacks a key, or has a different key with the same id.
+
+Before a record is removed (`tendon keys drop`), it is marked, and a process whose active key it is objects: it records
+the key again, without the mark. After SETTLED seconds without an objection, nothing more is written that was sealed
+with that key.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
@@ -26,18 +32,30 @@ _LOCK: Final = int.from_bytes(b"vault")
 _RECENT: Final = 120.0
 # Seconds for which a process relies on the record of its active key before it checks the record again.
 _RELIED_ON: Final = 60.0
+SETTLED: Final = _RELIED_ON + _RECENT
+"""Seconds after which a marked record has been seen by each process that seals with the key, and the last values that
+were sealed before are written."""
+# A mark stands before the sealed text, followed by the time at which it was made. Sealed values begin differently.
+_MARK: Final = b"drop "
 
-_RECORDS: Final = Statement('SELECT key_id, "check", created_at > after(:recent) AS recent FROM vault_key')
+_RECORDS: Final = Statement(
+    'SELECT key_id, "check", created_at, created_at > after(:recent) AS recent, now() AS read_at FROM vault_key'
+)
 _RECORD: Final = Statement(
     """
     INSERT INTO vault_key (key_id, "check", created_at) VALUES (:key_id, :check, now())
     ON CONFLICT (key_id) DO UPDATE SET "check" = excluded."check", created_at = excluded.created_at
     RETURNING key_id"""
 )
+_CHANGE: Final = Statement(
+    'UPDATE vault_key SET "check" = :new WHERE key_id = :key_id AND "check" = :check RETURNING key_id'
+)
+_REMOVE: Final = Statement('DELETE FROM vault_key WHERE key_id = :key_id AND "check" = :check RETURNING key_id')
 
 
 class VaultKey(Model):
-    """One row per key id. `check` is the known text, sealed with the key of that id for this row and column."""
+    """One row per key id. `check` is the known text, sealed with the key of that id for this row and column. A record
+    that is about to be removed has a mark before it."""
 
     key_id = fields.CharField(max_length=32, primary_key=True)
     check = fields.BinaryField()
@@ -53,10 +71,32 @@ class UnusableKeys(VaultError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class KeyRecord:
+    """The record of a key, as it was at `read_at`. `recent` says that the first value may still be on its way."""
+
     key_id: str
     check: bytes
+    created_at: datetime
     recent: bool
+    read_at: datetime
+
+    @property
+    def sealed(self) -> bytes:
+        """The known text, sealed with the key."""
+        return self.check.split(b" ", 2)[2] if self.marked_at else self.check
+
+    @property
+    def marked_at(self) -> datetime | None:
+        """When it was marked to be removed, by the database's clock."""
+        if not self.check.startswith(_MARK):
+            return None
+        return datetime.fromisoformat(self.check.split(b" ", 2)[1].decode())
+
+    @property
+    def settles_in(self) -> float:
+        """Seconds until its removal can be concluded. It must be marked."""
+        since = (self.read_at - (self.marked_at or self.read_at)).total_seconds()
+        return max(SETTLED - since, 0)
 
 
 class VaultKeys:
@@ -79,7 +119,17 @@ class VaultKeys:
 
         Raises DatabaseDown.
         """
-        return await self._unusable(self._database, await _records(self._database))
+        return await self._unusable(self._database, await read_records(self._database))
+
+    async def watch(self) -> list[str]:
+        """As `unusable`, for a process that seals: it also objects if the record of its active key is marked. Raises
+        DatabaseDown."""
+        records = await read_records(self._database)
+        unusable = await self._unusable(self._database, records)
+        if any(record.key_id == self.vault.active and record.marked_at for record in records) and not unusable:
+            self._relied_on_until = float("-inf")
+            await self.check_active()
+        return unusable
 
     async def check_active(self) -> None:
         """Must be called before anything is sealed: ensures that the active key is recorded.
@@ -90,14 +140,14 @@ class VaultKeys:
         if self._clock() < self._relied_on_until:
             return
         async with self._recording:
-            if not self._opens_active(await _records(self._database)):
+            if not self._opens_active(await read_records(self._database)):
                 async with self._database.exclusively(_LOCK) as transaction:
                     await self._record(transaction)
             self._relied_on_until = self._clock() + _RELIED_ON
 
     async def _record(self, transaction: Session) -> None:
         """Runs under the lock, so that each process sees the records of earlier ones."""
-        records = await _records(transaction)
+        records = await read_records(transaction)
         if self._opens_active(records):
             return
         if unusable := await self._unusable(transaction, records):
@@ -105,25 +155,45 @@ class VaultKeys:
         active = self.vault.active
         await _RECORD.row(transaction, key_id=active, check=self.vault.seal(_KNOWN, **_field(active)))
 
-    async def _unusable(self, session: Session, records: Sequence[_Record]) -> list[str]:
-        unopened = [record for record in records if not self._opens(record)]
+    async def _unusable(self, session: Session, records: Sequence[KeyRecord]) -> list[str]:
+        unopened = [record for record in records if not self.opens(record)]
         return sorted([one.key_id for one in unopened if one.recent or await self._is_used(session, one.key_id)])
 
     async def _is_used(self, session: Session, key_id: str) -> bool:
         return await self._uses.setdefault(key_id, KeyUse(key_id, self._clock)).found(session)
 
-    def _opens_active(self, records: Sequence[_Record]) -> bool:
-        return any(record.key_id == self.vault.active and self._opens(record) for record in records)
+    def _opens_active(self, records: Sequence[KeyRecord]) -> bool:
+        """Whether the active key is recorded, and nobody is about to remove it."""
+        return any(one.key_id == self.vault.active and not one.marked_at and self.opens(one) for one in records)
 
-    def _opens(self, record: _Record) -> bool:
+    def opens(self, record: KeyRecord) -> bool:
+        """Whether this process has the key that was recorded."""
         try:
-            return self.vault.open(record.check, **_field(record.key_id)) == _KNOWN
+            return self.vault.open(record.sealed, **_field(record.key_id)) == _KNOWN
         except VaultError:
             return False
 
 
-async def _records(session: Session) -> list[_Record]:
-    return [_Record(*row) for row in await _RECORDS.rows(session, recent=-_RECENT)]
+async def read_records(session: Session) -> list[KeyRecord]:
+    """Raises DatabaseDown."""
+    return [KeyRecord(*row) for row in await _RECORDS.rows(session, recent=-_RECENT)]
+
+
+async def mark(session: Session, record: KeyRecord) -> None:
+    """Mark a record, if it is still as it was read and not marked yet. Raises DatabaseDown."""
+    if not record.marked_at:
+        new = _MARK + record.read_at.isoformat().encode() + b" " + record.check
+        await _CHANGE.rows(session, key_id=record.key_id, check=record.check, new=new)
+
+
+async def unmark(session: Session, record: KeyRecord) -> None:
+    """Take the mark of a record back, if it is still as it was read. Raises DatabaseDown."""
+    await _CHANGE.rows(session, key_id=record.key_id, check=record.check, new=record.sealed)
+
+
+async def remove(session: Session, record: KeyRecord) -> bool:
+    """Remove a record, if it is still as it was read. Returns whether it was. Raises DatabaseDown."""
+    return bool(await _REMOVE.rows(session, key_id=record.key_id, check=record.check))
 
 
 def _field(key_id: str) -> SealedField:
