@@ -99,6 +99,7 @@ async def refresh(context: Context, row: TokenRow) -> None:
     """
     resources = context.resources
     registration = resources.registration(row.provider)
+    await resources.check_can_seal()
     try:
         permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REFRESH)
     except HeldBack as held_back:
