@@ -91,8 +91,8 @@ class Connector:
                 self._hosts.remove(host)
                 self._hosts.insert(0, host)
                 return connection
-        # What a server has answered says more than that it is no primary.
-        raise min(failures, key=lambda failure: isinstance(failure, NotWanted))
+        # That a server is no primary says more than that another one is silent.
+        raise max(failures, key=lambda failure: isinstance(failure, NotWanted))
 
     def _connect_to(self, host: Host, driver: dict[str, Any]) -> psycopg.Connection[Any]:
         connection = psycopg.connect(**driver, **connection_arguments(self._url, host, self._seconds))
