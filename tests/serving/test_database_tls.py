@@ -13,16 +13,19 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import asyncpg
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from models.engine import PostgresUrl, parse_url
 from tests.postgres import PostgresServer, programs
 from tests.processes import free_port, tendon
 from tests.serving.conftest import Serve
 from tests.serving.serving import becomes, events
+from worker.engine_postgres import Connector
 
 HERE = "0.0.0.0"
 PASSWORD = "CANARY-5e1f"
@@ -153,6 +156,40 @@ def test_another_servers_certificate(misnamed: PostgresServer, authority: Author
     run = _migrate(tmp_path, _url(misnamed.port, sslrootcert=authority.file, sslmode="verify-ca"))
     assert run.returncode == 0, run.stderr
     assert "database.unverified" in run.stderr
+
+
+def _reach(url: str) -> None:
+    """As a worker does it, with another driver."""
+    parsed = parse_url(url)
+    assert isinstance(parsed, PostgresUrl)
+    Connector(parsed, 5).connect().close()
+
+
+def test_a_worker_verifies_the_same(
+    server: PostgresServer,
+    authority: Authority,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _reach(_url(server.port, sslrootcert=authority.file))
+    with pytest.raises(psycopg.OperationalError, match="SSL error"):
+        _reach(_url(server.port, sslrootcert=Authority(folder).file))
+    # Those of the system.
+    with pytest.raises(psycopg.OperationalError, match="SSL error"):
+        _reach(_url(server.port))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    _reach(_url(server.port))
+
+
+def test_a_worker_notices_another_servers_certificate(
+    misnamed: PostgresServer, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(psycopg.OperationalError, match="does not match"):
+        _reach(_url(misnamed.port, sslrootcert=authority.file))
+    _reach(_url(misnamed.port, sslrootcert=authority.file, sslmode="verify-ca"))
 
 
 def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
