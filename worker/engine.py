@@ -13,9 +13,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 from uuid import uuid4
 
@@ -42,6 +44,8 @@ _THREADS: Final = 8
 _SELDOM: Final = 3600.0
 # Seconds between two looks at the thread that listens for such units. The engine's end waits for it.
 _LISTENING: Final = 0.5
+# Seconds that the engine has to end, after its units have.
+_ENDING: Final = 5.0
 # How long the engine remembers which units have run: longer than any id is used.
 _REMEMBERED: Final = timedelta(minutes=10)
 # Units that are older are left by workers that have died.
@@ -80,7 +84,7 @@ class Engine:
         self._run = run
         self._slots = slots
         self._poll = poll
-        self._on_close: Callable[[], None] = lambda: None
+        self._give_up: Callable[[], None] = lambda: None
         self._started = False
 
     async def start_on_file(self, database: str) -> None:
@@ -105,12 +109,7 @@ class Engine:
             pool.dispose()
             raise
         connector.patient = True
-
-        def close() -> None:
-            connector.close()
-            pool.dispose()
-
-        self._on_close = close
+        self._give_up = connector.close
 
     async def enqueue(self, partition: str, unit_id: str, kind: str, id: str) -> None:  # noqa: A002
         """Start a unit, unless there was one of the same `unit_id` in the last minutes."""
@@ -135,18 +134,25 @@ class Engine:
                 return
 
     async def close(self, seconds: float) -> None:
-        """Start no more units, wait for those that run, for up to `seconds`, and end the engine."""
+        """Start no more units, wait for those that run, for up to `seconds`, and end the engine. If it doesn't end,
+        because a thread of it waits for the database, it is left alone: it ends with the process."""
         if not self._started:
             return
-        loop = asyncio.get_running_loop()
-        destroy = partial(DBOS.destroy, workflow_completion_timeout_sec=round(seconds))
-        # The engine's own threads end with it.
-        with ThreadPoolExecutor(1) as thread:
-            await loop.run_in_executor(thread, destroy)
-        loop.set_default_executor(ThreadPoolExecutor())
-        self._on_close()
-        _run.remove(self._run)
         self._started = False
+        # The engine goes on with the connections that it has.
+        self._give_up()
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def destroy() -> None:
+            DBOS.destroy(workflow_completion_timeout_sec=round(seconds))
+            loop.call_soon_threadsafe(ended.set)
+
+        # Not a thread that the process would wait for at its end. The engine's own threads are none, either.
+        Thread(target=destroy, daemon=True).start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds + _ENDING)
+        loop.set_default_executor(ThreadPoolExecutor())
+        _run.remove(self._run)
 
     async def _start(self, database: DBOSConfig) -> None:
         config: DBOSConfig = {

@@ -19,6 +19,8 @@ from schema.types import _ACTIONS
 from tendon_cli import PACKAGES
 from tests.conftest import SLUGS
 from tests.house.test_house import ROOT, tracked
+from worker import kinds
+from worker.kinds import KINDS, Kind
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FIRST_SENTENCES = dict(re.findall(r"^\*\*([\w ]+)\.\*\* (.*?\.)\s", CONTRIBUTING, re.DOTALL | re.MULTILINE))
@@ -212,6 +214,15 @@ def test_package(package: str) -> None:
         modules_with_text(package, under="tendon_cli.py")
         | with_line("pyproject.toml", rf'root_packages = .*"{package}"')
         | with_line("docs/architecture.md", rf"\| `{package}` \|"),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_work_beside_requests(kind: Kind) -> None:
+    functions = {f"{function.__module__.replace('.', '/')}.py" for function in (kind.due, kind.run)}
+    compare(
+        "Work beside requests",
+        functions | {kinds.__file__.removeprefix(f"{ROOT}/")} | with_line("docs/operating.md", rf"\| `{kind.name}` \|"),
     )
 
 
