@@ -27,7 +27,7 @@ from tests.processes import Process, environment, free_port, tendon
 
 CALLS = 400
 HEADERS = {"Authorization": "Bearer dev:alice", "Content-Type": "application/json"}
-SETTINGS = {"TENDON_AUTH": "dev", "TENDON_LOG_LEVEL": "WARNING"}
+SETTINGS = {"TENDON_AUTH": "dev", "TENDON_LOG_LEVEL": "WARNING", "TENDON_WORKER": "0"}
 DOCUMENTS = {route.operation: route.document for route in ROUTES}
 Call = Callable[[], tuple[int, bytes]]
 

@@ -266,6 +266,7 @@ def main() -> None:
             "SANDBOX_CLIENT_ID": "tendon",
             "SANDBOX_CLIENT_SECRET": "sandbox",
             "TENDON_AUTH": "dev",
+            "TENDON_WORKER": "0",
             "TENDON_SANDBOX": "0",
             "TENDON_CATALOGUE": str(folder / "catalogue"),
             "TENDON_REDIRECT_URIS": REDIRECT_URI,

@@ -83,6 +83,7 @@ class Provider:
         )
         return {
             "TENDON_AUTH": "dev",
+            "TENDON_WORKER": "0",
             "TENDON_SANDBOX": "0",
             "TENDON_CATALOGUE": str(catalogue),
             "TENDON_REDIRECT_URIS": workload.REDIRECT_URI,

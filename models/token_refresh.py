@@ -146,7 +146,7 @@ _MARK: Final = Statement(
 )
 _DUE: Final = Statement(
     """
-    SELECT id, provider, due_at FROM connection
+    SELECT id, provider, due_at, epoch FROM connection
     WHERE due_at <= now() AND (owner IS NULL OR lease_until <= now()) ORDER BY due_at LIMIT :most"""
 )
 _POSTPONE: Final = Statement(
@@ -158,11 +158,12 @@ _POSTPONE: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class DueConnection:
-    """A connection that the worker has something to do for, since `due_at`."""
+    """A connection that the worker has something to do for, since `due_at`. `epoch` is the number of its last lease."""
 
     id: str
     provider: str
     due_at: datetime
+    epoch: int
 
 
 async def take(database: Database, row: TokenRow, owner: str, *, lease: float, quiet: float) -> Lease | None:
@@ -234,7 +235,8 @@ async def mark(database: Database, row: TokenRow, owner: str | None, reason: Sta
 
 async def find_due(database: Database, most: int) -> Sequence[DueConnection]:
     """Up to `most` connections that the worker has something to do for, the longest due first."""
-    return [DueConnection(str(id_), provider, due_at) for id_, provider, due_at in await _DUE.rows(database, most=most)]
+    rows = await _DUE.rows(database, most=most)
+    return [DueConnection(str(id_), provider, due_at, epoch) for id_, provider, due_at, epoch in rows]
 
 
 async def postpone(database: Database, connection_id: str, wait: float) -> None:
