@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import pickle
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import pytest
 from tests.databases import PostgresDatabase
 from tests.pgbouncer import PgBouncer, program
 from tests.postgres import PostgresServer, programs
-from tests.waiting import until
 from tests.worker.conftest import StartWorker, Work
 from tests.worker.program import TABLE
 
@@ -106,37 +103,3 @@ async def test_a_worker_works_behind_a_pooler_in_session_mode(
         assert worker.stop() == 0
     finally:
         pooler.remove()
-
-
-async def test_the_engine_loads_no_pickle(work: Work, start_worker: StartWorker, tmp_path: Path) -> None:
-    """Whoever can write to its tables can't run code in the worker."""
-    worker = start_worker(work.database.url)
-    await worker.logs("work.ready")
-    await work.database.fetch(
-        """
-        INSERT INTO tendon_worker.workflow_status
-            (workflow_uuid, status, name, queue_name, queue_partition_key, priority, application_version, created_at,
-            updated_at, recovery_attempts, owner_xid, serialization, application_name)
-        VALUES ('planted', 'ENQUEUED', 'unit', 'work', 'test:', 0, '1', 0, 0, 0, 'x', 'py_pickle', 'tendon')"""
-    )
-    into = "INSERT INTO tendon_worker.workflow_input (workflow_uuid, inputs, retention_timestamp)"
-    await work.database.fetch(f"{into} VALUES ('planted', $1, 0)", planted(tmp_path / "proof"))
-    status = "SELECT status FROM tendon_worker.workflow_status WHERE workflow_uuid = 'planted'"
-
-    async def is_refused() -> bool:
-        return await work.database.value(status) == "ERROR"
-
-    await until(is_refused, "the engine to refuse it")
-    assert not (tmp_path / "proof").exists()
-    await work.add("w")
-    await work.is_done()
-
-
-def planted(proof: Path) -> str:
-    """A pickle, as the engine reads it, that creates a file."""
-
-    class Plant:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (open, (str(proof), "w"))
-
-    return base64.b64encode(pickle.dumps(Plant())).decode()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import pickle
 import signal
 import subprocess
 from collections.abc import Callable, Generator
@@ -114,3 +116,37 @@ async def test_work_that_is_late_needs_attention(own_database: Database, tmp_pat
     assert run.returncode == 1
     assert "1 rows of the table revocation are due for a worker, the oldest for" in run.stdout
     assert "no worker runs: start `tendon worker`" in run.stdout
+
+
+@pytest.mark.parametrize("own_database", ["postgres"], indirect=True)
+async def test_its_engine_loads_no_pickle(own_database: Database, tmp_path: Path, start: Start) -> None:
+    """Whoever can write to the engine's tables can't run code in the worker."""
+    process = start(own_database.url)
+    await logged(tmp_path, "work.ready")
+    await own_database.fetch(
+        """
+        INSERT INTO tendon_worker.workflow_status
+            (workflow_uuid, status, name, queue_name, queue_partition_key, priority, application_version, created_at,
+            updated_at, recovery_attempts, owner_xid, serialization, application_name)
+        VALUES ('planted', 'ENQUEUED', 'unit', 'work', 'test:', 0, '1', 0, 0, 0, 'x', 'py_pickle', 'tendon')"""
+    )
+    into = "INSERT INTO tendon_worker.workflow_input (workflow_uuid, inputs, retention_timestamp)"
+    await own_database.fetch(f"{into} VALUES ('planted', $1, 0)", planted(tmp_path / "proof"))
+    status = "SELECT status FROM tendon_worker.workflow_status WHERE workflow_uuid = 'planted'"
+
+    async def is_refused() -> bool:
+        return await own_database.value(status) == "ERROR"
+
+    await until(is_refused, "the engine to refuse it")
+    assert not (tmp_path / "proof").exists()
+    assert process.poll() is None
+
+
+def planted(proof: Path) -> str:
+    """A pickle, as the engine reads it, that creates a file."""
+
+    class Plant:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (open, (str(proof), "w"))
+
+    return base64.b64encode(pickle.dumps(Plant())).decode()
