@@ -21,7 +21,8 @@ from worker.units import Units
 
 log = structlog.get_logger("tendon")
 
-# Seconds between two reports that the worker is alive, and between two cleanings of what the engine stores.
+# Seconds between two reports that the worker is alive, or that something still fails, and between two cleanings of what
+# the engine stores.
 _REPORT: Final = 60.0
 
 
@@ -60,17 +61,19 @@ class Ticker:
         self._period = 0
         self._started: set[str] = set()
         self._report_due = time.monotonic() + _REPORT
+        self._failing: dict[str, tuple[str, float]] = {}
+        """The error of each kind of work that can't be started, and when it was logged."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             for kind in self._kinds:
-                with _logged(kind.name):
+                with self._logged(kind.name):
                     await self._start_due(kind)
             if time.monotonic() >= self._report_due:
                 self._report_due += _REPORT
                 log.info("work.alive", running=self._units.running, ended=self._units.ended, failed=self._units.failed)
-                with _logged("engine"):
+                with self._logged("engine"):
                     await self._engine.forget_old()
             await asyncio.sleep(self._pace.tick)
 
@@ -86,15 +89,24 @@ class Ticker:
                 await self._engine.enqueue(f"{kind.name}:{work.provider or ''}", unit_id, kind.name, work.id)
                 self._started.add(unit_id)
 
+    @contextmanager
+    def _logged(self, work: str) -> Generator[None]:
+        """No failure ends the worker, and none of one kind of work holds up another. The same one is logged again after
+        a while only, since an outage would cause it at every tick."""
+        try:
+            yield
+        except DatabaseDown as fault:
+            self._report(work, fault.reason)
+        except Problem as fault:
+            self._report(work, fault.code)
+        except Exception as fault:  # noqa: BLE001 - whatever it is
+            log.error("fault", work=work, **exception_details(fault))  # noqa: TRY400 - never the text
+        else:
+            self._failing.pop(work, None)
 
-@contextmanager
-def _logged(work: str) -> Generator[None]:
-    """No failure ends the worker, and none of one kind of work holds up another."""
-    try:
-        yield
-    except DatabaseDown as fault:
-        log.warning("work.not.started", work=work, error=fault.reason)
-    except Problem as fault:
-        log.warning("work.not.started", work=work, error=fault.code)
-    except Exception as fault:  # noqa: BLE001 - whatever it is
-        log.error("fault", work=work, **exception_details(fault))  # noqa: TRY400 - never the text
+    def _report(self, work: str, error: str) -> None:
+        before, since = self._failing.get(work, ("", 0.0))
+        now = time.monotonic()
+        if error != before or now - since >= _REPORT:
+            self._failing[work] = (error, now)
+            log.warning("work.not.started", work=work, error=error)

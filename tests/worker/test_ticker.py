@@ -1,0 +1,83 @@
+"""What a worker starts at each tick, and what it logs if it can't."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from models.database import DatabaseDown
+from resolvers.context import Context
+from resolvers.due_work import DueWork
+from worker.kinds import Kind
+from worker.ticker import Pace, Ticker
+from worker.units import Units
+
+
+class Engine:
+    """Notes what is started."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str]] = []
+
+    async def enqueue(self, partition: str, unit_id: str, kind: str, id: str) -> None:  # noqa: A002
+        self.started.append((partition, unit_id))
+
+    async def forget_old(self) -> None: ...
+
+
+async def run(_context: Context, _id: str) -> None: ...
+
+
+async def ticks(count: int, due: Any, again: float = 10**9) -> list[tuple[str, str]]:
+    """What is started in so many ticks."""
+    engine, left, over = Engine(), iter(range(count)), asyncio.Event()
+
+    async def counted(context: Context, most: int) -> Sequence[DueWork]:
+        if next(left, None) is None:
+            over.set()
+            return []
+        return await due(context, most)
+
+    resources: Any = None
+    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Units(resources, {}), Pace(tick=0, again=again))
+    ticking = asyncio.create_task(ticker.run())
+    await over.wait()
+    ticking.cancel()
+    return engine.started
+
+
+async def test_each_piece_is_started_once_for_each_key() -> None:
+    keys = iter(["1", "1", "2"])
+
+    async def due(_context: Context, _most: int) -> list[DueWork]:
+        return [DueWork("a", next(keys), "oura"), DueWork("b", "1")]
+
+    started = [(partition, unit.rpartition(":")[0]) for partition, unit in await ticks(3, due)]
+    assert started == [("k:oura", "k:a:1"), ("k:", "k:b:1"), ("k:oura", "k:a:2")]
+
+
+async def test_what_is_still_due_is_started_again_in_the_next_period() -> None:
+    async def due(_context: Context, _most: int) -> list[DueWork]:
+        # A period is over.
+        await asyncio.sleep(0.002)
+        return [DueWork("a", "1")]
+
+    started = await ticks(5, due, again=0.001)
+    assert len({unit for _, unit in started}) == 5
+
+
+async def test_a_failure_is_logged_once_while_it_lasts() -> None:
+    outcomes = iter([DatabaseDown("one"), DatabaseDown("one"), DatabaseDown("two"), None, DatabaseDown("two")])
+
+    async def due(_context: Context, _most: int) -> list[DueWork]:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+        return []
+
+    with structlog.testing.capture_logs() as logged:
+        assert await ticks(5, due) == []
+    assert [event["error"] for event in logged if event["event"] == "work.not.started"] == ["one", "two", "two"]
