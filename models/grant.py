@@ -65,7 +65,7 @@ class StoredGrant:
 
 
 # What to report about an account: that it differs from the one before, and that another user's connection has it, too.
-_CHANGED: Final = "site, former_account, account <> former_account AS account_changed"
+_CHANGED: Final = "former_account, account <> former_account AS account_changed"
 _ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
 # Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read. What
 # belongs to refreshing the tokens before, such as a lease, ends with them. `epoch` goes on, so that each lease has
@@ -145,7 +145,7 @@ _SET_ACCOUNT: Final = Statement(
     """
     UPDATE connection SET account = :account, updated_at = now()
     WHERE id = :id AND user_id = :user_id AND granted_at = :granted_at AND status <> {disconnected}
-    RETURNING id, updated_at, {changed}""",
+    RETURNING id, site, updated_at, {changed}""",
     *_ACCOUNT,
     adding=HAS_OTHER_USERS,
     joining=OWNED,
@@ -221,7 +221,7 @@ async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant |
         return None
     if not rows:
         return None
-    *shown, _site, _former, changed, shared, owned = rows[0]
+    *shown, _former, changed, shared, owned = rows[0]
     return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared or owned))
 
 
@@ -276,6 +276,6 @@ async def set_account(
     )
     if not rows:
         return None
-    _id, connection.updated_at, _site, _former, changed, shared, owned = rows[0]
+    _id, _site, connection.updated_at, _former, changed, shared, owned = rows[0]
     connection.account = account
     return StoredGrant(connection, bool(changed), bool(shared or owned))

@@ -23,6 +23,7 @@ from resolvers.callback.exchange import Received
 from resolvers.callback.giving_up import find_stored, give_up, replacement, unused_revocation
 from resolvers.context import Context
 from resolvers.errors import AccountTaken, Problem, ProviderUnavailable, ServiceUnavailable
+from resolvers.tokens.schedule import due_in
 from wire.waiting import waiting
 
 log = structlog.get_logger("tendon")
@@ -136,6 +137,7 @@ async def _store_once(
         outcome=audit.OK,
         scopes=scopes,
     )
+    provider = attempt.registration.provider
     are_missing = not set(claim.request.scopes) <= set(scopes)
     grant = Grant(
         access_token=answer.access_token,
@@ -145,8 +147,10 @@ async def _store_once(
         granted_at=received.granted_at,
         granted_by=received.granted_at + timedelta(seconds=claim.error),
         status_reason=StatusReason.SCOPES_MISSING if are_missing else None,
+        due_in=due_in(
+            provider, answer.expires_at, binding.state_hash, has_refresh_token=answer.refresh_token is not None
+        ),
     )
-    provider = attempt.registration.provider
     replaces = provider.revoke is not None and not provider.revocation_ends_other_tokens
     stored = await store_grant(
         resources.database,
