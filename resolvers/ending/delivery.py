@@ -34,6 +34,7 @@ from resolvers import audit
 from resolvers.context import Context
 from resolvers.due_work import DueWork
 from resolvers.ending.sending import Done, Later, Prepared, Sender, SendingTime
+from resolvers.errors import ServiceUnavailable
 
 log = structlog.get_logger("tendon")
 
@@ -94,7 +95,11 @@ async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later
     if registration is None:
         return Later("the provider is not configured")
     try:
+        # A refresh would give new ones to encrypt.
+        await resources.check_can_seal()
         material = open_material(resources.vault, row.id, row.material)
+    except ServiceUnavailable:
+        return Later("tokens can't be encrypted here")
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         return Later("its tokens can't be decrypted")

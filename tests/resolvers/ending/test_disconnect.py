@@ -115,6 +115,13 @@ async def test_a_process_whose_key_others_lack_ends_nothing(world: World) -> Non
     assert await world.outside.value("SELECT status FROM connection") == "connected"
 
 
+async def test_a_new_key_is_recorded_before_anything_is_sealed_with_it(world: World) -> None:
+    connection = await connect(world, "alice", "ends-token")
+    keys = {"new": bytes(range(1, 33)), "key": bytes(range(32))}
+    await disconnect_connection(world.context("alice", vault=Vault(keys)), connection.id, "alice")
+    assert await world.outside.fetch("SELECT key_id FROM vault_key ORDER BY key_id") == [("key",), ("new",)]
+
+
 @pytest.mark.parametrize("slug", ["acme", "gone"])
 async def test_what_can_not_be_revoked_is_said_at_once(world: World, slug: str) -> None:
     """Because the provider has no way, or is no longer in the catalogue."""

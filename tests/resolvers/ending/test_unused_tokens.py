@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from models.connection import Tokens
+from models.revocation_delivery import find_pending
+from models.revocation_delivery import take as take_revocation
 from models.token_refresh import Fate, Lease, find_fate, take
 from models.token_row import TokenRow, find_tokens
+from resolvers.ending.delivery import due
 from resolvers.ending.unused_tokens import add_late, surrender
 from tests.resolvers.ending.endings import (
     connect,
@@ -79,6 +82,25 @@ async def test_one_that_is_being_sent_gets_a_second_one(world: World) -> None:
     world.provider.meanwhile["/revoke"] = meanwhile
     await deliver_due(world)
     assert await revocations(world) == [("delivered", 1), ("pending", 0)]
+
+
+async def test_one_whose_delivery_begins_at_the_same_moment_gets_a_second_one(world: World) -> None:
+    row, _ = await refreshing(world)
+
+    async def meanwhile() -> None:
+        await world.turn_back(30)
+        (work,) = await due(world.context(None), 10)
+        pending = await find_pending(world.database, work.id)
+        assert pending is not None
+        assert await take_revocation(world.database, pending, "worker", lease=35, quiet=60)
+
+    world.database.delay("SELECT id FROM revocation", meanwhile)
+    await add_late(world.context(None), row, LATE)
+    older, newer = await materials(world)
+    assert older is not None
+    assert newer is not None
+    assert older.refresh_token == world.provider.last[1]
+    assert newer.refresh_token == "late-refresh"
 
 
 async def test_a_delivery_that_was_held_up_does_not_erase_newer_tokens(world: World) -> None:
