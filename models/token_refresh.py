@@ -27,7 +27,9 @@ _WORDS: Final = {
     "over": f"'{StatusReason.REAUTHORIZATION_REQUIRED}'",
     "failing": f"'{StatusReason.PROVIDER_FAILING}'",
     # A connection whose refreshes have failed for long is refreshed like a connected one.
-    "alive": f"(status = '{ConnectionStatus.CONNECTED}' OR status_reason = '{StatusReason.PROVIDER_FAILING}')",
+    # The previous version leaves the reason as it is when it stores a new grant, so it counts only with its status.
+    "alive": f"(status = '{ConnectionStatus.CONNECTED}' OR (status = '{ConnectionStatus.ERROR}'"
+    f" AND status_reason = '{StatusReason.PROVIDER_FAILING}'))",
     "same_consent": "consent = :consent AND coalesce(granted_at, created_at) = :granted_at",
 }
 _MINE: Final = "CASE WHEN owner = :owner THEN NULL ELSE {column} END"
@@ -138,7 +140,8 @@ _MARK: Final = Statement(
     """
     UPDATE connection SET status = {error}, status_reason = :reason, updated_at = now(),
         due_at = CASE WHEN :reason = {over} THEN NULL ELSE due_at END, {left}
-    WHERE id = :id AND version = :version AND {alive} AND (status_reason IS NULL OR status_reason <> :reason)
+    WHERE id = :id AND version = :version AND {alive}
+        AND (status <> {error} OR status_reason <> :reason)
     RETURNING id""",
     RECORDED_WITH_ID,
     left=_LEFT,

@@ -53,7 +53,8 @@ class TokenRow:
     @property
     def is_alive(self) -> bool:
         """Whether it is connected, as far as is known, or still refreshed."""
-        return self.status == ConnectionStatus.CONNECTED or self.status_reason == StatusReason.PROVIDER_FAILING
+        is_failing = self.status == ConnectionStatus.ERROR and self.status_reason == StatusReason.PROVIDER_FAILING
+        return is_failing or self.status == ConnectionStatus.CONNECTED
 
     def open(self, vault: Vault, column: str) -> str:
         """The token in `column`. Raises VaultError."""

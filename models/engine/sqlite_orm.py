@@ -41,7 +41,7 @@ class Client(SqliteClient):
             self._execute(statement)
 
     def _execute(self, query: str, values: Sequence[Any] | None = None) -> sqlite3.Cursor:
-        parameters = [str(value) if isinstance(value, datetime) else value for value in values or ()]
+        parameters = [value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value for value in values or ()]
         return self._transaction.execute(query, parameters)
 
 

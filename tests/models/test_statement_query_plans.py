@@ -134,9 +134,9 @@ def _ended(number: int) -> dict[str, Any]:
 def _connection(number: int) -> dict[str, Any]:
     scopes: dict[str, list[str]] = {"requested_scopes": [], "granted_scopes": []}
     moments = dict.fromkeys(("created_at", "updated_at"), datetime(2026, 1, 1, tzinfo=UTC))
-    moments["due_at"] = datetime(2099 if number % PAST else 2020, 1, 1, tzinfo=UTC)
+    due = {"due_at": datetime(2099 if number % PAST else 2020, 1, 1, tzinfo=UTC)}
     whose = {"user_id": f"user-{number % 800}", "provider": f"p{number // 800}", "status": "connected"}
-    return {"id": uuid4(), **whose, **scopes, **moments}
+    return {"id": uuid4(), **whose, **scopes, **moments, **due}
 
 
 def _owner(number: int) -> dict[str, Any]:
