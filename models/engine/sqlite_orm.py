@@ -41,7 +41,9 @@ class Client(SqliteClient):
             self._execute(statement)
 
     def _execute(self, query: str, values: Sequence[Any] | None = None) -> sqlite3.Cursor:
-        parameters = [value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value for value in values or ()]
+        parameters = [
+            value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value for value in values or ()
+        ]
         return self._transaction.execute(query, parameters)
 
 

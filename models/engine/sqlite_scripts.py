@@ -93,7 +93,10 @@ def _followed(
 def _parameters(names: tuple[str, ...], values: Values) -> list[Any]:
     """SQLite has no type for a time: the tables hold text in UTC."""
     given = [values[name] for name in names]
-    return [value.astimezone(UTC).isoformat(" ", "microseconds") if isinstance(value, datetime) else value for value in given]
+    return [
+        value.astimezone(UTC).isoformat(" ", "microseconds") if isinstance(value, datetime) else value
+        for value in given
+    ]
 
 
 def _with_datetimes(row: Row, times: Sequence[int]) -> Row:

@@ -32,6 +32,7 @@ async def test_each_error_of_each_vendor(
     callback = await begin(api, sandbox, someone, slug)
     await sandbox.answer(slug, error.content, status=error.status, headers=error.headers)
     answer = await api.complete(someone.token, **callback)
+    assert error.meaning is not None
     assert (answer.code, answer.retry_after) == (CODES[error.meaning], error.wait)
     if error.wait is not None:
         assert f"Start the connection again in {error.wait} seconds." in (answer.message or "")
