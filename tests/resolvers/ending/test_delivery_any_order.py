@@ -16,6 +16,7 @@ from models.token_row import TokenRow, find_tokens
 from resolvers.ending.delivery import _wait
 from resolvers.ending.sending import Later
 from resolvers.ending.unused_tokens import add_late, surrender
+from resolvers.errors import ServiceUnavailable
 from tests.resolvers.ending.endings import QUIET, WEEK, connect, deliver_due, disconnect, revocations
 from tests.resolvers.world import World
 
@@ -97,9 +98,13 @@ class Life:
 
     async def connect(self) -> None:
         user, account = self._chance.choice(USERS), self._chance.choice(ACCOUNTS)
-        if user in self.connected:
-            self.replaced.add(await self._grant_of(user))
-        self.connected[user] = await connect(self._world, user, self._slug, account)
+        replaced = {await self._grant_of(user)} if user in self.connected else set[int]()
+        try:
+            self.connected[user] = await connect(self._world, user, self._slug, account)
+        except ServiceUnavailable:
+            # What a delivery has sent may still be handled.
+            return
+        self.replaced |= replaced
 
     async def disconnect(self) -> None:
         if self.connected:

@@ -68,10 +68,10 @@ async def test_a_refresh_in_progress_is_waited_for(world: World) -> None:
 
 async def test_tokens_that_change_meanwhile_are_read_again(world: World) -> None:
     """As a callback does that renews the connection."""
-    connection = await connect(world, "alice", "ends-token")
+    connection = await connect(world, "alice", "ends-grant")
 
     async def meanwhile() -> None:
-        await connect(world, "alice", "ends-token")
+        await connect(world, "alice", "ends-grant")
 
     world.database.delay(FIND, meanwhile)
     await disconnect(world, "alice", connection)
