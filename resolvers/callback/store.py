@@ -152,6 +152,8 @@ async def _store_once(
         ),
     )
     replaces = provider.revoke is not None and not provider.revocation_ends_other_tokens
+    # The grant of another account ends with no other. Whether it may be revoked is decided when the revocation is sent.
+    changes = provider.revoke is not None and len({claim.request.account, answer.account} - {None}) > 1
     stored = await store_grant(
         resources.database,
         resources.vault,
@@ -161,7 +163,7 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=partial(replacement, context, attempt, answer) if replaces else None,
+        replacement=partial(replacement, context, attempt, answer) if replaces or changes else None,
     )
     if stored is not None:
         log_account(stored)

@@ -343,3 +343,15 @@ async def test_nobody_else_matters_where_it_ends_its_own_tokens_only(world: Worl
     await deliver_due(world)
     assert sent(world) == [f"revoke {token}"]
     assert await revocations(world) == [("delivered", 1)]
+
+
+async def test_the_grant_of_another_account_is_revoked_when_the_user_connects_a_new_one(world: World) -> None:
+    """Nothing else ends it: the revocation of the new grant is of the other account."""
+    await connect(world, "alice", "ends-grant", "sam")
+    token = world.provider.last[1]
+    await connect(world, "alice", "ends-grant", "kim")
+    await deliver_due(world)
+    assert sent(world) == [f"revoke {token}"]
+    assert await revocations(world) == [("delivered", 1)]
+    await connect(world, "alice", "ends-grant", "kim")
+    assert await revocations(world) == [("delivered", 1)]

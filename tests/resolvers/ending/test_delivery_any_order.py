@@ -4,6 +4,7 @@ all others are."""
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -76,7 +77,6 @@ class Life:
         self.grants = Grants(world, slug == "ends-grant")
         self.connected: dict[str, StoredConnection] = {}
         self.refreshing: list[tuple[TokenRow, int]] = []
-        self.replaced: set[int] = set()
         self.steps: list[str] = []
         self._world = world
         self._slug = slug
@@ -98,13 +98,9 @@ class Life:
 
     async def connect(self) -> None:
         user, account = self._chance.choice(USERS), self._chance.choice(ACCOUNTS)
-        replaced = {await self._grant_of(user)} if user in self.connected else set[int]()
-        try:
+        # It is refused while what a delivery has sent may still be handled.
+        with suppress(ServiceUnavailable):
             self.connected[user] = await connect(self._world, user, self._slug, account)
-        except ServiceUnavailable:
-            # What a delivery has sent may still be handled.
-            return
-        self.replaced |= replaced
 
     async def disconnect(self) -> None:
         if self.connected:
@@ -147,7 +143,7 @@ class Life:
 
 
 @pytest.mark.parametrize("slug", ["ends-token", "ends-grant"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, 2, 16])
 async def test_no_grant_in_use_is_revoked_and_all_others_are(any_world: World, slug: str, seed: int) -> None:
     life = Life(any_world, slug, random.Random(f"{slug} {seed}"))
     for _ in range(40):
@@ -162,8 +158,7 @@ async def test_no_grant_in_use_is_revoked_and_all_others_are(any_world: World, s
     life.grants.read()
     assert {status for status, _ in await revocations(any_world)} <= {"delivered", "not_needed"}
     assert await any_world.outside.value("SELECT count(*) FROM revocation WHERE material IS NOT NULL") == 0
-    replaced = set() if life.grants.is_wide else life.replaced
-    assert life.grants.ended | replaced == set(range(len(life.grants.accounts))), life.steps
+    assert life.grants.ended == set(range(len(life.grants.accounts))), life.steps
 
 
 @given(
