@@ -106,7 +106,7 @@ async def _usable(context: Context, row: TokenRow, scopes: Sequence[str], reject
     if provider is None:
         raise ProviderNotFound
     _check_state(row, scopes)
-    if rejected_token is not None and secrets.compare_digest(_open(context, row), rejected_token):
+    if rejected_token is not None and _is_current(context, row, rejected_token):
         found = await _instead_of_rejected(context, row)
     elif has_margin(provider, row):
         return row
@@ -114,6 +114,11 @@ async def _usable(context: Context, row: TokenRow, scopes: Sequence[str], reject
         found = await _in_time(context, row)
     _check_state(found, scopes)
     return found
+
+
+def _is_current(context: Context, row: TokenRow, token: str) -> bool:
+    # As bytes: a token from a caller may be any text.
+    return secrets.compare_digest(_open(context, row).encode(), token.encode())
 
 
 def _check_state(row: TokenRow, scopes: Sequence[str]) -> None:

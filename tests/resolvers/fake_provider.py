@@ -82,8 +82,13 @@ class FakeProvider(AsyncExitStack):
     def asked(self, path: str = "/token") -> list[Asked]:
         return [asked for asked in self.server.asked if asked.line.split(" ")[1] == path]
 
+    def refreshes(self) -> list[str]:
+        """The refresh tokens that were sent, in order."""
+        forms = [asked.form for asked in self.asked()]
+        return [form["refresh_token"][0] for form in forms if form["grant_type"] == ["refresh_token"]]
+
     def exchanges(self, code: str) -> list[dict[str, list[str]]]:
-        return [asked.form for asked in self.asked() if asked.form["code"] == [code]]
+        return [asked.form for asked in self.asked() if asked.form.get("code") == [code]]
 
     @property
     def last(self) -> tuple[str | None, str | None]:
@@ -111,6 +116,10 @@ def entries(origin: str) -> dict[str, Provider]:
         "both": provider(
             token='account = "user"', tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin
         ),
+        "reusable": provider(token='refresh = "reusable"', origin=origin),
+        "grace": provider(token="refresh_grace = 10", origin=origin),
+        "extending": provider(token='refresh = "extending"\nsuccess = { field = "status", equals = 0 }', origin=origin),
+        "ahead": provider(token="refresh_ahead = true", tables=f'[api]\nbase = "{origin}/api"', origin=origin),
         "naming": provider(token='account = "user"', origin=origin),
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
