@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -155,8 +156,8 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
     process.kill()
 
 
-def walk_through(laptop: Process) -> str:
-    section = README.partition("## A connection in a minute")[2].partition("\n## ")[0]
+def walk_through(laptop: Process, until: str = "\n## ") -> str:
+    section = README.partition("## A connection in a minute")[2].partition(until)[0]
     script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
     return script.replace("http://127.0.0.1:8000", laptop.origin)
 
@@ -173,15 +174,25 @@ def test_the_walk_through_runs_as_pasted(laptop: Process) -> None:
     authorized, back, *answers = pasted(walk_through(laptop))
     assert json.loads(authorized).keys() == {"url", "state"}
     assert "code=" in back
-    by_rest, by_graphql, listed, ended = map(json.loads, answers)
+    by_rest, by_graphql, listed, issued, fetched, ended = map(json.loads, answers)
     assert by_graphql["data"]["completeConnection"]["connection"]["id"] == by_rest["connection"]["id"]
     assert by_graphql["data"]["completeConnection"]["connection"]["provider"] == {"name": "Sandbox"}
     assert listed == {"connections": [by_rest["connection"]]}
+    assert issued.keys() == example("accessToken").keys()
+    assert issued["apiBase"] == f"{laptop.origin}/sandbox/api"
+    assert fetched["scopes"] == issued["scopes"] == example("accessToken")["scopes"]
     assert ended == {"success": True}
 
 
+def example(member: str) -> dict[str, Any]:
+    """The README's answer that begins with the member."""
+    found = re.search(rf'```json\n(\{{"{member}".*)\n', README)
+    assert found
+    return json.loads(found[1])
+
+
 def test_the_walk_through_after_a_denial(laptop: Process) -> None:
-    script = walk_through(laptop).replace("decision=approve", "decision=deny").replace("alice", "bob")
+    script = walk_through(laptop, "**List").replace("decision=approve", "decision=deny").replace("alice", "bob")
     _, back, by_rest, by_graphql, *_ = pasted(script)
     assert "error=access_denied" in back
     assert json.loads(by_rest)["error"] == "access_denied"
