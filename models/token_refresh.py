@@ -50,12 +50,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A refresh that was sent and gave no tokens. `wait` is seconds until the next one may be sent.
+    """A refresh that was sent and gave no tokens. `wait` is seconds until the next one may be sent, and `due_in` until
+    the worker sends it, None for never.
 
     `counts` says that the provider failed, and `unknown` that it may have handled the refresh all the same.
     """
 
     wait: float
+    due_in: float | None
     counts: bool
     unknown: bool
 
@@ -97,7 +99,7 @@ _TAKE: Final = Statement(
     """
     UPDATE connection SET owner = :owner, lease_until = after(:lease), epoch = epoch + 1,
         unsure = CASE WHEN owner IS NULL THEN unsure ELSE unsure + 1 END,
-        first_sent_at = coalesce(first_sent_at, now())
+        first_sent_at = coalesce(first_sent_at, now()), due_at = after(:due_in)
     WHERE id = :id AND version = :version AND {alive} AND refresh_token IS NOT NULL
         AND (owner IS NULL OR lease_until <= after(:minus_quiet)) AND (retry_at IS NULL OR retry_at <= now())
     RETURNING epoch, failures, unsure""",
@@ -123,7 +125,7 @@ _FATE: Final = Statement(
 )
 _RELEASE: Final = Statement(
     """
-    UPDATE connection SET owner = NULL, lease_until = NULL,
+    UPDATE connection SET owner = NULL, lease_until = NULL, due_at = :due_at,
         first_sent_at = CASE WHEN unsure = 0 THEN NULL ELSE first_sent_at END
     WHERE id = :id AND owner = :owner RETURNING id"""
 )
@@ -131,8 +133,7 @@ _FAIL: Final = Statement(
     """
     UPDATE connection SET owner = NULL, lease_until = NULL, unsure = unsure + :unknown,
         first_sent_at = CASE WHEN unsure + :unknown = 0 THEN NULL ELSE first_sent_at END,
-        retry_at = after(:wait), due_at = CASE WHEN due_at IS NULL THEN NULL ELSE after(:wait) END,
-        failures = failures + :counted,
+        retry_at = after(:wait), due_at = after(:due_in), failures = failures + :counted,
         failing_since = CASE WHEN :counted = 0 THEN failing_since ELSE coalesce(failing_since, now()) END
     WHERE id = :id AND owner = :owner RETURNING id"""
 )
@@ -150,7 +151,7 @@ _MARK: Final = Statement(
 _DUE: Final = Statement(
     """
     SELECT id, provider, due_at, epoch FROM connection
-    WHERE due_at <= now() AND (owner IS NULL OR lease_until <= now()) ORDER BY due_at LIMIT :most"""
+    WHERE due_at <= now() ORDER BY due_at LIMIT :most"""
 )
 _POSTPONE: Final = Statement(
     """
@@ -175,7 +176,9 @@ async def take(database: Database, row: TokenRow, owner: str, *, lease: float, q
 
     `quiet` is how many seconds after its lease a stray request may still be handled where that does harm, else 0.
     """
-    found = await _TAKE.row(database, id=row.id, version=row.version, owner=owner, lease=lease, minus_quiet=-quiet)
+    # Unless its holder ends the lease, the worker looks at the connection.
+    values = {"lease": lease, "minus_quiet": -quiet, "due_in": lease + quiet}
+    found = await _TAKE.row(database, id=row.id, version=row.version, owner=owner, **values)
     return Lease(owner, *found) if found else None
 
 
@@ -220,13 +223,13 @@ async def find_fate(database: Database, row: TokenRow, lease: Lease) -> Fate:
 
 async def release(database: Database, row: TokenRow, lease: Lease) -> None:
     """End a lease under which nothing was sent."""
-    await _RELEASE.rows(database, id=row.id, owner=lease.owner)
+    await _RELEASE.rows(database, id=row.id, owner=lease.owner, due_at=row.due_at)
 
 
 async def fail(database: Database, row: TokenRow, lease: Lease, failure: Failure) -> None:
     """End a lease under which a request was sent that gave no tokens."""
     counts = {"counted": int(failure.counts), "unknown": int(failure.unknown)}
-    await _FAIL.rows(database, id=row.id, owner=lease.owner, wait=failure.wait, **counts)
+    await _FAIL.rows(database, id=row.id, owner=lease.owner, wait=failure.wait, due_in=failure.due_in, **counts)
 
 
 async def mark(database: Database, row: TokenRow, owner: str | None, reason: StatusReason, entry: AuditEntry) -> bool:

@@ -53,8 +53,10 @@ _FIRST_WAIT: Final = 1.0
 _REFUSED_WAIT: Final = 5.0
 _LONGEST_WAIT: Final = 1800.0
 _JITTER: Final = 0.2
-# The same when our registration is at fault: somebody has to correct it, for all connections of the provider.
+# The same when our registration is at fault: somebody has to correct it, for all connections of the provider. Meanwhile
+# the worker sends few refreshes.
 _MISCONFIGURED_WAIT: Final = 30.0
+_MISCONFIGURED_DUE: Final = 900.0
 # For how long refreshes fail at least until the connection has an error.
 _SHORTEST_FAILING: Final = timedelta(minutes=1)
 # Seconds between the tries to store while the database is down, and for how long.
@@ -239,13 +241,14 @@ async def _failed(context: Context, row: TokenRow, lease: Lease, timing: Timing,
         return
     if effect is Effect.MISCONFIGURED:
         log.error("refresh.misconfigured", **named)
-        await fail(database, row, lease, Failure(_MISCONFIGURED_WAIT, counts=False, unknown=False))
+        due_in = None if row.due_at is None else _MISCONFIGURED_DUE
+        await fail(database, row, lease, Failure(_MISCONFIGURED_WAIT, due_in, counts=False, unknown=False))
         raise ProviderMisconfigured
     wait = _wait(effect, lease.failures, wait_of(fault))
     if effect is Effect.UNKNOWN:
         wait = max(wait, timing.quiet)
     log.warning("refresh.failed", effect=effect.value, failures=lease.failures + 1, retry_in=round(wait, 1), **named)
-    await fail(database, row, lease, Failure(wait, counts=True, unknown=effect is Effect.UNKNOWN))
+    await fail(database, row, lease, Failure(wait, wait, counts=True, unknown=effect is Effect.UNKNOWN))
     if _is_long_dead(row):
         entry = await audit_entry(context, row, ProviderUnavailable.code)
         if await mark(database, row, None, StatusReason.PROVIDER_FAILING, entry):

@@ -19,12 +19,24 @@ from tests.models.rows import events, now, run
 
 LEASE = 30.0
 QUIET = 60.0
-COUNTED = Failure(wait=10, counts=True, unknown=False)
-UNKNOWN = Failure(wait=10, counts=True, unknown=True)
+COUNTED = Failure(wait=10, due_in=10, counts=True, unknown=False)
+UNKNOWN = Failure(wait=10, due_in=10, counts=True, unknown=True)
 
 
 async def taken(database: Database, row: TokenRow, owner: str = "me", **others: Any) -> Lease | None:
     return await take(database, row, owner, **{"lease": LEASE, "quiet": QUIET, **others})
+
+
+async def test_the_worker_looks_at_a_lease_that_nobody_ends(database: Database) -> None:
+    """Whatever was due before, and due again if nothing was sent."""
+    row = await connected(database)
+    lease = await held(database, row)
+    found = await row_of(database, row)
+    assert found.due_at is not None
+    assert found.leased_until_at is not None
+    assert found.due_at - found.leased_until_at == timedelta(seconds=QUIET)
+    await release(database, row, lease)
+    await expect(database, "due_at", (None,))
 
 
 async def held(database: Database, row: TokenRow, owner: str = "me") -> Lease:
@@ -155,9 +167,7 @@ async def test_the_lease_of_another_is_left_alone(database: Database) -> None:
 async def test_a_failure_ends_the_lease(database: Database) -> None:
     row = await connected(database)
     await fail(database, row, await held(database, row), COUNTED)
-    await expect(
-        database, "owner, lease_until, first_sent_at, unsure, failures, due_at", (None, None, None, 0, 1, None)
-    )
+    await expect(database, "owner, lease_until, first_sent_at, unsure, failures", (None, None, None, 0, 1))
     row = await row_of(database, row)
     assert row.retry_at is not None
     assert timedelta(seconds=5) < row.retry_at - row.read_at <= timedelta(seconds=10)
@@ -184,7 +194,7 @@ async def test_a_doubt_is_counted(database: Database) -> None:
 
 async def test_what_is_not_the_providers_failure_is_not_counted(database: Database) -> None:
     row = await connected(database)
-    await fail(database, row, await held(database, row), Failure(10, counts=False, unknown=False))
+    await fail(database, row, await held(database, row), Failure(10, None, counts=False, unknown=False))
     await expect(database, "failures, failing_since", (0, None))
 
 
@@ -299,7 +309,7 @@ async def test_what_is_being_refreshed_is_not_due(database: Database) -> None:
     await update(database, "due_at = now()")
     await held(database, row)
     assert await find_due(database, 10) == []
-    await update(database, "lease_until = after(:wait)", wait=-0.01)
+    await update(database, "due_at = after(:wait)", wait=-0.01)
     (due,) = await find_due(database, 10)
     assert due.epoch == 1
 
