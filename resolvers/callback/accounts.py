@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,9 +14,11 @@ from models.grant import StoredGrant, set_account
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
 from resolvers import audit
-from resolvers.callback.claims import Attempt
+from resolvers.callback.claims import STORING, Attempt, fail
 from resolvers.callback.exchange import Received
+from resolvers.callback.giving_up import give_up
 from resolvers.context import Context
+from resolvers.errors import ProviderUnavailable
 
 log = structlog.get_logger("tendon")
 
@@ -33,6 +36,28 @@ def log_account(stored: StoredGrant) -> None:
         log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
     if stored.account_shared:
         log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
+
+
+async def with_account(context: Context, attempt: Attempt, received: Received) -> Received:
+    """What the provider gave, with the account: where it decides whether the connection may be stored, it has to be
+    known before.
+
+    If it can't be had in time, the request ends, the tokens are given up, and a connection of before keeps its own.
+    Raises ProviderUnavailable then, and what `fail` raises.
+    """
+    answer, provider = received.answer, attempt.registration.provider
+    if context.resources.account_policy != "reject" or answer.account is not None or provider.account is None:
+        return received
+    deadline = min(asyncio.get_running_loop().time() + _TIMEOUT, received.claim.until - STORING)
+    try:
+        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+    except RequestFailed as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+        give_up(context, attempt, answer)
+        problem = ProviderUnavailable("The provider does not say whose account this is. Start the connection again.")
+        await fail(context, attempt, problem)
+        raise problem from None
+    return replace(received, answer=replace(answer, account=account))
 
 
 async def add_account(context: Context, attempt: Attempt, received: Received, connection: StoredConnection) -> None:

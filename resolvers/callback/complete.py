@@ -13,7 +13,7 @@ from providers.errors import HeldBack
 from resolvers import audit, inputs
 from resolvers.background import StillRunning
 from resolvers.callback import claims
-from resolvers.callback.accounts import add_account
+from resolvers.callback.accounts import add_account, with_account
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
 from resolvers.callback.replay import replay, replay_without_claim
@@ -108,6 +108,7 @@ async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) 
             received = None
     if received is None:
         return await replay(context, attempt)
+    received = await with_account(context, attempt, received)
     connection = await store(context, attempt, received)
     await add_account(context, attempt, received, connection)
     log.info("connection.completed", provider=connection.provider, connection_id=connection.id)

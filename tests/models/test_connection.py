@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import uuid6
 
 from models.authorization_request import fail_claim
-from models.connection import StoredConnection, find_by_id, find_of_user, token_field
+from models.connection import StoredConnection, find_by_id, find_of_user, seal_tokens, token_field
 from models.database import Database
 from models.grant import StoredGrant, find_stored_by, set_account
 from models.vault import VaultError
@@ -175,6 +176,72 @@ async def test_of_many_at_once_each_makes_a_version(database: Database) -> None:
     assert sorted(one.connection.version for one in outcomes if one) == list(range(1, 9))
     assert await columns(database, "version") == (8,)
     assert await opened(database) == ("access", "refresh")
+
+
+async def test_of_many_first_callbacks_of_a_user_none_fails(database: Database) -> None:
+    """PostgreSQL resolves conflicts on one of two keys, and refuses some of these rows by the other one."""
+    for number in range(20):
+        user = f"user-{number}"
+        keys = [f"{user} {flow}" for flow in range(8)]
+        for key in keys:
+            await begin(database, binding(key, user=user), key)
+        granted = await grant(database)
+        stores = [store(database, granted, 0, binding(key, user=user), key) for key in keys]
+        outcomes = await asyncio.gather(*stores)
+        assert sorted(one.connection.version for one in outcomes if one) == list(range(1, 9))
+
+
+async def test_a_store_of_the_previous_version(database: Database) -> None:
+    """It runs beside this one during an update, and knows nothing of the newer columns. Each of both renews what the
+    other one has stored."""
+    previous = """
+        INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
+            granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
+        SELECT :id, user_id, provider, now(), now(), :status, :account, scopes,
+            :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1
+        FROM authorization_request WHERE state_hash = :state_hash AND status = 'exchanging' FOR UPDATE
+        ON CONFLICT (user_id, provider) DO UPDATE SET
+            updated_at = excluded.updated_at, status = excluded.status, account = excluded.account,
+            former_account = coalesce(connection.account, connection.former_account),
+            requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
+            access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+            expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
+        WHERE connection.version = :version RETURNING id"""
+    for version in (0, 2):
+        key = f"previous {version}"
+        claimed = await begin(database, binding(key))
+        granted = await grant(database, f"token {version}")
+        tokens = seal_tokens(VAULT, "alice", "oura", version + 1, granted)
+        values = {"account": "a", "expires_at": None, "granted_at": granted.granted_at, "version": claimed.version}
+        names = {"id": str(uuid6.uuid7()), "status": "connected", "scopes": '["sleep"]', "state_hash": key}
+        ((identity,),) = await run(database, previous, **tokens, **values, **names)
+        assert await opened(database) == (f"token {version}", "refresh")
+        claimed = await begin(database, binding(f"this {version}"))
+        assert claimed.version == version + 1
+        stored = await store(database, await grant(database, account="a"), claimed.version, binding(f"this {version}"))
+        assert stored is not None
+        assert (stored.connection.id, stored.connection.version) == (identity, version + 2)
+    assert await columns(database, "consent, site, status_reason") == (2, "", None)
+
+
+@pytest.mark.parametrize("claimed_before", [True, False])
+async def test_a_connection_that_has_ended_is_renewed_by_callbacks_that_come_after_that(
+    database: Database, *, claimed_before: bool
+) -> None:
+    identity = await connect(database)
+    if claimed_before:
+        await begin(database, binding("s2"))
+    await run(database, "UPDATE connection SET status = 'disconnected', version = version + 1, consent = consent + 1")
+    if not claimed_before:
+        await begin(database, binding("s2"))
+    stored = await store(database, await grant(database), 1 if claimed_before else 2, binding("s2"))
+    assert (stored is None) == claimed_before
+    assert await columns(database, "status, version") == (("disconnected", 2) if claimed_before else ("connected", 3))
+    if claimed_before:
+        kept = await keep(database, binding("s2"))
+        assert kept is not None
+        assert (kept.id, kept.status) == (identity, "disconnected")
+    assert await request(database, key="s2") == ("completed", identity)
 
 
 @pytest.mark.parametrize(("seconds", "superseded"), [(-9, False), (0, False), (9, True)])

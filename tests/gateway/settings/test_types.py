@@ -164,6 +164,7 @@ REFUSED = [
     ("RATE_LIMIT", "100 a second", "must be off or a rate such as 100/second, 6000/minute or 100000/hour"),
     ("LOG_LEVEL", "CANARY", "must be DEBUG, INFO, WARNING or ERROR"),
     ("LOG_LEVEL", "warn", "must be DEBUG, INFO, WARNING or ERROR"),
+    ("ACCOUNT_POLICY", "CANARY", "must be share or reject"),
     ("EXPLORE", "CANARY", "must be 1 or 0"),
     ("SANDBOX", "2", "must be 1 or 0"),
     ("CONNECT_PAGE", "CANARY", "must be 1 or 0"),

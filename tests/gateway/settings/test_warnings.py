@@ -147,7 +147,6 @@ def test_what_is_used() -> None:
         ("tendon_auth", "is not a setting and is ignored: did you mean TENDON_AUTH?"),
         ("TENDON_METRICS", "is not a setting and is ignored"),
         ("TENDON_DRAIN", "is not a setting and is ignored"),
-        ("TENDON_ACCOUNT_POLICY", "is not a setting and is ignored"),
         ("TENDON_CORS_ORIGINS", "is not a setting and is ignored"),
         ("TENDON_WORKERS", "is not a setting and is ignored"),
         ("TENDON_SERVICE", "is not a setting and is ignored: did you mean TENDON_SERVICES?"),
