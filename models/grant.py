@@ -73,7 +73,7 @@ _ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
 _GRANTED: Final = """
     INSERT INTO connection (id, user_id, provider, site, created_at, updated_at, status, status_reason, account,
         requested_scopes, granted_scopes, access_token, refresh_token, expires_at, granted_at, version, consent, due_at)
-    SELECT :id, user_id, provider, site, now(), now(), {connected}, :status_reason, :account, scopes,
+    SELECT :id, user_id, provider, site, now(), now(), :status, :status_reason, :account, scopes,
         :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1, 1, after(:due_in)
     FROM authorization_request WHERE {held} FOR UPDATE
     ON CONFLICT (user_id, provider) DO UPDATE SET
@@ -91,7 +91,6 @@ _REQUEST: Final = """
     UPDATE authorization_request SET connection_id = done.id, {completed}
     FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id"""
 _PARTS: Final = {
-    "connected": f"'{ConnectionStatus.CONNECTED}'",
     "completed": COMPLETED,
     "held": HELD,
     "shown": SHOWN,
@@ -192,6 +191,7 @@ async def store_grant(
             **held,
             **seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant),
             "id": str(uuid6.uuid7()),
+            "status": ConnectionStatus.CONNECTED,
             "status_reason": grant.status_reason,
             "account": grant.account,
             "expires_at": grant.expires_at,

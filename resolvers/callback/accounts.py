@@ -46,7 +46,7 @@ async def with_account(context: Context, attempt: Attempt, received: Received) -
     Raises ProviderUnavailable then, and what `fail` raises.
     """
     answer, provider = received.answer, attempt.registration.provider
-    if context.resources.account_policy != "reject" or answer.account is not None or provider.account is None:
+    if answer.account is not None or provider.account is None:
         return received
     deadline = min(asyncio.get_running_loop().time() + _TIMEOUT, received.claim.until - STORING)
     try:

@@ -108,7 +108,8 @@ async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) 
             received = None
     if received is None:
         return await replay(context, attempt)
-    received = await with_account(context, attempt, received)
+    if resources.account_policy == "reject":
+        received = await with_account(context, attempt, received)
     connection = await store(context, attempt, received)
     await add_account(context, attempt, received, connection)
     log.info("connection.completed", provider=connection.provider, connection_id=connection.id)

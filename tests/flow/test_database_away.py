@@ -119,7 +119,7 @@ async def test_a_commit_that_nobody_hears_of_in_time(line: Line, sandbox: Sandbo
     line.proxy.cut()
     line.proxy.flow()
     assert (await _insist(line.api, someone, callback)).connection["status"] == "connected"
-    await until(lambda: "claim.closed" in line.process.said, "the end of the claim")
+    await until(lambda: "store.found" in line.process.said, "the connection to be found")
     assert len(await sandbox.calls("sandbox", "revoke")) == revoked
 
 
@@ -243,11 +243,11 @@ async def test_away_after_the_exchange_for_too_long(
         answer = await waiting
         assert (answer.code, answer.message) == (RETRIED, "The connection could not be stored. Start it again.")
         assert "retry-after" in answer.headers
-    await until(lambda: "surrender.done" in hasty_gateway.said, "the tokens to be given back")
+    await until(lambda: "surrender.recorded" in hasty_gateway.said, "the tokens to be given back")
     assert await own_database.fetch("SELECT * FROM connection") == []
     again = await api.complete(someone.token, **callback)
     assert (again.code, len(await sandbox.exchanges(callback["code"]))) == ("PROVIDER_UNAVAILABLE", 1)
-    assert (await sandbox.calls("sandbox", "revoke"))[-1]["outcome"] == "revoked"
+    assert list(await own_database.fetch("SELECT provider, ended_version FROM revocation")) == [("sandbox", 0)]
     assert (await api.complete(someone.token, **await begin(api, sandbox, someone))).connection["status"] == "connected"
 
 

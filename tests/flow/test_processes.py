@@ -127,7 +127,7 @@ async def test_a_holder_that_stands_still_for_longer_than_its_lease(
     told = await midway.answer
     assert told
     assert told.code == "PROVIDER_UNAVAILABLE"
-    await until(lambda: "surrender.done" in pair[0].said, "the tokens to be given back")
+    await until(lambda: "surrender.recorded" in pair[0].said, "the tokens to be given back")
     assert await own_database.fetch("SELECT * FROM connection") == []
     assert len(await sandbox.exchanges(midway.callback["code"])) == 1
 
@@ -158,7 +158,7 @@ async def test_a_holder_that_stands_still_until_its_lease_is_over(
     assert (await other.complete(someone.token, **callback)).code == "PROVIDER_UNAVAILABLE"
     processes[0].tell(signal.SIGCONT)
     assert (await answer).code in ("PROVIDER_UNAVAILABLE", "SERVICE_UNAVAILABLE")
-    ending = re.compile(r"surrender.done|exchange.failed")
+    ending = re.compile(r"surrender.recorded|exchange.failed")
     await until(lambda: bool(ending.search(processes[0].said)), "the end of the exchange")
     assert await database.fetch("SELECT * FROM connection") == []
     assert len(await sandbox.exchanges(callback["code"])) == 1

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
 from traceback import print_exc
 from types import FrameType
@@ -54,9 +55,12 @@ class Client:
         self._address = ("127.0.0.1", port)
         self._recorder = recorder
         self._redirect_uri = f"http://127.0.0.1:{port}/connect"
+        self._users = count(1)
+        self._user = ""
 
     def flow(self) -> list[tuple[str, str]]:
-        """The calls of a callback, after all that comes before it."""
+        """The calls of a new user's callback, after all that comes before it."""
+        self._user = f"user-{next(self._users)}"
         members = {"provider": "sandbox", "redirectUri": self._redirect_uri}
         answer = self._send("POST", "/v1/connections/authorize", members)
         url = urlsplit(json.loads(answer.partition("\r\n\r\n")[2])["url"])
@@ -93,7 +97,7 @@ class Client:
             f"{method} {target} HTTP/1.1",
             "Host: 127.0.0.1",
             "Connection: close",
-            "Authorization: Bearer dev:alice",
+            f"Authorization: Bearer dev:{self._user}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
         )

@@ -78,7 +78,7 @@ async def test_an_exclusive_account_of_a_connection_without_a_row(database: Data
     await begin(database, binding("of bob", user="bob"), "bob")
     granted = await grant(database, account="a")
     assert await stored(database, "bob", granted, exclusive=True) == "taken"
-    await run(database, "UPDATE connection SET status = 'disconnected'")
+    await run(database, "UPDATE connection SET status = 'disconnected', access_token = NULL")
     found = await stored(database, "bob", granted, exclusive=True)
     assert isinstance(found, StoredGrant)
     assert not found.account_shared

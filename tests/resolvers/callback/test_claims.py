@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from models.database import DatabaseDown
+from models.revocation import NewRevocation, add_revocation, new_id
 from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.errors import ProviderUnavailable, ServiceUnavailable
 from tests.loop_clock import LoopClock, happened, settled
+from tests.models.rows import run
 from tests.resolvers.failing_database import CLAIM, CLOCK, END, RELEASE
 from tests.resolvers.world import LEASE, World
 
@@ -318,3 +320,62 @@ async def test_what_can_not_be_written_is_tried_for_as_long_as_the_state_lives(a
         draining = asyncio.create_task(any_world.drained())
         await settled()
         assert draining.done()
+
+
+# A revocation that is being sent
+
+
+async def delivering(world: World, user: str, slug: str, *, account: str | None = None, quiet: float = 0) -> None:
+    """A delivery has the lease of a revocation, or had it until `quiet` seconds ago."""
+    subject = await world.resources.pseudonyms.of(user)
+    about = await world.resources.pseudonyms.of_account(slug, "", account)
+    new = NewRevocation(new_id(), slug, "", subject, about, b"sealed")
+    await add_revocation(world.resources.database, new)
+    await run(world.resources.database, "UPDATE revocation SET owner = 'x', lease_until = after(:s)", s=30 - quiet)
+
+
+@pytest.mark.parametrize(
+    ("slug", "user", "account", "quiet", "is_held_up"),
+    [
+        ("ends-grant", "alice", None, 0, True),
+        ("ends-grant", "alice", None, 80, True),
+        ("ends-grant", "alice", None, 100, False),
+        ("ends-grant", "bob", "a", 0, True),
+        ("ends-grant", "bob", "b", 0, False),
+        ("ends-grant", "bob", None, 0, False),
+        ("ends-token", "alice", None, 0, False),
+        ("acme", "alice", None, 0, False),
+    ],
+)
+async def test_a_revocation_that_is_being_sent_holds_up_a_callback(
+    world: World, slug: str, user: str, account: str | None, quiet: float, *, is_held_up: bool
+) -> None:
+    """If it would end what the callback gets, too: it is of the same user, or of the account that the user had. Then
+    nothing is sent, and the same callback works later."""
+    world.provider.tokens = {"user": "a"}
+    await world.connect("alice", slug)
+    callback = await world.begin("alice", slug)
+    await delivering(world, user, slug, account=account, quiet=quiet)
+    asked = len(world.provider.asked())
+    if is_held_up:
+        problem = await world.problem("alice", callback)
+        assert (problem.code, problem.retry_after) == ("SERVICE_UNAVAILABLE", 5)
+        assert len(world.provider.asked()) == asked
+        assert await world.status("alice") == ["completed", "pending"]
+        await run(world.resources.database, "UPDATE revocation SET lease_until = NULL")
+    assert (await world.complete("alice", callback)).status == "connected"
+
+
+async def test_a_database_that_fails_while_it_looks_for_a_delivery(world: World) -> None:
+    callback = await world.begin("alice", "ends-grant")
+    world.database.fail("AS found FROM revocation")
+    with pytest.raises(DatabaseDown):
+        await world.complete("alice", callback)
+    assert world.provider.asked() == []
+    assert (await world.complete("alice", callback)).status == "connected"
+
+
+@pytest.mark.parametrize("slug", ["acme", "ends-token"])
+async def test_where_a_revocation_ends_only_the_token_nothing_is_looked_for(any_world: World, slug: str) -> None:
+    await any_world.connect("alice", slug)
+    assert any_world.database.count("FROM revocation") == 0
