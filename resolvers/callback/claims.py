@@ -32,6 +32,7 @@ from models.authorization_request import (
     state_hash,
 )
 from models.database import Database, DatabaseDown
+from models.replaced_tokens import ReplacedTokens, find_replaced
 from models.revocation import delivery_in_progress
 from resolvers import audit
 from resolvers.background import backoff
@@ -121,7 +122,8 @@ class Claim:
     """A request that belongs to this attempt alone.
 
     `claimed_at` is of the database's clock, `since` the same moment of the running loop's, or up to `error` seconds
-    after it. The lease lasts until `until` of the loop's time, at least.
+    after it. The lease lasts until `until` of the loop's time, at least. `replaced` is the tokens that a new grant will
+    replace, where they are to be revoked: read before the exchange, so that what it gives needs a single statement.
     """
 
     request: ClaimedRequest
@@ -129,6 +131,7 @@ class Claim:
     since: float
     error: float
     until: float
+    replaced: ReplacedTokens | None = None
 
 
 async def claim(context: Context, attempt: Attempt) -> Claim | None:
@@ -153,14 +156,17 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
         raise
     if request is None:
         return None
+    replaced = None
     if revokes_more:
         await _check_no_delivery(context, attempt, request)
+    elif attempt.registration.provider.revoke and request.version:
+        replaced = await _find_replaced(context, attempt)
     reading = await _exact(database, _Reading(request.claimed_at, before, loop.time()))
     if loop.time() - before > _WRITING - STORING:
         # What is left of the lease may be too little for the exchange and the writing.
         await release(context, attempt)
         raise ServiceUnavailable
-    return Claim(request, reading.moment, reading.since, reading.error, before + attempt.lease)
+    return Claim(request, reading.moment, reading.since, reading.error, before + attempt.lease, replaced)
 
 
 async def _check_no_delivery(context: Context, attempt: Attempt, request: ClaimedRequest) -> None:
@@ -189,6 +195,14 @@ async def _check_no_delivery(context: Context, attempt: Attempt, request: Claime
             "An earlier connection to this provider is just being ended. Send the same callback again shortly.",
             retry_after=_DELIVERY,
         )
+
+
+async def _find_replaced(context: Context, attempt: Attempt) -> ReplacedTokens | None:
+    try:
+        return await find_replaced(context.resources.database, attempt.binding.user_id, attempt.binding.provider)
+    except DatabaseDown:
+        await release(context, attempt)
+        raise
 
 
 async def _exact(database: Database, reading: _Reading) -> _Reading:

@@ -15,7 +15,7 @@ from models.authorization_request import LIFETIME
 from models.connection import StoredConnection, Tokens
 from models.database import DatabaseDown
 from models.grant import find_stored_by
-from models.replaced_tokens import Replacement, find_replaced
+from models.replaced_tokens import ReplacedTokens, Replacement, find_replaced
 from models.revocation import Material, NewRevocation, new_id, seal_material
 from models.vault import VaultError
 from providers.errors import RequestFailed
@@ -112,13 +112,30 @@ async def unused_revocation(context: Context, attempt: Attempt, answer: TokenAns
     return await _revocation(context, attempt, tokens, answer.account)
 
 
-async def replacement(context: Context, attempt: Attempt, answer: TokenAnswer) -> Replacement | None:
-    """The revocation of the tokens that the user's connection has now, and that `answer` replaces. None if there are
-    none, if the provider gave one of them again, or if they can't be decrypted. Raises DatabaseDown."""
+class Replacing:
+    """Makes the revocation of the tokens that the user's connection has, and that `answer` replaces. `known` are those
+    that it had before the exchange; they are read again whenever it has got others."""
+
+    def __init__(self, context: Context, attempt: Attempt, answer: TokenAnswer, known: ReplacedTokens | None) -> None:
+        self._context = context
+        self._attempt = attempt
+        self._answer = answer
+        self._known = known
+
+    async def __call__(self) -> Replacement | None:
+        """None if there are none, if the provider gave one of them again, or if they can't be decrypted. Raises
+        DatabaseDown."""
+        binding = self._attempt.binding
+        replaced, self._known = self._known, None
+        if replaced is None:
+            replaced = await find_replaced(self._context.resources.database, binding.user_id, binding.provider)
+        return await _replacement(self._context, self._attempt, self._answer, replaced) if replaced else None
+
+
+async def _replacement(
+    context: Context, attempt: Attempt, answer: TokenAnswer, replaced: ReplacedTokens
+) -> Replacement | None:
     resources, binding = context.resources, attempt.binding
-    replaced = await find_replaced(resources.database, binding.user_id, binding.provider)
-    if replaced is None:
-        return None
     try:
         tokens = replaced.open(resources.vault, binding.user_id, binding.provider)
     except VaultError as fault:

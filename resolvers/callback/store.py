@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
-from functools import partial
 from typing import Final, NoReturn
 
 import structlog
@@ -20,7 +19,7 @@ from resolvers.background import backoff
 from resolvers.callback.accounts import log_account
 from resolvers.callback.claims import Attempt, fail
 from resolvers.callback.exchange import Received
-from resolvers.callback.giving_up import find_stored, give_up, replacement, unused_revocation
+from resolvers.callback.giving_up import Replacing, find_stored, give_up, unused_revocation
 from resolvers.context import Context
 from resolvers.errors import AccountTaken, Problem, ProviderUnavailable, ServiceUnavailable
 from resolvers.tokens.schedule import due_in
@@ -163,7 +162,7 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=partial(replacement, context, attempt, answer) if replaces or changes else None,
+        replacement=Replacing(context, attempt, answer, claim.replaced) if replaces or changes else None,
     )
     if stored is not None:
         log_account(stored)

@@ -103,11 +103,13 @@ async def test_a_database_that_falls_silent_after_the_claim(
     """The provider's result is written, be it tokens or a refused code, but the write is not confirmed."""
     due: list[dict[str, Any]] = []
     for caller in callers:
-        # Prepared by then, the statement takes a single message.
-        before, callback = [await caller.begin() for _ in range(2)]
-        wrong = [{"code": f"wrong-{number}-{caller.person.id}"} if code == "wrong" else {} for number in range(2)]
-        await caller.complete(before | wrong[0])
-        due.append(callback | wrong[1])
+        # Prepared by then, the statement takes a single message. Connecting again has one of its own.
+        flows = [await caller.begin() for _ in range(3)]
+        if code == "wrong":
+            flows = [flow | {"code": f"wrong-{number}-{caller.person.id}"} for number, flow in enumerate(flows)]
+        for flow in flows[:-1]:
+            await caller.complete(flow)
+        due.append(flows[-1])
     provider.hold_replies()
     answering = [asyncio.create_task(caller.complete(callback)) for caller, callback in zip(callers, due, strict=True)]
     for callback in due:
