@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,7 +11,7 @@ from models.account_owner import TakenAccount
 from models.database import Database
 from models.grant import Grant, StoredGrant
 from tests.models.flows import begin, binding, connect, grant, store
-from tests.models.rows import events, run, value
+from tests.models.rows import events, run, value, waits_for_a_lock
 
 USERS = [f"user-{number}" for number in range(8)]
 
@@ -69,6 +69,21 @@ async def test_of_many_users_at_once_one_is_the_owner(database: Database, *, exc
         assert await value(database, waiting) == len(USERS) - 1
     shared = [action for action, _ in await events(database) if action == "account_shared"]
     assert len(shared) == (0 if exclusive else len(USERS) - 1)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_of_two_users_at_once_the_second_waits_for_the_first(database: Database, *, exclusive: bool) -> None:
+    """It can't see the connection of the first one, which is not committed; the key decides."""
+    for user in ("alice", "bob"):
+        await begin(database, binding(f"of {user}", user=user), user)
+    granted = await grant(database, account="a")
+    async with database.exclusively(3) as transaction:
+        await stored(cast("Database", transaction), "alice", granted, exclusive=exclusive)
+        storing = asyncio.create_task(stored(database, "bob", granted, exclusive=exclusive))
+        await waits_for_a_lock(transaction, storing)
+    found = await storing
+    assert found == "taken" if exclusive else isinstance(found, StoredGrant) and found.account_shared
+    assert await owners(database) == [("a", "alice")]
 
 
 async def test_an_exclusive_account_of_a_connection_without_a_row(database: Database) -> None:

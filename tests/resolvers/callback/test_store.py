@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from models.engine import Violation
 from models.revocation import open_material
 from models.vault import VaultError
 from resolvers.callback.claims import Callback
@@ -138,6 +139,16 @@ async def test_if_the_clock_can_not_tell_which_tokens_are_newer_the_last_stay(wo
         assert await completed(world, clock, first) is None
     assert await world.stored_tokens("alice") == tuple(world.provider.issued[0][name] for name in TOKENS)
     assert not world.said("connection.newer")
+
+
+async def test_a_row_that_another_flow_has_just_made(world: World) -> None:
+    """PostgreSQL may refuse the second of two by another key than the one that resolves conflicts."""
+    first, second = [await world.begin("alice") for _ in range(2)]
+    error = Violation("connection", is_missing=False)
+    world.database.fail(STORE, error=error, meanwhile=lambda: world.complete("alice", second))
+    connection = await world.complete("alice", first)
+    assert connection.id == (await world.complete("alice", second)).id
+    assert await world.status("alice") == ["completed", "completed"]
 
 
 # The granted scopes
