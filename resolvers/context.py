@@ -113,6 +113,8 @@ class Resources:
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)
     refreshes: SingleFlight[TokenRow | Problem] = field(default_factory=SingleFlight[TokenRow | Problem])
+    unstored: set[str] = field(default_factory=set[str])
+    """Connections for which this process has tokens that it could not store yet."""
     revocation_reads: SingleFlight[dict[str, ShownRevocation]] = field(
         default_factory=SingleFlight[dict[str, ShownRevocation]]
     )

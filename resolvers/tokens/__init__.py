@@ -5,6 +5,6 @@
 - Current (`current.py`). All callers in a process that need new tokens of a connection wait for one refresh, and
   processes wait for each other by reading the row.
 - Refresh (`refresh.py`). One process at a time has the lease, sends the refresh token, and stores the new tokens
-  before anybody uses them.
+  (`storing.py`) before anybody uses them.
 - Ahead (`ahead.py`). The worker refreshes connections that nobody asks for, where they would end otherwise.
 """

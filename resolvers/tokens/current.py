@@ -13,12 +13,14 @@ from resolvers.background import backoff
 from resolvers.context import Context
 from resolvers.errors import ConnectionNotFound, Problem, ServiceUnavailable
 from resolvers.tokens.refresh import Timing, provider_unavailable, refresh
-from wire.waiting import waiting
+from wire.waiting import Timeout, waiting
 
 # Seconds between the looks at a row whose lease another process has.
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
-# Seconds that a caller waits at most, in addition to one lease.
+# Seconds in addition to one lease: after the first no refresh is begun any more, and no caller waits beyond the second,
+# even if one has begun.
 _BEYOND: Final = 2.0
+_LONGEST: Final = 2.5
 
 
 async def refreshed(context: Context, row: TokenRow) -> TokenRow:
@@ -27,10 +29,18 @@ async def refreshed(context: Context, row: TokenRow) -> TokenRow:
     Raises ProviderUnavailable or ProviderMisconfigured if the refresh failed or must not be tried yet, and
     ServiceUnavailable if another one takes too long; each of them may be repeated. Raises DatabaseDown.
     """
-    background = context.resources.background
+    resources, loop = context.resources, asyncio.get_running_loop()
+    provider = resources.registration(row.provider).provider
+    end = loop.time() + Timing.of(provider, row, resources.provider_timeout).lease + _LONGEST
     while True:
-        with waiting():
-            found = await context.resources.refreshes.join(row.id, lambda: background.run(_until_changed(context, row)))
+        try:
+            with waiting():
+                async with Timeout(end):
+                    found = await resources.refreshes.join(
+                        row.id, lambda: resources.background.run(_until_changed(context, row))
+                    )
+        except TimeoutError:
+            raise ServiceUnavailable(retry_after=1) from None
         if isinstance(found, Problem):
             raise copy(found)
         # Callers may join a refresh that began before they read the row, so its result is what they have already.

@@ -14,6 +14,7 @@ from models.connection import ConnectionStatus, StatusReason
 from models.token_refresh import mark
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
+from providers.provider import Provider
 from resolvers import audit, inputs
 from resolvers.caller import READ_TOKENS, with_scope
 from resolvers.connections import parse_id
@@ -29,7 +30,7 @@ from resolvers.errors import (
     ValidationError,
 )
 from resolvers.tokens.current import refreshed
-from resolvers.tokens.refresh import audit_entry
+from resolvers.tokens.refresh import audit_entry, was_interrupted
 from resolvers.tokens.schedule import has_margin, seconds_left
 
 log = structlog.get_logger("tendon")
@@ -105,14 +106,14 @@ async def _usable(context: Context, row: TokenRow, scopes: Sequence[str], reject
     provider = context.resources.catalogue.get(row.provider)
     if provider is None:
         raise ProviderNotFound
-    _check_state(row, scopes)
+    _check_state(provider, row, scopes)
     if rejected_token is not None and _is_current(context, row, rejected_token):
         found = await _instead_of_rejected(context, row)
     elif has_margin(provider, row):
         return row
     else:
         found = await _in_time(context, row)
-    _check_state(found, scopes)
+    _check_state(provider, found, scopes)
     return found
 
 
@@ -121,14 +122,14 @@ def _is_current(context: Context, row: TokenRow, token: str) -> bool:
     return secrets.compare_digest(_open(context, row).encode(), token.encode())
 
 
-def _check_state(row: TokenRow, scopes: Sequence[str]) -> None:
+def _check_state(provider: Provider, row: TokenRow, scopes: Sequence[str]) -> None:
     """Raises ReauthorizationRequired unless the connection is alive, and ScopesMissing."""
     if row.status == ConnectionStatus.PENDING:
         raise ServiceUnavailable("The provider has not said yet whose account this is. Try again later.")
     if row.status == ConnectionStatus.DISCONNECTED:
         raise ReauthorizationRequired("The connection was ended. The user has to connect again.")
     if not row.is_alive:
-        raise ReauthorizationRequired(_INTERRUPTED if row.unsure else None)
+        raise ReauthorizationRequired(_INTERRUPTED if was_interrupted(provider, row.unsure) else None)
     if not set(scopes) <= set(row.granted_scopes):
         raise ScopesMissing
 

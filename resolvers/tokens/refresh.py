@@ -7,23 +7,18 @@ token that was sent. New tokens are stored even after the lease, as long as they
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
-from itertools import count
 from typing import Final
 
 import structlog
 
 from models.audit_event import AuditEntry
-from models.connection import StatusReason, Tokens
-from models.database import DatabaseDown
-from models.token_refresh import Failure, Fate, Lease, NewTokens, fail, find_fate, mark, release, store, take
+from models.connection import StatusReason
+from models.token_refresh import Failure, Lease, fail, mark, release, take
 from models.token_row import TokenRow
 from models.vault import VaultError
 from providers.errors import Effect, HeldBack, RequestFailed, effect_of, wait_of
@@ -32,11 +27,9 @@ from providers.provider import Provider
 from providers.provider_limit import Permit, Use
 from providers.token_answer import PresentToken, TokenAnswer
 from resolvers import audit
-from resolvers.background import backoff
 from resolvers.context import Context, Registration
-from resolvers.ending.unused_tokens import add_late
 from resolvers.errors import ProviderMisconfigured, ProviderUnavailable, ReauthorizationRequired, ServiceUnavailable
-from resolvers.tokens.schedule import due_in
+from resolvers.tokens.storing import store_answer
 
 log = structlog.get_logger("tendon")
 
@@ -45,8 +38,9 @@ _SLOT_TIMEOUT: Final = 0.5
 # Seconds of the lease for the writing of the new tokens.
 _WRITING: Final = 5.0
 # Where a used refresh token stays valid for a short time, a retry must come within it, so the lease is shorter: these
-# parts of that time for the request and for the writing.
-_REQUEST_SHARE: Final = 0.4
+# parts of that time for the request and for the writing. When a lease ends without a result, there is time left for
+# another request.
+_REQUEST_SHARE: Final = 0.3
 _WRITING_SHARE: Final = 0.2
 # Seconds until the next refresh after a failure: doubled with each, up to the longest, give or take a part of it.
 _FIRST_WAIT: Final = 1.0
@@ -59,9 +53,6 @@ _MISCONFIGURED_WAIT: Final = 30.0
 _MISCONFIGURED_DUE: Final = 900.0
 # For how long refreshes fail at least until the connection has an error.
 _SHORTEST_FAILING: Final = timedelta(minutes=1)
-# Seconds between the tries to store while the database is down, and for how long.
-_PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5)
-_STORING: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +92,12 @@ async def refresh(context: Context, row: TokenRow) -> None:
     """
     resources = context.resources
     registration = resources.registration(row.provider)
+    if row.id in resources.unstored:
+        # What was sent last is used up, and what it gave is not stored yet.
+        raise ServiceUnavailable(retry_after=1)
     await resources.check_can_seal()
+    # Before anything is sent: once the provider has answered, nothing but the writing may fail.
+    entry = await audit_entry(context, row, audit.OK)
     try:
         permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REFRESH)
     except HeldBack as held_back:
@@ -122,9 +118,9 @@ async def refresh(context: Context, row: TokenRow) -> None:
             raise ServiceUnavailable
         answer = await _send(context, registration, token, present, timing, permit)
     if isinstance(answer, RequestFailed):
-        await _failed(context, row, lease, timing, answer)
+        await _failed(context, row, lease, timing, answer, entry)
     else:
-        await _store_new(context, registration.provider, row, lease, answer, token)
+        await store_answer(context, registration.provider, row, lease, answer, token, entry)
 
 
 def _open(context: Context, row: TokenRow, provider: Provider) -> tuple[str, PresentToken | None]:
@@ -165,79 +161,14 @@ async def _send(
         return fault
 
 
-async def _store_new(
-    context: Context, provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str
+async def _failed(
+    context: Context, row: TokenRow, lease: Lease, timing: Timing, fault: RequestFailed, entry: AuditEntry
 ) -> None:
-    """Store what the provider gave. While the database is down, this is tried on after the callers have their answer:
-    the refresh token that was sent may be worthless now."""
-    new = _new_tokens(provider, row, lease, answer, sent)
-    entry = await audit_entry(context, row, audit.OK, json.loads(new.scopes))
-    write = partial(_store_once, context, provider, row, lease, new, entry)
-    try:
-        await write()
-    except DatabaseDown as fault:
-        log.warning("refresh.store.failed", provider=row.provider, connection_id=row.id, error=fault.reason)
-        context.resources.background.start_retrying(_retry(row, write))
-        raise ServiceUnavailable from None
-
-
-def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str) -> NewTokens:
-    """A refresh token that the answer leaves out stays in use (RFC 6749 6), and so do the scopes."""
-    granted = row.granted if answer.scopes is None else json.dumps(list(answer.scopes))
-    missing = set(json.loads(row.requested)) - set(json.loads(granted))
-    return NewTokens(
-        Tokens(answer.access_token, answer.refresh_token or sent),
-        answer.expires_at,
-        granted,
-        StatusReason.SCOPES_MISSING if missing else None,
-        due_in(provider, answer.expires_at, f"{row.id} {lease.epoch}", has_refresh_token=True),
-    )
-
-
-async def _store_once(
-    context: Context, provider: Provider, row: TokenRow, lease: Lease, new: NewTokens, entry: AuditEntry
-) -> None:
-    """Raises DatabaseDown. Tokens that nobody needs any more are revoked, where that harms nobody."""
-    database, vault = context.resources.database, context.resources.vault
-    named = {"provider": row.provider, "connection_id": row.id}
-    if stored := await store(database, vault, row, lease, new, entry):
-        log.info("connection.recovered" if stored.recovered else "connection.refreshed", **named)
-        return
-    match await find_fate(database, row, lease):
-        case Fate.STORED:
-            log.info("connection.refreshed", **named)
-        case Fate.NEWER:
-            log.info("refresh.superseded", **named)
-        case Fate.RENEWED if provider.revocation_ends_other_tokens:
-            # A revocation would end the grant that the user has just given.
-            log.info("refresh.superseded", **named)
-        case Fate.RENEWED | Fate.ENDED:
-            log.info("refresh.late", **named)
-            await add_late(context, row, new.tokens)
-
-
-async def _retry(row: TokenRow, write: Callable[[], Awaitable[None]]) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _STORING
-    for tries in count(1):
-        await asyncio.sleep(backoff(_PAUSES, tries))
-        try:
-            return await write()
-        except DatabaseDown as fault:
-            if loop.time() >= until:
-                log.error(  # noqa: TRY400 - the reason is enough
-                    "refresh.lost", provider=row.provider, connection_id=row.id, error=fault.reason
-                )
-                return None
-    return None
-
-
-async def _failed(context: Context, row: TokenRow, lease: Lease, timing: Timing, fault: RequestFailed) -> None:
     """Write down what a failed refresh means for the connection."""
     effect, database = effect_of(fault), context.resources.database
     named = {"provider": row.provider, "connection_id": row.id, "fault": str(fault)}
     if effect is Effect.REFUSED:
-        await _refused(context, row, lease, named)
+        await _refused(context, row, lease, entry, named)
         return
     if effect is Effect.MISCONFIGURED:
         log.error("refresh.misconfigured", **named)
@@ -250,21 +181,27 @@ async def _failed(context: Context, row: TokenRow, lease: Lease, timing: Timing,
     log.warning("refresh.failed", effect=effect.value, failures=lease.failures + 1, retry_in=round(wait, 1), **named)
     await fail(database, row, lease, Failure(wait, wait, counts=True, unknown=effect is Effect.UNKNOWN))
     if _is_long_dead(row):
-        entry = await audit_entry(context, row, ProviderUnavailable.code)
-        if await mark(database, row, None, StatusReason.PROVIDER_FAILING, entry):
+        failing = replace(entry, outcome=ProviderUnavailable.code)
+        if await mark(database, row, None, StatusReason.PROVIDER_FAILING, failing):
             log.error("connection.failing", provider=row.provider, connection_id=row.id)
     raise provider_unavailable(round(wait) + 1)
 
 
-async def _refused(context: Context, row: TokenRow, lease: Lease, named: dict[str, str]) -> None:
+async def _refused(context: Context, row: TokenRow, lease: Lease, entry: AuditEntry, named: dict[str, str]) -> None:
     """The provider has ended the grant, unless the row has other tokens meanwhile."""
     database = context.resources.database
-    entry = await audit_entry(context, row, ReauthorizationRequired.code)
-    if await mark(database, row, lease.owner, StatusReason.REAUTHORIZATION_REQUIRED, entry):
-        log.warning("connection.lost", interrupted=lease.unsure > 0, **named)
+    over = replace(entry, outcome=ReauthorizationRequired.code)
+    if await mark(database, row, lease.owner, StatusReason.REAUTHORIZATION_REQUIRED, over):
+        provider = context.resources.catalogue[row.provider]
+        log.warning("connection.lost", interrupted=was_interrupted(provider, lease.unsure), **named)
     else:
         await release(database, row, lease)
         log.info("refresh.superseded", **named)
+
+
+def was_interrupted(provider: Provider, unsure: int) -> bool:
+    """Whether the refresh token may be refused because an earlier refresh has used it, and its answer was lost."""
+    return unsure > 0 and provider.token.replaces_refresh_tokens
 
 
 def _wait(effect: Effect, failures: int, asked: int | None) -> float:
@@ -286,7 +223,7 @@ def provider_unavailable(retry_after: int) -> ProviderUnavailable:
     return ProviderUnavailable("The provider can't be reached just now. Try again later.", retry_after=retry_after)
 
 
-async def audit_entry(context: Context, row: TokenRow, outcome: str, scopes: Sequence[str] = ()) -> AuditEntry:
+async def audit_entry(context: Context, row: TokenRow, outcome: str) -> AuditEntry:
     """A row of the audit trail about a refresh."""
     # Whoever asks for the token is not the actor of what the provider did.
     nobody = replace(context, caller=None)
@@ -296,5 +233,4 @@ async def audit_entry(context: Context, row: TokenRow, outcome: str, scopes: Seq
         provider=row.provider,
         outcome=outcome,
         connection_id=row.id,
-        scopes=scopes,
     )

@@ -221,6 +221,8 @@ async def test_the_user_is_forgotten(database: Database) -> None:
 async def test_nobody_elses_tokens_are_touched(database: Database) -> None:
     row = await connected(database)
     other = await connect(database, binding("s2", user="bob"))
+    same = "UPDATE connection SET granted_at = :moment RETURNING id"
+    assert len(await run(database, same, moment=row.granted_at)) == 2
     before = await run(database, "SELECT * FROM connection WHERE id = :id", id=other)
     lease = await take(database, row, "me", lease=30, quiet=0)
     assert lease is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any, Final
 
 from models.connection import StoredConnection
@@ -20,7 +21,7 @@ STORE: Final = "status = 'connected' AND version"
 FAIL: Final = "unsure = unsure +"
 FIND: Final = "SELECT id, user_id, provider, site"
 FATE: Final = "AS same_consent"
-MARK: Final = "status_reason = :reason"
+MARK: Final = "SET status = 'error'"
 
 _TIMES: Final = ("expires_at", "lease_until", "first_sent_at", "refreshed_at", "retry_at", "failing_since", "due_at")
 
@@ -67,6 +68,21 @@ async def columns(world: World, names: str) -> tuple[Any, ...]:
     """Of the only connection."""
     (row,) = await world.outside.fetch(f"SELECT {names} FROM connection")
     return tuple(row)
+
+
+async def hold(world: World) -> None:
+    """Another process has the lease, until the test ends it."""
+    held = "owner = 'another', epoch = epoch + 1, lease_until = '2199-01-01 00:00:00+00:00'"
+    await world.outside.fetch(f"UPDATE connection SET {held}")
+
+
+def short_lease(world: World, grace: int = 1) -> Context:
+    """A process in which `grace` has a refresh token that works for so many seconds after its use."""
+    registrations = dict(world.resources.registrations)
+    entry = registrations["grace"].provider
+    entry = entry.model_copy(update={"token": entry.token.model_copy(update={"refresh_grace": grace})})
+    registrations["grace"] = replace(registrations["grace"], provider=entry)
+    return service(world, registrations=registrations)
 
 
 async def pass_time(world: World, seconds: float, *names: str) -> None:
