@@ -95,9 +95,9 @@ class Connection(Model):
     class Meta(Model.Meta):
         table = "connection"
         table_description = "users linked to providers"
-        # The previous version, which may run beside this one during an update, stores by the first. A later migration
-        # drops it.
-        unique_together = (("user_id", "provider"), ("user_id", "provider", "site"))
+        # With `site` as soon as no version runs any more that stores by these two alone: on PostgreSQL, ON CONFLICT
+        # names one key, and another one with the same values would make it fail when two flows store at once.
+        unique_together = (("user_id", "provider"),)
         # With the account first, an account is found for any provider, and the index can't list a whole provider.
         indexes = (("account", "provider"),)
 

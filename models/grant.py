@@ -189,7 +189,6 @@ async def store_grant(
     while expected is not None:
         values = {
             **held,
-            **seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant),
             "id": str(uuid6.uuid7()),
             "status": ConnectionStatus.CONNECTED,
             "status_reason": grant.status_reason,
@@ -201,7 +200,7 @@ async def store_grant(
             "exclusive": exclusive,
         }
         replaced = await replacement() if replacement and expected else None
-        stored = await _store(database, {**values, **replaced.values()} if replaced else values)
+        stored = await _store(database, vault, grant, {**values, **replaced.values()} if replaced else values)
         if stored:
             return stored
         newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
@@ -209,10 +208,11 @@ async def store_grant(
     return None
 
 
-async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant | None:
+async def _store(database: Database, vault: Vault, grant: Grant, values: Mapping[str, Any]) -> StoredGrant | None:
+    sealed = seal_tokens(vault, values["user_id"], values["provider"], values["version"] + 1, grant)
     statement = _REPLACE if "revocation" in values else _STORE
     try:
-        rows = await statement.rows(database, **values)
+        rows = await statement.rows(database, **sealed, **values)
     except Violation as violation:
         if violation.table == AccountOwner.Meta.table:
             raise TakenAccount from None

@@ -3,7 +3,6 @@ from uuid import uuid4
 from tortoise import fields, migrations
 from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
-from tortoise.migrations.constraints import UniqueConstraint
 
 from models.raw_migration import Told, sql
 
@@ -229,9 +228,5 @@ class Migration(migrations.Migration):
             model_name="Connection",
             name="unsure",
             field=fields.IntField(db_default=0),
-        ),
-        ops.AddConstraint(
-            model_name="Connection",
-            constraint=UniqueConstraint(fields=("user_id", "provider", "site"), name=None),
         ),
     ]

@@ -13,11 +13,10 @@ from providers.errors import HeldBack
 from resolvers import audit, inputs
 from resolvers.background import StillRunning
 from resolvers.callback import claims
-from resolvers.callback.accounts import add_account, with_account
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
 from resolvers.callback.replay import replay, replay_without_claim
-from resolvers.callback.store import store
+from resolvers.callback.store import add_account, store, with_account
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError

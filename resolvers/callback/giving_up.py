@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Final
@@ -112,24 +113,24 @@ async def unused_revocation(context: Context, attempt: Attempt, answer: TokenAns
     return await _revocation(context, attempt, tokens, answer.account)
 
 
+@dataclass(slots=True)
 class Replacing:
     """Makes the revocation of the tokens that the user's connection has, and that `answer` replaces. `known` are those
     that it had before the exchange; they are read again whenever it has got others."""
 
-    def __init__(self, context: Context, attempt: Attempt, answer: TokenAnswer, known: ReplacedTokens | None) -> None:
-        self._context = context
-        self._attempt = attempt
-        self._answer = answer
-        self._known = known
+    context: Context
+    attempt: Attempt
+    answer: TokenAnswer
+    known: ReplacedTokens | None
 
     async def __call__(self) -> Replacement | None:
         """None if there are none, if the provider gave one of them again, or if they can't be decrypted. Raises
         DatabaseDown."""
-        binding = self._attempt.binding
-        replaced, self._known = self._known, None
+        binding = self.attempt.binding
+        replaced, self.known = self.known, None
         if replaced is None:
-            replaced = await find_replaced(self._context.resources.database, binding.user_id, binding.provider)
-        return await _replacement(self._context, self._attempt, self._answer, replaced) if replaced else None
+            replaced = await find_replaced(self.context.resources.database, binding.user_id, binding.provider)
+        return await _replacement(self.context, self.attempt, self.answer, replaced) if replaced else None
 
 
 async def _replacement(

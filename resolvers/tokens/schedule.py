@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from models.token_row import TokenRow
 from providers.provider import Provider
-from providers.refresh_time import needs_refresh, refresh_ahead_at
+from providers.refresh_time import needs_refresh
 
 
 def has_margin(provider: Provider, row: TokenRow) -> bool:
@@ -25,14 +23,3 @@ def has_margin(provider: Provider, row: TokenRow) -> bool:
 def seconds_left(row: TokenRow) -> float:
     """Of the access token, when the row was read."""
     return (row.expires_at - row.read_at).total_seconds() if row.expires_at else float("inf")
-
-
-def due_in(provider: Provider, expires_at: datetime | None, key: str, *, has_refresh_token: bool) -> float | None:
-    """Seconds until the worker has something to do for a connection whose tokens are new. None for never.
-
-    It refreshes tokens where they would expire unused. A connection without a refresh token ends with its access token.
-    `key` is the connection's id, or any other text.
-    """
-    now = datetime.now(UTC)
-    when = refresh_ahead_at(provider.token, issued_at=now, key=key) if has_refresh_token else expires_at
-    return None if when is None else max((when - now).total_seconds(), 0)

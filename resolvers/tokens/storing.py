@@ -22,12 +22,12 @@ from models.database import DatabaseDown
 from models.token_refresh import Fate, Lease, NewTokens, find_fate, store
 from models.token_row import TokenRow
 from providers.provider import Provider
+from providers.refresh_time import due_in
 from providers.token_answer import TokenAnswer
 from resolvers.background import backoff
 from resolvers.context import Context
 from resolvers.ending.unused_tokens import add_late
 from resolvers.errors import ServiceUnavailable
-from resolvers.tokens.schedule import due_in
 
 log = structlog.get_logger("tendon")
 
@@ -68,7 +68,7 @@ def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAn
         answer.expires_at,
         granted,
         StatusReason.SCOPES_MISSING if missing else None,
-        due_in(provider, answer.expires_at, f"{row.id} {lease.epoch}", has_refresh_token=True),
+        due_in(provider.token, answer.expires_at, f"{row.id} {lease.epoch}", has_refresh_token=True),
     )
 
 

@@ -194,7 +194,7 @@ async def test_migrated_tables_are_those_of_the_models(
 async def test_indexes_are_really_there(own_database: Database) -> None:
     await migrate(own_database.url)
     found = await tables(own_database)
-    assert {(True, ("user_id", "provider")), (True, ("user_id", "provider", "site"))} < found["connection"].indexes
+    assert (True, ("user_id", "provider")) in found["connection"].indexes
     assert (False, ("due_at",)) in found["connection"].indexes
     assert found["account_owner"].key == ("provider", "site", "account")
     assert (False, ("due_at",)) in found["revocation"].indexes

@@ -15,6 +15,7 @@ from tests.resolvers.world import World
 
 DENIED = {
     "ACCESS_DENIED",
+    "ACCOUNT_TAKEN",
     "CONNECTION_NOT_FOUND",
     "FORBIDDEN",
     "INSUFFICIENT_SCOPE",

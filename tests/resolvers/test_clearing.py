@@ -81,7 +81,7 @@ async def test_all_that_is_due_is_cleared_in_batches(any_world: World) -> None:
             code_hash, connection_id, created_at, expires_at)
         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 450)
         SELECT 'copy ' || n, user_id, provider, redirect_uri, registration, scopes, status, code_hash, connection_id,
-            created_at, '2020-01-01 00:00:' || (10 + n % 50) || '+00:00'
+            created_at, '2020-01-01 00:00:' || (10 + n % 50) || '.000000+00:00'
         FROM authorization_request, numbers"""
     await any_world.outside.fetch(copies)
     await any_world.clear()

@@ -12,7 +12,7 @@ def test_every_error_is_found_by_its_code() -> None:
     named = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Problem)]
     named.remove(Problem)
     assert {problem.code: problem for problem in named} == PROBLEMS
-    assert len(PROBLEMS) == len(named) == 18
+    assert len(PROBLEMS) == len(named) == 19
 
 
 @pytest.mark.parametrize("code", sorted(PROBLEMS.keys() - {"INSUFFICIENT_SCOPE"}))

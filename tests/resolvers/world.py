@@ -40,7 +40,7 @@ BOTH = frozenset({READ, WRITE})
 TIMEOUT = 10.0
 """The provider's time-out, in seconds."""
 LEASE = TIMEOUT + 5
-PAST = "'2020-01-01 00:00:00+00:00'"
+PAST = "'2020-01-01 00:00:00.000000+00:00'"
 
 
 class World:
