@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from models.database import DatabaseDown
+from models.token_refresh import take
 from models.token_row import find_tokens
 from resolvers.tokens.ahead import due, refresh_ahead
 from tests.resolvers.tokens.services import (
@@ -104,21 +105,32 @@ async def test_each_attempt_has_a_key_of_its_own(world: World) -> None:
     assert before.provider == "ahead"
 
 
-async def test_a_worker_that_died(world: World) -> None:
-    """After its lease, the next one waits until its request can't be handled any more."""
+async def test_a_holder_that_died(world: World) -> None:
+    """The worker takes over when what the holder sent can't be handled any more, for any connection."""
+    connection = await expired(world)
+    assert await seconds_until_due(world) is None
+    row = await row_of(world, connection)
+    assert await take(world.database, row, "dead", lease=LEASE, quiet=QUIET)
+    wait = await seconds_until_due(world)
+    assert wait is not None
+    assert LEASE + QUIET - 10 < wait <= LEASE + QUIET
+    await pass_time(world, LEASE + QUIET + 1)
+    assert len(await work(world)) == 1
+    assert await world.stored_tokens("alice") == world.provider.last
+    assert await columns(world, "due_at, unsure") == (None, 0)
+
+
+async def test_a_worker_that_comes_too_early(world: World) -> None:
+    """The request of a holder that died may still be handled."""
     await world.connect("alice", "ahead")
-    await pass_time(world, DAY)
     await hold(world)
-    assert await work(world) == []
+    await pass_time(world, DAY, "due_at")
     await world.outside.fetch("UPDATE connection SET lease_until = granted_at")
     assert len(await work(world)) == 1
     wait = await seconds_until_due(world)
     assert wait is not None
-    assert QUIET - 5 <= wait <= QUIET
+    assert QUIET - 10 <= wait <= QUIET
     assert world.provider.refreshes() == []
-    await pass_time(world, QUIET + LEASE)
-    await work(world)
-    assert len(world.provider.refreshes()) == 1
 
 
 async def test_a_connection_without_refresh_token_ends(world: World) -> None:
