@@ -1,4 +1,4 @@
-"""The provider: a token endpoint that answers at once, and checks code, verifier and client.
+"""The provider: a token endpoint that answers at once, and checks code, verifier and client. It refreshes any token.
 
 python -m benchmarks.provider_stub PORT
 """
@@ -44,6 +44,8 @@ def _answer(request: Message) -> tuple[int, bytes]:
     if request.head.startswith(b"GET"):
         return 200, b"%d" % TokenEndpoint.exchanged
     form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    if form.get("grant_type") == "refresh_token":
+        return 200, _tokens(int(form["refresh_token"].split("-")[1]))
     number = int(form.get("code", "code-0").removeprefix("code-"))
     if not _is_right(request.head.lower(), form, number):
         return 400, b'{"error":"invalid_grant"}'

@@ -48,8 +48,9 @@ class WrongAnswer(Exception):
 class Provider:
     """The process of the token endpoint, and its catalogue entry."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, refresh_ahead: bool = False) -> None:
         self.port = free_port()
+        self._tokens = "refresh_ahead = true\n" if refresh_ahead else ""
         command = [sys.executable, "-m", "benchmarks.provider_stub", str(self.port)]
         self._process = subprocess.Popen(command, cwd=ROOT)
         self.key = os.urandom(32)
@@ -79,7 +80,8 @@ class Provider:
         origin, scopes = f"http://127.0.0.1:{self.port}", json.dumps(list(workload.SCOPES))
         (catalogue / f"{workload.SLUG}.toml").write_text(
             f'slug = "{workload.SLUG}"\nname = "Bench"\ndocs = "https://bench.example/docs"\n'
-            f'[authorize]\nurl = "{origin}/authorize"\nscopes = {scopes}\n[token]\nurl = "{origin}/token"\n'
+            f'[authorize]\nurl = "{origin}/authorize"\nscopes = {scopes}\n'
+            f'[token]\nurl = "{origin}/token"\n{self._tokens}'
         )
         return {
             "TENDON_AUTH": "dev",
