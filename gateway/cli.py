@@ -1,4 +1,4 @@
-"""The command `tendon`: serve, worker, migrate, providers, status, keys, audit, sandbox.
+"""The command `tendon`: serve, worker, migrate, providers, status, keys, forget, audit, sandbox.
 
 This module reads the command line. What a command does is in the module of its name in `commands/`, which is imported
 only when that command runs, so that none waits for what another one imports.
@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
     _add_audit(add("audit", "Export the audit trail, or check what was exported."))
     _add_keys(add("keys", "List the vault keys, encrypt everything under the active key, or drop a key."))
+    forget = add("forget", "Forget a user: end and revoke all connections, and remove what is stored of the user.")
+    forget.add_argument("user", metavar="USER", help="The user's id, as in the `sub` of the bearer tokens.")
+    forget.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
     sandbox = add(
         "sandbox", "Run the sandbox alone: a provider that speaks the dialect of every entry in the catalogue."
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import Database
+from models.database import Session
 from models.statement import Row, Statement
 
 
@@ -77,7 +77,8 @@ class StoredEvent:
 class AuditEntry:
     """What a row says. Its attributes are the values of RECORDED and its kin, and of NAMED.
 
-    `user` is the caller's own id, for which `actor` is the pseudonym. `scopes` are JSON.
+    `user` is the caller's own id, for which `actor` is the pseudonym, and None in rows that must not store it
+    because the user may have been forgotten since the call began. `scopes` are JSON.
     """
 
     actor: str | None
@@ -118,9 +119,9 @@ RECORDED_WITH_CONNECTION_ID: Final = _recorded(connection="done.connection_id")
 """Two that take the connection's id from that row, by the column that has it."""
 ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.account_changed"
 ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared OR done.account_owned"
-# A service has no pseudonym, so there is nothing to store.
+# A service has no id, so there is nothing to store.
 NAMED: Final = """
-    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:actor AS text) IS NOT NULL
+    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:user AS text) IS NOT NULL
     ON CONFLICT (pseudonym) DO NOTHING"""
 """Maps the caller's pseudonym to the user id. Only callers are stored: the user a call is about may be a guess. A flow
 stores its user when it begins."""
@@ -136,6 +137,6 @@ _RECORD: Final = Statement(
 )
 
 
-async def record(database: Database, entry: AuditEntry, count: int = 1) -> None:
+async def record(session: Session, entry: AuditEntry, count: int = 1) -> None:
     """Write one row for what has no statement of its own, and that happened `count` times. Raises DatabaseDown."""
-    await _RECORD.rows(database, count=count, **vars(entry))
+    await _RECORD.rows(session, count=count, **vars(entry))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from models.connection import ConnectionStatus, StatusReason, token_field
-from models.database import Database
+from models.database import Session
 from models.statement import Statement
 from models.vault import Vault
 
@@ -72,7 +72,7 @@ _FIND: Final = Statement(
 )
 
 
-async def find_tokens(database: Database, connection_id: str) -> TokenRow | None:
+async def find_tokens(session: Session, connection_id: str) -> TokenRow | None:
     """Raises DatabaseDown."""
-    rows = await _FIND.rows(database, id=connection_id)
+    rows = await _FIND.rows(session, id=connection_id)
     return TokenRow(str(rows[0][0]), *rows[0][1:]) if rows else None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from models.audit_event import record as write
@@ -29,6 +30,7 @@ AUTHENTICATE: Final = "authenticate"
 AUTHORIZE: Final = "authorize"
 COMPLETE: Final = "complete"
 DISCONNECT: Final = "disconnect"
+ERASE: Final = "erase"
 ISSUE_TOKEN: Final = "issue_token"  # noqa: S105 - the name of an action
 READ: Final = "read"
 READ_AUDIT: Final = "read_audit"
@@ -84,10 +86,12 @@ async def denied(
     subject: str | None = None,
     provider: str | None = None,
     connection_id: str | None = None,
+    names_caller: bool = True,
 ) -> None:
     """Record that the request was denied, if the problem is one of DENIALS and the caller is authenticated.
 
-    `provider` may be any text. `subject` defaults to the caller. Raises DatabaseDown.
+    `provider` may be any text. `subject` defaults to the caller. The caller's id is stored beside the pseudonym, unless
+    `names_caller` is false. Raises DatabaseDown.
     """
     caller = context.caller
     if caller is None or problem.code not in DENIALS:
@@ -102,7 +106,7 @@ async def denied(
         outcome=problem.code,
         connection_id=connection_id,
     )
-    await context.resources.repeats.record(refused)
+    await context.resources.repeats.record(refused if names_caller else replace(refused, user=None))
 
 
 async def replayed(context: Context, connection: StoredConnection, action: str = COMPLETE) -> None:
@@ -111,4 +115,5 @@ async def replayed(context: Context, connection: StoredConnection, action: str =
     repeated = await context.audit_entry(
         action, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
     )
-    await context.resources.repeats.record(repeated)
+    # Its user began a flow before, which has stored the id, and may have been forgotten since this call began.
+    await context.resources.repeats.record(replace(repeated, user=None))

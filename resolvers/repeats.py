@@ -187,8 +187,10 @@ class Repeats:
     async def _write_count(self, counted: _Counted) -> None:
         count, counted.count = counted.count, 0
         counted.since = asyncio.get_running_loop().time()
+        # The first row has stored the caller's id, and the user may have been forgotten since.
+        entry = replace(counted.entry, user=None)
         try:
-            await self._write(counted.entry, count)
+            await self._write(entry, count)
         except DatabaseDown as fault:
             counted.count += count
             log.warning("audit.delayed", error=fault.reason, count=count)

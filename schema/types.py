@@ -1,5 +1,4 @@
-"""The GraphQL types, with the queries and the mutations. `Connection` is always the domain object; its first seven
-fields are what REST returns of it."""
+"""The GraphQL types, the queries and the mutations. The first seven fields of `Connection` are what REST returns."""
 
 from __future__ import annotations
 
@@ -18,8 +17,10 @@ from resolvers.authorize import Authorization, authorize_connection
 from resolvers.callback.complete import Callback, complete_connection
 from resolvers.ending.disconnect import disconnect_connection
 from resolvers.ending.shown import latest_revocation
+from resolvers.erasure import erase_user
 from resolvers.tokens.issue import issue_access_token
 from schema.audit_types import AuditQuery
+from schema.erasure_types import EraseUserInput, EraseUserPayload
 from schema.info import Info
 from schema.provider_types import Provider
 from schema.revocations import Revocation
@@ -242,6 +243,7 @@ _ACTIONS: Final = {
     "completeConnection": audit.COMPLETE,
     "issueAccessToken": audit.ISSUE_TOKEN,
     "disconnectConnection": audit.DISCONNECT,
+    "eraseUser": audit.ERASE,
 }
 
 
@@ -289,3 +291,10 @@ class Mutation:
     async def disconnect_connection(self, info: Info, input: DisconnectConnectionInput) -> DisconnectConnectionPayload:  # noqa: A002 - GraphQL's name
         ended = await disconnect_connection(info.context, input.connection_id, input.user_id)
         return DisconnectConnectionPayload(success=True, connection=Connection.of(ended))
+
+    @strawberry.mutation(
+        description="Forget a user: end and revoke all connections, and remove every row with the user's id. Safe to"
+        " retry. For services with the scope `write:erasure`."
+    )
+    async def erase_user(self, info: Info, input: EraseUserInput) -> EraseUserPayload:  # noqa: A002 - GraphQL's name
+        return EraseUserPayload.of(await erase_user(info.context, input.user_id))

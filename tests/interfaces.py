@@ -11,7 +11,10 @@ import httpx
 
 from rest.routes import ROUTES
 
-DOCUMENTS = {route.operation: route.document for route in ROUTES}
+ERASE_USER = """mutation EraseUser($input: EraseUserInput!) { eraseUser(input: $input) {
+    pseudonym pendingRevocations filePurged grants { connectionId providerSlug revocation }
+    removed { authorizationRequests endedRequests connections accounts auditSubjects } } }"""
+DOCUMENTS = {route.operation: route.document for route in ROUTES} | {"EraseUser": ERASE_USER}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Interface(ABC):
         """An access token of the connection."""
         path = f"/v1/connections/{connection}/token"
         return await self._mutation(token, "IssueAccessToken", path, members, connectionId=connection)
+
+    async def erase(self, token: str | None, **members: str) -> Answer:
+        """Only through GraphQL, whichever interface this is."""
+        return await GraphQL(self._client, self.origin)._mutation(token, "EraseUser", "", members)
 
     @abstractmethod
     async def disconnect(self, token: str | None, connection_id: str, **parameters: str) -> Answer: ...

@@ -83,6 +83,12 @@ class Database(Session):
         committed at the end of the block, or rolled back if the block raises. `on_wait` is called if the lock is taken
         and has to be waited for. Raises DatabaseDown."""
 
+    async def purge(self, *, rebuild: bool = False) -> bool | None:  # noqa: ARG002 - for SQLite
+        """Removes earlier versions of rows from the write-ahead log of an SQLite file, and if `rebuild`, from unused
+        parts of its pages, too. Returns whether all are gone: False if another process was using the file meanwhile,
+        None on PostgreSQL, which removes them by itself."""
+        return None
+
     @abstractmethod
     async def close(self) -> None:
         """Closes the connections. Scripts that are running are finished first."""

@@ -38,7 +38,10 @@ _FREE_SPACE: Final = 1_000_000
 _DEFAULT: Final = 60.0
 # How many scripts share a COMMIT at most: the first of them waits for the last.
 _BATCH: Final = 64
-_PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON"}
+# What is deleted is overwritten, which many builds of SQLite do by default.
+_PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON", "secure_delete": "ON"}
+# Rebuilding takes a few seconds for each gigabyte.
+_REBUILDING: Final = 60.0
 
 
 class SqliteDatabase(Database):
@@ -82,6 +85,17 @@ class SqliteDatabase(Database):
                 # The connections are closed even if this task is cancelled.
                 await asyncio.shield(self._reconnect())
             raise
+
+    async def purge(self, *, rebuild: bool = False) -> bool:
+        """Reads of other processes that take long, and writes of others, keep the log from being emptied."""
+        with translated_errors(outage), closing(await asyncio.to_thread(self._connect, self._seconds)) as connection:
+            if rebuild:
+                connection.execute(f"PRAGMA busy_timeout={int(_REBUILDING * 1000)}")
+                await asyncio.to_thread(connection.execute, "VACUUM")
+                connection.execute(f"PRAGMA busy_timeout={int(self._seconds * 1000)}")
+            cursor = await asyncio.to_thread(connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy, *_ = cursor.fetchone()
+            return not is_busy
 
     async def close(self) -> None:
         if self._reconnecting is not None:

@@ -27,6 +27,10 @@ _PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.5)
 _WAITERS: Final = 64
 
 
+class _Forgotten(InvalidState):
+    """The request was deleted while a callback waited for its result, since the user was forgotten."""
+
+
 async def replay(context: Context, attempt: Attempt) -> StoredConnection:
     """Waits for the holder of the claim, until its lease ends at most, and records the result in the audit trail.
 
@@ -35,7 +39,9 @@ async def replay(context: Context, attempt: Attempt) -> StoredConnection:
     try:
         connection = await _result(context, attempt)
     except Problem as problem:
-        await audit.denied(context, audit.COMPLETE, problem, provider=attempt.binding.provider)
+        names_caller = not isinstance(problem, _Forgotten)
+        provider = attempt.binding.provider
+        await audit.denied(context, audit.COMPLETE, problem, provider=provider, names_caller=names_caller)
         raise
     await audit.replayed(context, connection)
     return connection
@@ -57,8 +63,12 @@ async def replay_without_claim(context: Context, attempt: Attempt, held_back: He
 
 async def _result(context: Context, attempt: Attempt) -> StoredConnection:
     key, resources, tries = attempt.binding.state_hash, context.resources, 0
+    was_found = False
     while True:
         request = await find_request(resources.database, attempt.binding, attempt.answer_hash)
+        if request is None and was_found:
+            raise _Forgotten
+        was_found = True
         if request is None or request.status != RequestStatus.EXCHANGING:
             return await _ended(context, attempt, request)
         if request.lease_over:

@@ -3,7 +3,7 @@ is told later, by the worker."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -40,7 +40,11 @@ async def disconnect_connection(context: Context, connection_id: str, user_id: s
     try:
         return await _disconnect(context, caller, parse_id(connection_id), user_id)
     except _NotTheirs as found:
-        about = {"subject": found.row.user_id, "provider": found.row.provider, "connection_id": found.row.id}
+        about: dict[str, Any] = {
+            "subject": found.row.user_id,
+            "provider": found.row.provider,
+            "connection_id": found.row.id,
+        }
         await audit.denied(context, audit.DISCONNECT, ConnectionNotFound(), **about)
         raise ConnectionNotFound from None
     except ConnectionNotFound as problem:

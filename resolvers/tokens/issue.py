@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -71,7 +71,9 @@ async def issue_access_token(
             raise ConnectionNotFound
         row = await _usable(context, row, scopes, rejected_token)
     except Problem as problem:
-        about = {} if row is None else {"subject": row.user_id, "provider": row.provider, "connection_id": row.id}
+        about: dict[str, Any] = {}
+        if row is not None:
+            about = {"subject": row.user_id, "provider": row.provider, "connection_id": row.id}
         await audit.denied(context, audit.ISSUE_TOKEN, problem, **about)
         raise
     provider = context.resources.catalogue[row.provider]

@@ -82,6 +82,9 @@ class FailingDatabase(Database):
         while self._on_their_way:
             await self._run(*self._on_their_way.pop(0))
 
+    async def purge(self, *, rebuild: bool = False) -> bool | None:
+        return await self._database.purge(rebuild=rebuild)
+
     def mend(self) -> None:
         self.away = False
         self._faults.clear()
