@@ -67,6 +67,7 @@ async def _result(context: Context, attempt: Attempt) -> StoredConnection:
     while True:
         request = await find_request(resources.database, attempt.binding, attempt.answer_hash)
         if request is None and was_found:
+            _refused(attempt, "unknown")
             raise _Forgotten
         was_found = True
         if request is None or request.status != RequestStatus.EXCHANGING:
