@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
+from models.connection import Tokens, seal_tokens
+from models.database import DatabaseDown, Session
+from models.ended_request import move_ended
 from models.revocation import RevocationStatus
 from models.token_row import find_tokens
 from resolvers.caller import WRITE_ERASURE
@@ -15,6 +20,7 @@ from resolvers.erasure import Receipt, RemovedRows, erase, erase_user
 from resolvers.errors import Forbidden, InsufficientScope
 from resolvers.tokens.refresh import refresh
 from tests.loop_clock import happened
+from tests.models.rows import run, value, waits_for_a_lock
 from tests.resolvers.ending.endings import connect, deliver_due, ended, materials, revocations
 from tests.resolvers.world import World
 
@@ -32,6 +38,21 @@ async def is_forgotten(world: World, user: str = "alice") -> bool:
     await world.resources.repeats.close()
     counts = [await world.outside.value(f"SELECT count(*) FROM {table} WHERE user_id = $1", user) for table in TABLES]
     return not any(counts)
+
+
+# SQLite lets nobody else write until the transaction ends.
+between_statements = pytest.mark.parametrize("migrated_database", ["postgres"], indirect=True)
+
+
+async def until_waiting(session: Session, transactions: int) -> None:
+    """Until so many wait for a lock. The server has no event for it."""
+    while await value(session, "SELECT count(*) FROM pg_locks WHERE NOT granted") < transactions:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+
+
+async def until_asked(world: World) -> None:
+    with world.clock():
+        await happened(world.provider.asked)
 
 
 async def test_each_grant_is_revoked_by_the_next_worker(world: World) -> None:
@@ -149,6 +170,56 @@ async def test_the_tokens_of_a_refresh_in_progress_are_revoked(world: World) -> 
     assert await revocations(world, "connection_id, status") == [(connection.id, "pending")]
 
 
+@between_statements
+async def test_a_callback_that_stores_at_the_same_moment_is_found(world: World) -> None:
+    """Its statement locks the request first."""
+    callback = await world.begin("alice", "ends-token")
+    world.provider.leave.clear()
+    completing = asyncio.create_task(world.complete("alice", callback))
+    await until_asked(world)
+    async with world.database.exclusively(7) as other:
+        # Both wait for this, the callback first.
+        await run(other, "SELECT 1 FROM authorization_request FOR UPDATE")
+        world.provider.leave.set()
+        await waits_for_a_lock(other, completing)
+        forgetting = asyncio.create_task(forget(world))
+        await until_waiting(other, 2)
+    await completing
+    assert (await forgetting).removed.connections == 1
+    assert await is_forgotten(world)
+    assert await revocations(world, "status") == [("pending",)]
+
+
+@between_statements
+async def test_a_request_that_is_moved_at_the_same_moment_is_found(world: World) -> None:
+    await world.connect("alice")
+    always = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)
+    async with world.database.exclusively(7) as worker:
+        assert await move_ended(cast("Any", worker), *always, 10)
+        forgetting = asyncio.create_task(forget(world))
+        await until_waiting(worker, 1)
+    assert (await forgetting).removed.ended_requests == 1
+    assert await is_forgotten(world)
+
+
+@between_statements
+async def test_a_refresh_that_stores_at_the_same_moment_is_found(world: World) -> None:
+    connection = await connect(world, "alice", "ends-token")
+    row = await find_tokens(world.database, connection.id)
+    assert row is not None
+    async with world.database.exclusively(7) as refresher:
+        tokens = seal_tokens(world.resources.vault, "alice", "ends-token", 2, Tokens("newer", "newest"))
+        change = "UPDATE connection SET version = 2, access_token = :access_token, refresh_token = :refresh_token"
+        await run(refresher, f"{change} RETURNING id", **tokens)
+        forgetting = asyncio.create_task(forget(world))
+        await until_waiting(refresher, 1)
+    assert (await forgetting).removed.connections == 1
+    (material,) = await materials(world)
+    assert material is not None
+    assert (material.access_token, material.refresh_token) == ("newer", "newest")
+    assert await is_forgotten(world)
+
+
 async def test_an_account_that_is_learnt_meanwhile_is_not_stored(world: World) -> None:
     async def meanwhile() -> None:
         await forget(world)
@@ -179,11 +250,10 @@ async def test_what_others_clear_meanwhile(world: World) -> None:
     assert await is_forgotten(world)
 
 
-async def test_a_failure_undoes_all_of_it(world: World) -> None:
-    """The pseudonyms can't be computed, as before the first call ever."""
+async def test_without_the_database_nothing_changes(world: World) -> None:
     await world.connect("alice")
     world.database.away = True
-    with pytest.raises(Exception, match="AWAY"):
+    with pytest.raises(DatabaseDown):
         await forget(world)
     world.database.mend()
     assert await world.outside.value("SELECT status FROM connection") == "connected"
