@@ -116,6 +116,7 @@ async def test_a_role_that_only_serves(
 
         await until(is_cleared, "the clearing")
         assert await as_app.value("SELECT count(*) FROM ended_request") == cleared
+    assert (await api.erase("dev-service:eraser", userId=someone.id)).data["removed"]["connections"] == 1
     assert (await client.get(f"{process.origin}/readyz")).status_code == 200
     assert process.stop() == 0
     assert not re.search(r"fault |database.down|purge.failed|audit.delayed", process.said)

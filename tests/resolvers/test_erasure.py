@@ -229,6 +229,19 @@ async def test_an_account_that_is_learnt_meanwhile_is_not_stored(world: World) -
     assert await is_forgotten(world)
 
 
+async def test_a_callback_that_has_just_found_its_connection_names_nobody(world: World) -> None:
+    callback = await world.begin("alice")
+    connection = await world.complete("alice", callback)
+
+    async def meanwhile() -> None:
+        await forget(world)
+
+    world.database.delay("FROM connection WHERE id", meanwhile)
+    assert await world.complete("alice", callback) == connection
+    assert ("complete", "replayed") in await world.events()
+    assert await is_forgotten(world)
+
+
 async def test_calls_that_were_counted_before_name_nobody_afterwards(world: World) -> None:
     """Repetitions are written once a minute, also by processes that know nothing of the erasure."""
     callback = await world.begin("alice")
