@@ -4,7 +4,7 @@ any more. The audit trail keeps pseudonyms that lead to nobody."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import structlog
 
@@ -41,13 +41,11 @@ class RemovedRows:
     ended_requests: int
     connections: int
     accounts: int
-    subjects: int
+    audit_subjects: int
 
     @property
     def any(self) -> bool:
-        return bool(
-            self.authorization_requests or self.ended_requests or self.connections or self.accounts or self.subjects
-        )
+        return any(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class ErasedRows:
             ended_requests=removed.ended_requests,
             connections=removed.connections,
             accounts=removed.accounts,
-            audit_subjects=removed.subjects,
+            audit_subjects=removed.audit_subjects,
         )
 
 

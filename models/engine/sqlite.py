@@ -40,8 +40,6 @@ _DEFAULT: Final = 60.0
 _BATCH: Final = 64
 # What is deleted is overwritten, which many builds of SQLite do by default.
 _PRAGMAS: Final = {"journal_mode": "WAL", "journal_size_limit": 16384, "foreign_keys": "ON", "secure_delete": "ON"}
-# Rebuilding takes a few seconds for each gigabyte.
-_REBUILDING: Final = 60.0
 
 
 class SqliteDatabase(Database):
@@ -87,21 +85,22 @@ class SqliteDatabase(Database):
             raise
 
     async def purge(self, *, rebuild: bool = False) -> bool:
-        """Reads of other processes that take long, and writes of others, keep the log from being emptied."""
-        with translated_errors(outage), closing(await asyncio.to_thread(self._connect, self._seconds)) as connection:
-            if rebuild:
-                connection.execute(f"PRAGMA busy_timeout={int(_REBUILDING * 1000)}")
-                await asyncio.to_thread(connection.execute, "VACUUM")
-                connection.execute(f"PRAGMA busy_timeout={int(self._seconds * 1000)}")
-            cursor = await asyncio.to_thread(connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
-            is_busy, *_ = cursor.fetchone()
-            return not is_busy
+        """A read of another process that takes long keeps the log from being emptied."""
+        with translated_errors(outage):
+            return await asyncio.to_thread(self._purge, rebuild=rebuild)
 
     async def close(self) -> None:
         if self._reconnecting is not None:
             await self._reconnecting
         await self._writer.close()
         await self._reader.close()
+
+    def _purge(self, *, rebuild: bool) -> bool:
+        with closing(self._connect(self._seconds)) as connection:
+            if rebuild:
+                connection.execute("VACUUM")
+            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not is_busy
 
     def _threads(self) -> tuple[_Thread, _Thread]:
         reader = _Thread(partial(self._connect, self._seconds), self._fail, self._seconds, self._clock, writes=False)
