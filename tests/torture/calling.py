@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -25,12 +26,19 @@ def open_client() -> httpx.AsyncClient:
 
 
 async def ask(
-    client: httpx.AsyncClient, origin: str, interface: str, *, operation: str, user: str, variables: dict[str, Any]
+    client: httpx.AsyncClient,
+    origin: str,
+    interface: str,
+    *,
+    operation: str,
+    variables: dict[str, Any],
+    user: str = "",
+    token: str = "",
 ) -> Answer:
-    """The answer to an operation of the route table, whatever happens on the way."""
+    """The answer to an operation of the route table, whatever happens on the way. A service asks with its `token`."""
     make = _rest if interface == REST else _graphql
     request = make(client, origin, operation, variables)
-    request.headers["Authorization"] = f"Bearer dev:{user}"
+    request.headers["Authorization"] = f"Bearer {token or f'dev:{user}'}"
     try:
         response = await client.send(request)
     except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -41,10 +49,11 @@ async def ask(
 
 
 def _rest(client: httpx.AsyncClient, origin: str, operation: str, variables: dict[str, Any]) -> httpx.Request:
-    route = ROUTE[operation]
-    if route.method == "GET":
-        return client.build_request("GET", origin + route.path, params=variables)
-    return client.build_request(route.method, origin + route.path, json=variables["input"])
+    route, members = ROUTE[operation], dict(variables.get("input", variables))
+    url = origin + re.sub(r"{(\w+)}", lambda name: members.pop(name[1]), route.path)
+    if not route.has_body:
+        return client.build_request(route.method, url, params=members)
+    return client.build_request(route.method, url, json=members)
 
 
 def _graphql(client: httpx.AsyncClient, origin: str, operation: str, variables: dict[str, Any]) -> httpx.Request:

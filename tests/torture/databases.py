@@ -33,18 +33,18 @@ class Sqlite(Database):
     name = "sqlite"
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "tendon.db"
-        self.url = f"sqlite://{self._path}"
+        self.path = folder / "tendon.db"
+        self.url = f"sqlite://{self.path}"
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
-        with closing(sqlite3.connect(self._path, timeout=10)) as database:
+        with closing(sqlite3.connect(self.path, timeout=10)) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(f"SELECT * FROM {table}")]
 
     @asynccontextmanager
     async def locked(self) -> AsyncGenerator[None]:
         """Another process's write lock. Held by a connection of this one, which is another process to the gateways."""
-        with closing(sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)) as holder:
+        with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)) as holder:
             await asyncio.to_thread(holder.execute, "BEGIN IMMEDIATE")
             try:
                 yield
@@ -63,7 +63,7 @@ class Postgres(Database):
     def __init__(self, server: PostgresServer, database: str) -> None:
         self.server = server
         self.line = Proxy(server.port)
-        self._direct = server.url(database)
+        self.direct = server.url(database)
         self.url = server.url(database, self.line.port)
 
     @classmethod
@@ -85,7 +85,7 @@ class Postgres(Database):
         await asyncio.to_thread(self.server.remove)
 
     async def _ask(self, statement: str) -> list[Any]:
-        session = await asyncpg.connect(self._direct)
+        session = await asyncpg.connect(self.direct)
         try:
             return await session.fetch(statement)
         finally:
