@@ -10,11 +10,14 @@ import tempfile
 from pathlib import Path
 
 from tests.torture.databases import Database, Postgres, Sqlite
+from tests.torture.foreign import provider as foreign
 from tests.torture.life import trial
 from tests.torture.life.rules import violations
 from tests.torture.life.summary import Summary
 from tests.torture.life.trial import Plan
-from tests.torture.life.world import opened
+from tests.torture.life.world import opened, start_sandbox
+
+PROVIDERS = {"sandbox": start_sandbox, "foreign": foreign.start}
 
 
 def _say(text: str) -> None:
@@ -26,6 +29,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture.life", description=__doc__)
     parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--kills", type=int, default=200, help="go on until so many processes were killed")
+    parser.add_argument("--refreshes", type=int, default=0, help="… and until there were so many refreshes")
+    parser.add_argument("--provider", choices=PROVIDERS, default="sandbox")
     parser.add_argument("--seconds", type=float, default=30, help="of torment, in each trial")
     parser.add_argument("--people", type=int, default=12)
     parser.add_argument("--seed", default=None, help="what is done is drawn from it; when it happens is not")
@@ -37,27 +42,33 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(arguments: argparse.Namespace) -> tuple[Summary, int]:
     summary, found, seed = Summary(), 0, arguments.seed or f"{random.getrandbits(32):08x}"
-    _say(f"engine {arguments.engine}, seed {seed}")
+    _say(f"engine {arguments.engine}, provider {arguments.provider}, seed {seed}")
     with tempfile.TemporaryDirectory() as scratch:
         top = arguments.keep or Path(scratch)
-        while summary.trials == 0 or (summary.kills < arguments.kills and not arguments.calm):
+        while summary.trials == 0 or (_more(summary, arguments) and not arguments.calm):
             folder = top / f"trial-{summary.trials + 1}"
             folder.mkdir(parents=True)
             database: Database = Sqlite(folder) if arguments.engine == "sqlite" else await Postgres.open()
             workers = 1 if arguments.engine == "sqlite" else 2
             plan = Plan(f"{seed} {folder.name}", arguments.seconds, arguments.people, arguments.calm)
             try:
-                async with opened(folder, database, workers=workers, instead=arguments.instead) as world:
+                start = PROVIDERS[arguments.provider]
+                async with opened(folder, database, workers=workers, instead=arguments.instead, start=start) as world:
                     record = await trial.run(world, plan)
             finally:
                 await database.close()
             summary.add(record)
             broken = violations(record)
             found += len(broken)
-            _say(f"trial {summary.trials}: so far {summary.kills} kills; {len(broken)} violations in this one")
+            so_far = f"{summary.kills} kills, {summary.refreshes} refreshes"
+            _say(f"trial {summary.trials}: so far {so_far}; {len(broken)} violations in this one")
             for violation in broken:
                 _say(f"\n{violation}\n")
     return summary, found
+
+
+def _more(summary: Summary, arguments: argparse.Namespace) -> bool:
+    return summary.kills < arguments.kills or summary.refreshes < arguments.refreshes
 
 
 def main() -> int:

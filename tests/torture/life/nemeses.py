@@ -11,7 +11,7 @@ from tests.torture.history import History
 from tests.torture.life.fleet import Member
 from tests.torture.life.people import Person
 from tests.torture.life.storage import make_due
-from tests.torture.life.world import PROVIDER_TIMEOUT, PROVIDERS, QUIET, World
+from tests.torture.life.world import PROVIDER_TIMEOUT, QUIET, World
 
 # Seconds to wait for a refresh that a fault delays.
 _PATIENCE = 6.0
@@ -45,12 +45,14 @@ class Nemesis:
         seconds = self._chance.uniform(0.1, _LONGEST) if fault in ("slow", "late") else None
         endpoint = self._chance.choice(("token", "token", "revoke"))
         kind = {"grant_type": "refresh_token"} if endpoint == "token" else {}
-        slug = self._chance.choice(PROVIDERS)
+        slug = self._chance.choice(self._world.provider.slugs)
         await self._world.sandbox.fault(slug, fault, endpoint=endpoint, seconds=seconds, **kind)
 
     async def close_revocation(self) -> None:
         """A provider refuses all revocations for a while."""
-        await self._world.sandbox.fault(self._chance.choice(PROVIDERS), "status_503", endpoint="revoke", times=5)
+        await self._world.sandbox.fault(
+            self._chance.choice(self._world.provider.slugs), "status_503", endpoint="revoke", times=5
+        )
 
     async def kill_a_refresh(self) -> None:
         """Kill the gateway that waits for the provider: before the provider has handled the request, or after."""

@@ -14,14 +14,14 @@ from tests.sandbox_control import token_id
 from tests.torture.history import History
 from tests.torture.life.record import Act, Call, Family, Record, Revocation, Row, Token
 from tests.torture.life.storage import files_of, readable_tokens
-from tests.torture.life.world import ONLY_TOKENS, SENDER, TIMING, World
+from tests.torture.life.world import SENDER, TIMING, World
 
 
 async def read(world: World, history: History, acts: Sequence[Act], settled: float = math.inf) -> Record:
     """All of it. With `settled` missing, what there is so far, without what is stored."""
     start = history.start
     calls = [_call(one, start) for one in await world.control("GET", "calls")]
-    given = Record(TIMING, settled, ONLY_TOKENS, list(acts), list(history.disturbances), calls)
+    given = Record(TIMING, settled, world.provider.only_tokens, list(acts), list(history.disturbances), calls)
     if settled == math.inf:
         return given
     grants, tokens = await world.control("GET", "grants"), await world.sandbox.tokens()

@@ -215,6 +215,16 @@ def test_a_consent_that_was_replaced(tale: Tale) -> None:
     assert broken(tale) == {"nothing is left at the provider"}
 
 
+def test_a_consent_that_was_replaced_by_one_that_was_lost(tale: Tale) -> None:
+    """Its tokens were not kept, since their revocation would have ended the other one."""
+    tale.consent(1, provider=WIDE)
+    tale.consent(2, provider=WIDE, at=5)
+    tale.refresh(0, at=8, family=2, fault="lost")
+    tale.reuse(0, at=20, family=2)
+    tale.store(None, "disconnected", provider=WIDE)
+    assert broken(tale) == set()
+
+
 def test_a_consent_whose_first_tokens_were_lost(tale: Tale) -> None:
     tale.consent()
     tale.kill(1.05)

@@ -12,7 +12,7 @@ from tests.torture.life.nemeses import Deeds, Nemesis, torment
 from tests.torture.life.people import Person, live
 from tests.torture.life.reading import read
 from tests.torture.life.record import Act, Record
-from tests.torture.life.world import ACCESS_LIFE, PROVIDERS, World
+from tests.torture.life.world import ACCESS_LIFE, World
 
 # Seconds within which the last token is issued, and the last revocation delivered, once the faults are over. A piece
 # of work whose worker was killed is started again after half a minute.
@@ -36,13 +36,13 @@ class Plan:
 
 
 async def run(world: World, plan: Plan) -> Record:
-    history, acts, over = History(), list[Act](), asyncio.Event()
-    for slug in PROVIDERS:
+    history, acts, over, slugs = History(), list[Act](), asyncio.Event(), world.provider.slugs
+    for slug in slugs:
         await world.sandbox.settings(slug, access_life=ACCESS_LIFE)
     people = [
         Person(
             f"person-{number}",
-            PROVIDERS[number % len(PROVIDERS)],
+            slugs[number % len(slugs)],
             world,
             history,
             acts,

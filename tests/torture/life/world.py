@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,6 @@ from tests.torture.databases import Database
 from tests.torture.life.fleet import Member, Worker
 from tests.torture.life.record import Timing
 
-PROVIDERS = ("sandbox", "fitbit", "whoop")
-ONLY_TOKENS = frozenset({"sandbox"})
-"""Those whose revocations end only the tokens of one consent."""
 ACCESS_LIFE = 4
 PROVIDER_TIMEOUT = 1.5
 QUIET = 1
@@ -37,9 +34,29 @@ TIMING = Timing(lease=PROVIDER_TIMEOUT + 5, quiet=QUIET)
 SENDER = "sender"
 
 
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A process that plays providers, and is scripted as the sandbox is. `only_tokens` are those of `slugs` whose
+    revocations end only the tokens of one consent; `settings` are what a gateway needs for them."""
+
+    process: Process
+    slugs: tuple[str, ...]
+    only_tokens: frozenset[str]
+    settings: Mapping[str, str]
+    control: Callable[[httpx.AsyncClient, str], Sandbox] = Sandbox
+
+
+def start_sandbox(folder: Path, catalogue: Path) -> Provider:
+    """One whose revocation ends one consent, one that ends the grant, and one that is revoked by an access token."""
+    arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(catalogue)]
+    process = Process("sandbox", *arguments, folder=folder, settings=credentials())
+    return Provider(process, ("sandbox", "fitbit", "whoop"), frozenset({"sandbox"}), credentials())
+
+
 @dataclass
 class World:
     client: httpx.AsyncClient
+    provider: Provider
     sandbox: Sandbox
     gateways: list[Member]
     workers: list[Worker]
@@ -60,22 +77,26 @@ class World:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, database: Database, *, gateways: int = 2, workers: int = 1, instead: str | None = None
+    folder: Path,
+    database: Database,
+    *,
+    gateways: int = 2,
+    workers: int = 1,
+    instead: str | None = None,
+    start: Callable[[Path, Path], Provider] = start_sandbox,
 ) -> AsyncGenerator[World]:
-    """`instead` is a module that the gateways run in place of `tendon`."""
+    """`instead` is a module that the gateways run in place of `tendon`. `start` starts the provider in a folder, and
+    writes its entries to another one."""
     started = list[Process]()
     try:
         catalogue = folder / "catalogue"
-        arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(catalogue)]
-        provider = await asyncio.to_thread(
-            lambda: Process("sandbox", *arguments, folder=folder / "provider", settings=credentials())
-        )
-        started.append(provider)
+        provider = await asyncio.to_thread(start, folder / "provider", catalogue)
+        started.append(provider.process)
         keys = new_key("torture")
-        settings = _settings(database, keys)
+        settings = {**_settings(database, keys), **provider.settings}
 
         def own(name: str) -> dict[str, str]:
-            return settings | {"TENDON_CATALOGUE": str(_catalogue_of(name, catalogue, folder))}
+            return settings | {"TENDON_CATALOGUE": str(_catalogue_of(name, provider.slugs, catalogue, folder))}
 
         done = await asyncio.to_thread(tendon, "migrate", cwd=folder, settings=own("migration"))
         assert done.returncode == 0, done.stderr
@@ -84,8 +105,8 @@ async def opened(
         started += [*serving, *working]
         await asyncio.gather(*(asyncio.to_thread(one.await_start) for one in serving))
         async with open_client() as client:
-            sandbox = Sandbox(client, provider.origin)
-            yield World(client, sandbox, serving, working, database, Vault(read_keys(keys)), folder)
+            sandbox = provider.control(client, provider.process.origin)
+            yield World(client, provider, sandbox, serving, working, database, Vault(read_keys(keys)), folder)
     finally:
         for process in started:
             process.kill()
@@ -95,11 +116,11 @@ def _names(kind: str, count: int) -> Iterable[str]:
     return [f"{kind}-{number}" for number in range(1, count + 1)]
 
 
-def _catalogue_of(name: str, source: Path, folder: Path) -> Path:
+def _catalogue_of(name: str, slugs: Iterable[str], source: Path, folder: Path) -> Path:
     """The entries as the process `name` has them."""
     own = folder / f"catalogue-{name}"
     shutil.copytree(source, own)
-    for slug in PROVIDERS:
+    for slug in slugs:
         path = own / f"{slug}.toml"
         text = re.sub(r"^(quiet|margin) = .*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         more = f'[token]\nquiet = {QUIET}\nmargin = 2\nparams = {{ {SENDER} = "{name}" }}'
@@ -108,7 +129,7 @@ def _catalogue_of(name: str, source: Path, folder: Path) -> Path:
 
 
 def _settings(database: Database, keys: str) -> dict[str, str]:
-    return credentials() | {
+    return {
         "TENDON_AUTH": "dev",
         "TENDON_SANDBOX": "0",
         "TENDON_DATABASE_URL": database.url,
