@@ -1,4 +1,4 @@
-"""Exports the audit trail: writes the lines of new events, and then records how far it came.
+"""Exports the audit trail: writes the lines of new events, and then records how far it got.
 
 Nothing is recorded before all lines are durable. So an export that is killed leaves out no event: the next one begins
 where the last recorded one ended. Several can run at the same time: each checks at the end that no other was recorded

@@ -1,4 +1,4 @@
-"""The statements of a revocation's delivery: its lease, what speaks against sending it, and its end.
+"""The statements of a revocation's delivery: its lease, what prevents it, and its end.
 
 A delivery that ends more than its own tokens must not overlap a callback for the same user or account. Neither locks
 the other out: each first commits what it is about to do, its lease or its claim, and then looks for the other's. Of two
@@ -58,7 +58,7 @@ class DueRevocation:
 
 @dataclass(frozen=True, slots=True)
 class Obstacles:
-    """What speaks against a revocation that ends more than its own tokens.
+    """What prevents a revocation that ends more than its own tokens.
 
     `exchanging`: a callback of the user, or of another user of the account, is at the provider. `renewed`: the user's
     own connection has tokens of the account again. `shared`: another user's connection has.

@@ -62,7 +62,7 @@ async def due(context: Context, most: int) -> Sequence[DueWork]:
 
 
 async def deliver(context: Context, revocation_id: str) -> None:
-    """Send a revocation, if it is still due and nothing speaks against it. Raises DatabaseDown: what is not written
+    """Send a revocation, if it is still due and nothing prevents it. Raises DatabaseDown: what is not written
     then is tried again when the lease is over."""
     database = context.resources.database
     row = await find_pending(database, revocation_id)
