@@ -182,7 +182,7 @@ _LATEST: Final = Statement(
         SELECT id FROM revocation WHERE connection_id = c.id ORDER BY id DESC LIMIT 1)
     WHERE c.user_id = :user_id AND c.status = 'disconnected'"""
 )
-# Ids are in the order of time. A revocation is pending for a week at most, so of so old ones few are.
+# Ids are in the order of time. A revocation is pending for a week at most, so few of the old ones are.
 _OLDEST: Final = Statement(
     "SELECT id FROM revocation WHERE id < :before AND status <> {pending} ORDER BY id LIMIT 1", **STATUSES
 )

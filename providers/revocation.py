@@ -41,7 +41,7 @@ class RevocationOutcome(Enum):
     """The provider refused the access token that authorizes the request. It may only have expired, so nothing is known
     about the grant: revoke again with a fresh one."""
     IMPOSSIBLE = "impossible"
-    """Nothing was sent: the entry has no `[revoke]`, or needs a token or an account that there is none of."""
+    """Nothing was sent: the entry has no `[revoke]`, or needs a token or an account, and there is none."""
 
 
 async def revoke(

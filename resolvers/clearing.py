@@ -49,8 +49,7 @@ def start_if_due(context: Context) -> None:
 
 
 async def due(_context: Context, _most: int) -> Sequence[DueWork]:
-    """Clearing is always due, so a worker starts it again and again: whoever looks for rows to clear has done most of
-    the work."""
+    """Clearing is always due, because to look for rows to clear is most of the work."""
     return [DueWork("requests", "")]
 
 

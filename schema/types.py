@@ -122,8 +122,8 @@ class Connection:
         return None if self.row.account is None else strawberry.ID(self.row.account)
 
     @strawberry.field(
-        description="How the provider is told that the connection has ended. Null unless it is disconnected, and some"
-        " weeks after that."
+        description="How the provider is told that the connection has ended. Null if it is not disconnected, or"
+        " was disconnected some weeks ago."
     )
     async def revocation(self, info: Info) -> Revocation | None:
         found = await latest_revocation(info.context, self.row)

@@ -52,7 +52,7 @@ _INEXACT: Final = 0.05
 _READINGS: Final = 3
 # Seconds for all of them, since the lease runs meanwhile.
 _READING: Final = 1.0
-# Seconds after which a callback is sent again that met a delivery of a revocation.
+# Seconds after which a callback that met the delivery of a revocation is to be sent again.
 _DELIVERY: Final = 5
 # Seconds between the tries to end a claim while the database is down.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
@@ -192,7 +192,7 @@ async def _check_no_delivery(context: Context, attempt: Attempt, request: Claime
         log.info("claim.delivery.in.progress", provider=binding.provider)
         await release(context, attempt)
         raise ServiceUnavailable(
-            "An earlier connection to this provider is just being ended. Send the same callback again shortly.",
+            "An earlier connection to this provider is still being ended. Send the same callback again shortly.",
             retry_after=_DELIVERY,
         )
 

@@ -40,8 +40,8 @@ log = structlog.get_logger("tendon")
 
 # For how long a revocation is tried, in seconds.
 _LONGEST: Final = TRIED.total_seconds()
-# It is tried again when it is older by this part of its age, but not before the one, and not after the other of these
-# seconds, give or take a part of it.
+# Seconds until the next try: this part of the revocation's age, but no less than the first wait and no more than the
+# longest, give or take a part of it.
 _GROWTH: Final = 0.5
 _FIRST_WAIT: Final = 5.0
 _LONGEST_WAIT: Final = timedelta(hours=6).total_seconds()

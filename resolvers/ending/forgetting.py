@@ -32,8 +32,8 @@ async def forget(context: Context, _id: str = "") -> None:
 
 
 async def _before(context: Context) -> str:
-    """The id that a revocation would have that was made when the old ones were. Ids begin with the milliseconds since
-    1970 (RFC 9562 5.7)."""
+    """The id of a revocation that was made at the time before which they are old. Ids begin with the milliseconds
+    since 1970 (RFC 9562 5.7)."""
     kept = TRIED + max(context.resources.retention, _SHOWN)
     milliseconds = int((await read_clock(context.resources.database) - kept).timestamp() * 1000)
     return str(UUID(int=milliseconds << 80))

@@ -10,8 +10,8 @@ from resolvers.context import Context
 
 
 async def latest_revocation(context: Context, connection: StoredConnection) -> ShownRevocation | None:
-    """How the provider is told that the connection has ended. None unless it is disconnected, and when that is so long
-    ago that the revocation was deleted.
+    """How the provider is told that the connection has ended. None if it is not disconnected, or was so long ago
+    that the revocation has been deleted.
 
     All connections of a user that a request shows are read by one statement.
     """

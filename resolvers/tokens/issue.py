@@ -156,12 +156,12 @@ async def _in_time(context: Context, row: TokenRow) -> TokenRow:
 
 async def _instead_of_rejected(context: Context, row: TokenRow) -> TokenRow:
     if row.refresh_token is None:
-        # Whether the grant is over, only the provider could say.
+        # Only the provider could say whether the grant is over.
         raise ReauthorizationRequired
     since = (row.read_at - (row.refreshed_at or row.granted_at)).total_seconds()
     if since < _REJECTED_INTERVAL:
         raise ProviderUnavailable(
-            "The provider rejects a token that it has issued just now. Try again later.",
+            "The provider rejects a token that it has only just issued. Try again later.",
             retry_after=int(_REJECTED_INTERVAL - since) + 1,
         )
     return await refreshed(context, row)

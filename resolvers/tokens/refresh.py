@@ -124,7 +124,7 @@ async def refresh(context: Context, row: TokenRow) -> None:
 
 
 def _open(context: Context, row: TokenRow, provider: Provider) -> tuple[str, PresentToken | None]:
-    """The refresh token, and what it may only extend instead of replacing it."""
+    """The refresh token, and the access token if a refresh may only extend it."""
     vault = context.resources.vault
     try:
         token = row.open(vault, "refresh_token")

@@ -1,6 +1,6 @@
 """Storing what a refresh gave, whoever has the lease by then.
 
-While the database is down, this is tried on after the callers have their answer: the refresh token that was sent may be
+While the database is down, this goes on after the callers have their answer: the refresh token that was sent may be
 worthless now. Until it has ended, this process sends no other refresh for the connection.
 """
 

@@ -126,3 +126,10 @@ def test_callers_see_the_messages_that_are_quoted() -> None:
     assert len(answers) > 8
     assert {code for code, _ in answers} <= set(PROBLEMS)
     assert {message for _, message in answers} <= known
+
+
+def test_messages_in_sentences_are_those_of_the_code() -> None:
+    quoted = re.findall(r'"([A-Z][^"]+\.)"', LIFECYCLE)
+    known = {text for module in modules() for text in texts(module)}
+    assert len(quoted) > 2
+    assert [message for message in quoted if not any(text.startswith(message) for text in known)] == []
