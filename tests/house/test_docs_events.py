@@ -77,7 +77,8 @@ def test_no_event_of_the_tables_is_made_up() -> None:
     known = {text for module in modules() for text in texts(module)} | {
         f"revocation.{status}" for status in RevocationStatus
     }
-    documents = (*rows(section(OPERATING, "## Failures")), *rows(section(LIFECYCLE, "## States")))
+    sections = [section(OPERATING, "## Failures"), section(OPERATING, "## Alarms"), section(LIFECYCLE, "## States")]
+    documents = [row for text in sections for row in rows(text)]
     told = {
         name for row in documents for cell in row for name in named(cell) if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", name)
     }
@@ -133,3 +134,11 @@ def test_messages_in_sentences_are_those_of_the_code() -> None:
     known = {text for module in modules() for text in texts(module)}
     assert len(quoted) > 2
     assert [message for message in quoted if not any(text.startswith(message) for text in known)] == []
+
+
+def test_the_time_for_which_each_table_is_kept_is_told() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "models").glob("*.py")]
+    tables = {name for source in sources for name in re.findall(r'^        table = "(\w+)"', source, re.MULTILINE)}
+    told = {name for row in rows(section(OPERATING, "## What is kept, and for how long")) for name in named(row[1])}
+    assert "connection" in tables
+    assert tables - told == set()
