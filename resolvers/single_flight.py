@@ -34,7 +34,9 @@ class SingleFlight(Generic[V]):
         Where that matters, `start` should return failures as values.
         """
         call = self._calls.get(key)
-        if call is None:
+        # One that is done until the loop's next step is not in progress: whoever joins again because the result is not
+        # new enough would get it again, without ever giving the loop that step.
+        if call is None or call.done():
             call = self._calls[key] = asyncio.create_task(start())
             call.add_done_callback(lambda ended: self._end(key, ended))
         self._waiting += 1
@@ -49,7 +51,8 @@ class SingleFlight(Generic[V]):
             await asyncio.wait(self._calls.values())
 
     def _end(self, key: Hashable, call: asyncio.Task[V]) -> None:
-        del self._calls[key]
+        if self._calls.get(key) is call:
+            del self._calls[key]
         if not call.cancelled():
             # Retrieved, so that asyncio does not report a failure whose callers have all left.
             call.exception()

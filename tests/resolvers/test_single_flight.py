@@ -138,3 +138,20 @@ async def test_draining_waits_for_every_call() -> None:
     other.ready.set()
     await draining
     await asyncio.gather(*tasks)
+
+
+async def test_a_call_that_is_done_is_not_joined() -> None:
+    """Even before the loop has told anybody: who joins again and again, for a newer result, must not stop the loop."""
+    flight, results = SingleFlight[int](), iter((1, 2))
+
+    async def call() -> int:
+        return next(results)
+
+    first = asyncio.create_task(flight.join("key", call))
+    await asyncio.sleep(0)
+    # The call ends in the next step, and those who wait for it are told in the one after.
+    await asyncio.sleep(0)
+    assert not first.done()
+    assert await flight.join("key", call) == 2
+    assert await first == 1
+    await flight.drain()

@@ -343,3 +343,32 @@ async def test_the_circuit_is_open(any_world: World) -> None:
     assert (refused.code, any_world.provider.refreshes()) == ("PROVIDER_UNAVAILABLE", [])
     assert refused.retry_after
     assert await columns(any_world, "owner, failures, retry_at, epoch") == (None, 0, None, 0)
+
+
+async def test_a_refresh_that_was_not_sent_says_nothing_about_the_provider(any_world: World) -> None:
+    connection = await expired(any_world)
+    limit = any_world.resources.provider_limits.of("acme")
+    breaker = getattr(limit, "_breaker")  # noqa: B009 - five time-outs would take their time
+    for _ in range(4):
+        breaker.timed_out(breaker.begin())
+    # Another process was faster, and then the database goes down.
+    any_world.database.miss(TAKE)
+    any_world.database.fail(TAKE)
+    with pytest.raises(DatabaseDown):
+        await issue(any_world, connection)
+    breaker.timed_out(breaker.begin())
+    assert breaker.state == "open"
+
+
+async def test_a_connection_fails_for_as_long_as_its_token_was_valid(any_world: World) -> None:
+    """Counted from its expiry, even if refreshes have failed before."""
+    connection = await any_world.connect("alice")
+    await pass_time(any_world, 7150, "granted_at", "expires_at")
+    await any_world.outside.fetch("UPDATE connection SET failing_since = granted_at, failures = 1")
+    any_world.provider.refuse("unknown")
+    await problem(issue(any_world, connection))
+    assert await columns(any_world, "status") == ("connected",)
+    await pass_time(any_world, 100)
+    await any_world.outside.fetch("UPDATE connection SET retry_at = NULL")
+    await problem(issue(any_world, connection))
+    assert await columns(any_world, "status, status_reason") == ("error", "provider_failing")

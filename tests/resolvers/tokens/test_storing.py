@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
+from models.connection import Tokens
+from models.token_refresh import Lease, NewTokens, store
 from resolvers.ending.disconnect import disconnect_connection
 from resolvers.tokens.issue import IssuedToken
+from resolvers.tokens.refresh import audit_entry
 from tests.resolvers.ending.endings import materials
 from tests.resolvers.tokens.services import (
     FATE,
@@ -225,6 +228,23 @@ async def test_a_refusal_of_what_was_replaced_meanwhile(world: World) -> None:
     assert (await issue(world, connection)).access_token == answers[0].access_token
     assert await columns(world, "status, version") == ("connected", 2)
     assert len(world.said("refresh.superseded")) == 1
+
+
+async def test_a_lease_ends_with_the_refusal_of_what_was_replaced(world: World) -> None:
+    """An earlier refresh, whose lease had ended, has stored its answer."""
+    connection = await expired(world, "reusable")
+    row = await row_of(world, connection)
+    new = NewTokens(Tokens("late-access", "late-refresh"), None, row.granted, None, None)
+    entry = await audit_entry(service(world), row, "ok")
+
+    async def meanwhile() -> None:
+        earlier = Lease("earlier", 0, failures=0, unsure=0)
+        assert await store(world.database, world.resources.vault, row, earlier, new, entry)
+        world.provider.refuse("invalid_grant")
+
+    world.provider.meanwhile["/token"] = meanwhile
+    assert (await issue(world, connection)).access_token == "late-access"
+    assert await columns(world, "owner, lease_until, status") == (None, None, "connected")
 
 
 async def test_nothing_is_asked_of_the_database_between_the_answer_and_the_writing(world: World) -> None:
