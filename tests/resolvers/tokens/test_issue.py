@@ -217,4 +217,5 @@ async def test_the_expiry_is_that_of_the_provider(world: World) -> None:
     token = await issue(world, connection)
     row = await row_of(world, connection)
     assert token.expires_at is not None
-    assert timedelta(hours=1, minutes=58) < token.expires_at - row.read_at <= timedelta(hours=2)
+    # The database has a clock of its own.
+    assert timedelta(hours=1, minutes=58) < token.expires_at - row.read_at <= timedelta(hours=2, seconds=1)
