@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
 from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens
@@ -30,7 +30,8 @@ _WORDS: Final = {
     # The previous version leaves the reason as it is when it stores a new grant, so it counts only with its status.
     "alive": f"(status = '{ConnectionStatus.CONNECTED}' OR (status = '{ConnectionStatus.ERROR}'"
     f" AND status_reason = '{StatusReason.PROVIDER_FAILING}'))",
-    "same_consent": "consent = :consent AND coalesce(granted_at, created_at) = :granted_at",
+    # On SQLite, earlier versions wrote a time without a fraction if it is a whole second.
+    "same_consent": "consent = :consent AND coalesce(granted_at, created_at) IN (:granted_at, :granted_before)",
 }
 _MINE: Final = "CASE WHEN owner = :owner THEN NULL ELSE {column} END"
 _LEFT: Final = ", ".join(f"{column} = {_MINE.format(column=column)}" for column in ("owner", "lease_until"))
@@ -194,8 +195,7 @@ async def store(
             "id": row.id,
             "version": version,
             "sent_version": row.version,
-            "consent": row.consent,
-            "granted_at": row.granted_at,
+            **_consent(database, row),
             "owner": lease.owner,
             "epoch": lease.epoch,
             "expires_at": new.expires_at,
@@ -209,10 +209,14 @@ async def store(
     return None
 
 
+def _consent(database: Database, row: TokenRow) -> dict[str, Any]:
+    granted_before = str(row.granted_at) if database.dialect == "sqlite" else row.granted_at
+    return {"consent": row.consent, "granted_at": row.granted_at, "granted_before": granted_before}
+
+
 async def find_fate(database: Database, row: TokenRow, lease: Lease) -> Fate:
     """Why `store` has not stored. Raises DatabaseDown."""
-    values = {"id": row.id, "consent": row.consent, "granted_at": row.granted_at, "epoch": lease.epoch}
-    found = await _FATE.row(database, **values)
+    found = await _FATE.row(database, id=row.id, epoch=lease.epoch, **_consent(database, row))
     if found is None or not found[0]:
         return Fate.ENDED
     _, same_consent, stored = found

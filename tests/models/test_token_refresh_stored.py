@@ -174,6 +174,17 @@ async def test_a_grant_without_a_time_is_refreshed(database: Database) -> None:
     assert await stored(database, row, await taken(database, row))
 
 
+async def test_a_whole_second_as_earlier_versions_wrote_it(database: Database) -> None:
+    row = await connected(database)
+    text = "'2026-01-01 00:00:00+00:00'"
+    await update(database, f"granted_at = {text}")
+    row = await row_of(database, row)
+    lease = await taken(database, row)
+    assert await stored(database, row, lease)
+    assert await stored(database, row, lease) is None
+    assert await find_fate(database, row, lease) is Fate.STORED
+
+
 async def test_a_time_with_all_its_digits_is_the_same(database: Database) -> None:
     row = await connected(database)
     moment = row.read_at.replace(microsecond=123_456)
