@@ -25,14 +25,23 @@ run: $(RUN)
 test: $(READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal
 
-# A long torture run on each engine. ENGINES, KILLS and SEED are options: `make torture ENGINES=sqlite KILLS=20`.
+# A long torture run on each engine: of callbacks, of the life of connections, and of that with a provider that is not
+# ours, which needs Node. RUNS, ENGINES, KILLS, REFRESHES and SEED are options: `make torture RUNS=life ENGINES=sqlite
+# KILLS=20`.
+RUNS ?= callbacks life foreign
 ENGINES ?= sqlite postgres
 KILLS ?= 200
+REFRESHES ?= 1000
 SEED ?=
 torture: $(READY)
-	for engine in $(ENGINES); do \
-		$(BIN)/python -m tests.torture --engine $$engine --kills $(KILLS) $(if $(SEED),--seed $(SEED)) || exit 1; \
-	done
+	for run in $(RUNS); do for engine in $(ENGINES); do \
+		case $$run in \
+			callbacks) module=tests.torture; more= ;; \
+			life) module=tests.torture.life; more= ;; \
+			foreign) module=tests.torture.life; more="--provider foreign --people 40 --refreshes $(REFRESHES)" ;; \
+		esac; \
+		$(BIN)/python -m $$module --engine $$engine --kills $(KILLS) $$more $(if $(SEED),--seed $(SEED)) || exit 1; \
+	done; done
 
 # A primary and a standby that fail over, vanish, fall silent, and run out of sessions or space, under load, and a table of
 # what callers noticed. It needs root for one scenario. SCENARIO and SECONDS are options: `make failover

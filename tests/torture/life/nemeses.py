@@ -65,6 +65,17 @@ class Nemesis:
                     await self._kill(gateway)
                 await asked
 
+    async def end_in_mid_refresh(self) -> None:
+        """The user disconnects, or connects once more, while the provider takes its time over a refresh."""
+        person = self._chance.choice(self._people)
+        async with person.alone:
+            if person.connected:
+                fault = await self._delay(person)
+                asked = asyncio.create_task(self._until_refreshed(person, self._chance.choice(self._world.gateways)))
+                if await self._waits(person, fault):
+                    await self._chance.choice((person.disconnect, person.disconnect, person.connect))()
+                await asked
+
     async def kill_a_worker_that_refreshes(self) -> None:
         """As though its day had come, the worker refreshes a connection, and dies of it."""
         person = self._chance.choice(self._people)

@@ -35,13 +35,15 @@ def one_at_a_time(record: Record) -> Findings:
 
 
 def quiet_in_between(record: Record) -> Findings:
-    """A refresh token is sent again only when a request with an unknown result can't be handled any more."""
+    """A refresh token is sent again only when a request with an unknown result can't be handled any more. The delivery
+    of a revocation need not wait: whichever of the two the provider handles first, the consent ends."""
     sent: dict[str | None, list[Call]] = defaultdict(list)
     for call in record.refreshes():
         sent[call.sent].append(call)
     for calls in sent.values():
         for first, second in pairwise(calls):
-            if first.fault not in _NOT_HANDLED and second.at < first.end + record.timing.quiet - _BLINK:
+            is_early = second.at < first.end + record.timing.quiet - _BLINK
+            if first.fault not in _NOT_HANDLED and is_early and not _has_disconnected(record, first, second):
                 yield "a refresh token was sent again too early", (first, second)
 
 
@@ -73,7 +75,9 @@ def losses_are_told(record: Record) -> Findings:
             continue
         if row.status == CONNECTED:
             yield f"{row.user} is shown as connected, and is not", record.story(family.number, user=row.user)
-        if row.status == ERROR and (family.ended == "reuse") != (row.unsure > 0):
+        # Of a process that was killed under its lease, nobody knows whether it had sent anything.
+        wrong = row.unsure > 0 and not _kills_since(record, family)
+        if row.status == ERROR and (wrong if family.ended != "reuse" else row.unsure == 0):
             yield f"{row.user} is told another reason for the loss", record.story(family.number, user=row.user)
 
 
@@ -170,6 +174,21 @@ def nothing_is_readable(record: Record) -> Findings:
     """No token stands in the database's files, nor in a log."""
     for place in record.leaks:
         yield "a token can be read", (place,)
+
+
+def _has_disconnected(record: Record, first: Call, second: Call) -> bool:
+    """Whether the user did, between these two refreshes."""
+    family = record.families.get(first.family or 0)
+    ends = record.of(family.account, DISCONNECT) if family else []
+    return any(one.began < second.at and one.ended > first.at for one in ends)
+
+
+def _kills_since(record: Record, family: Family) -> bool:
+    """Whether anybody was killed, or did not hear an answer, since the consent's newest tokens were issued."""
+    issuing, calls = record.issuing(family.number), record.refreshes(family.number)
+    since = issuing[-1].at if issuing else 0.0
+    doubtful = [one for one in calls if one.at > since and one.fault]
+    return bool(doubtful) or any(one.kind == KILL and one.ended >= since for one in record.disturbances)
 
 
 def _lost_later(record: Record, family: Family) -> bool:

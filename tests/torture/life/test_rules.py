@@ -72,6 +72,15 @@ def test_a_token_that_is_sent_again_after_a_while(tale: Tale) -> None:
     assert broken(tale) == set()
 
 
+def test_a_revocation_need_not_wait(tale: Tale) -> None:
+    tale.consent(ended="revoked", ended_at=6.2)
+    tale.refresh(0, at=5, hung_up=5.5, outcome="pending")
+    tale.act(DISCONNECT, at=5.6)
+    tale.refresh(0, at=6, via="worker-1")
+    tale.store(None, "disconnected")
+    assert broken(tale) == set()
+
+
 def test_a_refusal_is_no_unknown_result(tale: Tale) -> None:
     tale.consent()
     tale.refresh(0, at=5, outcome="status_429", fault="status_429")
@@ -125,6 +134,13 @@ def test_another_reason_is_told(tale: Tale, ended: str, unsure: int) -> None:
     tale.consent(ended=ended, ended_at=5)
     tale.store("r1.0", "error", unsure=unsure)
     assert broken(tale) == {"losses are told"}
+
+
+def test_a_lease_whose_holder_was_killed_before_it_sent_anything(tale: Tale) -> None:
+    tale.consent(ended="user", ended_at=5)
+    tale.kill(4)
+    tale.store("r1.0", "error", unsure=1)
+    assert broken(tale) == set()
 
 
 def test_an_interruption_that_is_not_told(tale: Tale) -> None:

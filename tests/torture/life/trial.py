@@ -72,7 +72,7 @@ def _torments(
 
     killer, often = nemesis("kills")
     provider, always = nemesis("provider")
-    # One at a time kills, so that nobody starts what another one has just killed.
+    # Only one of them kills, so that nobody starts what another one has just killed.
     kills: Deeds = {
         killer.kill_a_gateway: 3,
         killer.kill_a_refresh: 3,
@@ -80,7 +80,12 @@ def _torments(
         killer.kill_a_worker_that_refreshes: int(plan.workers_die),
     }
     faults: Deeds = {provider.misanswer: 6, provider.close_revocation: 1}
-    return [torment(kills, (0.2, 1), over, often), torment(faults, (0.2, 0.8), over, always)]
+    user, now_and_then = nemesis("users")
+    return [
+        torment(kills, (0.2, 1), over, often),
+        torment(faults, (0.2, 0.8), over, always),
+        torment({user.end_in_mid_refresh: 1}, (0.2, 1), over, now_and_then),
+    ]
 
 
 async def _end(over: asyncio.Event, world: World, history: History, acts: list[Act], plan: Plan) -> None:

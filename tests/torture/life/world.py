@@ -28,7 +28,7 @@ from tests.torture.life.record import Timing
 
 ACCESS_LIFE = 4
 PROVIDER_TIMEOUT = 1.5
-QUIET = 1
+QUIET = 3
 # The time-out, and what the writing may take.
 TIMING = Timing(lease=PROVIDER_TIMEOUT + 5, quiet=QUIET)
 SENDER = "sender"
