@@ -10,7 +10,7 @@ from typing import IO
 
 from tests.processes import TENDON, Process
 from tests.torture.history import History
-from tests.torture.life.record import KILL
+from tests.torture.life.record import KILL, RESTART
 
 _ROOT = Path(__file__).parents[3]
 _TRIES = 40
@@ -40,6 +40,7 @@ class Member(Process):
         """kill -9, and start again. Blocks until it listens."""
         with history.disturbance(KILL, self.name):
             self.kill()
+        with history.disturbance(RESTART, self.name):
             self.revive()
 
     def await_start(self) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from tests.torture.history import Answer, Disturbance
 
-KILL = "kill -9 of"
+# Some time passes until a process is dead, and until it listens again.
+KILL, RESTART = "kill -9 of", "restart of"
 CONNECT, DISCONNECT, ISSUE = "connect", "disconnect", "issue"
 # Seconds from the answer of the provider to the commit, at most, as far as a kill in between is concerned.
 _COMMIT = 1.0
@@ -175,7 +176,10 @@ class Record:
         if call.hung_up is not None or call.fault == "lost":
             return True
         return any(
-            one.kind == KILL and one.target == call.via and call.at <= one.began <= (call.closed or call.at) + _COMMIT
+            one.kind == KILL
+            and one.target == call.via
+            and one.ended >= call.at
+            and one.began <= (call.closed or call.at) + _COMMIT
             for one in self.disturbances
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 from tests.torture.history import LOST, OK, REFUSED
-from tests.torture.life.record import CONNECT, DISCONNECT, ISSUE, KILL, Act, Call, Family, Record
+from tests.torture.life.record import CONNECT, DISCONNECT, ISSUE, KILL, RESTART, Act, Call, Family, Record
 
 Findings = Iterator[tuple[str, Iterable[object]]]
 
@@ -200,7 +200,7 @@ def _lost_later(record: Record, family: Family) -> bool:
 
 def _killed(record: Record, act: Act) -> bool:
     return any(
-        one.kind == KILL and one.target == act.gateway and one.began <= act.ended and one.ended >= act.began
+        one.kind in (KILL, RESTART) and one.target == act.gateway and one.began <= act.ended and one.ended >= act.began
         for one in record.disturbances
     )
 

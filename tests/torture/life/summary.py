@@ -29,7 +29,7 @@ class Summary:
         self.trials += 1
         self.kills += len(kills)
         self.struck += sum(
-            any(one.target == call.via and call.at <= one.began <= call.end for one in kills)
+            any(one.target == call.via and one.ended >= call.at and one.began <= call.end for one in kills)
             for call in record.refreshes()
         )
         self.refreshes += len(record.refreshes())

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tests.torture.history import OK, Answer, Disturbance
-from tests.torture.life.record import CONNECT, KILL, Act, Call, Family, Record, Revocation, Row, Timing, Token
+from tests.torture.life.record import CONNECT, KILL, RESTART, Act, Call, Family, Record, Revocation, Row, Timing, Token
 
 SETTLED = 50.0
 TIMING = Timing(lease=6.5, quiet=1)
@@ -58,7 +58,9 @@ class Tale:
         self.record.revocations.append(Revocation("of ann", NARROW, status))
 
     def kill(self, at: float, target: str = "gateway-1") -> None:
-        self.record.disturbances.append(Disturbance(at, at + 0.5, KILL, target))
+        dead = at + 0.01
+        self.record.disturbances.append(Disturbance(at, dead, KILL, target))
+        self.record.disturbances.append(Disturbance(dead, at + 0.5, RESTART, target))
 
     def expire(self, token: str, at: float) -> None:
         self.record.tokens[token] = Token(token, self.record.tokens[token].family, at)

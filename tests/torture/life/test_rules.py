@@ -117,6 +117,16 @@ def test_an_answer_that_was_not_heard(tale: Tale, why: dict[str, Any]) -> None:
     assert broken(tale) == set()
 
 
+def test_a_kill_that_took_a_moment(tale: Tale) -> None:
+    """The request left while the process was dying."""
+    tale.consent()
+    tale.kill(4.995)
+    tale.refresh(0, at=5)
+    tale.reuse(0, at=20)
+    tale.store("r1.0", "error", unsure=1)
+    assert broken(tale) == set()
+
+
 def test_a_good_grant_that_is_given_up(tale: Tale) -> None:
     tale.consent()
     tale.store("r1.0", "error")
