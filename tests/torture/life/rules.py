@@ -43,7 +43,8 @@ def quiet_in_between(record: Record) -> Findings:
     for calls in sent.values():
         for first, second in pairwise(calls):
             is_early = second.at < first.end + record.timing.quiet - _BLINK
-            if first.fault not in _NOT_HANDLED and is_early and not _has_disconnected(record, first, second):
+            refused = first.fault in _NOT_HANDLED or (first.outcome == "invalid_grant" and first.hung_up is None)
+            if is_early and not refused and not _has_disconnected(record, first, second):
                 yield "a refresh token was sent again too early", (first, second)
 
 

@@ -84,7 +84,8 @@ def test_a_revocation_need_not_wait(tale: Tale) -> None:
 def test_a_refusal_is_no_unknown_result(tale: Tale) -> None:
     tale.consent()
     tale.refresh(0, at=5, outcome="status_429", fault="status_429")
-    tale.refresh(0, at=5.3)
+    tale.refresh(0, at=5.3, outcome="invalid_grant")
+    tale.refresh(0, at=5.6)
     tale.store("r1.1")
     assert broken(tale) == set()
 
