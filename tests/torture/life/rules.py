@@ -147,7 +147,7 @@ def nothing_is_left(record: Record) -> Findings:
         if family.provider not in record.only_tokens and (own is not None or _lost_later(record, family)):
             # Its revocation would have ended a living connection. When that was lost, the tokens were gone.
             continue
-        if not (len(issuing) == 1 and record.unheard(issuing[0])):
+        if not (len(issuing) == 1 and (record.unheard(issuing[0]) or _timed_out(record, family, issuing[0]))):
             yield f"family {family.number} is still valid", record.story(family.number, user=family.account)
 
 
@@ -190,6 +190,12 @@ def _kills_since(record: Record, family: Family) -> bool:
     since = issuing[-1].at if issuing else 0.0
     doubtful = [one for one in calls if one.at > since and one.fault]
     return bool(doubtful) or any(one.kind == KILL and one.ended >= since for one in record.disturbances)
+
+
+def _timed_out(record: Record, family: Family, exchange: Call) -> bool:
+    """Whether the callback was told that no answer came in time: on a busy machine it may have been on its way."""
+    told = [one for one in record.of(family.account, CONNECT) if one.answer.outcome == "PROVIDER_UNAVAILABLE"]
+    return any(one.began <= exchange.at <= one.ended for one in told)
 
 
 def _lost_later(record: Record, family: Family) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.torture.history import GARBLED, LOST, REFUSED
-from tests.torture.life.record import DISCONNECT, ISSUE
+from tests.torture.life.record import CONNECT, DISCONNECT, ISSUE
 from tests.torture.life.rules import RULES
 from tests.torture.life.storage import readable_tokens
 from tests.torture.life.tale import SETTLED, TIMING, WIDE, Tale
@@ -255,6 +255,13 @@ def test_a_consent_that_was_replaced_by_one_that_was_lost(tale: Tale) -> None:
 def test_a_consent_whose_first_tokens_were_lost(tale: Tale) -> None:
     tale.consent()
     tale.kill(1.05)
+    assert broken(tale) == set()
+
+
+def test_an_exchange_that_took_too_long(tale: Tale) -> None:
+    tale.consent(at=1.1)
+    tale.record.acts.clear()
+    tale.act(CONNECT, "PROVIDER_UNAVAILABLE", at=1)
     assert broken(tale) == set()
 
 
