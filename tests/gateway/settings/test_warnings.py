@@ -148,7 +148,7 @@ def test_what_is_used() -> None:
         ("TENDON_METRICS", "is not a setting and is ignored"),
         ("TENDON_DRAIN", "is not a setting and is ignored"),
         ("TENDON_CORS_ORIGINS", "is not a setting and is ignored"),
-        ("TENDON_WORKERS", "is not a setting and is ignored"),
+        ("TENDON_WORKERS", "is not a setting and is ignored: did you mean TENDON_WORKER?"),
         ("TENDON_SERVICE", "is not a setting and is ignored: did you mean TENDON_SERVICES?"),
         ("TENDON_AUHT", "is not a setting and is ignored: did you mean TENDON_AUTH?"),
         ("TENDON_XYZZY_PLUGH_QUUX_WALDO", "is not a setting and is ignored"),
