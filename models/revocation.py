@@ -149,19 +149,21 @@ _ADD: Final = Statement(
 _FIND_PENDING: Final = Statement(
     """
     SELECT id FROM revocation
-    WHERE connection_id = :connection_id AND ended_version = :ended_version AND status = {pending} AND {unleased}
+    WHERE connection_id = :connection_id AND ended_version = :ended_version AND status = {pending} AND unsure
+        AND {unleased}
     ORDER BY id LIMIT 1""",
     unleased=_UNLEASED,
     **STATUSES,
 )
 # Another owner, so that a delivery that was held up for longer than its lease can't finish with the older tokens. The
-# lease stays: what that delivery sent may still be handled.
+# lease stays: what that delivery sent may still be handled. If it is not `unsure`, a delivery has refreshed its tokens:
+# then they are as new as those that come late, and both have to be revoked.
 _REPLACE: Final = Statement(
     """
     UPDATE revocation SET material = :material, unsure = false,
         owner = CASE WHEN owner IS NULL THEN NULL ELSE 'replaced' END,
         due_at = CASE WHEN owner IS NULL THEN now() ELSE due_at END
-    WHERE id = :id AND status = {pending} AND {unleased}
+    WHERE id = :id AND status = {pending} AND unsure AND {unleased}
     RETURNING id""",
     unleased=_UNLEASED,
     **STATUSES,
@@ -203,15 +205,15 @@ async def add_revocation(
 
 
 async def find_pending_of(database: Database, connection_id: str, ended_version: int) -> str | None:
-    """The id of the pending revocation of the tokens that the connection had with this version, unless a delivery has
-    the lease."""
+    """The id of the pending revocation of the tokens that the connection had with this version, if they may have been
+    replaced and no delivery has the lease."""
     row = await _FIND_PENDING.row(database, connection_id=connection_id, ended_version=ended_version)
     return str(row[0]) if row else None
 
 
 async def replace_material(database: Database, revocation_id: str, material: bytes) -> bool:
-    """Put newer tokens of the same grant into a pending revocation. False if it is not pending any more, or a delivery
-    has the lease."""
+    """Put newer tokens of the same grant into a pending revocation. False if it is not pending any more, its tokens are
+    known to be new, or a delivery has the lease."""
     return bool(await _REPLACE.rows(database, id=revocation_id, material=material))
 
 

@@ -24,8 +24,8 @@ log = structlog.get_logger("tendon")
 async def add_late(context: Context, row: TokenRow, tokens: Tokens) -> None:
     """Revoke what a refresh of `row` gave after the connection had ended. Raises DatabaseDown.
 
-    The tokens take the place of the older ones in the connection's own revocation. If that is being sent just now, or
-    has been, they get one of their own.
+    The tokens take the place of the older ones in the connection's own revocation. If that is being sent just now, has
+    been sent, or got other tokens from a refresh of its own, they get one of their own.
     """
     resources = context.resources
     if not _can_be_revoked(context, row.provider):

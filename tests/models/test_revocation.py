@@ -43,6 +43,11 @@ async def add(database: Database, added: NewRevocation | None = None, version: i
     return added.id
 
 
+async def doubt(database: Database) -> None:
+    """A refresh may have replaced its tokens."""
+    await run(database, "UPDATE revocation SET unsure = true RETURNING id")
+
+
 async def lease(database: Database, seconds: float, owner: str = "worker") -> None:
     text = "UPDATE revocation SET owner = :owner, lease_until = after(:seconds) RETURNING id"
     await run(database, text, owner=owner, seconds=seconds)
@@ -70,6 +75,8 @@ def test_the_material_says_nothing_of_its_tokens() -> None:
 async def test_the_pending_one_of_a_connections_version(database: Database) -> None:
     assert await find_pending_of(database, CONNECTION, 1) is None
     id_ = await add(database)
+    assert await find_pending_of(database, CONNECTION, 1) is None
+    await doubt(database)
     assert await find_pending_of(database, CONNECTION, 1) == id_
     assert await find_pending_of(database, CONNECTION, 2) is None
     await lease(database, 30)
@@ -91,6 +98,7 @@ async def test_newer_tokens_make_it_due(database: Database) -> None:
 async def test_newer_tokens_wait_for_what_a_delivery_may_have_sent(database: Database) -> None:
     """It can't end the revocation any more."""
     id_ = await add(database)
+    await doubt(database)
     await run(database, "UPDATE revocation SET due_at = after(:later) RETURNING id", later=60)
     await lease(database, -1)
     assert await replace_material(database, id_, b"newer")
@@ -98,9 +106,12 @@ async def test_newer_tokens_wait_for_what_a_delivery_may_have_sent(database: Dat
     assert await run(database, f"SELECT {columns} FROM revocation") == [(1, 0, 0)]
 
 
-@pytest.mark.parametrize("change", ["status = 'failed'", "owner = 'w', lease_until = after(:seconds)"])
+@pytest.mark.parametrize(
+    "change", ["status = 'failed'", "owner = 'w', lease_until = after(:seconds)", "unsure = false"]
+)
 async def test_newer_tokens_come_too_late(database: Database, change: str) -> None:
     id_ = await add(database)
+    await doubt(database)
     values = {"seconds": 30} if ":seconds" in change else {}
     await run(database, f"UPDATE revocation SET {change} RETURNING id", **values)
     assert not await replace_material(database, id_, b"newer")
@@ -108,10 +119,13 @@ async def test_newer_tokens_come_too_late(database: Database, change: str) -> No
 
 
 async def test_newer_tokens_of_two_at_once(database: Database) -> None:
-    """One of them at the end, and nothing in between."""
+    """The others are told, so that they get revocations of their own."""
     id_ = await add(database)
-    await asyncio.gather(*(replace_material(database, id_, b"%d" % number) for number in range(5)))
-    assert await value(database, "SELECT material FROM revocation") in {b"%d" % number for number in range(5)}
+    await doubt(database)
+    numbers = range(5)
+    replaced = await asyncio.gather(*(replace_material(database, id_, b"%d" % number) for number in numbers))
+    (stored,) = [b"%d" % number for number in numbers if replaced[number]]
+    assert await value(database, "SELECT material FROM revocation") == stored
 
 
 async def test_a_delivery_is_seen_by_user_and_by_account(database: Database) -> None:

@@ -67,6 +67,7 @@ async def test_the_lease_of_a_dead_worker_is_taken_after_the_quiet_time(database
 
 async def test_material_that_was_changed_is_not_taken(database: Database) -> None:
     row = await pending(database)
+    await run(database, "UPDATE revocation SET unsure = true RETURNING id")
     assert await replace_material(database, row.id, b"newer")
     assert not await taken(database, row)
 

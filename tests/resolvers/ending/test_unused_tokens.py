@@ -103,23 +103,36 @@ async def test_one_whose_delivery_begins_at_the_same_moment_gets_a_second_one(wo
     assert newer.refresh_token == "late-refresh"
 
 
-async def test_a_delivery_that_was_held_up_does_not_erase_newer_tokens(world: World) -> None:
-    """Its lease is over when it ends."""
-    connection = await connect(world, "alice", "ends-token")
-    row = await find_tokens(world.database, connection.id)
-    assert row is not None
-    await disconnect(world, "alice", connection)
+async def test_a_delivery_that_was_held_up_does_not_overwrite_newer_tokens(world: World) -> None:
+    """Its lease is over when its refresh is answered."""
+    row, _ = await refreshing(world)
+
+    async def meanwhile() -> None:
+        await world.turn_back(3600)
+        await add_late(world.context(None), row, LATE)
+
+    world.provider.meanwhile["/token"] = meanwhile
+    await world.turn_back(30)
+    await deliver_due(world)
+    found = [material and material.refresh_token for material in await materials(world)]
+    assert found == ["late-refresh", world.provider.last[1]]
+
+
+async def test_tokens_that_a_delivery_got_by_a_refresh_are_not_overwritten(world: World) -> None:
+    """They are as new as those that come late, so both are revoked."""
+    row, _ = await refreshing(world)
 
     async def meanwhile() -> None:
         await world.turn_back(3600)
         await add_late(world.context(None), row, LATE)
 
     world.provider.meanwhile["/revoke"] = meanwhile
+    await world.turn_back(30)
     await deliver_due(world)
-    (material,) = await materials(world)
-    assert material is not None
-    assert material.refresh_token == "late-refresh"
-    assert await revocations(world) == [("pending", 0)]
+    assert sent(world)[-1] == f"revoke {world.provider.last[1]}"
+    assert await revocations(world) == [("delivered", 1), ("pending", 0)]
+    await deliver_due(world)
+    assert sent(world)[-1] == "revoke late-refresh"
 
 
 async def test_the_revocation_of_other_tokens_of_the_connection_stays_as_it_is(world: World) -> None:
