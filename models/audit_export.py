@@ -1,7 +1,7 @@
 """The exports of the audit trail: how far each one got, and which events the next one may take.
 
 An export contains all events from the last id of the one before to its own. Ids come from a sequence, so on PostgreSQL
-a lower id may be committed after a higher one; `settled_id` says up to which id this can no longer happen.
+a lower id may be committed after a higher one; `settled` says up to which id this can no longer happen.
 """
 
 from __future__ import annotations

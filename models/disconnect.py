@@ -41,7 +41,7 @@ async def end_connection(
 ) -> bool:
     """Disconnect the connection if it still has the tokens of `row`. Raises DatabaseDown.
 
-    False if it has others, has a lease or an account of another kind now, or has ended: read it again.
+    False if it has other tokens or another account now, or has ended: read it again.
     """
     values = {**vars(entry), **revocation.values()}
     rows = await _END.rows(session, id=row.id, version=row.version, account=row.account or "", reason=reason, **values)

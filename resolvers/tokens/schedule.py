@@ -1,4 +1,4 @@
-"""When tokens are refreshed: on demand, and by the worker. `providers/refresh_time.py` has the margins."""
+"""How much time an access token has left. `providers/refresh_time.py` has the margins."""
 
 from __future__ import annotations
 
