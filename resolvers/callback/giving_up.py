@@ -17,7 +17,7 @@ from models.connection import StoredConnection, Tokens
 from models.database import DatabaseDown
 from models.grant import find_stored_by
 from models.replaced_tokens import ReplacedTokens, Replacement, find_replaced
-from models.revocation import Material, NewRevocation, new_id, seal_material
+from models.revocation import Material, NewRevocation
 from models.vault import VaultError
 from providers.errors import RequestFailed
 from providers.revocation import Tokens as Revocable
@@ -26,7 +26,7 @@ from providers.token_answer import TokenAnswer
 from resolvers.background import backoff
 from resolvers.callback.claims import Attempt, end
 from resolvers.context import Context
-from resolvers.ending.unused_tokens import surrender
+from resolvers.ending.unused_tokens import pending_revocation, surrender
 from resolvers.errors import Problem, ProviderUnavailable
 
 log = structlog.get_logger("tendon")
@@ -151,13 +151,6 @@ async def _replacement(
 
 
 async def _revocation(context: Context, attempt: Attempt, tokens: Tokens, account: str | None) -> NewRevocation:
-    resources, user, provider, id_ = context.resources, attempt.binding.user_id, attempt.binding.provider, new_id()
-    material = Material(tokens.access_token, tokens.refresh_token, user, account)
-    return NewRevocation(
-        id_,
-        provider,
-        "",
-        await resources.pseudonyms.of(user),
-        await resources.pseudonyms.of_account(provider, "", account),
-        seal_material(resources.vault, id_, material),
-    )
+    binding = attempt.binding
+    material = Material(tokens.access_token, tokens.refresh_token, binding.user_id, account)
+    return await pending_revocation(context, binding.provider, "", material)

@@ -64,8 +64,14 @@ async def _add(
     connection_id: str | None = None,
     ended_version: int = 0,
 ) -> None:
+    new = await pending_revocation(context, provider, site, material)
+    await add_revocation(context.resources.database, new, connection_id=connection_id, ended_version=ended_version)
+
+
+async def pending_revocation(context: Context, provider: str, site: str, material: Material) -> NewRevocation:
+    """A revocation of these tokens, sealed, to be added. Raises DatabaseDown."""
     resources, id_ = context.resources, new_id()
-    new = NewRevocation(
+    return NewRevocation(
         id_,
         provider,
         site,
@@ -73,4 +79,3 @@ async def _add(
         await resources.pseudonyms.of_account(provider, site, material.account),
         seal_material(resources.vault, id_, material),
     )
-    await add_revocation(resources.database, new, connection_id=connection_id, ended_version=ended_version)
