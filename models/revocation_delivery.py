@@ -16,6 +16,7 @@ from models.audit_event import RECORDED_WITH_CONNECTION_ID, AuditEntry
 from models.authorization_request import STATUSES as REQUEST_STATUSES
 from models.connection import ConnectionStatus, StatusReason
 from models.database import Database
+from models.due_rows import LOOKED_AT, share
 from models.revocation import STATUSES, RevocationStatus
 from models.statement import Statement
 
@@ -83,7 +84,9 @@ class Postponement:
     unsure: bool = False
 
 
-_DUE: Final = Statement("SELECT id, provider, due_at FROM revocation WHERE due_at <= now() ORDER BY due_at LIMIT :most")
+_DUE: Final = Statement(
+    "SELECT id, provider, due_at FROM revocation WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at"
+)
 _FIND: Final = Statement(
     """
     SELECT id, connection_id, provider, site, subject, material, unsure, created_at, now() AS read_at
@@ -141,8 +144,10 @@ _FINISH: Final = Statement(
 
 
 async def find_due(database: Database, most: int) -> Sequence[DueRevocation]:
-    """Up to `most` revocations whose delivery may begin, the longest due first. Raises DatabaseDown."""
-    return [DueRevocation(str(id_), provider, due_at) for id_, provider, due_at in await _DUE.rows(database, most=most)]
+    """Up to `most` revocations whose delivery may begin, the longest due of each provider first. Raises
+    DatabaseDown."""
+    rows = share(await _DUE.rows(database, looked_at=LOOKED_AT), most)
+    return [DueRevocation(str(id_), provider, due_at) for id_, provider, due_at in rows]
 
 
 async def find_pending(database: Database, revocation_id: str) -> PendingRevocation | None:

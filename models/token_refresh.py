@@ -16,6 +16,7 @@ from typing import Any, Final
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
 from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens
 from models.database import Database
+from models.due_rows import LOOKED_AT, share
 from models.statement import Statement
 from models.token_row import TokenRow
 from models.vault import Vault
@@ -152,7 +153,7 @@ _MARK: Final = Statement(
 _DUE: Final = Statement(
     """
     SELECT id, provider, due_at, epoch FROM connection
-    WHERE due_at <= now() ORDER BY due_at LIMIT :most"""
+    WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at"""
 )
 _POSTPONE: Final = Statement(
     """
@@ -244,8 +245,8 @@ async def mark(database: Database, row: TokenRow, owner: str | None, reason: Sta
 
 
 async def find_due(database: Database, most: int) -> Sequence[DueConnection]:
-    """Up to `most` connections that the worker has something to do for, the longest due first."""
-    rows = await _DUE.rows(database, most=most)
+    """Up to `most` connections that the worker has something to do for, the longest due of each provider first."""
+    rows = share(await _DUE.rows(database, looked_at=LOOKED_AT), most)
     return [DueConnection(str(id_), provider, due_at, epoch) for id_, provider, due_at, epoch in rows]
 
 

@@ -5,9 +5,10 @@ Each kind of work has two functions in `resolvers/`, and a line in `worker/kinds
     async def due(context: Context, most: int) -> Sequence[DueWork]: ...
     async def run(context: Context, id: str) -> None: ...
 
-`due` returns up to `most` pieces of work that are due, the longest due first. Work that somebody has a lease on is not
-due. `run` does one piece. It may be called twice for the same piece, at the same time and in several processes, and
-after the piece has been done, so it takes a lease in the database before it does anything that must happen only once.
+`due` returns up to `most` pieces of work that are due, the longest due of each provider first: much work at a slow
+provider must not hide that of others. Work that somebody has a lease on is not due. `run` does one piece. It may be
+called twice for the same piece, at the same time and in several processes, and after the piece has been done, so it
+takes a lease in the database before it does anything that must happen only once.
 When a worker dies, its work is due again when the lease ends.
 """
 

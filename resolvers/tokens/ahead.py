@@ -26,7 +26,7 @@ _WAIT: Final = 60.0
 
 
 async def due(context: Context, most: int) -> Sequence[DueWork]:
-    """Up to `most` connections that are due, the longest due first. Raises DatabaseDown."""
+    """Up to `most` connections that are due, the longest due of each provider first. Raises DatabaseDown."""
     found = await find_due(context.resources.database, most)
     # A lease under which nothing was sent leaves the due time as it was.
     return [DueWork(one.id, f"{one.due_at.isoformat()}/{one.epoch}", one.provider) for one in found]
