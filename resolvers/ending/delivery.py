@@ -40,6 +40,9 @@ log = structlog.get_logger("tendon")
 
 # For how long a revocation is tried, in seconds.
 _LONGEST: Final = TRIED.total_seconds()
+# The same while nothing can be sent for reasons that are ours, such as a missing key: whoever starts the first worker
+# after a long time must be able to correct a setting.
+_LONGEST_UNSENT: Final = 2 * _LONGEST
 # Seconds until the next try: this part of the revocation's age, but no less than the first wait and no more than the
 # longest, give or take a part of it.
 _GROWTH: Final = 0.5
@@ -52,6 +55,7 @@ _QUIET: Final = 60.0
 _SLOT_TIMEOUT: Final = 5.0
 
 _SHARED: Final = Later("another user's connection is on the same account")
+_NO_KEY: Final = Later("this worker's vault keys are missing or wrong")
 _EXCHANGING: Final = Later("a callback for the user or the account is in progress")
 
 
@@ -69,6 +73,9 @@ async def deliver(context: Context, revocation_id: str) -> None:
     if row is None:
         return
     prepared = await _prepare(context, row)
+    if prepared is _NO_KEY and row.age < _LONGEST_UNSENT:
+        # Another worker may have the key. It would have to wait if this one postponed the revocation.
+        return
     owner, sending_time = secrets.token_hex(16), SendingTime(context.resources.provider_timeout)
     lease = {"lease": sending_time.lease, "quiet": _quiet(context, row)}
     if isinstance(prepared, Later):
@@ -99,10 +106,10 @@ async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later
         await resources.check_can_seal()
         material = open_material(resources.vault, row.id, row.material)
     except ServiceUnavailable:
-        return Later("tokens can't be encrypted here")
+        return _NO_KEY
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
-        return Later("its tokens can't be decrypted")
+        return _NO_KEY
     try:
         permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REVOCATION)
     except HeldBack as held_back:
@@ -133,7 +140,8 @@ async def _conclude(context: Context, row: PendingRevocation, owner: str, outcom
         if await _finish(context, row, owner, outcome.status, sent=outcome.sent):
             log.info("revocation.ended", status=outcome.status.value, **named)
         return
-    if row.age < _LONGEST:
+    is_over = outcome.sent or outcome is _SHARED
+    if row.age < (_LONGEST if is_over else _LONGEST_UNSENT):
         wait = _wait(row.age, outcome, _quiet(context, row))
         later = Postponement(wait, sent=outcome.sent, unknown=outcome.unknown, unsure=outcome.unsure)
         if await postpone(context.resources.database, row.id, owner, later):
@@ -169,7 +177,9 @@ async def _finish(
 
 
 def _wait(age: float, later: Later, quiet: float) -> float:
-    """Seconds until the next try. The last one comes at the end of the week."""
+    """Seconds until the next try. The last one comes at the end of the week, or of the second week if nothing was
+    sent."""
     usual = min(max(_GROWTH * age, _FIRST_WAIT), _LONGEST_WAIT)
     usual *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load only
-    return max(min(usual, _LONGEST - age), later.wait, quiet if later.unknown else 0)
+    left = (_LONGEST if age < _LONGEST else _LONGEST_UNSENT) - age
+    return max(min(usual, left), later.wait, quiet if later.unknown else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -171,9 +172,25 @@ async def test_a_process_without_the_key_leaves_it_to_another(world: World) -> N
     await deliver_due(world, world.context(None, vault=Vault({"other": bytes(range(1, 33))})))
     assert sent(world) == []
     assert world.said("vault.failed")
-    await world.turn_back(10)
+    # It is not even postponed.
     await deliver_due(world)
     assert await revocations(world) == [("delivered", 1)]
+
+
+@pytest.mark.parametrize("changes", [{"registrations": {}}, {"vault": Vault({"other": bytes(range(1, 33))})}])
+async def test_a_wrong_setting_after_a_long_time_ends_nothing(world: World, changes: dict[str, Any]) -> None:
+    """Nothing was sent yet. Only after another week, the tokens are erased all the same."""
+    await ended(world, "alice", "ends-token")
+    await world.turn_back(1.5 * WEEK)
+    await deliver_due(world, world.context(None, **changes))
+    assert await revocations(world) == [("pending", 0)]
+    await world.turn_back(0.4 * WEEK)
+    await deliver_due(world)
+    assert await revocations(world) == [("delivered", 1)]
+    await ended(world, "bob", "ends-token")
+    await world.turn_back(2 * WEEK)
+    await deliver_due(world, world.context(None, **changes))
+    assert (await revocations(world, "status, material"))[-1] == ("failed", None)
 
 
 async def test_a_provider_without_credentials_here_is_waited_for(world: World) -> None:
