@@ -14,9 +14,9 @@ from models.token_refresh import find_due, mark, postpone
 from models.token_row import TokenRow, find_tokens
 from resolvers.context import Context
 from resolvers.due_work import DueWork
-from resolvers.errors import Problem, ReauthorizationRequired
+from resolvers.errors import Problem, ProviderUnavailable, ReauthorizationRequired
 from resolvers.tokens.current import refreshed
-from resolvers.tokens.refresh import audit_entry
+from resolvers.tokens.refresh import audit_entry, mark_if_failing, seconds_until_failing
 from resolvers.tokens.schedule import seconds_left
 
 log = structlog.get_logger("tendon")
@@ -40,11 +40,21 @@ async def refresh_ahead(context: Context, connection_id: str) -> None:
     if row.refresh_token is None:
         await _end(context, row)
         return
+    if row.retry_at is not None and row.retry_at > row.read_at:
+        await _until_retry(context, row, (row.retry_at - row.read_at).total_seconds())
+        return
     try:
         await refreshed(context, row)
     except Problem as problem:
         # A refresh that failed has moved the due time already. One that was not tried has not.
         await _look_again(context, row, problem)
+
+
+async def _until_retry(context: Context, row: TokenRow, wait: float) -> None:
+    """The provider has asked not to be asked for long. Meanwhile the connection may have been failing for long."""
+    if row.failing_since_at is not None:
+        await mark_if_failing(context, row, await audit_entry(context, row, ProviderUnavailable.code))
+    await postpone(context.resources.database, row.id, min(wait, seconds_until_failing(row) or wait))
 
 
 async def _end(context: Context, row: TokenRow) -> None:

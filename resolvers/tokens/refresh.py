@@ -179,11 +179,10 @@ async def _failed(
     if effect is Effect.UNKNOWN:
         wait = max(wait, timing.quiet)
     log.warning("refresh.failed", effect=effect.value, failures=lease.failures + 1, retry_in=round(wait, 1), **named)
-    await fail(database, row, lease, Failure(wait, wait, counts=True, unknown=effect is Effect.UNKNOWN))
-    if _is_long_dead(row):
-        failing = replace(entry, outcome=ProviderUnavailable.code)
-        if await mark(database, row, None, StatusReason.PROVIDER_FAILING, failing):
-            log.error("connection.failing", provider=row.provider, connection_id=row.id)
+    due_in = min(wait, seconds_until_failing(row) or wait)
+    await fail(database, row, lease, Failure(wait, due_in, counts=True, unknown=effect is Effect.UNKNOWN))
+    if row.failing_since_at is not None:
+        await mark_if_failing(context, row, entry)
     raise provider_unavailable(round(wait) + 1)
 
 
@@ -210,12 +209,23 @@ def _wait(effect: Effect, failures: int, asked: int | None) -> float:
     return max(longest * random.uniform(1 - _JITTER, 1 + _JITTER), asked or 0)  # noqa: S311 - spreads load only
 
 
-def _is_long_dead(row: TokenRow) -> bool:
-    """Whether the access token has been expired, and refreshes have failed, for as long as it was valid."""
-    if row.expires_at is None or row.failing_since_at is None:
-        return False
+def seconds_until_failing(row: TokenRow) -> float:
+    """Until the access token has been expired, and refreshes have failed, for as long as it was valid. 0 after that,
+    and for a token that doesn't expire."""
+    if row.expires_at is None:
+        return 0
     lived = row.expires_at - (row.refreshed_at or row.granted_at)
-    return row.read_at >= max(row.expires_at, row.failing_since_at) + max(lived, _SHORTEST_FAILING)
+    begin = max(row.expires_at, row.failing_since_at or row.read_at)
+    return max((begin + max(lived, _SHORTEST_FAILING) - row.read_at).total_seconds(), 0)
+
+
+async def mark_if_failing(context: Context, row: TokenRow, entry: AuditEntry) -> None:
+    """Give a connection whose refreshes fail the status that says so, if they have failed for long."""
+    if row.expires_at is None or seconds_until_failing(row) > 0:
+        return
+    failing = replace(entry, outcome=ProviderUnavailable.code)
+    if await mark(context.resources.database, row, None, StatusReason.PROVIDER_FAILING, failing):
+        log.error("connection.failing", provider=row.provider, connection_id=row.id)
 
 
 def provider_unavailable(retry_after: int) -> ProviderUnavailable:

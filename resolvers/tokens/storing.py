@@ -19,7 +19,7 @@ import structlog
 from models.audit_event import AuditEntry
 from models.connection import StatusReason, Tokens
 from models.database import DatabaseDown
-from models.token_refresh import Fate, Lease, NewTokens, find_fate, store
+from models.token_refresh import Fate, Lease, NewTokens, find_fate, mark, release, store
 from models.token_row import TokenRow
 from providers.provider import Provider
 from providers.refresh_time import due_in
@@ -27,7 +27,7 @@ from providers.token_answer import TokenAnswer
 from resolvers.background import backoff
 from resolvers.context import Context
 from resolvers.ending.unused_tokens import add_late
-from resolvers.errors import ServiceUnavailable
+from resolvers.errors import ReauthorizationRequired, ServiceUnavailable
 
 log = structlog.get_logger("tendon")
 
@@ -48,6 +48,9 @@ async def store_answer(
 ) -> None:
     """Store what the provider gave for the refresh token that was sent. `entry` is recorded if that brings back a
     connection that had an error. Raises ServiceUnavailable while the database is down."""
+    if row.account is not None and answer.account not in (None, row.account):
+        await _refuse(context, row, lease, entry)
+        return
     new = _new_tokens(provider, row, lease, answer, sent)
     write = partial(_store_once, context, provider, row, lease, new, replace(entry, scopes=new.scopes))
     try:
@@ -57,6 +60,16 @@ async def store_answer(
         context.resources.unstored.add(row.id)
         context.resources.background.start_retrying(_retry(context, row, write))
         raise ServiceUnavailable from None
+
+
+async def _refuse(context: Context, row: TokenRow, lease: Lease, entry: AuditEntry) -> None:
+    """The tokens are of another account, so nobody must get them for this user. They are not revoked either, since that
+    may end somebody else's grant."""
+    log.error("refresh.account.changed", provider=row.provider, connection_id=row.id)
+    over = replace(entry, outcome=ReauthorizationRequired.code)
+    database = context.resources.database
+    if not await mark(database, row, lease.owner, StatusReason.REAUTHORIZATION_REQUIRED, over):
+        await release(database, row, lease)
 
 
 def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str) -> NewTokens:

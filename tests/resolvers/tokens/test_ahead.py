@@ -9,6 +9,7 @@ import pytest
 from models.database import DatabaseDown
 from models.token_refresh import take
 from models.token_row import find_tokens
+from resolvers.errors import ProviderUnavailable
 from resolvers.tokens.ahead import due, refresh_ahead
 from tests.resolvers.tokens.services import (
     FIND,
@@ -192,3 +193,22 @@ async def test_a_database_that_is_down(any_world: World, statement: str) -> None
     assert (await row_of(any_world, connection)).due_at is not None
     await work(any_world)
     assert len(any_world.provider.refreshes()) == 1
+
+
+async def test_a_connection_has_an_error_while_the_provider_wants_to_be_left_alone(world: World) -> None:
+    """Nothing is sent before the provider's time is over, but nobody is told that the connection works."""
+    connection = await expired(world)
+    world.provider.refuse("slow_down", "429 Too Many Requests", "Retry-After: 80000")
+    with pytest.raises(ProviderUnavailable):
+        await issue(world, connection)
+    await pass_time(world, 50)
+    assert await work(world) == []
+    await pass_time(world, 20)
+    assert len(await work(world)) == 1
+    assert await columns(world, "status, status_reason") == ("error", "provider_failing")
+    assert await work(world) == []
+    assert len(world.provider.refreshes()) == 1
+    world.provider.raw, world.provider.status = None, "200 OK"
+    await pass_time(world, 80000)
+    assert len(await work(world)) == 1
+    assert await columns(world, "status, status_reason") == ("connected", None)

@@ -275,3 +275,20 @@ async def test_a_fate_that_is_not_known_is_asked_for_again(world: World) -> None
     (material,) = await materials(world)
     assert material is not None
     assert material.refresh_token == world.provider.last[1]
+
+
+async def test_tokens_of_another_account_are_given_to_nobody(world: World) -> None:
+    world.provider.tokens = {"user": "sam", "expires_in": 0}
+    connection = await world.connect("alice", "ends-token")
+    world.provider.tokens = {"user": "mallory"}
+    refused = await problem(issue(world, connection))
+    assert refused.code == "REAUTHORIZATION_REQUIRED"
+    assert await columns(world, "status, status_reason, owner, version") == (
+        "error",
+        "reauthorization_required",
+        None,
+        1,
+    )
+    (told,) = world.said("refresh.account.changed")
+    assert told["log_level"] == "error"
+    assert [outcome for action, outcome in await world.events() if action == "refresh"] == ["REAUTHORIZATION_REQUIRED"]
