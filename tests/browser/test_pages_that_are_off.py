@@ -78,7 +78,10 @@ def test_the_redirect_uri_of_a_page_that_is_off_is_not_allowed(tmp_path: Path) -
 def test_what_serve_prints_fits_what_is_served(tmp_path: Path) -> None:
     off = LAPTOP | {"TENDON_CONNECT_PAGE": "0", "TENDON_EXPLORE": "0"}
     with serving(tmp_path / "none", off) as gateway:
-        assert re.findall(rf"{gateway.origin}(/\S+)", gateway.said) == ["/openapi.json"]
+        assert re.findall(rf"{gateway.origin}(/\S+)", gateway.said) == [
+            "/openapi.json",
+            "/sandbox/connections",
+        ]
     # A URI may contain characters that are special in a shell (RFC 3986 2.2).
     with serving(tmp_path / "one", off | {"TENDON_REDIRECT_URIS": "https://app.example/it's/$HOME"}) as gateway:
         call = re.search(r"curl -s .*", gateway.said, re.DOTALL)

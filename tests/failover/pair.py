@@ -124,7 +124,7 @@ class Pair(Database):
         self.servers.append(server)
 
     async def _grant(self) -> None:
-        await self.administer(f"CREATE ROLE {ROLE} LOGIN", "CREATE ROLE tendon_retention")
+        await self.administer(f"CREATE ROLE {ROLE} LOGIN", "CREATE ROLE tendon_retention", "CREATE ROLE tendon_export")
         session = await asyncpg.connect(self.primary.url(self.database))
         try:
             await session.execute(_GRANTS)

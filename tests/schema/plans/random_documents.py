@@ -183,6 +183,10 @@ def _kind(field: GraphQLField) -> Any:
     return get_named_type(field.type)
 
 
-@st.composite
-def documents(draw: st.DrawFn, schema: GraphQLSchema, texts: list[str] = TEXTS) -> Drawn:
-    return _Drawing(draw, schema, texts).document()
+def documents(schema: GraphQLSchema, texts: list[str] = TEXTS) -> st.SearchStrategy[Drawn]:
+    # The schema is no argument of the strategy: Hypothesis prints those, and it would take 37 kB.
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Drawn:
+        return _Drawing(draw, schema, texts).document()
+
+    return drawn()
