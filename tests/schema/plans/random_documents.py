@@ -39,7 +39,7 @@ JSON: Final[dict[str, list[Any]]] = {
     "ID": ["an id", 5],
 }
 WRONG: Final[list[Any]] = [None, 5, 2.5, True, [], ["oura"], {}, {"provider": "oura"}]
-_DEPTH: Final = 4
+_DEPTH: Final = 3
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tests.schema.plans.world import LIST, World, connected, open_world
 USER = "alice"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inhabited:
     """A world where alice has connections. `names` is what the capitals in drawn texts stand for."""
 
