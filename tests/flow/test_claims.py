@@ -235,7 +235,7 @@ async def test_a_claim_left_by_a_dead_process_ends_with_its_lease(
     with contextlib.suppress(httpx.HTTPError):
         await task
     assert await own_database.fetch("SELECT status FROM authorization_request") == [("exchanging",)]
-    await own_database.fetch("UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00'")
+    await own_database.fetch("UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00.000000+00:00'")
     gateway.start()
     for _ in range(2):
         answer = await Rest(client, gateway.origin).complete(someone.token, **callback)
@@ -321,7 +321,7 @@ async def _without_table(database: Database, table: str) -> AsyncGenerator[None]
 
 
 async def _let_time_pass(database: Database, person: Person) -> None:
-    past = "'2020-01-01 00:00:00+00:00'"
+    past = "'2020-01-01 00:00:00.000000+00:00'"
     await database.fetch(f"UPDATE authorization_request SET expires_at = {past} WHERE user_id = $1", person.id)
 
 

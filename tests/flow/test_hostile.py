@@ -144,7 +144,8 @@ async def test_a_state_that_was_given_back_expires_all_the_same(
     unspent = await api.complete(someone.token, **members, code="c", state=state)
     assert (unspent.code, unspent.headers["retry-after"]) == ("PROVIDER_UNAVAILABLE", "5")
     await shared_database.fetch(
-        "UPDATE authorization_request SET expires_at = '2020-01-01 00:00:00+00:00' WHERE user_id = $1", someone.id
+        "UPDATE authorization_request SET expires_at = '2020-01-01 00:00:00.000000+00:00' WHERE user_id = $1",
+        someone.id,
     )
     assert (await api.complete(someone.token, **members, code="c", state=state)).code == "INVALID_STATE"
 

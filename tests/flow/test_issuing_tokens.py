@@ -113,7 +113,7 @@ async def test_a_rejected_token_is_refreshed_once(
     assert (refused.code, await sandbox.refreshes(someone.id)) == ("PROVIDER_UNAVAILABLE", [])
     assert refused.retry_after is not None
     assert 0 < refused.retry_after <= 31
-    then = "'2026-01-01 00:00:00+00:00'"
+    then = "'2026-01-01 00:00:00.000000+00:00'"
     await shared_database.fetch(f"UPDATE connection SET granted_at = {then} WHERE user_id = $1", someone.id)
     answers = await asyncio.gather(*(api.issue(SERVICE, connection, rejectedToken=token) for _ in range(5)))
     assert len({answer.data["accessToken"] for answer in answers} - {token}) == 1
@@ -172,7 +172,7 @@ async def test_a_token_that_is_still_valid_is_better_than_none(
     await sandbox.settings("fitbit", account=someone.id, access_life=60)
     callback = await begin(api, sandbox, someone, "fitbit", account=someone.id)
     connection = (await api.complete(someone.token, **callback)).connection["id"]
-    then = "'2026-01-01 00:00:00+00:00'"
+    then = "'2026-01-01 00:00:00.000000+00:00'"
     await shared_database.fetch(f"UPDATE connection SET granted_at = {then} WHERE user_id = $1", someone.id)
     await sandbox.fault("fitbit", "status_503", account=someone.id, grant_type="refresh_token")
     assert await sandbox.accepts((await api.issue(SERVICE, connection)).data["accessToken"])

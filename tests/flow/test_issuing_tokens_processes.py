@@ -21,7 +21,7 @@ from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from tests.waiting import until
 
-PAST = "'2020-01-01 00:00:00+00:00'"
+PAST = "'2020-01-01 00:00:00.000000+00:00'"
 REFRESH = "refresh_token"
 
 

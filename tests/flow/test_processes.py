@@ -26,7 +26,7 @@ from tests.waiting import until
 
 # Of the lease, in seconds: the provider's time-out and five for writing.
 LEASE = 25 + 5
-PAST = "'2020-01-01 00:00:00+00:00'"
+PAST = "'2020-01-01 00:00:00.000000+00:00'"
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ async def test_more_events_than_one_statement_reads(any_trail: Trail) -> None:
     await any_trail.outside.fetch(
         """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
         INSERT INTO audit_event (at, action, scopes, outcome, request_id)
-        SELECT '2026-01-01 00:00:00+00:00', 'a', '[]', 'ok', 'r' FROM n"""
+        SELECT '2026-01-01 00:00:00.000000+00:00', 'a', '[]', 'ok', 'r' FROM n"""
     )
     await any_trail.export()
     assert any_trail.ids("a") == list(range(1, 2501))

@@ -176,7 +176,7 @@ async def test_a_grant_without_a_time_is_refreshed(database: Database) -> None:
 
 async def test_a_whole_second_as_earlier_versions_wrote_it(database: Database) -> None:
     row = await connected(database)
-    text = "'2026-01-01 00:00:00+00:00'"
+    text = "'2026-01-01 00:00:00.000000+00:00'"
     await update(database, f"granted_at = {text}")
     row = await row_of(database, row)
     lease = await taken(database, row)

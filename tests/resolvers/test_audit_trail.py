@@ -114,7 +114,7 @@ async def test_how_many_events_a_page_has(any_world: World) -> None:
         "INSERT INTO audit_event (at, action, scopes, outcome, request_id) SELECT {at}, 'a', '[]', 'ok', 'r' FROM n"
     )
     numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= {MOST}) "
-    await any_world.outside.fetch(numbers + insert.format(at="'2026-01-01 00:00:00+00:00'"))
+    await any_world.outside.fetch(numbers + insert.format(at="'2026-01-01 00:00:00.000000+00:00'"))
     assert len((await read(any_world)).events) == DEFAULT
     assert len((await read(any_world, first=1)).events) == 1
     assert len((await read(any_world, first=MOST)).events) == MOST

@@ -65,7 +65,7 @@ async def test_a_vault_key_that_is_gone(own_database: Server, key_id: str) -> No
     async with open_database(own_database.url) as database:
         gone, left = VaultKeys(Vault(old), database), VaultKeys(Vault(new), database)
         before = await audit_key(database, gone)
-        await own_database.fetch("UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'")
+        await own_database.fetch("UPDATE vault_key SET created_at = '2020-01-01 00:00:00.000000+00:00'")
         keys = await asyncio.gather(*(audit_key(database, left) for _ in range(20)))
         assert len(set(keys)) == 1
         assert keys[0] != before

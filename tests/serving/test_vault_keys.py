@@ -21,7 +21,7 @@ ANOTHER = vault_key("k1", "another")
 NEWER = vault_key("k2")
 RECORDED = "SELECT key_id FROM vault_key ORDER BY key_id"
 # A record counts as recent for two minutes.
-AGE = "UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'"
+AGE = "UPDATE vault_key SET created_at = '2020-01-01 00:00:00.000000+00:00'"
 
 
 class Replicas:
@@ -157,7 +157,7 @@ async def test_a_wrong_key_that_sealed_first_and_is_gone(replicas: Replicas, som
     await becomes(right.origin, "keys")
     await replicas.database.fetch(AGE)
     assert await readiness(right.origin) == (503, ["keys"])
-    await replicas.database.fetch("UPDATE authorization_request SET expires_at = '2020-01-01 00:00:00+00:00'")
+    await replicas.database.fetch("UPDATE authorization_request SET expires_at = '2020-01-01 00:00:00.000000+00:00'")
     await becomes(right.origin)
     await replicas.connect(right, someone)
     await becomes(replicas.start(KEY).origin)

@@ -24,7 +24,7 @@ from tests.waiting import until
 PAGE = Path("docs/operating.md").read_text(encoding="utf-8").partition("#### Exporting it")[2]
 EVENTS = """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
     INSERT INTO audit_event (at, action, scopes, outcome, request_id)
-    SELECT '2026-01-01 00:00:00+00:00', 'a', '[]', 'ok', 'r' FROM n"""
+    SELECT '2026-01-01 00:00:00.000000+00:00', 'a', '[]', 'ok', 'r' FROM n"""
 HELD = """INSERT INTO audit_event (at, action, scopes, outcome, request_id)
     VALUES (now(), 'read', '[]', 'ok', 'held')"""
 

@@ -24,7 +24,7 @@ K1, K2 = vault_key("k1"), vault_key("k2")
 OLD, NEW = Vault(read_keys(K1)), Vault(read_keys(K2))
 USER = "user-1"
 # A record counts as recent for two minutes, and so long a drop waits for objections, and a minute more.
-AGE = "UPDATE vault_key SET created_at = '2020-01-01 00:00:00+00:00'"
+AGE = "UPDATE vault_key SET created_at = '2020-01-01 00:00:00.000000+00:00'"
 
 
 def settings(database: Database, *keys: str) -> dict[str, str]:

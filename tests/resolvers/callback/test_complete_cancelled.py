@@ -116,7 +116,8 @@ async def test_a_process_that_ends_wherever_the_exchange_waits(world: World) -> 
     assert outcomes[-1] == "connected"
 
 
-END_OF_LEASES = "UPDATE authorization_request SET lease_until = '2020-01-01 00:00:00+00:00' WHERE status = 'exchanging'"
+PAST = "'2020-01-01 00:00:00.000000+00:00'"
+END_OF_LEASES = f"UPDATE authorization_request SET lease_until = {PAST} WHERE status = 'exchanging'"
 
 
 def _attempt(world: World, user: str, callback: Callback) -> Attempt:

@@ -26,7 +26,7 @@ from wire.waiting import release_slot
 
 IN_DOUBT = "The connection may have been stored. Send the same callback again to find out."
 TOKENS = ("access_token", "refresh_token")
-LATER = "'2099-01-01 00:00:00+00:00'"
+LATER = "'2099-01-01 00:00:00.000000+00:00'"
 LOST = "The connection could not be stored. Start it again."
 
 
@@ -105,7 +105,7 @@ async def test_connecting_again_stores_the_new_tokens_after_the_clock_stepped_ba
     for _ in range(3):
         await world.connect("bob")
     await world.connect("alice")
-    later = "'2099-01-01 00:00:00+00:00'"
+    later = "'2099-01-01 00:00:00.000000+00:00'"
     await world.outside.fetch(f"UPDATE connection SET granted_at = {later}")
     connection = await world.connect("alice")
     issued = world.provider.issued[-1]

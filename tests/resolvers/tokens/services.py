@@ -72,7 +72,7 @@ async def columns(world: World, names: str) -> tuple[Any, ...]:
 
 async def hold(world: World) -> None:
     """Another process has the lease, until the test ends it."""
-    held = "owner = 'another', epoch = epoch + 1, lease_until = '2199-01-01 00:00:00+00:00'"
+    held = "owner = 'another', epoch = epoch + 1, lease_until = '2199-01-01 00:00:00.000000+00:00'"
     await world.outside.fetch(f"UPDATE connection SET {held}")
 
 

@@ -170,7 +170,9 @@ async def test_a_provider_that_is_gone_is_asked_for_later(any_world: World) -> N
     assert 50 < wait <= 60
 
 
-@pytest.mark.parametrize("change", ["status = 'disconnected'", "due_at = NULL", "due_at = '2199-01-01 00:00:00+00:00'"])
+@pytest.mark.parametrize(
+    "change", ["status = 'disconnected'", "due_at = NULL", "due_at = '2199-01-01 00:00:00.000000+00:00'"]
+)
 async def test_what_is_not_due_any_more(any_world: World, change: str) -> None:
     connection = await any_world.connect("alice", "ahead")
     await pass_time(any_world, DAY)
