@@ -80,10 +80,7 @@ CREATE INDEX idx_revocation_account ON revocation (account_subject, provider);
 CREATE INDEX idx_revocation_due_at ON revocation (due_at) WHERE due_at IS NOT NULL;
 ALTER TABLE connection ADD COLUMN due_at TIMESTAMP;
 CREATE INDEX idx_connection_due_at ON connection (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX idx_authorizatio_user_id ON authorization_request (user_id);
--- Whole seconds were stored without a fraction. Times are compared as text, so all must have six digits.
-UPDATE connection SET granted_at = replace(granted_at, '+00:00', '.000000+00:00') WHERE length(granted_at) = 25;
-UPDATE connection SET expires_at = replace(expires_at, '+00:00', '.000000+00:00') WHERE length(expires_at) = 25"""
+CREATE INDEX idx_authorizatio_user_id ON authorization_request (user_id)"""
 
 
 class Migration(migrations.Migration):

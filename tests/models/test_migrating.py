@@ -20,7 +20,7 @@ from models.engine import Limits, parse_url
 from models.migrating import APPS, migrate
 from models.pending import pending_migrations
 from tests.conftest import new_database
-from tests.databases import Database, SqliteFile
+from tests.databases import Database
 from tests.orm import orm_of
 from tests.processes import tendon
 from tests.tables import tables
@@ -160,28 +160,6 @@ async def test_requests_of_before_are_kept(empty_database: Database) -> None:
     assert await empty_database.fetch(rows) == before
     # What the version before doesn't know is null.
     await empty_database.fetch("UPDATE authorization_request SET purge_after = NULL")
-
-
-async def test_times_of_whole_seconds_are_compared_like_all_others(tmp_path: Path) -> None:
-    """SQLite has them as text, and the version before stored such times without a fraction."""
-    database = SqliteFile(tmp_path / "tendon.db")
-    async with orm_of(database.url) as orm:
-        await MigrationExecutor(orm.db("default"), APPS).migrate([MigrationTarget("models", "0005_ended_request")])
-    whole, usual = "'2026-11-01 12:30:00+00:00'", "'2026-11-01 12:30:00.250000+00:00'"
-    for number, (granted, expires) in enumerate([(whole, usual), (usual, whole), (whole, "NULL"), ("NULL", "NULL")]):
-        await database.fetch(f"""
-            INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at,
-                updated_at, granted_at, expires_at)
-            VALUES ('{UUID(int=number)}', '{number}', 'oura', 'connected', '[]', '[]', {usual}, {usual}, {granted},
-                {expires})""")
-    await migrate(database.url)
-    whole, usual = "2026-11-01 12:30:00.000000+00:00", usual.strip("'")
-    assert await database.fetch("SELECT granted_at, expires_at FROM connection ORDER BY user_id") == [
-        (whole, usual),
-        (usual, whole),
-        (whole, None),
-        (None, None),
-    ]
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
