@@ -42,12 +42,13 @@ _LEFT: Final = ", ".join(f"{column} = {_MINE.format(column=column)}" for column 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A refresh that may be sent. `failures` is how many have failed in a row before it, and `unsure` how many of those
-    with the same refresh token the provider may have handled."""
+    with the same refresh token the provider may have handled. `taken_at` is of the database's clock."""
 
     owner: str
     epoch: int
     failures: int
     unsure: int
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ _TAKE: Final = Statement(
         first_sent_at = coalesce(first_sent_at, now()), due_at = after(:due_in)
     WHERE id = :id AND version = :version AND {alive} AND refresh_token IS NOT NULL
         AND (owner IS NULL OR lease_until <= after(:minus_quiet)) AND (retry_at IS NULL OR retry_at <= now())
-    RETURNING epoch, failures, unsure""",
+    RETURNING epoch, failures, unsure, now() AS taken_at""",
     **_WORDS,
 )
 # Not only the holder of the lease may store: an answer that comes late is as good. Of two, the later epoch has newer

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
@@ -27,10 +27,14 @@ async def exchange_code(
     code: str,
     redirect_uri: str,
     code_verifier: str | None,
+    now: datetime,
     deadline: float,
     latest: float = math.inf,
 ) -> TokenAnswer:
     """Exchange a code for tokens (RFC 6749 4.1.3). `deadline` and `latest` are as for `Client.send`.
+
+    `now` is the time before the request, from which the lifetime of the tokens counts, so that they never live longer
+    than is assumed. It should be of the clock that their expiry is compared with.
 
     The code is sent once. Raises RequestFailed; only after one with `sent` False may the code be sent again.
     """
@@ -38,8 +42,6 @@ async def exchange_code(
     if code_verifier is not None:
         form += f"&code_verifier={quote_plus(code_verifier)}"
     form += _encoded(provider.token.params)
-    # The time before the request: a token never lives longer than we assume.
-    now = datetime.now(UTC)
     asking = form_request(provider.token.url, form, credentials, provider.token.auth)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now)
@@ -51,11 +53,12 @@ async def refresh_tokens(
     credentials: Credentials,
     refresh_token: str,
     *,
+    now: datetime,
     deadline: float,
     latest: float = math.inf,
     present: PresentToken | None = None,
 ) -> TokenAnswer:
-    """Get new tokens for a refresh token (RFC 6749 6). `deadline` and `latest` are as for `Client.send`.
+    """Get new tokens for a refresh token (RFC 6749 6). `now`, `deadline` and `latest` are as for `exchange_code`.
 
     If the answer has no refresh token, `refresh_token` is None there, and the one that was sent stays in use. `scopes`
     is None if the granted scopes have not changed. `present` is needed for providers that may extend the present access
@@ -66,7 +69,6 @@ async def refresh_tokens(
     token = provider.token
     form = f"grant_type=refresh_token&refresh_token={quote_plus(refresh_token)}"
     form += _encoded(token.params) + _encoded(token.refresh_params)
-    now = datetime.now(UTC)
     asking = form_request(token.refresh_url or token.url, form, credentials, token.auth)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now, present)

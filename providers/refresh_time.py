@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from providers.provider import Token
@@ -47,13 +47,14 @@ def refresh_ahead_at(token: Token, *, issued_at: datetime, key: str) -> datetime
     return issued_at + AHEAD * (1 - SPREAD * _part(key)) if token.refresh_ahead else None
 
 
-def due_in(token: Token, expires_at: datetime | None, key: str, *, has_refresh_token: bool) -> float | None:
+def due_in(
+    token: Token, expires_at: datetime | None, key: str, *, now: datetime, has_refresh_token: bool
+) -> float | None:
     """Seconds until the worker has something to do for a connection whose tokens are new. None for never.
 
     It refreshes tokens where they would expire unused. A connection without a refresh token ends with its access token.
     `key` is the connection's id, or any other text.
     """
-    now = datetime.now(UTC)
     when = refresh_ahead_at(token, issued_at=now, key=key) if has_refresh_token else expires_at
     return None if when is None else max((when - now).total_seconds(), 0)
 

@@ -53,7 +53,9 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
         log.warning("authorization.refused", provider=attempt.binding.provider, error=error)
         await _end(context, attempt, _redirect_problem(callback.error))
     verifier = await _open_verifier(context, attempt, claim)
-    registration, resources = attempt.registration, context.resources
+    registration, resources, now = attempt.registration, context.resources, asyncio.get_running_loop().time()
+    # When the loop's time was 0, by the database's clock.
+    began = claim.claimed_at - timedelta(seconds=claim.since)
     try:
         answer = await exchange_code(
             resources.client,
@@ -62,7 +64,8 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             code=callback.code,
             redirect_uri=callback.redirect_uri,
             code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
-            deadline=asyncio.get_running_loop().time() + resources.provider_timeout,
+            now=began + timedelta(seconds=now),
+            deadline=now + resources.provider_timeout,
             latest=claim.until - STORING,
         )
     except RequestFailed as fault:
@@ -73,7 +76,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             await release(context, attempt)
             raise not_asked() from None
         await _end(context, attempt, _exchange_problem(fault))
-    return Received(claim, answer, claim.claimed_at + timedelta(seconds=answer.sent_at - claim.since))
+    return Received(claim, answer, began + timedelta(seconds=answer.sent_at))
 
 
 async def _open_verifier(context: Context, attempt: Attempt, claim: Claim) -> str:

@@ -154,7 +154,11 @@ async def _store_once(
         granted_by=received.granted_at + timedelta(seconds=claim.error),
         status_reason=StatusReason.SCOPES_MISSING if are_missing else None,
         due_in=due_in(
-            provider.token, answer.expires_at, binding.state_hash, has_refresh_token=answer.refresh_token is not None
+            provider.token,
+            answer.expires_at,
+            binding.state_hash,
+            now=received.granted_at,
+            has_refresh_token=answer.refresh_token is not None,
         ),
     )
     replaces = provider.revoke is not None and not provider.revocation_ends_other_tokens

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -164,6 +165,8 @@ class Sender:
                 self._provider,
                 self._credentials,
                 token,
+                # Nobody stores when these expire.
+                now=datetime.now(UTC),
                 deadline=times["deadline"],
                 latest=times["latest"],
                 present=PresentToken(self._material.access_token, None),

@@ -116,7 +116,7 @@ async def refresh(context: Context, row: TokenRow) -> None:
             permit.leave_unused()
             await release(resources.database, row, lease)
             raise ServiceUnavailable
-        answer = await _send(context, registration, token, present, timing, permit)
+        answer = await _send(context, registration, token, present, lease, timing, permit)
     if isinstance(answer, RequestFailed):
         await _failed(context, row, lease, timing, answer, entry)
     else:
@@ -142,6 +142,7 @@ async def _send(
     registration: Registration,
     token: str,
     present: PresentToken | None,
+    lease: Lease,
     timing: Timing,
     permit: Permit,
 ) -> TokenAnswer | RequestFailed:
@@ -152,6 +153,7 @@ async def _send(
             registration.provider,
             registration.credentials,
             token,
+            now=lease.taken_at,
             deadline=now + timing.request,
             latest=now + timing.request,
             present=present,

@@ -81,7 +81,9 @@ def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAn
         answer.expires_at,
         granted,
         StatusReason.SCOPES_MISSING if missing else None,
-        due_in(provider.token, answer.expires_at, f"{row.id} {lease.epoch}", has_refresh_token=True),
+        due_in(
+            provider.token, answer.expires_at, f"{row.id} {lease.epoch}", now=lease.taken_at, has_refresh_token=True
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.oauth_client import exchange_code
@@ -29,6 +31,13 @@ async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentia
     )
     code = (await sandbox.approve(url))["code"]
     answer = await exchange_code(
-        client, entry, credentials, code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier, deadline=soon()
+        client,
+        entry,
+        credentials,
+        code=code,
+        redirect_uri=REDIRECT_URI,
+        code_verifier=verifier,
+        now=datetime.now(UTC),
+        deadline=soon(),
     )
     return Tokens(answer.access_token, answer.refresh_token)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from providers.credentials import Credentials
 from providers.oauth_client import exchange_code
 from providers.provider import Provider
@@ -21,5 +23,6 @@ async def exchange(
         code="CANARY-code",
         redirect_uri="https://us.example/done?a=b",
         code_verifier="CANARY-verifier",
+        now=datetime.now(UTC),
         deadline=soon(seconds),
     )

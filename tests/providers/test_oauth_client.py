@@ -102,6 +102,7 @@ async def test_parameters_of_the_entry_and_the_verifier_are_optional(client: Cli
             code="a b&c=/+é",
             redirect_uri="https://us.example/é?a=b&c",
             code_verifier=None,
+            now=datetime.now(UTC),
             deadline=soon(),
         )
     (asked,) = server.asked
@@ -157,6 +158,7 @@ async def test_an_exchange_goes_on_after_a_standstill_up_to_the_latest_time(late
                 code="code",
                 redirect_uri="https://us.example",
                 code_verifier=None,
+                now=datetime.now(UTC),
                 deadline=soon(80),
                 latest=soon(latest),
             )

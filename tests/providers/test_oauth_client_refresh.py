@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -41,7 +42,9 @@ async def refresh(
     *,
     seconds: float = 20,
 ) -> TokenAnswer:
-    return await refresh_tokens(client, entry, credentials, refresh_token, deadline=soon(seconds))
+    return await refresh_tokens(
+        client, entry, credentials, refresh_token, now=datetime.now(UTC), deadline=soon(seconds)
+    )
 
 
 async def sent(client: Client, *, token: str = "", refresh_token: str = "CANARY-refresh") -> Asked:

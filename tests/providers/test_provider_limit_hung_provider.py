@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -46,6 +47,7 @@ class World:
                     code="code",
                     redirect_uri="https://us.example/done",
                     code_verifier=None,
+                    now=datetime.now(UTC),
                     deadline=loop.time() + TIMEOUT,
                 )
         except (Busy, CircuitOpen, TimedOut) as failure:
@@ -121,6 +123,7 @@ async def test_the_time_out_bounds_an_exchange_to_itself_and_a_second_look(secon
                 code="code",
                 redirect_uri="https://us.example/done",
                 code_verifier=None,
+                now=datetime.now(UTC),
                 deadline=began + seconds,
             )
         assert loop.time() - began == pytest.approx(seconds + SECOND_LOOK)

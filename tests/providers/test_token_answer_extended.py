@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -110,7 +110,9 @@ def test_the_present_token_is_not_shown() -> None:
 async def test_a_refresh_may_extend_the_present_token(ours: Client, present: PresentToken | None) -> None:
     async with loopback(answering(b'{"result": "0000", "message": "OK"}')) as server:
         entry = provider(origin=server.origin, token=EXTENDED)
-        asking = refresh_tokens(ours, entry, CREDENTIALS, "abc", deadline=soon(), present=present)
+        asking = refresh_tokens(
+            ours, entry, CREDENTIALS, "abc", now=datetime.now(UTC), deadline=soon(), present=present
+        )
         if present is None:
             with pytest.raises(RequestFailed):
                 await asking

@@ -238,7 +238,7 @@ async def test_a_lease_ends_with_the_refusal_of_what_was_replaced(world: World) 
     entry = await audit_entry(service(world), row, "ok")
 
     async def meanwhile() -> None:
-        earlier = Lease("earlier", 0, failures=0, unsure=0)
+        earlier = Lease("earlier", 0, failures=0, unsure=0, taken_at=row.read_at)
         assert await store(world.database, world.resources.vault, row, earlier, new, entry)
         world.provider.refuse("invalid_grant")
 
