@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from tortoise import fields
-from tortoise.models import Model
-
 from models.audit_event import SHOWN, StoredEvent
 from models.database import Database, Session
 from models.engine import Script, Step
@@ -25,24 +22,6 @@ from models.statement import Statement
 _LOCK: Final = int.from_bytes(b"exports")
 # Seconds between two looks at the transactions that are open.
 _INTERVAL: Final = 0.01
-
-
-class AuditExport(Model):
-    """One row per export. Rows never change.
-
-    `last_id` is the id of its last event, and `lines` the number of its last line; lines are counted through all
-    exports. `digest` is the digest of that line, from which the next export continues.
-    """
-
-    number = fields.IntField(primary_key=True, generated=False)
-    last_id = fields.BigIntField()
-    lines = fields.BigIntField()
-    digest = fields.CharField(max_length=64)
-    exported_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        table = "audit_export"
-        table_description = "how far the audit trail was exported"
 
 
 @dataclass(frozen=True, slots=True)

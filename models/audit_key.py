@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from tortoise import fields
-from tortoise.models import Model
-
 from models.database import Database
 from models.statement import Row, Statement
 from models.vault import SealedField, VaultError
@@ -22,22 +19,6 @@ _MAKE: Final = Statement(
     INSERT INTO audit_key (number, sealed, created_at) VALUES (:number, :sealed, now())
     ON CONFLICT (number) DO NOTHING"""
 )
-
-
-class AuditKey(Model):
-    """One row per key. Rows never change; a process uses the newest key that it can open.
-
-    There is a second key only if the vault key that sealed the first is gone. A user then has a second pseudonym, and
-    `audit_subject` maps both back to the user.
-    """
-
-    number = fields.IntField(primary_key=True, generated=False)
-    sealed = fields.BinaryField()
-    created_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        table = "audit_key"
-        table_description = "the sealed keys of the pseudonyms in the audit trail"
 
 
 async def audit_key(database: Database, keys: VaultKeys) -> bytes:

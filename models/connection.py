@@ -11,9 +11,6 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from tortoise import fields
-from tortoise.models import Model
-
 from models.database import Database
 from models.statement import Statement
 from models.vault import SealedField, Vault
@@ -43,63 +40,6 @@ class StatusReason(StrEnum):
     """disconnected by the user."""
     BY_SERVICE = "by_service"
     """disconnected by a service."""
-
-
-class Connection(Model):
-    """One row per (user, provider, site): connecting again renews it. `site` is empty unless the provider has several.
-
-    `account` is the provider's own id of the user whose tokens these are, null until it is known; `former_account` is
-    the last known one of earlier tokens. `version` counts how often tokens were written, and `consent` how often the
-    user connected or the connection was ended. `granted_at` is when the user's grant was requested; refreshing leaves
-    it. All times are of the database's clock.
-
-    The columns of the lease that a refresh has (`models/token_refresh.py`): its `owner`, `lease_until` and number,
-    `epoch`; `unsure`, how many requests with this refresh token ended without a known result, the first of them sent at
-    `first_sent_at`; `refreshed_by`, the epoch that wrote the tokens, at `refreshed_at`; and of failed refreshes in a
-    row their number, `failures`, the first time, `failing_since`, and when to try again, `retry_at`.
-
-    `due_at` is when the worker has something to do for the connection, null for never.
-    """
-
-    id = fields.UUIDField(primary_key=True)
-    user_id = fields.CharField(max_length=255)
-    provider = fields.CharField(max_length=63)
-    status = fields.CharField(max_length=16)
-    account = fields.CharField(max_length=256, null=True)
-    former_account = fields.CharField(max_length=256, null=True)
-    requested_scopes = fields.JSONField[list[str]]()
-    granted_scopes = fields.JSONField[list[str]]()
-    access_token = fields.BinaryField(null=True)
-    refresh_token = fields.BinaryField(null=True)
-    expires_at = fields.DatetimeField(null=True)
-    last_sync_at = fields.DatetimeField(null=True)
-    version = fields.IntField(db_default=1)
-    granted_at = fields.DatetimeField(null=True)
-    site = fields.CharField(max_length=63, db_default="")
-    status_reason = fields.CharField(max_length=32, null=True)
-    consent = fields.IntField(db_default=0)
-    owner = fields.CharField(max_length=64, null=True)
-    lease_until = fields.DatetimeField(null=True)
-    epoch = fields.IntField(db_default=0)
-    unsure = fields.IntField(db_default=0)
-    first_sent_at = fields.DatetimeField(null=True)
-    refreshed_by = fields.IntField(null=True)
-    refreshed_at = fields.DatetimeField(null=True)
-    retry_at = fields.DatetimeField(null=True)
-    failures = fields.IntField(db_default=0)
-    failing_since = fields.DatetimeField(null=True)
-    due_at = fields.DatetimeField(null=True, db_index=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        table = "connection"
-        table_description = "users linked to providers"
-        # With `site` as soon as no version runs any more that stores by these two alone: on PostgreSQL, ON CONFLICT
-        # names one key, and another one with the same values would make it fail when two flows store at once.
-        unique_together = (("user_id", "provider"),)
-        # With the account first, an account is found for any provider, and the index can't list a whole provider.
-        indexes = (("account", "provider"),)
 
 
 SHOWN: Final = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import uuid6
 
-from models.account_owner import HAS_OTHER_USERS, OWNED, RELEASED_FORMER, AccountOwner, TakenAccount
+from models.account_owner import ACCOUNT_OWNER, HAS_OTHER_USERS, OWNED, RELEASED_FORMER, TakenAccount
 from models.audit_event import (
     ACCOUNT_CHANGED,
     ACCOUNT_SHARED,
@@ -214,7 +214,7 @@ async def _store(database: Database, vault: Vault, grant: Grant, values: Mapping
     try:
         rows = await statement.rows(database, **sealed, **values)
     except Violation as violation:
-        if violation.table == AccountOwner.Meta.table:
+        if violation.table == ACCOUNT_OWNER:
             raise TakenAccount from None
         # Another flow has just made the row. PostgreSQL notices that by one of two keys, and resolves the conflict for
         # only one of them.

@@ -15,9 +15,6 @@ from datetime import datetime
 from time import monotonic
 from typing import Final
 
-from tortoise import fields
-from tortoise.models import Model
-
 from models.database import Database, Session
 from models.key_use import KeyUse
 from models.statement import Statement
@@ -51,19 +48,6 @@ _CHANGE: Final = Statement(
     'UPDATE vault_key SET "check" = :new WHERE key_id = :key_id AND "check" = :check RETURNING key_id'
 )
 _REMOVE: Final = Statement('DELETE FROM vault_key WHERE key_id = :key_id AND "check" = :check RETURNING key_id')
-
-
-class VaultKey(Model):
-    """One row per key id. `check` is the known text, sealed with the key of that id for this row and column. A record
-    that is about to be removed has a mark before it."""
-
-    key_id = fields.CharField(max_length=32, primary_key=True)
-    check = fields.BinaryField()
-    created_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        table = "vault_key"
-        table_description = "keys that sealed something here"
 
 
 class UnusableKeys(VaultError):

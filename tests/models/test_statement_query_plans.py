@@ -17,18 +17,18 @@ from tortoise.models import Model
 
 import models
 import resolvers
-from models.account_owner import AccountOwner
-from models.audit_event import AuditEvent
-from models.audit_export import AuditExport
-from models.audit_key import AuditKey
-from models.audit_subject import AuditSubject
-from models.authorization_request import AuthorizationRequest
-from models.connection import Connection
-from models.ended_request import EndedRequest
-from models.revocation import Revocation
 from models.sealed_tables import SEALED_TABLES, SealedTable
 from models.statement import Statement
-from models.vault_key import VaultKey
+from models.tables.account_owner import AccountOwner
+from models.tables.audit_event import AuditEvent
+from models.tables.audit_export import AuditExport
+from models.tables.audit_key import AuditKey
+from models.tables.audit_subject import AuditSubject
+from models.tables.authorization_request import AuthorizationRequest
+from models.tables.connection import Connection
+from models.tables.ended_request import EndedRequest
+from models.tables.revocation import Revocation
+from models.tables.vault_key import VaultKey
 from tests.conftest import new_database
 from tests.databases import ENGINES
 from tests.models.query_plans import Planner, PostgresPlanner, SqlitePlanner

@@ -37,7 +37,7 @@ JWT = PRODUCTION | {
 LAPTOP = {"TENDON_AUTH": "dev"}
 
 # What every process serves with,
-SERVING = {"gateway.app", "graphql", "strawberry", "tortoise.models", "uvicorn", "uvloop"}
+SERVING = {"gateway.app", "graphql", "strawberry", "uvicorn", "uvloop"}
 # what none does,
 NEVER = {
     "aiosqlite",
@@ -48,6 +48,8 @@ NEVER = {
     "jinja2",
     "models.migrating",
     "models.migrations.0001_initial",
+    "models.tables",
+    "pypika_tortoise",
     "psycopg",
     "pytest",
     "sqlalchemy",
@@ -55,8 +57,7 @@ NEVER = {
     "starlette.testclient",
     "strawberry.codegen",
     "strawberry.experimental.pydantic",
-    "tortoise.contrib.pydantic",
-    "tortoise.migrations",
+    "tortoise",
     "httpcore",
     "typer",
     "websockets",
