@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from gateway.database_check import check_exists, database_errors, lacking
 from gateway.resources import Configuration
 from gateway.settings import SettingsError
-from models.backlog import Backlog, backlog
+from models.backlog import Backlog, UnconfirmedRevocation, backlog, unconfirmed_revocations
 from models.database import Database, Limits, open_database
 from models.engine import SqliteUrl, parse_url
+from models.revocation import TRIED
 from models.server_state import ServerState, TableSize, server_state, sqlite_version, table_sizes
 from models.vault_key import VaultKeys
 
@@ -22,8 +25,22 @@ _CONNECTIONS: Final = 1
 _LONG: Final = 600.0
 # Seconds after which work that is due needs attention.
 _LATE: Final = 600.0
+# Seconds after which a provider should have confirmed a revocation: it is sent about twenty times on the first day.
+_UNCONFIRMED: Final = timedelta(days=1).total_seconds()
+# The same for one that was never sent. It may wait for another user's connection to the same account, for a week.
+_UNSENT: Final = _UNCONFIRMED + TRIED.total_seconds()
 # From this share of all connections on, there will soon be none left.
 _NEARLY_FULL: Final = 0.9
+
+
+@dataclass
+class Revocations:
+    """How many revocations at a provider are pending, how many of them for more than a day, and how many have
+    failed."""
+
+    pending: int = 0
+    pending_for_a_day: int = 0
+    failed: int = 0
 
 
 @dataclass
@@ -43,6 +60,7 @@ class Status:
     unusable_keys: Sequence[str] | None = None
     workers: int | None = None
     backlog: Mapping[str, Backlog] | None = None
+    revocations: Mapping[str, Revocations] | None = None
     attention: list[str] = field(default_factory=list[str])
 
 
@@ -99,6 +117,9 @@ async def _examine_content(status: Status, database: Database, configuration: Co
         )
     status.backlog = await backlog(database)
     status.attention += _late_work(status.backlog, status.workers)
+    found = await unconfirmed_revocations(database)
+    status.revocations = _by_provider(found)
+    status.attention += _unconfirmed(found, configuration.registrations)
     await database.check_writable()
 
 
@@ -109,6 +130,33 @@ def _late_work(found: Mapping[str, Backlog], workers: int | None) -> list[str]:
         for table, work in found.items()
         if work.late > _LATE
     ]
+
+
+def _by_provider(found: Sequence[UnconfirmedRevocation]) -> dict[str, Revocations]:
+    by_provider: dict[str, Revocations] = {}
+    for one in sorted(found, key=lambda one: one.provider):
+        counts = by_provider.setdefault(one.provider, Revocations())
+        counts.failed += one.failed
+        counts.pending += not one.failed
+        counts.pending_for_a_day += not one.failed and one.age > _UNCONFIRMED
+    return by_provider
+
+
+def _unconfirmed(found: Sequence[UnconfirmedRevocation], configured: Collection[str]) -> list[str]:
+    findings = Counter((one.provider, finding) for one in found if (finding := _finding(one, configured)))
+    return [
+        f"revocations at {provider}: {number} {finding}" for (provider, finding), number in sorted(findings.items())
+    ]
+
+
+def _finding(one: UnconfirmedRevocation, configured: Collection[str]) -> str | None:
+    if one.failed:
+        return "failed, so the provider may still give access; see Revocations in docs/operating.md"
+    if one.age > _UNCONFIRMED and one.provider not in configured:
+        return "can't be sent, because the provider is not available; see why in `tendon providers`"
+    if one.age > (_UNCONFIRMED if one.tried else _UNSENT):
+        return "pending for more than a day; see why in `revocation.postponed` in the log of `tendon worker`"
+    return None
 
 
 def _findings(server: ServerState) -> list[str]:

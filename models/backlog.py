@@ -1,12 +1,14 @@
-"""How much work is due for the worker: for `tendon status`."""
+"""How much work is due for the worker, and which revocations providers have not confirmed: for `tendon status`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from models.database import Database
+from models.revocation import STATUSES
 from models.statement import Statement
 
 MOST: Final = 10_000
@@ -17,6 +19,17 @@ _COUNT: Final = """
     FROM (SELECT due_at FROM {table} WHERE due_at <= now() ORDER BY due_at LIMIT :most) AS due"""
 _CONNECTIONS: Final = Statement(_COUNT, table="connection")
 _REVOCATIONS: Final = Statement(_COUNT, table="revocation")
+# Ids are in the order of time.
+_UNCONFIRMED: Final = Statement(
+    """
+    SELECT provider, status = {failed} AS failed, attempts > 0 AS tried, created_at, now() AS now_at
+    FROM (SELECT provider, status, attempts, created_at FROM revocation WHERE id > :first
+        ORDER BY id DESC LIMIT :looked_at) AS latest
+    WHERE status IN ({pending}, {failed}) LIMIT :most""",
+    **STATUSES,
+)
+_FIRST: Final = str(UUID(int=0))
+_LOOKED_AT: Final = 10 * MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +47,22 @@ async def backlog(database: Database) -> Mapping[str, Backlog]:
         [(due, oldest_at, now_at)] = await statement.rows(database, most=MOST)
         found[table] = Backlog(due, (now_at - oldest_at).total_seconds() if oldest_at else 0)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedRevocation:
+    """A revocation that has failed, or is pending since `age` seconds. `tried` says that it was sent."""
+
+    provider: str
+    failed: bool
+    tried: bool
+    age: float
+
+
+async def unconfirmed_revocations(database: Database) -> Sequence[UnconfirmedRevocation]:
+    """The latest first, up to MOST. Raises DatabaseDown."""
+    rows = await _UNCONFIRMED.rows(database, first=_FIRST, looked_at=_LOOKED_AT, most=MOST)
+    return [
+        UnconfirmedRevocation(provider, bool(failed), bool(tried), (now_at - created_at).total_seconds())
+        for provider, failed, tried, created_at, now_at in rows
+    ]

@@ -55,6 +55,9 @@ def _document(status: Status) -> dict[str, Any]:
         "unusable_keys": status.unusable_keys,
         "workers": status.workers,
         "backlog": None if status.backlog is None else {name: asdict(work) for name, work in status.backlog.items()},
+        "revocations": None
+        if status.revocations is None
+        else {provider: asdict(counts) for provider, counts in status.revocations.items()},
         "providers": status.providers,
     }
 
@@ -81,6 +84,7 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
         yield "size", f"{status.file_size:,} bytes"
     yield "vault keys", _listed(status.unusable_keys, "usable", "missing or different: ")
     yield "workers", _workers(status)
+    yield "revocations", _revocations(status)
     yield "providers", ", ".join(status.providers) or "none is available; `tendon providers` says why"
 
 
@@ -130,6 +134,16 @@ def _workers(status: Status) -> str:
         return f"{count}; due work: not examined"
     due = [f"{name}: {work.due}, the oldest for {work.late:.0f} s" for name, work in status.backlog.items() if work.due]
     return f"{count}; due work: {', '.join(due) or 'none'}"
+
+
+def _revocations(status: Status) -> str:
+    if status.revocations is None:
+        return "not examined"
+    told = [
+        f"{provider}: {counts.pending} pending ({counts.pending_for_a_day} for more than a day), {counts.failed} failed"
+        for provider, counts in status.revocations.items()
+    ]
+    return "; ".join(told) or "none pending, none failed"
 
 
 def _listed(found: Sequence[str] | None, nothing: str, prefix: str) -> str:

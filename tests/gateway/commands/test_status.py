@@ -6,11 +6,13 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from uuid6 import uuid7
 
 from tests.databases import Database
 from tests.postgres import PostgresServer, programs
@@ -63,6 +65,7 @@ async def test_a_database_in_order(own_database: Database, tmp_path: Path) -> No
     code, parsed = await document(own_database.url, tmp_path)
     assert (code, parsed["ok"], parsed["attention"]) == (0, True, [])
     assert (parsed["pending_migrations"], parsed["missing_rights"], parsed["unusable_keys"]) == ([], [], [])
+    assert (found["revocations"], parsed["revocations"]) == ("none pending, none failed", {})
     assert parsed["database"]["answered"] is True
     if own_database.engine == "sqlite":
         assert found["commits"] == "in one file, without a standby"
@@ -128,6 +131,52 @@ async def test_a_key_that_is_missing(own_database: Database, tmp_path: Path) -> 
     assert parsed["attention"] == [
         "rows are encrypted under keys that are missing here or differ (k2): put them into TENDON_VAULT_KEYS"
     ]
+
+
+async def add_revocation(database: Database, provider: str, state: str, days: float, attempts: int = 1) -> None:
+    """So many days old. No worker has to look at it now."""
+    later = datetime.now(UTC) + timedelta(days=1)
+    made = datetime.now(UTC) - timedelta(days=days)
+    due, created = (str(time) if database.engine == "sqlite" else time for time in (later, made))
+    await database.fetch(
+        "INSERT INTO revocation (id, ended_version, provider, subject, status, due_at, attempts, created_at)"
+        " VALUES ($1, 1, $2, 'pseudonym', $3, $4, $5, $6)",
+        *(str(uuid7()), provider, state, due if state == "pending" else None, attempts, created),
+    )
+
+
+async def test_revocations_that_no_provider_confirms(own_database: Database, tmp_path: Path) -> None:
+    for _ in range(2):
+        await add_revocation(own_database, "oura", "failed", 8)
+    await add_revocation(own_database, "oura", "pending", 2)
+    await add_revocation(own_database, "gone", "pending", 2, attempts=0)
+    code, told = await asyncio.to_thread(status, own_database.url, cwd=tmp_path)
+    assert code == 1
+    assert values(told)["revocations"] == (
+        "gone: 1 pending (1 for more than a day), 0 failed; oura: 1 pending (1 for more than a day), 2 failed"
+    )
+    code, parsed = await document(own_database.url, tmp_path)
+    assert (code, parsed["revocations"]["oura"]) == (1, {"pending": 1, "pending_for_a_day": 1, "failed": 2})
+    assert parsed["attention"] == [
+        "revocations at gone: 1 can't be sent, because the provider is not available; see why in `tendon providers`",
+        "revocations at oura: 2 failed, so the provider may still give access; see Revocations in docs/operating.md",
+        "revocations at oura: 1 pending for more than a day; see why in `revocation.postponed` in the log of"
+        " `tendon worker`",
+    ]
+
+
+async def test_revocations_that_need_nothing(own_database: Database, tmp_path: Path) -> None:
+    """One that was never sent may wait for another user's connection, for a week."""
+    await add_revocation(own_database, "oura", "pending", 0.9)
+    await add_revocation(own_database, "oura", "pending", 7.5, attempts=0)
+    for ended in ("delivered", "not_needed", "unsupported"):
+        await add_revocation(own_database, "oura", ended, 8)
+    code, parsed = await document(own_database.url, tmp_path)
+    assert (code, parsed["attention"]) == (0, [])
+    assert parsed["revocations"] == {"oura": {"pending": 2, "pending_for_a_day": 1, "failed": 0}}
+    await add_revocation(own_database, "oura", "pending", 8.5, attempts=0)
+    code, parsed = await document(own_database.url, tmp_path)
+    assert (code, len(parsed["attention"])) == (1, 1)
 
 
 async def test_a_database_that_is_read_only(postgres: PostgresServer, tmp_path: Path) -> None:
