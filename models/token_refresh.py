@@ -56,7 +56,8 @@ class Failure:
     """A refresh that was sent and gave no tokens. `wait` is seconds until the next one may be sent, and `due_in` until
     the worker sends it, None for never.
 
-    `counts` says that the provider failed, and `unknown` that it may have handled the refresh all the same.
+    `counts` says that the provider failed; else our registration with it is at fault, and no failures are counted until
+    the provider fails again. `unknown` says that the provider may have handled the refresh all the same.
     """
 
     wait: float
@@ -136,7 +137,8 @@ _FAIL: Final = Statement(
     """
     UPDATE connection SET owner = NULL, lease_until = NULL, unsure = unsure + :unknown,
         first_sent_at = CASE WHEN unsure + :unknown = 0 THEN NULL ELSE first_sent_at END,
-        retry_at = after(:wait), due_at = after(:due_in), failures = failures + :counted,
+        retry_at = after(:wait), due_at = after(:due_in),
+        failures = CASE WHEN :counted = 0 THEN 0 ELSE failures + 1 END,
         failing_since = CASE WHEN :counted = 0 THEN failing_since ELSE coalesce(failing_since, now()) END
     WHERE id = :id AND owner = :owner RETURNING id"""
 )

@@ -19,7 +19,8 @@ class TokenRow:
 
     `granted_at` and `consent` tell the user's grant apart from later ones of the same row. `read_at` is the time of
     reading, of the database's clock, like all times here but `expires_at`. `leased_until_at` is set while a refresh has
-    the lease, and after that if its holder died.
+    the lease, and after that if its holder died. `failures` is how many refreshes have failed in a row because of the
+    provider: 0 with a `retry_at` if the last one failed because of our registration with it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class TokenRow:
     due_at: datetime | None
     account: str | None
     failing_since_at: datetime | None
+    failures: int
 
     @property
     def granted_scopes(self) -> list[str]:
@@ -67,7 +69,7 @@ _FIND: Final = Statement(
     SELECT id, user_id, provider, site, status, status_reason, requested_scopes, granted_scopes, access_token,
         refresh_token, expires_at, version, consent, coalesce(granted_at, created_at) AS granted_at, refreshed_at,
         retry_at, unsure, first_sent_at, now() AS read_at, lease_until AS leased_until_at, due_at, account,
-        failing_since AS failing_since_at
+        failing_since AS failing_since_at, failures
     FROM connection WHERE id = :id"""
 )
 

@@ -11,7 +11,7 @@ from typing import Final
 from models.token_row import TokenRow, find_tokens
 from resolvers.background import backoff
 from resolvers.context import Context
-from resolvers.errors import ConnectionNotFound, Problem, ServiceUnavailable
+from resolvers.errors import ConnectionNotFound, Problem, ProviderMisconfigured, ServiceUnavailable
 from resolvers.tokens.refresh import Timing, provider_unavailable, refresh
 from wire.waiting import Timeout, waiting
 
@@ -62,7 +62,7 @@ async def _changed(context: Context, row: TokenRow) -> TokenRow:
     version = row.version
     for tries in count(1):
         if (wait := _seconds_until_retry(row)) > 0:
-            raise provider_unavailable(math.ceil(wait))
+            raise _failed_before(row, math.ceil(wait))
         blocked = _seconds_blocked(row, Timing.of(provider, row, resources.provider_timeout).quiet)
         if blocked <= 0:
             await refresh(context, row)
@@ -81,6 +81,13 @@ async def _changed(context: Context, row: TokenRow) -> TokenRow:
 
 def _seconds_until_retry(row: TokenRow) -> float:
     return (row.retry_at - row.read_at).total_seconds() if row.retry_at else 0.0
+
+
+def _failed_before(row: TokenRow, retry_after: int) -> Problem:
+    """What the last refresh ended with, for those who come before the next one may be sent."""
+    if row.failures == 0:
+        return ProviderMisconfigured(retry_after=retry_after)
+    return provider_unavailable(retry_after)
 
 
 def _seconds_blocked(row: TokenRow, quiet: float) -> float:

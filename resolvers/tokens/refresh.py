@@ -7,6 +7,7 @@ token that was sent. New tokens are stored even after the lease, as long as they
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import secrets
 import time
@@ -176,7 +177,7 @@ async def _failed(
         log.error("refresh.misconfigured", **named)
         due_in = None if row.due_at is None else _MISCONFIGURED_DUE
         await fail(database, row, lease, Failure(_MISCONFIGURED_WAIT, due_in, counts=False, unknown=False))
-        raise ProviderMisconfigured
+        raise ProviderMisconfigured(retry_after=math.ceil(_MISCONFIGURED_WAIT))
     wait = _wait(effect, lease.failures, wait_of(fault))
     if effect is Effect.UNKNOWN:
         wait = max(wait, timing.quiet)

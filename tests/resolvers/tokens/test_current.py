@@ -132,7 +132,7 @@ async def test_who_waits_goes_on_when_nothing_was_sent(world: World) -> None:
 
 
 async def test_who_waits_learns_that_it_failed(world: World) -> None:
-    found = await released(world, f"{LEFT}, retry_at = '2199-01-01 00:00:00.000000+00:00'")
+    found = await released(world, f"{LEFT}, failures = 1, retry_at = '2199-01-01 00:00:00.000000+00:00'")
     assert isinstance(found, Problem)
     assert (found.code, world.provider.refreshes()) == ("PROVIDER_UNAVAILABLE", [])
 

@@ -190,11 +190,29 @@ async def test_failures_in_a_row_wait_longer(any_world: World) -> None:
 async def test_our_own_mistakes_concern_no_connection(world: World) -> None:
     connection = await expired(world)
     world.provider.refuse("invalid_client", "401 Unauthorized")
-    assert (await problem(issue(world, connection))).code == "PROVIDER_MISCONFIGURED"
+    first = await problem(issue(world, connection))
+    assert (first.code, first.retry_after) == ("PROVIDER_MISCONFIGURED", 30)
     assert await columns(world, "status, unsure, failures, failing_since, owner") == ("connected", 0, 0, None, None)
-    assert (await problem(issue(world, connection))).retry_after
+    again = await problem(issue(world, connection, context=another_process(world)))
+    assert again.code == "PROVIDER_MISCONFIGURED"
+    assert 25 <= (again.retry_after or 0) <= 30
     assert len(world.provider.refreshes()) == 1
     assert len(world.said("refresh.misconfigured")) == 1
+
+
+async def test_the_last_failure_decides_what_callers_are_told(any_world: World) -> None:
+    connection = await expired(any_world)
+    for status, error, code in (
+        ("503 Service Unavailable", "temporarily_unavailable", "PROVIDER_UNAVAILABLE"),
+        ("401 Unauthorized", "invalid_client", "PROVIDER_MISCONFIGURED"),
+        ("503 Service Unavailable", "temporarily_unavailable", "PROVIDER_UNAVAILABLE"),
+    ):
+        any_world.provider.refuse(error, status)
+        codes = [(await problem(issue(any_world, connection))).code for _ in range(2)]
+        assert codes == [code, code]
+        assert (await columns(any_world, "failing_since"))[0] is not None
+        await pass_time(any_world, 100, "retry_at")
+    assert len(any_world.provider.refreshes()) == 3
 
 
 async def test_no_answer_in_time(world: World) -> None:
