@@ -177,8 +177,21 @@ async def test_what_is_not_due_any_more(any_world: World, change: str) -> None:
     connection = await any_world.connect("alice", "ahead")
     await pass_time(any_world, DAY)
     await any_world.outside.fetch(f"UPDATE connection SET {change}")
+    # Nobody else waits for a place at the provider because of it, nor is a lease tried.
+    any_world.database.fail(TAKE)
     await refresh_ahead(service(any_world), connection.id)
     assert any_world.provider.refreshes() == []
+
+
+async def test_a_refresh_that_failed_says_when_the_next_one_is_due(any_world: World) -> None:
+    """Which may be sooner than what was not tried is looked at again."""
+    await any_world.connect("alice", "ahead")
+    await pass_time(any_world, DAY)
+    any_world.provider.refuse("unknown")
+    assert len(await work(any_world)) == 1
+    wait = await seconds_until_due(any_world)
+    assert wait is not None
+    assert wait <= 6
 
 
 async def test_a_connection_that_is_gone(any_world: World) -> None:
