@@ -31,7 +31,7 @@ class StatusReason(StrEnum):
     SCOPES_MISSING = "scopes_missing"
     """connected: the user granted less than was asked for."""
     REAUTHORIZATION_REQUIRED = "reauthorization_required"
-    """error: the grant is over, and only the user can connect again."""
+    """error: the grant is over, and the user has to connect again."""
     PROVIDER_FAILING = "provider_failing"
     """error: refreshes have failed for long. They are still tried."""
     ACCOUNT_UNKNOWN = "account_unknown"

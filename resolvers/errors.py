@@ -12,7 +12,7 @@ Problem
   InvalidToken         INVALID_TOKEN             a token that is not, or no longer, valid
   InsufficientScope    INSUFFICIENT_SCOPE        the token lacks a scope
   Forbidden            FORBIDDEN                 another user's connections, or a user's flow without a user
-  ReauthorizationRequired REAUTHORIZATION_REQUIRED the grant is over: only the user can connect again
+  ReauthorizationRequired REAUTHORIZATION_REQUIRED the grant is over: the user has to connect again
   ScopesMissing        SCOPES_MISSING            the user did not grant what the caller asks for
   RateLimited          RATE_LIMITED              too many requests
   QueriesOnly          METHOD_NOT_ALLOWED        a mutation in a request that may only query
