@@ -137,7 +137,7 @@ def test_messages_in_sentences_are_those_of_the_code() -> None:
 
 
 def test_the_time_for_which_each_table_is_kept_is_told() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "models").glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "models" / "tables").glob("*.py")]
     tables = {name for source in sources for name in re.findall(r'^        table = "(\w+)"', source, re.MULTILINE)}
     told = {name for row in rows(section(OPERATING, "## What is kept, and for how long")) for name in named(row[1])}
     assert "connection" in tables
