@@ -82,7 +82,7 @@ def _lines(receipt: Receipt) -> Iterator[str]:
         for name, count in asdict(receipt.removed).items():
             yield f"  {name.replace('_', ' ')}: {count:,}"
     else:
-        yield "nothing was stored of this user"
+        yield "nothing was removed, because nothing is stored of this user. If that is unexpected, check the id"
     for grant in receipt.grants:
         yield f"{grant.provider}: {_told(grant.status)}"
     if receipt.pending:
@@ -90,7 +90,10 @@ def _lines(receipt: Receipt) -> Iterator[str]:
             f"revocations to be delivered: {receipt.pending:,}. Until then, for {TRIED.days} days at most, each has the"
             " user's id, the provider's id of the user and the tokens, encrypted"
         )
-    yield f"the audit trail keeps the pseudonym {receipt.pseudonym}, which leads to nobody any more"
+    if receipt.removed.any:
+        yield f"the audit trail keeps the pseudonym {receipt.pseudonym}, which leads to nobody any more"
+    else:
+        yield f"if the audit trail has events of this user, they have the pseudonym {receipt.pseudonym}"
     if receipt.file_purged is False:
         yield _COPIES
 
