@@ -71,10 +71,7 @@ async def issue_access_token(
             raise ConnectionNotFound
         row = await _usable(context, row, scopes, rejected_token)
     except Problem as problem:
-        about: dict[str, Any] = {}
-        if row is not None:
-            about = {"subject": row.user_id, "provider": row.provider, "connection_id": row.id}
-        await audit.denied(context, audit.ISSUE_TOKEN, problem, **about)
+        await audit.denied(context, audit.ISSUE_TOKEN, problem, **_about(row, connection_id))
         raise
     provider = context.resources.catalogue[row.provider]
     token = IssuedToken(
@@ -92,6 +89,17 @@ async def issue_access_token(
         scopes=row.granted_scopes,
     )
     return token
+
+
+def _about(row: TokenRow | None, connection_id: str) -> dict[str, Any]:
+    """What is known of the connection that was asked for: the id at least, unless it is malformed, even if the caller
+    may not know whether there is one."""
+    if row is not None:
+        return {"subject": row.user_id, "provider": row.provider, "connection_id": row.id}
+    try:
+        return {"connection_id": parse_id(connection_id)}
+    except ConnectionNotFound:
+        return {}
 
 
 def _check(scopes: Sequence[str], rejected_token: str | None) -> None:

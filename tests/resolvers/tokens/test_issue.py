@@ -39,13 +39,22 @@ async def test_nothing_is_issued_that_is_not_recorded(any_world: World) -> None:
 async def test_users_get_no_tokens(any_world: World) -> None:
     connection = await any_world.connect("alice")
     with pytest.raises(InsufficientScope):
-        await issue(any_world, connection, context=any_world.context("alice"))
+        await issue(any_world, connection, context=any_world.context("mallory"))
+    (*_, (action, outcome, recorded, subject, actor)) = await any_world.events(
+        "action, outcome, connection_id, subject, actor"
+    )
+    assert (action, outcome, str(recorded)) == ("issue_token", "INSUFFICIENT_SCOPE", connection.id)
+    # Whose connection it is was not looked up.
+    assert subject == actor
 
 
 @pytest.mark.parametrize("connection_id", [UNKNOWN, "nonsense", ""])
 async def test_an_unknown_connection(any_world: World, connection_id: str) -> None:
     refused = await problem(issue_access_token(service(any_world), connection_id))
     assert refused.code == "CONNECTION_NOT_FOUND"
+    (*_, (_, recorded)) = await any_world.events("action, connection_id")
+    # An id that is none may be any text.
+    assert recorded is None if connection_id != UNKNOWN else str(recorded) == UNKNOWN
 
 
 @pytest.mark.parametrize(
