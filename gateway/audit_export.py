@@ -19,12 +19,12 @@ from models.audit_export import (
     StoredExport,
     add_export,
     all_exports,
-    database_clock,
     find_events,
     last_export,
     recording,
     settled,
 )
+from models.clock import read_clock
 from models.database import Database
 
 _BATCH: Final = 1000
@@ -60,7 +60,7 @@ async def export_new(database: Database, output: Output, patience: float) -> Exp
     if link == Link.of(start):
         output.discard()
         return Exported(start, start, held_by)
-    now = await database_clock(database)
+    now = await read_clock(database)
     line, link = end_line(link, start, now)
     output.write(line)
     export = StoredExport(start.number + 1, last_id, link.number, link.digest, now)
@@ -101,7 +101,7 @@ async def _write_again(database: Database, output: Output, before: StoredExport,
         line, link = event_line(link, event)
         output.write(line)
     # Every stored export has a time.
-    line, link = end_line(link, before, export.exported_at or await database_clock(database))
+    line, link = end_line(link, before, export.exported_at or await read_clock(database))
     output.write(line)
     if link != Link.of(export):
         output.discard()

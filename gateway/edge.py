@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import error_response
-from gateway.health import Health
+from gateway.health import Health, loop_time
 from gateway.overload.admission import Admission
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.exception_details import exception_details
@@ -117,16 +117,16 @@ class Edge:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
         from its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
-        end = _now() + _LONGEST_WAIT
+        end = loop_time() + _LONGEST_WAIT
         if self._in_progress:
             await self._idle.wait()
         await self._background()
-        while _now() < end and self._expects_requests:  # noqa: ASYNC110 - it changes with time
+        while loop_time() < end and self._expects_requests:  # noqa: ASYNC110 - it changes with time
             await asyncio.sleep(_QUIET / 20)
 
     @property
     def _expects_requests(self) -> bool:
-        return _now() < self._rejected_at + _QUIET or self._health.awaits_probe
+        return loop_time() < self._rejected_at + _QUIET or self._health.awaits_probe
 
     async def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -135,7 +135,7 @@ class Edge:
         elif path.startswith(self._external):
             await self._app(scope, receive, send)
         elif self._health.draining:
-            self._rejected_at = _now()
+            self._rejected_at = loop_time()
             await _reject(scope, receive, send)
         else:
             self._in_progress += 1
@@ -180,10 +180,6 @@ class _Exchange:
             headers += response_headers(self.request_id)
             message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
         await self._send(message)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def new_request_id() -> str:

@@ -85,10 +85,10 @@ class Health:
     @property
     def awaits_probe(self) -> bool:
         """Whether a client that probes regularly has not yet seen that this process is not ready."""
-        return _now() < self._next_probe
+        return loop_time() < self._next_probe
 
     def _note_probe(self) -> None:
-        now = _now()
+        now = loop_time()
         interval = now - self._probed_at
         self._probed_at = now
         # Half an interval more, for probes that are late.
@@ -101,7 +101,7 @@ class Health:
         """
         if self.draining:
             return ("draining",)
-        if self._check is None and _now() - self._checked_at >= _FRESH:
+        if self._check is None and loop_time() - self._checked_at >= _FRESH:
             self._begin_check()
         if self._check:
             # A probe that disconnects must not cancel the check for the others.
@@ -120,7 +120,7 @@ class Health:
         except Exception as error:  # noqa: BLE001 - a probe is always answered
             reasons, detail = ("database",), _error(error)
         finally:
-            self._check, self._checked_at = None, _now()
+            self._check, self._checked_at = None, loop_time()
         self._reasons = reasons
         self._log(reasons, detail)
 
@@ -147,7 +147,8 @@ class Health:
             log.info("ready")
 
 
-def _now() -> float:
+def loop_time() -> float:
+    """Of the running loop."""
     return asyncio.get_running_loop().time()
 
 

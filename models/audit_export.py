@@ -50,7 +50,6 @@ _EVENTS: Final = Statement(
     "SELECT {shown} FROM audit_event WHERE id > :after AND id <= :until ORDER BY id LIMIT :most", shown=SHOWN
 )
 _NEWEST: Final = Statement("SELECT id FROM audit_event WHERE id > :after ORDER BY id DESC LIMIT 1")
-_CLOCK: Final = Statement("SELECT now() AS read_at")
 # nextval() takes a lock of this mode on the sequence before it takes an id, and the transaction holds it until it ends.
 # Comparing transaction ids would not do: of two transactions, the one with the lower transaction id may take the higher
 # id for its event, and one may take the id of its event before it has a transaction id.
@@ -93,12 +92,6 @@ async def add_export(transaction: Session, export: StoredExport) -> None:
 async def find_events(database: Database, after: int, until: int, most: int) -> Sequence[StoredEvent]:
     """Up to `most` events with ids above `after` and up to `until`, in the order of their ids. Raises DatabaseDown."""
     return [StoredEvent.of(row) for row in await _EVENTS.rows(database, after=after, until=until, most=most)]
-
-
-async def database_clock(database: Database) -> datetime:
-    """Raises DatabaseDown."""
-    ((now,),) = await _CLOCK.rows(database)
-    return now
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,6 @@ _FIND: Final = Statement(
     bound=_BOUND,
     **STATUSES,
 )
-_CLOCK: Final = Statement("SELECT now() AS read_at")
 # The only one that doesn't know the user: only the log shows what it finds.
 _BINDING: Final = Statement(
     "SELECT {columns} FROM authorization_request WHERE state_hash = :state_hash", columns=", ".join(_BOUND_COLUMNS)
@@ -237,8 +236,3 @@ async def abandon_request(database: Database, key: str, user: str, entry: AuditE
     """
     row = await _ABANDON.row(database, state_hash=key, user_id=user, **vars(entry))
     return row[0] if row else None
-
-
-async def read_clock(database: Database) -> datetime:
-    rows = await _CLOCK.rows(database)
-    return rows[0][0]

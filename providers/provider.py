@@ -230,3 +230,8 @@ class Provider(Table):
         """Whether revoking the tokens of one connection may end those of another one on the same account, or those that
         the user gets by connecting again."""
         return self.revoke is not None and self.revoke.ends != "token"
+
+    @cached_property
+    def revocation_ends_only_its_tokens(self) -> bool:
+        """Whether the tokens of one connection can be revoked without harm to any others."""
+        return self.revoke is not None and self.revoke.ends == "token"

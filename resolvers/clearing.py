@@ -14,7 +14,8 @@ from typing import Final
 
 import structlog
 
-from models.authorization_request import abandon_request, read_clock
+from models.authorization_request import abandon_request
+from models.clock import read_clock
 from models.database import DatabaseDown
 from models.ended_request import abandoned_claims, find_due, forget_ended, move_ended
 from resolvers import audit

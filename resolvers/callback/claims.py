@@ -27,10 +27,10 @@ from models.authorization_request import (
     StateBinding,
     claim_request,
     fail_claim,
-    read_clock,
     release_claim,
     state_hash,
 )
+from models.clock import read_clock
 from models.database import Database, DatabaseDown
 from models.replaced_tokens import ReplacedTokens, find_replaced
 from models.revocation import delivery_in_progress
@@ -138,7 +138,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     """None if the request is not pending. Raises DatabaseDown, and ServiceUnavailable if too little of the lease is
     left, or a revocation is being sent that could end what the code is exchanged for."""
     loop, database = asyncio.get_running_loop(), context.resources.database
-    revokes_more = attempt.registration.provider.revocation_ends_other_tokens
+    provider = attempt.registration.provider
     before = loop.time()
     try:
         request = await claim_request(
@@ -147,7 +147,7 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
             code_hash=attempt.answer_hash,
             owner=attempt.owner,
             lease=attempt.lease,
-            with_account=revokes_more,
+            with_account=provider.revocation_ends_other_tokens,
         )
     except DatabaseDown as fault:
         if fault.in_doubt:
@@ -157,9 +157,9 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
     if request is None:
         return None
     replaced = None
-    if revokes_more:
+    if provider.revocation_ends_other_tokens:
         await _check_no_delivery(context, attempt, request)
-    elif attempt.registration.provider.revoke and request.version:
+    elif provider.revocation_ends_only_its_tokens and request.version:
         replaced = await _find_replaced(context, attempt)
     reading = await _exact(database, _Reading(request.claimed_at, before, loop.time()))
     if loop.time() - before > _WRITING - STORING:

@@ -90,7 +90,7 @@ async def _until_written(
 async def _revoke_now(context: Context, attempt: Attempt, answer: TokenAnswer) -> None:
     """The last resort, when the database is down for long: only where it ends nothing but these tokens."""
     provider, slug = attempt.registration.provider, attempt.binding.provider
-    if provider.revoke is None or provider.revocation_ends_other_tokens:
+    if not provider.revocation_ends_only_its_tokens:
         log.error("surrender.lost", provider=slug, reason="database")
         return
     tokens = Revocable(answer.access_token, answer.refresh_token, answer.account)

@@ -161,7 +161,7 @@ async def _store_once(
             has_refresh_token=answer.refresh_token is not None,
         ),
     )
-    replaces = provider.revoke is not None and not provider.revocation_ends_other_tokens
+    replaces = provider.revocation_ends_only_its_tokens
     # The grant of another account ends with no other. Whether it may be revoked is decided when the revocation is sent.
     changes = provider.revoke is not None and len({claim.request.account, answer.account} - {None}) > 1
     stored = await store_grant(

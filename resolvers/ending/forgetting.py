@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from models.authorization_request import read_clock
+from models.clock import read_clock
 from models.revocation import TRIED, find_ended_before, forget_revocations
 from resolvers.context import Context
 from resolvers.due_work import DueWork

@@ -7,7 +7,6 @@ replaced the tokens, they are refreshed, and the new ones are written down befor
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from providers.revocation import Tokens as Revocable
 from providers.token_answer import PresentToken
 from resolvers.context import Context, Registration
 from resolvers.ending.unused_tokens import surrender
+from resolvers.lease_clock import lease_clock
 
 log = structlog.get_logger("tendon")
 
@@ -55,10 +55,6 @@ class Later:
     unsure: bool = False
 
 
-def _clock() -> float:
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
 class SendingTime:
     """The time in which a delivery may send: a request must end, and its result be written, before the lease ends.
 
@@ -66,7 +62,7 @@ class SendingTime:
     does.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float] = _clock) -> None:
+    def __init__(self, timeout: float, clock: Callable[[], float] = lease_clock) -> None:
         self.lease = _REQUESTS * timeout + _WRITING
         self._timeout = timeout
         self._clock = clock

@@ -10,7 +10,6 @@ import asyncio
 import math
 import random
 import secrets
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -30,6 +29,7 @@ from providers.token_answer import PresentToken, TokenAnswer
 from resolvers import audit
 from resolvers.context import Context, Registration
 from resolvers.errors import ProviderMisconfigured, ProviderUnavailable, ReauthorizationRequired, ServiceUnavailable
+from resolvers.lease_clock import lease_clock
 from resolvers.tokens.storing import store_answer
 
 log = structlog.get_logger("tendon")
@@ -79,11 +79,6 @@ class Timing:
             request, writing = min(request, _REQUEST_SHARE * grace), _WRITING_SHARE * grace
         since = (row.read_at - row.first_sent_at).total_seconds() + request if row.first_sent_at else 0.0
         return cls(request, writing, provider.token.quiet_for_refresh(since))
-
-
-def lease_clock() -> float:
-    """Seconds that also pass while the machine is suspended, as they do for the database."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 async def refresh(context: Context, row: TokenRow) -> None:

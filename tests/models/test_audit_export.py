@@ -18,12 +18,12 @@ from models.audit_export import (
     StoredExport,
     add_export,
     all_exports,
-    database_clock,
     find_events,
     last_export,
     recording,
     settled,
 )
+from models.clock import read_clock
 from models.database import Database, open_database
 from tests.models.flows import entry
 from tests.models.rows import value
@@ -62,7 +62,7 @@ async def test_events_in_order(database: Database) -> None:
     assert [one.id for one in await find_events(database, 0, ids[3], 2)] == ids[:2]
     (first, *_) = await find_events(database, 0, ids[3], 2)
     assert (first.request_id, first.scopes, first.actor) == ("r0", ["sleep"], "p-alice")
-    assert first.at <= await database_clock(database)
+    assert first.at <= await read_clock(database)
 
 
 async def test_what_is_settled_without_other_writers(database: Database) -> None:

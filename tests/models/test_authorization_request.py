@@ -17,7 +17,6 @@ from models.authorization_request import (
     differing_column,
     fail_claim,
     find_request,
-    read_clock,
     release_claim,
     state_hash,
 )
@@ -305,10 +304,3 @@ async def test_only_the_request_of_that_state_is_abandoned(database: Database) -
     assert await abandon(database, "s2", "bob") is None
     assert await abandon(database, "s2") == PROVIDER
     assert (await status(database), await status(database, "s2")) == ("exchanging", "failed")
-
-
-async def test_the_clock_is_that_of_the_database(database: Database) -> None:
-    before = await now(database)
-    read = await read_clock(database)
-    assert before <= read <= await now(database)
-    assert read.utcoffset() == timedelta()

@@ -295,11 +295,15 @@ def test_how_long_a_refresh_token_is_not_sent_again(lines: str, since_first_sent
 
 @pytest.mark.parametrize(("ends", "more"), [("token", False), ("grant", True), ("account", True)])
 def test_what_a_revocation_ends(ends: str, *, more: bool) -> None:
-    assert read(revoke(f"auth = 'bearer'\nends = '{ends}'")).revocation_ends_other_tokens is more
+    provider = read(revoke(f"auth = 'bearer'\nends = '{ends}'"))
+    assert provider.revocation_ends_other_tokens is more
+    assert provider.revocation_ends_only_its_tokens is not more
 
 
 def test_without_revocation_nothing_is_ended() -> None:
-    assert not read(minimal("acme")).revocation_ends_other_tokens
+    provider = read(minimal("acme"))
+    assert not provider.revocation_ends_other_tokens
+    assert not provider.revocation_ends_only_its_tokens
 
 
 def test_the_base_of_the_api_has_no_slash_at_its_end() -> None:
