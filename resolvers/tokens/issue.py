@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ log = structlog.get_logger("tendon")
 # Seconds that must have passed since the last refresh before a rejected token is refreshed: a provider that rejects
 # what it has just issued is not asked over and over again.
 _REJECTED_INTERVAL: Final = 30.0
+# The same for a token that had expired before it was stored: it was issued so, or the answer took too long.
+_EXPIRED_INTERVAL: Final = 5.0
 # Seconds that an access token must be valid for to be issued while it can't be refreshed.
 _LEAST: Final = 5.0
 
@@ -124,6 +127,9 @@ async def _usable(context: Context, row: TokenRow, scopes: Sequence[str], reject
     else:
         found = await _in_time(context, row)
     _check_state(provider, found, scopes)
+    if seconds_left(found) <= 0:
+        log.warning("token.expired", provider=found.provider, connection_id=found.id)
+        raise _issued_expired(_EXPIRED_INTERVAL)
     return found
 
 
@@ -153,6 +159,8 @@ async def _in_time(context: Context, row: TokenRow) -> TokenRow:
         if seconds_left(row) > _LEAST:
             return row
         return await _expired(context, row)
+    if (wait := _seconds_held(row)) > 0:
+        raise _issued_expired(wait)
     try:
         return await refreshed(context, row)
     except Problem as problem:
@@ -160,6 +168,19 @@ async def _in_time(context: Context, row: TokenRow) -> TokenRow:
             raise
         log.info("token.short", provider=row.provider, connection_id=row.id, error=problem.code)
         return row
+
+
+def _seconds_held(row: TokenRow) -> float:
+    """Until a token that had expired before it was stored is refreshed again."""
+    if row.refreshed_at is None or row.expires_at is None or row.expires_at > row.refreshed_at:
+        return 0
+    return _EXPIRED_INTERVAL - (row.read_at - row.refreshed_at).total_seconds()
+
+
+def _issued_expired(wait: float) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        "The provider issues tokens that have expired already. Try again later.", retry_after=math.ceil(wait)
+    )
 
 
 async def _instead_of_rejected(context: Context, row: TokenRow) -> TokenRow:

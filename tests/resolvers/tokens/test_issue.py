@@ -187,6 +187,26 @@ async def test_a_token_that_is_still_valid_is_better_than_none(any_world: World,
     assert len(any_world.provider.refreshes()) == 1
 
 
+async def test_a_provider_that_issues_expired_tokens(world: World) -> None:
+    """RFC 6749 5.1: `expires_in` is the lifetime in seconds, so a token with 0 is no use, whatever the provider means.
+    It is refreshed once, and not over and over again."""
+    world.provider.tokens = {"expires_in": 0}
+    connection = await world.connect("alice")
+    for _ in range(3):
+        refused = await problem(issue(world, connection))
+        assert refused.code == "PROVIDER_UNAVAILABLE"
+        assert 1 <= (refused.retry_after or 0) <= 5
+    assert len(world.provider.refreshes()) == 1
+    assert len(world.said("token.expired")) == 1
+    # What the provider gave is stored, for the next refresh.
+    assert await world.stored_tokens("alice") == world.provider.last
+    assert await columns(world, "status, failures") == ("connected", 0)
+    world.provider.tokens = {}
+    await pass_time(world, 6)
+    assert (await issue(world, connection)).access_token == world.provider.last[0]
+    assert len(world.provider.refreshes()) == 2
+
+
 async def test_new_tokens_with_fewer_scopes(world: World) -> None:
     """RFC 6749 6: a refresh may narrow them."""
     connection = await expired(world)
