@@ -53,7 +53,7 @@ def connect_page(config: Mapping[str, object]) -> bytes:
 
 
 def graphiql_page(config: Mapping[str, object]) -> bytes:
-    """GraphiQL with the three steps of a connection ready to run. `config` as for `connect_page`."""
+    """GraphiQL with the steps of a connection ready to run. `config` as for `connect_page`."""
     return _page("graphiql.html", config)
 
 

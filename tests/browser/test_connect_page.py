@@ -176,6 +176,45 @@ async def test_what_happens_is_announced(visit: Visit, url: str, someone: Person
     assert len(visit.asked("authorizeConnection")) == 1
 
 
+async def test_a_connection_is_disconnected(visit: Visit, url: str, rest: Rest, someone: Person) -> None:
+    page = visit.page
+    await ask_for_consent(page, url, someone)
+    await decide(page, "Approve")
+    connection = await outcome(page, "Connected").locator("[data-field=id]").inner_text()
+    row = page.get_by_role("region", name="Your connections").locator(f'[data-connection="{connection}"]')
+    button = row.get_by_role("button", name="Disconnect sandbox", exact=True)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    await button.click()
+    assert visit.asked("disconnectConnection") == []
+    page.once("dialog", lambda dialog: dialog.accept())
+    await button.click()
+    await expect(page.get_by_role("heading", name="Disconnected", exact=True)).to_be_focused()
+    await expect(row).to_contain_text("Ended by you.")
+    await expect(row.get_by_role("button")).to_have_count(0)
+    assert visit.asked("disconnectConnection") == [{"input": {"connectionId": connection, "userId": someone.id}}]
+    (stored,) = (await rest.connections(someone.token, userId=someone.id)).data["connections"]
+    assert stored["status"] == "disconnected"
+
+
+async def test_a_connection_that_is_lost_says_so(
+    visit: Visit, url: str, rest: Rest, sandbox: Sandbox, someone: Person
+) -> None:
+    page = visit.page
+    await sandbox.settings("sandbox", account=someone.id, access_life=0)
+    begun = (await rest.authorize(someone.token, provider="sandbox", redirectUri=url)).data
+    back = await sandbox.approve(begun["url"], account=someone.id)
+    sent = {name: back[name] for name in ("code", "state", "iss")}
+    completed = await rest.complete(someone.token, provider="sandbox", redirectUri=url, **sent)
+    connection = completed.connection["id"]
+    await sandbox.end(someone.id)
+    assert (await rest.issue("dev-service:sync", connection)).code == "REAUTHORIZATION_REQUIRED"
+    await page.goto(url)
+    await page.get_by_label("Bearer token").fill(someone.token)
+    await page.get_by_role("button", name="Use token").click()
+    row = page.get_by_role("region", name="Your connections").locator(f'[data-connection="{connection}"]')
+    await expect(row).to_contain_text("The access has ended. Connect again.")
+
+
 async def test_a_missing_token_is_announced(visit: Visit, url: str) -> None:
     page = visit.page
     await page.goto(url)

@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser: the three steps of a connection, ready to run, from our own origin."""
+"""GraphiQL in a real browser: the steps of a connection, ready to run, from our own origin."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.browser.visit import Visit
 from tests.conftest import Person
 from tests.processes import Process
 
+STEPS = ["Authorize", "Complete", "Connections", "Token", "Disconnect"]
 _REMEMBERED = """async ([key, text]) => {
   const there = () => localStorage.getItem(`tendon:graphiql:${key}`) ?? "";
   while (!there().includes(text)) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -67,9 +68,9 @@ async def remembered(page: Page, text: str) -> str:
     return json.dumps(await page.context.storage_state())
 
 
-async def test_a_new_visitor_gets_the_three_steps(page: Page, gateway: Process) -> None:
+async def test_a_new_visitor_gets_the_steps(page: Page, gateway: Process) -> None:
     query, variables = editor(page, "Query Editor"), editor(page, "Variables")
-    await expect(page.get_by_role("tab")).to_contain_text(["Authorize", "Complete", "Connections"])
+    await expect(page.get_by_role("tab")).to_contain_text(STEPS)
     await expect(page.get_by_role("tab", name="Authorize")).to_have_attribute("aria-selected", "true")
     await expect(query).to_contain_text("authorizeConnection(input: $input)")
     await expect(variables).to_contain_text('"provider": "sandbox"')
@@ -82,12 +83,12 @@ async def test_a_new_visitor_gets_the_three_steps(page: Page, gateway: Process) 
 
 
 async def test_the_dev_token_is_in_the_headers_of_every_tab(page: Page) -> None:
-    for name in ("Authorize", "Complete", "Connections"):
+    for name in STEPS:
         await open_tab(page, name)
         await expect(await open_tool(page, "Headers")).to_contain_text('"Authorization": "Bearer dev:alice"')
 
 
-async def test_the_three_steps_connect(page: Page) -> None:
+async def test_the_steps_connect_and_disconnect(page: Page) -> None:
     begun = await run(page, "authorizeConnection")
     other = await page.context.new_page()
     await other.goto(begun["url"])
@@ -101,7 +102,18 @@ async def test_the_three_steps_connect(page: Page) -> None:
     completed = (await run(page, "completeConnection"))["connection"]
     assert (completed["userId"], completed["status"]) == ("alice", "connected")
     await open_tab(page, "Connections")
-    assert completed in await run(page, "connections")
+    (listed,) = [one for one in await run(page, "connections") if one["id"] == completed["id"]]
+    assert completed.items() <= listed.items()
+    assert (listed["statusReason"], listed["revocation"]) == (None, None)
+    await open_tab(page, "Token")
+    await enter(page, "Variables", json.dumps({"input": {"connectionId": completed["id"]}}))
+    await enter(page, "Headers", json.dumps({"Authorization": "Bearer dev-service:sync"}))
+    assert (await run(page, "issueAccessToken"))["tokenType"] == "Bearer"
+    await open_tab(page, "Disconnect")
+    await enter(page, "Variables", json.dumps({"input": {"connectionId": completed["id"], "userId": "alice"}}))
+    ended = (await run(page, "disconnectConnection"))["connection"]
+    assert (ended["status"], ended["statusReason"]) == ("disconnected", "by_user")
+    assert ended["revocation"]["status"] in ("pending", "delivered")
 
 
 async def test_its_dialogs_open_under_our_policy(page: Page) -> None:
@@ -133,6 +145,6 @@ async def test_a_returning_visitor_keeps_their_tabs(page: Page) -> None:
     await remembered(page, "kept")
     await page.reload()
     await expect(page.get_by_role("tab", name="Complete")).to_have_attribute("aria-selected", "true")
-    await expect(page.get_by_role("tab")).to_contain_text(["Authorize", "Complete", "Connections"])
+    await expect(page.get_by_role("tab")).to_contain_text(STEPS)
     await expect(editor(page, "Variables")).to_contain_text('{"kept": true}')
     await expect(await open_tool(page, "Headers")).to_contain_text("Bearer dev:alice")

@@ -1,4 +1,5 @@
-// The connect page: starts a connection, sends the user to the provider, and completes it when they return.
+// The connect page: starts a connection, sends the user to the provider, and completes it when they return. Lists the
+// user's connections and ends them.
 
 import { GatewayError, gateway } from "./gateway.js";
 import * as tab from "./tab.js";
@@ -6,12 +7,15 @@ import { connectionDetails, connectionList, element, failure, hint, isWeb, provi
 
 const FIELDS = "id userId providerId providerSlug status lastSyncAt createdAt";
 const PROVIDERS = "query Providers { providers { slug name available docs } }";
-const CONNECTIONS = `query Connections($userId: ID!) { connections(userId: $userId) { ${FIELDS} } }`;
+const CONNECTIONS = `query Connections($userId: ID!) { connections(userId: $userId) { ${FIELDS} statusReason } }`;
 const AUTHORIZE = `mutation Authorize($input: AuthorizeConnectionInput!) {
   authorizeConnection(input: $input) { url state }
 }`;
 const COMPLETE = `mutation Complete($input: CompleteConnectionInput!) {
   completeConnection(input: $input) { connection { ${FIELDS} } }
+}`;
+const DISCONNECT = `mutation Disconnect($input: DisconnectConnectionInput!) {
+  disconnectConnection(input: $input) { success }
 }`;
 // After these errors the same code may be sent again: it was not used, or its result is stored.
 const RETRYABLE = [
@@ -90,6 +94,20 @@ function retry({ code, retryAfter }, input) {
   return [element("button", { type: "button", onclick: again }, "Try again")];
 }
 
+async function disconnect({ id, userId, providerSlug }) {
+  if (busy || !keepToken()) return;
+  if (!confirm(`Disconnect ${providerSlug}? To undo this, you have to connect again.`)) return;
+  showProgress("Disconnecting …");
+  try {
+    await ask(DISCONNECT, { input: { connectionId: id, userId } });
+    const message = "Your tokens are deleted, and the provider is told, if it supports that.";
+    show("Disconnected", [element("p", {}, message)], "good");
+  } catch (error) {
+    show("Not disconnected", failure(error), "bad");
+  }
+  await refresh();
+}
+
 function unknownRequest(given) {
   const message = "This authorization was not started in this browser tab. Nothing was sent. Start again below.";
   const parts = [element("p", {}, message)];
@@ -127,7 +145,7 @@ async function refresh() {
       const userId = tab.user.read() ?? /^dev:(.+)$/.exec(config.dev ? field.value : "")?.[1];
       if (!userId) return hint("Your connections appear here once you have connected a provider.");
       const { connections } = await ask(CONNECTIONS, { userId });
-      return connections.length ? connectionList(connections) : hint("You have no connections yet.");
+      return connections.length ? connectionList(connections, disconnect) : hint("You have no connections yet.");
     }),
   ]);
 }

@@ -1,4 +1,4 @@
-// Starts GraphiQL, which a classic script has loaded, with the three steps of a connection ready to run.
+// Starts GraphiQL, which a classic script has loaded, with the steps of a connection ready to run.
 
 import { memory } from "./graphiql-memory.js";
 import { firstTabs } from "./graphiql-tabs.js";

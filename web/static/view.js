@@ -34,14 +34,33 @@ function documentation({ name, docs }) {
   return element("div", { class: "hint" }, link);
 }
 
-export function connectionList(connections) {
-  return element("ul", { class: "rows", role: "list" }, ...connections.map(connectionRow));
+// What the API's reasons for a status mean to the user.
+const REASONS = {
+  scopes_missing: "You did not allow all that was asked for.",
+  reauthorization_required: "The access has ended. Connect again.",
+  provider_failing: "The provider doesn’t respond. This is tried again.",
+  account_unknown: "The provider has not said yet whose account this is.",
+  by_user: "Ended by you.",
+  by_service: "Ended by a service.",
+};
+
+export function connectionList(connections, disconnect) {
+  const rows = connections.map((connection) => connectionRow(connection, disconnect));
+  return element("ul", { class: "rows", role: "list" }, ...rows);
 }
 
-function connectionRow({ id, providerSlug, status, createdAt, lastSyncAt }) {
+function connectionRow(connection, disconnect) {
+  const { id, providerSlug, status, statusReason, createdAt, lastSyncAt } = connection;
   const since = element("div", { class: "hint" }, "Connected ", time(createdAt), " · last sync ", time(lastSyncAt));
   const title = element("div", {}, element("strong", {}, providerSlug), since);
-  return element("li", { "data-connection": id }, title, badge(status));
+  if (statusReason) title.append(element("div", { class: "hint" }, REASONS[statusReason] ?? statusReason));
+  const actions = element("div", { class: "actions" }, badge(status));
+  if (status !== "disconnected") {
+    const unseen = element("span", { class: "unseen" }, ` ${providerSlug}`);
+    const end = () => disconnect(connection);
+    actions.append(element("button", { type: "button", class: "quiet", onclick: end }, "Disconnect", unseen));
+  }
+  return element("li", { "data-connection": id }, title, actions);
 }
 
 /** All seven fields of the API. */
