@@ -37,6 +37,10 @@ class RevocationStatus(StrEnum):
 TRIED: Final = timedelta(days=7)
 """For how long a revocation is tried. After that it has failed, and its tokens are erased."""
 
+TRIED_UNSENT: Final = 2 * TRIED
+"""The same while nothing can be sent for reasons that are ours, such as a missing key: whoever starts the first worker
+after a long time must be able to correct a setting."""
+
 STATUSES: Final = {status.value: f"'{status}'" for status in RevocationStatus}
 """Each as a fragment of SQL, for a Statement."""
 
@@ -147,7 +151,7 @@ _LATEST: Final = Statement(
         SELECT id FROM revocation WHERE connection_id = c.id ORDER BY id DESC LIMIT 1)
     WHERE c.user_id = :user_id AND c.status = 'disconnected'"""
 )
-# Ids are in the order of time. A revocation is pending for a week at most, so few of the old ones are.
+# Ids are in the order of time. A revocation is pending for two weeks at most, so few of the old ones are.
 _OLDEST: Final = Statement(
     "SELECT id FROM revocation WHERE id < :before AND status <> {pending} ORDER BY id LIMIT 1", **STATUSES
 )

@@ -57,7 +57,8 @@ class EraseUserPayload:
     grants: list[ErasedGrant] = strawberry.field(description="The connections that this has ended.")
     pending_revocations: int = strawberry.field(
         description="How many revocations are still to be delivered, also those of earlier disconnects. Until then, for"
-        " a week at most, each has the user's id, the provider's id of the user and the tokens, encrypted."
+        " a week at most, or two if nothing can be sent, each has the user's id, the provider's id of the user and the"
+        " tokens, encrypted."
     )
     file_purged: bool | None = strawberry.field(
         description="Whether SQLite's write-ahead log has no earlier copies any more. If false, another process was"

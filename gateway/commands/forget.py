@@ -17,7 +17,7 @@ from gateway.output import print_result
 from gateway.resources import Configuration, configure, open_resources
 from gateway.settings import SettingsError, read_environment, read_settings
 from models.database import DatabaseDown
-from models.revocation import TRIED, RevocationStatus
+from models.revocation import TRIED, TRIED_UNSENT, RevocationStatus
 from resolvers import inputs
 from resolvers.context import Context
 from resolvers.erasure import Receipt, erase
@@ -87,8 +87,9 @@ def _lines(receipt: Receipt) -> Iterator[str]:
         yield f"{grant.provider}: {_told(grant.status)}"
     if receipt.pending:
         yield (
-            f"revocations to be delivered: {receipt.pending:,}. Until then, for {TRIED.days} days at most, each has the"
-            " user's id, the provider's id of the user and the tokens, encrypted"
+            f"revocations to be delivered: {receipt.pending:,}. Until then, for {TRIED.days} days at most, or"
+            f" {TRIED_UNSENT.days} if nothing can be sent, each has the user's id, the provider's id of the user and"
+            " the tokens, encrypted"
         )
     if receipt.removed.any:
         yield f"the audit trail keeps the pseudonym {receipt.pseudonym}, which leads to nobody any more"

@@ -2,7 +2,7 @@
 
 A revocation that ends more than its own tokens must not reach a grant that is in use: one that another connection has
 on the same account, or that the user has given by connecting again. Whatever can't be known for certain is tried again,
-for a week.
+for a week, or for two if nothing can be sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from models.audit_event import AuditEntry
-from models.revocation import TRIED, RevocationStatus, open_material
+from models.revocation import TRIED, TRIED_UNSENT, RevocationStatus, open_material
 from models.revocation_delivery import (
     PendingRevocation,
     Postponement,
@@ -38,11 +38,9 @@ from resolvers.errors import ServiceUnavailable
 
 log = structlog.get_logger("tendon")
 
-# For how long a revocation is tried, in seconds.
+# For how long a revocation is tried, in seconds, and while nothing can be sent.
 _LONGEST: Final = TRIED.total_seconds()
-# The same while nothing can be sent for reasons that are ours, such as a missing key: whoever starts the first worker
-# after a long time must be able to correct a setting.
-_LONGEST_UNSENT: Final = 2 * _LONGEST
+_LONGEST_UNSENT: Final = TRIED_UNSENT.total_seconds()
 # Seconds until the next try: this part of the revocation's age, but no less than the first wait and no more than the
 # longest, give or take a part of it.
 _GROWTH: Final = 0.5

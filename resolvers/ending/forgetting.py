@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from models.clock import read_clock
-from models.revocation import TRIED, find_ended_before, forget_revocations
+from models.revocation import TRIED_UNSENT, find_ended_before, forget_revocations
 from resolvers.context import Context
 from resolvers.due_work import DueWork
 
@@ -34,6 +34,6 @@ async def forget(context: Context, _id: str = "") -> None:
 async def _before(context: Context) -> str:
     """The id of a revocation that was made at the time before which they are old. Ids begin with the milliseconds
     since 1970 (RFC 9562 5.7)."""
-    kept = TRIED + max(context.resources.retention, _SHOWN)
+    kept = TRIED_UNSENT + max(context.resources.retention, _SHOWN)
     milliseconds = int((await read_clock(context.resources.database) - kept).timestamp() * 1000)
     return str(UUID(int=milliseconds << 80))
