@@ -30,6 +30,7 @@ from resolvers.errors import Problem, ProviderNotFound, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
 from resolvers.single_flight import SingleFlight
+from resolvers.waiters import Waiters
 
 # Half of the digest, the minimum of RFC 2104 (5): each row stores two of them, and an index one more.
 _PSEUDONYM_BYTES: Final = 16
@@ -113,6 +114,7 @@ class Resources:
     provider_limits: ProviderLimits = field(default_factory=ProviderLimits)
     exchanges: Exchanges = field(default_factory=Exchanges)
     refreshes: SingleFlight[TokenRow | Problem] = field(default_factory=SingleFlight[TokenRow | Problem])
+    refresh_waiters: Waiters = field(default_factory=Waiters)
     unstored: set[str] = field(default_factory=set[str])
     """Connections for which this process has tokens that it could not store yet."""
     revocation_reads: SingleFlight[dict[str, ShownRevocation]] = field(

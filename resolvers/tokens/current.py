@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Hashable
 from copy import copy
 from itertools import count
 from typing import Final
@@ -21,20 +22,27 @@ _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 # even if one has begun.
 _BEYOND: Final = 2.0
 _LONGEST: Final = 2.5
+# How many requests may wait for the refresh of one connection, for those at one provider, and for all: a process admits
+# 250 requests, and a provider that hangs must leave slots for others.
+_WAITERS: Final = 64
+_OF_PROVIDER: Final = 96
+_OF_ALL: Final = 160
 
 
 async def refreshed(context: Context, row: TokenRow) -> TokenRow:
     """The row after its tokens have changed, or after the connection has ended or been found lost.
 
     Raises ProviderUnavailable or ProviderMisconfigured if the refresh failed or must not be tried yet, and
-    ServiceUnavailable if another one takes too long; each of them may be repeated. Raises DatabaseDown.
+    ServiceUnavailable if another one takes too long or too many wait; each of them may be repeated. Raises
+    DatabaseDown.
     """
     resources, loop = context.resources, asyncio.get_running_loop()
     provider = resources.registration(row.provider).provider
     end = loop.time() + Timing.of(provider, row, resources.provider_timeout).lease + _LONGEST
+    limits: dict[Hashable, int] = {row.id: _WAITERS, row.provider: _OF_PROVIDER, None: _OF_ALL}
     while True:
         try:
-            with waiting():
+            with resources.refresh_waiters.joined(limits), waiting():
                 async with Timeout(end):
                     found = await resources.refreshes.join(
                         row.id, lambda: resources.background.run(_until_changed(context, row))

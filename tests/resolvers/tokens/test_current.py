@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from models.connection import StoredConnection
 from models.database import DatabaseDown
-from resolvers.errors import Problem
+from resolvers.errors import Problem, ServiceUnavailable
 from resolvers.tokens.issue import IssuedToken
 from tests.loop_clock import happened, settled
 from tests.resolvers.ending.endings import disconnect
@@ -18,6 +19,7 @@ from tests.resolvers.tokens.services import (
     expired,
     hold,
     issue,
+    pass_time,
     problem,
 )
 from tests.resolvers.world import LEASE, World
@@ -190,14 +192,13 @@ async def test_a_refresh_that_began_before_is_not_the_callers(world: World) -> N
     later: list[asyncio.Task[IssuedToken]] = []
 
     async def join() -> None:
-        world.provider.tokens = {}
+        await pass_time(world, 3590)
         reads = world.database.count(FIND)
         later.append(asyncio.create_task(issue(world, connection)))
         await happened(lambda: world.database.count(FIND) > reads and not world.database.running)
         await settled()
 
     async def meanwhile() -> None:
-        world.provider.tokens = {"expires_in": 0}
         # The tokens are stored by then, and whoever has waited for them does not have them yet.
         world.database.delay(FIND, join)
 
@@ -206,3 +207,32 @@ async def test_a_refresh_that_began_before_is_not_the_callers(world: World) -> N
     second = await later[0]
     assert [body["access_token"] for body in world.provider.issued[1:]] == [first.access_token, second.access_token]
     assert len(world.provider.refreshes()) == 2
+
+
+async def test_callers_of_a_hung_provider_are_limited(any_world: World) -> None:
+    """For each connection, for each provider and for all, so that they don't take all slots of the process."""
+    connections = [
+        await expired(any_world, slug, user)
+        for slug, user in (("acme", "alice"), ("acme", "bob"), ("acme", "carol"), ("reusable", "dave"))
+    ]
+    go_on = asyncio.Event()
+    any_world.provider.meanwhile["/token"] = go_on.wait
+    waiting: list[asyncio.Task[IssuedToken]] = []
+
+    async def ask(connection: StoredConnection, callers: int) -> int:
+        """How many of them wait. The others are told at once to come again."""
+        asked = [asyncio.create_task(issue(any_world, connection)) for _ in range(callers)]
+        # Each reads the row, and then waits or is refused and recorded.
+        await happened(lambda: not any_world.database.running and sum(task.done() for task in asked) >= callers - 64)
+        await settled()
+        refused = [task.exception() for task in asked if task.done()]
+        assert {(type(fault), getattr(fault, "retry_after", None)) for fault in refused} <= {(ServiceUnavailable, 1)}
+        waiting.extend(task for task in asked if not task.done())
+        return callers - len(refused)
+
+    assert [await ask(connection, 70) for connection in connections] == [64, 32, 0, 64]
+    go_on.set()
+    answers = await asyncio.gather(*waiting)
+    assert len({answer.access_token for answer in answers}) == 3
+    # Nobody waits any more.
+    assert await issue(any_world, connections[2])
