@@ -26,7 +26,7 @@ MAX_ACCOUNT: Final = 256
 
 MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 256
-MAX_SCOPES: Final = 64 * 1024
+MAX_SCOPES: Final = 8 * 1024
 """Characters of all scopes together, each with a separator."""
 
 LONGEST: Final = timedelta(days=36_525)

@@ -83,7 +83,7 @@ def test_no_token_is_shown_by_repr() -> None:
         {"scope": ["a b"]},
         {"scope": "é"},
         {"scope": "a" * 257},
-        {"scope": " ".join(f"{number:0200}" for number in range(MAX_SCOPES // 200))},
+        {"scope": " ".join(f"{number:0200}" for number in range(MAX_SCOPES // 200 + 1))},
     ],
 )
 def test_invalid_input_is_refused(change: dict[str, Any]) -> None:
@@ -296,14 +296,14 @@ def test_tokens_and_scopes_up_to_their_limits() -> None:
     answer = read(GOOD | {"access_token": longest, "refresh_token": longest, "scope": "a" * 256})
     assert (answer.access_token, answer.refresh_token, answer.scopes) == (longest, longest, ("a" * 256,))
     assert isinstance(fault(GOOD | {"refresh_token": longest + "a"}), UnreadableResponse)
-    # 64 KiB, each with a separator.
-    scopes = [f"{number:0255}" for number in range(256)]
-    assert len(read(GOOD | {"scope": scopes}).scopes or ()) == 256
+    # 8 KiB, each with a separator.
+    scopes = [f"{number:0255}" for number in range(32)]
+    assert len(read(GOOD | {"scope": scopes}).scopes or ()) == 32
     assert isinstance(fault(GOOD | {"scope": [*scopes, ""]}), UnreadableResponse)
     assert isinstance(fault(GOOD | {"scope": [*scopes[1:], "0" * 256]}), UnreadableResponse)
 
 
 def test_the_length_of_all_scopes_is_limited() -> None:
-    scopes = tuple(f"patient/Resource{number}.rs" for number in range(2000))
+    scopes = tuple(f"patient/Resource{number}.rs" for number in range(300))
     assert read(GOOD | {"scope": " ".join(scopes)}).scopes == scopes
     assert read(GOOD | {"scope": [*scopes, *scopes]}).scopes == scopes
