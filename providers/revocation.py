@@ -19,6 +19,8 @@ from wire.http.response import SUCCESSES, Response
 from wire.strict_json import UnfitError, read_object
 
 _UNAUTHORIZED: Final = 401
+# Segments of a path that stand for another one (RFC 3986 5.2.4), however they are encoded.
+_DOTS: Final = (".", "..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ async def revoke(
 def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: Tokens) -> Request | None:
     """None if there is no rule, or if a token or an account that belongs in the request is None."""
     if rule is None or (rule.needs_account and tokens.account is None):
+        return None
+    if ACCOUNT in rule.url and tokens.account in _DOTS:
         return None
     form = {name: value.replace(ACCOUNT, tokens.account or "") for name, value in rule.params.items()}
     if rule.token is not None:

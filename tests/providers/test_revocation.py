@@ -147,6 +147,17 @@ async def test_without_an_account_that_is_needed_no_request_is_sent(ours: Client
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("account", [".", ".."])
+async def test_an_account_never_changes_the_path(ours: Client, account: str) -> None:
+    """A segment of dots stands for another one (RFC 3986 5.2.4), encoded or not."""
+    async with loopback(answering(b"")) as server:
+        entry = provider(
+            origin=server.origin, tables=f"[revoke]\nurl = '{server.origin}/{{account}}/grants'\nauth = 'bearer'"
+        )
+        assert await revoke(ours, entry, CREDENTIALS, replace(TOKENS, account=account), deadline=soon()) is IMPOSSIBLE
+    assert server.connections == 0
+
+
 # What comes back
 
 
