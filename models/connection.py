@@ -109,20 +109,24 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
 
 
-def seal_tokens(vault: Vault, user_id: str, provider: str, version: int, tokens: Tokens) -> dict[str, bytes | None]:
+def seal_tokens(
+    vault: Vault, user_id: str, provider: str, version: int, tokens: Tokens, site: str = ""
+) -> dict[str, bytes | None]:
     """The columns of the tokens, sealed for the version that they make."""
-    access, refresh = [token_field(user_id, provider, version, name) for name in ("access_token", "refresh_token")]
+    access, refresh = [
+        token_field(user_id, provider, version, name, site) for name in ("access_token", "refresh_token")
+    ]
     return {
         "access_token": vault.seal(tokens.access_token, **access),
         "refresh_token": None if tokens.refresh_token is None else vault.seal(tokens.refresh_token, **refresh),
     }
 
 
-def token_field(user_id: str, provider: str, version: int, column: str) -> SealedField:
+def token_field(user_id: str, provider: str, version: int, column: str, site: str = "") -> SealedField:
     """The field of a sealed token.
 
     Its row is the natural key, which is known before the row exists, so that a token moved to another user's row does
     not open, and the version that the token was written with, so that an older token put back does not open either.
+    Versions begin anew after an erasure.
     """
-    # The empty part is for providers with several sites.
-    return {"table": "connection", "row": (user_id, provider, "", str(version)), "column": column}
+    return {"table": "connection", "row": (user_id, provider, site, str(version)), "column": column}

@@ -56,19 +56,20 @@ class Material(Tokens):
         return replace(self, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
 
 
-def material_field(revocation_id: str) -> SealedField:
-    """The field of the sealed material. It opens in its own row only."""
-    return {"table": "revocation", "row": (revocation_id,), "column": "material"}
+def material_field(revocation_id: str, provider: str, site: str = "") -> SealedField:
+    """The field of the sealed material. It opens in its own row only, and as long as that is to be sent to the same
+    provider and site."""
+    return {"table": "revocation", "row": (revocation_id, provider, site), "column": "material"}
 
 
-def seal_material(vault: Vault, revocation_id: str, material: Material) -> bytes:
+def seal_material(vault: Vault, revocation_id: str, material: Material, provider: str, site: str = "") -> bytes:
     text = json.dumps([material.access_token, material.refresh_token, material.user, material.account])
-    return vault.seal(text, **material_field(revocation_id))
+    return vault.seal(text, **material_field(revocation_id, provider, site))
 
 
-def open_material(vault: Vault, revocation_id: str, sealed: bytes) -> Material:
+def open_material(vault: Vault, revocation_id: str, sealed: bytes, provider: str, site: str = "") -> Material:
     """Raises VaultError."""
-    return Material(*json.loads(vault.open(sealed, **material_field(revocation_id))))
+    return Material(*json.loads(vault.open(sealed, **material_field(revocation_id, provider, site))))
 
 
 @dataclass(frozen=True, slots=True)

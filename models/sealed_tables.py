@@ -126,8 +126,8 @@ SEALED_TABLES: Final = (
         "connection",
         ("access_token", "refresh_token"),
         {"id": "uuid"},
-        {"user_id": "text", "provider": "text", "version": "int"},
-        lambda row, column: token_field(row["user_id"], row["provider"], row["version"], column),
+        {"user_id": "text", "provider": "text", "site": "text", "version": "int"},
+        lambda row, column: token_field(row["user_id"], row["provider"], row["version"], column, row["site"]),
     ),
     SealedTable(
         "authorization_request",
@@ -136,7 +136,13 @@ SEALED_TABLES: Final = (
         {"provider": "text", "redirect_uri": "text", "registration": "text"},
         lambda row, _: StateBinding(**{name: row[name] for name in StateBinding.__dataclass_fields__}).verifier_field,
     ),
-    SealedTable("revocation", ("material",), {"id": "uuid"}, {}, lambda row, _: material_field(str(row["id"]))),
+    SealedTable(
+        "revocation",
+        ("material",),
+        {"id": "uuid"},
+        {"provider": "text", "site": "text"},
+        lambda row, _: material_field(str(row["id"]), row["provider"], row["site"]),
+    ),
     SealedTable("audit_key", ("sealed",), {"number": "int"}, {}, lambda row, _: audit_key_field(row["number"])),
 )
 

@@ -195,7 +195,7 @@ async def store(
     for version in (row.version, row.version + 1):
         values = {
             **vars(entry),
-            **seal_tokens(vault, row.user_id, row.provider, version + 1, new.tokens),
+            **seal_tokens(vault, row.user_id, row.provider, version + 1, new.tokens, row.site),
             "id": row.id,
             "version": version,
             "sent_version": row.version,

@@ -61,7 +61,7 @@ class TokenRow:
     def open(self, vault: Vault, column: str) -> str:
         """The token in `column`. Raises VaultError."""
         sealed = self.access_token if column == "access_token" else self.refresh_token
-        return vault.open(sealed or b"", **token_field(self.user_id, self.provider, self.version, column))
+        return vault.open(sealed or b"", **token_field(self.user_id, self.provider, self.version, column, self.site))
 
 
 _FIND: Final = Statement(

@@ -6,7 +6,7 @@ a row and a column. The row is identified by everything that must not change as 
   connection             user, provider, site and the version of the row (`models.connection.token_field`)
   authorization_request  hash of the state, user, provider and redirect URI (`StateBinding.verifier_field`)
   audit_key              the key's number
-  revocation             the row's id (`models.revocation.material_field`)
+  revocation             the row's id, provider and site (`models.revocation.material_field`)
   vault_key              the key's id
 
 Layout: version (1 byte, 0x01), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with tag (16 bytes).

@@ -56,7 +56,7 @@ async def add_request(database: Database, vault: Vault, number: int) -> None:
 
 async def add_revocation(database: Database, vault: Vault, number: int) -> None:
     id_ = identity(number)
-    await _REVOCATION.rows(database, id=id_, material=vault.seal(f"material-{number}", **material_field(id_)))
+    await _REVOCATION.rows(database, id=id_, material=vault.seal(f"material-{number}", **material_field(id_, "oura")))
 
 
 async def opened(database: Database, vault: Vault) -> dict[tuple[Any, ...], str]:

@@ -102,7 +102,7 @@ async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later
     try:
         # A refresh would give new ones to encrypt.
         await resources.check_can_seal()
-        material = open_material(resources.vault, row.id, row.material)
+        material = open_material(resources.vault, row.id, row.material, row.provider, row.site)
     except ServiceUnavailable:
         return _NO_KEY
     except VaultError as fault:

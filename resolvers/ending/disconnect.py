@@ -133,7 +133,7 @@ def _material(context: Context, row: TokenRow, revocation_id: str) -> tuple[Revo
         )
         return RevocationStatus.FAILED, None
     material = Material(tokens.access_token, tokens.refresh_token, row.user_id, row.account)
-    return RevocationStatus.PENDING, seal_material(vault, revocation_id, material)
+    return RevocationStatus.PENDING, seal_material(vault, revocation_id, material, row.provider, row.site)
 
 
 def _open(context: Context, row: TokenRow) -> Tokens:

@@ -181,7 +181,7 @@ class Sender:
     async def _keep(self) -> None:
         """If the database is down, the new tokens are used nevertheless: nobody else will have them."""
         resources, material, row = self._context.resources, self._material, self._row
-        sealed = seal_material(resources.vault, row.id, material)
+        sealed = seal_material(resources.vault, row.id, material, row.provider, row.site)
         try:
             if await keep_tokens(resources.database, row.id, self._owner, sealed):
                 return

@@ -33,7 +33,7 @@ async def add_late(context: Context, row: TokenRow, tokens: Tokens) -> None:
     material = Material(tokens.access_token, tokens.refresh_token, row.user_id, row.account)
     pending = await find_pending_of(resources.database, row.id, row.version)
     if pending is not None:
-        sealed = seal_material(resources.vault, pending, material)
+        sealed = seal_material(resources.vault, pending, material, row.provider, row.site)
         if await replace_material(resources.database, pending, sealed):
             return
     await _add(context, row.provider, row.site, material, connection_id=row.id, ended_version=row.version)
@@ -77,5 +77,5 @@ async def pending_revocation(context: Context, provider: str, site: str, materia
         site,
         await resources.pseudonyms.of(material.user),
         await resources.pseudonyms.of_account(provider, site, material.account),
-        seal_material(resources.vault, id_, material),
+        seal_material(resources.vault, id_, material, provider, site),
     )

@@ -29,7 +29,7 @@ async def connected(database: Database, **others: Any) -> TokenRow:
 
 def revocation(row: TokenRow) -> NewRevocation:
     id_ = new_id()
-    material = seal_material(VAULT, id_, Material("access", "refresh", row.user_id, row.account))
+    material = seal_material(VAULT, id_, Material("access", "refresh", row.user_id, row.account), row.provider)
     return NewRevocation(id_, row.provider, row.site, "p-alice", "p-sam", material)
 
 
@@ -129,7 +129,7 @@ async def test_a_dump_has_no_token(database: Database) -> None:
     row = await connected(database, token=granted.access_token, refresh_token=granted.refresh_token)
     id_ = new_id()
     material = Material("canary-access", "canary-refresh", row.user_id, row.account)
-    new = replace(revocation(row), id=id_, material=seal_material(VAULT, id_, material))
+    new = replace(revocation(row), id=id_, material=seal_material(VAULT, id_, material, row.provider))
     assert await end(database, row, new)
     for table in ("connection", "revocation", "audit_event"):
         rows = await run(database, f"SELECT * FROM {table}")

@@ -14,7 +14,7 @@ async def test_many_revocations_of_a_provider_dont_hide_those_of_others(database
     ids: list[str] = []
     for number, provider in enumerate(["oura", "oura", "oura", "whoop"]):
         ids.append(id_ := new_id())
-        material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"))
+        material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"), provider)
         await add_revocation(database, NewRevocation(id_, provider, "", "p-alice", "p-sam", material))
         change = "UPDATE revocation SET due_at = after(:since) WHERE id = :id RETURNING id"
         await run(database, change, since=-10.0 + number, id=id_)

@@ -36,7 +36,7 @@ between_statements = pytest.mark.parametrize("_opened", ["postgres"], indirect=T
 
 async def end(transaction: Session, row: TokenRow) -> bool:
     id_ = new_id()
-    material = seal_material(VAULT, id_, Material("access", "refresh", row.user_id, row.account))
+    material = seal_material(VAULT, id_, Material("access", "refresh", row.user_id, row.account), row.provider)
     new = NewRevocation(id_, row.provider, row.site, "p-alice", None, material)
     return await end_connection(transaction, row, new, StatusReason.BY_SERVICE, entry(action="disconnect"))
 

@@ -33,7 +33,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 def new(token: str = "refresh", *, subject: str = "p-alice", provider: str = "oura") -> NewRevocation:
     id_ = new_id()
-    material = seal_material(VAULT, id_, Material("access", token, "alice", None))
+    material = seal_material(VAULT, id_, Material("access", token, "alice", None), provider)
     return NewRevocation(id_, provider, "", subject, "p-sam", material)
 
 
@@ -56,14 +56,16 @@ async def lease(database: Database, seconds: float, owner: str = "worker") -> No
 @given(TEXTS, st.none() | TEXTS, TEXTS, st.none() | TEXTS)
 def test_the_material_opens_as_it_was(access: str, refresh: str | None, user: str, account: str | None) -> None:
     material = Material(access, refresh, user, account)
-    assert open_material(VAULT, "id", seal_material(VAULT, "id", material)) == material
+    assert open_material(VAULT, "id", seal_material(VAULT, "id", material, "oura"), "oura") == material
 
 
-def test_the_material_opens_in_its_own_row_only() -> None:
-    sealed = seal_material(VAULT, "id", Material("canary", "canary", "canary", "canary"))
+def test_the_material_opens_in_its_own_row_and_for_its_own_provider_only() -> None:
+    sealed = seal_material(VAULT, "id", Material("canary", "canary", "canary", "canary"), "oura", "site")
     assert b"canary" not in sealed
-    with pytest.raises(VaultError):
-        open_material(VAULT, "another", sealed)
+    open_material(VAULT, "id", sealed, "oura", "site")
+    for id_, provider, site in (("another", "oura", "site"), ("id", "another", "site"), ("id", "oura", "")):
+        with pytest.raises(VaultError):
+            open_material(VAULT, id_, sealed, provider, site)
 
 
 def test_the_material_says_nothing_of_its_tokens() -> None:

@@ -36,7 +36,7 @@ CONNECTION = "0190163d-8694-739b-aea5-966c26f8ad91"
 
 async def pending(database: Database) -> PendingRevocation:
     id_ = new_id()
-    material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"))
+    material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"), "oura")
     new = NewRevocation(id_, "oura", "", "p-alice", "p-sam", material)
     await add_revocation(database, new, connection_id=CONNECTION, ended_version=1)
     row = await find_pending(database, id_)

@@ -46,8 +46,11 @@ async def completed(world: World, clock: LoopClock, callback: Callback, user: st
 
 async def given_up(world: World) -> list[tuple[str | None, ...]]:
     """The tokens in the revocations that wait for the worker, with their user and account."""
-    rows = await world.outside.fetch("SELECT id, material FROM revocation WHERE status = 'pending' ORDER BY id")
-    opened = [open_material(world.resources.vault, str(id_), bytes(material)) for id_, material in rows]
+    rows = await world.outside.fetch(
+        "SELECT id, material, provider FROM revocation WHERE status = 'pending' ORDER BY id"
+    )
+    vault = world.resources.vault
+    opened = [open_material(vault, str(id_), bytes(material), provider) for id_, material, provider in rows]
     return [(one.access_token, one.refresh_token, one.user, one.account) for one in opened]
 
 

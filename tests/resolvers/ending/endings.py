@@ -49,10 +49,10 @@ async def revocations(world: World, columns: str = "status, attempts") -> list[t
 
 async def materials(world: World) -> list[Material | None]:
     """What the revocations have to be sent with, opened."""
-    rows = await world.outside.fetch("SELECT id, material FROM revocation ORDER BY id")
+    rows = await world.outside.fetch("SELECT id, material, provider FROM revocation ORDER BY id")
     return [
-        None if sealed is None else open_material(world.resources.vault, str(id_), bytes(sealed))
-        for id_, sealed in rows
+        None if sealed is None else open_material(world.resources.vault, str(id_), bytes(sealed), provider)
+        for id_, sealed, provider in rows
     ]
 
 

@@ -220,7 +220,7 @@ async def test_nothing_is_sent_when_too_little_of_the_lease_is_left(world: World
     row = await find_pending(world.database, work.id)
     assert row is not None
     permit = await world.resources.provider_limits.of("ends-token").permit(1, Use.REVOCATION)
-    material = open_material(world.resources.vault, row.id, row.material)
+    material = open_material(world.resources.vault, row.id, row.material, row.provider)
     prepared = Prepared(world.resources.registrations["ends-token"], material, permit)
     with permit:
         late = SendingTime(TIMEOUT, clock=iter([0.0, 60.0]).__next__)
