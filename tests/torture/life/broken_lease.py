@@ -14,7 +14,8 @@ _TAKE = Statement(
     """
     UPDATE connection SET owner = :owner, lease_until = after(:lease), epoch = epoch + 1,
         first_sent_at = coalesce(first_sent_at, after(:minus_quiet))
-    WHERE id = :id AND version = :version AND refresh_token IS NOT NULL RETURNING epoch, failures, unsure"""
+    WHERE id = :id AND version = :version AND refresh_token IS NOT NULL
+    RETURNING epoch, failures, unsure, now() AS taken_at"""
 )
 
 if __name__ == "__main__":
