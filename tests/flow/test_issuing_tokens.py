@@ -171,7 +171,11 @@ async def test_our_wrong_credentials_touch_no_connection(
 ) -> None:
     connection = await connect(api, sandbox, someone, access_life=0)
     await sandbox.fault("sandbox", "invalid_client", account=someone.id, grant_type="refresh_token")
-    assert (await api.issue(SERVICE, connection)).code == "PROVIDER_MISCONFIGURED"
+    for _ in range(2):
+        refused = await api.issue(SERVICE, connection)
+        assert refused.code == "PROVIDER_MISCONFIGURED"
+        assert 20 < (refused.retry_after or 0) <= 30
+    assert len(await sandbox.refreshes(someone.id)) == 1
     assert (await shown(client, api, someone))["status"] == "connected"
 
 
