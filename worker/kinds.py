@@ -15,8 +15,8 @@ from resolvers.tokens import ahead
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`due` and `run` are described in `resolvers/due_work.py`. A worker runs up to SLOTS pieces (`worker/engine.py`) at
-    the same time for each provider, and each for up to `seconds`."""
+    """`due` and `run` are described in `resolvers/due_work.py`. A worker runs up to SLOTS pieces (`worker/engine.py`)
+    at the same time for each provider, and each for up to `seconds`."""
 
     name: str
     due: Callable[[Context, int], Awaitable[Sequence[DueWork]]]
