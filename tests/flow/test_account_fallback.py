@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from asyncio import StreamWriter
-from collections.abc import AsyncGenerator
-from pathlib import Path
+from collections.abc import AsyncGenerator, Generator
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import REDIRECT_URI, Person, start_gateway
 from tests.databases import Database
 from tests.interfaces import Interface
+from tests.processes import Process
 from tests.wire.http.loopback import Asked, Loopback, answering, loopback
 
 ENTRY = """
@@ -44,29 +45,31 @@ class BothWays:
         await answering(body)(asked, writer)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def provider() -> AsyncGenerator[BothWays]:
     provider = BothWays()
     async with loopback(provider.respond) as provider.server:
         yield provider
 
 
-@pytest.fixture
-async def both(
-    tmp_path: Path,
+@pytest.fixture(scope="module")
+def connecting(
+    tmp_path_factory: pytest.TempPathFactory,
     settings: dict[str, str],
-    own_database: Database,
-    interface: type[Interface],
-    client: httpx.AsyncClient,
+    shared_database: Database,
     provider: BothWays,
-) -> AsyncGenerator[Interface]:
-    catalogue = tmp_path / "catalogue"
-    catalogue.mkdir()
-    (catalogue / "both.toml").write_text(ENTRY.format(origin=provider.server.origin), encoding="utf-8")
-    own = {"BOTH_CLIENT_ID": "client", "BOTH_CLIENT_SECRET": "secret", "TENDON_CATALOGUE": str(catalogue)}
-    process = start_gateway(tmp_path, settings | own, own_database)
-    yield interface(client, process.origin)
+) -> Generator[Process]:
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "both.toml").write_text(ENTRY.format(origin=provider.server.origin), encoding="utf-8")
+    own = {"BOTH_CLIENT_ID": "client", "BOTH_CLIENT_SECRET": "secret", "TENDON_CATALOGUE": str(folder)}
+    process = start_gateway(folder, settings | own, shared_database)
+    yield process
     process.kill()
+
+
+@pytest.fixture
+def both(connecting: Process, interface: type[Interface], client: httpx.AsyncClient) -> Interface:
+    return interface(client, connecting.origin)
 
 
 @pytest.mark.parametrize(
@@ -74,26 +77,26 @@ async def both(
     [(b'"from-me"', "from-me"), (b"12.0", "12"), (b"1.5", None), (b'"\\u0007"', None)],
 )
 async def test_the_account_is_asked_for_where_the_tokens_name_none(
-    both: Interface, provider: BothWays, own_database: Database, me: bytes, account: str | None
+    both: Interface, provider: BothWays, shared_database: Database, me: bytes, account: str | None
 ) -> None:
     provider.me = me
-    for number, user in enumerate([b"null", b'"text"', b'{"id": ""}', b'{"id": {}}', b'{"id": 1.5}', b'{"id": 1e999}']):
-        provider.user = user
+    for provider.user in [b"null", b'"text"', b'{"id": ""}', b'{"id": {}}', b'{"id": 1.5}', b'{"id": 1e999}']:
         before = len(provider.server.asked)
-        person = Person(f"both-{number}")
+        person = Person(f"both-{uuid4().hex}")
         begun = await both.authorize(person.token, provider="both", redirectUri=REDIRECT_URI)
         callback = {"provider": "both", "redirectUri": REDIRECT_URI, "code": "c", "state": begun.data["state"]}
         assert (await both.complete(person.token, **callback)).connection["status"] == "connected"
-        stored = await own_database.value("SELECT account FROM connection WHERE user_id = $1", person.id)
+        stored = await shared_database.value("SELECT account FROM connection WHERE user_id = $1", person.id)
         assert (stored, len(provider.server.asked) - before) == (account, 2)
 
 
 async def test_an_account_beside_the_tokens_is_enough(
-    both: Interface, provider: BothWays, own_database: Database, someone: Person
+    both: Interface, provider: BothWays, shared_database: Database, someone: Person
 ) -> None:
     provider.user, provider.me = b'{"id": 1e2}', b'"from-me"'
+    before = len(provider.server.asked)
     begun = await both.authorize(someone.token, provider="both", redirectUri=REDIRECT_URI)
     callback = {"provider": "both", "redirectUri": REDIRECT_URI, "code": "c", "state": begun.data["state"]}
     assert (await both.complete(someone.token, **callback)).connection["status"] == "connected"
-    assert await own_database.value("SELECT account FROM connection") == "100"
-    assert len(provider.server.asked) == 1
+    assert await shared_database.value("SELECT account FROM connection WHERE user_id = $1", someone.id) == "100"
+    assert len(provider.server.asked) - before == 1

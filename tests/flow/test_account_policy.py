@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
+from collections.abc import Generator
 
 import httpx
 import pytest
 
-from tests.conftest import Person, begin, start_gateway
-from tests.databases import Database
-from tests.interfaces import GraphQL, Interface, Rest
+from tests.conftest import Person, begin, new_database, start_gateway
+from tests.databases import ENGINES, Database
+from tests.interfaces import Interface
+from tests.processes import Process
 from tests.sandbox_control import Sandbox
 
 
-@pytest.fixture(params=[Rest, GraphQL])
-async def rejecting(
-    request: pytest.FixtureRequest,
-    client: httpx.AsyncClient,
-    tmp_path: Path,
-    settings: dict[str, str],
-    own_database: Database,
-) -> AsyncGenerator[Interface]:
-    process = start_gateway(tmp_path, settings | {"TENDON_ACCOUNT_POLICY": "reject"}, own_database)
-    yield request.param(client, process.origin)
+@pytest.fixture(scope="module", params=ENGINES)
+async def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """One whose accounts are exclusive from the start."""
+    return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
+
+
+@pytest.fixture(scope="module")
+def process(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str], database: Database
+) -> Generator[Process]:
+    folder = tmp_path_factory.mktemp("rejecting")
+    process = start_gateway(folder, settings | {"TENDON_ACCOUNT_POLICY": "reject"}, database)
+    yield process
     process.kill()
+
+
+@pytest.fixture
+def rejecting(process: Process, interface: type[Interface], client: httpx.AsyncClient) -> Interface:
+    return interface(client, process.origin)
 
 
 @pytest.mark.parametrize("slug", ["fitbit", "sandbox"])
 async def test_another_users_account_is_refused(
-    rejecting: Interface, sandbox: Sandbox, someone: Person, another: Person, slug: str, own_database: Database
+    rejecting: Interface, sandbox: Sandbox, someone: Person, another: Person, slug: str, database: Database
 ) -> None:
     account = f"one-{someone.id[-20:]}"
     first = await rejecting.complete(someone.token, **await begin(rejecting, sandbox, someone, slug, account=account))
@@ -45,4 +53,5 @@ async def test_another_users_account_is_refused(
     assert again.connection["id"] == first.connection["id"]
     other = await begin(rejecting, sandbox, another, slug, account=f"other-{another.id[-20:]}")
     assert (await rejecting.complete(another.token, **other)).connection["status"] == "connected"
-    assert await own_database.value("SELECT count(*) FROM connection") == 2
+    count = "SELECT count(*) FROM connection WHERE user_id IN ($1, $2)"
+    assert await database.value(count, someone.id, another.id) == 2
