@@ -1,7 +1,8 @@
 """Imports all of Tendon once, and forks for each command that is to run. `tests/forked.py` starts it and asks it.
 
-`python -P fork_server.py SOCKET` reads requests from the socket with that number until it is closed. A fork is where a
-new process is when its imports are done: it runs `tendon_cli.main`, and then what Python runs at its end.
+`python -P fork_server.py SOCKET MODULE …` imports the modules and reads requests from the socket with that number until
+it is closed. A fork is where a new process is when its imports are done: it runs `main` of the module that the request
+names, and then what Python runs at its end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -23,15 +23,9 @@ SIZE = 4
 FILES = 3
 # The number of bytes in each of the two that are reported: the process id, and the exit status when there is one.
 NUMBER = 8
-_MODULES = (
-    *(f"gateway.commands.{command}" for command in ("migrate", "providers", "sandbox", "serve", "status")),
-    *("gateway.bearer.jwt", "gateway.http11.raw_responses"),
-    *("aiosqlite", "certifi", "uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
-    *("models.engine.postgres", "models.engine.sqlite", "sandbox.app", "sandbox.dialect"),
-)
 
 
-def serve(requests: socket.socket, run: Callable[[], None]) -> NoReturn:
+def serve(requests: socket.socket) -> NoReturn:
     """Forks for each request, until the other end closes the socket."""
     while True:
         size, files, _, _ = socket.recv_fds(requests, SIZE, FILES)
@@ -41,7 +35,7 @@ def serve(requests: socket.socket, run: Callable[[], None]) -> NoReturn:
         if os.fork() == 0:
             requests.close()
             _become(request, *files)
-            _end(run)
+            _end(request["program"])
         for file in files:
             os.close(file)
 
@@ -74,11 +68,12 @@ def _become(request: dict[str, Any], out: int, err: int, report: int) -> None:
     sys.argv[1:] = request["arguments"]
 
 
-def _end(run: Callable[[], None]) -> NoReturn:
-    """Run it, and end the process as Python does. Only memory is not freed, which takes longer than most commands."""
+def _end(program: str) -> NoReturn:
+    """Run the program, and end the process as Python does. Only memory is not freed, which takes longer than most
+    commands."""
     status = 0
     try:
-        run()
+        import_module(program).main()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException as fault:  # noqa: BLE001 - Python prints it, whatever it is
@@ -92,14 +87,12 @@ def _end(run: Callable[[], None]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    from tendon_cli import main
-
     gc.disable()
-    for name in _MODULES:
+    for name in sys.argv[2:]:
         import_module(name)
     gc.freeze()
     gc.enable()
     # No fork waits for another one, and Ctrl-C is for those who ask.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(socket.socket(fileno=int(sys.argv[1])), main)
+    serve(socket.socket(fileno=int(sys.argv[1])))

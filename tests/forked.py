@@ -26,6 +26,18 @@ from typing import IO
 
 from tests.fork_server import NUMBER, SIZE
 
+_TENDON = "tendon_cli"
+_SERVICE = (
+    _TENDON,
+    *(f"gateway.commands.{command}" for command in ("migrate", "providers", "sandbox", "serve", "status")),
+    *("gateway.bearer.jwt", "gateway.http11.raw_responses"),
+    *("aiosqlite", "certifi", "uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
+    *("models.engine.postgres", "models.engine.sqlite", "sandbox.app", "sandbox.dialect"),
+)
+WORKER_OF_TESTS = "tests.worker.program"
+# What only workers import takes as long as all the rest, and few tests have a worker.
+_WORKER = (_TENDON, WORKER_OF_TESTS, "gateway.commands.worker", "models.engine.postgres", "models.engine.sqlite")
+
 
 class Forked:
     """A command that runs, with the methods that it has as a `subprocess.Popen`."""
@@ -74,18 +86,26 @@ class Forked:
 
 
 class _ForkServer:
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         self._lock = Lock()
         self._requests, theirs = socket.socketpair()
         with theirs:
             # The directory of the script has folders that are named as Tendon's packages are.
-            command = [sys.executable, "-P", Path(__file__).with_name("fork_server.py"), str(theirs.fileno())]
+            program = Path(__file__).with_name("fork_server.py")
+            command = [sys.executable, "-P", program, str(theirs.fileno()), *modules]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def start(
-        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+        self,
+        program: str,
+        arguments: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        out: IO[bytes],
+        err: IO[bytes],
     ) -> Forked:
-        request = {"arguments": arguments, "folder": str(cwd), "environment": dict(environment)}
+        given = {"program": program, "arguments": arguments}
+        request = given | {"folder": str(cwd), "environment": dict(environment)}
         encoded = json.dumps(request).encode()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
@@ -100,18 +120,26 @@ class _ForkServer:
 
 
 @cache
-def _server() -> _ForkServer:
-    """One for each process that runs tests, as long as it runs."""
-    server = _ForkServer()
+def _server(modules: Sequence[str]) -> _ForkServer:
+    """One of each kind for each process that runs tests, as long as it runs."""
+    server = _ForkServer(modules)
     atexit.register(server.close)
     return server
 
 
 def start(
-    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+    program: str = _TENDON,
 ) -> Forked:
-    """Start a command of Tendon."""
-    return _server().start(arguments, cwd, env, stdout, stderr)
+    """Start a command of Tendon, or another program that the fork server has."""
+    works = program == WORKER_OF_TESTS or "worker" in arguments[:1]
+    server = _server(_WORKER if works else _SERVICE)
+    return server.start(program, arguments, cwd, env, stdout, stderr)
 
 
 def run(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

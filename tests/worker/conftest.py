@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.databases import Database
 from tests.house.test_house import ROOT
 from tests.processes import environment
@@ -41,14 +38,8 @@ class RunningWorker:
         # Its log begins where that of an earlier worker ended.
         self._offset = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.program"],
-                cwd=ROOT,
-                env=environment(**settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            own = environment(**settings)
+            self.process = forked.start([], cwd=ROOT, env=own, stdout=log, stderr=log, program=forked.WORKER_OF_TESTS)
 
     @property
     def pid(self) -> str:
@@ -127,6 +118,4 @@ def start_worker(tmp_path: Path) -> Generator[StartWorker]:
 
     yield start
     for worker in started:
-        with suppress(ProcessLookupError):
-            os.kill(worker.process.pid, signal.SIGKILL)
-        worker.process.wait()
+        worker.kill()
