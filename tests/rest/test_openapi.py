@@ -10,7 +10,8 @@ import pytest
 import schemathesis
 from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType
 from hypothesis import HealthCheck, settings
-from schemathesis import Case
+from schemathesis import BaseSchema, Case
+from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 
 from resolvers.errors import PROBLEMS
 from rest.json_http import STATUS
@@ -20,11 +21,6 @@ from tests.processes import Process
 
 DOCUMENT = openapi_document()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-description = schemathesis.openapi.from_dict(DOCUMENT)
-# JSON Schema has no way to say it of members that it does not name: no string holds a NUL character.
-description.config.generation.update(allow_x00=False)
-# A list that is too long may also make the body too large.
-description.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "403", "404", "413", "415"]
 
 
 async def test_it_is_served(client: httpx.AsyncClient, any_gateway: Process) -> None:
@@ -37,10 +33,29 @@ def origin(any_gateway: Process) -> str:
     return any_gateway.origin
 
 
-@description.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-def test_the_service_keeps_to_it(case: Case[Any], origin: str) -> None:
-    case.call_and_validate(base_url=origin, headers={"Authorization": "Bearer dev:schemathesis"})
+@pytest.fixture(scope="module")
+def description() -> BaseSchema:
+    described = schemathesis.openapi.from_dict(DOCUMENT)
+    # JSON Schema has no way to say it of members that it does not name: no string holds a NUL character.
+    described.config.generation.update(allow_x00=False)
+    # A list that is too long may also make the body too large.
+    described.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "403", "404", "413", "415"]
+    return described
+
+
+# Schemathesis' own decorator makes all inputs when tests are collected, which each process that runs tests does.
+@pytest.mark.parametrize(
+    ("path", "method"), [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
+)
+def test_the_service_keeps_to_it(path: str, method: str, description: BaseSchema, any_gateway: Process) -> None:
+    def keeps_to_it(case: Case[Any]) -> None:
+        case.call_and_validate(base_url=any_gateway.origin, headers={"Authorization": "Bearer dev:schemathesis"})
+
+    limits = settings(
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    )
+    config = HypothesisTestConfig(modes=[*HypothesisTestMode], project=description.config, explicit_settings=limits)
+    create_test(operation=description[path][method], test_func=keeps_to_it, config=config)()
 
 
 @pytest.mark.parametrize("name", ["AuthorizeConnectionInput", "CompleteConnectionInput"])
