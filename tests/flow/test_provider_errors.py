@@ -32,22 +32,22 @@ CASES = [
 
 @pytest.mark.parametrize(("slug", "error"), CASES)
 async def test_each_error_of_each_vendor(
-    api: Interface, sandbox: Sandbox, someone: Person, slug: str, error: RecordedError
+    any_api: Interface, sandbox: Sandbox, someone: Person, slug: str, error: RecordedError
 ) -> None:
-    callback = await begin(api, sandbox, someone, slug)
+    callback = await begin(any_api, sandbox, someone, slug)
     await sandbox.answer(slug, error.content, status=error.status, headers=error.headers)
-    answer = await api.complete(someone.token, **callback)
+    answer = await any_api.complete(someone.token, **callback)
     assert error.meaning is not None
     assert (answer.code, answer.retry_after) == (CODES[error.meaning], error.wait)
     if error.wait is not None:
         assert f"Start the connection again in {error.wait} seconds." in (answer.message or "")
     assert "made-up" not in (answer.message or "")
     # The code has been sent and is not sent again: the same callback has reached its end.
-    again = await api.complete(someone.token, **callback)
+    again = await any_api.complete(someone.token, **callback)
     assert (again.code, again.retry_after) == (answer.code, None)
     assert "Start the connection again" in (again.message or "") or error.meaning == "misconfigured"
     assert len(await sandbox.exchanges(callback["code"])) == 1
-    assert (await api.connections(someone.token, userId=someone.id)).data == {"connections": []}
+    assert (await any_api.connections(someone.token, userId=someone.id)).data == {"connections": []}
 
 
 @pytest.mark.parametrize("slug", SLUGS)

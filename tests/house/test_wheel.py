@@ -94,7 +94,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Insta
     def install(folder: Path) -> None:
         made = Installation(folder)
         made.link_packages()
-        made.install(wheel, pip)
+        made.install(wheel, uv)
 
     return Installation(once(tmp_path_factory, "installation", install))
 

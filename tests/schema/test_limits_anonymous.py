@@ -45,9 +45,9 @@ def depth(levels: int) -> str:
     return "{ " + "providers { " * (levels - 1) + "slug" + " }" * levels
 
 
-async def ask(client: httpx.AsyncClient, gateway: Process, document: str, token: str | None = None) -> httpx.Response:
+async def ask(client: httpx.AsyncClient, process: Process, document: str, token: str | None = None) -> httpx.Response:
     headers = bearer(token) | {"Accept": GRAPHQL}
-    return await client.post(f"{gateway.origin}/graphql", json={"query": document}, headers=headers)
+    return await client.post(f"{process.origin}/graphql", json={"query": document}, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ async def ask(client: httpx.AsyncClient, gateway: Process, document: str, token:
     ids=["tokens", "bytes"],
 )
 async def test_one_more_is_refused(
-    client: httpx.AsyncClient, gateway: Process, closed: Process, someone: Person, fits: str, exceeds: str
+    client: httpx.AsyncClient, any_gateway: Process, closed: Process, someone: Person, fits: str, exceeds: str
 ) -> None:
-    for process in (gateway, closed):
+    for process in (any_gateway, closed):
         assert (await ask(client, process, fits)).json()["data"]["providers"]
         refused = await ask(client, process, exceeds)
         assert refused.status_code == 400
@@ -80,14 +80,14 @@ def test_the_limits_are_those(explore: bool) -> None:
     assert documents.read(depth(ANONYMOUS.depth + 1)).errors[0].message != too_deep
 
 
-async def test_editors_and_generators_need_no_token(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_editors_and_generators_need_no_token(client: httpx.AsyncClient, any_gateway: Process) -> None:
     """If exploring is on. Their query has more than 100 tokens."""
     query = get_introspection_query(
         specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
     )
-    assert (await ask(client, gateway, query)).json()["data"]["__schema"]["types"]
+    assert (await ask(client, any_gateway, query)).json()["data"]["__schema"]["types"]
     beside = query.replace("__schema {", "providers { slug } __schema {")
-    assert "without a bearer token" in (await ask(client, gateway, beside)).text
+    assert "without a bearer token" in (await ask(client, any_gateway, beside)).text
 
 
 async def test_introspection_where_exploring_is_off(client: httpx.AsyncClient, closed: Process) -> None:
@@ -115,24 +115,26 @@ def test_what_is_not_public_is_not_validated(document: str, explore: bool) -> No
 
 
 @pytest.mark.parametrize("document", PRIVATE[:-1])
-async def test_what_is_not_public_wants_a_token(client: httpx.AsyncClient, gateway: Process, document: str) -> None:
-    refused = await ask(client, gateway, document)
+async def test_what_is_not_public_wants_a_token(client: httpx.AsyncClient, any_gateway: Process, document: str) -> None:
+    refused = await ask(client, any_gateway, document)
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == 'Bearer realm="tendon"'
     assert refused.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-async def test_an_operation_that_is_public_beside_one_that_is_not(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_an_operation_that_is_public_beside_one_that_is_not(
+    client: httpx.AsyncClient, any_gateway: Process
+) -> None:
     query = "query Open { providers { slug } } query Closed { connection(id: 1) { id } }"
     for name, status in {"Open": 200, "Closed": 401}.items():
-        response = await client.post(f"{gateway.origin}/graphql", json={"query": query, "operationName": name})
+        response = await client.post(f"{any_gateway.origin}/graphql", json={"query": query, "operationName": name})
         assert response.status_code == status
 
 
-async def test_a_bad_token_is_said_before_anything_is_read(client: httpx.AsyncClient, gateway: Process) -> None:
+async def test_a_bad_token_is_said_before_anything_is_read(client: httpx.AsyncClient, any_gateway: Process) -> None:
     for body in ("not json", '{"query": "{"}', json.dumps({"query": tokens(900)}), "[" * 60_000):
         headers = bearer("nonsense") | {"Content-Type": "application/json"}
-        response = await client.post(f"{gateway.origin}/graphql", content=body, headers=headers)
+        response = await client.post(f"{any_gateway.origin}/graphql", content=body, headers=headers)
         assert response.status_code == 401
         assert response.json()["errors"][0]["extensions"] == {"code": "INVALID_TOKEN"}
 
@@ -155,19 +157,19 @@ async def test_both_interfaces_want_a_token_first(any_api: Interface) -> None:
         assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
 
 
-async def test_less_of_a_body_is_read(client: httpx.AsyncClient, gateway: Process, someone: Person) -> None:
+async def test_less_of_a_body_is_read(client: httpx.AsyncClient, any_gateway: Process, someone: Person) -> None:
     def body(length: int) -> str:
         return json.dumps({"query": "{ __typename }", "variables": {"unused": "x" * length}})
 
     async def status(content: str, token: str | None = None) -> int:
         headers = bearer(token) | {"Content-Type": "application/json"}
-        return (await client.post(f"{gateway.origin}/graphql", content=content, headers=headers)).status_code
+        return (await client.post(f"{any_gateway.origin}/graphql", content=content, headers=headers)).status_code
 
     assert await status(body(15_000)) == 200
     assert await status(body(15_000) + " " * 40_000) == 200
     assert await status(body(17_000)) == 413
     assert await status(body(17_000), someone.token) == 200
-    long = f"{gateway.origin}/graphql?query={{__typename}}&variables=" + "%20" * 6000
+    long = f"{any_gateway.origin}/graphql?query={{__typename}}&variables=" + "%20" * 6000
     assert (await client.get(long)).status_code == 414
 
 
