@@ -62,7 +62,7 @@ def run(plan: Plan) -> Results:
 
 def _contest(plan: Plan, engine: Engine, folder: Path) -> tuple[list[Sample], list[Footprint]]:
     with open_testbed(engine, folder) as testbed:
-        return Contest(plan, testbed, lambda what: say(f"{engine.name}: {what}")).run()
+        return Contest(plan.on(engine.name), testbed, lambda what: say(f"{engine.name}: {what}")).run()
 
 
 def main() -> None:

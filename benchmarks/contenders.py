@@ -6,11 +6,10 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.installing import NODE, NODE_MODULES, PYTHON
-from benchmarks.installing import TENDON as SHIPPED
+from benchmarks.installing import NODE, NODE_MODULES, PYTHON, SHIPPED
 from benchmarks.workload import GRAPHQL, REST
-from tests.processes import TENDON
 
+ENGINES = ("sqlite", "postgres")
 OPERATIONS = ("callback", "authorize", "list")
 
 _NODE_PEERS = Path(__file__).parent / "peers" / "node"
@@ -19,7 +18,7 @@ _NODE_PEERS = Path(__file__).parent / "peers" / "node"
 @dataclass(frozen=True)
 class Contender:
     """`command` contains `{port}`. `ready` is a path that answers 200 once the contender can work. A contender that
-    is not `ours` gets the description of the work in a file."""
+    is not `ours` gets the description of the work in a file. `engines` are those on which it is measured."""
 
     name: str
     title: str
@@ -30,6 +29,7 @@ class Contender:
     settings: dict[str, str] = field(default_factory=dict[str, str])
     ready: str = "/readyz"
     ours: bool = False
+    engines: tuple[str, ...] = ENGINES
 
 
 @dataclass(frozen=True, order=True)
@@ -54,9 +54,22 @@ def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str
     return Contender(name, title, "node", command, interfaces, operations, settings, ready)
 
 
+_TENDON = (sys.executable, "-m", "benchmarks.tendon", "serve", "--port", "{port}")
+# In dev mode there is no limit. This one is never reached, but costs what every limit costs.
+_LIMITED = {"TENDON_RATE_LIMIT": "100000/second"}
+
 CONTENDERS = (
     Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor")),
-    Contender("tendon", "Tendon", "", (str(TENDON), "serve", "--port", "{port}"), (REST, GRAPHQL), ours=True),
+    Contender(
+        "floor-each",
+        "the floor, with a COMMIT for each write",
+        "",
+        _uvicorn(sys.executable, "floor"),
+        settings={"COMMITS": "each"},
+        # On PostgreSQL it would be the same.
+        engines=("sqlite",),
+    ),
+    Contender("tendon", "Tendon", "", _TENDON, (REST, GRAPHQL), settings=_LIMITED, ours=True),
     _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST),
     _node("fastify-fetch", "Fastify, fetch", "fastify.js", REST, by="fetch"),
     _node("apollo", "Apollo Server, undici.request", "apollo.js", GRAPHQL),

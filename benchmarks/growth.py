@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.bulk_rows import fill
-from benchmarks.contenders import BY_NAME
+from benchmarks.contenders import BY_NAME, ENGINES
 from benchmarks.databases import Engine, open_engine
 from benchmarks.growth_report import Point, as_text, points
 from benchmarks.installing import BENCH, prepare, scratch
-from benchmarks.plan import ENGINES
 from benchmarks.proc import CORES, SERVER, leave_server_core
 from benchmarks.progress import say
 from benchmarks.rounds import WIDTH

@@ -5,20 +5,26 @@ Tendon doesn't depend on the peers' packages, and its own environment there has 
 
 from __future__ import annotations
 
+import compileall
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tendon_cli import PACKAGES
+
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / ".bench"
 PYTHON = BENCH / "venv" / "bin" / "python"
-TENDON = BENCH / "tendon" / "bin" / "tendon"
+SHIPPED = BENCH / "tendon" / "bin" / "python"
+"""Of the environment that has Tendon without its development tools."""
+
 NODE = shutil.which("node") or "node"
 NODE_MODULES = BENCH / "node" / "node_modules"
 
@@ -29,11 +35,27 @@ _LOCK = ROOT / "requirements.lock"
 
 
 def prepare() -> None:
-    """Create the folder, which git ignores. On SIGTERM and SIGINT, exit normally, so that no process keeps running."""
+    """Create the folder, which git ignores, and make every process start under the same conditions. On SIGTERM and
+    SIGINT, exit normally, so that no process keeps running."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     BENCH.mkdir(exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")
+    forget_options_of_python(os.environ)
+    _compile_own_modules()
+
+
+def forget_options_of_python(environment: MutableMapping[str, str]) -> None:
+    """A shell may forbid Python to write byte code, or turn on its development mode, say."""
+    for name in [name for name in environment if name.startswith("PYTHON")]:
+        del environment[name]
+
+
+def _compile_own_modules() -> None:
+    """As installing Tendon does. Otherwise the first start after each change would be slower than the others."""
+    for package in (*PACKAGES, "benchmarks"):
+        compileall.compile_dir(ROOT / package, quiet=1)
+    compileall.compile_file(ROOT / "tendon_cli.py", quiet=1)
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -69,8 +91,7 @@ def _tendon(say: Callable[[str], None]) -> None:
             _run(sys.executable, "-m", "venv", "--clear", folder)
             pip = (str(Path(sys.executable).parent / "uv"), "pip", "install", "-q", "--python", folder)
             _run(*pip, "--constraint", str(_LOCK), "--editable", str(ROOT))
-            # Otherwise each start would compile them, if the environment forbids writing byte code.
-            _run(str(TENDON.parent / "python"), "-m", "compileall", "-q", str(BENCH / "tendon" / "lib"))
+            _run(str(SHIPPED), "-m", "compileall", "-q", str(BENCH / "tendon" / "lib"))
 
 
 def _python(say: Callable[[str], None]) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.contenders import CONTENDERS, OPERATIONS, Contender
+from benchmarks.contenders import CONTENDERS, ENGINES, OPERATIONS, Contender
 from benchmarks.installing import BENCH, ROOT
-
-ENGINES = ("sqlite", "postgres")
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,10 @@ class Plan:
     results: Path
     chart: Path
 
+    def on(self, engine: str) -> Plan:
+        """With the contenders that are measured on this engine."""
+        return replace(self, contenders=tuple(one for one in self.contenders if engine in one.engines))
+
 
 def read_plan(arguments: list[str] | None = None) -> Plan:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -35,7 +37,9 @@ def read_plan(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--warm", type=float, default=10)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
-    parser.add_argument("--peers", nargs="*", choices=[one.name for one in CONTENDERS], help="besides tendon and floor")
+    parser.add_argument(
+        "--peers", nargs="*", choices=[one.name for one in CONTENDERS], help="besides Tendon and the floor"
+    )
     parser.add_argument("--operations", nargs="*", choices=OPERATIONS, default=OPERATIONS)
     parser.add_argument("--quick", action="store_true", help="one short round, only to check that it works")
     given = parser.parse_args(arguments)
@@ -43,7 +47,7 @@ def read_plan(arguments: list[str] | None = None) -> Plan:
 
 
 def _plan(given: argparse.Namespace) -> Plan:
-    wanted = None if given.peers is None else {"floor", "tendon", *given.peers}
+    wanted = None if given.peers is None else {"floor", "floor-each", "tendon", *given.peers}
     return Plan(
         rounds=1 if given.quick else given.rounds,
         seconds=0.5 if given.quick else given.seconds,

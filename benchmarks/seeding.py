@@ -15,9 +15,10 @@ from models.authorization_request import StateBinding, state_hash
 from models.connection import token_field
 from models.vault import Vault
 
-_THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+# With microseconds, as real times have: whole seconds would be shorter to read and to write.
+_THEN: Final = datetime(2026, 1, 1, 9, 30, 15, 123457, tzinfo=UTC)
 # No request expires or is deleted during a measurement.
-_LATER: Final = datetime(2099, 1, 1, tzinfo=UTC)
+_LATER: Final = datetime(2099, 1, 1, 9, 30, 15, 123457, tzinfo=UTC)
 _SCOPES: Final = json.dumps(list(workload.SCOPES))
 
 _REQUEST: Final = (
@@ -60,5 +61,5 @@ def _connections(vault: Vault, listed: int) -> Iterator[Record]:
                 vault.seal(workload.access_token(at), **token_field(user, slug, 1, column))
                 for column in ("access_token", "refresh_token")
             ]
-            made = _THEN + timedelta(minutes=at)
+            made = _THEN + timedelta(minutes=at, microseconds=at * 7919)
             yield (uuid6.uuid7(), user, slug, "connected", _SCOPES, _SCOPES, *tokens, 1, made, made, made)

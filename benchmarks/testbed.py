@@ -165,11 +165,15 @@ class Cost:
 
 
 class Runner:
-    """A contender in a testbed, on the given cores. `completed` and `authorized` count its successful responses."""
+    """A contender in a testbed, on the given cores. `completed` and `authorized` count its successful responses, and
+    `patience` is how many seconds it may take to start."""
 
-    def __init__(self, contender: Contender, testbed: Testbed, cores: set[int] = proc.SERVER) -> None:
+    def __init__(
+        self, contender: Contender, testbed: Testbed, cores: set[int] = proc.SERVER, *, patience: float = PATIENCE
+    ) -> None:
         self.contender = contender
         self._cores = cores
+        self._patience = patience
         self.testbed = testbed
         self.database = testbed.database(contender.name)
         self.completed = self.authorized = self.exchanged = 0
@@ -191,7 +195,7 @@ class Runner:
         began = time.perf_counter()
         with proc.pinned(self._cores), self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=log, stderr=log)
-        _until(self._ready, self.contender.name, self._log, self._process)
+        _until(self._ready, self.contender.name, self._log, self._process, self._patience)
         return time.perf_counter() - began
 
     def stop(self) -> None:
@@ -242,7 +246,8 @@ class Runner:
 
     def _set_up(self) -> dict[str, str]:
         if self.contender.ours:
-            return self.testbed.provider.settings | {"TENDON_DATABASE_URL": self.database.url}
+            own = {"TENDON_DATABASE_URL": self.database.url}
+            return self.testbed.provider.settings | own | self.contender.settings
         path = self.testbed.folder / f"{self.contender.name}.json"
         path.write_text(json.dumps(self.testbed.work(self.database)))
         return self.contender.settings | {"BENCH_WORK": str(path)}
@@ -264,8 +269,14 @@ def _get(port: int, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def _until(ready: Any, who: str, log: Path | None = None, process: subprocess.Popen[bytes] | None = None) -> None:
-    end = time.monotonic() + PATIENCE
+def _until(
+    ready: Any,
+    who: str,
+    log: Path | None = None,
+    process: subprocess.Popen[bytes] | None = None,
+    patience: float = PATIENCE,
+) -> None:
+    end = time.monotonic() + patience
     while not ready():
         if time.monotonic() > end or (process is not None and process.poll() is not None):
             said = log.read_text(errors="replace")[-2000:] if log else ""

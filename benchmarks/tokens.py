@@ -26,9 +26,9 @@ from typing import Any, Final
 import uuid6
 
 from benchmarks import proc, workload
+from benchmarks.contenders import ENGINES
 from benchmarks.databases import Database, Record, open_engine
 from benchmarks.installing import prepare, scratch
-from benchmarks.plan import ENGINES
 from benchmarks.testbed import Provider
 from models.connection import token_field
 from rest.routes import ROUTES

@@ -48,7 +48,7 @@ async def _callback(user: str, sent: dict[str, str]) -> str:
     key, owner = hashlib.sha256(sent["state"].encode()).hexdigest(), uuid4().hex
     code = hashlib.sha256(sent["code"].encode()).hexdigest()
     binding = (key, user, sent["provider"], sent["redirectUri"], WORK.registration)
-    sealed, scopes, claimed_at, version = (await _database.rows("claim", *binding, code, owner, 15.0))[0]
+    sealed, scopes, claimed_at, version = (await _database.claim(*binding, code, owner, 15.0))[0]
     verifier = unseal(sealed, "authorization_request", *binding[:4], "verifier")
     answer = json.loads(await exchange(sent["code"], verifier))
     now, made = datetime.now(UTC), str(uuid4())

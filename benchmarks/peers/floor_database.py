@@ -1,19 +1,21 @@
 """The floor's statements: prepared once, and passed directly to the driver.
 
-SQLite is called in the event loop's thread, which then waits for the disk: this needs the least CPU time.
+SQLite is called in the event loop's thread, which then waits for the disk: this needs the least CPU time. Requests
+share a COMMIT, as Tendon's do, unless COMMITS is `each`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
+from benchmarks.peers.floor_commits import Alone, Commits, Rows, Together
 from benchmarks.peers.work import WORK
 
 # The driver has no types.
@@ -24,38 +26,41 @@ Row = Sequence[Any]
 
 
 class Sqlite:
-    def __init__(self) -> None:
+    def __init__(self, commits: Commits) -> None:
         self._session = sqlite3.connect(WORK.database, isolation_level=None, timeout=10)
         self._session.execute("PRAGMA synchronous = FULL")
+        self._commits = commits
 
-    async def rows(self, name: str, *values: Any) -> list[Row]:
-        return self._session.execute(WORK.statements[name], values).fetchall()
+    async def rows(self, name: str, *values: Any) -> Rows:
+        return self._execute(name, values)
+
+    def claim(self, *values: Any) -> Awaitable[Rows]:
+        return self._commits.run(self._session, lambda: self._execute("claim", values))
 
     async def begin(self, request: Values, audit: Values) -> None:
         """Store the authorization request."""
-        with self._transaction() as write:
-            write("remember", request)
-            write("audit", audit)
-            write("named", (audit[1], request[1]))
+
+        def write() -> Rows:
+            self._execute("remember", request)
+            self._execute("audit", audit)
+            return self._execute("named", (audit[1], request[1]))
+
+        await self._commits.run(self._session, write)
 
     async def store(self, connection: Values, request: Values, audit: Values) -> Row:
         """Store the connection. `request` is the state's hash, the claim's owner and the seconds to keep the row."""
-        with self._transaction() as write:
-            stored = write("upsert", connection)
-            key, owner, remembered = request
-            assert write("finish", (key, owner, stored[0], remembered))
-            write("audit", audit)
-        return stored
 
-    @contextmanager
-    def _transaction(self) -> Generator[Callable[[str, Values], Row]]:
-        self._session.execute("BEGIN IMMEDIATE")
-        try:
-            yield lambda name, values: self._session.execute(WORK.statements[name], values).fetchone()
-        except BaseException:
-            self._session.rollback()
-            raise
-        self._session.execute("COMMIT")
+        def write() -> Rows:
+            stored = self._execute("upsert", connection)
+            key, owner, remembered = request
+            assert self._execute("finish", (key, owner, stored[0][0], remembered))
+            self._execute("audit", audit)
+            return stored
+
+        return (await self._commits.run(self._session, write))[0]
+
+    def _execute(self, name: str, values: Values) -> Rows:
+        return self._session.execute(WORK.statements[name], values).fetchall()
 
     @staticmethod
     def moment(value: datetime) -> str:
@@ -73,7 +78,10 @@ class Postgres:
             session = await _connect(WORK.database)
             self._free.put_nowait({name: await session.prepare(text) for name, text in WORK.statements.items()})
 
-    async def rows(self, name: str, *values: Any) -> list[Row]:
+    def claim(self, *values: Any) -> Awaitable[Rows]:
+        return self.rows("claim", *values)
+
+    async def rows(self, name: str, *values: Any) -> Rows:
         prepared = await self._free.get()
         try:
             return await prepared[name].fetch(*values)
@@ -96,7 +104,7 @@ class Postgres:
 
 async def opened() -> Sqlite | Postgres:
     if WORK.engine == "sqlite":
-        return Sqlite()
+        return Sqlite(Alone() if os.environ.get("COMMITS") == "each" else Together())
     database = Postgres()
     await database.open()
     return database

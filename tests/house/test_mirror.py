@@ -25,6 +25,7 @@ OUTSIDE = {
     "serving",  # processes: how they start, stop, fail and are reached
     "torture",  # random operations and faults, and a check of the recorded history
 }
+MIRRORED = [*PACKAGES, "benchmarks"]
 TESTS = ROOT / "tests"
 # Generated, and tested as a whole by the tests of models/migrating.py.
 UNTESTED = {"models/migrations"}
@@ -46,10 +47,10 @@ def is_named_after_a_module(path: Path, root: Path) -> bool:
 
 def test_every_folder_of_tests_is_known() -> None:
     folders = {path.relative_to(TESTS).parts[0] for path in modules_of_tests(TESTS)}
-    assert folders == {*PACKAGES, *OUTSIDE}
+    assert folders == {*MIRRORED, *OUTSIDE}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", MIRRORED)
 def test_tests_have_the_name_of_what_they_test(package: str) -> None:
     others = [path for path in modules_of_tests(TESTS / package) if not is_named_after_a_module(path, ROOT)]
     assert [path.relative_to(ROOT).as_posix() for path in others] == []
