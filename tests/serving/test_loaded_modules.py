@@ -57,6 +57,7 @@ NEVER = {
     "starlette.testclient",
     "strawberry.codegen",
     "strawberry.experimental.pydantic",
+    "strawberry.federation.schema_directives",
     "tortoise",
     "httpcore",
     "typer",
