@@ -7,13 +7,18 @@ busy the machine is, as seconds do.
 from __future__ import annotations
 
 import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import start_gateway
+from tests.conftest import Person, begin, start_gateway
 from tests.databases import Database
+from tests.house.test_locks import RUNTIME, normal, pins
+from tests.interfaces import GraphQL, Rest
+from tests.processes import Process
+from tests.sandbox_control import Sandbox
 from tests.vault_keys import vault_key
 
 PRODUCTION = {
@@ -36,7 +41,35 @@ JWT = PRODUCTION | {
 }
 LAPTOP = {"TENDON_AUTH": "dev"}
 
-# What every process serves with,
+# Lets the interpreter say what it imports.
+TRACED = {"PYTHONPROFILEIMPORTTIME": "1"}
+
+# The packages of others that every process may serve with,
+LIBRARIES = {
+    "_cffi_backend",
+    "annotated_types",
+    "anyio",
+    "cachetools",
+    "certifi",
+    "click",
+    "cryptography",
+    "dateutil",
+    "dotenv",
+    "graphql",
+    "greenlet",
+    "httptools",
+    "pydantic",
+    "pydantic_core",
+    "starlette",
+    "strawberry",
+    "structlog",
+    "typing_extensions",
+    "typing_inspection",
+    "uuid6",
+    "uvicorn",
+    "uvloop",
+}
+# modules that each does,
 SERVING = {"gateway.app", "graphql", "strawberry", "uvicorn", "uvloop"}
 # what none does,
 NEVER = {
@@ -66,7 +99,7 @@ NEVER = {
     "wsproto",
 }
 # and how many modules it takes at most, the interpreter's own among them.
-MODULES = 1250
+MODULES = 1100
 
 
 @pytest.mark.parametrize(
@@ -84,18 +117,54 @@ def test_what_is_loaded(tmp_path: Path, settings: dict[str, str], used: set[str]
 async def test_a_database_server_needs_its_own_driver_only(own_database: Database, tmp_path: Path) -> None:
     engines = {"models.engine.sqlite", "models.engine.postgres"}
     used = {f"models.engine.{own_database.engine}"}
-    _check(_loaded(tmp_path, INTROSPECTION, own_database), used, engines - used)
+    driver = {"asyncpg"} if own_database.engine == "postgres" else set[str]()
+    _check(_loaded(tmp_path, INTROSPECTION, own_database), used | driver, engines - used)
+
+
+async def test_the_first_requests_load_nothing_more(
+    own_database: Database,
+    tmp_path: Path,
+    client: httpx.AsyncClient,
+    settings: dict[str, str],
+    sandbox: Sandbox,
+    someone: Person,
+) -> None:
+    """Their callers would wait for it, and everybody else beside them."""
+    gateway = start_gateway(tmp_path, settings | TRACED, own_database)
+    before = _loaded_by(gateway)
+    for api in (Rest(client, gateway.origin), GraphQL(client, gateway.origin)):
+        begun = await begin(api, sandbox, someone, account=someone.id)
+        connection = (await api.complete(someone.token, **begun)).connection["id"]
+        listed = await api.connections(someone.token, userId=someone.id)
+        assert [one["id"] for one in listed.data["connections"]] == [connection]
+        assert (await api.issue("dev-service:etl", connection)).data["accessToken"]
+        assert (await api.disconnect(someone.token, connection, userId=someone.id)).data["success"]
+    assert gateway.stop() == 0
+    assert _loaded_by(gateway) - before == set()
+    _check(before, {"asyncpg"} if own_database.engine == "postgres" else set(), set())
 
 
 def _check(loaded: set[str], used: set[str], unused: set[str]) -> None:
     assert (SERVING | used) - loaded == set()
     assert (NEVER | unused) & loaded == set()
+    assert _libraries(loaded) - LIBRARIES - used == set()
     assert len(loaded) <= MODULES
+
+
+def _libraries(loaded: set[str]) -> set[str]:
+    """The packages that are installed with Tendon: others, which a machine may have, are not ours to choose."""
+    pinned = pins(RUNTIME).keys()
+    owners = packages_distributions()
+    return {name for name in loaded if any(normal(owner) in pinned for owner in owners.get(name, ()))}
 
 
 def _loaded(folder: Path, settings: dict[str, str], database: Database | None = None) -> set[str]:
     """The names of all modules that a gateway has imported by the time that it is ready."""
-    gateway = start_gateway(folder, settings | {"PYTHONPROFILEIMPORTTIME": "1"}, database)
+    gateway = start_gateway(folder, settings | TRACED, database)
     assert httpx.get(f"{gateway.origin}/readyz", trust_env=False, timeout=30).status_code == 200
     assert gateway.stop() == 0
+    return _loaded_by(gateway)
+
+
+def _loaded_by(gateway: Process) -> set[str]:
     return set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", gateway.said, re.MULTILINE))
