@@ -58,6 +58,8 @@ LIBRARIES = {
     "graphql",
     "greenlet",
     "httptools",
+    "httpx",
+    "idna",
     "pydantic",
     "pydantic_core",
     "starlette",
