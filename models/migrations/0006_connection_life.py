@@ -6,6 +6,11 @@ from tortoise.migrations import operations as ops
 
 from models.raw_migration import Told, sql
 
+# Whose account it is, for connections that are there already: the oldest one's user.
+_OWNERS = """
+INSERT INTO account_owner (provider, account, user_id, connection_id, created_at)
+SELECT provider, account, user_id, id, created_at FROM connection WHERE account IS NOT NULL ORDER BY created_at, id
+ON CONFLICT DO NOTHING"""
 _POSTGRES = """
 CREATE TABLE account_owner (
     provider VARCHAR(63) NOT NULL,
@@ -89,7 +94,7 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
-        sql(postgres=_POSTGRES, sqlite=_SQLITE),
+        sql(postgres=f"{_POSTGRES};{_OWNERS}", sqlite=f"{_SQLITE};{_OWNERS}"),
         Told(
             ops.CreateModel(
                 name="AccountOwner",

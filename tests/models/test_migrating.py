@@ -160,6 +160,28 @@ async def test_requests_of_before_are_kept(empty_database: Database) -> None:
     await empty_database.fetch("UPDATE authorization_request SET purge_after = NULL")
 
 
+async def test_accounts_of_before_have_their_first_users_as_owners(empty_database: Database) -> None:
+    async with orm_of(empty_database.url) as orm:
+        executor = MigrationExecutor(orm.db("default"), APPS)
+        await executor.migrate([MigrationTarget("models", "0005_ended_request")])
+    accounts = [("carol", "fitbit", "a", 3), ("bob", "oura", "a", 2), ("alice", "oura", "a", 1), ("dan", "oura", None, 4)]
+    for user, provider, account, day in accounts:
+        moment: Any = datetime(2026, 11, day, tzinfo=UTC)
+        await empty_database.fetch(
+            "INSERT INTO connection (id, user_id, provider, status, account, requested_scopes, granted_scopes,"
+            " created_at, updated_at) VALUES ($1, $2, $3, 'connected', $4, '[]', '[]', $5, $6)",
+            *(str(UUID(int=day)), user, provider, account),
+            *([str(moment)] * 2 if empty_database.engine == "sqlite" else [moment] * 2),
+        )
+    await migrate(empty_database.url)
+    columns = "provider, site, account, user_id, connection_id"
+    owners = await empty_database.fetch(f"SELECT {columns} FROM account_owner ORDER BY provider")
+    assert [(*owner[:4], str(owner[4])) for owner in owners] == [
+        ("fitbit", "", "a", "carol", str(UUID(int=3))),
+        ("oura", "", "a", "alice", str(UUID(int=1))),
+    ]
+
+
 async def test_indexes_are_really_there(own_database: Database) -> None:
     await migrate(own_database.url)
     found = await tables(own_database)
