@@ -42,9 +42,12 @@ class StatusReason(StrEnum):
     """disconnected by a service."""
 
 
+# A value that equals itself is not null. SQLite 3.40 takes IS NULL for false in what an INSERT returns.
+_SHOWN_AS: Final = "CASE WHEN pending_grant = pending_grant THEN '{instead}' ELSE {column} END AS {column}"
 SHOWN: Final = (
-    "id, user_id, provider, status, account, requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, "
-    "granted_at, version, status_reason, site, expires_at, refreshed_at"
+    f"id, user_id, provider, {_SHOWN_AS.format(column='status', instead=ConnectionStatus.PENDING)}, account, "
+    "requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, granted_at, version, "
+    f"{_SHOWN_AS.format(column='status_reason', instead=StatusReason.ACCOUNT_UNKNOWN)}, site, expires_at, refreshed_at"
 )
 """The columns of a StoredConnection, in its order."""
 

@@ -34,7 +34,7 @@ from models.database import Database
 from models.engine import Violation
 from models.replaced_tokens import IF_NO_REFRESH_BEGAN, REVOKED, Replacement
 from models.revocation import NewRevocation
-from models.statement import Statement
+from models.statement import Row, Statement
 from models.vault import Vault
 
 
@@ -63,13 +63,27 @@ class StoredGrant:
     account_changed: bool = False
     account_shared: bool = False
 
+    @property
+    def account_events(self) -> list[str]:
+        """The log events for that. They don't name the account."""
+        events = {"account.changed": self.account_changed, "account.shared": self.account_shared}
+        return [event for event, happened in events.items() if happened]
+
+    @classmethod
+    def of(cls, row: Row) -> StoredGrant:
+        """A row of the columns SHOWN and CHANGED, and of those that OWNED joins."""
+        *shown, _former, changed, shared, owned = row
+        return cls(StoredConnection.of(shown), bool(changed), bool(shared or owned))
+
 
 # What to report about an account: that it differs from the one before, and that another user's connection has it, too.
-_CHANGED: Final = "former_account, account <> former_account AS account_changed"
-_ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
-# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read. What
-# belongs to refreshing the tokens before, such as a lease, ends with them. `epoch` goes on, so that each lease has
-# another.
+CHANGED: Final = "former_account, account <> former_account AS account_changed"
+ACCOUNT: Final = (ACCOUNT_CHANGED, ACCOUNT_SHARED, RELEASED_FORMER)
+RENEWED: Final = """pending_grant = NULL, owner = NULL, lease_until = NULL, unsure = 0, first_sent_at = NULL,
+    retry_at = NULL, failures = 0, failing_since = NULL, refreshed_at = NULL, refreshed_by = NULL"""
+"""New tokens end a pending grant, whose own are in a revocation, and all that belongs to refreshing the tokens before,
+such as a lease. `epoch` goes on, so that each lease has another."""
+# Connecting again keeps `id` and `created_at` and renews the rest, if the row still has the version that was read.
 _GRANTED: Final = """
     INSERT INTO connection (id, user_id, provider, site, created_at, updated_at, status, status_reason, account,
         requested_scopes, granted_scopes, access_token, refresh_token, expires_at, granted_at, version, consent, due_at)
@@ -82,29 +96,28 @@ _GRANTED: Final = """
         requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
         access_token = excluded.access_token, refresh_token = excluded.refresh_token,
         expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version,
-        consent = connection.consent + 1, due_at = excluded.due_at, owner = NULL, lease_until = NULL, unsure = 0,
-        first_sent_at = NULL, retry_at = NULL, failures = 0, failing_since = NULL, refreshed_at = NULL,
-        refreshed_by = NULL
+        consent = connection.consent + 1, due_at = excluded.due_at, {renewed}
     WHERE connection.version = :version {unless}
     RETURNING {shown}, {changed}"""
-_REQUEST: Final = """
+REQUEST: Final = """
     UPDATE authorization_request SET connection_id = done.id, {completed}
     FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id"""
 _PARTS: Final = {
     "completed": COMPLETED,
     "held": HELD,
     "shown": SHOWN,
-    "changed": _CHANGED,
+    "changed": CHANGED,
+    "renewed": RENEWED,
 }
 _STORE: Final = Statement(
-    _GRANTED, _REQUEST, RECORDED_WITH_ID, *_ACCOUNT, adding=HAS_OTHER_USERS, joining=OWNED, unless="", **_PARTS
+    _GRANTED, REQUEST, RECORDED_WITH_ID, *ACCOUNT, adding=HAS_OTHER_USERS, joining=OWNED, unless="", **_PARTS
 )
 _REPLACE: Final = Statement(
     _GRANTED,
-    _REQUEST,
+    REQUEST,
     RECORDED_WITH_ID,
     REVOKED,
-    *_ACCOUNT,
+    *ACCOUNT,
     adding=HAS_OTHER_USERS,
     joining=OWNED,
     unless=IF_NO_REFRESH_BEGAN,
@@ -145,10 +158,10 @@ _SET_ACCOUNT: Final = Statement(
     UPDATE connection SET account = :account, updated_at = now()
     WHERE id = :id AND user_id = :user_id AND granted_at = :granted_at AND status <> {disconnected}
     RETURNING id, site, updated_at, {changed}""",
-    *_ACCOUNT,
+    *ACCOUNT,
     adding=HAS_OTHER_USERS,
     joining=OWNED,
-    changed=_CHANGED,
+    changed=CHANGED,
     disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
 )
 # A request that has ended long ago needs no owner: only one attempt can have exchanged the code that it ended with.
@@ -184,7 +197,7 @@ async def store_grant(
     makes the revocation of the tokens that the connection has, where they are to be revoked. Raises DatabaseDown, and
     TakenAccount if the account is another user's and connections are `exclusive`.
     """
-    held = {**vars(entry), **_held(binding, owner)}
+    held = {**vars(entry), **held_values(binding, owner)}
     expected: int | None = version
     while expected is not None:
         values = {
@@ -203,9 +216,15 @@ async def store_grant(
         stored = await _store(database, vault, grant, {**values, **replaced.values()} if replaced else values)
         if stored:
             return stored
-        newer = await _VERSION.row(database, granted_by=grant.granted_by, **held)
-        expected = newer[0] if newer else None
+        expected = await find_version(database, grant.granted_by, held)
     return None
+
+
+async def find_version(database: Database, granted_by: datetime, held: Mapping[str, Any]) -> int | None:
+    """The version of the user's connection, None if it has ended or its tokens are newer, or the claim is lost. `held`
+    has the `held_values` of the claim."""
+    row = await _VERSION.row(database, granted_by=granted_by, **held)
+    return row[0] if row else None
 
 
 async def _store(database: Database, vault: Vault, grant: Grant, values: Mapping[str, Any]) -> StoredGrant | None:
@@ -219,10 +238,7 @@ async def _store(database: Database, vault: Vault, grant: Grant, values: Mapping
         # Another flow has just made the row. PostgreSQL notices that by one of two keys, and resolves the conflict for
         # only one of them.
         return None
-    if not rows:
-        return None
-    *shown, _former, changed, shared, owned = rows[0]
-    return StoredGrant(StoredConnection.of(shown), bool(changed), bool(shared or owned))
+    return StoredGrant.of(rows[0]) if rows else None
 
 
 async def keep_connection(
@@ -240,7 +256,7 @@ async def keep_connection(
     `unused` is the revocation of the tokens that are not stored, for a connection that has ended, and if `always` for
     one that has newer tokens, too.
     """
-    values: dict[str, Any] = {**vars(entry), **_held(binding, owner)}
+    values: dict[str, Any] = {**vars(entry), **held_values(binding, owner)}
     if unused is None:
         row = await _KEEP_CONNECTION.row(database, **values)
     else:
@@ -248,7 +264,8 @@ async def keep_connection(
     return await find_by_id(database, row[0], binding.user_id) if row else None
 
 
-def _held(binding: StateBinding, owner: str) -> dict[str, str]:
+def held_values(binding: StateBinding, owner: str) -> dict[str, str]:
+    """The values of a condition that says that a claim is still the owner's."""
     return {
         "state_hash": binding.state_hash,
         "user_id": binding.user_id,

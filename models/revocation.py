@@ -69,7 +69,8 @@ def seal_material(vault: Vault, revocation_id: str, material: Material, provider
 
 def open_material(vault: Vault, revocation_id: str, sealed: bytes, provider: str, site: str = "") -> Material:
     """Raises VaultError."""
-    return Material(*json.loads(vault.open(sealed, **material_field(revocation_id, provider, site))))
+    # The material of a pending grant (`models/pending_grant.py`) has more.
+    return Material(*json.loads(vault.open(sealed, **material_field(revocation_id, provider, site)))[:4])
 
 
 @dataclass(frozen=True, slots=True)

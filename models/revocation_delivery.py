@@ -30,7 +30,8 @@ _HELD: Final = f"id = :id AND status = {STATUSES['pending']} AND owner = :owner"
 
 @dataclass(frozen=True, slots=True)
 class PendingRevocation:
-    """A revocation that is not delivered yet. `material` is sealed."""
+    """A revocation that is not delivered yet. `material` is sealed. `is_awaited` says that its tokens are those of a
+    pending grant, so they are not to be revoked."""
 
     id: str
     connection_id: str | None
@@ -41,6 +42,7 @@ class PendingRevocation:
     unsure: bool
     created_at: datetime
     read_at: datetime
+    is_awaited: bool = False
 
     @property
     def age(self) -> float:
@@ -61,7 +63,8 @@ class DueRevocation:
 class Obstacles:
     """What prevents a revocation that ends more than its own tokens.
 
-    `exchanging`: a callback of the user, or of another user of the account, is at the provider. `renewed`: the user's
+    `exchanging`: a callback of the user, or of another user of the account, is at the provider, or has got tokens of an
+    account that is not known yet. `renewed`: the user's
     own connection has tokens of the account again. `shared`: another user's connection has.
     """
 
@@ -89,7 +92,9 @@ _DUE: Final = Statement(
 )
 _FIND: Final = Statement(
     """
-    SELECT id, connection_id, provider, site, subject, material, unsure, created_at, now() AS read_at
+    SELECT id, connection_id, provider, site, subject, material, unsure, created_at, now() AS read_at,
+        EXISTS (SELECT 1 FROM connection AS c
+            WHERE c.id = revocation.connection_id AND c.pending_grant = revocation.id) AS is_awaited
     FROM revocation WHERE id = :id AND status = {pending}""",
     **STATUSES,
 )
@@ -109,7 +114,10 @@ _OBSTACLES: Final = Statement(
             WHERE r.user_id = :user AND r.provider = :provider AND r.site = :site AND r.status = {exchanging})
         OR EXISTS (SELECT 1 FROM connection AS c JOIN authorization_request AS r ON r.user_id = c.user_id
             WHERE c.account = :account AND c.provider = :provider AND c.site = :site
-                AND r.provider = :provider AND r.site = :site AND r.status = {exchanging}) AS exchanging,
+                AND r.provider = :provider AND r.site = :site AND r.status = {exchanging})
+        OR EXISTS (SELECT 1 FROM connection AS c
+            WHERE c.user_id = :user AND c.provider = :provider AND c.site = :site AND c.pending_grant IS NOT NULL)
+        AS exchanging,
         EXISTS (SELECT 1 FROM connection AS c
             WHERE c.user_id = :user AND c.provider = :provider AND c.site = :site AND {lives}
                 AND coalesce(c.account = :account, true)) AS renewed,
@@ -154,7 +162,7 @@ async def find_pending(database: Database, revocation_id: str) -> PendingRevocat
     row = await _FIND.row(database, id=revocation_id)
     if row is None:
         return None
-    id_, connection_id, provider, site, subject, material, unsure, created_at, read_at = row
+    id_, connection_id, provider, site, subject, material, unsure, created_at, read_at, is_awaited = row
     return PendingRevocation(
         str(id_),
         None if connection_id is None else str(connection_id),
@@ -165,6 +173,7 @@ async def find_pending(database: Database, revocation_id: str) -> PendingRevocat
         bool(unsure),
         created_at,
         read_at,
+        bool(is_awaited),
     )
 
 

@@ -47,6 +47,7 @@ class TokenRow:
     account: str | None
     failing_since_at: datetime | None
     failures: int
+    pending_grant: str | None
 
     @property
     def granted_scopes(self) -> list[str]:
@@ -69,7 +70,8 @@ _FIND: Final = Statement(
     SELECT id, user_id, provider, site, status, status_reason, requested_scopes, granted_scopes, access_token,
         refresh_token, expires_at, version, consent, coalesce(granted_at, created_at) AS granted_at, refreshed_at,
         retry_at, unsure, first_sent_at, now() AS read_at, lease_until AS leased_until_at, due_at, account,
-        failing_since AS failing_since_at, failures
+        failing_since AS failing_since_at, failures,
+        CAST(pending_grant AS text) AS pending_grant
     FROM connection WHERE id = :id"""
 )
 

@@ -2,7 +2,8 @@
 few callers, all of whom ask for it, and a circuit breaker keeps requests from one that doesn't answer in time.
 
 Code exchanges, refreshes and revocations have limits of their own, so that many of one kind don't hold up the others.
-They share the circuit breaker: a provider that is down is down for all of them.
+They share the circuit breaker: a provider that is down is down for all of them. The endpoint that says whose account it
+is has a limit and a circuit breaker of its own: often it is another server.
 
 A permit is acquired before anything is spent on a request. Each process has a state of its own on purpose: it learns
 within a few timeouts, without anything shared that could fail in turn.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -31,11 +32,16 @@ class Use(StrEnum):
     EXCHANGE = "exchange"
     REFRESH = "refresh"
     REVOCATION = "revocation"
+    ACCOUNT = "account"
 
 
 LIMITS: Final[Mapping[Use, int]] = {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
-"""Requests in progress with one provider, per process. Together fewer than MAX_CONNECTIONS to an origin, so that none
+ACCOUNT_LIMITS: Final[Mapping[Use, int]] = {Use.ACCOUNT: 16}
+"""Requests in progress with one provider, per process. Together no more than MAX_CONNECTIONS to an origin, so that none
 of them waits for a connection while its time runs out."""
+
+# Seconds to wait for one of these for the account.
+_ACCOUNT_WAIT: Final = 0.5
 
 TIMEOUTS: Final = 5
 """As many timeouts in a row, without any answer in between, open the circuit."""
@@ -48,15 +54,22 @@ log = structlog.get_logger("tendon")
 
 
 class ProviderLimits:
-    """One limit per provider of the catalogue, by its slug."""
+    """The limits of each provider of the catalogue, by its slug."""
 
     def __init__(self) -> None:
         self._by_slug: dict[str, ProviderLimit] = {}
+        self._of_accounts: dict[str, ProviderLimit] = {}
 
     def of(self, slug: str) -> ProviderLimit:
         if slug not in self._by_slug:
             self._by_slug[slug] = ProviderLimit(slug)
         return self._by_slug[slug]
+
+    def account_permit(self, slug: str) -> Awaitable[Permit]:
+        """A permit to ask whose account it is. Raises as `ProviderLimit.permit` does."""
+        if slug not in self._of_accounts:
+            self._of_accounts[slug] = ProviderLimit(f"{slug} (account)", limits=ACCOUNT_LIMITS)
+        return self._of_accounts[slug].permit(_ACCOUNT_WAIT, Use.ACCOUNT)
 
 
 class ProviderLimit:

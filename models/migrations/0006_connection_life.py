@@ -206,6 +206,11 @@ class Migration(migrations.Migration):
         ),
         ops.AddField(
             model_name="Connection",
+            name="pending_grant",
+            field=fields.UUIDField(null=True),
+        ),
+        ops.AddField(
+            model_name="Connection",
             name="refreshed_at",
             field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
         ),

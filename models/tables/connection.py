@@ -20,6 +20,10 @@ class Connection(Model):
     row their number, `failures`, the first time, `failing_since`, and when to try again, `retry_at`.
 
     `due_at` is when the worker has something to do for the connection, null for never.
+
+    `pending_grant` is the id of the revocation that has the tokens of a new grant, as long as the account that they are
+    of must be asked for (`models/pending_grant.py`). A connection with tokens goes on with them meanwhile, and keeps
+    their status.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -50,6 +54,7 @@ class Connection(Model):
     failures = fields.IntField(db_default=0)
     failing_since = fields.DatetimeField(null=True)
     due_at = fields.DatetimeField(null=True, db_index=True)
+    pending_grant = fields.UUIDField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from models.connection import StoredConnection
+from models.connection import ConnectionStatus, StoredConnection
 from models.database import DatabaseDown
 from providers.errors import HeldBack
 from resolvers import audit, inputs
@@ -15,8 +15,9 @@ from resolvers.background import StillRunning
 from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
+from resolvers.callback.pending import with_account
 from resolvers.callback.replay import replay, replay_without_claim
-from resolvers.callback.store import add_account, store, with_account
+from resolvers.callback.store import add_account, store
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.context import Context, Registration
 from resolvers.errors import InternalError, Problem, ServiceUnavailable, ValidationError
@@ -107,9 +108,15 @@ async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) 
             received = None
     if received is None:
         return await replay(context, attempt)
-    if resources.account_policy == "reject":
-        received = await with_account(context, attempt, received)
+    provider = attempt.registration.provider
+    is_unknown = received.answer.account is None and provider.account is not None
+    if is_unknown and resources.account_policy == "reject":
+        received = await with_account(context, provider, received)
     connection = await store(context, attempt, received)
-    await add_account(context, attempt, received, connection)
-    log.info("connection.completed", provider=connection.provider, connection_id=connection.id)
+    if is_unknown and resources.account_policy == "share":
+        await add_account(context, provider, received, connection)
+    if connection.status == ConnectionStatus.PENDING:
+        log.warning("connection.pending", provider=connection.provider, connection_id=connection.id)
+    else:
+        log.info("connection.completed", provider=connection.provider, connection_id=connection.id)
     return connection

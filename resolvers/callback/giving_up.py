@@ -109,48 +109,40 @@ async def unused_revocation(context: Context, attempt: Attempt, answer: TokenAns
     provider has no way to revoke them. Raises DatabaseDown."""
     if attempt.registration.provider.revoke is None:
         return None
-    tokens = Tokens(answer.access_token, answer.refresh_token)
-    return await _revocation(context, attempt, tokens, answer.account)
+    binding = attempt.binding
+    material = Material(answer.access_token, answer.refresh_token, binding.user_id, answer.account)
+    return await pending_revocation(context, binding.provider, "", material)
 
 
 @dataclass(slots=True)
 class Replacing:
-    """Makes the revocation of the tokens that the user's connection has, and that `answer` replaces. `known` are those
+    """Makes the revocation of the tokens that the user's connection has, and that others replace. `known` are those
     that it had before the exchange; they are read again whenever it has got others."""
 
     context: Context
-    attempt: Attempt
-    answer: TokenAnswer
-    known: ReplacedTokens | None
+    user: str
+    provider: str
+    by: Tokens | TokenAnswer
+    known: ReplacedTokens | None = None
 
     async def __call__(self) -> Replacement | None:
         """None if there are none, if the provider gave one of them again, or if they can't be decrypted. Raises
         DatabaseDown."""
-        binding = self.attempt.binding
         replaced, self.known = self.known, None
         if replaced is None:
-            replaced = await find_replaced(self.context.resources.database, binding.user_id, binding.provider)
-        return await _replacement(self.context, self.attempt, self.answer, replaced) if replaced else None
+            replaced = await find_replaced(self.context.resources.database, self.user, self.provider)
+        return await self._replacement(replaced) if replaced else None
 
-
-async def _replacement(
-    context: Context, attempt: Attempt, answer: TokenAnswer, replaced: ReplacedTokens
-) -> Replacement | None:
-    resources, binding = context.resources, attempt.binding
-    try:
-        tokens = replaced.open(resources.vault, binding.user_id, binding.provider)
-    except VaultError as fault:
-        log.error(  # noqa: TRY400 - the key id is enough
-            "surrender.lost", provider=binding.provider, connection_id=replaced.connection_id, reason=str(fault)
-        )
-        return None
-    kept = {answer.access_token, answer.refresh_token} - {None}
-    if kept & {tokens.access_token, tokens.refresh_token}:
-        return None
-    return Replacement(replaced, await _revocation(context, attempt, tokens, replaced.account))
-
-
-async def _revocation(context: Context, attempt: Attempt, tokens: Tokens, account: str | None) -> NewRevocation:
-    binding = attempt.binding
-    material = Material(tokens.access_token, tokens.refresh_token, binding.user_id, account)
-    return await pending_revocation(context, binding.provider, "", material)
+    async def _replacement(self, replaced: ReplacedTokens) -> Replacement | None:
+        try:
+            tokens = replaced.open(self.context.resources.vault, self.user, self.provider)
+        except VaultError as fault:
+            log.error(  # noqa: TRY400 - the key id is enough
+                "surrender.lost", provider=self.provider, connection_id=replaced.connection_id, reason=str(fault)
+            )
+            return None
+        kept = {self.by.access_token, self.by.refresh_token} - {None}
+        if kept & {tokens.access_token, tokens.refresh_token}:
+            return None
+        material = Material(tokens.access_token, tokens.refresh_token, self.user, replaced.account)
+        return Replacement(replaced, await pending_revocation(self.context, self.provider, "", material))

@@ -1,28 +1,31 @@
-"""Storing what a provider gave: the tokens, and its own id of the user. The code is spent, so a database that is down
-is worth waiting for, and tokens that can't be stored are given up (`giving_up.py`)."""
+"""Storing what a provider gave. The code is spent, so a database that is down is worth waiting for, and tokens that
+can't be stored are given up (`giving_up.py`)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final, NoReturn
 
 import structlog
 
 from models.account_owner import TakenAccount
+from models.audit_event import AuditEntry
 from models.connection import ConnectionStatus, StatusReason, StoredConnection
 from models.database import DatabaseDown
-from models.grant import Grant, StoredGrant, keep_connection, set_account, store_grant
+from models.grant import Grant, keep_connection, set_account, store_grant
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
+from providers.provider import Provider
 from providers.refresh_time import due_in
+from providers.token_answer import TokenAnswer
 from resolvers import audit
 from resolvers.background import backoff
-from resolvers.callback.claims import STORING, Attempt, fail
+from resolvers.callback.claims import Attempt, fail
 from resolvers.callback.exchange import Received
 from resolvers.callback.giving_up import Replacing, find_stored, give_up, unused_revocation
+from resolvers.callback.pending import ACCOUNT_TIMEOUT, hold
 from resolvers.context import Context
 from resolvers.errors import AccountTaken, Problem, ProviderUnavailable, ServiceUnavailable
 from wire.waiting import waiting
@@ -33,10 +36,8 @@ log = structlog.get_logger("tendon")
 _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1)
 # Seconds that the storing ends before the lease does, which began a little earlier than we know.
 _MARGIN: Final = 0.5
-# Seconds that the user waits for the account at most, and that it may take after the lease.
-_ACCOUNT_TIMEOUT: Final = 3.0
+# Seconds that the account may take after the lease, and for storing it at least.
 _ACCOUNT_BEYOND: Final = 0.5
-# Seconds at least to store it.
 _ACCOUNT_STORING: Final = 0.2
 
 
@@ -144,6 +145,8 @@ async def _store_once(
         scopes=scopes,
     )
     provider = attempt.registration.provider
+    if resources.account_policy == "reject" and answer.account is None and provider.account is not None:
+        return await hold(context, attempt, received, scopes, entry) or await _keep(context, attempt, answer, entry)
     are_missing = not set(claim.request.scopes) <= set(scopes)
     grant = Grant(
         access_token=answer.access_token,
@@ -164,6 +167,7 @@ async def _store_once(
     replaces = provider.revocation_ends_only_its_tokens
     # The grant of another account ends with no other. Whether it may be revoked is decided when the revocation is sent.
     changes = provider.revoke is not None and len({claim.request.account, answer.account} - {None}) > 1
+    replacing = Replacing(context, binding.user_id, provider.slug, answer, claim.replaced)
     stored = await store_grant(
         resources.database,
         resources.vault,
@@ -173,75 +177,55 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=Replacing(context, attempt, answer, claim.replaced) if replaces or changes else None,
+        replacement=replacing if replaces or changes else None,
     )
-    if stored is not None:
-        _log_account(stored)
-        return stored.connection
-    unused = await unused_revocation(context, attempt, answer)
-    kept = await keep_connection(resources.database, binding, attempt.owner, entry, unused=unused, always=replaces)
+    if stored is None:
+        return await _keep(context, attempt, answer, entry)
+    for event in stored.account_events:
+        log.warning(event, provider=provider.slug, connection_id=stored.connection.id)
+    return stored.connection
+
+
+async def _keep(context: Context, attempt: Attempt, answer: TokenAnswer, entry: AuditEntry) -> StoredConnection | None:
+    """Complete the request with the connection as it is."""
+    provider = attempt.registration.provider
+    kept = await keep_connection(
+        context.resources.database,
+        attempt.binding,
+        attempt.owner,
+        entry,
+        unused=await unused_revocation(context, attempt, answer),
+        always=provider.revocation_ends_only_its_tokens,
+    )
     if kept is not None:
         event = "connection.ended" if kept.status == ConnectionStatus.DISCONNECTED else "connection.newer"
         log.info(event, provider=kept.provider)
     return kept
 
 
-def _log_account(stored: StoredGrant) -> None:
-    """Log what the audit trail says of the connection, but not the account itself."""
-    connection = stored.connection
-    if stored.account_changed:
-        log.warning("account.changed", provider=connection.provider, connection_id=connection.id)
-    if stored.account_shared:
-        log.warning("account.shared", provider=connection.provider, connection_id=connection.id)
-
-
-async def with_account(context: Context, attempt: Attempt, received: Received) -> Received:
-    """What the provider gave, with the account: where it decides whether the connection may be stored, it has to be
-    known before.
-
-    If it can't be had in time, the request ends, the tokens are given up, and a connection of before keeps its own.
-    Raises ProviderUnavailable then, and what `fail` raises.
-    """
-    answer, provider = received.answer, attempt.registration.provider
-    if answer.account is not None or provider.account is None:
-        return received
-    deadline = min(asyncio.get_running_loop().time() + _ACCOUNT_TIMEOUT, received.claim.until - STORING)
-    try:
-        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
-    except RequestFailed as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
-        give_up(context, attempt, answer)
-        problem = ProviderUnavailable("The provider does not say whose account this is. Start the connection again.")
-        await fail(context, attempt, problem)
-        raise problem from None
-    return replace(received, answer=replace(answer, account=account))
-
-
-async def add_account(context: Context, attempt: Attempt, received: Received, connection: StoredConnection) -> None:
-    """Ask for the provider's own id of the user if the token answer had none. Store it, unless the connection was
-    renewed meanwhile. The tokens are stored by now, so a failure is only logged."""
-    answer, provider = received.answer, attempt.registration.provider
-    if answer.account is not None or provider.account is None or connection.granted_at != received.granted_at:
-        # It is known, or can't be known, or the stored tokens are newer ones, maybe of another account.
+async def add_account(context: Context, provider: Provider, received: Received, connection: StoredConnection) -> None:
+    """Store the account, unless the connection was renewed meanwhile. The tokens are stored by now, so a failure is
+    only logged."""
+    if connection.granted_at != received.granted_at:
+        # The stored tokens are newer ones, maybe of another account.
         return
-    loop = asyncio.get_running_loop()
-    deadline = min(loop.time() + _ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
+    resources, loop = context.resources, asyncio.get_running_loop()
+    deadline = min(loop.time() + ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
     try:
-        account = await find_account(context.resources.client, provider, answer.access_token, deadline=deadline)
+        with await resources.provider_limits.account_permit(provider.slug):
+            account = await find_account(resources.client, provider, received.answer.access_token, deadline)
         # This process may have stood still until the deadline or beyond it.
         async with asyncio.timeout(max(deadline - loop.time(), _ACCOUNT_STORING)):
-            await _store_account(context, connection, account)
+            entry = await context.audit_entry(
+                audit.COMPLETE, subject=connection.user_id, provider=provider.slug, outcome=audit.OK
+            )
+            stored = await set_account(resources.database, connection, account, entry)
     except TimeoutError:
         log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
     except RequestFailed as fault:
         log.warning("account.unknown", provider=provider.slug, fault=str(fault))
     except DatabaseDown as fault:
         log.warning("account.unknown", provider=provider.slug, fault=fault.reason)
-
-
-async def _store_account(context: Context, connection: StoredConnection, account: str | None) -> None:
-    user, provider = connection.user_id, connection.provider
-    entry = await context.audit_entry(audit.COMPLETE, subject=user, provider=provider, outcome=audit.OK)
-    stored = await set_account(context.resources.database, connection, account, entry)
-    if stored and (stored.account_changed or stored.account_shared):
-        _log_account(stored)
+    else:
+        for event in stored.account_events if stored else ():
+            log.warning(event, provider=provider.slug, connection_id=connection.id)

@@ -31,6 +31,7 @@ from models.vault import VaultError
 from providers.errors import HeldBack, wait_of
 from providers.provider_limit import Use
 from resolvers import audit
+from resolvers.callback.settling import settle
 from resolvers.context import Context
 from resolvers.due_work import DueWork
 from resolvers.ending.sending import Done, Later, Prepared, Sender, SendingTime
@@ -64,11 +65,14 @@ async def due(context: Context, most: int) -> Sequence[DueWork]:
 
 
 async def deliver(context: Context, revocation_id: str) -> None:
-    """Send a revocation, if it is still due and nothing prevents it. Raises DatabaseDown: what is not written
-    then is tried again when the lease is over."""
+    """Send a revocation, if it is still due and nothing prevents it; that of a pending grant waits for the account.
+    Raises DatabaseDown: what is not written then is tried again when the lease is over. Raises ServiceUnavailable."""
     database = context.resources.database
     row = await find_pending(database, revocation_id)
     if row is None:
+        return
+    if row.is_awaited:
+        await settle(context, row)
         return
     prepared = await _prepare(context, row)
     if prepared is _NO_KEY and row.age < _LONGEST_UNSENT:

@@ -108,8 +108,13 @@ async def prepare_revocation(context: Context, row: TokenRow) -> NewRevocation:
     Without anything to revoke, or without a way to do it, its status is `unsupported`. If a token can't be decrypted it
     is `failed`: no more than this is lost, since nobody can use such a token.
     """
-    pseudonyms, id_ = context.resources.pseudonyms, new_id()
-    status, material = _material(context, row, id_)
+    pseudonyms = context.resources.pseudonyms
+    if row.access_token is None and row.pending_grant is not None:
+        # Its only tokens are in this revocation already.
+        id_, status, material = row.pending_grant, RevocationStatus.PENDING, None
+    else:
+        id_ = new_id()
+        status, material = _material(context, row, id_)
     return NewRevocation(
         id_,
         row.provider,

@@ -140,7 +140,7 @@ def _is_current(context: Context, row: TokenRow, token: str) -> bool:
 
 def _check_state(provider: Provider, row: TokenRow, scopes: Sequence[str]) -> None:
     """Raises ReauthorizationRequired unless the connection is alive, and ScopesMissing."""
-    if row.status == ConnectionStatus.PENDING:
+    if row.status == ConnectionStatus.PENDING or (row.pending_grant is not None and not row.is_alive):
         raise ServiceUnavailable("The provider has not said yet whose account this is. Try again later.")
     if row.status == ConnectionStatus.DISCONNECTED:
         raise ReauthorizationRequired("The connection was ended. The user has to connect again.")

@@ -164,8 +164,8 @@ async def test_accounts_of_before_have_their_first_users_as_owners(empty_databas
     async with orm_of(empty_database.url) as orm:
         executor = MigrationExecutor(orm.db("default"), APPS)
         await executor.migrate([MigrationTarget("models", "0005_ended_request")])
-    accounts = [("carol", "fitbit", "a", 3), ("bob", "oura", "a", 2), ("alice", "oura", "a", 1), ("dan", "oura", None, 4)]
-    for user, provider, account, day in accounts:
+    before = [("carol", "fitbit", "a", 3), ("bob", "oura", "a", 2), ("alice", "oura", "a", 1), ("dan", "oura", None, 4)]
+    for user, provider, account, day in before:
         moment: Any = datetime(2026, 11, day, tzinfo=UTC)
         await empty_database.fetch(
             "INSERT INTO connection (id, user_id, provider, status, account, requested_scopes, granted_scopes,"

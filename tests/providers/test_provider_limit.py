@@ -15,7 +15,7 @@ from providers.errors import (
     TimedOut,
     TransportFailure,
 )
-from providers.provider_limit import LIMITS, ProviderLimit, ProviderLimits, Use
+from providers.provider_limit import ACCOUNT_LIMITS, LIMITS, TIMEOUTS, ProviderLimit, ProviderLimits, Use
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, under_way
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import soon
@@ -24,9 +24,10 @@ from wire.waiting import release_slot
 
 
 def test_the_limits_together_are_below_the_number_of_connections() -> None:
-    """docs/operating.md names them. The account is asked for beside them."""
+    """docs/operating.md names them."""
     assert LIMITS == {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
-    assert sum(LIMITS.values()) <= MAX_CONNECTIONS - 16
+    assert ACCOUNT_LIMITS == {Use.ACCOUNT: 16}
+    assert sum(LIMITS.values()) + sum(ACCOUNT_LIMITS.values()) <= MAX_CONNECTIONS
 
 
 async def test_that_many_exchanges_are_allowed_by_default(clock: Clock) -> None:
@@ -41,6 +42,18 @@ async def test_that_many_exchanges_are_allowed_by_default(clock: Clock) -> None:
 def test_each_provider_has_a_limit_of_its_own() -> None:
     limits = ProviderLimits()
     assert limits.of("acme") is limits.of("acme") is not limits.of("other")
+
+
+async def test_the_endpoint_for_accounts_has_a_circuit_of_its_own() -> None:
+    limits = ProviderLimits()
+    for _ in range(TIMEOUTS):
+        with pytest.raises(TimedOut), await limits.account_permit("acme"):
+            raise TimedOut(sent=True)
+    with pytest.raises(CircuitOpen):
+        await limits.account_permit("acme")
+    for permit in (limits.of("acme").permit(0), limits.account_permit("other")):
+        with await permit:
+            pass
 
 
 @on_a_leaping_clock

@@ -102,7 +102,8 @@ class FakeProvider(AsyncExitStack):
 def entries(origin: str) -> dict[str, Provider]:
     """Two that differ in their slugs, and one of each kind that a test needs."""
     usual = provider(authorize='scopes = ["sleep", "offline"]', origin=origin)
-    with_account = provider(tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin)
+    account = f'[account]\nurl = "{origin}/me"\nfield = "id"\n'
+    with_account = provider(tables=account, origin=origin)
     revoking = f'[revoke]\nurl = "{origin}/revoke"\ntoken = "refresh_token"'
     by_bearer = f'[revoke]\nmethod = "DELETE"\nurl = "{origin}/revoke"\nauth = "bearer"\nends = "account"'
     kinds = {
@@ -113,8 +114,10 @@ def entries(origin: str) -> dict[str, Provider]:
         "ends-token": provider(token='account = "user"', tables=f'{revoking}\nends = "token"', origin=origin),
         "ends-grant": provider(token='account = "user"', tables=f'{revoking}\nends = "grant"', origin=origin),
         "by-bearer": provider(token='account = "user"', tables=by_bearer, origin=origin),
-        "both": provider(
-            token='account = "user"', tables=f'[account]\nurl = "{origin}/me"\nfield = "id"', origin=origin
+        "both": provider(token='account = "user"', tables=account, origin=origin),
+        "pending-token": provider(tables=f'{account}{revoking}\nends = "token"', origin=origin),
+        "pending-grant": provider(
+            authorize='scopes = ["sleep", "offline"]', tables=f'{account}{revoking}\nends = "grant"', origin=origin
         ),
         "reusable": provider(token='refresh = "reusable"', origin=origin),
         "grace": provider(token="refresh_grace = 10", origin=origin),

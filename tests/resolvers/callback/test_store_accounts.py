@@ -102,23 +102,6 @@ async def test_a_database_that_stumbles_while_a_user_is_refused(rejecting: Rejec
     assert (await world.problem("bob", callback, rejecting.context("bob"))).code == "ACCOUNT_TAKEN"
 
 
-@pytest.mark.parametrize("known", [True, False])
-async def test_an_account_that_is_not_known_in_time(rejecting: Rejecting, *, known: bool) -> None:
-    """Nothing is stored, so that nobody gets tokens of somebody else's account. The connection of before stays."""
-    world = rejecting.world
-    if known:
-        await rejecting.connect("alice", "account", "a")
-    tokens = world.provider.last if known else None
-    world.provider.account_status = "500 Oops"
-    problem = await rejecting.connect("alice", "account", "a")
-    assert isinstance(problem, Problem)
-    assert problem.code == "PROVIDER_UNAVAILABLE"
-    stored = await world.outside.fetch("SELECT status FROM connection")
-    assert list(stored) == ([("connected",)] if known else [])
-    if known:
-        assert await world.stored_tokens("alice", "account") == tokens
-
-
 async def test_where_accounts_are_shared_nobody_is_refused(world: World) -> None:
     for user in ("alice", "bob"):
         world.provider.tokens = {"user": "a"}

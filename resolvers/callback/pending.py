@@ -1,0 +1,76 @@
+"""Callbacks whose account must be known before the connection gets their tokens. If it can't be had in time, the grant
+is stored as pending, and the worker asks again (`settling.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from models.audit_event import AuditEntry
+from models.connection import StoredConnection
+from models.pending_grant import Held, PendingGrant, hold_grant
+from models.revocation import NewRevocation, new_id
+from providers.errors import RequestFailed
+from providers.oauth_client import find_account
+from providers.provider import Provider
+from resolvers.callback.claims import STORING, Attempt
+from resolvers.callback.exchange import Received
+from resolvers.context import Context
+
+log = structlog.get_logger("tendon")
+
+ACCOUNT_TIMEOUT: Final = 3.0
+"""Seconds that the user waits for the account at most."""
+# Seconds until the worker asks for it first.
+_FIRST_WAIT: Final = 5.0
+
+
+async def with_account(context: Context, provider: Provider, received: Received) -> Received:
+    """What the provider gave, with the account if it can be had in time: where the account decides whether the
+    connection may be stored, it should be known before."""
+    answer = received.answer
+    deadline = min(asyncio.get_running_loop().time() + ACCOUNT_TIMEOUT, received.claim.until - STORING)
+    try:
+        account = await ask_account(context, provider, answer.access_token, deadline)
+    except RequestFailed as fault:
+        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+        return received
+    return replace(received, answer=replace(answer, account=account))
+
+
+async def hold(
+    context: Context, attempt: Attempt, received: Received, scopes: list[str], entry: AuditEntry
+) -> StoredConnection | None:
+    """Store what the provider gave as a pending grant. None in the cases of `store_grant`. Raises DatabaseDown."""
+    resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
+    grant = PendingGrant(
+        answer.access_token,
+        answer.refresh_token,
+        user=binding.user_id,
+        requested=claim.request.scopes,
+        granted=scopes,
+        expires_at=answer.expires_at,
+        granted_at=received.granted_at,
+    )
+    id_ = new_id()
+    subject, material = (
+        await resources.pseudonyms.of(binding.user_id),
+        grant.seal(resources.vault, id_, binding.provider),
+    )
+    held = Held(
+        NewRevocation(id_, binding.provider, "", subject, None, material),
+        granted_at=received.granted_at,
+        granted_by=received.granted_at + timedelta(seconds=claim.error),
+        due_in=_FIRST_WAIT,
+    )
+    return await hold_grant(resources.database, binding, attempt.owner, held, claim.request.version, entry)
+
+
+async def ask_account(context: Context, provider: Provider, access_token: str, deadline: float) -> str | None:
+    """The provider's own id of the user. `deadline` is a time of the running loop. Raises RequestFailed."""
+    with await context.resources.provider_limits.account_permit(provider.slug):
+        return await find_account(context.resources.client, provider, access_token, deadline)
