@@ -181,8 +181,9 @@ async def _store_once(
     )
     if stored is None:
         return await _keep(context, attempt, answer, entry)
-    for event in stored.account_events:
-        log.warning(event, provider=provider.slug, connection_id=stored.connection.id)
+    if stored.account_changed or stored.account_shared:
+        for event in stored.account_events:
+            log.warning(event, provider=provider.slug, connection_id=stored.connection.id)
     return stored.connection
 
 
