@@ -55,3 +55,24 @@ async def test_another_users_account_is_refused(
     assert (await rejecting.complete(another.token, **other)).connection["status"] == "connected"
     count = "SELECT count(*) FROM connection WHERE user_id IN ($1, $2)"
     assert await database.value(count, someone.id, another.id) == 2
+
+
+async def test_an_account_that_the_provider_does_not_say(
+    rejecting: Interface, sandbox: Sandbox, someone: Person, database: Database
+) -> None:
+    callback = await begin(rejecting, sandbox, someone, "sandbox", account=f"one-{someone.id[-20:]}")
+    await sandbox.answer("sandbox", "{}", endpoint="account", status=500)
+    pending = (await rejecting.complete(someone.token, **callback)).connection
+    assert pending["status"] == "pending"
+    assert (await rejecting.complete(someone.token, **callback)).connection == pending
+    listed = await rejecting.connections(someone.token, userId=someone.id)
+    assert [(one["id"], one["status"]) for one in listed.data["connections"]] == [(pending["id"], "pending")]
+    issued = await rejecting.issue("dev-service:etl", pending["id"])
+    assert (issued.code, issued.message) == (
+        "SERVICE_UNAVAILABLE",
+        "The provider has not said yet whose account this is. Try again later.",
+    )
+    assert (await rejecting.disconnect(someone.token, pending["id"], userId=someone.id)).code is None
+    assert await database.value("SELECT status FROM connection WHERE user_id = $1", someone.id) == "disconnected"
+    kept = "SELECT count(*) FROM revocation WHERE connection_id = $1"
+    assert await database.value(kept, pending["id"]) == 1

@@ -8,6 +8,8 @@ import pytest
 
 from models.connection import StoredConnection
 from models.token_row import find_tokens
+from models.vault import Vault
+from models.vault_key import VaultKeys
 from resolvers.callback.claims import Callback
 from resolvers.caller import READ_TOKENS, Caller
 from resolvers.connections import list_connections
@@ -15,9 +17,13 @@ from resolvers.context import Context
 from resolvers.ending.delivery import deliver, due
 from resolvers.ending.disconnect import disconnect_connection
 from resolvers.ending.shown import latest_revocation
+from resolvers.erasure import erase
 from resolvers.errors import ReauthorizationRequired, ServiceUnavailable
+from resolvers.resealing import reseal
+from resolvers.tokens.current import refreshed
 from resolvers.tokens.issue import issue_access_token
 from tests.resolvers.ending.endings import materials, revocations
+from tests.resolvers.failing_database import STORE
 from tests.resolvers.world import World
 
 SLUGS = ("account", "pending-token", "pending-grant")
@@ -295,3 +301,88 @@ async def test_the_grant_of_another_account_is_recorded(rejecting: Rejecting) ->
     assert ("account_changed", "ok") in await world.events()
     assert [material and material.access_token for material in await materials(world)] == [replaced[0]]
     assert await world.outside.fetch("SELECT account FROM account_owner") == [("b",)]
+
+
+async def test_a_user_who_is_forgotten_while_the_account_is_not_known(rejecting: Rejecting) -> None:
+    """The tokens are revoked, and nothing else is left."""
+    world = rejecting.world
+    await rejecting.connect("alice", "pending-token", None)
+    receipt = await erase(world.context(None), "alice")
+    assert ([one.status for one in receipt.grants], receipt.pending) == (["pending"], 1)
+    assert await world.outside.value("SELECT count(*) FROM connection") == 0
+    rejecting.answer("a")
+    await rejecting.work()
+    assert await revocations(world, "status, material") == [("delivered", None)]
+    assert len(world.provider.asked("/me")) == 1
+
+
+async def test_a_pending_grant_whose_key_is_replaced(rejecting: Rejecting) -> None:
+    world = rejecting.world
+    await rejecting.connect("alice", "account", None)
+    vault = Vault({"next": bytes(range(1, 33)), "key": bytes(range(32))})
+    keys = VaultKeys(vault, world.database)
+    resealed = await reseal(world.database, keys)
+    assert not resealed.damaged
+    rejecting.answer("a")
+    await world.turn_back(20)
+    context = world.context(None, account_policy="reject", vault=Vault({"next": bytes(range(1, 33))}))
+    for work in await due(context, 100):
+        await deliver(context, work.id)
+    assert await rejecting.status("alice") == ("connected", None)
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_database_that_fails_while_the_grant_is_stored(rejecting: Rejecting, *, done: bool) -> None:
+    world = rejecting.world
+    rejecting.answer(None)
+    callback = await rejecting.begin("alice", "pending-token")
+    world.database.fail(STORE, in_doubt=True, done=done)
+    stored = await world.complete("alice", callback, rejecting.context("alice"))
+    assert (stored.status, stored.status_reason) == SHOWN
+    assert [status for status, _ in await revocations(world)] == ["pending"]
+    rejecting.answer("a")
+    await rejecting.work()
+    assert await world.stored_tokens("alice", "pending-token") == world.provider.last
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_grant_that_comes_late(rejecting: Rejecting, *, ended: bool) -> None:
+    """It takes the place of no newer one, and brings back no connection that has ended since its claim."""
+    world = rejecting.world
+    connection = await rejecting.connect("alice", "pending-token", "a")
+    late = await rejecting.begin("alice", "pending-token")
+
+    async def meanwhile() -> None:
+        if ended:
+            await disconnect_connection(rejecting.context("alice"), connection.id, "alice")
+        else:
+            world.provider.account_status = "200 OK"
+            await rejecting.connect("alice", "pending-token", "a")
+            world.provider.account_status = "500 Oops"
+
+    world.provider.meanwhile["/me"] = meanwhile
+    rejecting.answer(None)
+    kept = await world.complete("alice", late, rejecting.context("alice"))
+    assert (kept.status, kept.status_reason) == (("disconnected", "by_user") if ended else ("connected", None))
+    assert await world.outside.value("SELECT count(*) FROM connection WHERE pending_grant IS NOT NULL") == 0
+
+
+async def test_tokens_that_are_refreshed_while_the_grant_is_stored(rejecting: Rejecting) -> None:
+    world = rejecting.world
+    connection = await rejecting.connect("alice", "pending-token", "a")
+    await rejecting.connect("alice", "pending-token", None)
+    newest = world.provider.last
+
+    async def refresh() -> None:
+        row = await find_tokens(world.database, connection.id)
+        assert row is not None
+        await refreshed(rejecting.context(None), row)
+
+    world.provider.meanwhile["/me"] = refresh
+    rejecting.answer("a")
+    await rejecting.work()
+    given = world.provider.last
+    assert given != newest
+    assert await rejecting.status("alice") == ("connected", None)
+    assert await world.stored_tokens("alice", "pending-token") == newest
+    assert [material and material.access_token for material in await materials(world)] == [given[0]]
