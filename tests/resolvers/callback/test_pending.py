@@ -386,3 +386,16 @@ async def test_tokens_that_are_refreshed_while_the_grant_is_stored(rejecting: Re
     assert await rejecting.status("alice") == ("connected", None)
     assert await world.stored_tokens("alice", "pending-token") == newest
     assert [material and material.access_token for material in await materials(world)] == [given[0]]
+
+
+async def test_a_lost_connection_that_waits_for_its_account(rejecting: Rejecting) -> None:
+    """Its tokens don't work any more, and others may come."""
+    connection = await rejecting.connect("alice", "account", "a")
+    await rejecting.world.outside.fetch(
+        "UPDATE connection SET status = 'error', status_reason = 'reauthorization_required'"
+    )
+    with pytest.raises(ReauthorizationRequired):
+        await rejecting.token(connection)
+    await rejecting.connect("alice", "account", None)
+    with pytest.raises(ServiceUnavailable):
+        await rejecting.token(connection)
