@@ -18,7 +18,7 @@ async def hold(database: Database, state: str, version: int) -> tuple[TokenRow, 
     """The connection, and its pending grant."""
     of, read_at, id_ = binding(state), await now(database), new_id()
     pending = PendingGrant("access", "refresh", of.user_id, ["sleep"], [], None, read_at)
-    revocation = NewRevocation(id_, of.provider, "", "p-alice", None, pending.seal(VAULT, id_))
+    revocation = NewRevocation(id_, of.provider, "", "p-alice", None, pending.seal(VAULT, id_, of.provider))
     stored = await hold_grant(database, of, OWNER, Held(revocation, read_at, read_at, 5.0), version, entry())
     assert stored is not None
     row = await find_tokens(database, stored.id)
