@@ -21,6 +21,7 @@ from models.audit_export import (
     all_exports,
     find_events,
     last_export,
+    last_taken_id,
     recording,
     settled,
 )
@@ -49,6 +50,7 @@ async def export_new(database: Database, output: Output, patience: float) -> Exp
     start = await last_export(database)
     link, last_id = output.resume(start)
     found = await settled(database, start.last_id, patience)
+    await _check_ids(database, output, max(last_id, found.last_id))
     async for event in _events(database, last_id, found.last_id):
         if found.open_process is not None and event.id != last_id + 1:
             # The transaction may have this id.
@@ -108,6 +110,18 @@ async def _write_again(database: Database, output: Output, before: StoredExport,
         raise ExportError(
             f"the events of export {export.number} are no longer those that were exported: rows of audit_event were"
             " deleted or changed since"
+        )
+
+
+async def _check_ids(database: Database, output: Output, highest: int) -> None:
+    """Raises ExportError if the sequence has not reached this id: events that are added from now on would have lower
+    ids, and no export would take them."""
+    taken = await last_taken_id(database)
+    if taken is not None and highest > taken:
+        output.discard()
+        raise ExportError(
+            f"the id {highest} does not come from the sequence of audit_event, which has reached {taken}: nothing is"
+            ' exported until that is corrected; see "Exporting it" in docs/operating.md'
         )
 
 

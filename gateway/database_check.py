@@ -14,7 +14,7 @@ from models.database import Database, DatabaseDown, Limits, open_database
 from models.engine import CERTIFICATE_REFUSED, SHARED_SESSIONS, TLS_REFUSED, parse_url
 from models.file_modes import ReadableByOthers, world_writable_folders
 from models.pending import pending_migrations
-from models.rights import EXPORT_RIGHTS, missing_rights
+from models.rights import missing_export_rights, missing_rights
 
 log = structlog.get_logger("tendon")
 
@@ -76,7 +76,7 @@ async def open_for_export(url: str, limits: Limits) -> AsyncGenerator[Database]:
             database = await stack.enter_async_context(open_database(url, limits))
             await database.ping()
             pending = await pending_migrations(database)
-            missing = [] if pending else await missing_rights(database, EXPORT_RIGHTS, {})
+            missing = [] if pending else await missing_export_rights(database)
         _check_complete(url, pending, missing, "tendon_export")
         yield database
 

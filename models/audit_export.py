@@ -67,6 +67,8 @@ WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
     writes=False,
 )
 
+_LAST_VALUE: Final = Script((Step("SELECT last_value FROM audit_event_id_seq", ()),), writes=False)
+
 
 async def last_export(session: Session) -> StoredExport:
     """Raises DatabaseDown."""
@@ -121,6 +123,15 @@ async def settled(database: Database, after: int, patience: float) -> Settled:
         current = await _writers(database)
         left = {transaction: process for transaction, process in left.items() if transaction in current}
     return Settled(newest, next(iter(left.values()), None))
+
+
+async def last_taken_id(database: Database) -> int | None:
+    """The last id that the sequence has given; None on SQLite, which goes on after the highest id there is. Raises
+    DatabaseDown."""
+    if database.dialect == "sqlite":
+        return None
+    (row,) = await database.run(_LAST_VALUE, {})
+    return row[0]
 
 
 async def _writers(database: Database) -> dict[str, int]:

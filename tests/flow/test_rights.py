@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from models.rights import EXPORT_RIGHTS, SEQUENCE_RIGHTS, TABLE_RIGHTS
+from models.rights import AUDIT_COLUMNS, EXPORT_RIGHTS, EXPORT_SEQUENCE_RIGHTS, SEQUENCE_RIGHTS, TABLE_RIGHTS
 from tests.conftest import Person, begin
 from tests.databases import PostgresDatabase
 from tests.interfaces import Interface
@@ -22,6 +22,7 @@ from tests.waiting import until
 
 PAGE = Path("docs/operating.md").read_text(encoding="utf-8").partition("### Roles\n")[2]
 BLOCKS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+PARTITIONS = Path("docs/scaling.md").read_text(encoding="utf-8")
 ONCE, IN_DATABASE, GRANTS, LOOK_UP, RETENTION, *_ = BLOCKS
 
 
@@ -127,6 +128,9 @@ async def test_a_role_that_only_serves(
     [
         "UPDATE audit_event SET outcome = 'ok'",
         "DELETE FROM audit_event",
+        # With ids of its own choice, it could keep events out of the exports.
+        "INSERT INTO audit_event (id, at, action, scopes, outcome, request_id)"
+        " VALUES (4000000000000000000, now(), 'authorize', '[]', 'ok', 'x')",
         "SELECT * FROM audit_export",
         "INSERT INTO audit_export VALUES (1, 1, 1, '', now())",
         "TRUNCATE audit_event",
@@ -145,7 +149,11 @@ async def test_what_the_serving_role_can_not_do(granted: Path, roles: PostgresSe
 
 
 @pytest.mark.parametrize(
-    ("role", "rights"), [("tendon_app", TABLE_RIGHTS | SEQUENCE_RIGHTS), ("tendon_export", EXPORT_RIGHTS)]
+    ("role", "rights"),
+    [
+        ("tendon_app", TABLE_RIGHTS | SEQUENCE_RIGHTS),
+        ("tendon_export", EXPORT_RIGHTS | EXPORT_SEQUENCE_RIGHTS),
+    ],
 )
 def test_the_rights_that_are_checked_are_those_of_the_page(role: str, rights: dict[str, tuple[str, ...]]) -> None:
     granted = {
@@ -156,6 +164,18 @@ def test_the_rights_that_are_checked_are_those_of_the_page(role: str, rights: di
     assert {relation: set(names) for relation, names in rights.items()} == granted
 
 
+async def test_the_serving_role_fills_in_all_columns_of_audit_event_but_its_id(
+    granted: Path, roles: PostgresServer
+) -> None:
+    (columns,) = re.findall(r"GRANT INSERT \(([a-z_, ]+)\) ON audit_event TO tendon_app;", GRANTS)
+    assert columns.split(", ") == list(AUDIT_COLUMNS)
+    assert re.findall(r"GRANT INSERT \(([a-z_, ]+)\) ON audit_event", PARTITIONS) == [columns]
+    found = await PostgresDatabase(url_of(roles, "tendon_owner")).fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'audit_event'::regclass AND attnum > 0 AND NOT attisdropped"
+    )
+    assert {name for (name,) in found} == {"id", *AUDIT_COLUMNS}
+
+
 @pytest.mark.parametrize(
     ("taken", "lacking"),
     [
@@ -163,6 +183,7 @@ def test_the_rights_that_are_checked_are_those_of_the_page(role: str, rights: di
         ("INSERT ON audit_subject, audit_key", "INSERT on audit_key, INSERT on audit_subject"),
         ("UPDATE, DELETE ON authorization_request", "UPDATE on authorization_request, DELETE on authorization_request"),
         ("USAGE ON SEQUENCE audit_event_id_seq", "USAGE on audit_event_id_seq"),
+        ("INSERT (scopes, count) ON audit_event", "INSERT (count, scopes) on audit_event"),
     ],
 )
 async def test_a_right_that_was_not_granted_is_named_at_the_start(
@@ -233,12 +254,36 @@ async def test_what_the_export_role_and_the_retention_role_can_do(
                 await run(role, statement)
 
 
+async def test_no_event_is_exported_beside_one_whose_id_is_not_from_the_sequence(
+    granted: Path, roles: PostgresServer, tmp_path: Path
+) -> None:
+    """Later events would have lower ids, and be in no export."""
+    owner = url_of(roles, "tendon_owner")
+    settings = {"TENDON_DATABASE_URL": url_of(roles, "tendon_export")}
+    await run(owner, EVENT.format(at="now()"))
+    await run(owner, EVENT.format(at="now()").replace("(at", "(id, at").replace("VALUES (", "VALUES (4000000000, "))
+    exports = "SELECT count(*) FROM audit_export"
+    before = await PostgresDatabase(owner).value(exports)
+    file = tmp_path / "audit.jsonl"
+    export = ("audit", "export", "--out", str(file))
+    try:
+        refused = await asyncio.to_thread(tendon, *export, cwd=tmp_path, settings=settings)
+    finally:
+        # As the page says.
+        removed = await run(owner, "DELETE FROM audit_event WHERE id > (SELECT last_value FROM audit_event_id_seq)")
+    assert (refused.returncode, removed, file.exists()) == (1, "DELETE 1", False)
+    assert "the id 4000000000 does not come from the sequence of audit_event" in refused.stderr
+    assert await PostgresDatabase(owner).value(exports) == before
+    done = await asyncio.to_thread(tendon, *export, cwd=tmp_path, settings=settings)
+    assert (done.returncode, file.exists()) == (0, True), done.stderr
+
+
 async def test_an_export_names_the_rights_that_its_role_lacks(
     granted: Path, apps: dict[str, str], tmp_path: Path
 ) -> None:
     settings = {"TENDON_DATABASE_URL": apps["TENDON_DATABASE_URL"]}
     done = await asyncio.to_thread(tendon, "audit", "export", cwd=tmp_path, settings=settings)
-    lacking = "its role lacks SELECT on audit_export, INSERT on audit_export"
+    lacking = "its role lacks SELECT on audit_export, INSERT on audit_export, SELECT on audit_event_id_seq"
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1] == (
         f"TENDON_DATABASE_URL: {lacking}: grant tendon_export's rights of docs/operating.md"

@@ -265,6 +265,40 @@ async def test_events_below_an_open_transaction(postgres: PostgresServer, tmp_pa
     await session.close()
 
 
+FOREIGN = """INSERT INTO audit_event (id, at, action, scopes, outcome, request_id)
+    VALUES (1000, now(), 'read', '[]', 'ok', 'x')"""
+REFUSED = "the id 1000 does not come from the sequence of audit_event, which has reached"
+
+
+async def test_an_id_that_is_not_from_the_sequence(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Events that are added later would have lower ids. So nothing is exported until it is removed: also if an export
+    that was killed has it already, or one that was recorded."""
+    outside = PostgresDatabase(await postgres.create_migrated())
+    async with open_database(outside.url) as database:
+        trail = Trail(database, outside, tmp_path)
+        await trail.add(2)
+        await outside.fetch(FOREIGN)
+        with pytest.raises(ExportError, match=f"{REFUSED} 2:"):
+            await trail.export("a")
+        assert list(trail.folder.iterdir()) == []
+        await outside.fetch("SELECT setval('audit_event_id_seq', 1000)")
+        with pytest.raises(Interrupted), open_file(trail.file("a")) as output:
+            await export_new(database, Interrupting(output, "publish"), PATIENCE)
+        await outside.fetch("SELECT setval('audit_event_id_seq', 2)")
+        await outside.fetch("DELETE FROM audit_event WHERE id = 1000")
+        with pytest.raises(ExportError, match=f"{REFUSED} 2:"):
+            await trail.export("a")
+        await trail.export("a")
+        assert trail.ids("a") == [1, 2]
+        await outside.fetch("UPDATE audit_export SET last_id = 1000")
+        await trail.add(1)
+        with pytest.raises(ExportError, match=f"{REFUSED} 3:"):
+            await trail.export("b")
+        await outside.fetch("UPDATE audit_export SET last_id = 2")
+        await trail.export("b")
+        assert trail.ids("a", "b") == [1, 2, 3]
+
+
 async def test_nothing_is_missing_while_events_are_added(trail: Trail) -> None:
     """Each export goes as far as it can."""
     names: list[str] = []

@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 
 from models.database import Database, open_database
-from models.rights import SEQUENCE_RIGHTS, TABLE_RIGHTS, missing_rights
+from models.rights import AUDIT_COLUMNS, SEQUENCE_RIGHTS, TABLE_RIGHTS, missing_rights
 from tests.postgres import PostgresServer
 
 NEEDED = [
@@ -25,14 +25,22 @@ async def test_each_missing_right_is_named(postgres: PostgresServer) -> None:
     try:
         await owner.execute(f"CREATE ROLE {role} LOGIN")
         async with open_database(url.replace("tendon@", f"{role}@")) as database:
-            assert await missing_rights(database) == [f"{right} on {relation}" for _, right, relation in NEEDED]
+            columns = f"INSERT ({', '.join(AUDIT_COLUMNS)})"
+            none = [f"{right} on {relation}" for _, right, relation in NEEDED]
+            assert await missing_rights(database) == [*none, f"{columns} on audit_event"]
             for kind, right, relation in NEEDED:
                 await owner.execute(f"GRANT {right} ON {kind} {relation} TO {role}")
+            await owner.execute(f"GRANT {columns} ON audit_event TO {role}")
             assert await missing_rights(database) == []
             for kind, right, relation in NEEDED:
                 await owner.execute(f"REVOKE {right} ON {kind} {relation} FROM {role}")
                 assert await missing_rights(database) == [f"{right} on {relation}"]
                 await owner.execute(f"GRANT {right} ON {kind} {relation} TO {role}")
+            await owner.execute(f"REVOKE INSERT (at, request_id) ON audit_event FROM {role}")
+            assert await missing_rights(database) == ["INSERT (at, request_id) on audit_event"]
+            # On the whole table, as earlier versions needed it.
+            await owner.execute(f"GRANT INSERT ON audit_event TO {role}")
+            assert await missing_rights(database) == []
     finally:
         await owner.close()
 
