@@ -5,8 +5,10 @@ Until then, the file's name ends in `.partial`. If the export is killed, the nex
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
@@ -130,7 +132,7 @@ class FileOutput(Output):
 
     def _check_free(self, *, published: bool) -> None:
         if published:
-            raise ExportError(f"{self._path} exists already: name another file")
+            raise _exists(self._path)
 
 
 def partial_path(path: Path) -> Path:
@@ -143,8 +145,14 @@ def open_file(path: Path) -> Generator[FileOutput]:
     with _write_errors(path):
         published = path.exists()
         target = path if published else partial_path(path)
-        # The trail is not for everybody who may read the folder.
-        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open_private(target)
+    if descriptor is None:
+        if published:
+            raise _exists(path)
+        raise ExportError(
+            f"{target} is not a private file of this user, and no export has left it there: find out whose it is, and"
+            " remove it"
+        )
     with os.fdopen(descriptor, "r+b", buffering=_BUFFER) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,10 +163,31 @@ def open_file(path: Path) -> Generator[FileOutput]:
         yield FileOutput(path, file, published=published)
 
 
+def _open_private(path: Path) -> int | None:
+    """Open or create a file that only this user can read and write. The trail is not for everybody who may use the
+    folder: None if somebody else may have put a link or a file of their own there. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            return None
+        raise
+    found = os.fstat(descriptor)
+    others = found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1 and not others:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _exists(path: Path) -> ExportError:
+    return ExportError(f"{path} exists already: name another file")
+
+
 def _is_still(path: Path, file: BinaryIO) -> bool:
     """Whether this is the file of that path. It may have been renamed since it was opened."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        return os.path.samestat(path.lstat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
 

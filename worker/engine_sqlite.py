@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import sqlite3
@@ -21,16 +22,31 @@ _RETRY: Final = 0.25
 _BUSY: Final = 30
 
 
+class EngineRefused(Exception):
+    """The engine can't be started, and trying again doesn't help. The message says what to do."""
+
+
 def engine_file(path: str) -> Path:
     """The engine's file. If the database is a link, it is beside the target."""
     return Path(f"{Path(path).resolve()}-worker")
 
 
+def _lock_file(path: str) -> str:
+    return f"{engine_file(path)}.lock"
+
+
 @asynccontextmanager
 async def only_worker(path: str, stop: asyncio.Event) -> AsyncGenerator[bool]:
     """Waits until no other worker uses the database. False if `stop` was set before that. The system releases the lock
-    when this process ends, however it ends."""
-    lock = os.open(f"{engine_file(path)}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    when this process ends, however it ends. Raises EngineRefused."""
+    name = _lock_file(path)
+    try:
+        # A link would let whoever put it there decide which file is created and locked.
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            raise EngineRefused(f"{name} is a link: find out who made it, and remove it") from None
+        raise EngineRefused(f"{name} can't be opened ({fault.strerror}): let this user read and write it") from None
     try:
         yield await _acquire(lock, stop)
     finally:
@@ -55,9 +71,14 @@ async def _acquire(lock: int, stop: asyncio.Event) -> bool:
 def has_worker(path: str) -> bool:
     """Whether a worker uses the database."""
     try:
-        lock = os.open(f"{engine_file(path)}.lock", os.O_RDONLY)
+        lock = os.open(_lock_file(path), os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            # No worker starts with it.
+            return False
+        raise
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,6 +14,7 @@ from models.engine import DatabaseUrl, SqliteUrl
 from resolvers.context import Resources
 from worker import engine_sqlite
 from worker.engine import SCHEMA, SLOTS, Engine
+from worker.engine_sqlite import EngineRefused
 from worker.kinds import KINDS, Kind
 from worker.ticker import Pace, Ticker
 from worker.units import Units
@@ -27,10 +28,6 @@ _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 10.0
 # The role may not create the engine's schema, or not use it.
 _NO_RIGHT: Final = "42501"
-
-
-class EngineRefused(Exception):
-    """The engine can't be started, and trying again doesn't help. The message says what to do."""
 
 
 class Worker:

@@ -17,8 +17,9 @@ from gateway.database_check import check_database, warn_of_database
 from gateway.resources import Configuration, configure, open_resources
 from gateway.settings import Settings, SettingsError, read_environment, read_settings
 from models.engine import parse_url
+from worker.engine_sqlite import EngineRefused
 from worker.unpickling import refuse_pickles
-from worker.worker import EngineRefused, Worker
+from worker.worker import Worker
 
 log = structlog.get_logger("tendon")
 

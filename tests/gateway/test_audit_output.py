@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ def lines(count: int) -> bytes:
 def link(number: int) -> Link:
     """The place of a line of the first export."""
     return Link(number, FIRST[number - 1][-67:-3].decode())
+
+
+@pytest.fixture(autouse=True)
+def private() -> Generator[None]:
+    """What a test writes as the rest of an export is private, as what an export writes is."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -139,6 +149,58 @@ def test_a_file_that_was_renamed_while_it_was_opened(path: Path, partial: Path) 
         assert not _is_still(partial, file)
 
 
+def _link(place: Path, other: Path) -> None:
+    place.symlink_to(other)
+
+
+def _hard_link(place: Path, other: Path) -> None:
+    place.hardlink_to(other)
+
+
+def _readable(place: Path, _other: Path) -> None:
+    place.write_text("planted")
+    place.chmod(0o640)
+
+
+def _writable(place: Path, _other: Path) -> None:
+    place.write_text("planted")
+    place.chmod(0o602)
+
+
+def _of_another_user(place: Path, _other: Path) -> None:
+    place.write_text("planted")
+    os.chown(place, 65534, -1)
+
+
+def _pipe(place: Path, _other: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize("plant", [_link, _hard_link, _readable, _writable, _of_another_user, _pipe])
+@pytest.mark.parametrize("published", [False, True])
+def test_a_file_that_another_user_may_have_put_there(
+    path: Path, partial: Path, tmp_path: Path, plant: Callable[[Path, Path], None], *, published: bool
+) -> None:
+    """In a folder in which others may write: they must not read or change the trail, nor choose what it overwrites."""
+    if plant is _of_another_user and os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    other, place = tmp_path / "other", path if published else partial
+    other.write_text("keep me")
+    plant(place, other)
+    message = "exists already" if published else r"\.partial is not a private file of this user"
+    with pytest.raises(ExportError, match=message), open_file(path):
+        pass
+    assert other.read_text() == "keep me"
+    assert place.is_fifo() or place.read_text() in ("planted", "keep me")
+
+
+def test_a_link_to_nothing_is_not_followed(path: Path, partial: Path, tmp_path: Path) -> None:
+    partial.symlink_to(tmp_path / "none")
+    with pytest.raises(ExportError, match="is not a private file"), open_file(path):
+        pass
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_is_written_again_starts_anew(path: Path, partial: Path) -> None:
     partial.write_bytes(lines(3))
     with open_file(path) as output:
@@ -160,8 +222,8 @@ def test_a_file_that_can_not_be_written(path: Path, tmp_path: Path) -> None:
     for wrong, reason in ((tmp_path, "Is a directory"), (tmp_path / "none" / "a", "No such file or directory")):
         with pytest.raises(ExportError, match=f"can't be written: {reason}"), open_file(wrong):
             pass
-    with open_file(Path("/dev/full")) as output, pytest.raises(ExportError):
-        output.resume(NONE_YET)
+    with pytest.raises(ExportError, match="exists already"), open_file(Path("/dev/full")):
+        pass
 
 
 def test_standard_output_has_nothing_to_continue(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
