@@ -16,7 +16,7 @@ from resolvers.errors import ConnectionNotFound, Forbidden, Problem
 class _About(TypedDict):
     subject: str | None
     provider: str | None
-    connection_id: str | None
+    connection_id: str
 
 
 async def list_connections(context: Context, user_id: str) -> list[StoredConnection]:
@@ -35,12 +35,13 @@ async def find_connection(context: Context, connection_id: str) -> StoredConnect
     """The connection with this id. Raises ConnectionNotFound, also for another user's connection
     and for a malformed id."""
     caller = await _reader(context)
-    connection = await find_by_id(context.resources.database, parse_id(connection_id))
+    named = parse_id(connection_id)
+    connection = await find_by_id(context.resources.database, named)
     if connection is None or not may_act_for(caller, connection.user_id):
-        await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(connection))
+        await audit.denied(context, audit.READ, ConnectionNotFound(), **_about(named, connection))
         raise ConnectionNotFound
     if caller.user != connection.user_id:
-        await audit.record(context, audit.READ, **_about(connection))
+        await audit.record(context, audit.READ, **_about(named, connection))
     return connection
 
 
@@ -53,11 +54,12 @@ async def _reader(context: Context, user_id: str | None = None) -> Caller:
         raise
 
 
-def _about(connection: StoredConnection | None) -> _About:
-    """The values of an audit row."""
+def _about(connection_id: str, connection: StoredConnection | None) -> _About:
+    """The values of an audit row. One with an id that does not exist is written as often as one with another user's,
+    since the time that an answer takes would tell them apart otherwise."""
     if connection is None:
-        return {"subject": None, "provider": None, "connection_id": None}
-    return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection.id}
+        return {"subject": None, "provider": None, "connection_id": connection_id}
+    return {"subject": connection.user_id, "provider": connection.provider, "connection_id": connection_id}
 
 
 def parse_id(text: str) -> str:

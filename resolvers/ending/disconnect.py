@@ -37,8 +37,10 @@ async def disconnect_connection(context: Context, connection_id: str, user_id: s
     except Problem as problem:
         await audit.denied(context, audit.DISCONNECT, problem, subject=user_id)
         raise
+    named = None
     try:
-        return await _disconnect(context, caller, parse_id(connection_id), user_id)
+        named = parse_id(connection_id)
+        return await _disconnect(context, caller, named, user_id)
     except _NotTheirs as found:
         about: dict[str, Any] = {
             "subject": found.row.user_id,
@@ -48,7 +50,8 @@ async def disconnect_connection(context: Context, connection_id: str, user_id: s
         await audit.denied(context, audit.DISCONNECT, ConnectionNotFound(), **about)
         raise ConnectionNotFound from None
     except ConnectionNotFound as problem:
-        await audit.denied(context, audit.DISCONNECT, problem, subject=user_id)
+        # With the id, so that the answer takes as long as for an id of another user's connection.
+        await audit.denied(context, audit.DISCONNECT, problem, subject=user_id, connection_id=named)
         raise
 
 

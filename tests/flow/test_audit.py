@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -96,7 +97,8 @@ async def test_somebody_elses_connection_by_its_id(
     someone, another = Person(f"one-{interface.name}"), Person(f"other-{interface.name}")
     api = interface(client, gateway.origin)
     mine = (await api.complete(someone.token, **await begin(api, sandbox, someone))).connection["id"]
-    for identifier in (mine, "0190163d-8694-739b-aea5-966c26f8ad91"):
+    unknown = str(uuid4())
+    for identifier in (mine, unknown):
         response = await client.post(
             f"{gateway.origin}/graphql",
             json={"query": f'{{ connection(id: "{identifier}") {{ id }} }}'},
@@ -110,7 +112,7 @@ async def test_somebody_elses_connection_by_its_id(
     subjects = [await pseudonym(shared_database, person.id) for person in (someone, another)]
     assert [(*row, str(id_ or "")) for *row, id_ in told] == [
         (subjects[0], "read", "sandbox", "CONNECTION_NOT_FOUND", mine),
-        (subjects[1], "read", None, "CONNECTION_NOT_FOUND", ""),
+        (subjects[1], "read", None, "CONNECTION_NOT_FOUND", unknown),
     ]
 
 

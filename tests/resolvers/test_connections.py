@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -97,9 +98,19 @@ async def test_what_is_not_there_looks_like_anothers(world: World) -> None:
     assert await code(world.context("bob"), connection_id="no id") == "CONNECTION_NOT_FOUND"
     assert await code(service(world), connection_id=UNKNOWN) == "CONNECTION_NOT_FOUND"
     assert await reads(world) == [
-        ("bob", "app", "bob", None, "", "CONNECTION_NOT_FOUND"),
-        (None, "app", None, None, "", "CONNECTION_NOT_FOUND"),
+        ("bob", "app", "bob", None, UNKNOWN, "CONNECTION_NOT_FOUND"),
+        (None, "app", None, None, UNKNOWN, "CONNECTION_NOT_FOUND"),
     ]
+
+
+async def test_each_unknown_id_is_recorded_as_another_users_is(any_world: World) -> None:
+    """An answer that waits for no row would come sooner, and show that the connection does not exist."""
+    theirs = [(await any_world.connect("alice", slug)).id for slug in ("acme", "other")]
+    unknown = [str(uuid4()) for _ in theirs]
+    for connection_id in (*unknown, *theirs):
+        before = len(await reads(any_world))
+        assert await code(any_world.context("bob"), connection_id=connection_id) == "CONNECTION_NOT_FOUND"
+        assert len(await reads(any_world)) == before + 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -13,7 +14,7 @@ from models.vault import Vault
 from resolvers.caller import READ
 from resolvers.connections import list_connections
 from resolvers.ending.disconnect import disconnect_connection
-from resolvers.errors import InsufficientScope, ServiceUnavailable
+from resolvers.errors import ConnectionNotFound, InsufficientScope, ServiceUnavailable
 from tests.resolvers.ending.endings import connect, disconnect, ended, materials, revocations
 from tests.resolvers.world import World
 
@@ -163,3 +164,16 @@ async def test_who_ended_it_is_stored(world: World) -> None:
         assert await world.outside.value("SELECT status_reason FROM connection") == reason
     (shown,) = await list_connections(world.context("alice"), "alice")
     assert shown.status == "disconnected"
+
+
+async def test_each_unknown_id_is_recorded_as_another_users_is(any_world: World) -> None:
+    """An answer that waits for no row would come sooner, and show that the connection does not exist."""
+    theirs = [(await any_world.connect("alice", slug)).id for slug in ("ends-token", "ends-grant")]
+    unknown = [str(uuid4()) for _ in theirs]
+    for connection_id in (*unknown, *theirs):
+        with pytest.raises(ConnectionNotFound):
+            await disconnect_connection(any_world.context("bob"), connection_id, "bob")
+        told = await any_world.outside.fetch(
+            "SELECT outcome FROM audit_event WHERE action = 'disconnect' AND connection_id = $1", connection_id
+        )
+        assert [outcome for (outcome,) in told] == ["CONNECTION_NOT_FOUND"]
