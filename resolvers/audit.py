@@ -116,4 +116,9 @@ async def replayed(context: Context, connection: StoredConnection, action: str =
         action, subject=user, provider=provider, outcome=REPLAYED, connection_id=connection.id
     )
     # Its user began a flow before, which has stored the id, and may have been forgotten since this call began.
-    await context.resources.repeats.record(replace(repeated, user=None))
+    repeated = replace(repeated, user=None)
+    if context.caller is not None and context.caller.is_service:
+        # The answer shows the connection, and each read by a service has a row.
+        await write(context.resources.database, repeated)
+    else:
+        await context.resources.repeats.record(repeated)

@@ -11,7 +11,7 @@ from models.connection import StatusReason
 from models.token_refresh import take
 from models.token_row import find_tokens
 from models.vault import Vault
-from resolvers.caller import READ
+from resolvers.caller import READ, WRITE
 from resolvers.connections import list_connections
 from resolvers.ending.disconnect import disconnect_connection
 from resolvers.errors import ConnectionNotFound, InsufficientScope, ServiceUnavailable
@@ -177,3 +177,17 @@ async def test_each_unknown_id_is_recorded_as_another_users_is(any_world: World)
             "SELECT outcome FROM audit_event WHERE action = 'disconnect' AND connection_id = $1", connection_id
         )
         assert [outcome for (outcome,) in told] == ["CONNECTION_NOT_FOUND"]
+
+
+async def test_each_time_a_service_ends_what_has_ended_is_recorded(world: World) -> None:
+    """The answer shows the connection, so it is a read of another user's data. A user's repetitions are counted."""
+    connection = await ended(world, "alice", "ends-token")
+    for context in (world.context("alice"), world.context(None, scopes=frozenset({WRITE}))):
+        for _ in range(3):
+            assert (await disconnect_connection(context, connection.id, "alice")).id == connection.id
+    told = await world.outside.fetch(
+        "SELECT actor IS NULL, subject, count FROM audit_event"
+        " WHERE action = 'disconnect' AND outcome = 'replayed' ORDER BY id"
+    )
+    subject = await world.resources.pseudonyms.of("alice")
+    assert [tuple(row) for row in told] == [(False, subject, 1), *[(True, subject, 1)] * 3]
