@@ -9,7 +9,9 @@ with that key.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -34,6 +36,7 @@ SETTLED: Final = _RELIED_ON + _RECENT
 were sealed before are written."""
 # A mark stands before the sealed text, followed by the time at which it was made. Sealed values begin differently.
 _MARK: Final = b"drop "
+_MARKED: Final = re.compile(rb"drop ([0-9T:.-]{19,26}\+00:00) ")
 
 _RECORDS: Final = Statement(
     'SELECT key_id, "check", created_at, created_at > after(:recent) AS recent, now() AS read_at FROM vault_key'
@@ -71,10 +74,12 @@ class KeyRecord:
 
     @property
     def marked_at(self) -> datetime | None:
-        """When it was marked to be removed, by the database's clock."""
-        if not self.check.startswith(_MARK):
-            return None
-        return datetime.fromisoformat(self.check.split(b" ", 2)[1].decode())
+        """When it was marked to be removed, by the database's clock. None also for what is no mark, which somebody has
+        written: no key opens such a record."""
+        found = _MARKED.match(self.check)
+        with suppress(ValueError):
+            return datetime.fromisoformat(found[1].decode()) if found else None
+        return None
 
     @property
     def settles_in(self) -> float:

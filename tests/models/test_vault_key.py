@@ -146,6 +146,32 @@ async def test_a_record_of_a_wrong_key_that_nothing_is_sealed_with_is_replaced(d
     assert await keys(database, "k2").unusable() == ["k1"]
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        b"",
+        b"x",
+        b"drop ",
+        b"drop x",
+        b"drop x y",
+        b"drop 2020-01-01T00:00:00 y",
+        b"drop \xff y",
+        b"drop 2020-99-01T00:00:00+00:00 y",
+    ],
+)
+async def test_a_record_that_somebody_edited_is_one_of_another_key(database: Database, check: bytes) -> None:
+    await keys(database, "k1").check_active()
+    await run(database, 'UPDATE vault_key SET "check" = :check', check=check)
+    ours = keys(database, "k1")
+    assert await ours.watch() == ["k1"]
+    with pytest.raises(UnusableKeys):
+        await ours.check_active()
+    # Nothing is sealed with the key, so it is recorded anew.
+    await age(database)
+    await ours.check_active()
+    assert await ours.watch() == []
+
+
 async def test_unusable_keys_are_sorted(database: Database) -> None:
     ids = ["m", "z", "a", "k"]
     for number in range(len(ids)):
