@@ -76,7 +76,9 @@ class _Stream:
 
 
 def _without_trace(_logger: Any, _method: str, event: Any) -> Any:
-    """Keeps only the type of an exception: its text and traceback may contain what a user or a provider sent."""
+    """Keeps only the type of an exception: its text and traceback may contain what a user or a provider sent. asyncio
+    repeats the text below its message."""
+    event["event"] = event["event"].partition("\n")[0]
     trace: Any = event.pop("exc_info", None)
     if trace and trace[0] is not None:
         event["error"] = trace[0].__qualname__

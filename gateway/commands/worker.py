@@ -16,6 +16,7 @@ from gateway.address import origin_of
 from gateway.database_check import check_database, warn_of_database
 from gateway.resources import Configuration, configure, open_resources
 from gateway.settings import Settings, SettingsError, read_environment, read_settings
+from gateway.uncaught import log_uncaught, log_uncaught_of
 from models.engine import parse_url
 from worker.engine_sqlite import EngineRefused
 from worker.unpickling import refuse_pickles
@@ -32,6 +33,8 @@ _ORIGIN: Final = origin_of("127.0.0.1", 8000)
 def run(*, until_eof: bool) -> None:
     settings = read_settings()
     logs.set_up(settings.log_level, dev=settings.dev)
+    # The engine has threads of its own.
+    log_uncaught()
     refuse_pickles()
     configuration = configure(settings, dev_sandbox.with_registration(settings, _ORIGIN, read_environment()))
     gc.enable()
@@ -43,6 +46,7 @@ def run(*, until_eof: bool) -> None:
 
 
 async def _work(settings: Settings, configuration: Configuration, *, until_eof: bool) -> int:
+    log_uncaught_of(asyncio.get_running_loop())
     await check_database(settings.database_url, settings.database_limits)
     warn_of_database(settings.database_url)
     stop = asyncio.Event()

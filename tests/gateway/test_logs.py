@@ -15,7 +15,7 @@ from tests.processes import environment
 
 # In a process of its own, as the format is set once for a process.
 _PROGRAM = """
-import logging, sys, warnings
+import asyncio, logging, sys, warnings
 import structlog
 from gateway import logs
 
@@ -34,8 +34,15 @@ try:
 except ZeroDivisionError:
     logging.getLogger("asyncio").exception("it failed")
 logging.getLogger("asyncio").error("without one", exc_info=True)
+
+loop = asyncio.new_event_loop()
+loop.call_exception_handler({"message": "it was lost", "note": "CANARY", "exception": ZeroDivisionError("CANARY")})
+loop.close()
 """
-LIBRARIES = ["asyncio warns", "tortoise warns", "uvicorn.error warns", "some.library warns", "it failed", "without one"]
+LIBRARIES = [
+    *("asyncio warns", "tortoise warns", "uvicorn.error warns", "some.library warns"),
+    *("it failed", "without one", "it was lost"),
+]
 
 
 def logged(folder: Path, level: str, mode: str = "production") -> str:

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Generator
@@ -140,6 +141,28 @@ async def test_its_engine_loads_no_pickle(own_database: Database, tmp_path: Path
     await until(is_refused, "the engine to refuse it")
     assert not (tmp_path / "proof").exists()
     assert process.poll() is None
+
+
+@pytest.mark.parametrize("own_database", ["postgres"], indirect=True)
+async def test_a_row_of_its_engine_that_somebody_edited_is_a_line_in_the_log(
+    own_database: Database, tmp_path: Path, start: Start
+) -> None:
+    process = start(own_database.url)
+    await logged(tmp_path, "work.ready")
+    os.kill(process.pid, signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, 60) == 0
+    await own_database.fetch(
+        """
+        INSERT INTO tendon_worker.workflow_schedules
+            (schedule_id, schedule_name, workflow_name, schedule, status, context)
+        VALUES ('x', 'x', 'x', '* * * * * *', 'ACTIVE', 'CANARY')"""
+    )
+    process = start(own_database.url)
+    await logged(tmp_path, "JSONDecodeError")
+    assert process.poll() is None
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert re.search("fault .*error='?JSONDecodeError.* frames=", log)
+    assert not re.search("Traceback|CANARY", log)
 
 
 def planted(proof: Path) -> str:
