@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection
 from typing import Any, Final, cast
+from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -215,10 +216,15 @@ def object_of(data: bytes, name: str) -> dict[str, Any]:
 
 
 def query_parameters(request: Request) -> dict[str, str]:
-    """The parameters of the query. Raises ValidationError if one of them occurs twice."""
-    if request.scope["query_string"].count(b"&") >= _MAX_QUERY_PARAMETERS:
+    """The parameters of the query. Raises ValidationError if one of them occurs twice, or is not UTF-8."""
+    query: bytes = request.scope["query_string"]
+    if query.count(b"&") >= _MAX_QUERY_PARAMETERS:
         raise ValidationError("There are too many query parameters.")
-    pairs = request.query_params.multi_items()
+    try:
+        # Not Starlette's, which puts other characters in the place of malformed ones: a user id would be another one.
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise ValidationError("A query parameter is not encoded in UTF-8.") from None
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValidationError("A query parameter is given more than once.")

@@ -160,6 +160,7 @@ async def test_whose_connections_are_named_once(
         ("?userId=", "userId must not be empty."),
         ("?userId=a&userId=b", "A query parameter is given more than once."),
         ("?userId=%00", "userId must not hold control characters."),
+        ("?userId=%ff", "A query parameter is not encoded in UTF-8."),
     ):
         response = await client.get(url + query, headers=bearer(someone.token))
         assert (response.status_code, response.json()["message"]) == (400, message)

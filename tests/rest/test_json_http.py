@@ -136,12 +136,17 @@ def test_the_parameters_of_a_query() -> None:
 
     assert read("") == {}
     assert read("a=1&b=%26&c=&d") == {"a": "1", "b": "&", "c": "", "d": ""}
+    assert read("a=%C3%A4%EF%BF%BD+%F0%9F%98%80") == {"a": "\u00e4\ufffd \U0001f600"}
     hundred = "&".join(f"a{number}=x" for number in range(100))
     assert len(read(hundred)) == 100
     for query, message in (
         (f"{hundred}&b=x", "There are too many query parameters."),
         ("&" * 100, "There are too many query parameters."),
         ("a=1&b=2&a=1", "A query parameter is given more than once."),
+        ("a=%ff", "A query parameter is not encoded in UTF-8."),
+        ("%C3=a", "A query parameter is not encoded in UTF-8."),
+        # A surrogate.
+        ("a=x&b=%ED%A0%80", "A query parameter is not encoded in UTF-8."),
     ):
         with pytest.raises(ValidationError, match=message):
             read(query)
