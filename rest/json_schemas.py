@@ -95,7 +95,11 @@ COMPONENTS: Final[Schema] = {
                 "maxItems": inputs.SCOPES,
                 "description": "The scopes that the token must have.",
             },
-            "rejectedToken": _optional(inputs.TOKEN, "The token that the provider's API has just rejected, if any."),
+            "rejectedToken": {
+                **text(inputs.TOKEN),
+                "type": ["string", "null"],
+                "description": "The token that the provider's API has just rejected, if any.",
+            },
         },
     ),
     "IssuedToken": record(

@@ -278,10 +278,9 @@ class Mutation:
         " first if it expires soon. For services with the scope `read:tokens`."
     )
     async def issue_access_token(self, info: Info, input: IssueAccessTokenInput) -> IssueAccessTokenPayload:  # noqa: A002 - GraphQL's name
+        rejected = None if input.rejected_token is strawberry.UNSET else input.rejected_token
         return IssueAccessTokenPayload.of(
-            await issue_access_token(
-                info.context, input.connection_id, input.scopes or (), input.rejected_token or None
-            )
+            await issue_access_token(info.context, input.connection_id, input.scopes or (), rejected)
         )
 
     @strawberry.mutation(

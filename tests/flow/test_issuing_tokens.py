@@ -215,6 +215,13 @@ async def test_only_services_get_tokens(api: Interface, sandbox: Sandbox, someon
     assert {(await api.issue(SERVICE, id_)).code for id_ in (unknown, "nonsense")} == {"CONNECTION_NOT_FOUND"}
 
 
+async def test_an_empty_token_was_rejected_by_nobody(api: Interface) -> None:
+    """A caller that has lost the token would get the same one again and again."""
+    for rejected in ("", " "):
+        refused = await api.issue(SERVICE, "01930000-0000-7000-8000-000000000000", rejectedToken=rejected)
+        assert (refused.code, refused.message) == ("VALIDATION_ERROR", "rejectedToken must not be empty.")
+
+
 async def test_a_body_is_optional(client: httpx.AsyncClient, api: Interface, sandbox: Sandbox, someone: Person) -> None:
     connection = await connect(api, sandbox, someone)
     url = f"{api.origin}/v1/connections/{connection}/token"
