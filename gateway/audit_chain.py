@@ -170,6 +170,9 @@ class Chain:
 
     def _check_end(self, line: Line) -> None:
         """The first file may lack lines at its beginning, which only the end of the export tells."""
-        first = line.values.get("first")
+        about = line.values
+        first, events = about.get("first"), about.get("events")
         if first != line.link.number - self._exported:
             raise BrokenChain(f"ends an export that begins with line {first}: lines are missing at the beginning")
+        if events != self._exported:
+            raise BrokenChain(f"ends an export of {events} events, but {self._exported} precede it")

@@ -132,7 +132,9 @@ def test_a_good_chain() -> None:
             [[FIRST[0], forged(FIRST[1], event={}), *FIRST[2:]]],
             "1:3 does not continue line 2: one of the two was",
         ),
-        ([[*FIRST[:3], forged(FIRST[3], end={"first": 1})], SECOND], "2:1 does not continue line 4"),
+        ([[*FIRST[:3], forged(FIRST[3], end={"first": 1, "events": 3})], SECOND], "2:1 does not continue line 4"),
+        ([[*FIRST[:3], forged(FIRST[3], end={"first": 1, "events": 4})]], "1:4 ends an export of 4 events, but 3 prec"),
+        ([[*FIRST[:3], forged(FIRST[3], end={"first": 1})]], "1:4 ends an export of None events, but 3 precede it"),
         # Removed.
         ([FIRST[1:]], "1:3 ends an export that begins with line 1: lines are missing at the beginning"),
         ([SECOND[1:]], "1:2 ends an export that begins with line 5"),
