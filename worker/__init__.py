@@ -6,6 +6,7 @@ the work over processes and limits how much of it runs at a time. Nothing is los
 kinds.py     the kinds of work: what is due and how it is run are functions of `resolvers`
 worker.py    one worker, from its start to its end
 ticker.py    asks each kind every few seconds what is due, and starts it
+reports.py   says in the log that the worker is alive, and whether its database is away
 units.py     runs one piece of work, with a time limit, and logs what went wrong
 engine.py    the engine: the only module that imports dbos
 engine_log.py, engine_postgres.py, engine_sqlite.py

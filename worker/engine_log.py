@@ -18,10 +18,9 @@ _QUIET: Final = 60.0
 def take_over_logs() -> None:
     """Log warnings and errors of the engine as `work.engine`, without their texts, which may contain statements with
     their values. `at` is the engine's function that logged it."""
-    handler = _Handler(logging.WARNING)
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
+        logger.handlers[:] = [_HANDLER]
         logger.propagate = False
 
 
@@ -38,3 +37,7 @@ class _Handler(logging.Handler):
         self._quiet_until[at] = now + _QUIET
         error = record.exc_info[0] if record.exc_info else None
         log.warning("work.engine", at=at, **({"error": error.__qualname__} if error else {}))
+
+
+# There is one, since the engine is started again and again while the database refuses it.
+_HANDLER: Final = _Handler(logging.WARNING)

@@ -3,6 +3,7 @@ several hosts, TLS, time-outs, and which server is wanted. `models/engine/` does
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
@@ -11,7 +12,6 @@ from typing import Any, Final
 
 import psycopg
 import sqlalchemy
-import structlog
 from sqlalchemy import event
 
 from models.engine.postgres_connection import session_settings
@@ -19,7 +19,7 @@ from models.engine.tls import SYSTEM, VERIFIED, authorities
 from models.engine.url import Host, PostgresUrl
 from models.server_state import WORKER_SESSIONS
 
-log = structlog.get_logger("tendon")
+_engine_logger: Final = logging.getLogger("dbos")
 
 CONNECTIONS: Final = 5
 """The size of the engine's pool."""
@@ -64,16 +64,14 @@ class Connector:
 
     def connect(self, **driver: Any) -> psycopg.Connection[Any]:
         """A connection to the first host that is wanted. Raises psycopg.OperationalError."""
-        reported = False
         while True:
             try:
                 return self._connect_to_any(driver)
-            except psycopg.OperationalError as error:
+            except psycopg.OperationalError:
                 if not self.patient or self._closed.is_set():
                     raise
-                if not reported:
-                    log.warning("work.database.away", error=type(error).__name__)
-                reported = True
+                # `worker/engine_log.py` logs neither its text nor each attempt of each thread.
+                _engine_logger.warning("no connection", exc_info=True)
             self._closed.wait(_RETRY)
 
     def close(self) -> None:

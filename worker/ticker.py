@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
@@ -17,23 +17,22 @@ from resolvers.context import Context, Resources
 from resolvers.errors import Problem
 from resolvers.exception_details import exception_details
 from worker.kinds import Kind
-from worker.units import Units
+from worker.reports import REPORT, Reports
 
 log = structlog.get_logger("tendon")
-
-# Seconds between two reports that the worker is alive, or that something still fails, and between two cleanings of what
-# the engine stores.
-_REPORT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """`tick` is the time in seconds between two looks at what is due, and `most` how many pieces of each kind one look
-    may find. A piece of work that is still due with the same key is started again every `again` seconds."""
+    may find. A piece of work that is still due with the same key is started again every `again` seconds.
+    A call of the engine may take `patience` seconds: if the database vanishes meanwhile, it would wait for its return.
+    """
 
     tick: float = 2.0
     most: int = 200
     again: float = 30.0
+    patience: float = 30.0
 
 
 class Engine(Protocol):
@@ -52,29 +51,30 @@ class Ticker:
     that changes every `Pace.again` seconds, so what is still due then is started again.
     """
 
-    def __init__(self, resources: Resources, engine: Engine, kinds: Collection[Kind], units: Units, pace: Pace) -> None:
+    def __init__(
+        self, resources: Resources, engine: Engine, kinds: Collection[Kind], reports: Reports, pace: Pace
+    ) -> None:
         self._resources = resources
         self._engine = engine
         self._kinds = kinds
-        self._units = units
+        self._reports = reports
         self._pace = pace
         self._period = 0
         self._started: set[str] = set()
-        self._report_due = time.monotonic() + _REPORT
         self._failing: dict[str, tuple[str, float]] = {}
         """The error of each kind of work that can't be started, and when it was logged."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            for kind in self._kinds:
-                with self._logged(kind.name):
-                    await self._start_due(kind)
-            if time.monotonic() >= self._report_due:
-                self._report_due += _REPORT
-                log.info("work.alive", running=self._units.running, ended=self._units.ended, failed=self._units.failed)
+            if await self._reports.database_answers():
+                for kind in self._kinds:
+                    with self._logged(kind.name):
+                        await self._start_due(kind)
+            if self._reports.alive():
                 with self._logged("engine"):
-                    await self._engine.forget_old()
+                    async with asyncio.timeout(self._pace.patience):
+                        await self._engine.forget_old()
             await asyncio.sleep(self._pace.tick)
 
     async def _start_due(self, kind: Kind) -> None:
@@ -86,7 +86,8 @@ class Ticker:
         for work in await kind.due(context, self._pace.most):
             unit_id = f"{kind.name}:{work.id}:{work.key}:{period}"
             if unit_id not in self._started:
-                await self._engine.enqueue(f"{kind.name}:{work.provider or ''}", unit_id, kind.name, work.id)
+                async with asyncio.timeout(self._pace.patience):
+                    await self._engine.enqueue(f"{kind.name}:{work.provider or ''}", unit_id, kind.name, work.id)
                 self._started.add(unit_id)
 
     @contextmanager
@@ -99,6 +100,8 @@ class Ticker:
             self._report(work, fault.reason)
         except Problem as fault:
             self._report(work, fault.code)
+        except TimeoutError:
+            self._report(work, "it took too long")
         except Exception as fault:  # noqa: BLE001 - whatever it is
             log.error("fault", work=work, **exception_details(fault))  # noqa: TRY400 - never the text
         else:
@@ -107,6 +110,6 @@ class Ticker:
     def _report(self, work: str, error: str) -> None:
         before, since = self._failing.get(work, ("", 0.0))
         now = time.monotonic()
-        if error != before or now - since >= _REPORT:
+        if error != before or now - since >= REPORT:
             self._failing[work] = (error, now)
             log.warning("work.not.started", work=work, error=error)

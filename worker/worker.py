@@ -16,6 +16,7 @@ from worker import engine_sqlite
 from worker.engine import SCHEMA, SLOTS, Engine
 from worker.engine_sqlite import EngineRefused
 from worker.kinds import KINDS, Kind
+from worker.reports import Reports
 from worker.ticker import Pace, Ticker
 from worker.units import Units
 
@@ -23,9 +24,9 @@ log = structlog.get_logger("tendon")
 
 # Seconds that cancelled units have to release their leases.
 _RELEASE: Final = 3.0
-# Seconds between two attempts to start the engine while the database is away.
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 10.0
+# Seconds between two attempts to start: while the database is away, and while it answers but refuses the engine.
+_AWAY: Final = 1.0
+_REFUSED: Final = 10.0
 # The role may not create the engine's schema, or not use it.
 _NO_RIGHT: Final = "42501"
 
@@ -50,7 +51,8 @@ class Worker:
         self._grace = grace
         self._units = Units(resources, {kind.name: kind for kind in kinds})
         self._engine = Engine(self._units.run, slots=slots)
-        self._ticker = Ticker(resources, self._engine, kinds, self._units, pace or Pace())
+        self._reports = Reports(resources.database, self._units)
+        self._ticker = Ticker(resources, self._engine, kinds, self._reports, pace or Pace())
 
     async def run(self, stop: asyncio.Event, announce: Callable[[], None] = lambda: None) -> int:
         """Work until `stop` is set. `announce` is called when it begins. Returns how many units had to be cancelled.
@@ -74,22 +76,29 @@ class Worker:
 
     async def _start_engine(self, stop: asyncio.Event) -> bool:
         """False if `stop` was set before it started."""
-        pause = _FIRST_PAUSE
         while not stop.is_set():
-            try:
-                if isinstance(self._database, SqliteUrl):
-                    await self._engine.start_on_file(self._database.path)
-                else:
-                    await self._engine.start_on_postgres(self._database, self._seconds)
-            except DBAPIError as fault:
-                _raise_if_refused(fault)
-                log.warning("work.database.away", error=type(fault.orig).__name__)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                return True
+            pause = _AWAY
+            # While the database is away, an attempt of the engine would hold up everything else.
+            if await self._reports.database_answers():
+                if await self._launch():
+                    return True
+                pause = _REFUSED
+            self._reports.alive()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
         return False
+
+    async def _launch(self) -> bool:
+        """False if the database refused it for now, which the engine has logged."""
+        try:
+            if isinstance(self._database, SqliteUrl):
+                await self._engine.start_on_file(self._database.path)
+            else:
+                await self._engine.start_on_postgres(self._database, self._seconds)
+        except DBAPIError as fault:
+            _raise_if_refused(fault)
+            return False
+        return True
 
     async def _drain(self, ticking: asyncio.Task[None]) -> int:
         log.info("work.draining", running=self._units.running)

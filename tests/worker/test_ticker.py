@@ -12,17 +12,21 @@ from models.database import DatabaseDown
 from resolvers.context import Context
 from resolvers.due_work import DueWork
 from worker.kinds import Kind
+from worker.reports import Reports
 from worker.ticker import Pace, Ticker
 from worker.units import Units
 
 
 class Engine:
-    """Notes what is started."""
+    """Notes what is started. If it `hangs`, calls don't end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hangs: bool = False) -> None:
         self.started: list[tuple[str, str]] = []
+        self._hangs = hangs
 
     async def enqueue(self, partition: str, unit_id: str, kind: str, id: str) -> None:  # noqa: A002
+        if self._hangs:
+            await asyncio.Event().wait()
         self.started.append((partition, unit_id))
 
     async def forget_old(self) -> None: ...
@@ -31,9 +35,23 @@ class Engine:
 async def run(_context: Context, _id: str) -> None: ...
 
 
-async def ticks(count: int, due: Any, again: float = 10**9) -> list[tuple[str, str]]:
-    """What is started in so many ticks."""
-    engine, left, over = Engine(), iter(range(count)), asyncio.Event()
+class Database:
+    """Answers as often as `outcomes` has no failure for it, and then always."""
+
+    def __init__(self, outcomes: Sequence[DatabaseDown | None] = ()) -> None:
+        self._outcomes = iter(outcomes)
+
+    async def ping(self) -> None:
+        outcome = next(self._outcomes, None)
+        if outcome is not None:
+            raise outcome
+
+
+async def ticks(
+    count: int, due: Any, again: float = 10**9, *, engine: Engine | None = None, database: Database | None = None
+) -> list[tuple[str, str]]:
+    """What is started in so many ticks in which the database answers."""
+    engine, left, over = engine or Engine(), iter(range(count)), asyncio.Event()
 
     async def counted(context: Context, most: int) -> Sequence[DueWork]:
         if next(left, None) is None:
@@ -42,7 +60,9 @@ async def ticks(count: int, due: Any, again: float = 10**9) -> list[tuple[str, s
         return await due(context, most)
 
     resources: Any = None
-    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Units(resources, {}), Pace(tick=0, again=again))
+    answering: Any = database or Database()
+    pace = Pace(tick=0, again=again, patience=0.01)
+    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Reports(answering, Units(resources, {})), pace)
     ticking = asyncio.create_task(ticker.run())
     await over.wait()
     ticking.cancel()
@@ -81,3 +101,22 @@ async def test_a_failure_is_logged_once_while_it_lasts() -> None:
     with structlog.testing.capture_logs() as logged:
         assert await ticks(5, due) == []
     assert [event["error"] for event in logged if event["event"] == "work.not.started"] == ["one", "two", "two"]
+
+
+async def test_nothing_is_looked_for_while_the_database_is_away() -> None:
+    async def due(_context: Context, _most: int) -> list[DueWork]:
+        return [DueWork("a", "1")]
+
+    with structlog.testing.capture_logs() as logged:
+        started = await ticks(1, due, database=Database([DatabaseDown("gone"), DatabaseDown("gone")]))
+    assert len(started) == 1
+    assert [event["event"] for event in logged] == ["work.database.away", "work.database.back"]
+
+
+async def test_an_engine_that_waits_for_the_database_holds_up_no_report() -> None:
+    async def due(_context: Context, _most: int) -> list[DueWork]:
+        return [DueWork("a", "1")]
+
+    with structlog.testing.capture_logs() as logged:
+        assert await ticks(2, due, engine=Engine(hangs=True)) == []
+    assert [(event["event"], event["error"]) for event in logged] == [("work.not.started", "it took too long")]

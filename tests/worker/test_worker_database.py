@@ -38,9 +38,9 @@ async def test_a_worker_continues_when_the_database_is_back(
     await work.add("before")
     await work.is_done()
     await asyncio.to_thread(server.stop, "immediate")
-    await worker.logs("work.not.started")
     await worker.logs("work.database.away")
     await asyncio.to_thread(server.start)
+    await worker.logs("work.database.back")
     await work.add("after")
     await work.is_done()
     assert worker.stop() == 0
@@ -56,6 +56,14 @@ async def test_a_worker_starts_while_the_database_is_away(
     await worker.logs("work.database.away")
     await asyncio.to_thread(server.start)
     await work.is_done()
+    assert "work.engine" not in worker.said
+
+
+async def test_a_worker_says_why_it_waits_for_the_database(server: PostgresServer, start_worker: StartWorker) -> None:
+    worker = start_worker(f"postgres://tendon@127.0.0.1:{server.port}/unknown")
+    await worker.logs("3D000")
+    assert worker.stop() == 0
+    assert "work.engine" not in worker.said
 
 
 async def test_a_worker_that_waits_for_the_database_can_be_stopped(
