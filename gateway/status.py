@@ -124,9 +124,9 @@ async def _examine_content(status: Status, database: Database, configuration: Co
 
 
 def _late_work(found: Mapping[str, Backlog], workers: int | None) -> list[str]:
-    remedy = "see why in the log of `tendon worker`" if workers else "no worker runs: start `tendon worker`"
+    remedy = "See why in the log of `tendon worker`" if workers else "No worker runs, so start `tendon worker`"
     return [
-        f"{work.due} rows of the table {table} are due for a worker, the oldest for {work.late:.0f} s: {remedy}"
+        f"work on the table {table} is late: {work.due} due, the oldest for {work.late:.0f} s. {remedy}"
         for table, work in found.items()
         if work.late > _LATE
     ]

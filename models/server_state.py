@@ -25,7 +25,7 @@ class ServerState:
     A role without `pg_read_all_stats` doesn't see what the sessions of other roles do: `hidden_sessions` counts those.
     `standbys` are those that are connected, and `waited_for` those that commits wait for, or None if this role may not
     see which. `replay_lag` is the longest of the standbys, and None if it is unknown. `waiting_commits` are those of
-    this role that wait for a standby now, and `workers` the workers with this role.
+    this role that wait for a standby now, and `workers` the workers of this role and this database.
     """
 
     version: str
@@ -92,7 +92,8 @@ FROM (
         count(*) FILTER (WHERE backend_type IS NULL) AS hidden_sessions,
         count(*) FILTER (WHERE wait_event = 'SyncRep' AND usename = current_user) AS waiting_commits,
         count(DISTINCT application_name)
-            FILTER (WHERE application_name LIKE 'tendon-worker %' AND usename = current_user) AS workers
+            FILTER (WHERE application_name LIKE 'tendon-worker %' AND usename = current_user
+                AND datname = current_database()) AS workers
     FROM pg_stat_activity
     WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
 ) AS activity, (

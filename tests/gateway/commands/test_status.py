@@ -179,6 +179,38 @@ async def test_revocations_that_need_nothing(own_database: Database, tmp_path: P
     assert (code, len(parsed["attention"])) == (1, 1)
 
 
+async def test_work_that_no_worker_of_this_database_does(own_database: Database, tmp_path: Path) -> None:
+    """A worker of another database on the same server doesn't count."""
+    await add_revocation(own_database, "oura", "pending", 0.5)
+    late = datetime.now(UTC) - timedelta(minutes=11)
+    await own_database.fetch(
+        "UPDATE revocation SET due_at = $1", str(late) if own_database.engine == "sqlite" else late
+    )
+    elsewhere = None
+    if own_database.engine == "postgres":
+        other = own_database.url.rpartition("/")[0] + "/postgres"
+        elsewhere = await asyncpg.connect(other, server_settings={"application_name": "tendon-worker other/1"})
+    code, parsed = await document(own_database.url, tmp_path)
+    if elsewhere is not None:
+        await elsewhere.close()
+    assert (code, parsed["workers"]) == (1, 0)
+    [told] = parsed["attention"]
+    assert told.startswith("work on the table revocation is late: 1 due, the oldest for 6")
+    assert told.endswith(" s. No worker runs, so start `tendon worker`")
+
+
+async def test_workers_of_this_database_are_counted(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = await postgres.create_migrated()
+    sessions = [
+        await asyncpg.connect(url, server_settings={"application_name": f"tendon-worker {name}"})
+        for name in ("one/1", "one/1", "two/1")
+    ]
+    _, parsed = await document(url, tmp_path)
+    for session in sessions:
+        await session.close()
+    assert parsed["workers"] == 2
+
+
 async def test_a_database_that_is_read_only(postgres: PostgresServer, tmp_path: Path) -> None:
     url = await postgres.create_migrated()
     session = await asyncpg.connect(postgres.url("postgres"))

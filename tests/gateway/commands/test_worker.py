@@ -115,8 +115,8 @@ async def test_work_that_is_late_needs_attention(own_database: Database, tmp_pat
         tendon, "status", cwd=tmp_path, settings=SETTINGS | {"TENDON_DATABASE_URL": own_database.url}
     )
     assert run.returncode == 1
-    assert "1 rows of the table revocation are due for a worker, the oldest for" in run.stdout
-    assert "no worker runs: start `tendon worker`" in run.stdout
+    assert "work on the table revocation is late: 1 due, the oldest for" in run.stdout
+    assert "No worker runs, so start `tendon worker`" in run.stdout
 
 
 @pytest.mark.parametrize("own_database", ["postgres"], indirect=True)
