@@ -139,19 +139,20 @@ def database_errors(url: str) -> Generator[None]:
     try:
         yield
     except DatabaseDown as fault:
-        raise _unusable(fault.reason, url) from None
+        raise SettingsError(f"TENDON_DATABASE_URL: {unusable(fault.reason, url)}") from None
     except ReadableByOthers as fault:
         raise SettingsError(f"TENDON_DATABASE_URL: {fault}") from None
     except OSError as fault:
-        raise _unusable(type(fault).__name__, url) from None
+        raise SettingsError(f"TENDON_DATABASE_URL: {unusable(type(fault).__name__, url)}") from None
 
 
-def _unusable(reason: str, url: str) -> SettingsError:
+def unusable(reason: str, url: str) -> str:
+    """Why the database can't be used, for the terminal, and what to do about it."""
     hint = next((hint for text, hint in _HINTS.items() if text in reason), None)
     unverified = parse_url(url).unverified_sslmode()
     if reason == TLS_REFUSED and unverified is not None and unverified[0] == "allow":
         hint = _AFTER_PLAIN_TEXT
-    return SettingsError(f"TENDON_DATABASE_URL: the database can't be used ({reason}){f': {hint}' if hint else ''}")
+    return f"the database can't be used ({reason}){f': {hint}' if hint else ''}"
 
 
 def warn_of_database(url: str) -> None:

@@ -140,7 +140,10 @@ class VaultKeys:
         if self._opens_active(records):
             return
         if unusable := await self._unusable(transaction, records):
-            raise UnusableKeys(f"nothing is sealed here while these keys are missing or wrong: {unusable}")
+            raise UnusableKeys(
+                f"nothing can be encrypted while these keys are missing here or differ ({', '.join(unusable)}): put"
+                " them into TENDON_VAULT_KEYS"
+            )
         active = self.vault.active
         await _RECORD.row(transaction, key_id=active, check=self.vault.seal(_KNOWN, **_field(active)))
 

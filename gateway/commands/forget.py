@@ -12,12 +12,13 @@ from uuid import uuid4
 
 from gateway import dev_sandbox, logs
 from gateway.address import origin_of
-from gateway.database_check import check_database
+from gateway.database_check import check_database, unusable
 from gateway.output import print_result
 from gateway.resources import Configuration, configure, open_resources
 from gateway.settings import SettingsError, read_environment, read_settings
 from models.database import DatabaseDown
 from models.revocation import TRIED, TRIED_UNSENT, RevocationStatus
+from models.vault import VaultError
 from resolvers import inputs
 from resolvers.context import Context
 from resolvers.erasure import Receipt, erase
@@ -26,6 +27,7 @@ from resolvers.errors import Problem, ValidationError
 _FAILED: Final = 1
 # Nothing is served, so the value doesn't matter.
 _ORIGIN: Final = origin_of("127.0.0.1", 8000)
+_AGAIN: Final = "Run the command again, which is safe"
 _COPIES: Final = (
     "earlier copies may be left in the SQLite file or its write-ahead log, because another process was using it: run"
     " the command again"
@@ -45,16 +47,18 @@ def run(*, user: str, as_json: bool = False) -> None:
     try:
         receipt = asyncio.run(_forget(configuration, user))
     except DatabaseDown as fault:
-        _fail(f"the database can't be used ({fault.reason})")
+        _fail(f"{unusable(fault.reason, settings.database_url)}. {_AGAIN}")
+    except VaultError as fault:
+        _fail(str(fault))
     except Problem as problem:
-        _fail(problem.message)
+        _fail(f"the user was not forgotten ({problem.code}). {_AGAIN}")
     print_result(json.dumps(_document(receipt), indent=2) if as_json else "\n".join(_lines(receipt)))
     if receipt.file_purged is False:
         sys.exit(_FAILED)
 
 
 def _fail(problem: str) -> NoReturn:
-    print(f"{problem}: run the command again, which is safe", file=sys.stderr)  # noqa: T201 - for the terminal
+    print(problem, file=sys.stderr)  # noqa: T201 - for the terminal
     sys.exit(_FAILED)
 
 
@@ -62,6 +66,7 @@ async def _forget(configuration: Configuration, user: str) -> Receipt:
     settings = configuration.settings
     await check_database(settings.database_url, settings.database_limits)
     async with open_resources(configuration) as resources:
+        await resources.vault_keys.check_active()
         return await erase(Context(resources, None, uuid4().hex), user, rebuild=True)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway import logs
-from gateway.database_check import check_database
+from gateway.database_check import check_database, unusable
 from gateway.key_progress import KeyProgress
 from gateway.output import print_result
 from gateway.settings import Settings, read_settings
@@ -28,6 +28,8 @@ _CONNECTIONS: Final = 4
 # Of so many values that can't be decrypted, the rows are named.
 _NAMED: Final = 100
 
+_GOES_ON: Final = "Run the command again then: it goes on where this one ended"
+
 Action = Callable[[Database, VaultKeys, KeyProgress], Any]
 
 
@@ -38,7 +40,7 @@ def run(*, action: str, as_json: bool = False, key_id: str = "") -> None:
     vault = open_vault(settings)
     match action:
         case "list":
-            document = _run(settings, vault, _list)
+            document = _run(settings, vault, _list, "Run the command again then")
             attention: Sequence[str] = document["attention"]
             print_result(json.dumps(document, indent=2) if as_json else _text(_table(document["keys"]), attention))
         case "reseal":
@@ -59,7 +61,7 @@ def _text(result: str, attention: Sequence[str]) -> str:
     return "\n".join([result, *lines])
 
 
-def _run(settings: Settings, vault: Vault, action: Action) -> Any:
+def _run(settings: Settings, vault: Vault, action: Action, again: str = _GOES_ON) -> Any:
     """Exits with status 1, and a message, if the database fails or the keys don't permit the action."""
     asyncio.run(check_database(settings.database_url, settings.database_limits))
 
@@ -72,9 +74,7 @@ def _run(settings: Settings, vault: Vault, action: Action) -> Any:
     try:
         return asyncio.run(act())
     except DatabaseDown as fault:
-        problem = (
-            f"the database can't be used ({fault.reason}): run the command again, which goes on where this one ended"
-        )
+        problem = f"{unusable(fault.reason, settings.database_url)}. {again}"
     except (NotDropped, VaultError) as fault:
         problem = str(fault)
     print(problem, file=sys.stderr)  # noqa: T201 - for the terminal

@@ -79,6 +79,28 @@ async def test_an_id_that_nobody_can_have(own_database: Database, tmp_path: Path
     assert "USER must" in done.stderr
 
 
+async def test_keys_that_differ(own_database: Database, tmp_path: Path) -> None:
+    """Nothing is removed, and to repeat the command would not help."""
+    await fill(own_database)
+    user = await own_database.value("SELECT user_id FROM connection ORDER BY user_id LIMIT 1")
+    done = await forget(own_database, tmp_path, user, TENDON_VAULT_KEYS=vault_key("k1", "another"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "nothing can be encrypted while these keys are missing here or differ (k1): put them into TENDON_VAULT_KEYS\n"
+    )
+    assert await own_database.value("SELECT count(*) FROM connection") == 3
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    own = {"TENDON_AUTH": "dev", "TENDON_DATABASE_URL": "postgres://u@127.0.0.1:1/db", "TENDON_VAULT_KEYS": KEY}
+    done = tendon("forget", "alice", cwd=tmp_path, settings=own)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(
+        "the database can't be used (ConnectionRefusedError): no server listens there; start it, or correct host and"
+        " port. Run the command again, which is safe\n"
+    )
+
+
 async def test_a_database_without_tables(empty_database: Database, tmp_path: Path) -> None:
     done = await forget(empty_database, tmp_path, "alice")
     assert (done.returncode, done.stdout) == (2, "")
