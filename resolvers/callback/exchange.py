@@ -11,7 +11,7 @@ import structlog
 
 from models.database import DatabaseDown
 from models.vault import DoesNotOpen, MissingKey, VaultError
-from providers.errors import REGISTERED, ErrorAnswer, Meaning, RequestFailed, TransportFailure
+from providers.errors import REGISTERED, Effect, ErrorAnswer, Meaning, RequestFailed, TransportFailure, effect_of
 from providers.oauth_client import exchange_code
 from providers.provider_limit import Permit
 from providers.token_answer import TokenAnswer
@@ -70,7 +70,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
         )
     except RequestFailed as fault:
         permit.note(fault)
-        log.warning("exchange.failed", provider=registration.provider.slug, fault=str(fault))
+        _log(registration.provider.slug, fault)
         if isinstance(fault, TransportFailure) and not fault.sent:
             # Any other request may have spent the code.
             await release(context, attempt)
@@ -119,6 +119,14 @@ def _redirect_problem(error: str) -> Problem:
             return ProviderUnavailable()
         case _:
             return AccessDenied()
+
+
+def _log(provider: str, fault: RequestFailed) -> None:
+    """What only an operator can correct is an error, with a name of its own."""
+    if effect_of(fault) is Effect.MISCONFIGURED:
+        log.error("exchange.misconfigured", provider=provider, fault=str(fault))
+    else:
+        log.warning("exchange.failed", provider=provider, fault=str(fault))
 
 
 def _exchange_problem(fault: RequestFailed) -> Problem:

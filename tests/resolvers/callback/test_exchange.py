@@ -98,8 +98,9 @@ async def test_an_error_in_the_answer(any_world: World, error: str, code: str) -
         assert await any_world.code("alice", callback) == code
     assert await any_world.status("alice") == ["failed"]
     assert len(any_world.provider.exchanges(callback.code)) == 1
-    (line,) = any_world.said("exchange.failed")
-    assert line["provider"] == "acme"
+    misconfigured = code == "PROVIDER_MISCONFIGURED"
+    (line,) = any_world.said("exchange.misconfigured" if misconfigured else "exchange.failed")
+    assert (line["provider"], line["log_level"]) == ("acme", "error" if misconfigured else "warning")
     assert (error in line["fault"]) == (error in REGISTERED)
 
 
