@@ -42,8 +42,10 @@ class Entry:
 
 
 def _uvicorn(python: str, app: str) -> tuple[str, ...]:
-    options = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
-    return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *options, "--log-level", "warning")
+    options = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools")
+    # Tendon does without these, too.
+    options += ("--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning")
+    return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *options)
 
 
 def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str) -> Contender:

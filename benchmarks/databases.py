@@ -115,14 +115,7 @@ class SqliteFile(Database):
 
 
 def _texts(record: Record) -> Record:
-    return tuple(map(_text, record))
-
-
-def _text(value: object) -> object:
-    """As Tendon writes it: it compares times as texts."""
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "microseconds")
-    return str(value) if isinstance(value, UUID) else value
+    return tuple(str(value) if isinstance(value, datetime | UUID) else value for value in record)
 
 
 class _Server(PostgresServer):

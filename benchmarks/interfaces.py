@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from benchmarks import proc
+from benchmarks.installing import prepare
 from rest.routes import ROUTES
 from tests.processes import Process, environment, free_port, tendon
 
@@ -132,6 +133,7 @@ def _answers(port: int) -> bool:
 
 
 def main() -> None:
+    prepare()
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

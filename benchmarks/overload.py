@@ -30,6 +30,7 @@ import uvloop
 
 from benchmarks import proc
 from benchmarks.http1 import Message, Reader
+from benchmarks.installing import prepare
 from tests.processes import Process, tendon
 
 REDIRECT_URI = "https://app.example/oauth/callback"
@@ -252,6 +253,7 @@ async def bench(gateway: Process, sandbox: Process, chosen: argparse.Namespace) 
 
 
 def main() -> None:
+    prepare()
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--times", type=float, default=5)

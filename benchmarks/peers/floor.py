@@ -45,7 +45,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _callback(user: str, sent: dict[str, str]) -> str:
-    key, owner = hashlib.sha256(sent["state"].encode()).hexdigest(), uuid4().hex
+    key, owner = hashlib.sha256(sent["state"].encode()).hexdigest(), secrets.token_hex(16)
     code = hashlib.sha256(sent["code"].encode()).hexdigest()
     binding = (key, user, sent["provider"], sent["redirectUri"], WORK.registration)
     sealed, scopes, claimed_at, version = (await _database.claim(*binding, code, owner, 15.0))[0]
@@ -98,7 +98,7 @@ def _moment(value: Any) -> str:
 
 
 def _audit(at: Any, user: str, action: str, scopes: str) -> tuple[Any, ...]:
-    return at, pseudonym(user), action, WORK.slug, scopes, uuid4().hex
+    return at, pseudonym(user), action, WORK.slug, scopes, secrets.token_hex(16)
 
 
 async def _body(receive: Any) -> dict[str, str]:

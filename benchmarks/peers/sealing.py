@@ -30,4 +30,4 @@ def pseudonym(user: str) -> str:
 
 
 def _bound(place: tuple[str, ...]) -> bytes:
-    return _HEAD + b"".join(len(part).to_bytes(4, "big") + part.encode() for part in place)
+    return _HEAD + b"".join([len(part).to_bytes(4, "big") + part.encode() for part in place])
