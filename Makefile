@@ -12,7 +12,7 @@ READY := .venv/.ready
 FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture failover model mutants fuzz bench growth regression clean again
+.PHONY: run test lint types layers sdl lock vendor migrations torture failover model mutants fuzz bench growth regression breakdown clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -83,6 +83,15 @@ growth: $(READY)
 # Fails if Tendon has become slower, measured as CPU time relative to the floor.
 regression: $(READY)
 	$(BIN)/python -m benchmarks.regression
+
+# Shows what a request consists of: instructions by library and function of C, calls and byte codes by function of Python.
+# OPERATION, ENGINE, CONTENDER, LINES and AGAINST are options: `make breakdown OPERATION=list ENGINE=sqlite LINES=60`;
+# AGAINST=FILE shows the differences from a file of an earlier run, and CALLS=1 leaves out instructions, which takes a
+# few seconds.
+breakdown: $(READY)
+	$(BIN)/python -m benchmarks.breakdown $(if $(OPERATION),--operation $(OPERATION)) $(if $(ENGINE),--engine $(ENGINE)) \
+		$(if $(CONTENDER),--contender $(CONTENDER)) $(if $(LINES),--lines $(LINES)) \
+		$(if $(AGAINST),--against $(AGAINST)) $(if $(CALLS),--calls-only)
 
 lint: $(READY)
 	$(BIN)/ruff check
