@@ -22,6 +22,7 @@ from benchmarks.contenders import BY_NAME, ENGINES, OPERATIONS
 from benchmarks.databases import open_engine
 from benchmarks.installing import BENCH, prepare, scratch
 from benchmarks.instructions import Counted
+from benchmarks.report import python
 from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.verify import verify
 
@@ -107,6 +108,7 @@ def main() -> None:
     if not callgrind.is_installed():
         sys.exit("valgrind is not installed, so nothing was counted")
     prepare()
+    print(f"Python {python()}", flush=True)
     found: list[Finding] = []
     with ExitStack() as stack:
         folder = scratch(stack)

@@ -100,10 +100,7 @@ def surroundings(plan: Plan, engines: dict[str, str], load_before: tuple[float, 
     return {
         "cores": len(CORES),
         "machine": platform.machine(),
-        "python": platform.python_version(),
-        "python_build": python_build(
-            str(sysconfig.get_config_var("CONFIG_ARGS")), str(sysconfig.get_config_var("CFLAGS"))
-        ),
+        "python": python(),
         "node": _version("node"),
         "engines": engines,
         "rounds": plan.rounds,
@@ -112,6 +109,12 @@ def surroundings(plan: Plan, engines: dict[str, str], load_before: tuple[float, 
         "fixed_rate": plan.rate,
         "load_average": {"before": load_before, "after": os.getloadavg()},
     }
+
+
+def python() -> str:
+    """The version and the build of the interpreter."""
+    build = python_build(*(str(sysconfig.get_config_var(name)) for name in ("CONFIG_ARGS", "CFLAGS")))
+    return f"{platform.python_version()} ({build})"
 
 
 def python_build(configured: str, flags: str) -> str:
