@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import re
 import shutil
 import sqlite3
@@ -21,6 +23,9 @@ from models.engine import digest
 from models.migrating import migrate
 
 ENGINES = ["sqlite", "postgres"]
+_ROOT = Path(__file__).parents[1]
+CACHE = _ROOT / ".pytest_cache" / "migrated"
+"""Databases that earlier runs have made, to copy."""
 
 
 class Database(ABC):
@@ -63,7 +68,29 @@ def create_migrated_file(path: Path) -> Path:
 
 
 @cache
+def migrations() -> str:
+    """A digest of all that decides what migrations do. What they have made is kept as long as it is the same."""
+    read = hashlib.sha256()
+    for path in (_ROOT / "requirements.lock", *sorted((_ROOT / "models").rglob("*.py"))):
+        read.update(path.read_bytes())
+    return read.hexdigest()[:16]
+
+
+@cache
 def _migrated_file() -> bytes:
+    kept = CACHE / f"{migrations()}.db"
+    if not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        # Tests run in several processes.
+        own = kept.with_suffix(f".{os.getpid()}")
+        own.write_bytes(_newly_migrated_file())
+        own.rename(kept)
+        for outdated in {*CACHE.glob("*.db")} - {kept}:
+            outdated.unlink(missing_ok=True)
+    return kept.read_bytes()
+
+
+def _newly_migrated_file() -> bytes:
     folder = Path(tempfile.mkdtemp(prefix="tendon-migrated-"))
     try:
         # In a thread, because a test's event loop may be running in this one.
