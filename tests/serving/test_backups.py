@@ -142,6 +142,7 @@ async def test_a_backup_is_restored(site: Site, serve: Serve, sandbox: Sandbox, 
     kept, refreshed, left, came = [Person(f"user-{uuid4().hex}") for _ in range(4)]
     kept_id, left_id = await connect(api, sandbox, kept), await connect(api, sandbox, left)
     refreshed_id = await connect(api, sandbox, refreshed, access_life=0)
+    await sandbox.settings("sandbox", account=refreshed.id, access_life=3600)
     await asyncio.to_thread(site.run, site.back_up)
     at = str(await site.database.value("SELECT max(at) FROM audit_event")).replace(" ", "T")
 
