@@ -1,4 +1,5 @@
-"""What a worker logs about itself: once a minute that it is alive, and when its database is away and back."""
+"""What a worker logs about itself: once a minute that it is alive, when its database is away and back, and which keys
+it lacks."""
 
 from __future__ import annotations
 
@@ -9,22 +10,27 @@ from typing import Final
 import structlog
 
 from models.database import Database, DatabaseDown
+from models.vault_key import VaultKeys
 from worker.units import Units
 
 log = structlog.get_logger("tendon")
 
-# Seconds between two reports that the worker is alive, or that its database is still away.
+# Seconds between two reports that the worker is alive, that its database is still away, or that keys are missing.
 REPORT: Final = 60.0
 
 
 class Reports:
     """`clock` gives seconds, as `time.monotonic` does."""
 
-    def __init__(self, database: Database, units: Units, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, keys: VaultKeys, units: Units, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
+        self._keys = keys
         self._units = units
         self._clock = clock
         self._alive_due = clock() + REPORT
+        self._keys_due = clock()
         self._away: _Outage | None = None
 
     def alive(self) -> bool:
@@ -46,6 +52,16 @@ class Reports:
             log.info("work.database.back", seconds=round(self._clock() - self._away.began))
             self._away = None
         return True
+
+    async def check_keys(self) -> None:
+        """Log which vault keys this worker lacks, or has different ones for, at the start and then once a minute: it
+        leaves the work that needs them to other workers. Raises DatabaseDown."""
+        if self._clock() < self._keys_due:
+            return
+        unusable = await self._keys.unusable()
+        self._keys_due = self._clock() + REPORT
+        if unusable:
+            log.error("vault.failed", fault=f"these keys are missing here or differ: {', '.join(unusable)}")
 
     def _note_away(self, reason: str) -> None:
         now = self._clock()

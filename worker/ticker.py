@@ -68,6 +68,8 @@ class Ticker:
         """Until it is cancelled."""
         while True:
             if await self._reports.database_answers():
+                with self._logged("keys"):
+                    await self._reports.check_keys()
                 for kind in self._kinds:
                     with self._logged(kind.name):
                         await self._start_due(kind)

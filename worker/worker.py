@@ -51,7 +51,7 @@ class Worker:
         self._grace = grace
         self._units = Units(resources, {kind.name: kind for kind in kinds})
         self._engine = Engine(self._units.run, slots=slots)
-        self._reports = Reports(resources.database, self._units)
+        self._reports = Reports(resources.database, resources.vault_keys, self._units)
         self._ticker = Ticker(resources, self._engine, kinds, self._reports, pace or Pace())
 
     async def run(self, stop: asyncio.Event, announce: Callable[[], None] = lambda: None) -> int:

@@ -12,18 +12,24 @@ from worker.units import Units
 
 
 class World:
-    """A worker's reports, and the database and the clock that they use. `reason` is why the database is away."""
+    """A worker's reports, and the database, the keys and the clock that they use. `reason` is why the database is away,
+    and `lacks` has the keys that are unusable."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.reason: str | None = None
+        self.lacks: list[str] = []
         database: Any = self
+        keys: Any = self
         resources: Any = None
-        self.reports = Reports(database, Units(resources, {}), clock=lambda: self.now)
+        self.reports = Reports(database, keys, Units(resources, {}), clock=lambda: self.now)
 
     async def ping(self) -> None:
         if self.reason is not None:
             raise DatabaseDown(self.reason)
+
+    async def unusable(self) -> list[str]:
+        return self.lacks
 
 
 def test_it_is_alive_once_a_minute() -> None:
@@ -61,3 +67,16 @@ async def test_a_second_outage_is_logged_at_once() -> None:
             world.reason = reason
             await world.reports.database_answers()
     assert [event["event"] for event in logged] == ["work.database.away", "work.database.back", "work.database.away"]
+
+
+async def test_keys_that_are_missing_are_named_at_the_start_and_once_a_minute() -> None:
+    world = World()
+    named: list[str] = []
+    for seconds, lacks in [(0, ["k1", "k2"]), (59, ["k1"]), (1, ["k1"]), (60, [])]:
+        world.now += seconds
+        world.lacks = lacks
+        with structlog.testing.capture_logs() as logged:
+            await world.reports.check_keys()
+        named.append(" ".join(f"{event['event']} {event['log_level']}: {event['fault']}" for event in logged))
+    told = "vault.failed error: these keys are missing here or differ: "
+    assert named == [f"{told}k1, k2", "", f"{told}k1", ""]

@@ -46,6 +46,9 @@ class Database:
         if outcome is not None:
             raise outcome
 
+    async def unusable(self) -> list[str]:
+        return []
+
 
 async def ticks(
     count: int, due: Any, again: float = 10**9, *, engine: Engine | None = None, database: Database | None = None
@@ -61,8 +64,9 @@ async def ticks(
 
     resources: Any = None
     answering: Any = database or Database()
+    keys: Any = answering
     pace = Pace(tick=0, again=again, patience=0.01)
-    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Reports(answering, Units(resources, {})), pace)
+    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Reports(answering, keys, Units(resources, {})), pace)
     ticking = asyncio.create_task(ticker.run())
     await over.wait()
     ticking.cancel()
