@@ -32,7 +32,7 @@ class Pace:
     tick: float = 2.0
     most: int = 200
     again: float = 30.0
-    patience: float = 30.0
+    patience: float = 10.0
 
 
 class Engine(Protocol):
@@ -67,13 +67,14 @@ class Ticker:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            if await self._reports.database_answers():
+            answers = await self._reports.database_answers()
+            if answers:
                 with self._logged("keys"):
                     await self._reports.check_keys()
                 for kind in self._kinds:
                     with self._logged(kind.name):
                         await self._start_due(kind)
-            if self._reports.alive():
+            if self._reports.alive() and answers:
                 with self._logged("engine"):
                     async with asyncio.timeout(self._pace.patience):
                         await self._engine.forget_old()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Engine:
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.started: list[tuple[str, str]] = []
+        self.cleaned = 0
         self._hangs = hangs
 
     async def enqueue(self, partition: str, unit_id: str, kind: str, id: str) -> None:  # noqa: A002
@@ -29,7 +31,8 @@ class Engine:
             await asyncio.Event().wait()
         self.started.append((partition, unit_id))
 
-    async def forget_old(self) -> None: ...
+    async def forget_old(self) -> None:
+        self.cleaned += 1
 
 
 async def run(_context: Context, _id: str) -> None: ...
@@ -66,7 +69,10 @@ async def ticks(
     answering: Any = database or Database()
     keys: Any = answering
     pace = Pace(tick=0, again=again, patience=0.01)
-    ticker = Ticker(resources, engine, [Kind("k", counted, run)], Reports(answering, keys, Units(resources, {})), pace)
+    # A minute has passed whenever somebody looks.
+    clock = itertools.count(0, 60)
+    reports = Reports(answering, keys, Units(resources, {}), clock=lambda: next(clock))
+    ticker = Ticker(resources, engine, [Kind("k", counted, run)], reports, pace)
     ticking = asyncio.create_task(ticker.run())
     await over.wait()
     ticking.cancel()
@@ -111,10 +117,13 @@ async def test_nothing_is_looked_for_while_the_database_is_away() -> None:
     async def due(_context: Context, _most: int) -> list[DueWork]:
         return [DueWork("a", "1")]
 
+    engine = Engine()
     with structlog.testing.capture_logs() as logged:
-        started = await ticks(1, due, database=Database([DatabaseDown("gone"), DatabaseDown("gone")]))
-    assert len(started) == 1
-    assert [event["event"] for event in logged] == ["work.database.away", "work.database.back"]
+        started = await ticks(1, due, engine=engine, database=Database([DatabaseDown("gone"), DatabaseDown("gone")]))
+    # Two ticks while it is away, and two when it is back, of which the last one finds nothing due.
+    assert (len(started), engine.cleaned) == (1, 2)
+    away = ["work.database.away", "work.alive"]
+    assert [event["event"] for event in logged] == [*away, *away, "work.database.back", "work.alive", "work.alive"]
 
 
 async def test_an_engine_that_waits_for_the_database_holds_up_no_report() -> None:
@@ -123,4 +132,5 @@ async def test_an_engine_that_waits_for_the_database_holds_up_no_report() -> Non
 
     with structlog.testing.capture_logs() as logged:
         assert await ticks(2, due, engine=Engine(hangs=True)) == []
-    assert [(event["event"], event["error"]) for event in logged] == [("work.not.started", "it took too long")]
+    told = [event["error"] for event in logged if event["event"] == "work.not.started"]
+    assert (told, [event["event"] for event in logged].count("work.alive")) == (["it took too long"], 3)
