@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 Function = tuple[str, str]
@@ -36,6 +37,8 @@ class Callgrind:
         folder.mkdir(parents=True)
         self._folder = folder
         self._counted = 0
+        self.seconds = 0.0
+        """For how long it counted last."""
 
     def command(self, program: tuple[str, ...]) -> tuple[str, ...]:
         """The command that runs `program` under Valgrind, which runs it faster while it doesn't count."""
@@ -46,10 +49,12 @@ class Callgrind:
     def counting(self, pid: int) -> Generator[None]:
         """Count what the process does during the block."""
         _tell(pid, "instrumentation on")
+        began = monotonic()
         try:
             yield
         finally:
             _tell(pid, "instrumentation off")
+            self.seconds = monotonic() - began
         # This writes a file, and sets the counters to zero.
         _tell(pid, "dump")
         self._counted += 1
