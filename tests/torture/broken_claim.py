@@ -1,6 +1,6 @@
 """The gateway with a claim that reads first and writes then: the mistake that a run has to find.
 
-It takes the place of `tendon`. Nothing else of ours is replaced anywhere in the tests.
+It takes the place of `tendon`. Only modules like this one replace anything of ours in the tests.
 """
 
 from __future__ import annotations

@@ -93,9 +93,9 @@ class ForeignControl(Sandbox):
         return dict(httpx.URL(response.headers["location"]).params)
 
 
-def start(folder: Path, catalogue: Path) -> Provider:
+def start(folder: Path, catalogue: Path, packages: Path | None = None) -> Provider:
     """A running server, and the entry for it in `catalogue`."""
-    server = Server(folder, installed(folder / "packages"))
+    server = Server(folder, packages or installed(folder / "packages"))
     catalogue.mkdir(parents=True)
     (catalogue / f"{SLUG}.toml").write_text(_ENTRY.format(slug=SLUG, origin=server.origin), encoding="utf-8")
     settings = {"FOREIGN_CLIENT_ID": _ID, "FOREIGN_CLIENT_SECRET": _SECRET}

@@ -35,6 +35,10 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
 });
 
 const now = () => Date.now() / 1000;
+// When the sockets were read the last two times. Each time, at most one piece of what has arrived on a socket is read, so
+// a client whose end is read now may have gone since the first of them. If this process was suspended, that is long ago.
+let looks = [now(), now()];
+setInterval(() => setImmediate(() => { looks = [looks[1], now()]; }), 10);
 const id = (value) => createHash('sha256').update(value).digest('hex').slice(0, 16);
 
 function end(grantId, reason, call) {
@@ -136,18 +140,34 @@ function note(call, answer) {
 }
 
 async function logged(req, res) {
+  let gone = null;
+  let written = Infinity;
+  // A client that has heard an answer keeps its connection. So one whose end is found just afterwards went before.
+  req.socket.left = () => {
+    if (looks[0] >= written) return;
+    gone ??= looks[0];
+    if (req.call) req.call.hung_up_at = gone;
+  };
+  res.on('close', () => {
+    if (!res.writableFinished) req.socket.left();
+    else if (gone === null) req.call.closed_at = now();
+  });
   req.body = Object.fromEntries(new URLSearchParams(await read(req)));
   const call = begin(req, req.body);
+  call.hung_up_at = gone;
   req.call = call;
-  res.on('close', () => { call[res.writableFinished ? 'closed_at' : 'hung_up_at'] = now(); });
   const fault = takeFault(call);
   call.fault = fault?.fault ?? null;
   if (fault?.fault === 'hang') { await sleep(fault.seconds * 1000); res.destroy(); return; }
   if (fault?.fault === 'late') await sleep(fault.seconds * 1000);
   const end_ = res.end.bind(res);
   res.end = (...answer) => {
-    // Some time always passes between what is decided and what is heard.
-    sleep(fault?.fault === 'slow' ? fault.seconds * 1000 : Math.random() * 40).then(() => end_(...answer));
+    // Some time always passes between what is decided and what is heard. Before the answer is written, the sockets are
+    // read once more: it can be written to a client that has gone, too, and would be taken for one that was heard.
+    sleep(fault?.fault === 'slow' ? fault.seconds * 1000 : Math.random() * 40).then(() => setImmediate(() => {
+      written = now();
+      end_(...answer);
+    }));
     return res;
   };
   await provider.callback()(req, res);
@@ -192,6 +212,9 @@ const server = http.createServer(async (req, res) => {
     res.statusCode = 500;
     res.end();
   }
+});
+server.on('connection', (socket) => {
+  for (const event of ['end', 'close']) socket.on(event, () => socket.left?.());
 });
 server.keepAliveTimeout = 60000;
 server.listen(Number(port), '127.0.0.1');

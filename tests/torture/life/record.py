@@ -66,6 +66,11 @@ class Call:
         return self.hung_up or self.closed or math.inf
 
     @property
+    def stray(self) -> bool:
+        """Whether the client was gone before the request was read. It may have been sent long before."""
+        return self.hung_up is not None and self.hung_up <= self.at
+
+    @property
     def refreshes(self) -> bool:
         return self.grant_type == "refresh_token"
 

@@ -28,7 +28,7 @@ def one_at_a_time(record: Record) -> Findings:
     for family in record.families:
         latest: Call | None = None
         for call in record.refreshes(family):
-            if latest is not None and call.at < latest.end:
+            if latest is not None and call.at < latest.end and not call.stray:
                 yield f"two refreshes of family {family} at once", (latest, call)
             if latest is None or call.end > latest.end:
                 latest = call
@@ -44,15 +44,16 @@ def quiet_in_between(record: Record) -> Findings:
         for first, second in pairwise(calls):
             is_early = second.at < first.end + record.timing.quiet - _BLINK
             refused = first.fault in _NOT_HANDLED or (first.outcome == "invalid_grant" and first.hung_up is None)
-            if is_early and not refused and not _has_disconnected(record, first, second):
+            if is_early and not second.stray and not refused and not _has_disconnected(record, first, second):
                 yield "a refresh token was sent again too early", (first, second)
 
 
 def losses_are_explained(record: Record) -> Findings:
     """A consent ends by the reuse of a token only if the answer that replaced this token was not heard, or its reader
-    was killed before the commit."""
+    was killed before the commit. Or the provider read the request so late that its sender was gone, and somebody else
+    had sent the token again."""
     for call in record.calls:
-        if not call.reuse or not call.ended or call.sent is None:
+        if not call.reuse or not call.ended or call.sent is None or call.stray:
             continue
         used = record.first_use(call.sent)
         if used is None or not record.unheard(used):
@@ -78,7 +79,9 @@ def losses_are_told(record: Record) -> Findings:
             yield f"{row.user} is shown as connected, and is not", record.story(family.number, user=row.user)
         # Of a process that was killed under its lease, nobody knows whether it had sent anything.
         wrong = row.unsure > 0 and not _kills_since(record, family)
-        if row.status == ERROR and (wrong if family.ended != "reuse" else row.unsure == 0):
+        if family.ended == "reuse":
+            wrong = row.unsure == 0 and not _ended_by_a_stray(record, family)
+        if row.status == ERROR and wrong:
             yield f"{row.user} is told another reason for the loss", record.story(family.number, user=row.user)
 
 
@@ -177,6 +180,11 @@ def nothing_is_readable(record: Record) -> Findings:
         yield "a token can be read", (place,)
 
 
+def _ended_by_a_stray(record: Record, family: Family) -> bool:
+    """Whether a request did that its sender no longer waited for. By then, newer tokens may have been stored or not."""
+    return any(call.stray and family.number in call.ended for call in record.calls)
+
+
 def _has_disconnected(record: Record, first: Call, second: Call) -> bool:
     """Whether the user did, between these two refreshes."""
     family = record.families.get(first.family or 0)
@@ -188,7 +196,7 @@ def _kills_since(record: Record, family: Family) -> bool:
     """Whether anybody was killed, or did not hear an answer, since the consent's newest tokens were issued."""
     issuing, calls = record.issuing(family.number), record.refreshes(family.number)
     since = issuing[-1].at if issuing else 0.0
-    doubtful = [one for one in calls if one.at > since and one.fault]
+    doubtful = [one for one in calls if one.at > since and (one.fault or one.hung_up is not None)]
     return bool(doubtful) or any(one.kind == KILL and one.ended >= since for one in record.disturbances)
 
 

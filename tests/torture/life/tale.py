@@ -37,9 +37,9 @@ class Tale:
             self._token(issued, family)
         return self._call(family, f"r{family}.{use}", issued, at=at, grant_type="refresh_token", **more)
 
-    def reuse(self, use: int, at: float, family: int = 1) -> None:
+    def reuse(self, use: int, at: float, family: int = 1, **more: Any) -> None:
         """It is sent again, and ends the family."""
-        self.refresh(use, at, family, outcome="invalid_grant", reuse=True, ended=(family,))
+        self.refresh(use, at, family, outcome="invalid_grant", reuse=True, ended=(family,), **more)
         old = self.record.families[family]
         self.record.families[family] = Family(family, old.provider, old.account, "reuse", at)
 

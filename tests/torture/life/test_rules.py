@@ -128,6 +128,31 @@ def test_a_kill_that_took_a_moment(tale: Tale) -> None:
     assert broken(tale) == set()
 
 
+@pytest.mark.parametrize(
+    ("hung_up", "expected"),
+    [
+        (9, set[str]()),
+        (
+            15.06,
+            {
+                "one refresh at a time",
+                "quiet after an unknown result",
+                "losses are explained",
+                "losses are told",
+            },
+        ),
+    ],
+    ids=["late", "early"],
+)
+def test_a_request_that_the_provider_reads_late(tale: Tale, hung_up: float, expected: set[str]) -> None:
+    """Its sender was gone, and somebody else had waited for long enough, sent the token again and stored the answer."""
+    tale.consent()
+    tale.refresh(0, at=15)
+    tale.reuse(0, at=15.05, hung_up=hung_up)
+    tale.store("r1.1", "error")
+    assert broken(tale) == expected
+
+
 def test_a_good_grant_that_is_given_up(tale: Tale) -> None:
     tale.consent()
     tale.store("r1.0", "error")
@@ -145,6 +170,14 @@ def test_another_reason_is_told(tale: Tale, ended: str, unsure: int) -> None:
     tale.consent(ended=ended, ended_at=5)
     tale.store("r1.0", "error", unsure=unsure)
     assert broken(tale) == {"losses are told"}
+
+
+def test_an_answer_that_did_not_come_before_the_consent_ended(tale: Tale) -> None:
+    tale.consent(ended="user", ended_at=9)
+    tale.refresh(0, at=5, hung_up=6.5, outcome="pending")
+    tale.refresh(0, at=10, outcome="invalid_grant")
+    tale.store("r1.0", "error", unsure=1)
+    assert broken(tale) == set()
 
 
 def test_a_lease_whose_holder_was_killed_before_it_sent_anything(tale: Tale) -> None:
