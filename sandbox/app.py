@@ -22,6 +22,7 @@ from sandbox.dialect import Dialect, path
 from sandbox.endpoint_request import EndpointRequest, read_request
 from sandbox.fault_plan import FaultPlan
 from sandbox.faults import FAULTS
+from sandbox.faults.connection import has_gone
 from sandbox.faults.replaced import elsewhere
 from sandbox.provider import Provider
 from sandbox.refreshing import refresh_token
@@ -83,11 +84,15 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(self._provider, self._name, Request(scope, receive), self._respond)
+        call = request.call
+        if has_gone(receive):
+            # The answer can be sent all the same, and nobody hears it.
+            call.hung_up_at = call.time
         response = await self._response(request)
         try:
             await response(scope, receive, send)
         finally:
-            request.call.closed_at = time.time()
+            call.closed_at = time.time()
 
     async def _response(self, request: EndpointRequest) -> ASGIApp:
         call = request.call

@@ -14,7 +14,8 @@ class Call:
     """One request with its raw values; times are in epoch seconds.
 
     `time` is when it was read, `handled_at` when it was processed (None if it was not), `closed_at` when the answer had
-    been sent or the connection was closed, and `hung_up_at` when the client was seen to have gone before that.
+    been sent or the connection was closed, and `hung_up_at` when the client was seen to have gone before that. It is
+    `time` if the client had gone when the request was read.
     `auth` is the client authentication that it used.
 
     `outcome` is the result: `pending`, `issued`, `extended`, an RFC error code, `shown`, `approved`, `denied`,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -99,10 +100,25 @@ async def _drops(seconds: float) -> AsyncIterator[bytes]:
         await asyncio.sleep(seconds)
 
 
+def has_gone(receive: Receive) -> bool:
+    """Whether the client has closed the connection, even if the server has not noticed yet. False under a server that
+    is not uvicorn."""
+    transport = _found(receive)
+    if transport is None:
+        return False
+    if transport.is_closing():
+        return True
+    # Clients send nothing while they wait for an answer, so what can be read is the end.
+    arrived = select.poll()
+    arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(arrived.poll(0))
+
+
 async def _hang_up(receive: Receive, call: Call) -> None:
     """Wait until the client disconnects, and log when it did."""
     await _disconnect(receive)
-    call.hung_up_at = time.time()
+    if call.hung_up_at is None:
+        call.hung_up_at = time.time()
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -116,10 +132,14 @@ def _transport(receive: Receive) -> Any:
     ASGI has no message for closing a connection. uvicorn's `receive` is a method of the object that has the transport;
     a middleware that wraps `receive` hides it.
     """
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    transport = _found(receive)
     if transport is None:
         raise RuntimeError("closing the connection needs uvicorn, and no middleware around receive")
     return transport
+
+
+def _found(receive: Receive) -> Any:
+    return getattr(getattr(receive, "__self__", None), "transport", None)
 
 
 FAULTS: dict[str, Fault] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -313,6 +314,25 @@ def test_a_held_call_of_a_client_that_has_gone_still_takes_effect(world: World) 
         time.sleep(0.01)
     assert call["time"] < call["hung_up_at"] < call["handled_at"] <= call["closed_at"]
     assert world.states("refresh_token") == ["rotated", "live"]
+
+
+@pytest.mark.parametrize("fault", [None, "hang"])
+def test_a_client_that_has_gone_when_its_request_is_read(world: World, fault: str | None) -> None:
+    if fault is not None:
+        world.fault(fault)
+    url = httpx.URL(f"{world.base}/token")
+    with socket.create_connection((url.host, url.port or 80)) as line:
+        # So that the request and the end of the connection arrive as one.
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        line.sendall(f"POST {url.path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 0\r\n\r\n".encode())
+    while not (calls := world.calls()) or calls[-1]["closed_at"] is None:
+        time.sleep(0.01)
+    assert calls[-1]["hung_up_at"] == calls[-1]["time"]
+
+
+def test_a_client_that_hears_the_answer_has_not_gone(world: World) -> None:
+    world.connect("sandbox")
+    assert {call["hung_up_at"] for call in world.calls()} == {None}
 
 
 def test_clearing_the_faults_releases_what_is_held(world: World) -> None:
