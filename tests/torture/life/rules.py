@@ -46,8 +46,10 @@ def quiet_in_between(record: Record) -> Findings:
             refused = first.fault in _NOT_HANDLED or (first.outcome == "invalid_grant" and first.hung_up is None)
             # Of one that was read late, nobody knows exactly when it was sent and given up.
             late = first.stray or second.stray
-            if is_early and not late and not refused and not _has_disconnected(record, first, second):
-                yield "a refresh token was sent again too early", (first, second)
+            if is_early and not late and not refused and not _is_revoked(record, first, second):
+                family = record.families.get(first.family or 0)
+                story = record.story(first.family or 0, user=family.account if family else None)
+                yield "a refresh token was sent again too early", story
 
 
 def losses_are_explained(record: Record) -> Findings:
@@ -187,11 +189,14 @@ def _ended_by_a_stray(record: Record, family: Family) -> bool:
     return any(call.stray and family.number in call.ended for call in record.calls)
 
 
-def _has_disconnected(record: Record, first: Call, second: Call) -> bool:
-    """Whether the user did, between these two refreshes."""
+def _is_revoked(record: Record, first: Call, second: Call) -> bool:
+    """Whether the user disconnected between these two refreshes, or had given another consent before the second."""
     family = record.families.get(first.family or 0)
-    ends = record.of(family.account, DISCONNECT) if family else []
-    return any(one.began < second.at and one.ended > first.at for one in ends)
+    if family is None:
+        return False
+    disconnects = record.of(family.account, DISCONNECT)
+    renewed = [one for one in _later(record, family) if any(call.at < second.at for call in record.issuing(one.number))]
+    return bool(renewed) or any(one.began < second.at and one.ended > first.at for one in disconnects)
 
 
 def _kills_since(record: Record, family: Family) -> bool:
@@ -210,9 +215,14 @@ def _timed_out(record: Record, family: Family, exchange: Call) -> bool:
 
 def _lost_later(record: Record, family: Family) -> bool:
     """Whether a later consent of the same user was lost."""
+    return any(one.ended == "reuse" for one in _later(record, family))
+
+
+def _later(record: Record, family: Family) -> list[Family]:
+    """The later consents of the same user."""
     mine = (family.provider, family.account)
     later = [one for one in record.families.values() if one.number > family.number]
-    return any((one.provider, one.account) == mine and one.ended == "reuse" for one in later)
+    return [one for one in later if (one.provider, one.account) == mine]
 
 
 def _killed(record: Record, act: Act) -> bool:

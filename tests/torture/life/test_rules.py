@@ -81,6 +81,19 @@ def test_a_revocation_need_not_wait(tale: Tale) -> None:
     assert broken(tale) == set()
 
 
+def test_the_revocation_of_a_replaced_consent_need_not_wait(tale: Tale) -> None:
+    tale.consent(ended="revoked", ended_at=6.2)
+    tale.refresh(0, at=5, hung_up=5.5, outcome="pending")
+    tale.consent(2, at=6.1)
+    tale.refresh(0, at=6, via="worker-1")
+    tale.store("r2.0")
+    assert broken(tale) == {"quiet after an unknown result"}
+    tale.consent(3, at=5.8)
+    tale.record.rows.clear()
+    tale.store("r3.0")
+    assert "quiet after an unknown result" not in broken(tale)
+
+
 def test_a_refusal_is_no_unknown_result(tale: Tale) -> None:
     tale.consent()
     tale.refresh(0, at=5, outcome="status_429", fault="status_429")
