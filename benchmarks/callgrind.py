@@ -20,6 +20,8 @@ Function = tuple[str, str]
 """The file that a function of C is in, and its name, which is an address if that file has no symbols."""
 
 _NAMES: Final = re.compile(r"(ob|fn)=\((\d+)\)(?: (.+))?|c(ob|fn)=\((\d+)\)(?: (.+))?")
+# Callgrind tells apart the calls of a function by itself.
+_RECURSION: Final = re.compile(r"'\d+$")
 _COST: Final = re.compile(r"(?:[+-]?\d+|\*|0x[0-9a-f]+) (\d+)")
 
 
@@ -84,7 +86,7 @@ def read_functions(output: str) -> Counter[Function]:
         elif given := _NAMES.fullmatch(line):
             kind, number, name, called_kind, called_number, called_name = given.groups()
             if name or called_name:
-                names[kind or called_kind, number or called_number] = name or called_name
+                names[kind or called_kind, number or called_number] = _RECURSION.sub("", name or called_name)
             if kind == "ob":
                 library = names["ob", number]
             elif kind == "fn":
