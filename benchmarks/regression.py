@@ -27,10 +27,10 @@ from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.verify import verify
 
 LIMITS: Final[Mapping[tuple[str, str], float]] = {
-    ("sqlite", "callback"): 2.92,
+    ("sqlite", "callback"): 2.93,
     ("sqlite", "authorize"): 2.75,
-    ("sqlite", "list"): 5.87,
-    ("postgres", "callback"): 3.58,
+    ("sqlite", "list"): 5.89,
+    ("postgres", "callback"): 3.6,
     ("postgres", "authorize"): 3.1,
     ("postgres", "list"): 2.53,
 }
