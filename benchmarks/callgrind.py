@@ -25,6 +25,12 @@ _RECURSION: Final = re.compile(r"'\d+$")
 _COST: Final = re.compile(r"(?:[+-]?\d+|\*|0x[0-9a-f]+) (\d+)")
 
 
+# A process looks for what it is told after so many blocks of instructions. A server executes some at every tick of its
+# timer, so that vgdb needn't wake it by ptrace, which containers may forbid.
+_POLL: Final = "--vgdb-poll=500"
+_NO_PTRACE: Final = "--max-invoke-ms=0"
+
+
 def is_installed() -> bool:
     return all(map(shutil.which, ("valgrind", "vgdb")))
 
@@ -45,7 +51,7 @@ class Callgrind:
     def command(self, program: tuple[str, ...]) -> tuple[str, ...]:
         """The command that runs `program` under Valgrind, which runs it faster while it doesn't count."""
         output = f"--callgrind-out-file={self._folder}/out"
-        return ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", output, *program)
+        return ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", _POLL, output, *program)
 
     @contextmanager
     def counting(self, pid: int) -> Generator[None]:
@@ -96,6 +102,8 @@ def read_functions(output: str) -> Counter[Function]:
 
 def _tell(pid: int, command: str) -> None:
     """Returns once the process has done it. Raises RuntimeError."""
-    done = subprocess.run(["vgdb", f"--pid={pid}", *command.split()], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["vgdb", _NO_PTRACE, f"--pid={pid}", *command.split()], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"Valgrind can't be told to {command}: {done.stderr[-1000:]}")
