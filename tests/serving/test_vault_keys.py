@@ -75,7 +75,7 @@ async def test_a_replica_with_a_wrong_key(replicas: Replicas, someone: Person, a
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "SERVICE_UNAVAILABLE", "1")
     callback = await replicas.begin(right, another)
     assert (await replicas.complete(astray, another, callback)).code == "SERVICE_UNAVAILABLE"
-    assert "['k1']" in events(astray, "vault.failed")[0]
+    assert "(k1)" in events(astray, "vault.failed")[0]
     assert wrong.partition(":")[2] not in astray.said
     # Nothing was spent by that, and the others continue.
     assert (await replicas.complete(right, another, callback)).connection["status"] == "connected"
