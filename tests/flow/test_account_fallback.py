@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.conftest import REDIRECT_URI, Person, start_gateway
-from tests.databases import Database
+from tests.conftest import REDIRECT_URI, Person, new_database, start_gateway
+from tests.databases import ENGINES, Database
 from tests.interfaces import Interface
 from tests.processes import Process
 from tests.wire.http.loopback import Asked, Loopback, answering, loopback
@@ -52,17 +52,23 @@ async def provider() -> AsyncGenerator[BothWays]:
         yield provider
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+async def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """Of this process alone: another on the same database would need the same vault key."""
+    return await new_database(request, tmp_path_factory.mktemp("database"), request.param)
+
+
 @pytest.fixture(scope="module")
 def connecting(
     tmp_path_factory: pytest.TempPathFactory,
     settings: dict[str, str],
-    shared_database: Database,
+    database: Database,
     provider: BothWays,
 ) -> Generator[Process]:
     folder = tmp_path_factory.mktemp("both")
     (folder / "both.toml").write_text(ENTRY.format(origin=provider.server.origin), encoding="utf-8")
     own = {"BOTH_CLIENT_ID": "client", "BOTH_CLIENT_SECRET": "secret", "TENDON_CATALOGUE": str(folder)}
-    process = start_gateway(folder, settings | own, shared_database)
+    process = start_gateway(folder, settings | own, database)
     yield process
     process.kill()
 
@@ -77,7 +83,7 @@ def both(connecting: Process, interface: type[Interface], client: httpx.AsyncCli
     [(b'"from-me"', "from-me"), (b"12.0", "12"), (b"1.5", None), (b'"\\u0007"', None)],
 )
 async def test_the_account_is_asked_for_where_the_tokens_name_none(
-    both: Interface, provider: BothWays, shared_database: Database, me: bytes, account: str | None
+    both: Interface, provider: BothWays, database: Database, me: bytes, account: str | None
 ) -> None:
     provider.me = me
     for provider.user in [b"null", b'"text"', b'{"id": ""}', b'{"id": {}}', b'{"id": 1.5}', b'{"id": 1e999}']:
@@ -86,17 +92,17 @@ async def test_the_account_is_asked_for_where_the_tokens_name_none(
         begun = await both.authorize(person.token, provider="both", redirectUri=REDIRECT_URI)
         callback = {"provider": "both", "redirectUri": REDIRECT_URI, "code": "c", "state": begun.data["state"]}
         assert (await both.complete(person.token, **callback)).connection["status"] == "connected"
-        stored = await shared_database.value("SELECT account FROM connection WHERE user_id = $1", person.id)
+        stored = await database.value("SELECT account FROM connection WHERE user_id = $1", person.id)
         assert (stored, len(provider.server.asked) - before) == (account, 2)
 
 
 async def test_an_account_beside_the_tokens_is_enough(
-    both: Interface, provider: BothWays, shared_database: Database, someone: Person
+    both: Interface, provider: BothWays, database: Database, someone: Person
 ) -> None:
     provider.user, provider.me = b'{"id": 1e2}', b'"from-me"'
     before = len(provider.server.asked)
     begun = await both.authorize(someone.token, provider="both", redirectUri=REDIRECT_URI)
     callback = {"provider": "both", "redirectUri": REDIRECT_URI, "code": "c", "state": begun.data["state"]}
     assert (await both.complete(someone.token, **callback)).connection["status"] == "connected"
-    assert await shared_database.value("SELECT account FROM connection WHERE user_id = $1", someone.id) == "100"
+    assert await database.value("SELECT account FROM connection WHERE user_id = $1", someone.id) == "100"
     assert len(provider.server.asked) - before == 1

@@ -69,7 +69,7 @@ async def test_a_process_with_a_wrong_key_seals_nothing(any_world: World) -> Non
     with pytest.raises(ServiceUnavailable):
         await wrong.check_can_seal()
     (line,) = any_world.said("vault.failed")
-    assert "'key'" in line["fault"]
+    assert "(key)" in line["fault"]
     await any_world.resources.check_can_seal()
 
 
