@@ -23,6 +23,7 @@ from providers.refresh_time import due_in
 from resolvers import audit
 from resolvers.callback.giving_up import Replacing
 from resolvers.callback.pending import ask_account
+from resolvers.callback.store import revokes_replaced
 from resolvers.context import Context
 from resolvers.errors import AccountTaken, ProviderUnavailable
 
@@ -95,8 +96,6 @@ async def _promote(
         if connection.granted_at > grant.granted_at:
             # A process of the previous version has stored newer tokens, so this grant is only waited for to end.
             return
-        replaces = provider.revocation_ends_only_its_tokens
-        changes = provider.revoke is not None and len({connection.account, account} - {None}) > 1
         stored = await promote_grant(
             resources.database,
             resources.vault,
@@ -112,7 +111,9 @@ async def _promote(
                 has_refresh_token=grant.refresh_token is not None,
             ),
             exclusive=resources.account_policy == "reject",
-            replacement=Replacing(context, grant.user, provider.slug, grant) if replaces or changes else None,
+            replacement=Replacing(context, grant.user, provider.slug, grant)
+            if revokes_replaced(provider, connection.account, account)
+            else None,
         )
         if stored is not None:
             for event in stored.account_events:

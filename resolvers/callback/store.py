@@ -137,6 +137,8 @@ async def _store_once(
     context: Context, attempt: Attempt, received: Received, scopes: list[str]
 ) -> StoredConnection | None:
     resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
+    provider = attempt.registration.provider
+    replaces = revokes_replaced(provider, claim.request.account, answer.account)
     entry = await context.audit_entry(
         audit.COMPLETE,
         subject=binding.user_id,
@@ -144,7 +146,6 @@ async def _store_once(
         outcome=audit.OK,
         scopes=scopes,
     )
-    provider = attempt.registration.provider
     if resources.account_policy == "reject" and answer.account is None and provider.account is not None:
         return await hold(context, attempt, received, scopes, entry) or await _keep(context, attempt, answer, entry)
     are_missing = not set(claim.request.scopes) <= set(scopes)
@@ -164,9 +165,6 @@ async def _store_once(
             has_refresh_token=answer.refresh_token is not None,
         ),
     )
-    replaces = provider.revocation_ends_only_its_tokens
-    # The grant of another account ends with no other. Whether it may be revoked is decided when the revocation is sent.
-    changes = provider.revoke is not None and len({claim.request.account, answer.account} - {None}) > 1
     replacing = Replacing(context, binding.user_id, provider.slug, answer, claim.replaced)
     stored = await store_grant(
         resources.database,
@@ -177,7 +175,7 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=replacing if replaces or changes else None,
+        replacement=replacing if replaces else None,
     )
     if stored is None:
         return await _keep(context, attempt, answer, entry)
@@ -185,6 +183,14 @@ async def _store_once(
         for event in stored.account_events:
             log.warning(event, provider=provider.slug, connection_id=stored.connection.id)
     return stored.connection
+
+
+def revokes_replaced(provider: Provider, before: str | None, now: str | None) -> bool:
+    """Whether tokens that a user's new grant replaces get a revocation. `before` and `now` are the accounts of the two
+    grants, None if they aren't known."""
+    # The grant of another account ends with no other. Whether it may be revoked is decided when the revocation is sent.
+    changes = provider.revoke is not None and len({before, now} - {None}) > 1
+    return changes or provider.revocation_ends_only_its_tokens
 
 
 async def _keep(context: Context, attempt: Attempt, answer: TokenAnswer, entry: AuditEntry) -> StoredConnection | None:
