@@ -25,8 +25,8 @@ _RECURSION: Final = re.compile(r"'\d+$")
 _COST: Final = re.compile(r"(?:[+-]?\d+|\*|0x[0-9a-f]+) (\d+)")
 
 
-# A process looks for what it is told after so many blocks of instructions. A server executes some at every tick of its
-# timer, so that vgdb needn't wake it by ptrace, which containers may forbid.
+# Valgrind looks for commands after this many blocks of instructions. A server executes some at each tick of its timer,
+# so vgdb doesn't need ptrace to wake it, which containers may forbid.
 _POLL: Final = "--vgdb-poll=500"
 _NO_PTRACE: Final = "--max-invoke-ms=0"
 
