@@ -197,8 +197,6 @@ def test_the_headers_of_a_problem(problem: Problem, headers: dict[str, str]) -> 
 def test_how_values_are_written() -> None:
     value: Any = {"a": ["é", 1, None, True], "b": "\N{GRINNING FACE}\u2028"}
     assert encode(value) == '{"a":["é",1,null,true],"b":"\N{GRINNING FACE}\u2028"}'.encode()
-    with pytest.raises(ValueError, match="JSON"):
-        encode(float("nan"))
     response = answer({"a": 1})
     assert (response.status_code, response.body) == (200, b'{"a":1}')
     assert response.headers["content-type"] == "application/json"

@@ -60,6 +60,7 @@ LIBRARIES = {
     "httptools",
     "httpx",
     "idna",
+    "msgspec",
     "pydantic",
     "pydantic_core",
     "starlette",
