@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
-import re
 import ssl
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -44,8 +43,6 @@ _HEADERS: Final = {
 }
 """Sent with every request."""
 
-_PRINTABLE: Final = re.compile(r"[ -~]+")
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -63,7 +60,7 @@ def request(method: str, url: str, *, authorization: str | None = None, form: st
     """
     origin, head = _start(method, url)
     if authorization is not None:
-        if not _PRINTABLE.fullmatch(authorization):
+        if not (authorization and authorization.isascii() and authorization.isprintable()):
             raise ValueError("the credentials can't be sent in a header")
         head = f"{head}Authorization: {authorization}\r\n"
     if form is not None:
