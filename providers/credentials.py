@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from providers.provider import Provider
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """`client_secret` is None only for a public client."""
 
     client_id: str
-    client_secret: str | None = field(repr=False)
+    client_secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Credentials(client_id={self.client_id!r})"
 
 
 def environment_name(slug: str, name: str) -> str:

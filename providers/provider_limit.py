@@ -15,11 +15,11 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Literal, Self
 
+import msgspec
 import structlog
 
 from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFailed, TimedOut
@@ -152,8 +152,7 @@ class Permit:
             self._slots.release()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class Call(msgspec.Struct, frozen=True, eq=False):
     """A call that was let through. `period` is how many times the circuit had been closed before."""
 
     period: int

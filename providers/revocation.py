@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from providers.credentials import Credentials
 from providers.error_answer import matching_rule, read_error, read_failure
@@ -23,14 +24,16 @@ _UNAUTHORIZED: Final = 401
 _DOTS: Final = (".", "..")
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """The tokens of one connection. `refresh_token` is None if the provider issued none, `account` if the provider's
     own id of the user is not known."""
 
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    account: str | None = field(default=None, repr=False)
+    access_token: str
+    refresh_token: str | None
+    account: str | None = None
+
+    def __repr__(self) -> str:
+        return "Tokens()"
 
 
 class RevocationOutcome(Enum):

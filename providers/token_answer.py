@@ -10,9 +10,10 @@ import base64
 import binascii
 import math
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
+
+import msgspec
 
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
 from providers.error_rule import Success
@@ -40,29 +41,33 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAnswer:
+class TokenAnswer(msgspec.Struct, frozen=True):
     """`expires_at` is UTC, and None if the answer doesn't say or the token doesn't expire.
 
     `scopes` is None if the answer has none, which means that the requested ones are granted (RFC 6749 5.1). `account`
     is the provider's own id of the user. `sent_at` is when the request was sent, a time of the running loop.
     """
 
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
+    access_token: str
+    refresh_token: str | None
     token_type: str
     expires_at: datetime | None
     scopes: tuple[str, ...] | None
-    account: str | None = field(repr=False)
-    sent_at: float = field(default=0.0, compare=False)
+    account: str | None
+    sent_at: float = 0.0
+
+    def __repr__(self) -> str:
+        return "TokenAnswer()"
 
 
-@dataclass(frozen=True, slots=True)
-class PresentToken:
+class PresentToken(msgspec.Struct, frozen=True):
     """The access token that a refresh may extend, and for how long it was issued; None if that is not known."""
 
-    access_token: str = field(repr=False)
+    access_token: str
     lifetime: timedelta | None
+
+    def __repr__(self) -> str:
+        return "PresentToken()"
 
 
 def read_token_answer(

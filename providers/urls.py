@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from pydantic import AfterValidator, ValidationInfo
 
 from wire.http.addresses import is_host, may_be_public
@@ -22,8 +22,7 @@ _ANY_ACCOUNT: Final = "tendon-any-account"
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class EntryContext:
+class EntryContext(msgspec.Struct, frozen=True):
     """The context in which an entry is validated.
 
     `slug` is the name of its file, `variables` has the values of its `[variables]`, and `allow_private` accepts http

@@ -16,8 +16,9 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
+
+import msgspec
 
 DEEPEST: Final = 400
 """Levels of nested arrays and objects. Python versions differ in how many they can parse."""
@@ -36,8 +37,7 @@ class MalformedJSON(ValueError):
     """The bytes are not strict JSON. The message says what is wrong and never quotes the input."""
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """Takes the place of a value in an answer that does not have exactly one meaning. `problem` never quotes the
     input."""
 

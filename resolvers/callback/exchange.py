@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+import msgspec
 import structlog
 
 from models.database import DatabaseDown
@@ -30,8 +30,7 @@ from resolvers.errors import (
 log = structlog.get_logger("tendon")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """What the provider gave for a claim, and when it was asked, by the database's clock: as near to the issuing as can
     be known, since an answer may be held up for longer than a request."""
 

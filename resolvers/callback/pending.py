@@ -4,11 +4,11 @@ is stored as pending, and the worker asks again (`settling.py`)."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from models.audit_event import AuditEntry
 from models.connection import StoredConnection

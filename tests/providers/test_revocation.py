@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from providers.catalogue import Credentials, Provider
 from providers.errors import (

@@ -7,13 +7,13 @@ import asyncio
 import base64
 import math
 import ssl
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from wire.http.addresses import PublicAddresses, Resolve, unscreened
 from wire.http.connections import MAX_CONNECTIONS, Connector, Origin, Pool
@@ -44,13 +44,15 @@ _HEADERS: Final = {
 """Sent with every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """`content` is the head and the body as they are sent. What is the same for every request to one URL is formatted
     only once."""
 
     origin: Origin
-    content: bytes = field(repr=False)
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Request(origin={self.origin})"
 
 
 def request(method: str, url: str, *, authorization: str | None = None, form: str | None = None) -> Request:

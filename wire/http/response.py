@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from wire.http.errors import UnreadableResponse
 
@@ -44,16 +45,18 @@ MAX_CODINGS: Final = 5
 """Maximum number of codings applied in sequence. No server needs two, and each takes time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, eq=False):
     """`sent_at` is when the request began to be sent, a time of the running loop. `overdue` says that the body was
     incomplete at the deadline, and is left out. The Content-Type is not checked."""
 
     status: int
-    content: bytes = field(repr=False)
-    headers: Headers = field(default=(), compare=False, repr=False)
-    sent_at: float = field(default=0.0, compare=False)
+    content: bytes
+    headers: Headers = ()
+    sent_at: float = 0.0
     overdue: bool = False
+
+    def __repr__(self) -> str:
+        return f"Response(status={self.status})"
 
     def header(self, name: str) -> str | None:
         """The first header of this name, which is in lower case; None if there is none."""
