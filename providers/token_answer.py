@@ -10,7 +10,9 @@ import base64
 import binascii
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -39,6 +41,12 @@ _EXACT: Final = 2**53
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
+
+_ABSENT: Final = (None, "")
+"""What counts as null."""
+
+_COMMON_SCOPES: Final = 1024
+"""Characters of a string of scopes whose parts are kept for the next answer. Users of an app usually grant the same."""
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -89,7 +97,7 @@ def read_token_answer(
         extended = present if _is_extension(provider, whole, token) else None
         # The type check of each member also rejects a malformed one.
         return TokenAnswer(
-            access_token=_token(token.get("access_token"), "access_token") if not extended else extended.access_token,
+            access_token=extended.access_token if extended else _token(token.get("access_token"), "access_token"),
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
             token_type=_token_type(token.get("token_type")),
             expires_at=_expiry(provider, token, now, extended),
@@ -112,7 +120,7 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
     found = token or {}
     if found is not whole and _says_error(found):
         raise read_error(rules, answer, whole, inner=found)
-    if _is_absent(found.get("access_token")):
+    if found.get("access_token") in _ABSENT:
         if _contradicts(whole, provider.token.extended):
             raise read_error(rules, answer, whole)
         named = next((each for each in (found, whole) if registered_code(each)), None)
@@ -127,7 +135,7 @@ def _is_extension(provider: Provider, whole: dict[str, object], token: dict[str,
     """Whether a success extends tokens in place of issuing any. `extended` in the entry says how that is to be seen, or
     else `success` does."""
     mark = provider.token.extended or provider.token.success
-    if provider.token.refresh != "extending" or mark is None or not _is_absent(token.get("access_token")):
+    if provider.token.refresh != "extending" or mark is None or token.get("access_token") not in _ABSENT:
         return False
     return same(member_at(whole, mark.field), mark.equals)
 
@@ -165,11 +173,6 @@ def account_at(whole: dict[str, object], path: str) -> str | None:
     return text if 0 < len(text) <= MAX_ACCOUNT and text.isprintable() else None
 
 
-def _is_absent(value: object) -> bool:
-    """An empty string counts as null."""
-    return value is None or value == ""
-
-
 def _token(value: object, name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TOKEN or not _VISIBLE.fullmatch(value):
         problem = f"{name} is missing, too long or not of visible ASCII characters"
@@ -178,12 +181,12 @@ def _token(value: object, name: str) -> str:
 
 
 def _optional_token(value: object, name: str) -> str | None:
-    return None if _is_absent(value) else _token(value, name)
+    return None if value in _ABSENT else _token(value, name)
 
 
 def _token_type(value: object) -> str:
     """Bearer (RFC 6750), also if the provider doesn't say. We can use no other type."""
-    if _is_absent(value) or (isinstance(value, str) and value.lower() == "bearer"):
+    if value in _ABSENT or (isinstance(value, str) and value.lower() == "bearer"):
         return "Bearer"
     raise UnfitError("token_type is not Bearer")
 
@@ -239,11 +242,19 @@ def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        parts: list[object] = [*value.replace(separator, " ").split()]
-    elif isinstance(value, list):
-        parts = cast("list[object]", value)
-    else:
-        raise UnfitError("scope is neither a string nor a list")
+        split = _split if len(value) <= _COMMON_SCOPES else _split.__wrapped__
+        return split(value, separator)
+    if isinstance(value, list):
+        return _checked_scopes(cast("list[object]", value))
+    raise UnfitError("scope is neither a string nor a list")
+
+
+@lru_cache(maxsize=256)
+def _split(text: str, separator: str) -> tuple[str, ...] | None:
+    return _checked_scopes(text.replace(separator, " ").split())
+
+
+def _checked_scopes(parts: Sequence[object]) -> tuple[str, ...] | None:
     scopes = tuple(dict.fromkeys(_scope(part) for part in parts))
     if sum(len(scope) + 1 for scope in scopes) > MAX_SCOPES:
         raise UnfitError("scope is too long")

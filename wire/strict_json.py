@@ -30,6 +30,8 @@ _LONGEST_INT: Final = 4000
 # nothing is matched twice.
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
+_WHITE_SPACE: Final = " \t\n\r"
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -139,14 +141,18 @@ def list_or_none(value: object) -> list[object] | None:
 def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
     if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
         raise MalformedJSON("is nested too deeply")
+    whole = text.strip(_WHITE_SPACE)
     try:
-        return decoder.decode(text)
+        value, end = decoder.raw_decode(whole)
     except MalformedJSON:
         raise
     except RecursionError:
         raise MalformedJSON("is nested too deeply") from None
     except ValueError:
         raise MalformedJSON("is not valid JSON") from None
+    if end != len(whole):
+        raise MalformedJSON("is not valid JSON")
+    return value
 
 
 def _depth(data: bytes) -> int:
