@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from providers.errors import Busy, CircuitOpen, ErrorAnswer, HeldBack, RequestFailed, TimedOut
-from wire.waiting import waiting
+from wire.waiting import Slots, waiting
 
 
 class Use(StrEnum):
@@ -79,33 +79,34 @@ class ProviderLimit:
         self, provider: str, *, limits: Mapping[Use, int] = LIMITS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._breaker = CircuitBreaker(provider, clock)
-        self._slots = {use: asyncio.Semaphore(limit) for use, limit in limits.items()}
+        self._slots = {use: Slots(limit) for use, limit in limits.items()}
+
+    def permit_now(self, use: Use = Use.EXCHANGE) -> Permit | None:
+        """A permit, to be entered at once. None if no slot is free. Raises CircuitOpen."""
+        if self._breaker.state != "closed":
+            # Probes need no slot: requests that hang may hold them all.
+            return Permit(self._breaker, self._breaker.begin(), None)
+        slots = self._slots[use]
+        return Permit(self._breaker, self._breaker.begin(), slots) if slots.acquire_now() else None
 
     async def permit(self, wait: float, use: Use = Use.EXCHANGE) -> Permit:
-        """A permit, to be entered at once. Waits up to `wait` seconds for a free slot. Raises Busy if none became free,
-        and CircuitOpen without waiting."""
-        # Probes need no slot: requests that hang may hold them all.
-        slots = self._slots[use] if self._breaker.state == "closed" else None
-        if slots is not None:
-            await _acquire(slots, wait)
+        """As `permit_now`, but waits up to `wait` seconds for a free slot. Raises Busy if none became free, and
+        CircuitOpen without waiting."""
+        permit = self.permit_now(use)
+        if permit is not None:
+            return permit
+        slots = self._slots[use]
+        try:
+            with waiting():
+                async with asyncio.timeout(wait):
+                    await slots.acquire()
+        except TimeoutError:
+            raise Busy from None
         try:
             return Permit(self._breaker, self._breaker.begin(), slots)
         except CircuitOpen:
-            if slots is not None:
-                slots.release()
+            slots.release()
             raise
-
-
-async def _acquire(slots: asyncio.Semaphore, wait: float) -> None:
-    if not slots.locked():
-        await slots.acquire()
-        return
-    try:
-        with waiting():
-            async with asyncio.timeout(wait):
-                await slots.acquire()
-    except TimeoutError:
-        raise Busy from None
 
 
 class Permit:
@@ -117,7 +118,7 @@ class Permit:
     provider; neither does a timeout while this process was suspended.
     """
 
-    def __init__(self, breaker: CircuitBreaker, call: Call, slots: asyncio.Semaphore | None) -> None:
+    def __init__(self, breaker: CircuitBreaker, call: Call, slots: Slots | None) -> None:
         """A slot in `slots` is released at the end."""
         self._breaker = breaker
         self._call = call
@@ -140,11 +141,13 @@ class Permit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         outcome = self._fault or error
-        if self._unused or isinstance(outcome, HeldBack) or (isinstance(outcome, TimedOut) and outcome.stood_still):
+        if outcome is None and not self._unused:
+            self._breaker.answered()
+        elif self._unused or isinstance(outcome, HeldBack) or (isinstance(outcome, TimedOut) and outcome.stood_still):
             self._breaker.ended(self._call)
         elif isinstance(outcome, TimedOut) or (isinstance(outcome, ErrorAnswer) and outcome.overdue):
             self._breaker.timed_out(self._call)
-        elif outcome is None or isinstance(outcome, RequestFailed):
+        elif isinstance(outcome, RequestFailed):
             self._breaker.answered()
         else:
             self._breaker.ended(self._call)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -108,6 +109,46 @@ class Timeout:
     def _expire(self) -> None:
         self._expired = True
         self._task.cancel()
+
+
+class Slots:
+    """A number of slots, which are waited for in turn. As asyncio's Semaphore, except that a free slot is acquired
+    without awaiting anything."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def acquire_now(self) -> bool:
+        """Whether there was a free slot, which is now acquired."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
+    async def acquire(self) -> None:
+        """Waits in the queue unless a slot is free."""
+        if self.acquire_now():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                # It had got a slot already.
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """The slot goes to the first in the queue, so none is free while anyone waits."""
+        while self._queue:
+            turn = self._queue.popleft()
+            # Those whose wait was cancelled are still in the queue.
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 release_slot: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("release_slot", default=nullcontext)

@@ -95,7 +95,8 @@ async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) 
     await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
     try:
-        permit = await resources.provider_limits.of(binding.provider).permit(_SLOT_TIMEOUT)
+        limit = resources.provider_limits.of(binding.provider)
+        permit = limit.permit_now() or await limit.permit(_SLOT_TIMEOUT)
     except HeldBack as held_back:
         return await replay_without_claim(context, attempt, held_back)
     with permit:

@@ -80,6 +80,16 @@ async def test_a_waiting_exchange_gets_a_free_slot(limit: ProviderLimit) -> None
         assert await exchange.end() is None
 
 
+async def test_a_permit_without_waiting(limit: ProviderLimit) -> None:
+    with limit.permit_now() or pytest.fail("there is a free slot"):
+        exchanges = await under_way(limit, 7)
+        assert limit.permit_now() is None
+    with limit.permit_now() or pytest.fail("the slot is free again"):
+        assert limit.permit_now() is None
+    for exchange in exchanges:
+        await exchange.end()
+
+
 @on_a_leaping_clock
 async def test_the_slot_of_the_request_is_released_only_while_it_waits(limit: ProviderLimit) -> None:
     changes: list[str] = []

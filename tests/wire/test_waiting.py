@@ -1,4 +1,5 @@
-"""Time limits and their late timers, on a clock that leaps, and the slot that a request releases while it waits."""
+"""Time limits and their late timers, on a clock that leaps, slots, and the slot that a request releases while it
+waits."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
-from wire.waiting import SECOND_LOOK, Deadline, Timeout, release_slot, waiting
+from wire.waiting import SECOND_LOOK, Deadline, Slots, Timeout, release_slot, waiting
 
 
 def now() -> float:
@@ -253,6 +254,65 @@ def test_a_deadline_starts_again_in_place_of_the_one_before() -> None:
     assert (loop.cancelled, deadline.runs) == (2, False)
     deadline.stop()
     assert loop.cancelled == 2
+
+
+# Slots
+
+
+async def test_a_slot_is_acquired_at_once_while_one_is_free() -> None:
+    slots = Slots(2)
+    assert [slots.acquire_now() for _ in range(3)] == [True, True, False]
+    slots.release()
+    await slots.acquire()
+    assert not slots.acquire_now()
+
+
+async def test_slots_are_waited_for_in_turn() -> None:
+    slots, turns = Slots(1), list[int]()
+
+    async def wait(number: int) -> None:
+        await slots.acquire()
+        turns.append(number)
+
+    assert slots.acquire_now()
+    waiting_tasks = [asyncio.create_task(wait(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    for number in range(3):
+        slots.release()
+        # It belongs to the first in the queue, even before that one runs.
+        assert not slots.acquire_now()
+        await waiting_tasks[number]
+    assert turns == [0, 1, 2]
+
+
+@pytest.mark.parametrize("released", ["before", "after"])
+async def test_a_slot_goes_to_the_next_when_the_first_is_cancelled(released: str) -> None:
+    slots = Slots(1)
+    assert slots.acquire_now()
+    first, second = (asyncio.create_task(slots.acquire()) for _ in range(2))
+    await asyncio.sleep(0)
+    if released == "before":
+        slots.release()
+    first.cancel()
+    if released == "after":
+        slots.release()
+    await second
+    assert first.cancelled()
+    assert not slots.acquire_now()
+    slots.release()
+    assert slots.acquire_now()
+
+
+async def test_cancelled_waits_get_no_slot() -> None:
+    slots = Slots(1)
+    assert slots.acquire_now()
+    tasks = [asyncio.create_task(slots.acquire()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    slots.release()
+    assert [slots.acquire_now(), slots.acquire_now()] == [True, False]
 
 
 # The slot of a request
