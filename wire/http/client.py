@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from wire.http.addresses import PublicAddresses, Resolve, unscreened
-from wire.http.connections import MAX_CONNECTIONS, Connector, Origin, Pool
+from wire.http.connections import MAX_CONNECTIONS, Connection, Connector, Origin, Pool
 from wire.http.errors import (
     ForbiddenAddress,
     RequestFailed,
@@ -131,14 +131,24 @@ class Client:
 
         Raises TransportFailure, and UnreadableResponse for such a body in any other response.
         """
+        if asyncio.get_running_loop().time() >= deadline:
+            raise TimedOut(sent=False)
+        pool = self._pools.get(request.origin) or self._new_pool(request.origin)
+        reader = ResponseReader(max_body)
         try:
-            return await self._send(request, deadline, latest, max_body)
-        except Unreachable:
-            if not retry_refused or asyncio.get_running_loop().time() + _RETRY_AFTER >= deadline:
-                raise
-        with waiting():
-            await asyncio.sleep(_RETRY_AFTER)
-        return await self._send(request, deadline, latest, max_body)
+            with waiting():
+                connection = pool.acquire_idle() or await _connection(pool, deadline, latest, retry_refused)
+                try:
+                    failure = await connection.exchange(request.content, reader, deadline, latest)
+                finally:
+                    pool.release(connection)
+            if failure is None:
+                return reader.response()
+        except UnreadableResponse as unreadable:
+            failure = unreadable
+        finally:
+            reader.close()
+        return _without_body(reader, failure)
 
     async def aclose(self) -> None:
         """Requests in progress fail with TransportFailure."""
@@ -153,28 +163,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    async def _send(self, request: Request, deadline: float, latest: float, max_body: int) -> Response:
-        if asyncio.get_running_loop().time() >= deadline:
-            raise TimedOut(sent=False)
-        pool = self._pools.get(request.origin) or self._new_pool(request.origin)
-        reader = ResponseReader(max_body)
-        limit = Timeout(deadline, latest=latest)
-        try:
-            async with limit:
-                with waiting():
-                    connection = await pool.acquire()
-                    try:
-                        failure = await connection.exchange(request.content, reader)
-                    finally:
-                        pool.release(connection)
-            return reader.response() if failure is None else _without_body(reader, failure)
-        except TimeoutError:
-            return _without_body(reader, TimedOut(sent=reader.sent, stood_still=limit.stood_still))
-        except UnreadableResponse as unreadable:
-            return _without_body(reader, unreadable)
-        finally:
-            reader.close()
 
     def _new_pool(self, origin: Origin) -> Pool:
         if self.closed:
@@ -203,6 +191,22 @@ def _default_tls() -> ssl.SSLContext:
     """Trusts the certificate authorities that httpx trusts, whatever the environment says. Loading them takes time and
     memory, so it is done once."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+async def _connection(pool: Pool, deadline: float, latest: float, retry_refused: bool) -> Connection:
+    """A connection that has to be waited for. `Client.send` describes the arguments."""
+    limit = Timeout(deadline, latest=latest)
+    try:
+        async with limit:
+            try:
+                return await pool.acquire()
+            except Unreachable:
+                if not retry_refused or asyncio.get_running_loop().time() + _RETRY_AFTER >= deadline:
+                    raise
+            await asyncio.sleep(_RETRY_AFTER)
+            return await pool.acquire()
+    except TimeoutError:
+        raise TimedOut(sent=False, stood_still=limit.stood_still) from None
 
 
 def _without_body(reader: ResponseReader, failure: RequestFailed) -> Response:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, cast
 from wire.http.addresses import Resolve
 from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable
 from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader, broken
-from wire.waiting import Timeout
+from wire.waiting import Deadline, Slots, Timeout
 
 MAX_CONNECTIONS: Final = 96
 """To one origin, unless the client says otherwise."""
@@ -46,12 +46,23 @@ class Pool:
     def __init__(self, origin: Origin, connector: Connector, max_connections: int) -> None:
         self._origin = origin
         self._connector = connector
-        self._slots = asyncio.Semaphore(max_connections)
+        self._slots = Slots(max_connections)
         # From the one that has been idle for longest to the one that was used last.
         self._idle: deque[Connection] = deque()
         self._in_use: set[Connection] = set()
         self._closed = False
         self._clearing: asyncio.TimerHandle | None = None
+
+    def acquire_idle(self) -> Connection | None:
+        """As `acquire`, but None if a connection has to be opened or waited for."""
+        if not self._idle or not self._slots.acquire_now():
+            return None
+        connection = self._open_idle()
+        if connection is None:
+            self._slots.release()
+        else:
+            self._in_use.add(connection)
+        return connection
 
     async def acquire(self) -> Connection:
         """An open connection, to be given back with `release`. One that the server has closed while it was idle is
@@ -76,7 +87,8 @@ class Pool:
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
             self._idle.append(connection)
-            self._clearing = self._clearing or loop.call_later(_IDLE_SECONDS, self._clear)
+            if self._clearing is None:
+                self._clearing = loop.call_later(_IDLE_SECONDS, self._clear)
         else:
             connection.abort()
 
@@ -92,24 +104,22 @@ class Pool:
         await asyncio.gather(*(connection.lost for connection in connections))
 
     def _open_idle(self) -> Connection | None:
-        self._close_old()
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_quiet():
+            if connection.idle_since > oldest and connection.is_quiet():
                 return connection
             connection.abort()
         return None
 
-    def _close_old(self) -> None:
-        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since <= oldest:
-            self._idle.popleft().abort()
-
     def _clear(self) -> None:
         """Runs while there are idle connections, even without requests: under TLS, the server can keep an idle
         connection busy."""
-        self._close_old()
-        self._clearing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._clear) if self._idle else None
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - _IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().abort()
+        self._clearing = loop.call_later(_IDLE_SECONDS, self._clear) if self._idle else None
 
 
 class Connector:
@@ -165,28 +175,33 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._reader: ResponseReader | None = None
         self._outcome: asyncio.Future[RequestFailed | None] | None = None
+        self._deadline = Deadline(self._loop, self._time_out)
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
         self._short = False
 
-    def exchange(self, content: bytes, reader: ResponseReader) -> asyncio.Future[RequestFailed | None]:
+    def exchange(
+        self, content: bytes, reader: ResponseReader, deadline: float, latest: float
+    ) -> asyncio.Future[RequestFailed | None]:
         """Send a request, and read its response with `reader`. The result is None once the response is complete, or
-        what `reader` raised: as an exception it would be reported as never retrieved after a cancellation. Whoever
-        cancels the future has to abort the connection. Raises Unreachable before anything is sent."""
-        if not self._is_open():
+        what went wrong: as an exception it would be reported as never retrieved after a cancellation. Whoever cancels
+        the future has to abort the connection. `deadline` and `latest` are as for `Client.send`. Raises Unreachable
+        before anything is sent."""
+        if self._ended or self._transport.is_closing():
             raise Unreachable
         self.reusable, self._short = False, len(content) <= _SHORT
         self._reader = reader
         self._outcome = self._loop.create_future()
-        reader.sent, reader.sent_at = True, self._loop.time()
+        reader.sent_at = self._loop.time()
+        self._deadline.start(deadline - reader.sent_at, latest=latest)
         self._transport.write(content)
         return self._outcome
 
     def is_quiet(self) -> bool:
         """Whether nothing has arrived while it was idle: neither data nor the end. The socket is polled, as the event
         loop may not have read from it yet. Under TLS, an incomplete record is not noticed."""
-        return self._is_open() and not self._poll.poll(0)
+        return not self._ended and not self._poll.poll(0)
 
     def abort(self) -> None:
         """An exchange in progress fails."""
@@ -194,8 +209,8 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         self._settle(broken())
 
-    def _is_open(self) -> bool:
-        return not self._ended and not self._transport.is_closing()
+    def _time_out(self) -> None:
+        self._settle(TimedOut(sent=True, stood_still=self._deadline.stood_still))
 
     # Called by the event loop
 
@@ -276,6 +291,7 @@ class Connection(asyncio.Protocol):
             self._settle(None)
 
     def _settle(self, failure: RequestFailed | None) -> None:
+        self._deadline.stop()
         # What arrives from now on belongs to no response.
         outcome, self._reader, self._outcome = self._outcome, None, None
         if outcome is not None and not outcome.done():

@@ -39,11 +39,10 @@ class ResponseReader:
     again. The names of `headers` are in lower case. The body has at most `max_body` bytes, before and after
     decompression.
 
-    `sent` says whether the request has begun to be sent, and `sent_at` when: a time of the running loop.
+    `sent_at` is when the request began to be sent, a time of the running loop.
     """
 
     def __init__(self, max_body: int) -> None:
-        self.sent = False
         self.sent_at = 0.0
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
