@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import Request as StarletteRequest
 from starlette.routing import Mount, Route
 
 from gateway import dev_sandbox, pages
@@ -30,7 +30,7 @@ from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
 from rest.endpoint import rest_routes
-from rest.json_http import MethodNotAllowed, NotFound, answer
+from rest.json_http import MethodNotAllowed, NotFound, Request, Response, answer
 from rest.openapi import openapi_document
 from rest.routes import ROUTES, Routes
 from schema.execution import Executor
@@ -52,11 +52,9 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
     interfaces = _interfaces(settings, rest, gateway)
     sandbox = dev_sandbox.routes(settings, with_sandbox, redirect_uris)
     others = [_openapi(rest), *pages.page_routes(settings), *sandbox]
-    app = Starlette(
-        routes=others,
-        lifespan=gateway.lifespan,
-        exception_handlers={HTTPException: _http_problem, Exception: _fault},
-    )
+    # Starlette's types ask for its own responses, but it runs any ASGI app that a handler returns.
+    handlers: dict[Any, Any] = {HTTPException: _http_problem, Exception: _fault}
+    app = Starlette(routes=others, lifespan=gateway.lifespan, exception_handlers=handlers)
     # A redirect would be built from the Host header, and clients would send code and state there.
     app.router.redirect_slashes = False
     return Edge(
@@ -105,11 +103,14 @@ class Gateway:
         # The edge gave it to the request.
         request_id = request.scope["state"]["request_id"]
         try:
-            token = read_bearer(request.headers.getlist("authorization"))
+            headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"authorization"]
+            token = read_bearer(headers)
             caller = None if token is None else await self._verifier.verify(token)
         except InvalidToken as refusal:
             await self._record(refusal, request_id)
             raise
+        if self._rate is None:
+            return Context(self.resources, caller, request_id)
         self._rate.spend(caller)
         return Context(self.resources, caller, request_id, partial(self._rate.spend, caller))
 
@@ -135,20 +136,20 @@ def _interfaces(settings: Settings, rest: Routes, gateway: Gateway) -> list[Rout
 
 
 def _openapi(rest: Routes) -> Route:
-    document = openapi_document(rest)
+    response = answer(openapi_document(rest))
 
-    async def openapi(_request: Request) -> Response:
-        return answer(document)
+    async def openapi(_request: StarletteRequest) -> Response:
+        return response
 
     return Route("/openapi.json", openapi)
 
 
-async def _fault(request: Request, _fault: Exception) -> Response:
+async def _fault(request: StarletteRequest, _fault: Exception) -> Response:
     """The response to an unexpected exception, which the edge logs."""
     return error_response(InternalError(), request.scope)
 
 
-async def _http_problem(request: Request, fault: Exception) -> Response:
+async def _http_problem(request: StarletteRequest, fault: Exception) -> Response:
     """An error of Starlette's router, in the format of the interface."""
     return error_response(_problem(fault), request.scope)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway.negotiation import GRAPHQL, JSON, preferred
 from resolvers.errors import Problem, ServiceUnavailable
-from rest.json_http import STATUS, encode, problem_answer, problem_headers
+from rest.json_http import STATUS, Field, Response, encode, problem_answer, problem_headers
 from schema.execution import Failure
 
 GRAPHQL_PATH: Final = "/graphql"
+CONTENT_TYPES: Final[dict[str, Field]] = {
+    media: (b"content-type", f"{media}; charset=utf-8".encode()) for media in (JSON, GRAPHQL)
+}
+"""The field of a response from `/graphql`, by media type."""
 
 
 def error_response(problem: Problem, scope: Scope) -> Response:
@@ -25,7 +27,7 @@ def error_response(problem: Problem, scope: Scope) -> Response:
 def graphql_error_response(problem: Problem, media: str) -> Response:
     """Has the status of the problem whatever the media type, since nothing was executed (GraphQL over HTTP 6)."""
     body = encode({"errors": [Failure(problem).formatted]})
-    return Response(body, STATUS[problem.code], problem_headers(problem), media_type=f"{media}; charset=utf-8")
+    return Response(STATUS[problem.code], body, (CONTENT_TYPES[media], *problem_headers(problem)))
 
 
 def overloaded_response(scope: Scope) -> Response:
@@ -37,7 +39,8 @@ def _media_type(scope: Scope) -> str | None:
     """The media type that a GraphQL client accepts; None for REST."""
     if scope["path"] != GRAPHQL_PATH:
         return None
-    return preferred(Headers(scope=scope).get("accept"), JSON, GRAPHQL) or JSON
+    accept = dict(scope["headers"]).get(b"accept", b"")
+    return preferred(accept.decode("latin-1"), JSON, GRAPHQL) or JSON
 
 
 _OVERLOAD: Final = ServiceUnavailable("The service is overloaded. Try again shortly.")

@@ -8,16 +8,13 @@ only a much smaller body is accepted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.error_responses import graphql_error_response
+from gateway.error_responses import CONTENT_TYPES, graphql_error_response
 from gateway.negotiation import GRAPHQL, HTML, JSON, preferred
-from gateway.pages import Page
 from resolvers.errors import InternalError, Problem, ValidationError
 from rest.endpoint import OpenContext
 from rest.json_http import (
@@ -25,6 +22,8 @@ from rest.json_http import (
     STATUS,
     NotAcceptable,
     PersistedQueryNotSupported,
+    Request,
+    Response,
     encode,
     json_object,
     object_of,
@@ -39,8 +38,7 @@ ANONYMOUS_BODY: Final = 16 * 1024
 _JSON_BLANKS: Final = " \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(msgspec.Struct, frozen=True):
     """A GraphQL request (GraphQL over HTTP 5.1)."""
 
     query: str
@@ -52,19 +50,20 @@ class GraphQLRequest:
 class GraphQLEndpoint:
     """`/graphql`, an ASGI app. `page` is GraphiQL, for browsers that ask for HTML; None where it is switched off."""
 
-    def __init__(self, executor: Executor, open_context: OpenContext, page: Page | None) -> None:
+    def __init__(self, executor: Executor, open_context: OpenContext, page: ASGIApp | None) -> None:
         self._executor = executor
         self._open_context = open_context
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._respond(Request(scope, receive))
+        response = await self._respond(Request(scope, receive, dict(scope["headers"])))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        accept = request.headers.get("accept")
-        if self._page and request.method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
-            return await self._page(request)
+    async def _respond(self, request: Request) -> ASGIApp:
+        accept = request.fields.get(b"accept", b"").decode("latin-1")
+        method = request.scope["method"]
+        if self._page and method in ("GET", "HEAD") and preferred(accept, JSON, GRAPHQL, HTML) == HTML:
+            return self._page
         media = preferred(accept, JSON, GRAPHQL)
         if media is None:
             return graphql_error_response(NotAcceptable(), JSON)
@@ -85,7 +84,7 @@ class GraphQLEndpoint:
 
 async def _read(request: Request, body_limit: int) -> GraphQLRequest:
     """`body_limit` is in bytes. The URL of a GET request has a lower limit."""
-    if request.method == "POST":
+    if request.scope["method"] == "POST":
         return _validated(await json_object(request, body_limit), read_only=False)
     # Clients send empty parameters as `variables=` or `variables`.
     members: dict[str, Any] = {name: value for name, value in query_parameters(request).items() if value}
@@ -124,7 +123,7 @@ def _response(outcome: Outcome, media: str) -> Response:
         body["errors"] = [failure.formatted for failure in outcome.failures]
     if outcome.executed:
         body["data"] = outcome.data
-        return _encoded(body, 200, media)
+        return Response(200, encode(body), (CONTENT_TYPES[media],))
     return _not_executed(body, outcome.problem or InternalError(), media)
 
 
@@ -134,8 +133,4 @@ def _not_executed(body: dict[str, Any], problem: Problem, media: str) -> Respons
     status = STATUS[problem.code]
     if media == JSON and status == STATUS[ValidationError.code]:
         status = 200
-    return _encoded(body, status, media, problem_headers(problem))
-
-
-def _encoded(body: dict[str, Any], status: int, media: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(encode(body), status, headers, media_type=f"{media}; charset=utf-8")
+    return Response(status, encode(body), (CONTENT_TYPES[media], *problem_headers(problem)))

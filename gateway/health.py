@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import structlog
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from models.database import Database
@@ -20,7 +19,7 @@ from models.pending import pending_migrations
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from resolvers.exception_details import database_outage, exception_details
-from rest.json_http import MethodNotAllowed, answer, problem_answer
+from rest.json_http import JSON_TYPE, MethodNotAllowed, Response, answer, encode, problem_answer
 
 log = structlog.get_logger("tendon")
 
@@ -34,7 +33,6 @@ _TIMEOUT: Final = 2.0
 # client has probed once more.
 _REGULAR: Final = 10.0
 
-# A Response contains no data of a request, so it can be sent any number of times.
 _ALIVE: Final = answer({"status": "ok"})
 _GOOD: Final = answer({"status": "ready"})
 _WRONG_METHOD: Final = problem_answer(MethodNotAllowed("GET, HEAD"))
@@ -160,6 +158,5 @@ def _error(error: Exception) -> dict[str, Any]:
 
 
 def _unready(reasons: Sequence[str]) -> Response:
-    response = answer({"status": "unready", "reasons": list(reasons)}, 503)
-    response.headers["Retry-After"] = "1"
-    return response
+    body = encode({"status": "unready", "reasons": list(reasons)})
+    return Response(503, body, (JSON_TYPE, (b"retry-after", b"1")))

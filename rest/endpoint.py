@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from resolvers.context import Context
 from resolvers.errors import InternalError, Problem, Unauthenticated
-from rest.json_http import answer, problem_answer
+from rest.json_http import Request, Response, answer, problem_answer
 from rest.routes import RestRoute, Routes
 from schema.execution import Executor
 
@@ -35,7 +33,7 @@ class RestEndpoint:
         self._requires_caller = executor.requires_caller(self._document)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._respond(Request(scope, receive))
+        response = await self._respond(Request(scope, receive, dict(scope["headers"])))
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

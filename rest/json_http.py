@@ -11,13 +11,15 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from resolvers.errors import InsufficientScope, InvalidToken, Problem, QueriesOnly, Unauthenticated, ValidationError
 from wire import strict_json
 
+Field = tuple[bytes, bytes]
+
 JSON: Final = "application/json"
+JSON_TYPE: Final[Field] = (b"content-type", JSON.encode())
 BODY_LIMIT: Final = 64 * 1024
 # Maximum number of commas, and of opening brackets, in a JSON text: 64 KiB of empty objects would take 13 ms to parse.
 _MAX_VALUES: Final = 2000
@@ -121,39 +123,67 @@ encode: Final = msgspec.json.Encoder().encode
 """Compact UTF-8 JSON of any value."""
 
 
+class Request(msgspec.Struct, frozen=True):
+    """A request as ASGI has it. `fields` are its header fields by name: the server combines those that are repeated,
+    all but Authorization and Cookie, of which `fields` has the last one."""
+
+    scope: Scope
+    receive: Receive
+    fields: dict[bytes, bytes]
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A response, which can be sent any number of times. `headers` has all of its fields but Content-Length."""
+
+    status: int
+    body: bytes
+    headers: tuple[Field, ...] = (JSON_TYPE,)
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """As an ASGI app."""
+        headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 def answer(value: Any, status: int = 200) -> Response:
-    return Response(encode(value), status, media_type=JSON)
+    return Response(status, encode(value))
 
 
 def problem_answer(problem: Problem) -> Response:
     """The REST body of a problem: `{"error": code in lower case, "message": …}`."""
     body = {"error": problem.code.lower(), "message": problem.message}
-    return Response(encode(body), STATUS[problem.code], problem_headers(problem), media_type=JSON)
+    return Response(STATUS[problem.code], encode(body), (JSON_TYPE, *problem_headers(problem)))
 
 
-def problem_headers(problem: Problem) -> dict[str, str]:  # noqa: PLR0911 - one for each kind of problem
+def problem_headers(problem: Problem) -> tuple[Field, ...]:  # noqa: PLR0911 - one for each kind of problem
     """The header fields that a problem's response needs besides its body (RFC 9110, RFC 6750 3)."""
     match problem:
         case Unauthenticated():
-            return {"WWW-Authenticate": 'Bearer realm="tendon"'}
+            return (_challenge(),)
         case InvalidToken():
-            return {"WWW-Authenticate": 'Bearer realm="tendon", error="invalid_token"'}
+            return (_challenge(', error="invalid_token"'),)
         case InsufficientScope():
-            return {"WWW-Authenticate": f'Bearer realm="tendon", error="insufficient_scope", scope="{problem.scope}"'}
+            return (_challenge(f', error="insufficient_scope", scope="{problem.scope}"'),)
         case QueriesOnly():
-            return {"Allow": "POST"}
+            return ((b"allow", b"POST"),)
         case MethodNotAllowed():
-            return {"Allow": problem.allow}
+            return ((b"allow", problem.allow.encode()),)
         case Problem(retry_after=int(seconds)):
-            return {"Retry-After": str(seconds)}
+            return ((b"retry-after", b"%d" % seconds),)
         case _:
-            return {}
+            return ()
+
+
+def _challenge(error: str = "") -> Field:
+    return b"www-authenticate", f'Bearer realm="tendon"{error}'.encode()
 
 
 async def from_body(request: Request, members: Collection[str]) -> dict[str, Any]:
     """The members of the body, and the path's parameters, become the variable `input`. Members that the input does not
     have are ignored, because the published schema is open."""
-    given = await json_object(request) | request.path_params
+    given = await json_object(request)
+    given |= _path_parameters(request)
     for name in given.keys() - members:
         del given[name]
     return {"input": given}
@@ -161,20 +191,24 @@ async def from_body(request: Request, members: Collection[str]) -> dict[str, Any
 
 async def from_optional_body(request: Request, members: Collection[str]) -> dict[str, Any]:
     """As `from_body`, but there may be no body, and then no Content-Type."""
-    if await _has_body(request):
+    if _has_body(request):
         return await from_body(request, members)
-    return {"input": {name: value for name, value in request.path_params.items() if name in members}}
+    return {"input": {name: value for name, value in _path_parameters(request).items() if name in members}}
 
 
-async def _has_body(request: Request) -> bool:
+def _path_parameters(request: Request) -> dict[str, str]:
+    return request.scope.get("path_params", {})
+
+
+def _has_body(request: Request) -> bool:
     """By the framing of the request (RFC 9112 6.3); the server gives a chunked body the same form."""
-    headers = request.headers
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    fields = request.fields
+    return fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields
 
 
 async def from_query(request: Request, members: Collection[str]) -> dict[str, Any]:
     """The parameters of query and path become the variables of the same names. Others are ignored."""
-    given = query_parameters(request) | request.path_params
+    given: dict[str, Any] = query_parameters(request) | _path_parameters(request)
     for name in given.keys() - members:
         del given[name]
     return given
@@ -188,9 +222,11 @@ async def input_from_query(request: Request, members: Collection[str]) -> dict[s
 async def json_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, Any]:
     """The body, a JSON object of at most `limit` bytes, not counting white space around it. Raises
     UnsupportedMediaType, PayloadTooLarge and ValidationError."""
-    if not _is_json(request.headers.get("content-type", "")):
+    media_type = request.fields.get(b"content-type", b"")
+    if media_type != JSON_TYPE[1] and not _is_json(media_type.decode("latin-1")):
         raise UnsupportedMediaType
-    if not _is_identity(request.headers.get("content-encoding", "")):
+    coding = request.fields.get(b"content-encoding")
+    if coding is not None and not _is_identity(coding.decode("latin-1")):
         raise UnsupportedMediaType("Send the body without a content encoding.")
     body = await _body(request)
     if len(body) > limit and len(body.strip()) > limit:
@@ -247,15 +283,17 @@ def _is_identity(content_encoding: str) -> bool:
 
 
 async def _body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
+    declared = request.fields.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > BODY_LIMIT:
         raise PayloadTooLarge
     body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise PayloadTooLarge
-    except ClientDisconnect:
-        raise ValidationError("The body ended early.") from None
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ValidationError("The body ended early.")
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise PayloadTooLarge
+        more = message.get("more_body", False)
     return bytes(body)

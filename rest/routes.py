@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.requests import Request
-
 from resolvers import inputs
-from rest.json_http import from_body, from_optional_body, from_query, input_from_query
+from rest.json_http import Request, from_body, from_optional_body, from_query, input_from_query
 from rest.json_schemas import CONNECTION_ID, Schema, record, reference, text
 
 _OPERATIONS: Final = Path(__file__).parent / "operations"

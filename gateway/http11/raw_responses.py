@@ -6,7 +6,6 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
-from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway.edge import new_request_id, response_headers
@@ -14,7 +13,7 @@ from gateway.error_responses import GRAPHQL_PATH, OVERLOADED, error_response
 from gateway.http11.head import BadRequest, Field
 from gateway.negotiation import GRAPHQL, JSON
 from resolvers.errors import Problem, ServiceUnavailable, ValidationError
-from rest.json_http import HeadersTooLarge, RequestTimeout, URITooLong
+from rest.json_http import HeadersTooLarge, RequestTimeout, Response, URITooLong
 
 _PROBLEMS: Final[dict[int, type[Problem]]] = {
     400: ValidationError,
@@ -45,13 +44,14 @@ def bad_request(error: BadRequest, target: bytes, headers: list[Field]) -> bytes
 
 
 def _as_bytes(response: Response) -> bytes:
-    status = HTTPStatus(response.status_code)
+    status = HTTPStatus(response.status)
     headers = [
         # RFC 9110 6.6.1
         (b"date", formatdate(usegmt=True).encode()),
-        *response.raw_headers,
+        (b"content-length", b"%d" % len(response.body)),
+        *response.headers,
         *response_headers(new_request_id()),
         (b"connection", b"close"),
     ]
     lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *(b"%s: %s" % field for field in headers)]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + response.body

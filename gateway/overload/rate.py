@@ -72,24 +72,16 @@ class Rate:
         names = self._full_again
         for _ in range(2):
             oldest = next(iter(names), None)
-            if oldest is not None and (names[oldest] <= now or len(names) > self._remembered):
-                del names[oldest]
+            if oldest is None or (names[oldest] > now and len(names) <= self._remembered):
+                break
+            del names[oldest]
 
 
-class Unlimited(Rate):
-    """No limit."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 1)
-
-    def spend(self, caller: Caller | None, operations: int = 1) -> None:
-        """Counts nothing."""
-
-
-def read_rate(text: str) -> Rate:
-    """`100/second`, `6000/minute`, `100000/hour` or `off`. Raises ValueError, whose message quotes nothing."""
+def read_rate(text: str) -> Rate | None:
+    """`100/second`, `6000/minute`, `100000/hour`, or `off`, which is None. Raises ValueError, whose message quotes
+    nothing."""
     if text == "off":
-        return Unlimited()
+        return None
     found = _NOTATION.fullmatch(text.replace(" ", ""))
     if found is None:
         raise ValueError("must be off or a rate such as 100/second, 6000/minute or 100000/hour")

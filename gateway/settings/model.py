@@ -134,8 +134,8 @@ class Settings(SandboxSettings, ExportSettings):
         (the provider timeout), the database (5), and a revocation (10)."""
         return max(30, self.provider_timeout + 20)
 
-    def new_rate_limiter(self) -> Rate:
-        """A limiter for the rate of each caller. In dev mode there is no limit unless one is set."""
+    def new_rate_limiter(self) -> Rate | None:
+        """A limiter for the rate of each caller; None without a limit, as in dev mode unless one is set."""
         return read_rate(self.rate_limit or ("off" if self.dev else "100/second"))
 
     @property

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.requests import Request
 
 from gateway.app import Gateway
 from gateway.resources import Configuration
@@ -18,12 +17,14 @@ from models.vault import Vault, new_key, read_keys
 from resolvers.caller import Caller
 from resolvers.errors import InvalidToken, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
+from rest.json_http import Request
 from tests.conftest import REDIRECT_URI, Person, start_gateway
 from tests.databases import Database
 from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
 from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, Signer, ecdsa
 from tests.interfaces import Interface
 from tests.processes import Process
+from tests.rest.requests import Sent
 from tests.sandbox_control import Sandbox
 
 SIGNER: Signer = ecdsa("key")
@@ -129,7 +130,7 @@ def refusing_gateway(database_url: str) -> Gateway:
 
 def request(bearer: str) -> Request:
     headers = [(b"authorization", f"Bearer {bearer}".encode())]
-    return Request({"type": "http", "headers": headers, "state": {"request_id": "r"}})
+    return Request({"headers": headers, "state": {"request_id": "r"}}, Sent().receive, dict(headers))
 
 
 async def test_a_refused_token(own_database: Database) -> None:

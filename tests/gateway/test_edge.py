@@ -18,7 +18,7 @@ from gateway.edge import Edge
 from gateway.health import Health
 from gateway.overload.admission import Admission, ConcurrencyLimit
 from models.vault import Vault
-from rest.json_http import BODY_LIMIT, answer
+from rest.json_http import BODY_LIMIT, Response, encode
 from tests.gateway.http11.echo_app import statuses
 from tests.gateway.http11.loopback_app import get, head
 from tests.gateway.http11.memory_connection import MemoryConnection, MemoryServer
@@ -46,9 +46,9 @@ class App:
             raise ZeroDivisionError("CANARY")
         if scope["path"].endswith("held"):
             await self.event.wait()
-        response = answer({"app": self.name, "path": scope["path"], "parameters": scope.get("path_params", {})})
-        response.headers.update({"Cache-Control": "public", "X-Own": "1"})
-        await response(scope, receive, send)
+        shown = {"app": self.name, "path": scope["path"], "parameters": scope.get("path_params", {})}
+        own = ((b"cache-control", b"public"), (b"x-own", b"1"))
+        await Response(200, encode(shown), own)(scope, receive, send)
 
 
 class Site:

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 
 from gateway.graphql_http import ANONYMOUS_BODY, GraphQLEndpoint
-from gateway.pages import Page
 from resolvers.caller import Caller
 from resolvers.context import Context
 from resolvers.errors import InvalidToken
-from rest.json_http import BODY_LIMIT
+from rest.json_http import BODY_LIMIT, Request, Response
 from schema.execution import Executor
 from tests.rest.requests import Sent, scope_of
 from tests.schema.contexts import ALICE, public_context
@@ -47,8 +44,7 @@ class Answer:
         return self.json["errors"][0]["message"]
 
 
-async def page(_request: Request) -> Response:
-    return PlainTextResponse("the page")
+PAGE = Response(200, b"the page", ((b"content-type", b"text/plain"),))
 
 
 async def call(
@@ -58,10 +54,10 @@ async def call(
     query: str = "",
     headers: Mapping[str, str] | None = None,
     caller: Caller | None = ALICE,
-    shown: Page | None = None,
+    shown: Response | None = None,
 ) -> Answer:
     async def open_context(request: Request) -> Context:
-        if "x-refuse" in request.headers:
+        if b"x-refuse" in request.fields:
             raise InvalidToken
         return public_context(caller)
 
@@ -118,13 +114,13 @@ async def test_a_media_type_that_is_not_offered_comes_before_the_token() -> None
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_browsers_that_prefer_html_get_the_page(method: str) -> None:
     html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "x-refuse": "1"}
-    assert (await call(method=method, headers=html, shown=page)).headers["content-type"].startswith("text/plain")
+    assert (await call(method=method, headers=html, shown=PAGE)).headers["content-type"].startswith("text/plain")
     # If there is one, and the browser does not prefer JSON or send a document.
     assert (await call(method=method, headers=html)).code == "INVALID_TOKEN"
     for accept in (JSON, GRAPHQL, "*/*", f"text/html;q=0.5, {JSON}"):
-        other = await call(method=method, query="query={__typename}", headers={"Accept": accept}, shown=page)
+        other = await call(method=method, query="query={__typename}", headers={"Accept": accept}, shown=PAGE)
         assert other.json == FINE
-    assert (await call(TYPENAME, headers={"Accept": "text/html, */*;q=0.1"}, shown=page)).json == FINE
+    assert (await call(TYPENAME, headers={"Accept": "text/html, */*;q=0.1"}, shown=PAGE)).json == FINE
 
 
 @pytest.mark.parametrize(

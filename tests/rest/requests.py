@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.requests import Request
+from rest.json_http import Request
 
 JSON = {"Content-Type": "application/json"}
 
@@ -47,4 +47,5 @@ def scope_of(
 
 def request(body: bytes | Sent = b"", **options: Any) -> Request:
     sent = body if isinstance(body, Sent) else Sent([body])
-    return Request(scope_of(**options), sent.receive)
+    scope = scope_of(**options)
+    return Request(scope, sent.receive, dict(scope["headers"]))

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.routing import Route
 
 from resolvers.caller import Caller
 from resolvers.context import Context
 from resolvers.errors import InvalidToken
 from rest.endpoint import RestEndpoint, rest_routes
-from rest.json_http import from_body, from_query
+from rest.json_http import Request, from_body, from_query
 from rest.json_schemas import record
 from rest.routes import ROUTES, RestRoute, Success
 from schema.execution import Executor

@@ -21,9 +21,11 @@ from resolvers.errors import (
 from rest import json_http
 from rest.json_http import (
     BODY_LIMIT,
+    JSON_TYPE,
     STATUS,
     MethodNotAllowed,
     PayloadTooLarge,
+    Response,
     UnsupportedMediaType,
     answer,
     encode,
@@ -186,18 +188,17 @@ HEADERS: list[tuple[Problem, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("problem", "headers"), HEADERS, ids=[type(problem).__name__ for problem, _ in HEADERS])
 def test_the_headers_of_a_problem(problem: Problem, headers: dict[str, str]) -> None:
-    assert problem_headers(problem) == headers
+    fields = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+    assert problem_headers(problem) == fields
     response = problem_answer(problem)
-    assert response.status_code == STATUS[problem.code]
-    assert json.loads(bytes(response.body)) == {"error": problem.code.lower(), "message": problem.message}
-    assert {name: response.headers.get(name) for name in headers} == headers
-    assert response.headers["content-type"] == "application/json"
+    assert response.status == STATUS[problem.code]
+    assert json.loads(response.body) == {"error": problem.code.lower(), "message": problem.message}
+    assert response.headers == (JSON_TYPE, *fields)
 
 
 def test_how_values_are_written() -> None:
     value: Any = {"a": ["é", 1, None, True], "b": "\N{GRINNING FACE}\u2028"}
     assert encode(value) == '{"a":["é",1,null,true],"b":"\N{GRINNING FACE}\u2028"}'.encode()
     response = answer({"a": 1})
-    assert (response.status_code, response.body) == (200, b'{"a":1}')
-    assert response.headers["content-type"] == "application/json"
-    assert answer({}, 201).status_code == 201
+    assert response == Response(200, b'{"a":1}', ((b"content-type", b"application/json"),))
+    assert answer({}, 201).status == 201

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.overload.admission import BUFFER_LIMIT, Admission, ConcurrencyLimit
 from resolvers.errors import Problem
-from rest.json_http import BODY_LIMIT, answer, json_object, problem_answer
+from rest.json_http import BODY_LIMIT, Request, answer, json_object, problem_answer
 from tests.gateway.http11.echo_app import statuses
 from tests.gateway.http11.loopback_app import exchange, get, head, served
 from tests.gateway.http11.memory_connection import MemoryServer
@@ -126,7 +125,7 @@ async def test_a_body_that_turns_out_too_long_is_not_awaited_any_longer(admissio
 async def rejecting(scope: Scope, receive: Receive, send: Send) -> None:
     """As the endpoints read a body."""
     try:
-        response = answer(await json_object(Request(scope, receive)))
+        response = answer(await json_object(Request(scope, receive, dict(scope["headers"]))))
     except Problem as problem:
         response = problem_answer(problem)
     await response(scope, receive, send)

@@ -120,15 +120,13 @@ def test_requests_without_a_token_are_one_caller() -> None:
 
 
 def test_off() -> None:
-    rate = read_rate("off")
-    for _ in range(10_000):
-        rate.spend(ALICE)
-        rate.spend(None)
+    assert read_rate("off") is None
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5/second", 1), ("5/minute", 12), ("5 / hour", 720)])
 def test_valid_rates(text: str, seconds: int) -> None:
     rate = read_rate(text)
+    assert rate
     assert [rate.wait("alice") for _ in range(6)] == [0] * 5 + [seconds]
 
 

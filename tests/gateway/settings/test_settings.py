@@ -57,12 +57,14 @@ def test_a_shutdown_waits_longer_than_a_callback_takes(read: Read, timeout: str,
 def test_the_rate_of_a_caller(read: Read, settings: dict[str, str], allowed: int | None) -> None:
     """Without a limit in dev mode, and 100 a second elsewhere, unless one is set."""
     limiter = read(settings).new_rate_limiter()
-    for _ in range(allowed or 1000):
+    assert (limiter is None) is (allowed is None)
+    if limiter is None or allowed is None:
+        return
+    for _ in range(allowed):
         limiter.spend(None)
-    if allowed is not None:
-        # Some are allowed again meanwhile, but not as many.
-        with pytest.raises(RateLimited):
-            all(limiter.spend(None) is None for _ in range(10_000))
+    # Some are allowed again meanwhile, but not as many.
+    with pytest.raises(RateLimited):
+        all(limiter.spend(None) is None for _ in range(10_000))
 
 
 @pytest.mark.parametrize("auth", ["introspection", "jwt", "introspection+jwt"])
