@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -56,7 +55,7 @@ class Statement:
         # SQLite has no distributed tables, and one statement is faster there than two.
         steps = [_for_sqlite(f"{first}, {column}" if column else first)]
         if joined:
-            steps.append(replace(_for_sqlite(joined), joins=True))
+            steps.append(_for_sqlite(joined, joins=True))
         steps += [_for_sqlite(one) for one in others]
         self._scripts = {
             "postgres": Script((_for_postgres(_chained(first, column, joined, others)),), writes),
@@ -108,7 +107,7 @@ def _for_postgres(text: str) -> Step:
     return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(names))
 
 
-def _for_sqlite(text: str) -> Step:
+def _for_sqlite(text: str, *, joins: bool = False) -> Step:
     found = _CONDITION.search(text)
     text = _CONDITION.sub("", text)
     text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
@@ -116,4 +115,4 @@ def _for_sqlite(text: str) -> Step:
     text = _NAME_OR_DONE.sub("?", text)
     text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")
     condition = tuple(found[1].split(" OR ")) if found else ()
-    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), condition)
+    return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), condition, joins=joins)

@@ -59,6 +59,14 @@ class Pool:
         self._expiring: asyncio.TimerHandle | None = None
         self._closed = False
 
+    def try_acquire(self) -> Any:
+        """An idle connection, if there is one and nobody waits; else None. It must be passed to `release` or `discard`.
+        Much cheaper than `acquire`, which is for all other cases."""
+        connection = self._take_idle() if self._free else None
+        if connection is not None:
+            self._free -= 1
+        return connection
+
     async def acquire(self) -> Any:
         """A connection, which must be passed to `release` or `discard`. Raises TimeoutError, and what `connect`
         raises."""
@@ -86,13 +94,14 @@ class Pool:
 
     def release(self, connection: Any) -> None:
         """Return a connection that works."""
-        if self._closed or connection.is_closed() or connection.generation != self._generation:
+        if self._closed or connection.generation != self._generation:
             self.discard(connection)
             return
         del self._in_use[connection]
         connection.idle_since = self._clock()
         self._idle.append(connection)
-        self._expiring = self._expiring or asyncio.get_running_loop().call_later(_IDLE, self._close_idle)
+        if self._expiring is None:
+            self._expiring = asyncio.get_running_loop().call_later(_IDLE, self._close_idle)
         self._release_slot()
 
     def discard(self, connection: Any) -> None:
@@ -122,14 +131,15 @@ class Pool:
         await asyncio.gather(*(connection.close(timeout=5) for connection in idle), return_exceptions=True)
 
     def _take_idle(self) -> Any:
+        now = self._clock()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_closed():
                 self._open -= 1
-            elif self._may_be_lost(connection):
+            elif connection.idle_since < now - _SILENT and self._may_be_lost(connection, now):
                 self._terminate(connection)
             else:
-                self._in_use[connection] = self._clock()
+                self._in_use[connection] = now
                 return connection
         return None
 
@@ -148,11 +158,11 @@ class Pool:
         self._restore(self._withheld)
         return connection
 
-    def _may_be_lost(self, connection: Any) -> bool:
+    def _may_be_lost(self, connection: Any, now: float) -> bool:
         """Whether another one has been waiting for the server for long, and this one has not been used since: the host
         may have vanished, and this caller would have to wait, too. A new connection costs little."""
         since = next(iter(self._in_use.values()), None)
-        return since is not None and connection.idle_since <= since < self._clock() - _SILENT
+        return since is not None and connection.idle_since <= since < now - _SILENT
 
     def _check_not_full(self, now: float) -> None:
         """Raises the server's last answer for a second, so that a process without connections doesn't ask for each

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -44,9 +44,11 @@ class PostgresDatabase(Database):
         self._unanswered = Unanswered(self._end, self._sessions, self._pool.expire_connections, limits.seconds)
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
-        connection = await self._acquire()
+        """A script for PostgreSQL has a single step: `Statement` combines several into one."""
+        (step,) = script.steps
+        connection = self._pool.try_acquire() or await self._acquire()
         try:
-            rows = await _fetch(connection, script, values)
+            rows = await connection.run(step.text, step.parameters(values))
         except BaseException as error:
             await self._release_after(connection, error)
             if ours := translated(error):
@@ -146,14 +148,9 @@ class PostgresTransaction(Session):
         self.connection = connection
 
     async def run(self, script: Script, values: Values) -> Sequence[Row]:
+        (step,) = script.steps
         with translated_errors(translated):
-            return await _fetch(self.connection, script, values)
-
-
-def _fetch(connection: Any, script: Script, values: Values) -> Awaitable[Sequence[Row]]:
-    """A script for PostgreSQL has a single step: `Statement` combines several into one."""
-    (step,) = script.steps
-    return connection.fetch(step.text, *[values[name] for name in step.names])
+            return await self.connection.fetch(step.text, *step.parameters(values))
 
 
 async def _lock(connection: Any, lock: int, on_wait: Callable[[], object] | None) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import asyncpg
-from asyncpg.exceptions import TargetServerAttributeNotMatched
+from asyncpg.exceptions import InvalidCachedStatementError, TargetServerAttributeNotMatched
 
+from models.engine.interface import Row
 from models.engine.tls import tls
 from models.engine.url import Host, PostgresUrl
 
@@ -32,7 +34,7 @@ _IS_WANTED: Final = {
 
 
 class Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
-    """Adds the attributes that the pool uses, and sends no cancel requests."""
+    """Adds the attributes that the pool uses, runs statements with fewer calls, and sends no cancel requests."""
 
     generation: int = 0
     idle_since: float = 0.0
@@ -43,6 +45,26 @@ class Connection(asyncpg.Connection):  # pyright: ignore[reportUntypedBaseClass]
     unanswered: asyncio.Future[None] | None = None
     """Set if the last statement was given up before the server had answered it: by our time limit, or because the task
     that waited was cancelled. Done when the server has answered, or the connection is lost."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._prepared: dict[str, Any] = {}
+
+    async def run(self, text: str, values: Sequence[Any]) -> Sequence[Row]:
+        """What `fetch` returns, outside of a transaction. From the second time on, this bypasses the eight functions of
+        Python that `fetch` passes, with private members of asyncpg, whose version is pinned."""
+        prepared = self._prepared.get(text)
+        # asyncpg closes a statement that leaves its cache, for example after five minutes.
+        if prepared is not None and not prepared.closed:
+            try:
+                return await self._protocol.bind_execute(prepared, values, "", 0, False, None)
+            except InvalidCachedStatementError:
+                # The schema has changed. Nothing has taken effect, and `fetch` prepares the statement anew.
+                del self._prepared[text]
+        rows = await self.fetch(text, *values)
+        # Takes it from the cache.
+        self._prepared[text] = await self._get_statement(text, None)
+        return rows
 
     def _cancel_current_command(
         self, waiter: asyncio.Future[None], cancel_waiter: asyncio.Future[None] | None = None
@@ -79,6 +101,8 @@ async def open_connection(url: PostgresUrl, host: Host, seconds: float | None, l
             # Checked below. Without this, PGTARGETSESSIONATTRS would apply.
             target_session_attrs="any",
             connection_class=Connection,
+            # All statements have names, so none replaces another.
+            max_cacheable_statement_size=0,
             # The limit of a single statement. The server's own limit, which is shorter, applies first.
             command_timeout=None if limit is None else limit + 1,
             # Never less than the limit of the block, which applies.
