@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from models.database import Session
 from models.statement import Row, Statement
@@ -16,8 +18,7 @@ SHOWN: Final = (
 """The columns of a StoredEvent, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True):
     """A row as it was stored, with pseudonyms."""
 
     id: int
@@ -41,8 +42,7 @@ class StoredEvent:
         return cls(*others, *values)
 
 
-@dataclass(frozen=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """What a row says. Its attributes are the values of RECORDED and its kin, and of NAMED.
 
     `user` is the caller's own id, for which `actor` is the pseudonym, and None in rows that must not store it
@@ -107,4 +107,4 @@ _RECORD: Final = Statement(
 
 async def record(session: Session, entry: AuditEntry, count: int = 1) -> None:
     """Write one row for what has no statement of its own, and that happened `count` times. Raises DatabaseDown."""
-    await _RECORD.rows(session, count=count, **vars(entry))
+    await _RECORD.rows(session, count=count, **asdict(entry))

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from models.audit_event import NAMED, RECORDED, RECORDED_WITH_PROVIDER, AuditEntry
 from models.database import Database
@@ -44,9 +46,6 @@ def state_hash(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-_BOUND_COLUMNS: Final = ("state_hash", "user_id", "provider", "redirect_uri", "registration")
-_BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
-"""The condition of a StateBinding, whose values have these names."""
 OF_STATE: Final = "state_hash = :state_hash AND user_id = :user_id"
 """The primary key."""
 HELD: Final = f"{OF_STATE} AND owner = :owner AND status = {STATUSES['exchanging']}"
@@ -55,24 +54,15 @@ COMPLETED: Final = f"status = {STATUSES['completed']}, error = NULL, verifier = 
 """What a completed request has, beside its connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateBinding:
-    """All that a state is bound to. A callback that differs in any of it gets INVALID_STATE."""
+class StateBinding(Struct, frozen=True):
+    """All that a state is bound to. A callback that differs in any of it gets INVALID_STATE. Its attributes are the
+    columns that have it."""
 
     state_hash: str
     user_id: str
     provider: str
     redirect_uri: str
     registration: str
-
-    def values(self) -> dict[str, str]:
-        return {
-            "state_hash": self.state_hash,
-            "user_id": self.user_id,
-            "provider": self.provider,
-            "redirect_uri": self.redirect_uri,
-            "registration": self.registration,
-        }
 
     def ended(self, code_hash: str) -> dict[str, bytes]:
         """What `ended_request` has of this request after it ended with the code of this hash."""
@@ -86,8 +76,7 @@ class StateBinding:
         return {"table": "authorization_request", "row": row, "column": "verifier"}
 
 
-@dataclass(frozen=True, slots=True)
-class RequestState:
+class RequestState(Struct, frozen=True):
     """A request as it is now. `has_code` says that its claim has, or had, the code that was asked about, and
     `lease_over` that the claim's holder counts as dead."""
 
@@ -99,8 +88,7 @@ class RequestState:
     lease_over: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedRequest:
+class ClaimedRequest(Struct, frozen=True):
     """What a claim returns. `verifier` is sealed; `version` is that of the user's connection to the provider, 0 if
     there is none, and `account` that connection's last known account, if it was asked for."""
 
@@ -111,6 +99,8 @@ class ClaimedRequest:
     account: str | None = None
 
 
+_BOUND_COLUMNS: Final = StateBinding.__struct_fields__
+_BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
 _ADD: Final = Statement(
     """
     INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
@@ -180,7 +170,7 @@ _ABANDON: Final = Statement(
 
 async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> None:
     """Store a request for the scopes of `entry`, and record it."""
-    values = {**vars(entry), **binding.values()}
+    values = {**asdict(entry), **asdict(binding)}
     await _ADD.rows(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
 
 
@@ -195,7 +185,7 @@ async def claim_request(
 ) -> ClaimedRequest | None:
     """Claim a pending request for `lease` seconds. None if there is none, or somebody else has claimed it."""
     values = {"code_hash": code_hash, "owner": owner, "lease": lease, "with_account": with_account}
-    rows = await _CLAIM.rows(database, **values, **binding.values())
+    rows = await _CLAIM.rows(database, **values, **asdict(binding))
     if not rows:
         return None
     scopes, verifier, claimed_at, version, account = rows[0]
@@ -204,27 +194,27 @@ async def claim_request(
 
 async def release_claim(database: Database, binding: StateBinding, owner: str) -> bool:
     """Make the request pending again. Returns whether the claim was still the owner's."""
-    return await _RELEASE.row(database, owner=owner, **binding.values()) is not None
+    return await _RELEASE.row(database, owner=owner, **asdict(binding)) is not None
 
 
 async def fail_claim(database: Database, binding: StateBinding, owner: str, entry: AuditEntry) -> bool:
     """End the request with the outcome of `entry` as its error, and record it. Returns whether the claim was still the
     owner's."""
-    return await _FAIL.row(database, owner=owner, **{**vars(entry), **binding.values()}) is not None
+    return await _FAIL.row(database, owner=owner, **{**asdict(entry), **asdict(binding)}) is not None
 
 
 async def find_request(database: Database, binding: StateBinding, code_hash: str) -> RequestState | None:
     """The request, in whichever table it is. One that has ended long ago is also found if only its state and user are
     those of `binding`; then `has_code` is false."""
     ended = binding.ended(code_hash)
-    row = await _FIND.row(database, code_hash=code_hash, **ended, **binding.values())
+    row = await _FIND.row(database, code_hash=code_hash, **ended, **asdict(binding))
     return RequestState(*row) if row else None
 
 
 async def differing_column(database: Database, binding: StateBinding) -> str | None:
     """The first column in which a request that is not moved yet differs from `binding`, None if none has the state."""
     stored = await _BINDING.row(database, state_hash=binding.state_hash)
-    wanted = binding.values()
+    wanted = asdict(binding)
     pairs = zip(_BOUND_COLUMNS, stored or (), strict=False)
     return next((name for name, value in pairs if wanted[name] != value), None)
 
@@ -234,5 +224,5 @@ async def abandon_request(database: Database, key: str, user: str, entry: AuditE
 
     Of several processes that do this at once, one gets the provider, and the others None.
     """
-    row = await _ABANDON.row(database, state_hash=key, user_id=user, **vars(entry))
+    row = await _ABANDON.row(database, state_hash=key, user_id=user, **asdict(entry))
     return row[0] if row else None

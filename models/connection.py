@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from models.database import Database
 from models.statement import Statement
@@ -104,12 +106,14 @@ async def find_by_id(database: Database, identity: UUID | str, user: str | None 
     return StoredConnection.of(row) if row else None
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """The tokens of a connection, in plain text. There may be no refresh token."""
 
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
+    access_token: str
+    refresh_token: str | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 def seal_tokens(

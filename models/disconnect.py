@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import asdict
+
 from models.account_owner import RELEASED_BY_CONNECTION
 from models.audit_event import RECORDED_WITH_CONNECTION_ID, AuditEntry
 from models.connection import ConnectionStatus, StatusReason
@@ -47,6 +49,6 @@ async def end_connection(
 
     False if it has other tokens or another account now, or has ended: read it again.
     """
-    values = {**vars(entry), **revocation.values()}
+    values = {**asdict(entry), **revocation.values()}
     rows = await _END.rows(session, id=row.id, version=row.version, account=row.account or "", reason=reason, **values)
     return bool(rows)

@@ -6,11 +6,12 @@ Storing is a compare-and-set on the connection's `version`, since the tokens are
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import uuid6
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from models.account_owner import ACCOUNT_OWNER, HAS_OTHER_USERS, OWNED, RELEASED_FORMER, TakenAccount
 from models.audit_event import (
@@ -38,8 +39,7 @@ from models.statement import Row, Statement
 from models.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Grant(Tokens):
+class Grant(Tokens, frozen=True):
     """What a provider granted: the tokens, and whose account they are of.
 
     They were requested at `granted_at` by the database's clock, and not after `granted_by`, as far as that is known.
@@ -54,8 +54,7 @@ class Grant(Tokens):
     due_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredGrant:
+class StoredGrant(Struct, frozen=True):
     """The connection, and what the audit trail says of its account: it is another than before, or another user has it,
     too."""
 
@@ -197,7 +196,7 @@ async def store_grant(
     makes the revocation of the tokens that the connection has, where they are to be revoked. Raises DatabaseDown, and
     TakenAccount if the account is another user's and connections are `exclusive`.
     """
-    held = {**vars(entry), **held_values(binding, owner)}
+    held = {**asdict(entry), **held_values(binding, owner)}
     expected: int | None = version
     while expected is not None:
         values = {
@@ -256,7 +255,7 @@ async def keep_connection(
     `unused` is the revocation of the tokens that are not stored, for a connection that has ended, and if `always` for
     one that has newer tokens, too.
     """
-    values: dict[str, Any] = {**vars(entry), **held_values(binding, owner)}
+    values: dict[str, Any] = {**asdict(entry), **held_values(binding, owner)}
     if unused is None:
         row = await _KEEP_CONNECTION.row(database, **values)
     else:
@@ -277,7 +276,7 @@ def held_values(binding: StateBinding, owner: str) -> dict[str, str]:
 async def find_stored_by(database: Database, binding: StateBinding, owner: str, code: str) -> StoredConnection | None:
     """The connection of a request that this owner has completed. If the answer to its COMMIT was lost, nobody else
     knows of it. `code` is the hash of its code."""
-    row = await _STORED_BY.row(database, owner=owner, **binding.values(), **binding.ended(code))
+    row = await _STORED_BY.row(database, owner=owner, **asdict(binding), **binding.ended(code))
     return StoredConnection.of(row) if row else None
 
 
@@ -286,7 +285,7 @@ async def set_account(
 ) -> StoredGrant | None:
     """Add the provider's own id of the user. None if the user has connected again meanwhile, or disconnected. Raises
     DatabaseDown."""
-    values = {**vars(entry), "user_id": connection.user_id, "provider": connection.provider}
+    values = {**asdict(entry), "user_id": connection.user_id, "provider": connection.provider}
     granted_at = connection.granted_at
     rows = await _SET_ACCOUNT.rows(
         database, account=account, id=connection.id, granted_at=granted_at, exclusive=False, **values

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from models.account_owner import ACCOUNT_OWNER, HAS_OTHER_USERS, OWNED, TakenAccount
 from models.audit_event import RECORDED_WITH_CONNECTION_ID, RECORDED_WITH_ID, AuditEntry
@@ -27,8 +29,7 @@ from models.token_row import TokenRow
 from models.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class PendingGrant(Tokens):
+class PendingGrant(Tokens, frozen=True):
     """The tokens of a grant, and what the connection gets with them. Times are of the database's clock."""
 
     user: str
@@ -136,8 +137,7 @@ _DROP: Final = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A grant to be held back: its revocation, with the grant as its material. `granted_at` and `granted_by` are those
     of `Grant`, and `due_in` the seconds until the account is asked for."""
 
@@ -152,7 +152,7 @@ async def hold_grant(
 ) -> StoredConnection | None:
     """Write the pending grant, the request and the audit row. None in the cases of `store_grant`. Raises
     DatabaseDown."""
-    held = {**vars(entry), **grant.revocation.values(), **held_values(binding, owner), "id": new_id()}
+    held = {**asdict(entry), **grant.revocation.values(), **held_values(binding, owner), "id": new_id()}
     expected: int | None = version
     while expected is not None:
         values = {"granted_at": grant.granted_at, "due_in": grant.due_in, "version": expected}
@@ -186,7 +186,7 @@ async def promote_grant(
     """
     are_missing = not set(grant.requested) <= set(grant.granted)
     values: dict[str, Any] = {
-        **vars(entry),
+        **asdict(entry),
         **seal_tokens(vault, row.user_id, row.provider, row.version + 1, grant),
         "id": row.id,
         "user_id": row.user_id,
@@ -215,5 +215,5 @@ async def drop_grant(database: Database, row: TokenRow, entry: AuditEntry, *, re
     """Let the connection be what it was before its pending grant; one that had no tokens has an error, unless it was
     disconnected. The tokens are erased, or revoked. False if the grant is not pending any more. Raises DatabaseDown."""
     status = RevocationStatus.PENDING if revokes else RevocationStatus.NOT_NEEDED
-    values = {**vars(entry), "connection_id": row.id, "pending_grant": row.pending_grant}
+    values = {**asdict(entry), "connection_id": row.id, "pending_grant": row.pending_grant}
     return bool(await _DROP.rows(database, **values, revokes=revokes, revocation_status=status))

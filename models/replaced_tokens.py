@@ -5,9 +5,10 @@ Without that, the tokens of before would stay valid for as long as the provider 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from models.connection import Tokens, token_field
 from models.database import Database
@@ -16,8 +17,7 @@ from models.statement import Statement
 from models.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class ReplacedTokens:
+class ReplacedTokens(Struct, frozen=True):
     """The sealed tokens of a connection. `unsure` says that a refresh may have been handled whose result is unknown,
     and `leased_until` until when one may be in progress. Each lease of a refresh has another `epoch`."""
 
@@ -39,8 +39,7 @@ class ReplacedTokens:
         return Tokens(vault.open(self.access_token, **access), opened)
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(Struct, frozen=True):
     """A revocation of replaced tokens, for the statement that replaces them."""
 
     tokens: ReplacedTokens

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import uuid6
+from msgspec import Struct
+from msgspec.structs import replace
 
 from models.connection import Tokens
 from models.database import Database, Session
@@ -45,8 +46,7 @@ STATUSES: Final = {status.value: f"'{status}'" for status in RevocationStatus}
 """Each as a fragment of SQL, for a Statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class Material(Tokens):
+class Material(Tokens, frozen=True):
     """What a revocation needs: the tokens, and whose they are. `account` is None if it is not known."""
 
     user: str
@@ -73,8 +73,7 @@ def open_material(vault: Vault, revocation_id: str, sealed: bytes, provider: str
     return Material(*json.loads(vault.open(sealed, **material_field(revocation_id, provider, site)))[:4])
 
 
-@dataclass(frozen=True, slots=True)
-class NewRevocation:
+class NewRevocation(Struct, frozen=True):
     """A revocation to be added. Without `material`, its status is final."""
 
     id: str
@@ -195,8 +194,7 @@ async def delivery_in_progress(
     return bool(await _IN_PROGRESS.rows(database, **values))
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRevocation:
+class ShownRevocation(Struct, frozen=True):
     """A revocation as it is shown."""
 
     status: str

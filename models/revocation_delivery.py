@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import asdict
+
 from models.audit_event import RECORDED_WITH_CONNECTION_ID, AuditEntry
 from models.authorization_request import STATUSES as REQUEST_STATUSES
 from models.connection import ConnectionStatus, StatusReason
@@ -214,5 +216,5 @@ async def finish(
 ) -> bool:
     """Give the revocation a final status, erase its tokens, and record it. Returns whether the lease was still the
     owner's."""
-    values = {**vars(entry), "id": revocation_id, "owner": owner, "status": status}
+    values = {**asdict(entry), "id": revocation_id, "owner": owner, "status": status}
     return bool(await _FINISH.rows(database, sent=int(sent), unknown=int(unknown), **values))

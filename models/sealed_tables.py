@@ -134,7 +134,7 @@ SEALED_TABLES: Final = (
         ("verifier",),
         {"state_hash": "text", "user_id": "text"},
         {"provider": "text", "redirect_uri": "text", "registration": "text"},
-        lambda row, _: StateBinding(**{name: row[name] for name in StateBinding.__dataclass_fields__}).verifier_field,
+        lambda row, _: StateBinding(**{name: row[name] for name in StateBinding.__struct_fields__}).verifier_field,
     ),
     SealedTable(
         "revocation",

@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
 from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens
 from models.database import Database
@@ -194,7 +196,7 @@ async def store(
     that brings back a connection that had an error. None also if the row has them already."""
     for version in (row.version, row.version + 1):
         values = {
-            **vars(entry),
+            **asdict(entry),
             **seal_tokens(vault, row.user_id, row.provider, version + 1, new.tokens, row.site),
             "id": row.id,
             "version": version,
@@ -243,7 +245,7 @@ async def fail(database: Database, row: TokenRow, lease: Lease, failure: Failure
 async def mark(database: Database, row: TokenRow, owner: str | None, reason: StatusReason, entry: AuditEntry) -> bool:
     """Give the connection the status `error` for this reason, if it still has the tokens of `row`, and end the owner's
     lease. Tokens and version stay, so that new tokens that come late bring it back. Returns whether it was changed."""
-    values = {**vars(entry), "id": row.id, "version": row.version, "owner": owner, "reason": reason}
+    values = {**asdict(entry), "id": row.id, "version": row.version, "owner": owner, "reason": reason}
     return bool(await _MARK.rows(database, **values))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from models.audit_subject import stored_pseudonyms
 from models.audit_trail import NEWEST, EventFilter, FoundEvent, find_events
@@ -23,8 +24,7 @@ _ACTION: Final = 32
 _CURSOR_BYTES: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """What to read; None where the caller says nothing. `after` is the cursor of the page before."""
 
     user_id: str | None = None
@@ -34,8 +34,7 @@ class Query:
     first: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditPage:
+class AuditPage(Struct, frozen=True):
     """Events, newest first, and the cursor of the next page: None if there is none."""
 
     events: Sequence[FoundEvent]

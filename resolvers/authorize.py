@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
+from msgspec import Struct
 
 from models.authorization_request import StateBinding, add_request, state_hash
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
@@ -17,8 +16,7 @@ from resolvers.errors import Problem, ValidationError
 log = structlog.get_logger("tendon")
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(Struct, frozen=True):
     """Where to send the user, and the state that the provider will send back with them."""
 
     url: str

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
+from msgspec import Struct
 
 from models.audit_event import AuditEntry, record
 from models.audit_key import audit_key
@@ -154,8 +155,7 @@ def _unlimited(_operations: int) -> None:
     """Nothing is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """One request. `caller` is None when it came without a token.
 
     `spend` counts operations of the caller beyond the first. It raises RateLimited.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import structlog
+from msgspec import structs
 
 from models.audit_event import record
 from models.connection import ConnectionStatus, StatusReason
@@ -102,7 +103,7 @@ async def erase(context: Context, user_id: str, *, rebuild: bool = False) -> Rec
     if receipt.removed.any:
         log.info("user.erased", connections=receipt.removed.connections, revocations=receipt.pending)
     else:
-        await resources.repeats.record(replace(entry, outcome=audit.REPLAYED))
+        await resources.repeats.record(structs.replace(entry, outcome=audit.REPLAYED))
     return replace(receipt, file_purged=await _purge(resources.database, rebuild=rebuild))
 
 

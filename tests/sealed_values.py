@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from models.authorization_request import StateBinding
 from models.connection import Tokens, seal_tokens
 from models.database import Database
@@ -51,7 +53,7 @@ async def add_connections(database: Database, vault: Vault, first: int, count: i
 async def add_request(database: Database, vault: Vault, number: int) -> None:
     binding = StateBinding(f"state-{number}", f"user-{number}", "oura", "https://app.example/cb", "client")
     verifier = vault.seal(f"verifier-{number}", **binding.verifier_field)
-    await _REQUEST.rows(database, verifier=verifier, lifetime=600, **binding.values())
+    await _REQUEST.rows(database, verifier=verifier, lifetime=600, **asdict(binding))
 
 
 async def add_revocation(database: Database, vault: Vault, number: int) -> None:

@@ -13,13 +13,13 @@ import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import count
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from models.authorization_request import (
     LIFETIME,
@@ -58,8 +58,7 @@ _DELIVERY: Final = 5
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(Struct, frozen=True):
     """What the provider sent the user back with (RFC 6749 4.1.2), as the front end passes it on.
 
     `iss` is RFC 9207's, `scope` the granted scope that some providers put there, `error` what they
@@ -74,16 +73,18 @@ class Callback:
     scope: str | None = None
     error: str | None = None
 
+    def __repr__(self) -> str:
+        return "Callback()"
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+
+class Attempt(Struct, frozen=True):
     """One attempt to redeem a callback.
 
     `answer_hash` is of what the state is spent on, a code or an error: a repeated callback has to have the same.
     `lease` is how many seconds its claim lasts.
     """
 
-    callback: Callback = field(repr=False)
+    callback: Callback
     registration: Registration
     binding: StateBinding
     answer_hash: str
@@ -104,8 +105,7 @@ class Attempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """The database's clock, read between two times of the running loop's: off by the time between them at most."""
 
     moment: datetime
@@ -117,8 +117,7 @@ class _Reading:
         return self.since - self.before
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A request that belongs to this attempt alone.
 
     `claimed_at` is of the database's clock, `since` the same moment of the running loop's, or up to `error` seconds

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from models.authorization_request import LIFETIME
 from models.connection import StoredConnection, Tokens
@@ -114,8 +114,7 @@ async def unused_revocation(context: Context, attempt: Attempt, answer: TokenAns
     return await pending_revocation(context, binding.provider, "", material)
 
 
-@dataclass(slots=True)
-class Replacing:
+class Replacing(Struct):
     """Makes the revocation of the tokens that the user's connection has, and that others replace. `known` are those
     that it had before the exchange; they are read again whenever it has got others."""
 

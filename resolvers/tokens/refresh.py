@@ -10,11 +10,12 @@ import asyncio
 import math
 import random
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from models.audit_event import AuditEntry
 from models.connection import StatusReason

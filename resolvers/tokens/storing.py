@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from models.audit_event import AuditEntry
 from models.connection import StatusReason, Tokens

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from graphql import ExecutionResult, GraphQLError, execute_sync
 from graphql import parse as core_parse
 from graphql import validate as core_validate
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from resolvers.context import Context

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from models.connection import StatusReason
 from models.database import Database, Session
@@ -55,7 +56,7 @@ async def test_all_that_belongs_to_it_is_written_together(database: Database) ->
 
 async def test_one_without_material_is_never_due(database: Database) -> None:
     row = await connected(database)
-    new = replace(revocation(row), material=None, status=RevocationStatus.UNSUPPORTED)
+    new = structs.replace(revocation(row), material=None, status=RevocationStatus.UNSUPPORTED)
     assert await end(database, row, new)
     assert await run(database, "SELECT status, material, due_at FROM revocation") == [("unsupported", None, None)]
 
@@ -129,7 +130,7 @@ async def test_a_dump_has_no_token(database: Database) -> None:
     row = await connected(database, token=granted.access_token, refresh_token=granted.refresh_token)
     id_ = new_id()
     material = Material("canary-access", "canary-refresh", row.user_id, row.account)
-    new = replace(revocation(row), id=id_, material=seal_material(VAULT, id_, material, row.provider))
+    new = structs.replace(revocation(row), id=id_, material=seal_material(VAULT, id_, material, row.provider))
     assert await end(database, row, new)
     for table in ("connection", "revocation", "audit_event"):
         rows = await run(database, f"SELECT * FROM {table}")

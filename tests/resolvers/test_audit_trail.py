@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from models.database import DatabaseDown
 from resolvers.audit_trail import DEFAULT, MOST, AuditPage, Query, read_audit_trail

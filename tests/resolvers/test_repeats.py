@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from models.database import DatabaseDown
 from resolvers.repeats import Kind, Repeats

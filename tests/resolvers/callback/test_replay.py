@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from providers.provider_limit import LIMITS, TIMEOUTS, Use
 from resolvers.callback import claims

@@ -7,12 +7,12 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from models.engine import Violation
 from models.revocation import open_material

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from msgspec import structs
+
 from models.database import Limits, open_database
 from models.vault import Vault
 from providers.catalogue import Credentials, read_catalogue, read_credentials
@@ -64,28 +66,28 @@ class World:
 
     def hasty(self, user: str) -> Context:
         """One more operation is one too many."""
-        return replace(self.who(user), spend=_refused)
+        return structs.replace(self.who(user), spend=_refused)
 
     def rejected(self, user: str) -> Context:
         """The sandbox does not know this client's secret."""
         known = self.resources.registrations["sandbox"]
         wrong = replace(known, credentials=Credentials(known.credentials.client_id, "wrong"))
-        return replace(self.who(user), resources=self.changed(registrations={"sandbox": wrong}))
+        return structs.replace(self.who(user), resources=self.changed(registrations={"sandbox": wrong}))
 
     def broken(self, user: str) -> Context:
         """Without resources a resolver fails as only a bug can."""
         nothing: Any = None
-        return replace(self.who(user), resources=nothing)
+        return structs.replace(self.who(user), resources=nothing)
 
     def without_catalogue(self, user: str) -> Context:
         """Nothing is known of any provider."""
         nothing: Any = None
-        return replace(self.who(user), resources=self.changed(catalogue=nothing))
+        return structs.replace(self.who(user), resources=self.changed(catalogue=nothing))
 
     def half_broken(self, user: str) -> Context:
         """Nobody can say which providers are available."""
         nothing: Any = None
-        return replace(self.who(user), resources=self.changed(registrations=nothing))
+        return structs.replace(self.who(user), resources=self.changed(registrations=nothing))
 
     async def begin(self, context: Context, slug: str = "sandbox", **decision: str) -> dict[str, str]:
         """Authorize, and let the user decide at the provider: the members of the callback that is due."""
