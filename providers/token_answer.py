@@ -19,7 +19,7 @@ import msgspec
 
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
 from providers.error_rule import Success
-from providers.provider import Provider
+from providers.provider import Provider, Token
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES, Response
 from wire.strict_json import DuplicateError, UnfitError, member_at, object_or_none, read_object
@@ -89,31 +89,32 @@ def read_token_answer(
     `now` (aware) is the time from which `expires_in` counts. The Content-Type is ignored: providers send JSON under
     many media types, and anything but JSON is refused under all of them. Unused members may hold anything.
     """
+    rule = provider.token
     if answer.status not in SUCCESSES:
-        raise read_failure(provider.token.errors, answer)
+        raise read_failure(rule.errors, answer)
     try:
         whole = read_object(answer.content)
-        token = _token_object(provider, answer, whole)
-        extended = present if _is_extension(provider, whole, token) else None
+        token = _token_object(rule, answer, whole)
+        extended = present if present is not None and _is_extension(rule, whole, token) else None
         # The type check of each member also rejects a malformed one.
         return TokenAnswer(
             access_token=extended.access_token if extended else _token(token.get("access_token"), "access_token"),
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
             token_type=_token_type(token.get("token_type")),
-            expires_at=_expiry(provider, token, now, extended),
+            expires_at=_expiry(rule, token, now, extended),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
-            account=account_at(token, provider.token.account) if provider.token.account else None,
+            account=account_at(token, rule.account) if rule.account else None,
             sent_at=answer.sent_at,
         )
     except UnfitError as unfit:
         raise UnreadableResponse(str(unfit), answer.status) from None
 
 
-def _token_object(provider: Provider, answer: Response, whole: dict[str, object]) -> dict[str, object]:
+def _token_object(rule: Token, answer: Response, whole: dict[str, object]) -> dict[str, object]:
     """The object that holds the tokens. Raises ErrorAnswer if the answer contains an error, if the member that
     indicates success is missing, and if the access token is missing and a rule of the entry matches or the answer has a
     registered code."""
-    rules, success, root = provider.token.errors, provider.token.success, provider.token.root
+    rules, success, root = rule.errors, rule.success, rule.root
     if _says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
         raise read_error(rules, answer, whole)
     token = whole if root is None else object_or_none(member_at(whole, root))
@@ -121,21 +122,21 @@ def _token_object(provider: Provider, answer: Response, whole: dict[str, object]
     if found is not whole and _says_error(found):
         raise read_error(rules, answer, whole, inner=found)
     if found.get("access_token") in _ABSENT:
-        if _contradicts(whole, provider.token.extended):
+        if _contradicts(whole, rule.extended):
             raise read_error(rules, answer, whole)
         named = next((each for each in (found, whole) if registered_code(each)), None)
         if named is not None or matching_rule(rules, answer, whole) is not None:
             raise read_error(rules, answer, whole, inner=named)
-    if token is None and not _is_extension(provider, whole, found):
+    if token is None and not _is_extension(rule, whole, found):
         raise UnfitError("the token object is missing")
     return found
 
 
-def _is_extension(provider: Provider, whole: dict[str, object], token: dict[str, object]) -> bool:
+def _is_extension(rule: Token, whole: dict[str, object], token: dict[str, object]) -> bool:
     """Whether a success extends tokens in place of issuing any. `extended` in the entry says how that is to be seen, or
     else `success` does."""
-    mark = provider.token.extended or provider.token.success
-    if provider.token.refresh != "extending" or mark is None or token.get("access_token") not in _ABSENT:
+    mark = rule.extended or rule.success
+    if rule.refresh != "extending" or mark is None or token.get("access_token") not in _ABSENT:
         return False
     return same(member_at(whole, mark.field), mark.equals)
 
@@ -191,9 +192,7 @@ def _token_type(value: object) -> str:
     raise UnfitError("token_type is not Bearer")
 
 
-def _expiry(
-    provider: Provider, token: dict[str, object], now: datetime, extended: PresentToken | None
-) -> datetime | None:
+def _expiry(rule: Token, token: dict[str, object], now: datetime, extended: PresentToken | None) -> datetime | None:
     """In UTC; None if the answer doesn't say or the token never expires. Raises UnfitError.
 
     `expires_in` is seconds from `now` (RFC 6749 5.1), `expires_at` seconds since 1970, and `jwt` the claim `exp` of an
@@ -201,10 +200,10 @@ def _expiry(
     expires.
     """
     since = now.astimezone(UTC)
-    if extended is not None and token.get(provider.token.expires) is None:
+    if extended is not None and token.get(rule.expires) is None:
         # A JWT states its first lifetime only.
         return None if extended.lifetime is None else since + extended.lifetime
-    match provider.token.expires:
+    match rule.expires:
         case "expires_in":
             return _moment(token.get("expires_in"), since=since, now=now)
         case "expires_at":

@@ -139,7 +139,7 @@ def list_or_none(value: object) -> list[object] | None:
 
 
 def _decoded(decoder: json.JSONDecoder, data: bytes, text: str) -> object:
-    if data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
+    if len(data) > DEEPEST and data.count(b"[") + data.count(b"{") > DEEPEST and _depth(data) > DEEPEST:
         raise MalformedJSON("is nested too deeply")
     whole = text.strip(_WHITE_SPACE)
     try:

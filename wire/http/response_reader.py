@@ -55,6 +55,7 @@ class ResponseReader:
         self._start = b""
         self._in_head = True
         self._until_end = False
+        self._is_encoded = False
         self._failure: RequestFailed | None = None
         self._parser = httptools.HttpResponseParser(self)
 
@@ -66,10 +67,8 @@ class ResponseReader:
     def response(self) -> Response:
         """The complete response. Raises UnreadableResponse if its body can't be decoded."""
         body = b"".join(self._parts)
-        for name, _ in self.headers:
-            if name == b"content-encoding":
-                body = decoded(body, self.headers, self._max_body, self.status)
-                break
+        if self._is_encoded:
+            body = decoded(body, self.headers, self._max_body, self.status)
         return Response(self.status, body, self.headers, sent_at=self.sent_at)
 
     def feed(self, piece: bytes) -> None:
@@ -84,7 +83,12 @@ class ResponseReader:
             if not part:
                 raise TransportFailure("the answer is too large", sent=True)
             self._room -= len(part)
-            self._parse_to_the_byte(part)
+            # The parser doesn't say where a response ended, and skips what follows. So the last byte is parsed alone.
+            self._parse(part[:-1])
+            if self.complete:
+                self.must_close = True
+            else:
+                self._parse(part[-1:])
         # It would be read as the response to the next request: one user would get another's tokens.
         self.must_close |= bool(piece)
 
@@ -98,14 +102,6 @@ class ResponseReader:
     def close(self) -> None:
         """Ends the circular reference between this and the parser, so that no garbage collection is needed."""
         del self._parser
-
-    def _parse_to_the_byte(self, part: bytes) -> None:
-        """The parser doesn't say where a response ended, and skips what follows. So the last byte is parsed alone."""
-        self._parse(part[:-1])
-        if self.complete:
-            self.must_close = True
-        else:
-            self._parse(part[-1:])
 
     def _parse(self, part: bytes) -> None:
         try:
@@ -132,14 +128,20 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         version = self._parser.get_http_version()
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        sized = any(name == b"content-length" for name, _ in self.headers)
+        sized, encoded, codings = False, False, list[bytes]()
+        for name, value in self.headers:
+            if name == b"content-length":
+                sized = True
+            elif name == b"content-encoding":
+                encoded = True
+            elif name == b"transfer-encoding":
+                codings.append(value.lower())
         if version not in ("1.1", "1.0") or (codings and (version != "1.1" or codings != [b"chunked"])):
             self._refuse()
         if self.status < HTTPStatus.OK:
             self._skip_interim(framed=sized or bool(codings))
             return
-        self._in_head, self._room = False, MAX_MESSAGE_BODY
+        self._in_head, self._room, self._is_encoded = False, MAX_MESSAGE_BODY, encoded
         if len(self.headers) > MAX_HEADERS:
             self._refuse(UnreadableResponse("the head has too many fields", self.status))
         else:
