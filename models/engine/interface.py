@@ -29,7 +29,10 @@ class Limits(msgspec.Struct, frozen=True):
 class Step:
     """One SQL statement. `names` are the names of its parameters, in the order of their placeholders. With a
     `condition`, the step runs only if one of the values of these names is true. With `joins`, the columns of the row
-    that it returns are added to that of the first step, null if it returns none."""
+    that it returns are added to that of the first step, null if it returns none.
+
+    `parameters` and `conditions` take what belongs to these names from the values that were passed to `run`.
+    """
 
     def __init__(
         self, text: str, names: tuple[str, ...], condition: tuple[str, ...] = (), *, joins: bool = False
@@ -39,22 +42,28 @@ class Step:
         self.condition = condition
         self.joins = joins
         self.parameters = _getter(names)
-        """Takes the values of `names` from what was passed to `run`."""
+        self.conditions = _getter(condition)
+        self.columns: tuple[str, ...] | None = None
+        """The names of its columns as later steps know them. SQLite tells them when the step has run."""
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Values], Sequence[Any]]:
-    if len(names) > 1:
-        # Several times faster than a comprehension.
-        return itemgetter(*names)
-    return lambda values: [values[name] for name in names]
+    """Several times faster than a comprehension."""
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        return lambda values: (values[names[0]],)
+    return itemgetter(*names)
 
 
-class Script(msgspec.Struct, frozen=True):
+class Script(msgspec.Struct):
     """Steps that run atomically. The steps after the first run once for each row that the first returned. They can use
     its columns as the values `done.column`."""
 
     steps: tuple[Step, ...]
     writes: bool
+    times: tuple[int, ...] | None = None
+    """The places of the columns that are times. SQLite fills it in, as `Step.columns`."""
 
 
 class Session(ABC):

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
 from typing import Final
@@ -227,11 +227,9 @@ class _Thread:
     def _next_batch(self) -> list[Request]:
         """Waits for a request, and takes the others that wait by then. Empty when the thread is to end."""
         batch: list[Request] = []
-        while len(batch) < _BATCH:
-            try:
-                request = self._requests.get(block=not batch)
-            except Empty:
-                break
+        # Nobody else takes from the queue, so one that is not empty has a request.
+        while len(batch) < _BATCH and not (batch and self._requests.empty()):
+            request = self._requests.get()
             if request is None:
                 # For the next call, which then finds nothing else.
                 self._requests.put(None)

@@ -8,10 +8,11 @@ import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import sleep
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from models.engine.errors import DatabaseDown
 from models.engine.interface import TIME_SUFFIX, Row, Script, Step, Values
@@ -26,8 +27,7 @@ Clock = Callable[[], float]
 """Gives seconds, as `monotonic` does."""
 
 
-@dataclass(slots=True, eq=False)
-class Request:
+class Request(msgspec.Struct, frozen=True, eq=False):
     """A script, the future of the task that waits for its rows, and when it was requested."""
 
     script: Script
@@ -60,50 +60,59 @@ def run_writes(
 def run_script(connection: sqlite3.Connection, script: Script, values: Values) -> Sequence[Row]:
     """In the transaction that is open, if any. After an error that is still open, with the steps done so far."""
     first, *others = script.steps
-    cursor = connection.execute(first.text, _parameters(first.names, values))
+    values = _without_datetimes(values)
+    cursor = connection.execute(first.text, first.parameters(values))
     rows = cursor.fetchall()
     if not rows:
         return rows
-    columns = [column[0] for column in cursor.description]
+    columns = _columns(first, cursor)
     if others:
         rows = [_followed(connection, columns, row, others, values) for row in rows]
-    times = [place for place, column in enumerate(columns) if column.endswith(TIME_SUFFIX)]
-    return [_with_datetimes(row, times) for row in rows] if times else rows
+    if script.times is None:
+        names = [*columns, *(name for step in others if step.joins for name in step.columns or ())]
+        script.times = tuple(place for place, name in enumerate(names) if name.endswith(TIME_SUFFIX))
+    return [_with_datetimes(row, script.times) for row in rows] if script.times else rows
+
+
+def _columns(step: Step, cursor: sqlite3.Cursor) -> tuple[str, ...]:
+    if step.columns is None:
+        step.columns = tuple(f"done.{column[0]}" for column in cursor.description)
+    return step.columns
 
 
 def _followed(
-    connection: sqlite3.Connection, columns: list[str], row: Row, steps: Sequence[Step], values: Values
+    connection: sqlite3.Connection, columns: tuple[str, ...], row: Row, steps: Sequence[Step], values: Values
 ) -> Row:
-    """The row, after the steps that follow from it. `columns` and the row get the columns of those that join."""
-    known = {**values, **{f"done.{column}": value for column, value in zip(columns, row, strict=True)}}
+    """The row, after the steps that follow from it, with the columns of those that join."""
+    known = {**values, **dict(zip(columns, row, strict=True))}
     for step in steps:
-        if step.condition and not any(known[name] for name in step.condition):
+        if step.condition and not any(step.conditions(known)):
             continue
-        cursor = connection.execute(step.text, _parameters(step.names, known))
+        cursor = connection.execute(step.text, step.parameters(known))
         if step.joins:
-            names = [column[0] for column in cursor.description]
+            names = _columns(step, cursor)
             joined = cursor.fetchone() or (None,) * len(names)
             row = (*row, *joined)
-            columns += names
-            known |= {f"done.{name}": value for name, value in zip(names, joined, strict=True)}
+            known.update(zip(names, joined, strict=True))
         cursor.close()
     return row
 
 
-def _parameters(names: tuple[str, ...], values: Values) -> list[Any]:
+def _without_datetimes(values: Values) -> Values:
     """SQLite has no type for a time: the tables hold text in UTC."""
-    given = [values[name] for name in names]
-    return [
-        value.astimezone(UTC).isoformat(" ", "microseconds") if isinstance(value, datetime) else value
-        for value in given
-    ]
+    if datetime not in map(type, values.values()):
+        return values
+    return {
+        name: value.astimezone(UTC).isoformat(" ", "microseconds") if type(value) is datetime else value
+        for name, value in values.items()
+    }
 
 
 def _with_datetimes(row: Row, times: Sequence[int]) -> Row:
     columns = list(row)
     for place in times:
-        if columns[place] is not None:
-            columns[place] = datetime.fromisoformat(columns[place])
+        if (time := columns[place]) is not None:
+            columns[place] = datetime.fromisoformat(time)
     return columns
 
 

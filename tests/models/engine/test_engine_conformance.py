@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import count as numbers
 from time import monotonic
 from types import NoneType
@@ -99,6 +99,22 @@ async def test_values_come_back_as_they_were_stored(database: OpenDatabase) -> N
     assert expires == datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
     assert timedelta(seconds=1.4) < updated - created < timedelta(seconds=1.6)
     assert abs(created - before) < timedelta(seconds=PATIENCE)
+
+
+async def test_times_of_other_time_zones_are_compared_as_times(database: OpenDatabase) -> None:
+    """SQLite stores and compares them as text."""
+    nearly, later = (datetime(2026, 11, 1, 12, minute, tzinfo=timezone(timedelta(hours=5))) for minute in (29, 31))
+    statement = Statement(
+        """
+        INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, expires_at, created_at,
+            updated_at)
+        VALUES (:id, :id, 'oura', 'connected', '[]', '[]', :expires, now(), now())
+        RETURNING expires_at, expires_at < :nearly, expires_at < :later"""
+    )
+    expires = datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
+    row = await statement.row(database, id=str(uuid4()), expires=expires, nearly=nearly, later=later)
+    assert row is not None
+    assert (row[0], bool(row[1]), bool(row[2])) == (expires, False, True)
 
 
 async def test_no_row_is_an_empty_result(database: OpenDatabase) -> None:
