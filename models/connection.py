@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -48,15 +47,17 @@ class StatusReason(StrEnum):
 _SHOWN_AS: Final = "CASE WHEN pending_grant = pending_grant THEN '{instead}' ELSE {column} END AS {column}"
 SHOWN: Final = (
     f"id, user_id, provider, {_SHOWN_AS.format(column='status', instead=ConnectionStatus.PENDING)}, account, "
-    "requested_scopes, granted_scopes, last_sync_at, created_at, updated_at, granted_at, version, "
-    f"{_SHOWN_AS.format(column='status_reason', instead=StatusReason.ACCOUNT_UNKNOWN)}, site, expires_at, refreshed_at"
+    "requested_scopes, granted_scopes, rfc3339(last_sync_at) AS synced, rfc3339(created_at) AS created, "
+    "rfc3339(updated_at) AS updated, granted_at, version, "
+    f"{_SHOWN_AS.format(column='status_reason', instead=StatusReason.ACCOUNT_UNKNOWN)}, site, "
+    "rfc3339(expires_at) AS expires, rfc3339(refreshed_at) AS refreshed"
 )
 """The columns of a StoredConnection, in its order."""
 
 
-@dataclass(slots=True)
-class StoredConnection:
-    """A connection as it is shown: without its tokens. Scopes are JSON as they are stored, read when asked for."""
+class StoredConnection(Struct):
+    """A connection as it is shown: without its tokens. Times are texts, except the one that decides which grant is the
+    newer. Scopes are JSON as they are stored, read when asked for."""
 
     id: str
     user_id: str
@@ -65,15 +66,15 @@ class StoredConnection:
     account: str | None
     requested: str
     granted: str
-    last_sync_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    last_sync_at: str | None
+    created_at: str
+    updated_at: str
     granted_at: datetime | None
     version: int
     status_reason: str | None
     site: str
-    expires_at: datetime | None
-    refreshed_at: datetime | None
+    expires_at: str | None
+    refreshed_at: str | None
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> StoredConnection:

@@ -156,7 +156,7 @@ _SET_ACCOUNT: Final = Statement(
     """
     UPDATE connection SET account = :account, updated_at = now()
     WHERE id = :id AND user_id = :user_id AND granted_at = :granted_at AND status <> {disconnected}
-    RETURNING id, site, updated_at, {changed}""",
+    RETURNING id, site, rfc3339(updated_at) AS updated, {changed}""",
     *ACCOUNT,
     adding=HAS_OTHER_USERS,
     joining=OWNED,

@@ -22,6 +22,9 @@ _CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+(?: OR done\.\w+)*)$
 _DONE: Final = re.compile(r"\bdone\b")
 _DIGEST: Final = re.compile(r"\bdigest\(([^()]*)\)")
 _POSTGRES_DIGEST: Final = r"substring(sha256(convert_to(concat_ws(E'\\n', \1), 'UTF8')), 1, 16)"
+_RFC3339: Final = re.compile(r"\brfc3339\((\w+)\)")
+_POSTGRES_RFC3339: Final = r"""to_char(\1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+_SQLITE_RFC3339: Final = r"replace(substr(\1, 1, 23), ' ', 'T') || 'Z'"
 _NAME_OR_DONE: Final = re.compile(r"(?<![:\w]):([a-z_]+)|\b(done\.\w+)")
 
 
@@ -30,7 +33,8 @@ class Statement:
     with it.
 
     `:name` is a parameter, `now()` the current time, `after(:name)` that many seconds from now, `digest(…)` what
-    `models.engine.digest` returns for the same columns, and `{name}` the SQL fragment that is passed as `name`. Row
+    `models.engine.digest` returns for the same columns, `rfc3339(…)` the text of a time in UTC with milliseconds, as
+    responses have it, and `{name}` the SQL fragment that is passed as `name`. Row
     locks are left out on SQLite, which has only one writer at a time.
 
     `adding` is a column with a subquery, which the rows get in addition to those of RETURNING: distributed databases
@@ -104,6 +108,7 @@ def _for_postgres(text: str) -> Step:
     numbers = count(1)
     text = _NAME.sub(lambda _: f"${next(numbers)}", text)
     text = re.sub(r"after\((\$\d+)\)", r"now() + \1::float8 * interval '1 second'", text)
+    text = _RFC3339.sub(_POSTGRES_RFC3339, text)
     return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(names))
 
 
@@ -111,6 +116,7 @@ def _for_sqlite(text: str, *, joins: bool = False) -> Step:
     found = _CONDITION.search(text)
     text = _CONDITION.sub("", text)
     text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
+    text = _RFC3339.sub(_SQLITE_RFC3339, text)
     names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
     text = _NAME_OR_DONE.sub("?", text)
     text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")

@@ -7,7 +7,6 @@ they reference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Final
 
@@ -26,6 +25,7 @@ from graphql import (
     OperationType,
     specified_rules,
 )
+from msgspec import Struct
 
 from schema.limits import ANONYMOUS, FULL, Counter, Limits, excess_of
 from schema.parsing import parse
@@ -49,8 +49,7 @@ MAX_CACHED_LENGTH: Final = 16 * 1024
 _INTROSPECTION: Final = ("__schema", "__type")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """What is known of an operation before it runs. It is `public` if all of its root fields are open to everybody.
     `roots` is their number after fragments are expanded. Without a `plan`, graphql-core's executor runs it."""
 
@@ -61,8 +60,7 @@ class Operation:
     plan: Plan | None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A parsed document. `errors` are those of parsing and validation. `operations` are keyed by name, and by None for
     the only operation of a document (GraphQL 6.1).
 
@@ -71,7 +69,7 @@ class Document:
 
     ast: DocumentNode | None
     errors: Sequence[GraphQLError] = ()
-    operations: Mapping[str | None, Operation] = field(default_factory=dict[str | None, Operation])
+    operations: Mapping[str | None, Operation] = {}
     closed: bool = False
 
 

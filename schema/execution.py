@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
@@ -17,6 +16,7 @@ from graphql import (
     OperationType,
     execute,  # pyright: ignore[reportUnknownVariableType] - of its many options some have no type
 )
+from msgspec import Struct
 from strawberry.schema.config import StrawberryConfig
 
 from resolvers import audit
@@ -30,8 +30,7 @@ from schema.variables import complaints, members
 log = structlog.get_logger("tendon")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One error of an outcome: the problem, and graphql-core's error, which has its places in document and data."""
 
     problem: Problem
@@ -48,8 +47,7 @@ class Failure:
         return shown | {"extensions": self.problem.extensions}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of an operation. It is not `executed` after a request error (GraphQL 7.1.3), and then has no data
     entry."""
 

@@ -10,7 +10,6 @@ Here each fragment is counted once and its counts are reused, so that one walk i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
 from graphql import (
@@ -29,6 +28,7 @@ from graphql import (
     ValueNode,
     VariableDefinitionNode,
 )
+from msgspec import Struct
 
 from schema.types import ONCE
 
@@ -65,8 +65,7 @@ ESCAPED: Final = 2048
 SCHEMA: Final = "__schema"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits that depend on the caller. `size` is in bytes of UTF-8; with None the limit for bodies applies.
     `scope` is the end of their messages."""
 

@@ -26,11 +26,16 @@ from schema.provider_types import Provider
 from schema.revocations import Revocation
 from schema.token_types import IssueAccessTokenInput, IssueAccessTokenPayload
 
+Row = strawberry.Parent[StoredConnection]
+
 strawberry.enum(ConnectionStatus, description="The status of a connection.", graphql_name_from="value")
 strawberry.enum(StatusReason, description="Why a connection has its status.", graphql_name_from="value")
 
 
-def _serialize(value: datetime) -> str:
+def _serialize(value: datetime | str) -> str:
+    """Text is what a statement returns that formats the time itself."""
+    if isinstance(value, str):
+        return value
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -53,12 +58,6 @@ SCALARS: dict[object, Any] = {
 }
 
 
-@lru_cache(maxsize=256)
-def _provider_id(slug: str) -> strawberry.ID:
-    """Cached, because computing it takes as long as all other fields of a connection together."""
-    return strawberry.ID(str(provider_id(slug)))
-
-
 @strawberry.type(description="The scopes of a connection. `missing` are those that were requested and not granted.")
 class ConnectionScopes:
     requested: list[str]
@@ -66,85 +65,80 @@ class ConnectionScopes:
     missing: list[str]
 
 
+def _provider(row: Row, info: Info) -> Provider | None:
+    entry = info.context.resources.catalogue.get(row.provider)
+    return None if entry is None else Provider(row=entry)
+
+
+def _provider_id(row: Row) -> strawberry.ID:
+    return _id_of(row.provider)
+
+
+@lru_cache(maxsize=256)
+def _id_of(slug: str) -> strawberry.ID:
+    """Cached, because computing it takes as long as all other fields of a connection together."""
+    return strawberry.ID(str(provider_id(slug)))
+
+
+def _site(row: Row) -> str | None:
+    return row.site or None
+
+
+def _scopes(row: Row) -> ConnectionScopes:
+    requested, granted = row.requested_scopes, row.granted_scopes
+    missing = [scope for scope in requested if scope not in granted]
+    return ConnectionScopes(requested=requested, granted=granted, missing=missing)
+
+
+async def _revocation(row: Row, info: Info) -> Revocation | None:
+    found = await latest_revocation(info.context, row)
+    return None if found is None else Revocation.of(found)
+
+
 @strawberry.type(description="A user's connection to a provider.")
 class Connection:
-    row: strawberry.Private[StoredConnection]
+    """What is shown of a StoredConnection. There are no objects of this class: what has no resolver is an attribute of
+    the stored one."""
+
     id: strawberry.ID
     user_id: strawberry.ID
-    provider_id: strawberry.ID
-    provider_slug: str
+    provider_id: strawberry.ID = strawberry.field(resolver=_provider_id)
+    provider: str = strawberry.field(name="providerSlug")
     status: ConnectionStatus
     last_sync_at: datetime | None
     created_at: datetime
-
-    @strawberry.field(description="The provider. Null if it is no longer in the catalogue.")
-    def provider(self, info: Info) -> Provider | None:
-        entry = info.context.resources.catalogue.get(self.provider_slug)
-        return None if entry is None else Provider(row=entry)
-
-    @strawberry.field(description="Why it has its status, where the status alone doesn't say.")
-    def status_reason(self) -> StatusReason | None:
-        return None if self.row.status_reason is None else StatusReason(self.row.status_reason)
-
-    @strawberry.field(description="The site of a provider that has several, such as a hospital. Null for all others.")
-    def site(self) -> str | None:
-        return self.row.site or None
-
-    @strawberry.field(description="The scopes that the user was asked for, and those that were granted.")
-    def scopes(self) -> ConnectionScopes:
-        requested, granted = self.row.requested_scopes, self.row.granted_scopes
-        missing = [scope for scope in requested if scope not in granted]
-        return ConnectionScopes(requested=requested, granted=granted, missing=missing)
-
-    @strawberry.field(
+    catalogue_entry: Provider | None = strawberry.field(
+        resolver=_provider, name="provider", description="The provider. Null if it is no longer in the catalogue."
+    )
+    status_reason: StatusReason | None = strawberry.field(
+        description="Why it has its status, where the status alone doesn't say."
+    )
+    site: str | None = strawberry.field(
+        resolver=_site, description="The site of a provider that has several, such as a hospital. Null for all others."
+    )
+    scopes: ConnectionScopes = strawberry.field(
+        resolver=_scopes, description="The scopes that the user was asked for, and those that were granted."
+    )
+    expires_at: datetime | None = strawberry.field(
         description="When the access token expires. It is refreshed when a service asks for it. Null if it never"
         " expires, or the provider doesn't say."
     )
-    def expires_at(self) -> datetime | None:
-        return self.row.expires_at
-
-    @strawberry.field(description="When the tokens were last refreshed.")
-    def refreshed_at(self) -> datetime | None:
-        return self.row.refreshed_at
-
-    @strawberry.field(
+    refreshed_at: datetime | None = strawberry.field(description="When the tokens were last refreshed.")
+    requested_scopes: list[str] = strawberry.field(
         description="The scopes that the user was asked to grant.", deprecation_reason="Use `scopes.requested`."
     )
-    def requested_scopes(self) -> list[str]:
-        return self.row.requested_scopes
-
-    @strawberry.field(description="The scopes that the user granted.", deprecation_reason="Use `scopes.granted`.")
-    def granted_scopes(self) -> list[str]:
-        return self.row.granted_scopes
-
-    @strawberry.field(description="The user's id at the provider. Null if the provider does not report it.")
-    def account_id(self) -> strawberry.ID | None:
-        return None if self.row.account is None else strawberry.ID(self.row.account)
-
-    @strawberry.field(
-        description="How the provider is told that the connection has ended. Null if it is not disconnected, or"
-        " was disconnected some weeks ago."
+    granted_scopes: list[str] = strawberry.field(
+        description="The scopes that the user granted.", deprecation_reason="Use `scopes.granted`."
     )
-    async def revocation(self, info: Info) -> Revocation | None:
-        found = await latest_revocation(info.context, self.row)
-        return None if found is None else Revocation.of(found)
-
-    @strawberry.field(description="When something that is shown of the connection last changed.")
-    def updated_at(self) -> datetime:
-        return self.row.updated_at
-
-    @classmethod
-    def of(cls, row: StoredConnection) -> Connection:
-        return cls(
-            row=row,
-            id=strawberry.ID(str(row.id)),
-            user_id=strawberry.ID(row.user_id),
-            provider_id=_provider_id(row.provider),
-            provider_slug=row.provider,
-            status=ConnectionStatus(row.status),
-            last_sync_at=row.last_sync_at,
-            created_at=row.created_at,
-        )
+    account: strawberry.ID | None = strawberry.field(
+        name="accountId", description="The user's id at the provider. Null if the provider does not report it."
+    )
+    revocation: Revocation | None = strawberry.field(
+        resolver=_revocation,
+        description="How the provider is told that the connection has ended. Null if it is not disconnected, or"
+        " was disconnected some weeks ago.",
+    )
+    updated_at: datetime = strawberry.field(description="When something that is shown of the connection last changed.")
 
 
 @strawberry.input(description="The provider to connect to, and where it sends the user back to.")
@@ -197,7 +191,7 @@ class CompleteConnectionInput:
 
 @strawberry.type
 class CompleteConnectionPayload:
-    connection: Connection
+    connection: StoredConnection = strawberry.field(graphql_type=Connection)
 
 
 @strawberry.input(description="The connection to end, and the user whose connection it is.")
@@ -209,7 +203,7 @@ class DisconnectConnectionInput:
 @strawberry.type
 class DisconnectConnectionPayload:
     success: bool = strawberry.field(description="Always true: what can't be done is an error.")
-    connection: Connection
+    connection: StoredConnection = strawberry.field(graphql_type=Connection)
 
 
 PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
@@ -226,13 +220,16 @@ class Query(AuditQuery):
     def provider(self, info: Info, slug: str) -> Provider | None:
         return Provider(row=directory.find_provider(info.context, slug))
 
-    @strawberry.field(description="A user's connections, oldest first.")
-    async def connections(self, info: Info, user_id: strawberry.ID) -> list[Connection]:
-        return [Connection.of(row) for row in await connections.list_connections(info.context, user_id)]
+    @strawberry.field(description="A user's connections, oldest first.", graphql_type=list[Connection])
+    async def connections(self, info: Info, user_id: strawberry.ID) -> list[StoredConnection]:
+        return await connections.list_connections(info.context, user_id)
 
-    @strawberry.field(description="One connection. CONNECTION_NOT_FOUND if it does not exist or is not yours to read.")
-    async def connection(self, info: Info, id: strawberry.ID) -> Connection | None:  # noqa: A002 - GraphQL's name
-        return Connection.of(await connections.find_connection(info.context, id))
+    @strawberry.field(
+        description="One connection. CONNECTION_NOT_FOUND if it does not exist or is not yours to read.",
+        graphql_type=Connection | None,
+    )
+    async def connection(self, info: Info, id: strawberry.ID) -> StoredConnection:  # noqa: A002 - GraphQL's name
+        return await connections.find_connection(info.context, id)
 
 
 ONCE: Final = "completeConnection"
@@ -269,9 +266,7 @@ class Mutation:
         " parameters return the same connection."
     )
     async def complete_connection(self, info: Info, input: CompleteConnectionInput) -> CompleteConnectionPayload:  # noqa: A002 - GraphQL's name
-        return CompleteConnectionPayload(
-            connection=Connection.of(await complete_connection(info.context, input.callback()))
-        )
+        return CompleteConnectionPayload(connection=await complete_connection(info.context, input.callback()))
 
     @strawberry.mutation(
         description="Get an access token of a connection, for a service that fetches the user's data. It is refreshed"
@@ -289,7 +284,7 @@ class Mutation:
     )
     async def disconnect_connection(self, info: Info, input: DisconnectConnectionInput) -> DisconnectConnectionPayload:  # noqa: A002 - GraphQL's name
         ended = await disconnect_connection(info.context, input.connection_id, input.user_id)
-        return DisconnectConnectionPayload(success=True, connection=Connection.of(ended))
+        return DisconnectConnectionPayload(success=True, connection=ended)
 
     @strawberry.mutation(
         description="Forget a user: end and revoke all connections, and remove every row with the user's id. Safe to"

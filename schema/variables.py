@@ -6,7 +6,6 @@ graphql-core's own messages quote the whole value, codes and states included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from graphql import (
@@ -20,6 +19,7 @@ from graphql import (
     is_required_input_field,
     utilities,
 )
+from msgspec import Struct
 
 _DESCRIPTIONS: Final = {
     "String": "a string",
@@ -34,8 +34,7 @@ _type_from_ast: Callable[[GraphQLSchema, TypeNode], Any] = cast("Any", utilities
 _coerce: Callable[[Any, Any], Any] = cast("Any", utilities).coerce_input_value
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable as an operation declares it. `default` is None if it has none."""
 
     name: str

@@ -5,7 +5,8 @@ is known when they are compiled, and variables that are perhaps not valid, which
 
 - `fields`: the Python function that resolves a field,
 - `inputs`: variables and arguments in the form that resolvers take,
-- `outputs`: the selected fields, their values in the form that JSON takes, and errors,
+- `outputs`: fields, their values in the form that JSON takes, and errors,
+- `selections`: the fields that a document selects, combined,
 - `plan`: the root fields of an operation, one after the other or concurrently.
 """
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, cast
 
+from msgspec import Struct
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
@@ -17,15 +17,13 @@ class NotCovered(Exception):
     """Plans don't cover this operation, or these variables. graphql-core's executor does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(Struct, frozen=True):
     """The `info` of a resolver. The type of that name in `schema/types.py` promises no more."""
 
     context: Context
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
+class Resolver(Struct, frozen=True):
     """`call` takes the object that has the field, then `info` and arguments by name."""
 
     call: Callable[..., Any]
@@ -42,8 +40,8 @@ def definition_of(thing: Any) -> Any:
 
 
 def resolver_of(field: Any) -> Resolver:
-    """The resolver of graphql-core's `field`, if it is an attribute or a method of the type and neither extensions nor
-    permission classes of Strawberry wrap it."""
+    """The resolver of graphql-core's `field`, if it is an attribute of the object or a function that takes the object,
+    and neither extensions nor permission classes of Strawberry wrap it."""
     definition: StrawberryField = definition_of(field)
     if definition.extensions or definition.default_resolver is not getattr:
         raise NotCovered
@@ -51,7 +49,13 @@ def resolver_of(field: Any) -> Resolver:
     if base is None:
         return Resolver(attrgetter(definition.python_name), takes_info=False, is_async=False)
     info = base.info_parameter
-    is_method = base.self_parameter and not base.root_parameter and not base.parent_parameter
-    if not is_method or (info is not None and info.name != "info"):
+    if not _takes_the_object_first(base) or (info is not None and info.name != "info"):
         raise NotCovered
     return Resolver(base.wrapped_func, takes_info=info is not None, is_async=definition.is_async)
+
+
+def _takes_the_object_first(base: Any) -> bool:
+    """As `self`, or as a parameter that is annotated as Strawberry's `Parent`."""
+    first = next(iter(base.signature.parameters), None)
+    named = [one.name for one in (base.self_parameter, base.root_parameter, base.parent_parameter) if one]
+    return named == [first] and base.root_parameter is None

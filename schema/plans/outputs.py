@@ -1,41 +1,35 @@
-"""The fields that a document selects, each compiled to one function that resolves it and completes its value (GraphQL
-6.4.3): brings it into the form that JSON takes.
+"""The functions that resolve fields and complete their values (GraphQL 6.4.3): bring them into the form that JSON
+takes.
 
 Such a function raises what went wrong. The nearest position that may be null turns that into null and an error.
-Fragments, fields that are selected twice, and `@skip` and `@include` with literals are dealt with when a document is
-compiled, by graphql-core's own rules.
+
+Scalars and enums for which a resolver needs nothing but the object are read of many objects at once, by functions of C.
+If anything is wrong with one of them, all are read again, one after the other, to tell which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from itertools import repeat
+from types import NoneType
 from typing import Any, Final, cast
 
 from graphql import (
-    DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLError,
     GraphQLID,
-    GraphQLList,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
-    GraphQLSchema,
     GraphQLString,
-    OperationDefinitionNode,
     Undefined,
 )
 from graphql.error import located_error
-from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
-from graphql.execution.values import VariableValues
 from graphql.pyutils import is_iterable  # pyright: ignore[reportUnknownVariableType]
+from msgspec import Struct
 
-from schema.plans.fields import Info, NotCovered, definition_of, resolver_of
-from schema.variables import nullable
+from schema.plans.fields import Info, Resolver, definition_of
 
 Path = tuple[Any, Any] | None
 """Where a value is in the response: the path of what contains it, and its key or index there."""
@@ -43,17 +37,15 @@ Path = tuple[Any, Any] | None
 Complete = Callable[[Any, "Run", Path], Any]
 """Takes a value, or the object whose field to resolve, and returns what JSON takes."""
 
-Details = list[FieldDetails]
-"""The nodes of the document that select one field."""
+Column = Callable[[Sequence[Any]], Iterable[Any]]
+"""Takes objects, and returns what JSON takes for one of their fields. Raises if anything is wrong with one of them."""
 
-# A directive that needs a variable finds none and raises.
-_NO_VARIABLES: Final = VariableValues({}, {})
-# Values of these classes are their own JSON.
-_JSON_CLASSES: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
+# Values of these classes are their own JSON. A DateTime that is text was written by the database.
+_JSON_CLASSES: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool, "DateTime": str}
+_NO_OBJECTS: Final = (NoneType, type(Undefined), Exception)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """A field, or the items of its list. Errors show `name`, and the places of `nodes` in the document."""
 
     name: str
@@ -61,12 +53,11 @@ class Position:
     nullable: bool
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One run of a plan: what resolvers may know of the request, and the errors so far."""
 
     info: Info
-    errors: list[GraphQLError] = field(default_factory=list[GraphQLError])
+    errors: list[GraphQLError] = []
 
     def fail(self, fault: Exception, position: Position, path: Path) -> None:
         """Makes the position null, or raises for what contains it."""
@@ -80,162 +71,176 @@ class Run:
         self.errors.append(error)
 
 
-_Field = tuple[str, Complete, Position]
-"""The key of a field in the response, the function that resolves it, and its position."""
+class Leaf(Struct, frozen=True):
+    """Completes values of a scalar or an enum, and raises what is wrong with one. It refers to nothing of a document,
+    so that documents can share it."""
+
+    one: Callable[[Any], Any]
+    many: Callable[[list[Any]], list[Any]]
 
 
-class Selections:
-    """Compiles the selections of one operation. `leaves` are fields that documents share."""
+class Field(Struct, frozen=True):
+    """A field that is selected, `key` in the response. `column` reads it of many objects at once, where that is
+    possible."""
 
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        leaves: dict[str, Complete],
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-    ) -> None:
-        self._schema = schema
-        self._leaves = leaves
-        self._operation = operation
-        self._fragments = {
-            node.name.value: FragmentDetails(node)
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+    key: str
+    position: Position
+    resolve: Complete
+    column: Column | None = None
 
-    def collect_roots(self, kind: GraphQLObjectType) -> dict[str, Details]:
-        """The fields that the operation selects of its root type, by their keys in the response."""
+
+class Objects:
+    """Completes objects of one type with the fields that are selected."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = fields
+        self._keys = [field.key for field in fields]
+        self._columns: list[Column] = [field.column or _nulls for field in fields]
+        self.others = [field for field in fields if field.column is None]
+        """The fields that `read` leaves null."""
+
+    def read(self, sources: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """What can be read at once. None if anything is wrong with it."""
+        if len(self.others) == len(self._fields):
+            return None
         try:
-            collected = collect_fields(self._schema, self._fragments, _NO_VARIABLES, kind, self._operation)
-        except GraphQLError:
-            raise NotCovered from None
-        return collected.grouped_field_set
+            rows = zip(*[column(sources) for column in self._columns], strict=False)
+        except Exception:  # noqa: BLE001 - resolvers may raise anything, and do so again
+            return None
+        keys = self._keys
+        return [dict(zip(keys, row, strict=False)) for row in rows]
 
-    def _collect(self, kind: GraphQLObjectType, details: Details) -> dict[str, Details]:
+    def complete(self, source: Any, run: Run, path: Path) -> dict[str, Any]:
+        found = self.read((source,))
+        if found is None:
+            return _resolve({}, self._fields, source, run, path)
+        return self.add_others(found[0], source, run, path)
+
+    def add_others(self, data: dict[str, Any], source: Any, run: Run, path: Path) -> dict[str, Any]:
+        """To what `read` has returned."""
+        return _resolve(data, self.others, source, run, path) if self.others else data
+
+
+def _resolve(data: dict[str, Any], fields: Sequence[Field], source: Any, run: Run, path: Path) -> dict[str, Any]:
+    for field in fields:
         try:
-            collected = collect_subfields(self._schema, self._fragments, _NO_VARIABLES, self._operation, kind, details)
-        except GraphQLError:
-            raise NotCovered from None
-        return collected.grouped_field_set
+            data[field.key] = field.resolve(source, run, path)
+        except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
+            data[field.key] = run.fail(fault, field.position, (path, field.key))
+    return data
 
-    def field(self, kind: GraphQLObjectType, details: Details) -> tuple[Any, Position]:
-        """graphql-core's field, and its position. The schema has every field that a valid document names."""
-        name = details[0].node.name.value
-        field = self._schema.get_field(kind, name)
-        return field, _position(cast("Any", field).type, f"{kind.name}.{name}", details)
 
-    def completion(self, declared: Any, position: Position, details: Details) -> Complete:
-        """The function that completes values of this type."""
-        kind = nullable(declared)
-        if isinstance(kind, GraphQLList):
-            item = cast("Any", kind).of_type
-            item_position = _position(item, position.name, details)
-            return _list(self.completion(item, item_position, details), position, item_position)
-        if isinstance(kind, GraphQLScalarType | GraphQLEnumType):
-            return _leaf(kind, position)
-        if isinstance(kind, GraphQLObjectType) and kind.is_type_of is None:
-            fields = [self._field(kind, key, its) for key, its in self._collect(kind, details).items()]
-            return _object(fields, position)
-        raise NotCovered
+def _nulls(_sources: Sequence[Any]) -> Iterable[None]:
+    return repeat(None)
 
-    def _field(self, kind: GraphQLObjectType, key: str, details: Details) -> _Field:
-        field, position = self.field(kind, details)
-        node = details[0].node
-        if node.name.value == "__typename":
-            return key, typename(kind), position
-        if field.args:
-            raise NotCovered
-        if node.selection_set or isinstance(nullable(field.type), GraphQLList):
-            return key, _resolved(field, _at(key, self.completion(field.type, position, details))), position
-        if position.name not in self._leaves:
-            self._leaves[position.name] = _resolved(field, self.completion(field.type, position, details))
-        return key, self._leaves[position.name], position
+
+def compile_leaf(kind: GraphQLScalarType | GraphQLEnumType, position: Position) -> Leaf:
+    serialize, name = kind.coerce_output_value, position.name
+
+    def serialize_any(value: Any) -> Any:
+        serialized = serialize(value)
+        if serialized is None or serialized is Undefined:
+            raise TypeError(f"{name} has a value that {kind} does not.")
+        return serialized
+
+    one = guarded(serialize_any, position)
+    if isinstance(kind, GraphQLEnumType):
+        return Leaf(one, _members(kind, one, may_be_null=position.nullable))
+    json_class = _JSON_CLASSES.get(kind.name)
+    if json_class is None:
+        return Leaf(one, lambda values: [*map(one, values)])
+    return Leaf(one, _of_classes({json_class, NoneType} if position.nullable else {json_class}, one))
+
+
+def _members(kind: GraphQLEnumType, one: Callable[[Any], Any], *, may_be_null: bool) -> Callable[[list[Any]], Any]:
+    names: dict[Any, str | None] = {}
+    for member in definition_of(kind).wrapped_cls:
+        names[member] = names[member.value] = kind.coerce_output_value(member)
+    names.pop(None, None)
+    if may_be_null:
+        names[None] = None
+
+    def many(values: list[Any]) -> list[Any]:
+        try:
+            return [*map(names.__getitem__, values)]
+        except (KeyError, TypeError):
+            return [*map(one, values)]
+
+    return many
+
+
+def _of_classes(classes: set[type], one: Callable[[Any], Any]) -> Callable[[list[Any]], Any]:
+    def many(values: list[Any]) -> list[Any]:
+        return values if classes.issuperset(map(type, values)) else [*map(one, values)]
+
+    return many
+
+
+def leaf_resolution(resolver: Resolver, leaf: Leaf) -> tuple[Complete, Column | None]:
+    """The functions that resolve a field of one object, and of many."""
+    resolve, one, many = resolver.call, leaf.one, leaf.many
+    if resolver.takes_info:
+        return (lambda source, run, _path: one(resolve(source, info=run.info))), None
+    return (lambda source, _run, _path: one(resolve(source))), (lambda sources: many([*map(resolve, sources)]))
+
+
+def resolution(resolver: Resolver, complete: Complete) -> Complete:
+    """Resolves the field of an object, and completes its value."""
+    resolve = resolver.call
+    if resolver.takes_info:
+        return lambda source, run, path: complete(resolve(source, info=run.info), run, path)
+    return lambda source, run, path: complete(resolve(source), run, path)
+
+
+def at(key: str, complete: Complete) -> Complete:
+    return lambda value, run, path: complete(value, run, (path, key))
 
 
 def typename(kind: GraphQLObjectType) -> Complete:
     return lambda _source, _run, _path: kind.name
 
 
-def _position(declared: Any, name: str, details: Details) -> Position:
-    return Position(name, [detail.node for detail in details], nullable=not isinstance(declared, GraphQLNonNull))
+def list_completion(complete_item: Complete, position: Position, item: Position, objects: Objects | None) -> Complete:
+    """`objects` is what completes the items, if they are objects."""
 
-
-def _resolved(field: Any, complete: Complete) -> Complete:
-    """Resolves the field of an object, and completes its value."""
-    resolver = resolver_of(field)
-    resolve = resolver.call
-    if resolver.is_async:
-        raise NotCovered
-    if resolver.takes_info:
-        return lambda source, run, path: complete(resolve(source, info=run.info), run, path)
-    return lambda source, run, path: complete(resolve(source), run, path)
-
-
-def _at(key: str, complete: Complete) -> Complete:
-    return lambda value, run, path: complete(value, run, (path, key))
-
-
-def _object(fields: Sequence[_Field], position: Position) -> Complete:
-    def complete(source: Any, run: Run, path: Path) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        for key, resolve, its in fields:
-            try:
-                data[key] = resolve(source, run, path)
-            except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
-                data[key] = run.fail(fault, its, (path, key))
-        return data
-
-    return _nullable(complete, position)
-
-
-def _list(complete_item: Complete, position: Position, item: Position) -> Complete:
     def complete(values: Any, run: Run, path: Path) -> list[Any]:
         if not is_iterable(values):
             raise GraphQLError(f"Expected Iterable, but did not find one for field '{position.name}'.")
+        found = objects.read(cast("list[Any]", values)) if objects and _is_list_of_objects(values) else None
+        if found is not None and objects and not objects.others:
+            return found
         data: list[Any] = []
         for index, value in enumerate(cast("Iterable[Any]", values)):
             try:
-                data.append(complete_item(value, run, (path, index)))
+                if objects and found is not None:
+                    data.append(objects.add_others(found[index], value, run, (path, index)))
+                else:
+                    data.append(complete_item(value, run, (path, index)))
             except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
                 data.append(run.fail(fault, item, (path, index)))
         return data
 
-    return _nullable(complete, position)
+    return guarded(complete, position)
 
 
-def _leaf(kind: GraphQLScalarType | GraphQLEnumType, position: Position) -> Complete:
-    """Refers to nothing of the document, so that documents can share it."""
-    serialize, name = kind.coerce_output_value, position.name
-
-    def serialize_any(value: Any, _run: Run, _path: Path) -> Any:
-        serialized = serialize(value)
-        if serialized is None or serialized is Undefined:
-            raise TypeError(f"{name} has a value that {kind} does not.")
-        return serialized
-
-    complete = _nullable(serialize_any, position)
-    if isinstance(kind, GraphQLEnumType):
-        members = definition_of(kind).wrapped_cls
-        # By value, because members are slow to hash.
-        names: dict[Any, str] = {member.value: serialize(member) for member in members}
-        return lambda value, run, path: names[value.value] if type(value) is members else complete(value, run, path)
-    json_class = _JSON_CLASSES.get(kind.name)
-    if json_class is None:
-        return complete
-    return lambda value, run, path: value if type(value) is json_class else complete(value, run, path)
+def _is_list_of_objects(values: Any) -> bool:
+    """Not of nulls or exceptions."""
+    return type(values) is list and not any(
+        issubclass(kind, _NO_OBJECTS) for kind in {*map(type, cast("list[Any]", values))}
+    )
 
 
-def _nullable(complete: Complete, position: Position) -> Complete:
+def guarded(complete: Callable[..., Any], position: Position) -> Callable[..., Any]:
     """Null where it may be, and raises exceptions that were returned."""
     name, may_be_null = position.name, position.nullable
 
-    def complete_nullable(value: Any, run: Run, path: Path) -> Any:
+    def complete_guarded(value: Any, *where: Any) -> Any:
         if value is None or value is Undefined:
             if may_be_null:
                 return None
             raise TypeError(f"Cannot return null for non-nullable field {name}.")
         if isinstance(value, Exception):
             raise value
-        return complete(value, run, path)
+        return complete(value, *where)
 
-    return complete_nullable
+    return complete_guarded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import (
@@ -16,6 +15,7 @@ from graphql import (
     OperationType,
 )
 from graphql.pyutils import gather_with_cancel
+from msgspec import Struct
 
 from resolvers.context import Context
 from schema.plans.fields import Info, NotCovered, Resolver, resolver_of
@@ -27,14 +27,14 @@ from schema.plans.inputs import (
     compile_preparation,
     no_arguments,
 )
-from schema.plans.outputs import Complete, Details, Position, Run, Selections, typename
+from schema.plans.outputs import Complete, Position, Run, typename
+from schema.plans.selections import Details, LeafResolution, Selections
 
 # For `__typename`, whose completion looks at no value.
 _NO_RESOLVER: Final = Resolver(type, takes_info=False, is_async=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RootField:
+class RootField(Struct, frozen=True):
     """A field at the root of the operation, `key` in the response's data."""
 
     key: str
@@ -61,8 +61,7 @@ class RootField:
         return self.resolver.call(None, **arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """How an operation runs: `prepare`, which may decline, then `run`."""
 
     prepare: Prepare
@@ -109,7 +108,7 @@ class Plans:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._leaves: dict[str, Complete] = {}
+        self._leaves: dict[str, LeafResolution] = {}
 
     def compile(self, document: DocumentNode, operation: OperationDefinitionNode) -> Plan | None:
         """The plan of an operation of a valid document. None if plans don't cover it."""

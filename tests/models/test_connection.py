@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,7 +55,7 @@ async def test_a_new_connection(database: Database) -> None:
     assert (shown.requested_scopes, shown.granted_scopes) == (["sleep", "heart"], ["sleep"])
     assert (shown.last_sync_at, shown.version, shown.granted_at) == (None, 1, granted.granted_at)
     assert shown.created_at == shown.updated_at
-    assert abs(shown.created_at - await now(database)) < SOON
+    assert abs(datetime.fromisoformat(shown.created_at) - await now(database)) < SOON
     assert await columns(database, "expires_at, former_account") == (granted.expires_at, None)
     assert await opened(database) == ("access", "refresh")
     assert await find_of_user(database, "alice") == [shown]
@@ -91,7 +91,8 @@ async def test_connecting_again_keeps_the_id_and_renews_the_rest(database: Datab
     assert stored is not None
     after = stored.connection
     assert (after.id, after.created_at, after.version) == (identity, before.created_at, 2)
-    assert after.updated_at - before.updated_at > timedelta(seconds=60)
+    renewed, made = datetime.fromisoformat(after.updated_at), datetime.fromisoformat(before.updated_at)
+    assert renewed - made > timedelta(seconds=60)
     assert (after.status, after.account, after.granted_at) == ("connected", "acc", granted.granted_at)
     assert (after.requested_scopes, after.granted_scopes) == (["heart"], ["heart"])
     assert await columns(database, "expires_at, former_account") == (None, "acc")

@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, parse
+from strawberry.schema.config import StrawberryConfig
 
-from models.connection import ConnectionStatus, StoredConnection
+from models.connection import StoredConnection
 from providers.catalogue import read_catalogue
 from providers.provider import provider_id
 from schema.execution import Executor
-from schema.types import PUBLIC_FIELDS, CompleteConnectionInput, Connection, actions
+from schema.types import PUBLIC_FIELDS, SCALARS, CompleteConnectionInput, Connection, actions
 from tests.schema.contexts import public_context
 
+
+@strawberry.type
+class Showing:
+    connection: StoredConnection = strawberry.field(graphql_type=Connection)
+
+
+SHOWING = strawberry.Schema(Showing, config=StrawberryConfig(scalar_map=SCALARS))
 DATE_TIME: Any = Executor(explore=True).graphql.type_map["DateTime"]
 
 
@@ -25,9 +33,10 @@ DATE_TIME: Any = Executor(explore=True).graphql.type_map["DateTime"]
         (datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC), "2026-11-23T12:00:00.000Z"),
         (datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC), "2026-01-02T03:04:05.678Z"),
         (datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=2))), "2026-11-22T23:00:00.000Z"),
+        ("2026-11-23T12:00:00.678Z", "2026-11-23T12:00:00.678Z"),
     ],
 )
-def test_a_timestamp_is_shown_in_utc_with_milliseconds(moment: datetime, shown: str) -> None:
+def test_a_timestamp_is_shown_in_utc_with_milliseconds(moment: datetime | str, shown: str) -> None:
     assert DATE_TIME.serialize(moment) == shown
 
 
@@ -71,35 +80,54 @@ def test_what_is_open_to_everybody() -> None:
 
 @pytest.mark.parametrize("account", ["an account", "", None])
 def test_the_fields_of_a_connection(account: str | None) -> None:
-    made, updated = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    made, updated = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.123Z"
     row = StoredConnection(
         "id",
         "alice",
         "oura",
         "connected",
         account,
-        '["a"]',
-        '["b"]',
+        '["a", "b"]',
+        '["b", "c"]',
         None,
         made,
         updated,
         None,
         1,
-        None,
+        "scopes_missing",
         "",
-        None,
+        made,
         None,
     )
-    shown = Connection.of(row)
-    assert (shown.id, shown.user_id, shown.provider_slug, shown.provider_id) == (
-        "id",
-        "alice",
-        "oura",
-        str(provider_id("oura")),
+    document = """{ connection {
+        id userId providerId providerSlug status lastSyncAt createdAt provider { slug } statusReason site
+        scopes { requested granted missing } expiresAt refreshedAt requestedScopes grantedScopes accountId updatedAt
+    } }"""
+    shown = SHOWING.execute_sync(document, context_value=public_context(), root_value=Showing(connection=row))
+    assert (shown.errors, shown.data) == (
+        None,
+        {
+            "connection": {
+                "id": "id",
+                "userId": "alice",
+                "providerId": str(provider_id("oura")),
+                "providerSlug": "oura",
+                "status": "connected",
+                "lastSyncAt": None,
+                "createdAt": made,
+                "provider": {"slug": "oura"},
+                "statusReason": "scopes_missing",
+                "site": None,
+                "scopes": {"requested": ["a", "b"], "granted": ["b", "c"], "missing": ["a"]},
+                "expiresAt": made,
+                "refreshedAt": None,
+                "requestedScopes": ["a", "b"],
+                "grantedScopes": ["b", "c"],
+                "accountId": account,
+                "updatedAt": updated,
+            }
+        },
     )
-    assert (shown.status, shown.created_at, shown.last_sync_at) == (ConnectionStatus.CONNECTED, made, None)
-    assert (shown.requested_scopes(), shown.granted_scopes()) == (["a"], ["b"])
-    assert (shown.account_id(), shown.updated_at()) == (account, updated)
 
 
 async def test_the_fields_of_a_provider() -> None:

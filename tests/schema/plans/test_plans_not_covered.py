@@ -27,6 +27,7 @@ def covered(document: str) -> bool:
         "query($v: [String!]!) { ofList(texts: $v) }",
         "query($v: WithList!) { ofInput(withList: $v) }",
         "{ ofInput }",
+        "{ ofParent }",
         "{ ofAnything(value: 1) }",
         # What is selected nowhere does not matter.
         "{ word ...F @skip(if: true) } fragment F on Query { dog { name } }",
@@ -54,7 +55,6 @@ def test_covered(document: str) -> None:
         "{ inner { permitted } }",
         "{ shouted }",
         "{ ofInfo }",
-        "{ ofParent }",
         "{ ofRoot }",
         "{ ofSelfAndRoot }",
         "{ ofSelfAndParent }",
