@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.peers import fastapi_shapes as shapes
 from benchmarks.peers.fastapi_tables import SQLITE, engine
-from benchmarks.peers.sealing import pseudonym, seal, unseal
+from benchmarks.peers.sealing import bound, part, pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
 database = engine()
@@ -45,10 +44,6 @@ async def run(connection: AsyncConnection, name: str, *values: Any) -> Any:
     return await connection.exec_driver_sql(WORK.statements[name], values)
 
 
-def moment(value: datetime) -> Any:
-    return value.isoformat(" ", "microseconds") if SQLITE else value
-
-
 @app.post("/v1/connections/callback", status_code=201)
 async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.CallbackOut:
     key, owner = hashlib.sha256(body.state.encode()).hexdigest(), uuid4().hex
@@ -58,42 +53,38 @@ async def callback(body: shapes.CallbackIn, user: shapes.User) -> shapes.Callbac
         claim = (await run(connection, "claim", *binding, code, owner, 15.0)).first()
     if claim is None:
         raise HTTPException(400, "invalid_state")
-    verifier = unseal(claim.verifier, "authorization_request", *binding[:4], "verifier")
+    verifier = unseal(claim.verifier, bound("authorization_request", *binding[:4], "verifier"))
     tokens = await client.fetch_token(
         WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
     )
-    row = await store(_values(user, claim, tokens), (key, owner, 604800.0), _audit(user, "complete"))
-    return shapes.CallbackOut(connection=shown(user, WORK.slug, row))
-
-
-async def store(values: tuple[Any, ...], ended: tuple[str, str, float], audit: tuple[Any, ...]) -> Any:
-    if not SQLITE:
-        async with single.connect() as connection:
-            return (await run(connection, "store", *values, *ended, audit[-1], audit[1])).one()
-    async with database.begin() as connection:
-        row = (await run(connection, "upsert", *values)).one()
-        key, owner, remembered = ended
-        (await run(connection, "finish", key, owner, row.id, remembered)).one()
-        await run(connection, "audit", *audit)
-    return row
-
-
-def _values(user: str, claim: Any, tokens: dict[str, Any]) -> tuple[Any, ...]:
-    now, version = datetime.now(UTC), claim.version or 0
-    place = ("connection", user, WORK.slug, "", str(version + 1))
-    return (
+    version = claim.version or 0
+    row = bound("connection", user, WORK.slug, "", str(version + 1))
+    stored = await store(
+        key,
+        owner,
         str(uuid4()),
-        user,
-        WORK.slug,
-        moment(now),
-        claim.scopes if SQLITE else json.dumps(claim.scopes),
         json.dumps(tokens["scope"].split()),
-        seal(tokens["access_token"], *place, "access_token"),
-        seal(tokens["refresh_token"], *place, "refresh_token"),
-        moment(now + timedelta(seconds=tokens["expires_in"])),
+        seal(tokens["access_token"], row + part("access_token")),
+        seal(tokens["refresh_token"], row + part("refresh_token")),
+        float(tokens["expires_in"]),
         claim.claimed_at,
         version,
+        pseudonym(user),
+        uuid4().hex,
     )
+    return shapes.CallbackOut(connection=shown(stored))
+
+
+async def store(*values: Any) -> Any:
+    if not SQLITE:
+        async with single.connect() as connection:
+            return (await run(connection, "store", *values)).one()
+    *stored, actor, number = values
+    async with database.begin() as connection:
+        row = (await run(connection, "upsert", *stored)).one()
+        await run(connection, "end", stored[0], row.id)
+        await run(connection, "audit", actor, "complete", row.provider, row.id, stored[3], number)
+    return row
 
 
 @app.post("/v1/connections/authorize")
@@ -101,24 +92,24 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User) -> shapes.Autho
     state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
     key = hashlib.sha256(state.encode()).hexdigest()
     place = (key, user, body.provider, body.redirect_uri)
-    sealed, scopes = seal(verifier, "authorization_request", *place, "verifier"), json.dumps(WORK.scopes)
-    values = (*place, WORK.registration, scopes, sealed, 600.0)
-    await begin(values, _audit(user, "authorize"))
-    async with single.connect() as connection:
-        await run(connection, "past", 20)
+    sealed = seal(verifier, bound("authorization_request", *place, "verifier"))
+    request = (*place, WORK.registration, json.dumps(WORK.scopes), sealed, 600.0)
+    await begin(*request, pseudonym(user), uuid4().hex)
     url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)
     return shapes.AuthorizeOut(url=url, state=state)
 
 
-async def begin(request: tuple[Any, ...], audit: tuple[Any, ...]) -> None:
+async def begin(*values: Any) -> None:
     if not SQLITE:
         async with single.connect() as connection:
-            await run(connection, "begin", *request, audit[0], audit[-1], audit[1])
+            await run(connection, "begin", *values)
         return
+    *request, actor, number = values
+    _, user, provider, _, _, scopes, *_ = request
     async with database.begin() as connection:
         await run(connection, "remember", *request)
-        await run(connection, "audit", *audit)
-        await run(connection, "named", audit[1], request[1])
+        await run(connection, "audit", actor, "authorize", provider, None, scopes, number)
+        await run(connection, "named", actor, user)
 
 
 @app.get("/v1/connections")
@@ -127,20 +118,20 @@ async def connections(userId: str, user: shapes.User) -> shapes.ListOut:  # noqa
         raise HTTPException(403)
     async with single.connect() as connection:
         rows = (await run(connection, "list", user)).all()
-    return shapes.ListOut(connections=[shown(user, row.provider, row) for row in rows])
+    return shapes.ListOut(connections=[shown(row) for row in rows])
 
 
-def _audit(user: str, action: str) -> tuple[Any, ...]:
-    return moment(datetime.now(UTC)), pseudonym(user), action, WORK.slug, json.dumps(WORK.scopes), uuid4().hex
-
-
-def shown(user: str, slug: str, row: Any) -> shapes.ConnectionOut:
+def shown(row: Any) -> shapes.ConnectionOut:
     return shapes.ConnectionOut(
-        id=str(row.id),
-        user_id=user,
-        provider_id=WORK.provider_ids[slug],
-        provider_slug=slug,
+        id=row.id,
+        user_id=row.user_id,
+        provider_id=WORK.provider_ids[row.provider],
+        provider_slug=row.provider,
         status=row.status,
-        last_sync_at=row.last_sync_at,
-        created_at=row.created_at,
+        last_sync_at=moment(row.last_sync_at),
+        created_at=moment(row.created_at),
     )
+
+
+def moment(text: str | None) -> str | None:
+    return f"{text[:10]}T{text[11:23]}Z" if text and SQLITE else text

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Depends, FastAPI, HTTPException
 from sqlalchemy import select, text, update
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from benchmarks.peers import fastapi_shapes as shapes
 from benchmarks.peers.fastapi_tables import AuditEvent, AuditSubject, AuthorizationRequest, Connection, engine
-from benchmarks.peers.sealing import pseudonym, seal, unseal
+from benchmarks.peers.sealing import bound, part, pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
 database = engine()
@@ -52,15 +52,8 @@ async def ready() -> dict[str, str]:
 async def callback(body: shapes.CallbackIn, user: shapes.User, db: Db) -> shapes.CallbackOut:
     owner = uuid4().hex
     request = await claim(db, body, user, owner)
-    verifier = unseal(
-        request.verifier,
-        "authorization_request",
-        request.state_hash,
-        user,
-        body.provider,
-        body.redirect_uri,
-        "verifier",
-    )
+    place = (request.state_hash, user, body.provider, body.redirect_uri)
+    verifier = unseal(request.verifier, bound("authorization_request", *place, "verifier"))
     tokens = await client.fetch_token(
         WORK.token_url, code=body.code, code_verifier=verifier, grant_type="authorization_code"
     )
@@ -84,7 +77,6 @@ async def claim(db: AsyncSession, body: shapes.CallbackIn, user: str, owner: str
         owner=owner,
         code_hash=hashlib.sha256(body.code.encode()).hexdigest(),
         lease_until=now + timedelta(seconds=15),
-        purge_after=now + timedelta(seconds=15),
     )
     request = (await db.execute(claimed.returning(AuthorizationRequest))).scalar_one_or_none()
     await db.commit()
@@ -98,14 +90,15 @@ async def store(db: AsyncSession, request: AuthorizationRequest, tokens: dict[st
     found = select(Connection).where(Connection.user_id == user, Connection.provider == slug).with_for_update()
     connection = (await db.execute(found)).scalar_one_or_none()
     if connection is None:
-        connection = Connection(id=uuid4(), user_id=user, provider=slug, created_at=now, version=0)
+        connection = Connection(id=uuid4(), user_id=user, provider=slug, created_at=now, version=0, consent=0)
         db.add(connection)
     connection.status, connection.updated_at, connection.granted_at = "connected", now, now
     connection.requested_scopes, connection.granted_scopes = request.scopes, str(tokens["scope"]).split()
     connection.version += 1
-    place = ("connection", user, slug, "", str(connection.version))
-    connection.access_token = seal(tokens["access_token"], *place, "access_token")
-    connection.refresh_token = seal(tokens["refresh_token"], *place, "refresh_token")
+    connection.consent += 1
+    row = bound("connection", user, slug, "", str(connection.version))
+    connection.access_token = seal(tokens["access_token"], row + part("access_token"))
+    connection.refresh_token = seal(tokens["refresh_token"], row + part("refresh_token"))
     connection.expires_at = now + timedelta(seconds=tokens["expires_in"])
     request.status, request.connection_id, request.verifier, request.lease_until = (
         "completed",
@@ -113,21 +106,25 @@ async def store(db: AsyncSession, request: AuthorizationRequest, tokens: dict[st
         None,
         None,
     )
-    request.purge_after = now + timedelta(days=7)
-    note(db, user, "complete", slug, connection.granted_scopes)
+    note(db, user, "complete", slug, connection.granted_scopes, connection.id)
     await db.commit()
     return connection
 
 
-def note(db: AsyncSession, user: str, action: str, slug: str, scopes: list[str]) -> None:
+def note(
+    db: AsyncSession, user: str, action: str, slug: str, scopes: list[str], connection_id: UUID | None = None
+) -> None:
     name = pseudonym(user)
-    db.add(AuditEvent(actor=name, subject=name, action=action, provider=slug, scopes=scopes))
+    event = AuditEvent(actor=name, subject=name, action=action, provider=slug, scopes=scopes)
+    event.connection_id = connection_id
+    db.add(event)
 
 
 @app.post("/v1/connections/authorize")
 async def authorize(body: shapes.AuthorizeIn, user: shapes.User, db: Db) -> shapes.AuthorizeOut:
     state, verifier, now = secrets.token_hex(20), secrets.token_urlsafe(48), datetime.now(UTC)
-    key, later = hashlib.sha256(state.encode()).hexdigest(), now + timedelta(minutes=10)
+    key = hashlib.sha256(state.encode()).hexdigest()
+    place = (key, user, body.provider, body.redirect_uri)
     request = AuthorizationRequest(
         state_hash=key,
         user_id=user,
@@ -135,17 +132,15 @@ async def authorize(body: shapes.AuthorizeIn, user: shapes.User, db: Db) -> shap
         redirect_uri=body.redirect_uri,
         registration=WORK.registration,
         scopes=WORK.scopes,
-        verifier=seal(verifier, "authorization_request", key, user, body.provider, body.redirect_uri, "verifier"),
+        verifier=seal(verifier, bound("authorization_request", *place, "verifier")),
         status="pending",
         created_at=now,
-        expires_at=later,
-        purge_after=later,
+        expires_at=now + timedelta(minutes=10),
     )
     db.add(request)
     await db.merge(AuditSubject(pseudonym=pseudonym(user), user_id=user))
     note(db, user, "authorize", body.provider, WORK.scopes)
     await db.commit()
-    await db.execute(select(AuthorizationRequest).where(AuthorizationRequest.purge_after < now).limit(20))
     url, _ = client.create_authorization_url(WORK.authorize_url, state=state, code_verifier=verifier)
     return shapes.AuthorizeOut(url=url, state=state)
 
@@ -165,6 +160,10 @@ def shown(row: Connection) -> shapes.ConnectionOut:
         provider_id=WORK.provider_ids[row.provider],
         provider_slug=row.provider,
         status=row.status,
-        last_sync_at=row.last_sync_at,
-        created_at=row.created_at,
+        last_sync_at=moment(row.last_sync_at),
+        created_at=moment(row.created_at),
     )
+
+
+def moment(value: datetime | None) -> str | None:
+    return value and f"{value.isoformat(timespec='milliseconds')[:23]}Z"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from authlib.integrations.httpx_client import AsyncOAuth2Client
@@ -41,8 +40,8 @@ class ConnectionOut(Shape):
     provider_id: str
     provider_slug: str
     status: str
-    last_sync_at: datetime | None
-    created_at: datetime
+    last_sync_at: str | None
+    created_at: str
 
 
 class CallbackOut(Shape):

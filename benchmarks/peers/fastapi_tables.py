@@ -56,7 +56,6 @@ class AuthorizationRequest(Base):
     error: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    purge_after: Mapped[datetime]
 
 
 class Connection(Base):
@@ -76,6 +75,7 @@ class Connection(Base):
     expires_at: Mapped[datetime | None]
     last_sync_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
+    consent: Mapped[int]
     granted_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -4,24 +4,65 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import os
 import secrets
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+
+import msgspec
 
 from benchmarks.peers.floor_client import exchange
+from benchmarks.peers.floor_commits import Rows
 from benchmarks.peers.floor_database import Postgres, Sqlite, opened
-from benchmarks.peers.sealing import pseudonym, seal, unseal
+from benchmarks.peers.sealing import bound, part, pseudonym, seal, unseal
 from benchmarks.peers.work import WORK
 
+
+class _Callback(msgspec.Struct):
+    provider: str
+    code: str
+    state: str
+    redirectUri: str  # noqa: N815 - the member's name
+
+
+class _Authorize(msgspec.Struct):
+    provider: str
+    redirectUri: str  # noqa: N815 - the member's name
+
+
+class _Tokens(msgspec.Struct):
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    scope: str
+
+
+class _Connection(msgspec.Struct, rename="camel"):
+    id: str
+    user_id: str
+    provider_id: str
+    provider_slug: str
+    status: str
+    last_sync_at: str | None
+    created_at: str
+
+
 _BEARERS = {f"Bearer {token}".encode(): user for token, user in WORK.users.items()}
-_SCOPES = json.dumps(WORK.scopes)
 _AUTHORIZE = (
     f"{WORK.authorize_url}?response_type=code&client_id={quote(WORK.client_id)}"
     f"&redirect_uri={quote(WORK.redirect_uri, safe='')}&scope={quote(' '.join(WORK.scopes))}"
 )
+_PROVIDER_IDS = WORK.provider_ids
+
+_read_callback = msgspec.json.Decoder(_Callback).decode
+_read_authorize = msgspec.json.Decoder(_Authorize).decode
+_read_tokens = msgspec.json.Decoder(_Tokens).decode
+_encode = msgspec.json.Encoder().encode
+
+_SCOPES = _encode(WORK.scopes).decode()
+_VERIFIER = part("verifier")
+_ACCESS_TOKEN = part("access_token")
+_REFRESH_TOKEN = part("refresh_token")
 
 _database: Sqlite | Postgres
 
@@ -31,90 +72,95 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await _live(receive, send)
         return
     if scope["path"] == "/readyz":
-        await _answer(send, 200, "{}")
+        await _answer(send, 200, b"{}")
         return
-    user = next((_BEARERS.get(value) for name, value in scope["headers"] if name == b"authorization"), None)
+    user = _user(scope["headers"])
     if user is None:
-        await _answer(send, 401, "{}")
+        await _answer(send, 401, b"{}")
     elif scope["method"] == "GET":
         await _answer(send, 200, await _list(scope["query_string"].decode().removeprefix("userId=")))
     elif scope["path"] == "/v1/connections/callback":
-        await _answer(send, 201, await _callback(user, await _body(receive)))
+        await _answer(send, 201, await _callback(user, _read_callback(await _body(receive))))
     else:
-        await _answer(send, 200, await _authorize(user, await _body(receive)))
+        await _answer(send, 200, await _authorize(user, _read_authorize(await _body(receive))))
 
 
-async def _callback(user: str, sent: dict[str, str]) -> str:
-    key, owner = hashlib.sha256(sent["state"].encode()).hexdigest(), secrets.token_hex(16)
-    code = hashlib.sha256(sent["code"].encode()).hexdigest()
-    binding = (key, user, sent["provider"], sent["redirectUri"], WORK.registration)
-    sealed, scopes, claimed_at, version = (await _database.claim(*binding, code, owner, 15.0))[0]
-    verifier = unseal(sealed, "authorization_request", *binding[:4], "verifier")
-    answer = json.loads(await exchange(sent["code"], verifier))
-    now, made = datetime.now(UTC), str(uuid4())
-    place = ("connection", user, WORK.slug, "", str((version or 0) + 1))
-    tokens = [seal(answer[name], *place, name) for name in ("access_token", "refresh_token")]
-    until = _database.moment(now + timedelta(seconds=answer["expires_in"]))
-    granted, moment = json.dumps(answer["scope"].split()), _database.moment(now)
-    values = (made, user, WORK.slug, moment, scopes, granted, *tokens, until, claimed_at, version or 0)
-    stored = await _database.store(values, (key, owner, 604800.0), _audit(moment, user, "complete", granted))
-    return f'{{"connection":{_shown(user, WORK.slug, *stored)}}}'
+def _user(headers: list[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"authorization":
+            return _BEARERS.get(value)
+    return None
 
 
-async def _authorize(user: str, sent: dict[str, str]) -> str:
+async def _callback(user: str, sent: _Callback) -> bytes:
+    key, owner = _hash(sent.state), os.urandom(16).hex()
+    place = (key, user, sent.provider, sent.redirectUri)
+    ((sealed, claimed_at, version),) = await _database.claim(*place, WORK.registration, _hash(sent.code), owner, 15.0)
+    verifier = unseal(sealed, bound("authorization_request", *place) + _VERIFIER)
+    answer = _read_tokens(await exchange(sent.code, verifier))
+    version = version or 0
+    row = bound("connection", user, WORK.slug, "", str(version + 1))
+    stored = await _database.store(
+        key,
+        owner,
+        _new_id(),
+        _encode(answer.scope.split()).decode(),
+        seal(answer.access_token, row + _ACCESS_TOKEN),
+        seal(answer.refresh_token, row + _REFRESH_TOKEN),
+        answer.expires_in,
+        claimed_at,
+        version,
+        pseudonym(user),
+        os.urandom(16).hex(),
+    )
+    return _encode({"connection": _shown(stored)[0]})
+
+
+async def _authorize(user: str, sent: _Authorize) -> bytes:
     state, verifier = secrets.token_hex(20), secrets.token_urlsafe(48)
-    key = hashlib.sha256(state.encode()).hexdigest()
-    place = (key, user, sent["provider"], sent["redirectUri"])
-    sealed = seal(verifier, "authorization_request", *place, "verifier")
-    remember = (*place, WORK.registration, _SCOPES, sealed, 600.0)
-    at = _database.moment(datetime.now(UTC))
-    await _database.begin(remember, _audit(at, user, "authorize", _SCOPES))
-    await _database.rows("past", 20)
+    key = _hash(state)
+    place = (key, user, sent.provider, sent.redirectUri)
+    sealed = seal(verifier, bound("authorization_request", *place) + _VERIFIER)
+    await _database.begin(*place, WORK.registration, _SCOPES, sealed, 600.0, pseudonym(user), os.urandom(16).hex())
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
     url = f"{_AUTHORIZE}&state={state}&code_challenge={challenge}&code_challenge_method=S256"
-    return f'{{"url":"{url}","state":"{state}"}}'
+    return _encode({"url": url, "state": state})
 
 
-async def _list(user: str) -> str:
-    rows = await _database.rows("list", user)
-    shown = [_shown(user, slug, made, status, synced, created) for made, _, slug, status, synced, created in rows]
-    return f'{{"connections":[{",".join(shown)}]}}'
+async def _list(user: str) -> bytes:
+    return _encode({"connections": _shown(await _database.listed(user))})
 
 
-def _shown(user: str, slug: str, made: Any, status: str, last_sync_at: Any, created_at: Any) -> str:
-    return (
-        f'{{"id":"{made}","userId":"{user}","providerId":"{WORK.provider_ids[slug]}","providerSlug":"{slug}",'
-        f'"status":"{status}","lastSyncAt":{_moment(last_sync_at)},"createdAt":{_moment(created_at)}}}'
-    )
+def _shown(rows: Rows) -> list[_Connection]:
+    return [
+        _Connection(identity, user, _PROVIDER_IDS[slug], slug, status, last_sync_at, created_at)
+        for identity, user, slug, status, last_sync_at, created_at in rows
+    ]
 
 
-def _moment(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return f'"{value[:10]}T{value[11:23]}Z"'
-    return f'"{value.isoformat("T", "milliseconds")[:23]}Z"'
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _audit(at: Any, user: str, action: str, scopes: str) -> tuple[Any, ...]:
-    return at, pseudonym(user), action, WORK.slug, scopes, secrets.token_hex(16)
+def _new_id() -> str:
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-async def _body(receive: Any) -> dict[str, str]:
+async def _body(receive: Any) -> bytes:
     message = await receive()
     body = message["body"]
     while message.get("more_body"):
         message = await receive()
         body += message["body"]
-    return json.loads(body)
+    return body
 
 
-async def _answer(send: Any, status: int, body: str) -> None:
-    data = body.encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+async def _answer(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _live(receive: Any, send: Any) -> None:

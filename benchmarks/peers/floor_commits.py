@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-Rows = Sequence[Sequence[Any]]
+Row = Sequence[Any]
+Rows = Sequence[Row]
 Write = Callable[[], Rows]
 """Runs its statements, in a transaction that is open, and returns the rows of the last one."""
 

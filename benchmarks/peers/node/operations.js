@@ -13,31 +13,27 @@ const scopes = JSON.stringify(work.scopes);
 
 async function complete(user, sent) {
   const [key, owner] = [sha256(sent.state), hex(16)];
-  const binding = [key, user, sent.provider, sent.redirectUri, work.registration];
-  const [claim] = await database.rows("claim", [...binding, sha256(sent.code), owner, 15]);
+  const place = [key, user, sent.provider, sent.redirectUri];
+  const claim = await database.claim(...place, work.registration, sha256(sent.code), owner, 15);
   if (claim === undefined) throw new Refusal(400, "invalid_state");
-  const answer = await exchange(sent.code, unseal(claim.verifier, "authorization_request", ...binding.slice(0, 4), "verifier"));
-  const row = await database.store(values(user, claim, answer), [key, owner, 604800], audit(user, "complete"));
-  if (row === undefined) throw new Refusal(500, "provider_unavailable");
-  return { connection: shown(user, work.slug, row) };
-}
-
-function values(user, claim, answer) {
-  const [now, version] = [new Date(), claim.version ?? 0];
-  const place = ["connection", user, work.slug, "", String(version + 1)];
-  return [
+  const answer = await exchange(sent.code, unseal(claim.verifier, "authorization_request", ...place, "verifier"));
+  const version = claim.version ?? 0;
+  const row = ["connection", user, work.slug, "", String(version + 1)];
+  const stored = await database.store(
+    key,
+    owner,
     crypto.randomUUID(),
-    user,
-    work.slug,
-    database.moment(now),
-    database.json(claim.scopes),
     JSON.stringify(answer.scope.split(" ")),
-    seal(answer.access_token, ...place, "access_token"),
-    seal(answer.refresh_token, ...place, "refresh_token"),
-    database.moment(new Date(now.getTime() + answer.expires_in * 1000)),
+    seal(answer.access_token, ...row, "access_token"),
+    seal(answer.refresh_token, ...row, "refresh_token"),
+    answer.expires_in,
     claim.claimed_at,
     version,
-  ];
+    pseudonym(user),
+    hex(16),
+  );
+  if (stored === undefined) throw new Refusal(500, "provider_unavailable");
+  return { connection: shown(stored) };
 }
 
 async function authorize(user, sent) {
@@ -45,9 +41,7 @@ async function authorize(user, sent) {
   const key = sha256(state);
   const place = [key, user, sent.provider, sent.redirectUri];
   const sealed = seal(verifier, "authorization_request", ...place, "verifier");
-  const request = [...place, work.registration, scopes, sealed, 600];
-  await database.begin(request, audit(user, "authorize"));
-  await database.rows("past", [20]);
+  await database.begin(...place, work.registration, scopes, sealed, 600, pseudonym(user), hex(16));
   const query = new URLSearchParams({
     response_type: "code",
     client_id: work.client_id,
@@ -62,17 +56,14 @@ async function authorize(user, sent) {
 
 async function list(user, userId) {
   if (userId !== user) throw new Refusal(403, "forbidden");
-  const rows = await database.rows("list", [user]);
-  return rows.map((row) => shown(user, row.provider, row));
+  return (await database.list(user)).map(shown);
 }
 
-const audit = (user, action) => [database.moment(new Date()), pseudonym(user), action, work.slug, scopes, hex(16)];
-
-const shown = (userId, slug, row) => ({
+const shown = (row) => ({
   id: row.id,
-  userId,
-  providerId: work.provider_ids[slug],
-  providerSlug: slug,
+  userId: row.user_id,
+  providerId: work.provider_ids[row.provider],
+  providerSlug: row.provider,
   status: row.status,
   lastSyncAt: database.shown(row.last_sync_at),
   createdAt: database.shown(row.created_at),

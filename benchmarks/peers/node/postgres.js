@@ -9,12 +9,10 @@ const pool = new Pool({ connectionString: work.database, max: work.pool });
 const rows = async (name, values) => (await pool.query({ name, text: work.statements[name], values })).rows;
 
 module.exports = {
-  rows,
-  // Each is one statement, as in Tendon on this engine.
-  begin: (request, audit) => rows("begin", [...request, audit.at(0), audit.at(-1), audit.at(1)]),
-  store: async (connection, request, audit) =>
-    (await rows("store", [...connection, ...request, audit.at(-1), audit.at(1)]))[0],
-  moment: (date) => date,
-  shown: (moment) => (moment === null ? null : moment.toISOString()),
-  json: (value) => JSON.stringify(value),
+  list: (user) => rows("list", [user]),
+  claim: async (...values) => (await rows("claim", values))[0],
+  begin: (...values) => rows("begin", values),
+  store: async (...values) => (await rows("store", values))[0],
+  // The statements return times as they are shown.
+  shown: (moment) => moment,
 };

@@ -10,9 +10,9 @@ const head = Buffer.concat([Buffer.from([1, work.key_id.length]), Buffer.from(wo
 function bound(place) {
   const parts = [head];
   for (const part of place) {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(part.length);
-    parts.push(length, Buffer.from(part));
+    const [length, text] = [Buffer.allocUnsafe(4), Buffer.from(part)];
+    length.writeUInt32BE(text.length);
+    parts.push(length, text);
   }
   return Buffer.concat(parts);
 }

@@ -1,4 +1,5 @@
-// SQLite with better-sqlite3: statements are prepared once and run in the event loop's thread.
+// SQLite with better-sqlite3: statements are prepared once and run in the event loop's thread. With COMMITS=shared, all
+// writes that are requested in the same turn of the event loop share a COMMIT; otherwise each has its own.
 "use strict";
 
 const Database = require("better-sqlite3");
@@ -6,35 +7,62 @@ const { work, Refusal } = require("./work.js");
 
 const session = new Database(work.database, { timeout: 10000 });
 session.pragma("synchronous = FULL");
-const prepared = Object.fromEntries(Object.entries(work.statements).map(([name, sql]) => [name, session.prepare(sql)]));
 
-// The values of statements have numbers: ?1 is the member "1".
-const numbered = (values) => Object.fromEntries(values.map((value, index) => [index + 1, value]));
-
-function rows(name, values) {
-  const statement = prepared[name];
-  return statement.reader ? statement.all(numbered(values)) : statement.run(numbered(values)) && [];
+// `?1` is the first value. With `?` alone, values need no names.
+function prepare(sql) {
+  const numbers = [...sql.matchAll(/\?(\d+)/g)].map((found) => Number(found[1]) - 1);
+  const statement = session.prepare(sql.replace(/\?\d+/g, "?"));
+  const run = statement.reader ? "all" : "run";
+  return (values) => statement[run](numbers.map((number) => values[number]));
 }
 
-const begin = session.transaction((request, audit) => {
-  rows("remember", request);
-  rows("audit", audit);
-  rows("named", [audit[1], request[1]]);
-});
+const statements = Object.fromEntries(Object.entries(work.statements).map(([name, sql]) => [name, prepare(sql)]));
 
-const store = session.transaction((values, [key, owner, remembered], audit) => {
-  const [connection] = rows("upsert", values);
-  const [request] = rows("finish", [key, owner, connection.id, remembered]);
-  if (request === undefined) throw new Refusal(500, "provider_unavailable");
-  rows("audit", audit);
+function begin(values) {
+  const [actor, number] = values.slice(-2);
+  const [, user, provider, , , scopes] = values;
+  statements.remember(values);
+  statements.audit([actor, "authorize", provider, null, scopes, number]);
+  statements.named([actor, user]);
+}
+
+function store(values) {
+  const [actor, number] = values.slice(-2);
+  const [connection] = statements.upsert(values);
+  if (connection === undefined) throw new Refusal(500, "provider_unavailable");
+  statements.end([values[0], connection.id]);
+  statements.audit([actor, "complete", connection.provider, connection.id, values[3], number]);
   return connection;
-});
+}
+
+const transaction = session.transaction((writes) => writes.map((write) => write()));
+let group = [];
+
+function commit() {
+  const current = group;
+  group = [];
+  try {
+    const results = transaction.immediate(current.map(({ write }) => write));
+    current.forEach(({ resolve }, index) => resolve(results[index]));
+  } catch (fault) {
+    for (const { reject } of current) reject(fault);
+  }
+}
+
+const together = (write) =>
+  new Promise((resolve, reject) => {
+    if (group.length === 0) setImmediate(commit);
+    group.push({ write, resolve, reject });
+  });
+const alone = async (write) => transaction.immediate([write])[0];
+const shared = process.env.COMMITS === "shared";
+const run = shared ? together : alone;
 
 module.exports = {
-  rows: async (name, values) => rows(name, values),
-  begin: async (request, audit) => begin.immediate(request, audit),
-  store: async (connection, request, audit) => store.immediate(connection, request, audit),
-  moment: (date) => date.toISOString().replace("T", " ").replace("Z", "000+00:00"),
+  list: async (user) => statements.list([user]),
+  // A statement alone is a transaction of its own.
+  claim: async (...values) => (shared ? await together(() => statements.claim(values)) : statements.claim(values))[0],
+  begin: (...values) => run(() => begin(values)),
+  store: (...values) => run(() => store(values)),
   shown: (moment) => (moment === null ? null : `${moment.slice(0, 10)}T${moment.slice(11, 23)}Z`),
-  json: (value) => value,
 };

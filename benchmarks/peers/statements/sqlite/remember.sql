@@ -1,3 +1,3 @@
 INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
-    status, created_at, expires_at, purge_after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', now(), after($8), after($8))
+    status, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', now(), after($8))

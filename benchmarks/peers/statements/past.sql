@@ -1,1 +1,0 @@
-SELECT state_hash, status FROM authorization_request WHERE purge_after < now() LIMIT $1
