@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.installing import NODE, NODE_MODULES, PYTHON, SHIPPED
 from benchmarks.workload import GRAPHQL, REST
@@ -48,32 +49,46 @@ def _uvicorn(python: str, app: str) -> tuple[str, ...]:
     return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *options)
 
 
-def _node(name: str, title: str, program: str, *interfaces: str, **exchange: str) -> Contender:
-    settings = {"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production", "EXCHANGE": exchange.get("by", "request")}
-    ready = "/graphql?query=%7B__typename%7D" if GRAPHQL in interfaces else "/readyz"
-    operations = ("callback",) if exchange.get("by") == "fetch" else OPERATIONS
+def _node(name: str, title: str, program: str, interface: str) -> Contender:
+    settings = {"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production", "EXCHANGE": "request"}
+    ready = "/graphql?query=%7B__typename%7D" if interface == GRAPHQL else "/readyz"
     command = (NODE, str(_NODE_PEERS / program))
-    return Contender(name, title, "node", command, interfaces, operations, settings, ready)
+    return Contender(name, title, "node", command, (interface,), settings=settings, ready=ready)
+
+
+def _variant(contender: Contender, name: str, title: str, **changes: Any) -> Contender:
+    settings = contender.settings | changes.pop("settings")
+    return replace(contender, name=name, title=title, settings=settings, **changes)
 
 
 _TENDON = (sys.executable, "-m", "benchmarks.tendon", "serve", "--port", "{port}")
 # In dev mode there is no limit. This one is never reached, but costs what every limit costs.
 _LIMITED = {"TENDON_RATE_LIMIT": "100000/second"}
 
+_FLOOR = Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor"))
+_FASTIFY = _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST)
+# On PostgreSQL, each write commits on its own, and in another process.
+_ON_SQLITE = ("sqlite",)
+
 CONTENDERS = (
-    Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor")),
-    Contender(
+    _FLOOR,
+    _variant(
+        _FLOOR,
         "floor-each",
         "the floor, with a COMMIT for each write",
-        "",
-        _uvicorn(sys.executable, "floor"),
         settings={"COMMITS": "each"},
-        # On PostgreSQL it would be the same.
-        engines=("sqlite",),
+        engines=_ON_SQLITE,
     ),
     Contender("tendon", "Tendon", "", _TENDON, (REST, GRAPHQL), settings=_LIMITED, ours=True),
-    _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST),
-    _node("fastify-fetch", "Fastify, fetch", "fastify.js", REST, by="fetch"),
+    _FASTIFY,
+    _variant(
+        _FASTIFY,
+        "fastify-shared",
+        "Fastify, undici.request, shared COMMITs",
+        settings={"COMMITS": "shared"},
+        engines=_ON_SQLITE,
+    ),
+    _variant(_FASTIFY, "fastify-fetch", "Fastify, fetch", settings={"EXCHANGE": "fetch"}, operations=("callback",)),
     _node("apollo", "Apollo Server, undici.request", "apollo.js", GRAPHQL),
     _node("yoga", "GraphQL Yoga, undici.request", "yoga.js", GRAPHQL),
     Contender(
