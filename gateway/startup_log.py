@@ -28,7 +28,7 @@ def log_start(configuration: Configuration, warnings: Iterable[SettingsWarning])
         version=version("tendon"),
     )
     warn_of_database(settings.database_url)
-    if not settings.dev and "database_url" not in settings.model_fields_set:
+    if not settings.dev and "database_url" not in settings.given:
         log.warning("database.default", reason="TENDON_DATABASE_URL is not set")
     _warn_of_plain_http(settings)
     if not configuration.redirects:

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
-
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from typing import Any, Final
 
 from providers.credentials import Credentials, environment_name, read_credentials
-from providers.entry_problems import VARIABLE_NAME, described
+from providers.entry_problems import described
+from providers.entry_values import form, read_parts, read_texts
 from providers.provider import Provider
 from providers.urls import EntryContext
+from wire.tables import Invalid, Problems, read_table
 
 __all__ = [
     "Catalogue",
@@ -115,11 +115,11 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:
     table = _table(path)
-    with _problems_of(path, "variables"):
-        defaults = _VARIABLES.validate_python(table.pop("variables", {}), strict=True)
+    with _problems_of(path):
+        defaults = read_parts({"variables": table.pop("variables", {})}, _read_variables, None)["variables"]
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
-        return Provider.model_validate(table, context=EntryContext(path.stem, values, allow_private))
+        return read_table(Provider, table, EntryContext(path.stem, values, allow_private))
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -133,22 +133,32 @@ def _table(path: Path) -> dict[str, Any]:
         raise CatalogueError([f"{path.name}: can't be read: {failure.strerror}"]) from None
 
 
-def _variable_name(name: str) -> str:
+def _read_variables(value: object, context: object) -> Mapping[str, str]:
+    """The defaults by name."""
+    variables = read_texts(value, context)
+    read_parts({name: name for name in variables}, _read_variable_name, context)
+    return variables
+
+
+def _read_variable_name(value: object, context: object) -> str:
+    name = _read_form_of_name(value, context)
     # A secret must not become part of a URL.
     if name.endswith(("client_id", "client_secret")):
-        raise ValueError("has the name of a credential")
+        raise Invalid("has the name of a credential")
     return name
 
 
-_VARIABLES: Final = TypeAdapter(dict[Annotated[str, Field(pattern=VARIABLE_NAME), AfterValidator(_variable_name)], str])
+_read_form_of_name: Final = form(
+    r"[a-z][a-z0-9_]{0,62}", "named with 1 to 63 lower-case letters, digits and `_`, and begin with a letter"
+)
 
 
 @contextmanager
-def _problems_of(path: Path, *table: str) -> Generator[None]:
+def _problems_of(path: Path) -> Generator[None]:
     try:
         yield
-    except ValidationError as failure:
-        raise CatalogueError([f"{path.name}: {described(error, table)}" for error in failure.errors()]) from None
+    except Problems as failure:
+        raise CatalogueError([f"{path.name}: {described(each)}" for each in failure.problems]) from None
 
 
 def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:

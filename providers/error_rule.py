@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PlainValidator, ValidationInfo, field_validator
-
-from providers.entry_table import DottedPath, Table
-
-HEADER_NAME: Final = r"^[A-Za-z0-9-]+$"
+from providers.entry_values import DottedPath, EntryTable, form, read_scalar, text, whole_number
+from wire.tables import Invalid
 
 
-def _scalar(value: object) -> str | int | bool:
-    if isinstance(value, str | int):
-        return value
-    raise ValueError("must be a string, a whole number or a boolean")
-
-
-class Success(Table):
+class Success(EntryTable, frozen=True, kw_only=True):
     """What an answer must contain to be a success: the value at `field`, a path from the top, must be `equals`."""
 
     field: DottedPath
-    equals: Annotated[str | int | bool, PlainValidator(_scalar)]
+    equals: Annotated[str | int | bool, read_scalar]
 
 
-def _scalars(value: object) -> tuple[str | int | bool, ...]:
-    values = (
-        tuple(_scalar(one) for one in cast("list[object]", value)) if isinstance(value, list) else (_scalar(value),)
-    )
+def _read_scalars(value: object, _context: object) -> tuple[str | int | bool, ...]:
+    """A scalar, or a list of them."""
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
     if not values:
-        raise ValueError("must not be an empty list")
-    return values
+        raise Invalid("must not be an empty list")
+    return tuple(read_scalar(one) for one in values)
 
 
-class ErrorRule(Table):
+class ErrorRule(EntryTable, frozen=True, kw_only=True):
     """Assigns a meaning to some of a provider's error answers. The first rule that matches an answer decides.
 
     A rule matches by the HTTP `status`, by the value at `field`, a path from the top of the answer, or by both. `field`
@@ -42,36 +33,26 @@ class ErrorRule(Table):
     provider asks us to wait.
     """
 
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
-    field: DottedPath | None = Field(default=None, validate_default=True)
-    equals: Annotated[tuple[str | int | bool, ...], PlainValidator(_scalars)] | None = None
-    starts_with: Annotated[str, Field(min_length=1)] | None = None
-    # Declared before `wait` and `wait_header`, which are validated against it.
+    status: Annotated[int, whole_number(200, 599)] | None = None
+    field: DottedPath | None = None
+    equals: Annotated[tuple[str | int | bool, ...], _read_scalars] | None = None
+    starts_with: Annotated[str, text()] | None = None
     meaning: Literal["grant_over", "misconfigured", "slow_down", "passing"]
     wait: DottedPath | None = None
-    wait_header: Annotated[str, Field(pattern=HEADER_NAME)] | None = None
+    wait_header: Annotated[str, form(r"[A-Za-z0-9-]+", "the name of a header field, such as Retry-After")] | None = None
 
-    @field_validator("field")
     @classmethod
-    def _some_condition(cls, field: str | None, info: ValidationInfo) -> str | None:
-        if field is None and info.data.get("status", 0) is None:
-            raise ValueError("is missing: a rule needs status, field or both")
-        return field
-
-    @field_validator("equals", "starts_with")
-    @classmethod
-    def _of_a_field(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("field", "") is None:
-            raise ValueError("needs field")
-        if value is not None and info.data.get("equals") is not None:
-            raise ValueError("can't be combined with equals")
-        return value
-
-    @field_validator("wait", "wait_header")
-    @classmethod
-    def _of_a_retryable_error(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("meaning") in ("grant_over", "misconfigured"):
-            raise ValueError("is only for slow_down and passing")
-        if value is not None and info.data.get("wait") is not None:
-            raise ValueError("can't be combined with wait")
-        return value
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        has_field = known.get("field", "invalid") is not None
+        if not has_field and known.get("status", "invalid") is None:
+            yield "field", "is missing: a rule needs status, field or both"
+        for name in ("equals", "starts_with"):
+            if name in given and not has_field:
+                yield name, "needs field"
+        if "starts_with" in given and "equals" in given:
+            yield "starts_with", "can't be combined with equals"
+        for name in ("wait", "wait_header"):
+            if name in given and known.get("meaning") in ("grant_over", "misconfigured"):
+                yield name, "is only for slow_down and passing"
+        if "wait_header" in given and "wait" in given:
+            yield "wait_header", "can't be combined with wait"

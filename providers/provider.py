@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import Field, ValidationInfo, field_validator
-
-from providers.entry_table import DottedPath, Table, no_params, without
+from providers.entry_values import (
+    NO_PARAMS,
+    DottedPath,
+    EntryTable,
+    form,
+    list_of,
+    params_without,
+    text,
+    whole_number,
+)
 from providers.error_rule import ErrorRule, Success
 from providers.urls import ACCOUNT, AccountEndpoint, AuthorizationEndpoint, Base, Endpoint, EntryContext, Issuer, Page
+from wire.tables import Invalid, read_table
 
 NAMESPACE: Final = UUID("272d50bc-cdf4-47f7-ac3b-85bd3347f668")
 """Must never change: a provider's id is the UUIDv5 of its slug in this namespace."""
@@ -27,12 +35,26 @@ MONTH: Final = 31 * DAY
 UNAUTHORIZED: Final = 401
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
-SCOPE: Final = r"^[!-~]+$"
-SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-Scope = Annotated[str, Field(pattern=SCOPE, max_length=256)]
+
+_read_scope: Final = form(r"[!-~]+", "printable ASCII characters without a space", 256)
+_read_form_of_slug: Final = form(
+    r"[a-z0-9][a-z0-9_-]{0,62}",
+    "1 to 63 lower-case letters, digits, `_` and `-`, and begin with a letter or digit",
+)
+_read_rules: Final = list_of(partial(read_table, ErrorRule))
 
 
-class Authorize(Table):
+def _read_slug(value: object, context: EntryContext) -> str:
+    slug = _read_form_of_slug(value, context)
+    if slug != context.slug:
+        raise Invalid(
+            f"must be the name of the file without .toml: rename the file to {slug}.toml, "
+            f'or write slug = "{context.slug}"'
+        )
+    return slug
+
+
+class Authorize(EntryTable, frozen=True, kw_only=True):
     """The authorization endpoint (RFC 6749 3.1). `iss` is what the provider sends with the code (RFC 9207).
 
     `pkce` is "none" only if the provider is known to refuse a code challenge. `pkce_checked` says whether it is known
@@ -40,29 +62,26 @@ class Authorize(Table):
     """
 
     url: AuthorizationEndpoint
-    # Declared before `scopes`, which is validated against it.
-    scope_separator: Annotated[str, Field(min_length=1, max_length=1)] = " "
-    scopes: Annotated[tuple[Scope, ...], Field(strict=False)] = ()
+    scope_separator: Annotated[str, text(1)] = " "
+    scopes: Annotated[tuple[str, ...], list_of(_read_scope)] = ()
     pkce: Literal["S256", "none"] = "S256"
     pkce_checked: bool = True
     params: Annotated[
         Mapping[str, str],
-        without(
+        params_without(
             "response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"
         ),
-    ] = Field(default_factory=no_params)
+    ] = NO_PARAMS
     iss: Issuer | None = None
 
-    @field_validator("scopes")
     @classmethod
-    def _in_one_piece(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        separator = info.data.get("scope_separator")
-        if separator is not None and any(separator in scope for scope in scopes):
-            raise ValueError("must not have the separator in a scope")
-        return scopes
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        separator = known.get("scope_separator")
+        if separator is not None and any(separator in scope for scope in given.get("scopes", ())):
+            yield "scopes", "must not have the separator in a scope"
 
 
-class Token(Table):
+class Token(EntryTable, frozen=True, kw_only=True):
     """The token endpoint (RFC 6749 3.2) and its answer.
 
     `root` is the path to the object with the tokens, `account` the path in that object to the provider's own user id.
@@ -81,45 +100,37 @@ class Token(Table):
     auth: ClientAuth = "client_secret_basic"
     params: Annotated[
         Mapping[str, str],
-        without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"),
-    ] = Field(default_factory=no_params)
+        params_without(
+            "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"
+        ),
+    ] = NO_PARAMS
     root: DottedPath | None = None
     success: Success | None = None
-    errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
+    errors: Annotated[tuple[ErrorRule, ...], _read_rules] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
-    # Declared before the keys that are validated against it.
     refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
     refresh_params: Annotated[
-        Mapping[str, str], without("grant_type", "refresh_token", "client_id", "client_secret")
-    ] = Field(default_factory=no_params)
-    refresh_grace: Annotated[int, Field(ge=0, le=MONTH)] = 0
+        Mapping[str, str], params_without("grant_type", "refresh_token", "client_id", "client_secret")
+    ] = NO_PARAMS
+    refresh_grace: Annotated[int, whole_number(0, MONTH)] = 0
     reuse: Literal["refused", "revokes"] = "revokes"
     extended: Success | None = None
     refresh_ahead: bool = False
-    margin: Annotated[int, Field(ge=1, le=DAY)] = 60
-    quiet: Annotated[int, Field(ge=1, le=DAY)] = 60
+    margin: Annotated[int, whole_number(1, DAY)] = 60
+    quiet: Annotated[int, whole_number(1, DAY)] = 60
     account: DottedPath | None = None
 
-    @field_validator("refresh_grace", "reuse")
     @classmethod
-    def _of_a_rotating_token(cls, value: Any, info: ValidationInfo) -> Any:
-        if info.data.get("refresh", "rotating") != "rotating":
-            raise ValueError("is only for refresh = 'rotating': no other refresh token is replaced")
-        return value
-
-    @field_validator("extended")
-    @classmethod
-    def _of_an_extending_token(cls, value: Success | None, info: ValidationInfo) -> Success | None:
-        if value is not None and info.data.get("refresh", "extending") != "extending":
-            raise ValueError("is only for refresh = 'extending': any other refresh is answered by an access token")
-        return value
-
-    @field_validator("refresh_ahead", "refresh_params")
-    @classmethod
-    def _of_a_refresh_token(cls, value: Any, info: ValidationInfo) -> Any:
-        if value and info.data.get("refresh") == "none":
-            raise ValueError("can't go with refresh = 'none'")
-        return value
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        refresh = known.get("refresh")
+        if refresh not in ("rotating", None):
+            for name in given.keys() & {"refresh_grace", "reuse"}:
+                yield name, "is only for refresh = 'rotating': no other refresh token is replaced"
+        if refresh not in ("extending", None) and "extended" in given:
+            yield "extended", "is only for refresh = 'extending': any other refresh is answered by an access token"
+        for name in ("refresh_ahead", "refresh_params"):
+            if refresh == "none" and given.get(name):
+                yield name, "can't go with refresh = 'none'"
 
     @property
     def replaces_refresh_tokens(self) -> bool:
@@ -137,20 +148,20 @@ class Token(Table):
         return 0 if is_safe else self.quiet
 
 
-class Account(Table):
+class Account(EntryTable, frozen=True, kw_only=True):
     """The endpoint for the provider's own user id, if the token answer has none. `field` is a dotted path."""
 
     url: Endpoint
     field: DottedPath
 
 
-class Api(Table):
+class Api(EntryTable, frozen=True, kw_only=True):
     """The provider's API, which callers use with the access tokens that they get."""
 
     base: Base
 
 
-class Revoke(Table):
+class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
     """The revocation endpoint (RFC 7009). With `bearer`, the access token is sent in the header.
 
     `{account}` in `url` and in the values of `params` stands for the provider's own id of the user. A row of `errors`
@@ -159,38 +170,25 @@ class Revoke(Table):
     (`account`), such as its registration for webhooks.
     """
 
-    # Declared before the others, which are validated against them.
     method: Literal["POST", "DELETE", "GET"] = "POST"
     url: AccountEndpoint
     auth: Literal[ClientAuth, "bearer"] = "client_secret_basic"
-    token: Literal["access_token", "refresh_token"] | None = Field(default=None, validate_default=True)
-    params: Annotated[Mapping[str, str], without("token", "client_id", "client_secret")] = Field(
-        default_factory=no_params
-    )
-    errors: Annotated[tuple[ErrorRule, ...], Field(strict=False)] = ()
+    token: Literal["access_token", "refresh_token"] | None = None
+    params: Annotated[Mapping[str, str], params_without("token", "client_id", "client_secret")] = NO_PARAMS
+    errors: Annotated[tuple[ErrorRule, ...], _read_rules] = ()
     ends: Literal["token", "grant", "account"] = "grant"
 
-    @field_validator("token")
     @classmethod
-    def _some_token(cls, token: str | None, info: ValidationInfo) -> str | None:
-        if token is None and info.data.get("auth", "bearer") != "bearer":
-            raise ValueError("is missing: only auth = 'bearer' sends a token without it")
-        return token
-
-    @field_validator("auth", "token", "params")
-    @classmethod
-    def _has_a_form(cls, value: Any, info: ValidationInfo) -> Any:
-        needs_form = value == "client_secret_post" if info.field_name == "auth" else bool(value)
-        if needs_form and info.data.get("method") == "GET":
-            raise ValueError("can't go with GET: there is no form, and no secret stands in a URL")
-        return value
-
-    @field_validator("errors")
-    @classmethod
-    def _without_a_refused_bearer(cls, rules: tuple[ErrorRule, ...], info: ValidationInfo) -> tuple[ErrorRule, ...]:
-        if info.data.get("auth") == "bearer" and any(rule.status == UNAUTHORIZED for rule in rules):
-            raise ValueError("can't have status = 401 with auth = 'bearer': it always means that the token was refused")
-        return rules
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        auth = known.get("auth", "bearer")
+        if known.get("method") == "GET":
+            secrets = ["auth"] if auth == "client_secret_post" else []
+            for name in [*secrets, *(name for name in ("token", "params") if given.get(name))]:
+                yield name, "can't go with GET: there is no form, and no secret stands in a URL"
+        if auth != "bearer" and known.get("token", "invalid") is None:
+            yield "token", "is missing: only auth = 'bearer' sends a token without it"
+        if known.get("auth") == "bearer" and any(rule.status == UNAUTHORIZED for rule in given.get("errors", ())):
+            yield "errors", "can't have status = 401 with auth = 'bearer': it always means that the token was refused"
 
     @cached_property
     def needs_account(self) -> bool:
@@ -198,11 +196,11 @@ class Revoke(Table):
         return any(ACCOUNT in text for text in (self.url, *self.params.values()))
 
 
-class Provider(Table):
+class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it."""
 
-    slug: Annotated[str, Field(pattern=SLUG)]
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    slug: Annotated[str, _read_slug]
+    name: Annotated[str, text(100)]
     docs: Page
     notes: str | None = None
     authorize: Authorize
@@ -210,16 +208,6 @@ class Provider(Table):
     account: Account | None = None
     api: Api | None = None
     revoke: Revoke | None = None
-
-    @field_validator("slug")
-    @classmethod
-    def _equals_file_name(cls, slug: str, info: ValidationInfo[EntryContext]) -> str:
-        if slug != info.context.slug:
-            raise ValueError(
-                f"must be the name of the file without .toml: rename the file to {slug}.toml, "
-                f'or write slug = "{info.context.slug}"'
-            )
-        return slug
 
     @cached_property
     def id(self) -> UUID:

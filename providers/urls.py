@@ -8,9 +8,10 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import AfterValidator, ValidationInfo
 
+from providers.entry_values import read_text
 from wire.http.addresses import is_host, may_be_public
+from wire.tables import Invalid
 from wire.uri import is_web
 
 ACCOUNT: Final = "{account}"
@@ -34,22 +35,22 @@ class EntryContext(msgspec.Struct, frozen=True):
     allow_private: bool
 
 
-def _page(text: str, info: ValidationInfo[EntryContext]) -> str:
-    url = _VARIABLE.sub(lambda found: _value(info.context, found[1]), text)
+def _read_page(value: object, context: EntryContext) -> str:
+    text = read_text(value)
+    url = _VARIABLE.sub(lambda found: _value(context, found[1]), text)
     if not is_web(url):
-        raise ValueError("must be an http or https URL without a user name")
+        raise Invalid("must be an http or https URL without a user name")
     host = _host(url)
     if not is_host(host):
-        raise ValueError("must have a host name or an IP address")
-    if not info.context.allow_private:
+        raise Invalid("must have a host name or an IP address")
+    if not context.allow_private:
         _refuse_private(url, host)
     return url
 
 
 def _value(context: EntryContext, name: str) -> str:
     if name not in context.variables:
-        message = f"uses {{{name}}}, which [variables] does not have"
-        raise ValueError(message)
+        raise Invalid(f"uses {{{name}}}, which [variables] does not have")
     return context.variables[name]
 
 
@@ -62,57 +63,58 @@ def _host(url: str) -> str:
 
 def _refuse_private(url: str, host: str) -> None:
     if not url.lower().startswith("https:"):
-        raise ValueError("must be https")
+        raise Invalid("must be https")
     if not may_be_public(host):
-        raise ValueError("must not be a private address")
+        raise Invalid("must not be a private address")
 
 
-def _endpoint(url: str) -> str:
+def _read_endpoint(value: object, context: EntryContext) -> str:
+    url = _read_page(value, context)
     if "#" in url:
-        raise ValueError("must not have a fragment")
+        raise Invalid("must not have a fragment")
     return url
 
 
-def _authorization_endpoint(url: str) -> str:
+def _read_authorization_endpoint(value: object, context: EntryContext) -> str:
+    url = _read_page(value, context)
     if "#" in url and not url.partition("#")[2].startswith("/"):
-        raise ValueError("must not have a fragment, unless it begins with #/")
+        raise Invalid("must not have a fragment, unless it begins with #/")
     return url
 
 
-def _account_endpoint(text: str, info: ValidationInfo[EntryContext]) -> str:
+def _read_account_endpoint(value: object, context: EntryContext) -> str:
     """As for `Endpoint`, and `{account}` stays as it is."""
-    url = _endpoint(_page(text.replace(ACCOUNT, _ANY_ACCOUNT), info))
+    url = _read_endpoint(read_text(value).replace(ACCOUNT, _ANY_ACCOUNT), context)
     if _ANY_ACCOUNT in urlsplit(url).netloc:
-        raise ValueError("must not have {account} in the host")
+        raise Invalid("must not have {account} in the host")
     return url.replace(_ANY_ACCOUNT, ACCOUNT)
 
 
-def _base(url: str) -> str:
+def _read_issuer(value: object, context: EntryContext) -> str:
+    url = _read_page(value, context)
     if "?" in url or "#" in url:
-        raise ValueError("must not have a query or fragment")
-    return url.rstrip("/")
-
-
-def _issuer(url: str) -> str:
-    if "?" in url or "#" in url:
-        raise ValueError("must not have a query or fragment")
+        raise Invalid("must not have a query or fragment")
     return url
 
 
-Page = Annotated[str, AfterValidator(_page)]
+def _read_base(value: object, context: EntryContext) -> str:
+    return _read_issuer(value, context).rstrip("/")
+
+
+Page = Annotated[str, _read_page]
 """For people: Tendon sends no requests to it."""
 
-Endpoint = Annotated[Page, AfterValidator(_endpoint)]
+Endpoint = Annotated[str, _read_endpoint]
 """RFC 6749 3.2: no fragment."""
 
-AccountEndpoint = Annotated[str, AfterValidator(_account_endpoint)]
+AccountEndpoint = Annotated[str, _read_account_endpoint]
 """An endpoint in whose path or query `{account}` stands for the user's account."""
 
-AuthorizationEndpoint = Annotated[Page, AfterValidator(_authorization_endpoint)]
+AuthorizationEndpoint = Annotated[str, _read_authorization_endpoint]
 """RFC 6749 3.1 allows no fragment, but some providers route in the browser and expect the parameters after `#/`."""
 
-Issuer = Annotated[Page, AfterValidator(_issuer)]
+Issuer = Annotated[str, _read_issuer]
 """RFC 8414 2: neither query nor fragment."""
 
-Base = Annotated[Page, AfterValidator(_base)]
+Base = Annotated[str, _read_base]
 """What the paths of an API are appended to: neither query nor fragment, and no slash at the end."""

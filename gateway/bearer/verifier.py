@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from pydantic import SecretStr
-
 from gateway.bearer.endpoint import open_client
 from gateway.bearer.introspection import IntrospectionVerifier
 from gateway.bearer.jws import read_jws
@@ -138,8 +136,8 @@ def _jwt(settings: Settings) -> Verifier:
     )
 
 
-def _required(name: str, value: str | SecretStr | None) -> str:
+def _required(name: str, value: str | None) -> str:
     if value is None:
         message = f"{name} is missing"
         raise ValueError(message)
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+    return value

@@ -9,9 +9,8 @@
     vault_keys.py       opens the vault with TENDON_VAULT_KEYS
     warnings.py         warnings at the start: settings that have no effect or are risky
 
-To add a setting: add a field to `Settings` in model.py (with a type from types.py where pydantic's own message would
-not say what to write), a row to the table in README.md, and a row with a wrong value to `REFUSED` in
-tests/gateway/settings/test_types.py.
+To add a setting: add a field to `Settings` in model.py, with a type from types.py, a row to the table in README.md, and
+a row with a wrong value to `REFUSED` in tests/gateway/settings/test_types.py.
 """
 
 from gateway.settings.environment import SettingsError, read_environment

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
 from gateway.overload.rate import Rate, read_rate
 from gateway.settings.service_clients import ServiceClients, read_service_clients
 from gateway.settings.types import (
@@ -14,6 +12,7 @@ from gateway.settings.types import (
     AccountPolicy,
     Audience,
     Auth,
+    DatabaseTimeout,
     DatabaseURLText,
     Endpoint,
     Folder,
@@ -23,8 +22,10 @@ from gateway.settings.types import (
     RateLimit,
     RedirectURIs,
     Services,
+    SettingsTable,
     VaultKeys,
     number,
+    whole_number,
 )
 from models.engine import Limits
 from models.file_modes import OWN_FOLDER
@@ -43,6 +44,8 @@ REQUIRED_TOGETHER: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The settings that each way to verify bearer tokens requires, with a description."""
 
+_DATABASE_URL: Final = f"sqlite://{OWN_FOLDER}/tendon.db"
+
 
 def variable(field: str) -> str:
     """The environment variable of a setting."""
@@ -55,27 +58,22 @@ def required(auth: str) -> dict[str, str]:
     return {name: what for way in ways for name, what in REQUIRED_TOGETHER.get(way, {}).items()}
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(SettingsTable, frozen=True, kw_only=True):
     """The settings of `tendon migrate`."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    # It may hold a password.
-    database_url: DatabaseURLText = Field(f"sqlite://{OWN_FOLDER}/tendon.db", repr=False)
+    database_url: DatabaseURLText = _DATABASE_URL
     log_level: LogLevel = "INFO"
 
 
-class ExportSettings(DatabaseSettings):
+class ExportSettings(DatabaseSettings, frozen=True, kw_only=True):
     """The settings of `tendon audit export`."""
 
-    database_timeout: Annotated[float, number(0.1, 60, "seconds")] = 5
+    database_timeout: DatabaseTimeout = 5
 
 
-class CatalogueSettings(BaseModel):
+class CatalogueSettings(SettingsTable, frozen=True, kw_only=True):
     """The settings that decide what is in the catalogue. `tendon providers` doesn't require TENDON_AUTH, and uses `dev`
     without it."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     auth: Auth = "dev"
     catalogue: Folder | None = None
@@ -95,34 +93,37 @@ class CatalogueSettings(BaseModel):
         return self.dev if self.sandbox is None else self.sandbox
 
 
-class SandboxSettings(CatalogueSettings):
+class SandboxSettings(CatalogueSettings, frozen=True, kw_only=True):
     """The settings of `tendon sandbox`: the catalogue, and the redirect URIs that it accepts."""
 
     redirect_uris: RedirectURIs = ""
 
 
-class Settings(SandboxSettings, ExportSettings):
+class Settings(SandboxSettings, frozen=True, kw_only=True):
     """All settings, which `tendon serve` takes."""
 
     auth: Auth  # pyright: ignore[reportGeneralTypeIssues] - required here
+    database_url: DatabaseURLText = _DATABASE_URL
+    database_timeout: DatabaseTimeout = 5
+    log_level: LogLevel = "INFO"
     introspection_url: Endpoint | None = None
     introspection_client_id: str | None = None
-    introspection_client_secret: SecretStr | None = None
+    introspection_client_secret: str | None = None
     jwks_url: Endpoint | None = None
     issuer: Issuer | None = None
     audience: Audience | None = None
     services: Services = ""
     vault_keys: VaultKeys | None = None
     provider_timeout: ProviderTimeout = 10
-    database_pool: Annotated[int, number(1, 1000, "connections")] = 10
-    retention: Annotated[float, number(0.01, 3650, "days")] = 7
+    database_pool: Annotated[int, whole_number(1, 1000, "connections", such_as=10)] = 10
+    retention: Annotated[float, number(0.01, 3650, "days", such_as=7)] = 7
     account_policy: AccountPolicy = "share"
     explore: bool | None = None
     connect_page: bool | None = None
-    concurrency: Annotated[int, number(1, 1000, "requests")] = 32
+    concurrency: Annotated[int, whole_number(1, 1000, "requests", such_as=32)] = 32
     rate_limit: RateLimit | None = None
     worker: bool | None = None
-    keep_alive: Annotated[int, number(1, 3600, "seconds")] = 75
+    keep_alive: Annotated[int, whole_number(1, 3600, "seconds", such_as=75)] = 75
 
     @property
     def database_limits(self) -> Limits:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar, get_args
+from contextlib import suppress
+from typing import Final, TypeVar
 
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from msgspec import structs
 
 from gateway.settings.environment import SettingsError, format_problem, quotation_problem, scan_environment
 from gateway.settings.model import (
@@ -20,9 +19,10 @@ from gateway.settings.model import (
     variable,
 )
 from gateway.settings.registrations import catalogue_problems, registration_problems
-from gateway.settings.types import AUTH_VALUES, KEY_FORM
+from gateway.settings.types import AUTH_VALUES, KEY_FORM, SettingsTable, listed, switch
+from wire.tables import MISSING, Invalid, Problems, keys, read_table
 
-S = TypeVar("S", bound=BaseModel)
+S = TypeVar("S", bound=SettingsTable)
 CheckCombination = Callable[[Mapping[str, str]], dict[str, str]]
 """Takes the values of the settings that are set, and returns the problem of each setting that has one."""
 CheckCatalogue = Callable[[CatalogueSettings, Mapping[str, str]], list[str]]
@@ -30,8 +30,8 @@ CheckCatalogue = Callable[[CatalogueSettings, Mapping[str, str]], list[str]]
 
 # White space separates the items of these lists, so leading and trailing white space is harmless.
 _LISTS: Final = ("redirect_uris", "services", "vault_keys")
-# The values that pydantic reads as true.
-_TRUE: Final = ("1", "true", "t", "yes", "y", "on")
+# Quotation marks may be part of it.
+_MAY_BE_QUOTED: Final = ("introspection_client_secret",)
 
 
 def read_settings() -> Settings:
@@ -60,7 +60,7 @@ def read_sandbox_settings() -> SandboxSettings:
     problems in the catalogue's entries."""
 
     def check(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-        return catalogue_problems(settings.model_copy(update={"allow_private_providers": True}), environment)
+        return catalogue_problems(structs.replace(settings, allow_private_providers=True), environment)
 
     return _read(SandboxSettings, check_catalogue=check)
 
@@ -76,28 +76,33 @@ def _read(
     problems = (check_combination(values) if check_combination else {}) | problems
     if settings is not None and not mistakes and not problems:
         return settings
-    lines = [
-        f"{variable(name)}: {problem}" for name in kind.model_fields for problem in problems.get(name, "").splitlines()
-    ]
+    lines = [f"{variable(name)}: {problem}" for name in keys(kind) for problem in problems.get(name, "").splitlines()]
     others = check_catalogue(_valid_catalogue_settings(environment), environment) if check_catalogue else ()
     raise SettingsError("\n".join([*mistakes, *lines, *others]))
 
 
-def _values(kind: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
+def _values(kind: type[SettingsTable], environment: Mapping[str, str]) -> dict[str, str]:
     """The values of the settings that are set. An empty setting counts as not set."""
-    return {name: value for name in kind.model_fields if (value := environment.get(variable(name)))}
+    return {name: value for name in keys(kind) if (value := environment.get(variable(name)))}
 
 
 def _validated(kind: type[S], values: Mapping[str, str]) -> tuple[S | None, dict[str, str]]:
     """The settings, None if any is invalid, and the problem of each setting that has one."""
-    problems = _format_problems(values, kind)
+    problems = _format_problems(values)
     try:
-        return kind.model_validate({name: value.strip() for name, value in values.items()}), problems
-    except ValidationError as fault:
-        for error in fault.errors():
-            name = str(error["loc"][0])
-            problems.setdefault(name, _message(error, kind.model_fields[name]))
+        return settings_of(kind, values), problems
+    except Problems as fault:
+        for problem in fault.problems:
+            problems.setdefault(str(problem.path[0]), problem.message)
+    if problems.get("auth") == MISSING:
+        problems["auth"] = f"must be set: {listed(AUTH_VALUES)}"
     return None, problems
+
+
+def settings_of(kind: type[S], values: Mapping[str, str]) -> S:
+    """The settings with these values. Raises Problems."""
+    settings = read_table(kind, {name: value.strip() for name, value in values.items()})
+    return structs.replace(settings, given=frozenset(values))
 
 
 def _valid_catalogue_settings(environment: Mapping[str, str]) -> CatalogueSettings:
@@ -108,7 +113,7 @@ def _valid_catalogue_settings(environment: Mapping[str, str]) -> CatalogueSettin
     valid = {name: value.strip() for name, value in values.items() if name not in problems}
     if "allow_private_providers" in problems:
         valid["allow_private_providers"] = "1"
-    return CatalogueSettings.model_validate(valid)
+    return settings_of(CatalogueSettings, valid)
 
 
 def _combination_problems(values: Mapping[str, str]) -> dict[str, str]:
@@ -119,33 +124,18 @@ def _combination_problems(values: Mapping[str, str]) -> dict[str, str]:
     if auth in AUTH_VALUES and auth != "dev":
         if "vault_keys" not in values:
             found["vault_keys"] = f"must be set. {KEY_FORM}"
-        if values.get("sandbox", "0").lower() in _TRUE:
-            found["sandbox"] = "the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting"
+        with suppress(Invalid):
+            if switch(values.get("sandbox", "0")):
+                found["sandbox"] = "the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting"
     return found
 
 
-def _format_problems(values: Mapping[str, str], kind: type[BaseModel]) -> dict[str, str]:
+def _format_problems(values: Mapping[str, str]) -> dict[str, str]:
     """The problem of each value whose text is wrong, whatever its type."""
     found: dict[str, str] = {}
     for name, value in values.items():
-        secret = SecretStr in get_args(kind.model_fields[name].annotation)
-        problem = quotation_problem(value.strip()) if name in _LISTS else format_problem(value, secret=secret)
+        is_list = name in _LISTS
+        problem = quotation_problem(value.strip()) if is_list else format_problem(value, secret=name in _MAY_BE_QUOTED)
         if problem is not None:
             found[name] = problem
     return found
-
-
-def _message(error: ErrorDetails, field: FieldInfo) -> str:
-    """What to write instead, where pydantic's message would only say what is wrong."""
-    context = error.get("ctx", {})
-    choices = str(context.get("expected")).replace("'", "")
-    messages = {
-        "missing": f"must be set: {', '.join(AUTH_VALUES[:-1])} or {AUTH_VALUES[-1]}",
-        "literal_error": f"must be {choices}",
-        "int_parsing": f"must be a whole number, such as {field.default}",
-        "int_from_float": f"must be a whole number, such as {field.default}",
-        "float_parsing": f"must be a number, such as {field.default}",
-        "bool_parsing": "must be 1 or 0",
-        "value_error": str(context.get("error")),
-    }
-    return messages.get(error["type"], error["msg"])

@@ -21,7 +21,7 @@ _REMEDY: Final = "put its former content back, or remove the file and the databa
 def open_vault(settings: Settings) -> Vault:
     """Raises SettingsError when there is no usable key. Outside dev mode, TENDON_VAULT_KEYS must be set."""
     if settings.vault_keys is not None:
-        return Vault(read_keys(settings.vault_keys.get_secret_value()))
+        return Vault(read_keys(settings.vault_keys))
     if not settings.dev:
         raise SettingsError(f"TENDON_VAULT_KEYS: must be set. {KEY_FORM}")
     try:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from gateway.address import is_loopback
 from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, files_of, ignored_files
 from providers.credentials import environment_name
+from wire.tables import keys
 
 _PREFIX: Final = variable("")
-_NAMES: Final = frozenset(variable(field) for field in Settings.model_fields)
+_NAMES: Final = frozenset(variable(field) for field in keys(Settings))
 # Minimum similarity of a whole name to one of ours: so close that hardly another program uses it.
 _CLOSE: Final = 0.88
 # Minimum similarity of two names without the prefix TENDON_, which would make all of them similar.
@@ -26,8 +28,7 @@ _LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNO
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsWarning:
+class SettingsWarning(msgspec.Struct, frozen=True):
     """`event` is the log event, `about` names a variable or file, `reason` says what to do. None contains a value."""
 
     event: str
@@ -116,7 +117,7 @@ def _pages_outside_dev(settings: Settings) -> Iterator[SettingsWarning]:
 
 
 def _unused_settings(settings: Settings) -> Iterator[SettingsWarning]:
-    auth, present = settings.auth, settings.model_fields_set
+    auth, present = settings.auth, settings.given
     used = {*required(auth), *(() if settings.dev else ("audience",))}
     for field in [field for fields in REQUIRED_TOGETHER.values() for field in fields]:
         if field in present - used:

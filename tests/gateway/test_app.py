@@ -19,6 +19,7 @@ from gateway.bearer.verifier import DevVerifier
 from gateway.edge import Edge
 from gateway.resources import configure
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 from models.vault import new_key
 from tests.databases import SqliteFile, create_migrated_file
 from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
@@ -58,10 +59,10 @@ def database(tmp_path: Path) -> SqliteFile:
     return SqliteFile(create_migrated_file(tmp_path / "tendon.db"))
 
 
-def settings(database: SqliteFile, issuer: AuthorizationServer, **values: object) -> Settings:
+def settings(database: SqliteFile, issuer: AuthorizationServer, **values: str) -> Settings:
     jwt = {"auth": "jwt", "jwks_url": issuer.url("/jwks"), "issuer": ISSUER, "audience": AUDIENCE}
     stored = {"database_url": database.url, "vault_keys": new_key("k1")}
-    return Settings.model_validate({**jwt, **stored, "redirect_uris": "https://app.example/cb", **values})
+    return settings_of(Settings, {**jwt, **stored, "redirect_uris": "https://app.example/cb", **values})
 
 
 @pytest.fixture

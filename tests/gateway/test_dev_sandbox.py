@@ -7,13 +7,14 @@ from starlette.routing import Mount
 
 from gateway.dev_sandbox import redirect_uris, routes, with_registration
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 
 ORIGIN = "http://127.0.0.1:8000"
 OWN = "https://app.example/cb https://other.example/cb"
 
 
-def settings(**values: object) -> Settings:
-    return Settings.model_validate({"auth": "dev", "redirect_uris": OWN, **values})
+def settings(**values: str) -> Settings:
+    return settings_of(Settings, {"auth": "dev", "redirect_uris": OWN, **values})
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def settings(**values: object) -> Settings:
         ({"auth": "introspection"}, []),
     ],
 )
-def test_the_redirect_uris(values: dict[str, object], pages: list[str]) -> None:
+def test_the_redirect_uris(values: dict[str, str], pages: list[str]) -> None:
     assert redirect_uris(settings(**values), ORIGIN) == [*pages, *OWN.split()]
 
 
@@ -47,7 +48,7 @@ def test_variables_of_the_operator_come_first() -> None:
 
 
 @pytest.mark.parametrize("values", [{"sandbox": "0"}, {"auth": "introspection"}])
-def test_without_the_sandbox_nothing_is_added(values: dict[str, object]) -> None:
+def test_without_the_sandbox_nothing_is_added(values: dict[str, str]) -> None:
     environment = {"X": "1"}
     assert with_registration(settings(**values), ORIGIN, environment) == environment
     assert routes(settings(**values), environment, []) == []

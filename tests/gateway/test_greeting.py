@@ -10,10 +10,11 @@ import pytest
 
 from gateway.greeting import greeting, sandbox_greeting
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 
 ORIGIN = "http://127.0.0.1:8000"
 URI = "https://app.example/it's"
-SETTINGS = Settings.model_validate({"auth": "dev"})
+SETTINGS = settings_of(Settings, {"auth": "dev"})
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,8 @@ SETTINGS = Settings.model_validate({"auth": "dev"})
         ({"sandbox": "0"}, ["/", "/connect", "/graphql", "/openapi.json"]),
     ],
 )
-def test_the_pages_that_are_served(values: dict[str, object], paths: list[str]) -> None:
-    text = greeting(Settings.model_validate({"auth": "dev", **values}), ORIGIN, [])
+def test_the_pages_that_are_served(values: dict[str, str], paths: list[str]) -> None:
+    text = greeting(settings_of(Settings, {"auth": "dev", **values}), ORIGIN, [])
     lines = [line for line in text.splitlines() if ORIGIN in line]
     assert [line.rpartition(ORIGIN)[2] for line in lines] == paths
     assert "curl" not in text

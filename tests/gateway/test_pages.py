@@ -8,6 +8,7 @@ from starlette.routing import Mount, Route
 
 from gateway.pages import graphiql, page_routes
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 from web import GRAPHIQL_CSP, PAGE_CSP
 
 PAGES = {"/connect", "/"}
@@ -15,7 +16,7 @@ PAGES = {"/connect", "/"}
 
 def settings(auth: str, page: str | None, explore: str | None) -> Settings:
     values = {"auth": auth, "connect_page": page, "explore": explore}
-    return Settings.model_validate({name: value for name, value in values.items() if value is not None})
+    return settings_of(Settings, {name: value for name, value in values.items() if value is not None})
 
 
 @pytest.mark.parametrize(

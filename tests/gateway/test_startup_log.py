@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.resources import configure
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 from gateway.settings.warnings import SettingsWarning
 from gateway.startup_log import log_start
 from models.vault import new_key
@@ -34,7 +35,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def logged(
     auth: str = "introspection",
-    values: Mapping[str, object] | None = None,
+    values: Mapping[str, str] | None = None,
     *,
     environment: Mapping[str, str] = OURA,
     warnings: Sequence[SettingsWarning] = (),
@@ -49,7 +50,7 @@ def logged(
     }
     given = {name: value for name, value in whole.items() if value is not None}
     with capture_logs() as events:
-        log_start(configure(Settings.model_validate({"auth": auth, **given}), environment), warnings)
+        log_start(configure(settings_of(Settings, {"auth": auth, **given}), environment), warnings)
     return {event["event"]: event for event in events}
 
 
@@ -84,7 +85,7 @@ def test_what_was_started() -> None:
         ("dev", {"database_url": None, "redirect_uris": ""}, {"nothing.to.redirect.to"}),
     ],
 )
-def test_what_is_warned_of(auth: str, values: dict[str, object], events: set[str]) -> None:
+def test_what_is_warned_of(auth: str, values: dict[str, str], events: set[str]) -> None:
     found = logged(auth, values)
     assert set(found) - {"started"} == events
     assert {found[event]["log_level"] for event in events} <= {"warning"}

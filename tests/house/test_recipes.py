@@ -19,6 +19,7 @@ from schema.types import _ACTIONS
 from tendon_cli import PACKAGES
 from tests.conftest import SLUGS
 from tests.house.test_house import ROOT, tracked
+from wire.tables import keys
 from worker import kinds
 from worker.kinds import KINDS, Kind
 
@@ -189,7 +190,7 @@ def test_the_orm_is_for_migrations() -> None:
     } == set()
 
 
-@pytest.mark.parametrize("setting", Settings.model_fields)
+@pytest.mark.parametrize("setting", keys(Settings))
 def test_setting(setting: str) -> None:
     variable = f"TENDON_{setting.upper()}"
     compare(

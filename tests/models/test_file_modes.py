@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.settings import Settings, SettingsError
+from gateway.settings.reading import settings_of
 from gateway.settings.vault_keys import open_vault
 from models.database import DatabaseDown, Session, open_database
 from models.file_modes import ReadableByOthers, make_own_folder_private, make_private, world_writable_folders
@@ -164,7 +165,7 @@ async def _open(url: str) -> None:
         pass
 
 
-DEV = Settings.model_validate({"auth": "dev"})
+DEV = settings_of(Settings, {"auth": "dev"})
 
 
 def test_the_keys_of_dev_are_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import tomllib
 
 from providers.catalogue import Credentials, Provider
 from providers.urls import EntryContext
+from wire.tables import read_table
 
 CREDENTIALS = Credentials("client", "secret")
 
@@ -62,7 +63,7 @@ url = "{origin}/token"
 {token}
 {tables}
 """
-    return Provider.model_validate(tomllib.loads(text), context=EntryContext("acme", {}, allow_private=True))
+    return read_table(Provider, tomllib.loads(text), EntryContext("acme", {}, allow_private=True))
 
 
 def minimal(slug: str) -> str:

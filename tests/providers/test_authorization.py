@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Credentials
@@ -79,8 +80,8 @@ def test_a_challenge_is_required_for_pkce() -> None:
     ],
 )
 def test_the_query_of_the_endpoint_is_kept(path: str, begins: str) -> None:
-    authorize = provider().authorize.model_copy(update={"url": f"https://acme.example{path}"})
-    entry = provider().model_copy(update={"authorize": authorize})
+    authorize = structs.replace(provider().authorize, url=f"https://acme.example{path}")
+    entry = structs.replace(provider(), authorize=authorize)
     url = authorization_url(entry, CREDENTIALS, redirect_uri="https://us.example", state="s", code_challenge="c")
     assert url.startswith(f"https://acme.example{begins}")
 

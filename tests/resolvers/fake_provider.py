@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any, Self
 
+from msgspec import structs
+
 from providers.catalogue import Provider
 from tests.providers.entries import provider
 from tests.wire.http.loopback import Asked, Loopback, answering, loopback
@@ -129,4 +131,4 @@ def entries(origin: str) -> dict[str, Provider]:
         "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
         "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),
     }
-    return {slug: entry.model_copy(update={"slug": slug}) for slug, entry in kinds.items()}
+    return {slug: structs.replace(entry, slug=slug) for slug, entry in kinds.items()}

@@ -40,16 +40,16 @@ async def test_a_registration_is_another_after_the_client_or_an_endpoint_changed
     """A state from before must not be redeemed after. The secret and the scopes may change."""
     registration = any_world.resources.registration("acme")
     provider, credentials = registration.provider, registration.credentials
-    token = provider.token.model_copy(update={"url": f"{provider.token.url}2"})
-    authorize = provider.authorize.model_copy(update={"url": f"{provider.authorize.url}2"})
+    token = replace(provider.token, url=f"{provider.token.url}2")
+    authorize = replace(provider.authorize, url=f"{provider.authorize.url}2")
     others = [
         Registration(provider, Credentials("another", "secret")),
-        Registration(provider.model_copy(update={"token": token}), credentials),
-        Registration(provider.model_copy(update={"authorize": authorize}), credentials),
+        Registration(replace(provider, token=token), credentials),
+        Registration(replace(provider, authorize=authorize), credentials),
     ]
     assert len({one.fingerprint for one in (registration, *others)}) == 4
-    scopes = provider.authorize.model_copy(update={"scopes": ()})
-    same = Registration(provider.model_copy(update={"authorize": scopes}), Credentials("client", "new"))
+    scopes = replace(provider.authorize, scopes=())
+    same = Registration(replace(provider, authorize=scopes), Credentials("client", "new"))
     assert same.fingerprint == registration.fingerprint
     callback = await any_world.begin("alice")
     for one in others:

@@ -12,13 +12,14 @@ from gateway.settings import Settings
 from tests.serving.conftest import Serve
 from tests.serving.serving import Line, Lines, request, serving
 from tests.waiting import PATIENCE
+from wire.tables import defaults
 
 ASKED = request("GET", "/livez")
 
 
 async def test_an_idle_connection_is_kept(serve: Serve, lines: Lines) -> None:
     """For longer than uvicorn's default, and by default for longer than load balancers keep theirs."""
-    assert Settings.model_fields["keep_alive"].default == KEEP_ALIVE > 60
+    assert defaults(Settings)["keep_alive"] == KEEP_ALIVE > 60
     kept: list[Line] = []
     for count in (1, 2):
         process = serve(count)

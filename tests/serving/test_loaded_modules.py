@@ -44,10 +44,12 @@ LAPTOP = {"TENDON_AUTH": "dev"}
 # Lets the interpreter say what it imports.
 TRACED = {"PYTHONPROFILEIMPORTTIME": "1"}
 
+# What only the sandbox needs, which checks requests to its control API with it.
+PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_inspection"}
+
 # The packages of others that every process may serve with,
 LIBRARIES = {
     "_cffi_backend",
-    "annotated_types",
     "anyio",
     "cachetools",
     "certifi",
@@ -61,13 +63,10 @@ LIBRARIES = {
     "httpx",
     "idna",
     "msgspec",
-    "pydantic",
-    "pydantic_core",
     "starlette",
     "strawberry",
     "structlog",
     "typing_extensions",
-    "typing_inspection",
     "uuid6",
     "uvicorn",
     "uvloop",
@@ -108,9 +107,11 @@ MODULES = 1130
 @pytest.mark.parametrize(
     ("settings", "used", "unused"),
     [
-        pytest.param(INTROSPECTION, {"gateway.bearer.introspection"}, {"joserfc", "sandbox"}, id="introspection"),
-        pytest.param(JWT, {"joserfc"}, {"sandbox"}, id="jwt"),
-        pytest.param(LAPTOP, {"sandbox"}, {"joserfc"}, id="laptop"),
+        pytest.param(
+            INTROSPECTION, {"gateway.bearer.introspection"}, {"joserfc", "pydantic", "sandbox"}, id="introspection"
+        ),
+        pytest.param(JWT, {"joserfc"}, {"pydantic", "sandbox"}, id="jwt"),
+        pytest.param(LAPTOP, {"sandbox", *PYDANTIC}, {"joserfc"}, id="laptop"),
     ],
 )
 def test_what_is_loaded(tmp_path: Path, settings: dict[str, str], used: set[str], unused: set[str]) -> None:

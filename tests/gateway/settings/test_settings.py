@@ -21,6 +21,7 @@ from tests.gateway.settings.reader import (
     URL,
     Read,
 )
+from wire.tables import keys
 
 
 def test_dev_needs_nothing_else(read: Read) -> None:
@@ -91,7 +92,7 @@ def test_auth_must_be_set(read: Read) -> None:
 
 def test_what_is_empty_is_not_set(read: Read) -> None:
     unset = read(DEV)
-    assert read(DEV | {name.upper(): "" for name in Settings.model_fields if name != "auth"}) == unset
+    assert read(DEV | {name.upper(): "" for name in keys(Settings) if name != "auth"}) == unset
 
 
 def test_lists_may_have_line_breaks(read: Read) -> None:
@@ -157,8 +158,8 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "PROVIDER_TIMEOUT": "CANARY",
     }
     assert read.lines(wrong) == [
-        "TENDON_DATABASE_URL: must be sqlite://PATH or postgres://user@host/database",
         "TENDON_SANDBOX: the sandbox runs with TENDON_AUTH=dev only: write 0, or remove the setting",
+        "TENDON_DATABASE_URL: must be sqlite://PATH or postgres://user@host/database",
         f"TENDON_JWKS_URL: {URL}",
         f"TENDON_ISSUER: must be set with TENDON_AUTH=jwt: {NEEDED['ISSUER']}",
         f"TENDON_AUDIENCE: must be set with TENDON_AUTH=jwt: {NEEDED['AUDIENCE']}",

@@ -12,6 +12,7 @@ from threading import Barrier
 import pytest
 
 from gateway.settings import Settings, SettingsError
+from gateway.settings.reading import settings_of
 from gateway.settings.vault_keys import open_vault
 from tests.gateway.settings.reader import DEV, INTROSPECTION, KEY, KEY_FORM, PRODUCTION, Read
 
@@ -76,7 +77,7 @@ def test_keys_that_are_set_are_used_in_dev_too(read: Read, tmp_path: Path) -> No
 
 
 def test_no_keys_are_made_outside_dev(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"auth": "jwt"})
+    settings = settings_of(Settings, {"auth": "jwt"})
     with pytest.raises(SettingsError, match=f"^TENDON_VAULT_KEYS: must be set. {re.escape(KEY_FORM)}$"):
         open_vault(settings)
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
+from gateway.settings.reading import settings_of
 from gateway.settings.warnings import catalogue_warnings, settings_warnings, unknown_settings
 from tests.conftest import start_gateway
 from tests.processes import tendon
@@ -32,7 +33,7 @@ JWT = {
 def warned(settings: dict[str, str], environment: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     found = [
         (each.event, each.about, each.reason)
-        for each in settings_warnings(Settings.model_validate(settings), environment or {})
+        for each in settings_warnings(settings_of(Settings, settings), environment or {})
     ]
     assert "CANARY" not in str(found)
     return found
@@ -210,7 +211,7 @@ def test_quotation_marks_around_a_secret() -> None:
 
 def test_a_folder_without_a_catalogue(tmp_path: Path) -> None:
     (tmp_path / "acme.tml").touch()
-    found = catalogue_warnings(Settings.model_validate(DEV | {"catalogue": str(tmp_path)}), {})
+    found = catalogue_warnings(settings_of(Settings, DEV | {"catalogue": str(tmp_path)}), {})
     assert [(each.event, each.about, each.reason) for each in found] == [
         ("catalogue.file.ignored", "acme.tml", "is not read: an entry is a TOML file: rename it to acme.toml"),
         ("catalogue.empty", "TENDON_CATALOGUE", "the folder holds no file named <slug>.toml"),

@@ -6,6 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from models.connection import StoredConnection
 from models.token_row import TokenRow, find_tokens
 from resolvers.caller import READ_TOKENS
@@ -80,7 +82,7 @@ def short_lease(world: World, grace: int = 1) -> Context:
     """A process in which `grace` has a refresh token that works for so many seconds after its use."""
     registrations = dict(world.resources.registrations)
     entry = registrations["grace"].provider
-    entry = entry.model_copy(update={"token": entry.token.model_copy(update={"refresh_grace": grace})})
+    entry = structs.replace(entry, token=structs.replace(entry.token, refresh_grace=grace))
     registrations["grace"] = replace(registrations["grace"], provider=entry)
     return service(world, registrations=registrations)
 

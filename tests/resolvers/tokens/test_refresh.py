@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from models.database import DatabaseDown
 from models.vault import Vault
@@ -273,7 +274,7 @@ async def test_a_grace_is_long_enough_for_another_try(any_world: World, grace: i
     """After a holder that died just after the provider had answered it."""
     connection = await expired(any_world, "grace")
     entry = any_world.resources.catalogue["grace"]
-    entry = entry.model_copy(update={"token": entry.token.model_copy(update={"refresh_grace": grace})})
+    entry = structs.replace(entry, token=structs.replace(entry.token, refresh_grace=grace))
     row = await row_of(any_world, connection)
     first = Timing.of(entry, row, TIMEOUT)
     assert first.quiet == 0
