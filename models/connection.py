@@ -121,13 +121,8 @@ def seal_tokens(
     vault: Vault, user_id: str, provider: str, version: int, tokens: Tokens, site: str = ""
 ) -> dict[str, bytes | None]:
     """The columns of the tokens, sealed for the version that they make."""
-    access, refresh = [
-        token_field(user_id, provider, version, name, site) for name in ("access_token", "refresh_token")
-    ]
-    return {
-        "access_token": vault.seal(tokens.access_token, **access),
-        "refresh_token": None if tokens.refresh_token is None else vault.seal(tokens.refresh_token, **refresh),
-    }
+    secrets = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
+    return vault.seal_columns(secrets, table="connection", row=_token_row(user_id, provider, site, version))
 
 
 def token_field(user_id: str, provider: str, version: int, column: str, site: str = "") -> SealedField:
@@ -137,4 +132,8 @@ def token_field(user_id: str, provider: str, version: int, column: str, site: st
     not open, and the version that the token was written with, so that an older token put back does not open either.
     Versions begin anew after an erasure.
     """
-    return {"table": "connection", "row": (user_id, provider, site, str(version)), "column": column}
+    return {"table": "connection", "row": _token_row(user_id, provider, site, version), "column": column}
+
+
+def _token_row(user_id: str, provider: str, site: str, version: int) -> tuple[str, ...]:
+    return (user_id, provider, site, str(version))

@@ -19,6 +19,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypedDict
 
@@ -83,39 +84,51 @@ class Vault:
             raise VaultError("no vault key")
         if any(len(key) != _KEY for key in keys.values()):
             raise VaultError(f"a vault key does not have {_KEY} bytes")
-        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self._active = next(iter(keys))
+        self._ciphers = {_head(key_id): AESGCM(key) for key_id, key in keys.items()}
+        self._key_ids = list(keys)
+        self._sealing = next(iter(self._ciphers.items()))
 
     @property
     def active(self) -> str:
         """The id of the key that seals."""
-        return self._active
+        return self._key_ids[0]
 
     @property
     def key_ids(self) -> Sequence[str]:
         """In the order of the setting."""
-        return list(self._ciphers)
+        return self._key_ids
 
     def seal(self, secret: str, *, table: str, row: tuple[str, ...], column: str) -> bytes:
-        head = bytes((_VERSION,)) + key_id_bytes(self._active)
+        return self._seal(secret, _encoded(table, *row, column))
+
+    def seal_columns(
+        self, secrets: Mapping[str, str | None], *, table: str, row: tuple[str, ...]
+    ) -> dict[str, bytes | None]:
+        """Several columns of one row. None where there is no secret."""
+        bound = _encoded(table, *row)
+        return {
+            column: None if secret is None else self._seal(secret, bound + _encoded(column))
+            for column, secret in secrets.items()
+        }
+
+    def _seal(self, secret: str, associated_data: bytes) -> bytes:
+        head, cipher = self._sealing
         nonce = os.urandom(_NONCE)
-        bound = head + _associated_data(table, row, column)
-        return head + nonce + self._ciphers[self._active].encrypt(nonce, secret.encode(), bound)
+        return head + nonce + cipher.encrypt(nonce, secret.encode(), head + associated_data)
 
     def open(self, sealed: bytes, *, table: str, row: tuple[str, ...], column: str) -> str:
         """Raises MissingKey, DoesNotOpen, or VaultError for data that is not a sealed value."""
         end = 2 + (sealed[1] if len(sealed) > 1 else 0)
         if len(sealed) < end + _NONCE or sealed[0] != _VERSION:
             raise VaultError("not a sealed value")
-        key_id = sealed[2:end].decode("ascii", "replace")
-        cipher = self._ciphers.get(key_id)
+        head, nonce, content = sealed[:end], sealed[end : end + _NONCE], sealed[end + _NONCE :]
+        cipher = self._ciphers.get(head)
         if cipher is None:
-            raise MissingKey(f"no vault key with the id {key_id if _KEY_ID.fullmatch(key_id) else '?'}")
-        nonce, content = sealed[end : end + _NONCE], sealed[end + _NONCE :]
+            raise MissingKey(f"no vault key with the id {key_id_of(head) or '?'}")
         try:
-            return cipher.decrypt(nonce, content, sealed[:end] + _associated_data(table, row, column)).decode()
+            return cipher.decrypt(nonce, content, head + _encoded(table, *row, column)).decode()
         except InvalidTag:
-            raise DoesNotOpen(key_id) from None
+            raise DoesNotOpen(head[2:].decode()) from None
 
 
 def key_id_of(sealed: bytes) -> str | None:
@@ -125,6 +138,11 @@ def key_id_of(sealed: bytes) -> str | None:
     end = 2 + (head[1] if len(head) > 1 else 0)
     key_id = head[2:end].decode("ascii", "replace")
     return key_id if head[:1] == bytes((_VERSION,)) and len(head) >= end and _KEY_ID.fullmatch(key_id) else None
+
+
+def _head(key_id: str) -> bytes:
+    """How every value begins that was sealed with this key."""
+    return bytes((_VERSION,)) + key_id_bytes(key_id)
 
 
 def key_id_bytes(key_id: str) -> bytes:
@@ -178,10 +196,13 @@ def _is_guessable(key: bytes) -> bool:
     )
 
 
-def _associated_data(table: str, row: tuple[str, ...], column: str) -> bytes:
-    """An injective encoding: each part is prefixed with its length, so that no two fields have the same encoding."""
-    encoded = b""
-    for text in (table, *row, column):
-        part = text.encode()
-        encoded += len(part).to_bytes(4, "big") + part
-    return encoded
+def _encoded(*texts: str) -> bytes:
+    """An injective encoding: each text is prefixed with its length, so that no two fields have the same encoding."""
+    return b"".join(map(_encoded_text, texts))
+
+
+# The fields of one flow have most texts in common: the user, the provider, the names of tables and columns.
+@lru_cache(maxsize=1024)
+def _encoded_text(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(4, "big") + encoded

@@ -15,7 +15,7 @@ from models.vault import (
     MissingKey,
     Vault,
     VaultError,
-    _associated_data,
+    _encoded,
     key_id_bytes,
     make_key_command,
     new_key,
@@ -109,7 +109,25 @@ def test_two_fields_never_read_the_same(
     one: tuple[str, tuple[str, ...], str], other: tuple[str, tuple[str, ...], str]
 ) -> None:
     assume(one != other)
-    assert _associated_data(*one) != _associated_data(*other)
+    assert _encoded(one[0], *one[1], one[2]) != _encoded(other[0], *other[1], other[2])
+
+
+def test_a_value_that_an_earlier_version_sealed_opens() -> None:
+    sealed = bytes.fromhex("01026b31d7e30a4df5b0dadb1dbd2e2cd739c9fd88f2a8b9750a242f198448beee7a9aae8452")
+    row = ("al\u00efce", "oura", "", "12")
+    assert Vault({"k1": bytes(32)}).open(sealed, table="connection", row=row, column="access_token") == "secret"
+
+
+def test_columns_that_are_sealed_together_open_in_their_own_place_only() -> None:
+    sealed = VAULT.seal_columns({"one": "secret", "other": None, "third": "secret"}, table="t", row=("a", "b"))
+    assert list(sealed) == ["one", "other", "third"]
+    assert sealed["other"] is None
+    one, third = sealed["one"] or b"", sealed["third"] or b""
+    # Each has a nonce of its own.
+    assert one[4:16] != third[4:16]
+    assert VAULT.open(one, table="t", row=("a", "b"), column="one") == "secret"
+    with pytest.raises(VaultError, match="changed or moved"):
+        VAULT.open(third, table="t", row=("a", "b"), column="one")
 
 
 def test_rotation() -> None:
