@@ -20,6 +20,7 @@ from gateway.health import Health, loop_time
 from gateway.overload.admission import Admission
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.exception_details import exception_details
+from resolvers.log_context import LOG_CONTEXT
 from rest.json_http import BODY_LIMIT, MethodNotAllowed
 from rest.paths import PathTemplate
 
@@ -97,8 +98,7 @@ class Edge:
         began = perf_counter()
         destination = self._destinations.get(scope["path"]) or self._other_destination(scope)
         exchange = _Exchange(scope, send, self._health)
-        # Nothing else is bound for one request only. What is bound for the whole process stays.
-        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        LOG_CONTEXT.set({"request_id": exchange.request_id})
         try:
             await self._answer(destination, scope, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last resort

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Any, Final
 
 import structlog
@@ -107,11 +108,10 @@ class Health:
         return self._reasons
 
     def _begin_check(self) -> None:
-        self._check = asyncio.create_task(self._run_check())
+        # What the check logs is not about the probe that started it.
+        self._check = asyncio.create_task(self._run_check(), context=Context())
 
     async def _run_check(self) -> None:
-        # What the check logs is not about the probe that started it.
-        structlog.contextvars.unbind_contextvars("request_id")
         try:
             async with asyncio.timeout(_TIMEOUT):
                 reasons, detail = await self._problems()

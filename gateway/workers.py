@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from gateway import logs
 from gateway.address import Address
 from gateway.server import REPLACED
 from resolvers.exception_details import exception_details
@@ -169,7 +170,7 @@ class Workers:
         status = 1
         try:
             self._leave_to_parent(listeners)
-            structlog.contextvars.bind_contextvars(worker=os.getpid())
+            logs.bind_to_process(worker=os.getpid())
             self._serve(listeners, lifeline, self._announce)
             status = 0
         except SystemExit as end:

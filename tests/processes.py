@@ -6,6 +6,7 @@ setting that the interpreter or the loader reads.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from random import Random
-from typing import IO
+from typing import IO, Any
 
 from tests import forked
 
@@ -68,6 +69,12 @@ def tendon(
 
 def _forks(settings: Mapping[str, str], fresh: bool) -> bool:
     return not fresh and not any(name.startswith(_READ_BEFORE_TENDON) for name in settings)
+
+
+def logged(event: str, output: str) -> list[dict[str, Any]]:
+    """The log lines with this event. What a command prints may surround them."""
+    lines = [line for line in output.splitlines() if line.startswith('{"timestamp":')]
+    return [found for line in lines if (found := json.loads(line))["event"] == event]
 
 
 class Process:
@@ -135,6 +142,9 @@ class Process:
     @property
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return logged(event, self.said)
 
     def _wait(self) -> None:
         end = time.monotonic() + _STARTING

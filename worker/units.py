@@ -12,6 +12,7 @@ from models.database import DatabaseDown
 from resolvers.context import Context, Resources
 from resolvers.errors import Problem
 from resolvers.exception_details import exception_details
+from resolvers.log_context import LOG_CONTEXT
 from worker.kinds import Kind
 
 log = structlog.get_logger("tendon")
@@ -56,7 +57,7 @@ class Units:
 
     async def _run(self, kind: Kind, id: str) -> None:  # noqa: A002
         context = Context(self._resources, None, uuid4().hex)
-        structlog.contextvars.bind_contextvars(work=kind.name, request_id=context.request_id)
+        LOG_CONTEXT.set({"work": kind.name, "request_id": context.request_id})
         try:
             async with asyncio.timeout(kind.seconds):
                 await kind.run(context, id)

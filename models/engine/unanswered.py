@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,7 +67,8 @@ class Unanswered:
             self._end(connection, False)
             return
         self._held[connection] = _Held(asyncio.create_task(self._wait(connection)), _now())
-        self._looking = self._looking or asyncio.create_task(self._look())
+        # The request that came first is not the only one that this is about.
+        self._looking = self._looking or asyncio.create_task(self._look(), context=Context())
 
     async def close(self) -> None:
         """Close the connections. The server finishes their statements."""
@@ -97,8 +99,6 @@ class Unanswered:
     async def _look(self) -> None:
         """Free the slots of sessions that have ended. A proxy may keep a connection open after that, for example in a
         failover, and such a connection would never be answered."""
-        # The request that came first is not the only one that this is about.
-        structlog.contextvars.unbind_contextvars("request_id")
         warned, pause = False, _FIRST
         while self._held:
             await self._pause(pause)

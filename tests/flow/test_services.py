@@ -134,8 +134,9 @@ async def test_what_the_log_says(
     assert (await api.connections(signed(sub="app"), userId=someone.id)).code == "INVALID_TOKEN"
     assert '"reporting=read:wearables"' in process.said
     assert '"exporter=read:wearables,write:wearables"' in process.said
-    assert '"reason": "it names no user, and TENDON_SERVICES does not name its client"' in process.said
-    assert '"client": "app"' in process.said
+    (line,) = process.logged("bearer.refused")
+    assert line["reason"] == "it names no user, and TENDON_SERVICES does not name its client"
+    assert line["client"] == "app"
 
 
 async def test_a_service_on_a_laptop(api: Interface, sandbox: Sandbox, someone: Person) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import pytest
-import structlog
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -18,6 +17,7 @@ from gateway.edge import Edge
 from gateway.health import Health
 from gateway.overload.admission import Admission, ConcurrencyLimit
 from models.vault import Vault
+from resolvers.log_context import LOG_CONTEXT
 from rest.json_http import BODY_LIMIT, Response, encode
 from tests.gateway.http11.echo_app import statuses
 from tests.gateway.http11.loopback_app import get, head
@@ -148,11 +148,11 @@ async def test_every_response_has_the_same_headers(path: str) -> None:
 @in_virtual_time
 async def test_a_request_knows_its_id() -> None:
     """The log, too, while the request runs."""
-    seen: list[tuple[str, dict[str, Any]]] = []
+    seen: list[tuple[str, Mapping[str, str]]] = []
 
     class Watching(App):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            seen.append((scope["state"]["request_id"], structlog.contextvars.get_contextvars()))
+            seen.append((scope["state"]["request_id"], LOG_CONTEXT.get()))
             await super().__call__(scope, receive, send)
 
     site = Site(Watching("watching"))

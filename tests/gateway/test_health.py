@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from gateway.health import Health
 from models.database import Database, DatabaseDown
 from models.pending import pending_migrations
 from models.vault import Vault
+from resolvers.log_context import LOG_CONTEXT
 from tests.gateway.http11.loopback_app import head
 from tests.gateway.http11.memory_connection import MemoryServer
 from tests.gateway.virtual_time import in_virtual_time, now, settle
@@ -34,7 +34,7 @@ class StandIn:
         self.hangs = False
         self.pinged = 0
         self.checked = 0
-        self.bound: list[dict[str, Any]] = []
+        self.bound: list[Mapping[str, str]] = []
 
     async def ping(self) -> None:
         self.pinged += 1
@@ -42,7 +42,7 @@ class StandIn:
 
     async def check_writable(self) -> None:
         self.checked += 1
-        self.bound.append(structlog.contextvars.get_contextvars())
+        self.bound.append(LOG_CONTEXT.get())
         await self._answer()
 
     async def run(self, script: object, values: object) -> Sequence[tuple[object, ...]]:
@@ -217,10 +217,10 @@ async def test_what_a_check_logs_is_not_about_the_request_that_started_it() -> N
     async with watching(database) as health:
         await health.reasons()
         await asyncio.sleep(1)
-        with structlog.contextvars.bound_contextvars(request_id="a probe's", worker=7):
-            await health.reasons()
-            assert structlog.contextvars.get_contextvars()["request_id"] == "a probe's"
-    assert database.bound[1] == {"worker": 7}
+        LOG_CONTEXT.set({"request_id": "a probe's"})
+        await health.reasons()
+    assert LOG_CONTEXT.get() == {"request_id": "a probe's"}
+    assert database.bound == [{}, {}]
 
 
 async def awaited(health: Health, *pauses: float) -> float:
