@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.health import Health
 from models.database import Database, DatabaseDown
+from models.engine import Script
 from models.pending import pending_migrations
 from models.vault import Vault
 from resolvers.log_context import LOG_CONTEXT
@@ -45,8 +46,8 @@ class StandIn:
         self.bound.append(LOG_CONTEXT.get())
         await self._answer()
 
-    async def run(self, script: object, values: object) -> Sequence[tuple[object, ...]]:
-        return [(name,) for name in self.migrations] if "tortoise_migrations" in repr(script) else []
+    async def run(self, script: Script, values: object) -> Sequence[tuple[object, ...]]:
+        return [(name,) for name in self.migrations] if "tortoise_migrations" in script.steps[0].text else []
 
     async def _answer(self) -> None:
         if self.hangs:
