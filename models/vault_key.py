@@ -120,13 +120,18 @@ class VaultKeys:
             await self.check_active()
         return unusable
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether `check_active` has nothing to do."""
+        return self._clock() < self._relied_on_until
+
     async def check_active(self) -> None:
         """Must be called before anything is sealed: ensures that the active key is recorded.
 
         A new key is recorded only by a process that can open all existing values. Usually no query is needed. Raises
         UnusableKeys and DatabaseDown.
         """
-        if self._clock() < self._relied_on_until:
+        if self.is_checked:
             return
         async with self._recording:
             if not self._opens_active(await read_records(self._database)):

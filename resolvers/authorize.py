@@ -37,7 +37,8 @@ async def authorize_connection(context: Context, provider: str, redirect_uri: st
         raise
     # Made even if the provider doesn't support PKCE: the sealed verifier is what binds the request to the user.
     state, verifier = new_state(), new_verifier()
-    await context.resources.check_can_seal()
+    if not context.resources.vault_keys.is_checked:
+        await context.resources.check_can_seal()
     await _store(context, registration, redirect_uri, user=user, state=state, verifier=verifier)
     url = authorization_url(
         registration.provider,

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -30,7 +30,8 @@ class Background:
     """The background tasks of this process."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], asyncio.Future[None] | None] = {}
+        """Each with what is done when it has ended, if somebody waits for that."""
         self._retrying: set[asyncio.Task[Any]] = set()
         self._on_drain: list[Callable[[], Coroutine[Any, Any, None]]] = []
 
@@ -39,29 +40,26 @@ class Background:
 
         Raises StillRunning after that.
         """
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
+        # Done when the task ends, or the time is over. Awaiting this instead of the task leaves the task alone when the
+        # waiting one is cancelled, as asyncio.shield does, in fewer steps: every callback takes this path.
+        end = self._tasks[task] = loop.create_future()
         task.add_done_callback(self._ended)
-        shielded = asyncio.shield(task)
-        if seconds is None:
-            return await shielded
-        # Cheaper than asyncio.timeout, and every callback takes this path.
-        timer = asyncio.get_running_loop().call_later(seconds, shielded.cancel)
+        timer = None if seconds is None else loop.call_later(seconds, _set, end)
         try:
-            return await shielded
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            if not task.done():
-                raise StillRunning from None
-            return task.result()
+            await end
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
+        if not task.done():
+            raise StillRunning
+        return task.result()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run `work`, which must have a time limit: `drain` waits for its end. An exception is logged."""
         task = asyncio.create_task(_logged(work))
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def start_retrying(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -91,8 +89,10 @@ class Background:
                     await _logged(callback())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        end = self._tasks.pop(task, None)
         self._retrying.discard(task)
+        if end is not None:
+            _set(end)
         if not task.cancelled():
             # Retrieved, so that asyncio does not report a failure that nobody awaits any more.
             task.exception()
@@ -103,19 +103,22 @@ class Exchanges:
     learn at once when one ends. Who holds a claim is decided in the database; this only saves asking it."""
 
     def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
         self._ends: dict[str, asyncio.Event] = {}
+        """By owner, as far as somebody waits for it."""
         self._waiting: Counter[str] = Counter()
 
-    @contextmanager
-    def in_progress(self, key: str) -> Generator[None]:
-        """Marks the exchange as running here until the block ends."""
-        end = self._ends[key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            # A claim that was released may be held by another callback already, which marks the same key.
-            if self._ends.get(key) is end:
-                del self._ends[key]
+    def begin(self, key: str, owner: str) -> None:
+        """The exchange runs here, until `end` is called."""
+        self._owners[key] = owner
+
+    def end(self, key: str, owner: str) -> None:
+        """Does nothing if it never began."""
+        # A claim that was released may be held by another callback already, for the same key.
+        if self._owners.get(key) == owner:
+            del self._owners[key]
+        end = self._ends.pop(owner, None)
+        if end is not None:
             end.set()
 
     def waiting(self, key: str) -> int:
@@ -134,10 +137,11 @@ class Exchanges:
                 del self._waiting[key]
 
     async def _wait(self, key: str, seconds: float) -> None:
-        end = self._ends.get(key)
-        if end is None:
+        owner = self._owners.get(key)
+        if owner is None:
             await asyncio.sleep(seconds)
             return
+        end = self._ends.setdefault(owner, asyncio.Event())
         with suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), max(seconds, 1))
 
@@ -147,10 +151,9 @@ def backoff(pauses: Sequence[float], tries: int) -> float:
     return pauses[min(tries, len(pauses)) - 1]
 
 
-def _is_cancelled() -> bool:
-    """Whether the current task is being cancelled."""
-    current = asyncio.current_task()
-    return current is not None and current.cancelling() > 0
+def _set(end: asyncio.Future[None]) -> None:
+    if not end.done():
+        end.set_result(None)
 
 
 async def _logged(work: Coroutine[Any, Any, Any]) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
@@ -72,15 +72,18 @@ class Pseudonyms:
     async def of(self, user: str | None) -> str | None:
         """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
         open the key."""
-        return None if user is None else await self._pseudonym(_encoded(user))
+        return None if user is None else self.of_now(user) or await self._pseudonym(_encoded(user))
+
+    def of_now(self, user: str) -> str | None:
+        """The user's pseudonym, None if the key must be read before."""
+        return None if self._key is None else _pseudonym(self._key, _encoded(user))
 
     async def of_account(self, provider: str, site: str, account: str | None) -> str | None:
         """The pseudonym of a provider's account, None without one. Raises as `of` does."""
         return None if account is None else await self._pseudonym(_ACCOUNT + _encoded(f"{provider}\n{site}\n{account}"))
 
     async def _pseudonym(self, name: bytes) -> str:
-        key = self._key or await self._reading.join("key", self._read)
-        return hmac.digest(key, name, "sha256")[:_PSEUDONYM_BYTES].hex()
+        return _pseudonym(self._key or await self._reading.join("key", self._read), name)
 
     async def _read(self) -> bytes:
         try:
@@ -89,6 +92,10 @@ class Pseudonyms:
             log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
             raise ServiceUnavailable from None
         return self._key
+
+
+def _pseudonym(key: bytes, name: bytes) -> str:
+    return hmac.digest(key, name, "sha256")[:_PSEUDONYM_BYTES].hex()
 
 
 def _encoded(text: str) -> bytes:
@@ -151,6 +158,12 @@ class Resources:
             raise ServiceUnavailable from None
 
 
+# Users of one provider grant few different sets.
+@lru_cache(maxsize=256)
+def _as_json(scopes: tuple[str, ...]) -> str:
+    return json.dumps(scopes)
+
+
 def _unlimited(_operations: int) -> None:
     """Nothing is counted."""
 
@@ -182,7 +195,7 @@ class Context(Struct, frozen=True):
         """
         caller, pseudonyms = self.caller, self.resources.pseudonyms
         user = caller.user if caller else None
-        actor = await pseudonyms.of(user)
+        actor = None if user is None else pseudonyms.of_now(user) or await pseudonyms.of(user)
         return AuditEntry(
             actor=actor,
             user=user,
@@ -193,5 +206,5 @@ class Context(Struct, frozen=True):
             outcome=outcome,
             request_id=self.request_id,
             connection_id=connection_id,
-            scopes=json.dumps(list(scopes)) if scopes else "[]",
+            scopes=_as_json(tuple(scopes)),
         )

@@ -29,6 +29,9 @@ def text(field: str, value: str, longest: int) -> str:
     """`value`, unless it consists of spaces, is longer than `longest` characters or has a control character."""
     if not value.strip(" "):
         raise ValidationError(f"{field} must not be empty.")
+    # Almost all are: the rest takes several times as long.
+    if len(value) <= longest and value.isprintable():
+        return value
     return optional_text(field, value, longest)
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import count
+from os import urandom
 from typing import Final
 
 import structlog
@@ -100,7 +100,7 @@ class Attempt(Struct, frozen=True):
             registration,
             StateBinding(state_hash(callback.state), user, slug, redirect_uri, registration.fingerprint),
             answer_hash=hashlib.sha256(answer.encode()).hexdigest(),
-            owner=secrets.token_hex(16),
+            owner=urandom(16).hex(),
             lease=context.resources.provider_timeout + _WRITING,
         )
 
@@ -160,7 +160,9 @@ async def claim(context: Context, attempt: Attempt) -> Claim | None:
         await _check_no_delivery(context, attempt, request)
     elif provider.revocation_ends_only_its_tokens and request.version:
         replaced = await _find_replaced(context, attempt)
-    reading = await _exact(database, _Reading(request.claimed_at, before, loop.time()))
+    reading = _Reading(request.claimed_at, before, loop.time())
+    if reading.error >= _INEXACT:
+        reading = await _exact(database, reading)
     if loop.time() - before > _WRITING - STORING:
         # What is left of the lease may be too little for the exchange and the writing.
         await release(context, attempt)
@@ -205,9 +207,7 @@ async def _find_replaced(context: Context, attempt: Attempt) -> ReplacedTokens |
 
 
 async def _exact(database: Database, reading: _Reading) -> _Reading:
-    """Reads the clock again if the first reading was held up on its way, or tokens would seem older than they are."""
-    if reading.error < _INEXACT:
-        return reading
+    """Reads the clock again, since the first reading was held up on its way: tokens would seem older than they are."""
     loop = asyncio.get_running_loop()
     with suppress(DatabaseDown, TimeoutError):
         async with asyncio.timeout(_READING):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -63,8 +63,10 @@ def _check(context: Context, callback: Callback) -> Registration:
         inputs.text("code", callback.code, inputs.CODE)
     inputs.text("state", callback.state, inputs.STATE)
     inputs.redirect_uri(callback.redirect_uri)
-    inputs.optional_text("iss", callback.iss or "", inputs.ISSUER)
-    inputs.optional_text("scope", callback.scope or "", inputs.SCOPE)
+    if callback.iss:
+        inputs.optional_text("iss", callback.iss, inputs.ISSUER)
+    if callback.scope:
+        inputs.optional_text("scope", callback.scope, inputs.SCOPE)
     registration = context.resources.registration(callback.provider)
     expected = registration.provider.authorize.iss
     # RFC 9207 2.4: by exact comparison, so that a mix-up reaches no token endpoint.
@@ -76,23 +78,25 @@ def _check(context: Context, callback: Callback) -> Registration:
 
 
 async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:
-    # Callbacks for the same state wait for the end of this block, which comes after the request has ended.
-    with ExitStack() as in_progress:
-        try:
-            return await _redeemed(context, attempt, in_progress)
-        except (Problem, DatabaseDown):
-            raise
-        except Exception:
-            # After an unexpected exception the code may be spent, so the request ends, if this attempt has the claim:
-            # others should not have to wait for the end of the lease.
-            with suppress(DatabaseDown, Problem):
-                await claims.fail(context, attempt, InternalError())
-            raise
+    try:
+        return await _redeemed(context, attempt)
+    except (Problem, DatabaseDown):
+        raise
+    except Exception:
+        # After an unexpected exception the code may be spent, so the request ends, if this attempt has the claim:
+        # others should not have to wait for the end of the lease.
+        with suppress(DatabaseDown, Problem):
+            await claims.fail(context, attempt, InternalError())
+        raise
+    finally:
+        # Callbacks for the same state wait for this. By now, the request has ended.
+        context.resources.exchanges.end(attempt.binding.state_hash, attempt.owner)
 
 
-async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) -> StoredConnection:
+async def _redeemed(context: Context, attempt: Attempt) -> StoredConnection:
     resources, binding = context.resources, attempt.binding
-    await resources.check_can_seal()
+    if not resources.vault_keys.is_checked:
+        await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
     try:
         limit = resources.provider_limits.of(binding.provider)
@@ -102,7 +106,7 @@ async def _redeemed(context: Context, attempt: Attempt, in_progress: ExitStack) 
     with permit:
         claim = await claims.claim(context, attempt)
         if claim is not None:
-            in_progress.enter_context(resources.exchanges.in_progress(binding.state_hash))
+            resources.exchanges.begin(binding.state_hash, attempt.owner)
             received = await exchange(context, attempt, claim, permit)
         else:
             permit.leave_unused()

@@ -19,6 +19,13 @@ async def clock() -> AsyncGenerator[LoopClock]:
         yield clock
 
 
+@contextmanager
+def in_progress(exchanges: Exchanges) -> Generator[None]:
+    exchanges.begin("key", "owner")
+    yield
+    exchanges.end("key", "owner")
+
+
 async def wait(exchanges: Exchanges, seconds: float = 60, key: str = "key") -> asyncio.Task[None]:
     task = asyncio.create_task(exchanges.wait(key, seconds))
     await settled()
@@ -27,26 +34,16 @@ async def wait(exchanges: Exchanges, seconds: float = 60, key: str = "key") -> a
 
 async def test_waiting_ends_with_the_exchange() -> None:
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         waiting = [await wait(exchanges) for _ in range(3)]
         assert not any(one.done() for one in waiting)
     await settled()
     assert all(one.done() for one in waiting)
 
 
-async def test_waiting_ends_when_the_exchange_fails() -> None:
-    exchanges = Exchanges()
-    exchange = exchanges.in_progress("key")
-    exchange.__enter__()
-    waiting = await wait(exchanges)
-    assert not exchange.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
-    await settled()
-    assert waiting.done()
-
-
 async def test_an_exchange_that_runs_elsewhere_is_waited_for_as_long_as_it_is_said(clock: LoopClock) -> None:
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         waiting = await wait(exchanges, 0.3, "another")
         await clock.advance(0.25)
         assert not waiting.done()
@@ -60,7 +57,7 @@ async def test_an_exchange_here_is_waited_for_for_a_second_at_least(
 ) -> None:
     """Its end is told at once, and the database is rarely asked in vain."""
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         waiting = await wait(exchanges, seconds)
         await clock.advance(takes - 0.1)
         assert not waiting.done()
@@ -72,7 +69,7 @@ async def test_an_exchange_here_is_waited_for_for_a_second_at_least(
 async def test_an_exchange_that_has_ended_is_not_in_progress(clock: LoopClock) -> None:
     """Whoever waits for the key then waits for another process."""
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         pass
     waiting = await wait(exchanges, 0.3)
     assert not waiting.done()
@@ -82,7 +79,7 @@ async def test_an_exchange_that_has_ended_is_not_in_progress(clock: LoopClock) -
 
 async def test_waiting_can_be_cancelled() -> None:
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         cancelled = await wait(exchanges)
         cancelled.cancel()
         await settled()
@@ -94,7 +91,7 @@ async def test_waiting_can_be_cancelled() -> None:
 
 async def test_how_many_wait_is_known(clock: LoopClock) -> None:
     exchanges = Exchanges()
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         assert exchanges.waiting("key") == 0
         waiting = [await wait(exchanges) for _ in range(3)]
         await wait(exchanges, key="another")
@@ -119,7 +116,7 @@ async def test_whoever_waits_leaves_the_slot_of_the_request_to_others() -> None:
         released.append("end")
 
     token = release_slot.set(released_slot)
-    with exchanges.in_progress("key"):
+    with in_progress(exchanges):
         waiting = await wait(exchanges)
         assert released == ["begin"]
     release_slot.reset(token)
@@ -130,14 +127,25 @@ async def test_whoever_waits_leaves_the_slot_of_the_request_to_others() -> None:
 async def test_an_exchange_ends_after_the_next_one_for_the_key_has_begun() -> None:
     """As when a claim is released and taken again before the first has ended."""
     exchanges = Exchanges()
-    first, second = exchanges.in_progress("key"), exchanges.in_progress("key")
-    first.__enter__()
+    exchanges.begin("key", "first")
     early = await wait(exchanges)
-    with second:
-        first.__exit__(None, None, None)
-        await settled()
-        assert early.done()
+    exchanges.begin("key", "second")
+    exchanges.end("key", "first")
+    await settled()
+    assert early.done()
+    waiting = await wait(exchanges)
+    assert not waiting.done()
+    exchanges.end("key", "second")
+    await settled()
+    assert waiting.done()
+
+
+async def test_an_exchange_that_never_began_does_not_end_another() -> None:
+    exchanges = Exchanges()
+    with in_progress(exchanges):
         waiting = await wait(exchanges)
+        exchanges.end("key", "another")
+        await settled()
         assert not waiting.done()
     await settled()
     assert waiting.done()
