@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
-
-import uuid6
+from uuid import UUID
 
 from benchmarks import workload
 from benchmarks.databases import Database, Record
 from models.authorization_request import StateBinding, state_hash
 from models.connection import token_field
+from models.ids import new_id
 from models.vault import Vault
 
 # With microseconds, as real times have: whole seconds would be shorter to read and to write.
@@ -62,4 +62,4 @@ def _connections(vault: Vault, listed: int) -> Iterator[Record]:
                 for column in ("access_token", "refresh_token")
             ]
             made = _THEN + timedelta(minutes=at, microseconds=at * 7919)
-            yield (uuid6.uuid7(), user, slug, "connected", _SCOPES, _SCOPES, *tokens, 1, made, made, made)
+            yield (UUID(new_id()), user, slug, "connected", _SCOPES, _SCOPES, *tokens, 1, made, made, made)

@@ -22,8 +22,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-
-import uuid6
+from uuid import UUID
 
 from benchmarks import proc, workload
 from benchmarks.contenders import ENGINES
@@ -31,6 +30,7 @@ from benchmarks.databases import Database, Record, open_engine
 from benchmarks.installing import prepare, scratch
 from benchmarks.testbed import Provider
 from models.connection import token_field
+from models.ids import new_id
 from rest.routes import ROUTES
 from tests.processes import TENDON, Process, environment, tendon
 
@@ -68,7 +68,7 @@ def seeded(provider: Provider, count: int, first: int, due_at: datetime | None) 
             )
         ]
         ends = now + timedelta(hours=1)
-        named = (uuid6.uuid7(), user, workload.SLUG, "connected", scopes, scopes)
+        named = (UUID(new_id()), user, workload.SLUG, "connected", scopes, scopes)
         yield (*named, *tokens, ends, 1, now, now, now, due_at, 1)
 
 

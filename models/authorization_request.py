@@ -10,12 +10,11 @@ changes an indexed column of a row that this version has made, so PostgreSQL upd
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import asdict
 
 from models.audit_event import NAMED, RECORDED, RECORDED_WITH_PROVIDER, AuditEntry
@@ -26,6 +25,7 @@ from models.vault import SealedField
 
 LIFETIME: Final = timedelta(minutes=10)
 """From authorize to callback."""
+_LIFETIME_SECONDS: Final = LIFETIME.total_seconds()
 
 
 class RequestStatus(StrEnum):
@@ -99,6 +99,7 @@ class ClaimedRequest(Struct, frozen=True):
     account: str | None = None
 
 
+_read_scopes: Final = json.Decoder(list[str]).decode
 _BOUND_COLUMNS: Final = StateBinding.__struct_fields__
 _BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
 _ADD: Final = Statement(
@@ -170,8 +171,8 @@ _ABANDON: Final = Statement(
 
 async def add_request(database: Database, binding: StateBinding, verifier: bytes, entry: AuditEntry) -> None:
     """Store a request for the scopes of `entry`, and record it."""
-    values = {**asdict(entry), **asdict(binding)}
-    await _ADD.rows(database, verifier=verifier, lifetime=LIFETIME.total_seconds(), **values)
+    values = {**asdict(entry), **asdict(binding), "verifier": verifier, "lifetime": _LIFETIME_SECONDS}
+    await _ADD.run(database, values)
 
 
 async def claim_request(
@@ -184,12 +185,12 @@ async def claim_request(
     with_account: bool = False,
 ) -> ClaimedRequest | None:
     """Claim a pending request for `lease` seconds. None if there is none, or somebody else has claimed it."""
-    values = {"code_hash": code_hash, "owner": owner, "lease": lease, "with_account": with_account}
-    rows = await _CLAIM.rows(database, **values, **asdict(binding))
+    values = {"code_hash": code_hash, "owner": owner, "lease": lease, "with_account": with_account, **asdict(binding)}
+    rows = await _CLAIM.run(database, values)
     if not rows:
         return None
     scopes, verifier, claimed_at, version, account = rows[0]
-    return ClaimedRequest(json.loads(scopes), verifier, claimed_at, version or 0, account)
+    return ClaimedRequest(_read_scopes(scopes), verifier, claimed_at, version or 0, account)
 
 
 async def release_claim(database: Database, binding: StateBinding, owner: str) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import uuid6
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -33,6 +32,7 @@ from models.connection import (
 )
 from models.database import Database
 from models.engine import Violation
+from models.ids import new_id
 from models.replaced_tokens import IF_NO_REFRESH_BEGAN, REVOKED, Replacement
 from models.revocation import NewRevocation
 from models.statement import Row, Statement
@@ -196,41 +196,40 @@ async def store_grant(
     makes the revocation of the tokens that the connection has, where they are to be revoked. Raises DatabaseDown, and
     TakenAccount if the account is another user's and connections are `exclusive`.
     """
-    held = {**asdict(entry), **held_values(binding, owner)}
+    values: dict[str, Any] = {
+        **asdict(entry),
+        **asdict(binding),
+        "owner": owner,
+        "status": ConnectionStatus.CONNECTED,
+        "status_reason": grant.status_reason,
+        "account": grant.account,
+        "expires_at": grant.expires_at,
+        "granted_at": grant.granted_at,
+        "due_in": grant.due_in,
+        "exclusive": exclusive,
+    }
     expected: int | None = version
     while expected is not None:
-        values = {
-            **held,
-            "id": str(uuid6.uuid7()),
-            "status": ConnectionStatus.CONNECTED,
-            "status_reason": grant.status_reason,
-            "account": grant.account,
-            "expires_at": grant.expires_at,
-            "granted_at": grant.granted_at,
-            "due_in": grant.due_in,
-            "version": expected,
-            "exclusive": exclusive,
-        }
         replaced = await replacement() if replacement and expected else None
-        stored = await _store(database, vault, grant, {**values, **replaced.values()} if replaced else values)
+        values |= seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant)
+        values |= {"id": new_id(), "version": expected}
+        stored = await _store(database, {**values, **replaced.values()} if replaced else values)
         if stored:
             return stored
-        expected = await find_version(database, grant.granted_by, held)
+        expected = await find_version(database, grant.granted_by, binding, owner)
     return None
 
 
-async def find_version(database: Database, granted_by: datetime, held: Mapping[str, Any]) -> int | None:
-    """The version of the user's connection, None if it has ended or its tokens are newer, or the claim is lost. `held`
-    has the `held_values` of the claim."""
-    row = await _VERSION.row(database, granted_by=granted_by, **held)
-    return row[0] if row else None
+async def find_version(database: Database, granted_by: datetime, binding: StateBinding, owner: str) -> int | None:
+    """The version of the user's connection, None if it has ended or its tokens are newer, or the claim is lost."""
+    rows = await _VERSION.run(database, {**asdict(binding), "owner": owner, "granted_by": granted_by})
+    return rows[0][0] if rows else None
 
 
-async def _store(database: Database, vault: Vault, grant: Grant, values: Mapping[str, Any]) -> StoredGrant | None:
-    sealed = seal_tokens(vault, values["user_id"], values["provider"], values["version"] + 1, grant)
+async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant | None:
     statement = _REPLACE if "revocation" in values else _STORE
     try:
-        rows = await statement.rows(database, **sealed, **values)
+        rows = await statement.run(database, values)
     except Violation as violation:
         if violation.table == ACCOUNT_OWNER:
             raise TakenAccount from None
@@ -255,22 +254,12 @@ async def keep_connection(
     `unused` is the revocation of the tokens that are not stored, for a connection that has ended, and if `always` for
     one that has newer tokens, too.
     """
-    values: dict[str, Any] = {**asdict(entry), **held_values(binding, owner)}
+    values: dict[str, Any] = {**asdict(entry), **asdict(binding), "owner": owner}
     if unused is None:
         row = await _KEEP_CONNECTION.row(database, **values)
     else:
         row = await _KEEP_AND_REVOKE.row(database, **{**unused.values(), **values}, always=always)
     return await find_by_id(database, row[0], binding.user_id) if row else None
-
-
-def held_values(binding: StateBinding, owner: str) -> dict[str, str]:
-    """The values of a condition that says that a claim is still the owner's."""
-    return {
-        "state_hash": binding.state_hash,
-        "user_id": binding.user_id,
-        "provider": binding.provider,
-        "owner": owner,
-    }
 
 
 async def find_stored_by(database: Database, binding: StateBinding, owner: str, code: str) -> StoredConnection | None:

@@ -21,9 +21,10 @@ from models.authorization_request import COMPLETED, HELD, StateBinding
 from models.connection import SHOWN, ConnectionStatus, StatusReason, StoredConnection, Tokens, seal_tokens
 from models.database import Database
 from models.engine import Violation
-from models.grant import ACCOUNT, CHANGED, RENEWED, REQUEST, StoredGrant, find_version, held_values
+from models.grant import ACCOUNT, CHANGED, RENEWED, REQUEST, StoredGrant, find_version
+from models.ids import new_id
 from models.replaced_tokens import IF_NO_REFRESH_BEGAN, REVOKED, Replacement
-from models.revocation import STATUSES, NewRevocation, RevocationStatus, material_field, new_id
+from models.revocation import STATUSES, NewRevocation, RevocationStatus, material_field
 from models.statement import Statement
 from models.token_row import TokenRow
 from models.vault import Vault
@@ -152,13 +153,20 @@ async def hold_grant(
 ) -> StoredConnection | None:
     """Write the pending grant, the request and the audit row. None in the cases of `store_grant`. Raises
     DatabaseDown."""
-    held = {**asdict(entry), **grant.revocation.values(), **held_values(binding, owner), "id": new_id()}
+    values: dict[str, Any] = {
+        **asdict(entry),
+        **asdict(binding),
+        **grant.revocation.values(),
+        "owner": owner,
+        "id": new_id(),
+        "granted_at": grant.granted_at,
+        "due_in": grant.due_in,
+    }
     expected: int | None = version
     while expected is not None:
-        values = {"granted_at": grant.granted_at, "due_in": grant.due_in, "version": expected}
-        if rows := await _HOLD.rows(database, **held, **values):
+        if rows := await _HOLD.run(database, {**values, "version": expected}):
             return StoredConnection.of(rows[0])
-        expected = await find_version(database, grant.granted_by, held)
+        expected = await find_version(database, grant.granted_by, binding, owner)
     return None
 
 

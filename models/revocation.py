@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import uuid6
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -96,11 +95,6 @@ class NewRevocation(Struct, frozen=True):
             "revocation_status": self.status,
             "is_pending": self.status is RevocationStatus.PENDING,
         }
-
-
-def new_id() -> str:
-    """In the order of time."""
-    return str(uuid6.uuid7())
 
 
 # A lease of a delivery that is over, whether its holder said so or not.

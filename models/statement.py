@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, Final
 
 from models.engine import Row, Script, Session, Step
+from models.engine.interface import Values
 
 __all__ = ["Row", "Statement"]
 
@@ -69,6 +70,10 @@ class Statement:
     def rows(self, session: Session, /, **values: Any) -> Awaitable[Sequence[Row]]:
         """The rows that the first statement returns; columns named `…_at` are datetimes. If `session` is a Database, it
         is committed by then. Awaiting it raises DatabaseDown."""
+        return session.run(self._scripts[session.dialect], values)
+
+    def run(self, session: Session, values: Values) -> Awaitable[Sequence[Row]]:
+        """As `rows` does, without a copy of the values. There may be more than the statement has parameters."""
         return session.run(self._scripts[session.dialect], values)
 
     async def row(self, session: Session, /, **values: Any) -> Row | None:

@@ -4,6 +4,7 @@ is stored as pending, and the worker asks again (`settling.py`)."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,8 +13,9 @@ from msgspec.structs import replace
 
 from models.audit_event import AuditEntry
 from models.connection import StoredConnection
+from models.ids import new_id
 from models.pending_grant import Held, PendingGrant, hold_grant
-from models.revocation import NewRevocation, new_id
+from models.revocation import NewRevocation
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
 from providers.provider import Provider
@@ -43,7 +45,7 @@ async def with_account(context: Context, provider: Provider, received: Received)
 
 
 async def hold(
-    context: Context, attempt: Attempt, received: Received, scopes: list[str], entry: AuditEntry
+    context: Context, attempt: Attempt, received: Received, scopes: Sequence[str], entry: AuditEntry
 ) -> StoredConnection | None:
     """Store what the provider gave as a pending grant. None in the cases of `store_grant`. Raises DatabaseDown."""
     resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -71,14 +72,14 @@ async def _refuse(context: Context, attempt: Attempt, received: Received) -> NoR
     raise problem
 
 
-def _granted_scopes(attempt: Attempt, received: Received) -> list[str]:
+def _granted_scopes(attempt: Attempt, received: Received) -> Sequence[str]:
     """What the user granted: as the token answer says (RFC 6749 5.1), else as the redirect says, else all we asked for.
 
     The redirect came through the user's browser, so it can narrow what was asked for and never widen it.
     """
     asked = received.claim.request.scopes
     if received.answer.scopes is not None:
-        return list(received.answer.scopes)
+        return received.answer.scopes
     separator = attempt.registration.provider.authorize.scope_separator
     named = set(re.split(rf"[\s{re.escape(separator)}]+", attempt.callback.scope or "")) - {""}
     return [scope for scope in asked if scope in named] if named else asked
@@ -87,7 +88,7 @@ def _granted_scopes(attempt: Attempt, received: Received) -> list[str]:
 class _Tries:
     """The tries to store. `in_doubt` says that one of them may have done it, though no answer came."""
 
-    def __init__(self, context: Context, attempt: Attempt, received: Received, scopes: list[str]) -> None:
+    def __init__(self, context: Context, attempt: Attempt, received: Received, scopes: Sequence[str]) -> None:
         self.in_doubt = False
         self._context = context
         self._attempt = attempt
@@ -101,7 +102,14 @@ class _Tries:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await self._store()
+                    stored = await _store_once(self._context, self._attempt, self._received, self._scopes)
+                    if stored is None and self._failed:
+                        # A COMMIT of this attempt may have gone through though no answer came.
+                        stored = await find_stored(self._context, self._attempt)
+                if stored is not None:
+                    return stored
+                # The lease is lost.
+                raise ProviderUnavailable
             except (DatabaseDown, TimeoutError) as fault:
                 self._failed += 1
                 is_outage = isinstance(fault, DatabaseDown)
@@ -116,16 +124,6 @@ class _Tries:
             with waiting():
                 await asyncio.sleep(pause)
 
-    async def _store(self) -> StoredConnection:
-        stored = await _store_once(self._context, self._attempt, self._received, self._scopes)
-        if stored is not None:
-            return stored
-        # The lease is lost, or a COMMIT of this attempt went through though no answer came.
-        found = await find_stored(self._context, self._attempt) if self._failed else None
-        if found is None:
-            raise ProviderUnavailable
-        return found
-
     def _given_up(self) -> Problem:
         """Sending the callback again resolves a write in doubt. What was not stored is lost: the request has ended."""
         if self.in_doubt:
@@ -134,11 +132,10 @@ class _Tries:
 
 
 async def _store_once(
-    context: Context, attempt: Attempt, received: Received, scopes: list[str]
+    context: Context, attempt: Attempt, received: Received, scopes: Sequence[str]
 ) -> StoredConnection | None:
     resources, binding, claim, answer = context.resources, attempt.binding, received.claim, received.answer
     provider = attempt.registration.provider
-    replaces = revokes_replaced(provider, claim.request.account, answer.account)
     entry = await context.audit_entry(
         audit.COMPLETE,
         subject=binding.user_id,
@@ -165,7 +162,7 @@ async def _store_once(
             has_refresh_token=answer.refresh_token is not None,
         ),
     )
-    replacing = Replacing(context, binding.user_id, provider.slug, answer, claim.replaced)
+    replaces = revokes_replaced(provider, claim.request.account, answer.account)
     stored = await store_grant(
         resources.database,
         resources.vault,
@@ -175,7 +172,7 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=replacing if replaces else None,
+        replacement=Replacing(context, binding.user_id, provider.slug, answer, claim.replaced) if replaces else None,
     )
     if stored is None:
         return await _keep(context, attempt, answer, entry)

@@ -9,7 +9,8 @@ import structlog
 
 from models.connection import ConnectionStatus, StatusReason, StoredConnection, Tokens, find_by_id
 from models.disconnect import end_connection
-from models.revocation import Material, NewRevocation, RevocationStatus, new_id, seal_material
+from models.ids import new_id
+from models.revocation import Material, NewRevocation, RevocationStatus, seal_material
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
 from resolvers import audit, inputs

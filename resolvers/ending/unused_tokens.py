@@ -6,12 +6,12 @@ from __future__ import annotations
 import structlog
 
 from models.connection import Tokens
+from models.ids import new_id
 from models.revocation import (
     Material,
     NewRevocation,
     add_revocation,
     find_pending_of,
-    new_id,
     replace_material,
     seal_material,
 )

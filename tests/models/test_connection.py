@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import uuid6
 
 from models.authorization_request import fail_claim
 from models.connection import StoredConnection, find_by_id, find_of_user, seal_tokens, token_field
 from models.database import Database
 from models.grant import StoredGrant, find_stored_by, set_account
+from models.ids import new_id
 from models.vault import VaultError
 from tests.models.flows import OWNER, VAULT, add, begin, binding, code_of, connect, entry, grant, keep, move_all, store
 from tests.models.rows import events, now, run, value, waits_for_a_lock
@@ -214,7 +214,7 @@ async def test_a_store_of_the_previous_version(database: Database) -> None:
         granted = await grant(database, f"token {version}")
         tokens = seal_tokens(VAULT, "alice", "oura", version + 1, granted)
         values = {"account": "a", "expires_at": None, "granted_at": granted.granted_at, "version": claimed.version}
-        names = {"id": str(uuid6.uuid7()), "status": "connected", "scopes": '["sleep"]', "state_hash": key}
+        names = {"id": new_id(), "status": "connected", "scopes": '["sleep"]', "state_hash": key}
         ((identity,),) = await run(database, previous, **tokens, **values, **names)
         assert await opened(database) == (f"token {version}", "refresh")
         claimed = await begin(database, binding(f"this {version}"))

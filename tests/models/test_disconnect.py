@@ -13,7 +13,8 @@ from msgspec import structs
 from models.connection import StatusReason
 from models.database import Database, Session
 from models.disconnect import end_connection
-from models.revocation import Material, NewRevocation, RevocationStatus, new_id, seal_material
+from models.ids import new_id
+from models.revocation import Material, NewRevocation, RevocationStatus, seal_material
 from models.token_refresh import take
 from models.token_row import TokenRow, find_tokens
 from tests.models.flows import VAULT, binding, connect, entry, grant

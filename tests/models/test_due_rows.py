@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from models.database import Database
-from models.revocation import Material, NewRevocation, add_revocation, new_id, seal_material
+from models.ids import new_id
+from models.revocation import Material, NewRevocation, add_revocation, seal_material
 from models.revocation_delivery import find_due as find_due_revocations
 from models.token_refresh import find_due as find_due_connections
 from tests.models.flows import VAULT, binding, connect

@@ -22,7 +22,8 @@ from models.erasure import (
     erasing,
     lock_connections,
 )
-from models.revocation import Material, NewRevocation, new_id, seal_material
+from models.ids import new_id
+from models.revocation import Material, NewRevocation, seal_material
 from models.token_refresh import take
 from models.token_row import TokenRow, find_tokens
 from tests.models.flows import USER, VAULT, add, begin, binding, connect, entry, grant, move_all, store

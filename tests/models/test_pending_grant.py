@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from models.database import Database
+from models.ids import new_id
 from models.pending_grant import Held, PendingGrant, drop_grant, hold_grant, promote_grant
-from models.revocation import NewRevocation, new_id
+from models.revocation import NewRevocation
 from models.token_row import TokenRow, find_tokens
 from tests.models.flows import OWNER, VAULT, begin, binding, connect, entry, grant, store
 from tests.models.rows import now, run

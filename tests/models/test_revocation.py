@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.connection import Tokens
 from models.database import Database
+from models.ids import new_id
 from models.revocation import (
     Material,
     NewRevocation,
@@ -18,7 +19,6 @@ from models.revocation import (
     find_latest_of_user,
     find_pending_of,
     forget_revocations,
-    new_id,
     open_material,
     replace_material,
     seal_material,

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from models.authorization_request import release_claim
 from models.database import Database
+from models.ids import new_id
 from models.revocation import (
     Material,
     NewRevocation,
     RevocationStatus,
     add_revocation,
     delivery_in_progress,
-    new_id,
     replace_material,
     seal_material,
 )

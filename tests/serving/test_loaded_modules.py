@@ -67,7 +67,6 @@ LIBRARIES = {
     "strawberry",
     "structlog",
     "typing_extensions",
-    "uuid6",
     "uvicorn",
     "uvloop",
 }

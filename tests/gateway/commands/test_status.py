@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from uuid6 import uuid7
 
+from models.ids import new_id
 from tests.databases import Database
 from tests.postgres import PostgresServer, programs
 from tests.processes import tendon
@@ -141,7 +141,7 @@ async def add_revocation(database: Database, provider: str, state: str, days: fl
     await database.fetch(
         "INSERT INTO revocation (id, ended_version, provider, subject, status, due_at, attempts, created_at)"
         " VALUES ($1, 1, $2, 'pseudonym', $3, $4, $5, $6)",
-        *(str(uuid7()), provider, state, due if state == "pending" else None, attempts, created),
+        *(new_id(), provider, state, due if state == "pending" else None, attempts, created),
     )
 
 

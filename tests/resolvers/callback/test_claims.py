@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from models.database import DatabaseDown
-from models.revocation import NewRevocation, add_revocation, new_id
+from models.ids import new_id
+from models.revocation import NewRevocation, add_revocation
 from resolvers.callback import claims
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.errors import ProviderUnavailable, ServiceUnavailable
