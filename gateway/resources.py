@@ -25,6 +25,7 @@ from resolvers.background import Background
 from resolvers.context import Registration, Resources
 from resolvers.redirects import RedirectAllowList
 from wire.http.client import open_client
+from wire.http.connections import trusted_authorities
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ def configure(
     # The sandbox is listed only if it is available.
     shown = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX or slug in registrations}
     redirects = RedirectAllowList(settings.redirect_uris.split() if redirect_uris is None else redirect_uris)
+    if not settings.private_providers:
+        # Providers are reached by https only. Processes that are forked after this share what it loads.
+        trusted_authorities()
     return Configuration(settings, vault, shown, registrations, redirects)
 
 

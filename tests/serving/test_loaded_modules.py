@@ -107,10 +107,13 @@ MODULES = 1130
     ("settings", "used", "unused"),
     [
         pytest.param(
-            INTROSPECTION, {"gateway.bearer.introspection"}, {"joserfc", "pydantic", "sandbox"}, id="introspection"
+            INTROSPECTION,
+            {"certifi", "gateway.bearer.introspection"},
+            {"joserfc", "pydantic", "sandbox"},
+            id="introspection",
         ),
-        pytest.param(JWT, {"joserfc"}, {"pydantic", "sandbox"}, id="jwt"),
-        pytest.param(LAPTOP, {"sandbox", *PYDANTIC}, {"joserfc"}, id="laptop"),
+        pytest.param(JWT, {"certifi", "joserfc"}, {"pydantic", "sandbox"}, id="jwt"),
+        pytest.param(LAPTOP, {"sandbox", *PYDANTIC}, {"certifi", "joserfc"}, id="laptop"),
     ],
 )
 def test_what_is_loaded(tmp_path: Path, settings: dict[str, str], used: set[str], unused: set[str]) -> None:

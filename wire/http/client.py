@@ -7,7 +7,7 @@ import asyncio
 import base64
 import math
 import ssl
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
@@ -98,14 +98,14 @@ class Client:
     def __init__(
         self,
         resolve: Resolve,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         *,
         https_only: bool,
         connect_timeout: float | None = None,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """`connect_timeout` is seconds for each address of a host, `max_connections` the limit per origin."""
-        tls.set_alpn_protocols(["http/1.1"])
+        """Without `tls`, servers are those that `trusted_authorities` knows. `connect_timeout` is seconds for each
+        address of a host, `max_connections` the limit per origin."""
         self.closed = False
         self._connector = Connector(resolve, tls, connect_timeout)
         self._https_only = https_only
@@ -179,18 +179,11 @@ def open_client(*, allow_private: bool, timeout: float, max_connections: int = M
     resolve = unscreened if allow_private else PublicAddresses()
     return Client(
         resolve,
-        _default_tls(),
+        tls=None,
         https_only=not allow_private,
         connect_timeout=timeout / 3,
         max_connections=max_connections,
     )
-
-
-@cache
-def _default_tls() -> ssl.SSLContext:
-    """Trusts the certificate authorities that httpx trusts, whatever the environment says. Loading them takes time and
-    memory, so it is done once."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _connection(pool: Pool, deadline: float, latest: float, retry_refused: bool) -> Connection:

@@ -10,7 +10,10 @@ import asyncio
 import select
 import ssl
 from collections import deque
+from functools import cache
 from typing import Final, NamedTuple, cast
+
+import httpx
 
 from wire.http.addresses import Resolve
 from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable
@@ -22,6 +25,8 @@ MAX_CONNECTIONS: Final = 96
 
 # Most servers keep connections open for longer, so that few requests meet one that is just being closed.
 _IDLE_SECONDS: Final = 15
+
+_PROTOCOLS: Final = ("http/1.1",)
 
 _PIECE: Final = 8 * 1024
 """Bytes that are parsed before other tasks run: some bytes take much CPU to parse."""
@@ -122,11 +127,23 @@ class Pool:
         self._clearing = loop.call_later(_IDLE_SECONDS, self._clear) if self._idle else None
 
 
+@cache
+def trusted_authorities() -> ssl.SSLContext:
+    """The certificate authorities that httpx trusts, whatever the environment says. Loading them takes 20 ms and 2 MB,
+    so it is done once: when the first connection needs them, unless the process did it at its start."""
+    tls = httpx.create_ssl_context(trust_env=False)
+    tls.set_alpn_protocols(_PROTOCOLS)
+    return tls
+
+
 class Connector:
     """Connects to exactly the addresses that were screened. Certificates are checked for the name of the host."""
 
-    def __init__(self, resolve: Resolve, tls: ssl.SSLContext, timeout: float | None) -> None:
-        """`timeout` is seconds for each address, including the TLS handshake, so that the next one can be tried."""
+    def __init__(self, resolve: Resolve, tls: ssl.SSLContext | None, timeout: float | None) -> None:
+        """Without `tls`, servers are those that `trusted_authorities` knows. `timeout` is seconds for each address,
+        including the TLS handshake, so that the next one can be tried."""
+        if tls is not None:
+            tls.set_alpn_protocols(_PROTOCOLS)
         self._resolve = resolve
         self._tls = tls
         self._timeout = timeout
@@ -142,7 +159,7 @@ class Connector:
         return await self._connect(last, origin)
 
     async def _connect(self, address: str, origin: Origin) -> Connection:
-        tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
+        tls, name = (self._tls or trusted_authorities(), origin.host) if origin.scheme == "https" else (None, None)
         loop = asyncio.get_running_loop()
         limit = Timeout(None if self._timeout is None else loop.time() + self._timeout)
         try:

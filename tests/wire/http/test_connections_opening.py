@@ -11,8 +11,8 @@ from providers.errors import Unreachable
 from tests.wire.http.event_loops import until
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
-from wire.http.client import Client, request
-from wire.http.connections import MAX_CONNECTIONS
+from wire.http.client import Client, open_client, request
+from wire.http.connections import MAX_CONNECTIONS, trusted_authorities
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,16 @@ async def test_a_connection_for_one_name_is_never_used_for_another(certificate: 
         with pytest.raises(Unreachable):
             await fetch(client, "api.other.example", server.port)
     assert len(server.asked) == 1
+
+
+async def test_without_a_context_only_known_authorities_are_trusted(certificate: Path) -> None:
+    async with loopback(answering(b"{}"), tls=server_tls(certificate, [])) as server:
+        async with open_client(allow_private=True, timeout=5) as client:
+            with pytest.raises(Unreachable):
+                await fetch(client, "localhost", server.port)
+        assert server.asked == []
+    assert trusted_authorities().cert_store_stats()["x509_ca"] > 50
+    assert trusted_authorities() is trusted_authorities()
 
 
 async def test_the_next_address_is_tried(certificate: Path) -> None:
