@@ -3,7 +3,8 @@ and the same durability, in interleaved rounds.
 
     .venv/bin/python -m benchmarks [--rounds 5] [--seconds 1.2] [--engines sqlite postgres] [--peers apollo …] [--quick]
 
-The contenders run on one core, everything else on the others. One wrong answer, row or provider call voids the run.
+The contenders run on one core, everything else on the others. One wrong answer, row or provider call voids the run. If
+a contender asks to repeat a request, because the machine stood still, the round is measured again for all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.chart import draw
 from benchmarks.contenders import shipped
@@ -24,7 +24,7 @@ from benchmarks.progress import say
 from benchmarks.report import as_json, as_text, surroundings
 from benchmarks.results import Results
 from benchmarks.rounds import Contest, Footprint, Sample
-from benchmarks.testbed import WrongAnswer, open_testbed
+from benchmarks.testbed import Testbed, WrongAnswer, open_testbed
 
 
 def usable(plan: Plan) -> Plan:
@@ -43,7 +43,7 @@ def usable(plan: Plan) -> Plan:
 
 def run(plan: Plan) -> Results:
     """Raises WrongAnswer."""
-    before, engines = os.getloadavg(), dict[str, str]()
+    before, engines, disturbances = os.getloadavg(), dict[str, str](), list[str]()
     samples, footprints = list[Sample](), list[Footprint]()
     for name in plan.engines:
         with ExitStack() as stack:
@@ -53,16 +53,19 @@ def run(plan: Plan) -> Results:
                 say(f"without {name}: its server is not installed\n")
                 continue
             stack.callback(engine.close)
-            measured = _contest(plan, engine, folder)
+            with open_testbed(engine, folder) as testbed:
+                contest = _contest(plan, engine, testbed)
+                measured = contest.run()
         samples += measured[0]
         footprints += measured[1]
+        disturbances += contest.disturbances
         engines[name] = f"{engine.version}; {engine.durability}"
-    return Results(samples, footprints, surroundings(plan, engines, before))
+    around = surroundings(plan, engines, before) | {"measured_again": disturbances}
+    return Results(samples, footprints, around)
 
 
-def _contest(plan: Plan, engine: Engine, folder: Path) -> tuple[list[Sample], list[Footprint]]:
-    with open_testbed(engine, folder) as testbed:
-        return Contest(plan.on(engine.name), testbed, lambda what: say(f"{engine.name}: {what}")).run()
+def _contest(plan: Plan, engine: Engine, testbed: Testbed) -> Contest:
+    return Contest(plan.on(engine.name), testbed, lambda what: say(f"{engine.name}: {what}"))
 
 
 def main() -> None:

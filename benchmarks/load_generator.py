@@ -47,10 +47,14 @@ class Job:
 
 @dataclass
 class Result:
-    """`next` is the first number that was not used. Latencies are in milliseconds since the request was due."""
+    """`next` is the first number that was not used. Latencies are in milliseconds since the request was due.
+
+    `repeat` has the numbers of requests whose response says to send them again. They don't count as answered.
+    """
 
     next: int = 0
     answered: int = 0
+    repeat: list[int] = field(default_factory=list[int])
     wrong: int = 0
     seconds: float = 0
     p50: float = 0
@@ -151,9 +155,14 @@ class Load:
         return self._result(seconds)
 
     def answered(self, connection: ClientConnection, number: int, answer: Message) -> None:
-        self._waits.append(connection.used - connection.due)
-        self.result.answered += 1
-        if not self._fits(number, answer.status, answer.body):
+        if self._fits(number, answer.status, answer.body):
+            self._waits.append(connection.used - connection.due)
+            self.result.answered += 1
+        elif workload.asks_to_repeat(answer.status, answer.head, answer.body):
+            self.result.repeat.append(number)
+            # What follows would not count either.
+            self._end = 0.0
+        else:
             self._note_fault(f"{answer.status} {answer.body[:300]!r}")
         self._continue(connection)
 

@@ -6,18 +6,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import proc
 from benchmarks.contenders import Entry, entries
 from benchmarks.plan import Plan
-from benchmarks.testbed import Runner, Testbed
+from benchmarks.testbed import Disturbed, Runner, Testbed
 from benchmarks.verify import verify
 
 WIDTH = 32
 
+_T = TypeVar("_T")
+
 # Latencies are measured in every second round; three of five are enough.
 _LATENCIES = 2
+# How often a round is measured until the machine lets it pass undisturbed.
+_TRIES = 4
 # Callbacks to prepare for each second before the rate is known.
 _GUESS = 4000
 
@@ -52,8 +56,19 @@ class Footprint:
     loaded: float
 
 
+def undisturbed(measure: Callable[[], _T], note: Callable[[str], None], tries: int = _TRIES) -> _T:
+    """What `measure` returns, which is called again if the machine stood still meanwhile. `note` gets what happened.
+    Raises WrongAnswer, at once if something is wrong, and after so many tries."""
+    for _ in range(tries - 1):
+        try:
+            return measure()
+        except Disturbed as fault:
+            note(str(fault))
+    return measure()
+
+
 class Contest:
-    """All contenders on one engine."""
+    """All contenders on one engine. `disturbances` says why rounds were measured again."""
 
     def __init__(self, plan: Plan, testbed: Testbed, say: Callable[[str], None]) -> None:
         self._plan = plan
@@ -63,13 +78,16 @@ class Contest:
         self._entries = [entry for one in plan.contenders for entry in entries(one, plan.operations)]
         self._rates: dict[Entry, float] = {}
         self._footprints: dict[str, dict[str, Any]] = {}
+        self.disturbances: list[str] = []
 
     def run(self) -> tuple[list[Sample], list[Footprint]]:
         """Raises WrongAnswer."""
         try:
             self._start()
             self._warm()
-            samples = [sample for number in range(self._plan.rounds) for sample in self._round(number)]
+            samples: list[Sample] = []
+            for number in range(self._plan.rounds):
+                samples += undisturbed(lambda number=number: list(self._round(number)), self._note_disturbance)
             self._note_memory("loaded")
             for runner in self._runners.values():
                 verify(runner)
@@ -79,6 +97,10 @@ class Contest:
         return samples, [
             Footprint(self._testbed.engine.name, name, **found) for name, found in self._footprints.items()
         ]
+
+    def _note_disturbance(self, what: str) -> None:
+        self._say(f"measured again, since {what}\n")
+        self.disturbances.append(f"{self._testbed.engine.name}: {what}")
 
     def _start(self) -> None:
         """Start each contender in turn, once for each round. After the last start, they keep running."""
@@ -102,7 +124,10 @@ class Contest:
             seconds = self._plan.warm / (1 if entry.operation == "callback" else 4)
             self._say(f"warming up {entry.contender}, {entry.operation} by {entry.interface}")
             self._rates[entry] = _GUESS
-            self._measure(-1, entry, "32", seconds, width=WIDTH)
+            undisturbed(
+                lambda entry=entry, seconds=seconds: self._measure(-1, entry, "32", seconds, width=WIDTH),
+                self._note_disturbance,
+            )
 
     def _round(self, number: int) -> Iterator[Sample]:
         latencies = number % _LATENCIES == 0

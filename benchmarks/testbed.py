@@ -40,9 +40,18 @@ PATIENCE = 60.0
 # Seconds between two requests to a contender that starts: a hundredth of the shortest start.
 _PAUSE = 0.002
 
+# How often a callback is repeated that asks for it, and after how many seconds.
+_REPEATS = 10
+_REPEAT_AFTER = 2.0
+
 
 class WrongAnswer(Exception):
     """A contender did the wrong work, so the measurements mean nothing."""
+
+
+class Disturbed(WrongAnswer):
+    """A contender said to send requests again, because the machine stood still for too long. Its work is right as far
+    as it goes, but a measurement at that time means nothing."""
 
 
 class Provider:
@@ -165,8 +174,9 @@ class Cost:
 
 
 class Runner:
-    """A contender in a testbed, on the given cores. `completed` and `authorized` count its successful responses, and
-    `patience` is how many seconds it may take to start."""
+    """A contender in a testbed, on the given cores. `completed` and `authorized` count its successful responses;
+    `undecided` counts those to an authorize that don't tell whether it took effect. `patience` is how many seconds it
+    may take to start."""
 
     def __init__(
         self, contender: Contender, testbed: Testbed, cores: set[int] = proc.SERVER, *, patience: float = PATIENCE
@@ -176,7 +186,7 @@ class Runner:
         self._patience = patience
         self.testbed = testbed
         self.database = testbed.database(contender.name)
-        self.completed = self.authorized = self.exchanged = 0
+        self.completed = self.authorized = self.undecided = self.exchanged = 0
         self._due = self._seeded = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = self._set_up()
@@ -213,21 +223,44 @@ class Runner:
         return Cost(result, *spent)
 
     def load(self, operation: str, interface: str, seconds: float, count: int | None = None, **how: Any) -> Result:
-        """Send requests, at most `count`. `how` are further members of Job. Raises WrongAnswer."""
+        """Send requests, at most `count`. `how` are further members of Job. Raises WrongAnswer, which is Disturbed if
+        the same can be done again."""
         first, last = (self._due, self._seeded) if operation == "callback" else (0, 1 << 30)
         last = last if count is None else min(last, first + count)
-        job = Job(self.port, operation, interface, first, last, seconds, **how)
         before = self.testbed.provider.exchanged()
+        result = self._send(Job(self.port, operation, interface, first, last, seconds, **how))
+        if operation == "callback":
+            self._due = result.next
+            for number in result.repeat:
+                self._repeat(Job(self.port, operation, interface, number, number + 1, seconds, width=1))
+        self.exchanged += self.testbed.provider.exchanged() - before
+        if result.repeat:
+            self.undecided += len(result.repeat) if operation == "authorize" else 0
+            asked = f"{self.contender.name} asked to repeat {len(result.repeat)} of {result.next - first} requests"
+            raise Disturbed(f"{asked} ({operation} by {interface})")
+        return result
+
+    def _send(self, job: Job) -> Result:
         try:
             result = self.testbed.generator.load(job)
         except GeneratorEnded as fault:
             raise WrongAnswer(f"{self.contender.name}: {fault}") from fault
-        self.exchanged += self.testbed.provider.exchanged() - before
         if result.wrong:
             said = self._log.read_text(errors="replace")[-2000:]
             raise WrongAnswer(f"{self.contender.name}, {job}: {result.wrong} wrong, {result.shown}\n{said}")
-        self._note(operation, result)
+        if job.operation == "callback":
+            self.completed += result.answered
+        elif job.operation == "authorize":
+            self.authorized += result.answered
         return result
+
+    def _repeat(self, callback: Job) -> None:
+        """Send a callback until it succeeds, so that it is known what the database must have."""
+        for _ in range(_REPEATS):
+            time.sleep(_REPEAT_AFTER)
+            if self._send(callback).answered:
+                return
+        raise WrongAnswer(f"{self.contender.name} never completed {callback}")
 
     def seed(self, count: int) -> None:
         """Prepare callbacks, so that at least `count` can be sent."""
@@ -236,13 +269,6 @@ class Runner:
             provider = self.testbed.provider
             seed_requests(self.database, provider.vault, provider.registration, self._seeded, last)
             self._seeded = last
-
-    def _note(self, operation: str, result: Result) -> None:
-        if operation == "callback":
-            self._due = result.next
-            self.completed += result.answered
-        elif operation == "authorize":
-            self.authorized += result.answered
 
     def _set_up(self) -> dict[str, str]:
         if self.contender.ours:

@@ -32,13 +32,27 @@ Request = Callable[[int], bytes]
 Check = Callable[[int, int, bytes], bool]
 """Whether status and body are the right response to the request with that number."""
 
+# The codes in responses to GraphQL.
+_TEMPORARY: Final = (b"SERVICE_UNAVAILABLE", b"PROVIDER_UNAVAILABLE")
 _DOCUMENTS = Path(__file__).parent.parent / "rest" / "operations"
 _UUID = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_CONNECTED = re.compile(
-    rb'"connection":\{"id":"%b","userId":"([^"]+)","providerId":"%b","providerSlug":"bench","status":"connected",'
-    rb'"lastSyncAt":null,"createdAt":"20[^"]+"\}' % (_UUID, _UUID)
+_TIME = rb"20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{3}Z"
+# A connection of a user to a provider, which was last synchronized at a time.
+_CONNECTION = (
+    rb'\{"id":"%b","userId":"%%b","providerId":"%b","providerSlug":"%%b","status":"connected",'
+    rb'"lastSyncAt":%%b,"createdAt":"%b"\}' % (_UUID, _UUID, _TIME)
 )
-_AUTHORIZED = re.compile(rb'"url":"http://[^"]+code_challenge=[\w-]{43}[^"]*","state":"([0-9a-f]{40})"')
+_CONNECTED = re.compile(rb'\{"connection":%b\}' % (_CONNECTION % (rb"([^\"]+)", SLUG.encode(), b"null")))
+_LISTED = re.compile(rb"(%b)" % (_CONNECTION % (rb'([^"]+)', rb'([^"]+)', rb'"%b"' % _TIME)))
+_AUTHORIZED = re.compile(rb'\{"url":"http://127\.0\.0\.1:\d+/authorize\?([^"]+)","state":"([0-9a-f]{40})"\}')
+_CHALLENGE = re.compile(rb"code_challenge=[\w-]{43}")
+_PARAMETERS = (
+    b"response_type=code",
+    b"client_id=%b" % CLIENT_ID.encode(),
+    b"redirect_uri=%b" % quote(REDIRECT_URI, safe="").encode(),
+    b"scope=%b" % quote(" ".join(SCOPES)).encode(),
+    b"code_challenge_method=S256",
+)
 
 
 def user(number: int) -> str:
@@ -87,26 +101,61 @@ def request(operation: str, interface: str, listed: int = LISTED) -> Request:
     }[operation, interface]
 
 
+def asks_to_repeat(status: int, head: bytes, body: bytes) -> bool:
+    """Whether the request should be sent again, because the database or the provider took too long to answer."""
+    if status in (500, 503) and b"\r\nretry-after:" in head.lower():
+        return True
+    return b'"retryAfter":' in body and any(b'"%b"' % code in body for code in _TEMPORARY)
+
+
 def check(operation: str, interface: str, listed: int = LISTED) -> Check:
+    """The response must be the same as Tendon's to the last byte, except that contenders choose ids, times and codes,
+    and the order of a URL's parameters."""
     status = 201 if (operation, interface) == ("callback", REST) else 200
+    head, tail = _envelope(operation, interface)
     is_list = partial(_is_list, listed=listed)
     fits = {"callback": _is_connected, "authorize": _is_authorized, "list": is_list}[operation]
-    return lambda number, given, body: given == status and fits(number, body)
+
+    def is_right(number: int, given: int, body: bytes) -> bool:
+        # Some end a document with a line break.
+        body = body.rstrip()
+        is_wrapped = body.startswith(head) and body.endswith(tail)
+        return given == status and is_wrapped and fits(number, body[len(head) : len(body) - len(tail)])
+
+    return is_right
+
+
+def _envelope(operation: str, interface: str) -> tuple[bytes, bytes]:
+    """What a response in GraphQL has before and after what REST responds."""
+    if interface == REST:
+        return b"", b""
+    field = {"callback": b'"completeConnection":', "authorize": b'"authorizeConnection":', "list": b""}[operation]
+    return (b'{"data":{%b' % field, b"}}") if field else (b'{"data":', b"}")
 
 
 def _is_connected(number: int, body: bytes) -> bool:
-    found = _CONNECTED.search(body)
+    found = _CONNECTED.fullmatch(body)
     return found is not None and found[1] == user(number).encode()
 
 
 def _is_authorized(_number: int, body: bytes) -> bool:
-    found = _AUTHORIZED.search(body)
-    return found is not None and body.count(b"state=" + found[1]) == 1
+    found = _AUTHORIZED.fullmatch(body)
+    if found is None:
+        return False
+    # Some encode the space between scopes in the other way.
+    query = found[1].replace(b"+", b"%20").split(b"&")
+    expected = [b"state=" + found[2], *_PARAMETERS]
+    others = [one for one in query if not _CHALLENGE.fullmatch(one)]
+    return len(query) == len(others) + 1 and sorted(others) == sorted(expected)
 
 
 def _is_list(number: int, body: bytes, listed: int) -> bool:
+    """All of the user's connections, the oldest first."""
     name = reader(number, listed).encode()
-    return body.count(b'"userId":"%b"' % name) == listed and body.count(b'"providerSlug":"p') == listed
+    found = _LISTED.findall(body)
+    if [(user, slug) for _, user, slug in found] != [(name, b"p%03d" % at) for at in range(listed)]:
+        return False
+    return body == b'{"connections":[%b]}' % b",".join([whole for whole, _, _ in found])
 
 
 def _callback(number: int) -> bytes:
