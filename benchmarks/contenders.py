@@ -61,7 +61,7 @@ def _variant(contender: Contender, name: str, title: str, **changes: Any) -> Con
     return replace(contender, name=name, title=title, settings=settings, **changes)
 
 
-_TENDON = (sys.executable, "-m", "benchmarks.tendon", "serve", "--port", "{port}")
+_TENDON = (sys.executable, "-m", "tendon_cli", "serve", "--port", "{port}")
 # In dev mode there is no limit. This one is never reached, but costs what every limit costs.
 _LIMITED = {"TENDON_RATE_LIMIT": "100000/second"}
 

@@ -1,4 +1,4 @@
-"""Logging: one line for each event, as JSON in production and readable in dev. Libraries log from WARNING on only."""
+"""Logging: one line for each event, as JSON, or readable on a terminal. Libraries log from WARNING on only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _process: Final[dict[str, int]] = {}
 
 
-def set_up(level: str, *, dev: bool) -> None:
+def set_up(level: str) -> None:
     """Log to standard error: Tendon from `level` on, libraries from WARNING on."""
-    output = _Output(sys.stderr, _readable() if dev else json_line)
+    output = _Output(sys.stderr, _readable() if sys.stderr.isatty() else json_line)
     atexit.register(output.end)
     structlog.configure(wrapper_class=_logger_class(level, output.log), cache_logger_on_first_use=True)
     logging.basicConfig(handlers=[_Handler(output.log)], level=logging.WARNING, force=True)
@@ -141,7 +141,7 @@ _encode_any: Final = json.JSONEncoder(default=_described, separators=(",", ":"),
 
 def _readable() -> Callable[[dict[str, Any]], bytes]:
     """Lines for people."""
-    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    render = structlog.dev.ConsoleRenderer(colors=True)
 
     def line(entry: dict[str, Any]) -> bytes:
         shown = {name: _printable(value) for name, value in entry.items()}

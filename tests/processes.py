@@ -71,10 +71,10 @@ def _forks(settings: Mapping[str, str], fresh: bool) -> bool:
     return not fresh and not any(name.startswith(_READ_BEFORE_TENDON) for name in settings)
 
 
-def logged(event: str, output: str) -> list[dict[str, Any]]:
-    """The log lines with this event. What a command prints may surround them."""
-    lines = [line for line in output.splitlines() if line.startswith('{"timestamp":')]
-    return [found for line in lines if (found := json.loads(line))["event"] == event]
+def log_lines(output: str, event: str | None = None) -> list[dict[str, Any]]:
+    """The log lines with this event, or all of them. What a command prints may surround them."""
+    lines = [line for line in output.splitlines() if line.startswith('{"timestamp":') and line.endswith("}")]
+    return [found for line in lines if (found := json.loads(line))["event"] == (event or found["event"])]
 
 
 class Process:
@@ -143,8 +143,8 @@ class Process:
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
 
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        return logged(event, self.said)
+    def logged(self, event: str | None = None) -> list[dict[str, Any]]:
+        return log_lines(self.said, event)
 
     def _wait(self) -> None:
         end = time.monotonic() + _STARTING

@@ -27,7 +27,7 @@ def run(*, task: str, **options: Any) -> None:
     if task == "verify":
         sys.exit(_verify(**options))
     settings = read_export_settings()
-    logs.set_up(settings.log_level, dev=True)
+    logs.set_up(settings.log_level)
     try:
         exported = asyncio.run(_export(settings, **options))
     except ExportError as fault:

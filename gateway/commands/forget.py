@@ -38,7 +38,7 @@ def run(*, user: str, as_json: bool = False) -> None:
     """Exits with status 1 if the user is not forgotten, or copies may be left in an SQLite file."""
     settings = read_settings()
     # The receipt says what was done.
-    logs.set_up("WARNING", dev=settings.dev)
+    logs.set_up("WARNING")
     try:
         inputs.text("USER", user, inputs.USER)
     except ValidationError as problem:

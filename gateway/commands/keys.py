@@ -36,7 +36,7 @@ Action = Callable[[Database, VaultKeys, KeyProgress], Any]
 def run(*, action: str, as_json: bool = False, key_id: str = "") -> None:
     """Exits with status 1 when something is left to do."""
     settings = read_settings()
-    logs.set_up(settings.log_level, dev=settings.dev)
+    logs.set_up(settings.log_level)
     vault = open_vault(settings)
     match action:
         case "list":

@@ -19,7 +19,7 @@ log = structlog.get_logger("tendon")
 
 def run() -> None:
     settings = read_database_settings()
-    logs.set_up(settings.log_level, dev=True)
+    logs.set_up(settings.log_level)
     _warn_of_unknown_settings()
     warn_of_database(settings.database_url)
     with database_errors(settings.database_url):

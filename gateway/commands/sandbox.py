@@ -40,7 +40,7 @@ def run(
         raise SettingsError(
             "--host: the sandbox exposes its tokens without authentication, so it serves on a loopback address only"
         )
-    logs.set_up("INFO", dev=True)
+    logs.set_up("INFO")
     origin = origin_of(host, port)
     settings, environment = read_sandbox_settings(), read_environment()
     redirect_uris = [*_validated(redirect_uri or []), *settings.redirect_uris.split(), *_CONNECT_PAGES]

@@ -23,7 +23,7 @@ def run(*, host: str, port: int, workers: int) -> None:
     settings = read_settings()
     _check_host(settings, host)
     _check_workers(settings, workers)
-    logs.set_up(settings.log_level, dev=settings.dev)
+    logs.set_up(settings.log_level)
     origin = origin_of(host, port)
     # Credentials that are generated are those of the worker, too.
     environment = dev_sandbox.with_registration(settings, origin, read_environment())

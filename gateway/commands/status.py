@@ -27,7 +27,7 @@ _ORIGIN: Final = origin_of("127.0.0.1", 8000)
 def run(*, as_json: bool) -> None:
     """Exits with status 1 when something needs attention."""
     settings = read_settings()
-    logs.set_up("ERROR", dev=settings.dev)
+    logs.set_up("ERROR")
     environment = dev_sandbox.with_registration(settings, _ORIGIN, read_environment())
     status = asyncio.run(examine(configure(settings, environment)))
     print_result(json.dumps(_document(status), indent=2) if as_json else _text(status))

@@ -32,7 +32,7 @@ _ORIGIN: Final = origin_of("127.0.0.1", 8000)
 
 def run(*, until_eof: bool) -> None:
     settings = read_settings()
-    logs.set_up(settings.log_level, dev=settings.dev)
+    logs.set_up(settings.log_level)
     # The engine has threads of its own.
     log_uncaught()
     refuse_pickles()

@@ -1,4 +1,4 @@
-"""What is logged and how: by the level, in production and in dev, of Tendon and of libraries."""
+"""What is logged and how: by the level, of Tendon and of libraries, to a file and to a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ import structlog
 from gateway import logs
 from resolvers.log_context import LOG_CONTEXT
 
-logs.set_up(sys.argv[1], dev=sys.argv[2] == "dev")
+logs.set_up(sys.argv[1])
 log = structlog.get_logger("tendon")
 log.debug("of.debugging")
 
@@ -36,7 +37,7 @@ async def request():
     await asyncio.create_task(logs_in_background())
 
 async def logs_in_background():
-    log.info("of.interest", number=1)
+    log.info("of.interest", number=1, text="\\x1b[2J\\n\\ud800")
 
 asyncio.run(request())
 logs.bind_to_process(worker=7)
@@ -62,19 +63,31 @@ LIBRARIES = [
 ]
 
 
-def logged(folder: Path, level: str, mode: str = "production") -> str:
-    run = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, level, mode],
-        cwd=folder,
-        env=environment(PYTHONPATH=":".join(path for path in sys.path if path)),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert run.stdout == ""
-    assert "CANARY" not in run.stderr
-    return run.stderr
+def start(folder: Path, level: str, stderr: int) -> subprocess.Popen[str]:
+    own = environment(PYTHONPATH=":".join(path for path in sys.path if path))
+    command = [sys.executable, "-c", _PROGRAM, level]
+    return subprocess.Popen(command, cwd=folder, env=own, stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+
+def logged(folder: Path, level: str) -> str:
+    with start(folder, level, subprocess.PIPE) as process:
+        out, lines = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert "CANARY" not in lines
+    return lines
+
+
+def shown(folder: Path) -> str:
+    """What a terminal gets."""
+    terminal, end = os.openpty()
+    with start(folder, "INFO", end), os.fdopen(terminal, encoding="utf-8", newline="\n") as screen:
+        os.close(end)
+        lines = ""
+        # Linux reports the end as an error.
+        with suppress(OSError):
+            for line in screen:
+                lines += line
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -85,7 +98,7 @@ def logged(folder: Path, level: str, mode: str = "production") -> str:
         ("ERROR", ["of.importance"]),
     ],
 )
-def test_production_logs_json_from_its_level_on(tmp_path: Path, level: str, own: list[str]) -> None:
+def test_json_is_logged_from_its_level_on(tmp_path: Path, level: str, own: list[str]) -> None:
     """Libraries from WARNING on, without the text of an exception."""
     lines: list[dict[str, Any]] = [json.loads(line) for line in logged(tmp_path, level).splitlines()]
     assert [line["event"] for line in lines] == [*own, *LIBRARIES]
@@ -103,18 +116,23 @@ def test_production_logs_json_from_its_level_on(tmp_path: Path, level: str, own:
     assert "error" not in found["without one"]
 
 
-def test_dev_logs_lines_for_people(tmp_path: Path) -> None:
-    lines = logged(tmp_path, "INFO", "dev").splitlines()
+def test_a_terminal_gets_lines_for_people(tmp_path: Path) -> None:
+    """In colours, but nothing that is logged controls it."""
+    written = shown(tmp_path)
+    assert "CANARY" not in written
+    assert "\x1b[2J" not in written
+    plain = re.sub(r"\x1b\[\d*m", "", written)
+    lines = plain.split("\r\n")[:-1]
     assert [line.split("] ", 1)[1].split("  ")[0] for line in lines] == ["of.interest", "of.importance", *LIBRARIES]
-    assert "number=1" in lines[0]
-    assert "\x1b" not in lines[0]
+    assert "number=1 request_id=r text=\\x1b[2J\\n\\ud800" in lines[0]
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z \[", line) for line in lines)
 
 
 # On Linux, writing to it fails as on a full disk.
 @pytest.mark.parametrize("output", ["/dev/full", "a pipe that nobody reads"])
 def test_a_line_that_can_not_be_written_is_dropped(output: str) -> None:
     """Without an exception, and the exit status is that of the command."""
-    program = "from gateway import logs; logs.set_up('INFO', dev=False); import structlog\n"
+    program = "from gateway import logs; logs.set_up('INFO'); import structlog\n"
     program += (
         "for number in range(1000): structlog.get_logger().info('of.interest', number=number)\nraise SystemExit(5)"
     )

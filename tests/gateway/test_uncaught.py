@@ -34,7 +34,7 @@ async def lose():
     await asyncio.sleep(0)
     loop.call_exception_handler({"message": "of asyncio", "note": "CANARY"})
 
-logs.set_up("INFO", dev=False)
+logs.set_up("INFO")
 log_uncaught()
 for kind in (OSError, SystemExit):
     thread = threading.Thread(target=fail, args=(kind,))

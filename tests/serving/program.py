@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.processes import environment
+from tests.processes import environment, log_lines
 
 # `opening` runs in the lifespan, `before` before everything; the drain never ends where `endless` is true.
 _PROGRAM = """
@@ -31,7 +32,7 @@ async def drain():
     if endless:
         await asyncio.Event().wait()
 
-logs.set_up("INFO", dev=True)
+logs.set_up("INFO")
 if workers == 1:
     run(app, "127.0.0.1", port, drain=drain, grace=grace)
 else:
@@ -76,6 +77,9 @@ class Program:
     @property
     def said(self) -> str:
         return self._log.read_text(encoding="utf-8")
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return log_lines(self.said, event)
 
     def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)

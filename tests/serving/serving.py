@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -15,23 +14,18 @@ from tests.processes import Process
 from tests.waiting import PATIENCE, until
 
 
-def events(process: Process, event: str) -> list[str]:
-    """The lines of the log with this event."""
-    return re.findall(rf"^\S+ \[\w+ *\] {re.escape(event)}(?: .*)?$", process.said, re.MULTILINE)
-
-
 def workers(process: Process) -> list[int]:
     """Every worker that was ever started, in order."""
-    return [int(re.findall(r"pid=(\d+)", line)[0]) for line in events(process, "worker.started")]
+    return [line["pid"] for line in process.logged("worker.started")]
 
 
 async def serving(process: Process, count: int) -> None:
     """Waits until that many processes have started to listen."""
-    await until(lambda: len(events(process, "listening")) >= count, f"{count} listening")
+    await until(lambda: len(process.logged("listening")) >= count, f"{count} listening")
 
 
 async def draining(process: Process, count: int) -> None:
-    await until(lambda: len(events(process, "draining")) >= count, f"{count} draining")
+    await until(lambda: len(process.logged("draining")) >= count, f"{count} draining")
 
 
 def is_gone(pid: int) -> bool:

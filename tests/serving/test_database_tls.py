@@ -22,9 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from models.engine import PostgresUrl, parse_url
 from tests.postgres import PostgresServer, programs
-from tests.processes import free_port, tendon
+from tests.processes import free_port, log_lines, tendon
 from tests.serving.conftest import Serve
-from tests.serving.serving import becomes, events
+from tests.serving.serving import becomes
 from worker.engine_postgres import Connector
 
 HERE = "0.0.0.0"
@@ -231,9 +231,9 @@ def test_what_each_mode_leaves_open(
 ) -> None:
     options = {"sslmode": sslmode} | ({"sslrootcert": authority.file} if named else {})
     run = _migrate(tmp_path, _url(free_port(), **options))
-    (warning,) = [line for line in run.stderr.splitlines() if "database.unverified" in line]
-    assert f"sslmode={sslmode}" in warning
-    assert reason in warning
+    (warning,) = log_lines(run.stderr, "database.unverified")
+    assert warning["sslmode"] == sslmode
+    assert reason in warning["reason"]
 
 
 async def test_what_the_url_leaves_open_is_warned_about_at_every_start(
@@ -245,7 +245,7 @@ async def test_what_the_url_leaves_open_is_warned_about_at_every_start(
     assert "database.unverified" in migrated.stderr
     process = serve(TENDON_DATABASE_URL=url)
     await becomes(process.origin)
-    assert "sslmode=require" in events(process, "database.unverified")[0]
+    assert process.logged("database.unverified")[0]["sslmode"] == "require"
     assert PASSWORD not in process.said
 
 

@@ -18,7 +18,7 @@ from tests.interfaces import GraphQL, Rest, bearer
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
-from tests.serving.serving import Lines, draining, events, get, is_gone, readiness, refuses, request, serving, workers
+from tests.serving.serving import Lines, draining, get, is_gone, readiness, refuses, request, serving, workers
 from tests.waiting import until
 
 ONE_OR_SEVERAL = pytest.mark.parametrize("count", [1, 3], ids=["one", "workers"])
@@ -206,13 +206,13 @@ async def test_workers_that_get_the_signal_themselves_drain_too(
     exchanges.end()
     assert await begun == "connected"
     assert process.wait() == 0
-    assert len(events(process, "worker.started")) == 2
+    assert len(process.logged("worker.started")) == 2
 
 
 @pytest.mark.parametrize(("count", "moment"), [(1, "started"), (3, "worker.started"), (3, "started")])
 async def test_a_stop_during_the_start(serve: Serve, count: int, moment: str) -> None:
     process = serve(count, awaited=False)
-    await until(lambda: bool(events(process, moment)), moment)
+    await until(lambda: bool(process.logged(moment)), moment)
     assert process.stop() == 0
     assert_nothing_left(process)
 

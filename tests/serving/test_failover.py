@@ -15,7 +15,7 @@ from tests.postgres import PostgresServer, programs
 from tests.processes import Process
 from tests.proxy import Proxy
 from tests.serving.conftest import Serve
-from tests.serving.serving import becomes, events
+from tests.serving.serving import becomes
 from tests.waiting import until
 
 
@@ -92,7 +92,7 @@ async def test_sessions_that_were_opened_at_a_standby(
     address.target = standby.port
     address.cut()
     await becomes(service.process.origin, "database")
-    assert "25006" in events(service.process, "unready")[-1]
+    assert "25006" in service.process.logged("unready")[-1]["error"]
     await service.fill_the_pool()
     assert await service.write() == "SERVICE_UNAVAILABLE"
     await service.fill_the_pool()

@@ -27,7 +27,7 @@ async def test_the_exit_status_says_whether_requests_were_aborted(
     tmp_path: Path, workers: int, endless: bool, status: int
 ) -> None:
     program = Program(tmp_path, free_port(), workers, grace=0.5 if endless else 30, endless=endless)
-    await until(lambda: program.said.count(" listening ") == workers, "listening")
+    await until(lambda: len(program.logged("listening")) == workers, "listening")
     program.tell()
     assert await asyncio.to_thread(program.wait) == status
     assert program.said.count("cut.off") == (workers if endless else 0)

@@ -19,7 +19,7 @@ from tests.databases import Database, PostgresDatabase
 from tests.postgres import PostgresServer, programs
 from tests.processes import tendon
 from tests.serving.conftest import KEY, Serve
-from tests.serving.serving import becomes, events, get, readiness
+from tests.serving.serving import becomes, get, readiness
 from tests.vault_keys import vault_key
 from tests.waiting import PATIENCE, until
 
@@ -39,11 +39,11 @@ async def test_a_ready_service(serve: Serve, client: httpx.AsyncClient) -> None:
         assert looked.headers["content-length"] == found.headers["content-length"]
         wrong = await client.post(process.origin + path, json={})
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
-    assert len(events(process, "ready")) == 1
+    assert len(process.logged("ready")) == 1
     # Probes are frequent, so they are logged for debugging only.
-    lines = events(process, "request")
+    lines = process.logged("request")
     assert len(lines) >= 6
-    assert all("[debug" in line and ("path=/livez" in line or "path=/readyz" in line) for line in lines)
+    assert {(line["level"], line["path"]) for line in lines} == {("debug", "/livez"), ("debug", "/readyz")}
 
 
 async def test_a_table_that_is_dropped_and_restored(serve: Serve, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_table_that_is_dropped_and_restored(serve: Serve, tmp_path: Path
     assert (await get(process.origin, "/livez")).status_code == 200
     _run(tmp_path, "ALTER TABLE elsewhere RENAME TO vault_key")
     await becomes(process.origin)
-    assert (len(events(process, "unready")), len(events(process, "ready"))) == (1, 2)
+    assert (len(process.logged("unready")), len(process.logged("ready"))) == (1, 2)
 
 
 def _run(folder: Path, statement: str) -> list[tuple[str, ...]]:
@@ -95,7 +95,7 @@ async def test_a_database_server_that_starts_late_and_stops(
     database = PostgresDatabase(await server.create())
     server.stop()
     process = serve(2, database=database)
-    assert events(process, "database.away")
+    assert process.logged("database.away")
     await becomes(process.origin, "database")
     assert (await get(process.origin, "/livez")).status_code == 200
     server.start()
@@ -130,7 +130,7 @@ async def test_a_database_that_hangs(serve: Serve, postgres: PostgresServer) -> 
             assert await answered == [(503, ["database"])] * 20
     await session.close()
     await becomes(process.origin)
-    assert len(events(process, "unready")) == 1
+    assert len(process.logged("unready")) == 1
 
 
 async def _waiting(database: Database) -> int:

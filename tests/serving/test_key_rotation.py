@@ -21,7 +21,7 @@ from tests.processes import TENDON, Process, environment
 from tests.sandbox_control import Sandbox
 from tests.sealed_values import opened
 from tests.serving.conftest import KEY, Serve
-from tests.serving.serving import becomes, events
+from tests.serving.serving import becomes
 from tests.waiting import until
 
 PAGE = (
@@ -132,7 +132,7 @@ async def test_a_rotation_under_load(
     await roll_out(new)
     await load.more()
     await load.end(task)
-    assert not any(events(process, "unready") for process in started)
+    assert not any(process.logged("unready") for process in started)
     # Everything that users stored on the way opens with the new key, and nothing names the old one.
     async with open_database(own_database.url) as database:
         found = await opened(database, Vault(read_keys(new)))
@@ -170,4 +170,4 @@ async def test_a_key_that_another_process_seals_with_is_not_dropped(
     assert (status, told.startswith("a process still encrypts under k1: ")) == (1, True), told
     await becomes(forgotten.origin)
     await load.connect()
-    assert not events(forgotten, "vault.failed")
+    assert not forgotten.logged("vault.failed")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import Process
 from tests.serving.conftest import Serve
-from tests.serving.serving import Line, Lines, becomes, draining, events, readiness, request, serving
+from tests.serving.serving import Line, Lines, becomes, draining, readiness, request, serving
 from tests.waiting import until
 
 ASKED = request("GET", "/openapi.json")
@@ -96,7 +96,7 @@ async def test_a_process_without_probes_stops_at_once(serve: Serve) -> None:
     began = time.monotonic()
     assert process.stop() == 0
     assert time.monotonic() - began < 8
-    assert len(events(process, "stopped")) == 1
+    assert len(process.logged("stopped")) == 1
 
 
 async def test_a_new_connection_may_still_send_its_request(serve: Serve, lines: Lines) -> None:
@@ -104,7 +104,7 @@ async def test_a_new_connection_may_still_send_its_request(serve: Serve, lines: 
     process = serve()
     line = await lines.to(process)
     process.tell(signal.SIGTERM)
-    await until(lambda: bool(events(process, "stopping")), "the listener is closed")
+    await until(lambda: bool(process.logged("stopping")), "the listener is closed")
     await line.send(ASKED)
     assert (await line.answer())[0] == 503
     assert process.wait() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.proxy import Proxy
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
 from tests.serving.program import Program
-from tests.serving.serving import Lines, draining, events, get, is_gone, refuses, request, serving, workers
+from tests.serving.serving import Lines, draining, get, is_gone, refuses, request, serving, workers
 from tests.serving.test_last_requests import ask
 from tests.waiting import until
 
@@ -29,7 +28,7 @@ HANGS = 'while (folder / "broken").exists(): await asyncio.sleep(0.05)'
 
 
 async def restarted(process: Process, times: int = 1) -> None:
-    await until(lambda: len(events(process, "workers.restarted")) >= times, f"{times} restarts")
+    await until(lambda: len(process.logged("workers.restarted")) >= times, f"{times} restarts")
 
 
 async def test_no_request_is_lost_while_workers_are_restarted(serve: Serve, lines: Lines) -> None:
@@ -55,7 +54,7 @@ async def test_no_request_is_lost_while_workers_are_restarted(serve: Serve, line
     clients = [asyncio.create_task(client()) for client in (connect_anew, keep_the_connection) for _ in range(3)]
     await until(lambda: seen["200"] > len(clients), "responses")
     process.tell(signal.SIGHUP)
-    await until(lambda: bool(events(process, "worker.replaced")), "a worker was replaced")
+    await until(lambda: bool(process.logged("worker.replaced")), "a worker was replaced")
     await idle.send(ASKED)
     assert (await idle.answer())[0] == 200
     await idle.close()
@@ -78,7 +77,7 @@ async def test_a_kept_connection_is_told_to_close(serve: Serve, lines: Lines) ->
         assert (await line.answer())[0] == 200
     process.tell(signal.SIGHUP)
     for count in (1, 2):
-        await until(lambda count=count: len(events(process, "worker.replaced")) == count, "replaced")
+        await until(lambda count=count: len(process.logged("worker.replaced")) == count, "replaced")
         # Those of the worker that was replaced are closed after this answer.
         for line in list(kept):
             await line.send(ASKED)
@@ -102,7 +101,7 @@ async def test_a_request_in_progress_is_the_last_on_its_connection(serve: Serve,
     await get(process.origin, "/livez")
     process.tell(signal.SIGHUP)
     for count in (1, 2):
-        await until(lambda count=count: len(events(process, "worker.replaced")) == count, "replaced")
+        await until(lambda count=count: len(process.logged("worker.replaced")) == count, "replaced")
         for line in list(kept):
             await line.send(asked[-1:])
             status, headers, _ = await line.answer()
@@ -118,7 +117,7 @@ async def test_a_request_in_progress_is_the_last_on_its_connection(serve: Serve,
 
 async def test_an_idle_connection_is_closed_after_a_while(tmp_path: Path, lines: Lines) -> None:
     program = Program(tmp_path, free_port(), 2, hand_over=0.2)
-    await until(lambda: program.said.count(" listening ") == 2, "listening")
+    await until(lambda: len(program.logged("listening")) == 2, "listening")
     idle = [await lines.to(program) for _ in range(8)]
     program.tell(signal.SIGHUP)
     for line in idle:
@@ -137,13 +136,13 @@ async def test_an_exchange_is_finished_by_the_worker_that_began_it(
         exchanges = Exchanges(sandbox, client, provider)
         begun = await exchanges.begin(process, someone)
         process.tell(signal.SIGHUP)
-        await until(lambda: bool(events(process, "worker.replaced")), "a worker was replaced")
+        await until(lambda: bool(process.logged("worker.replaced")), "a worker was replaced")
         assert (await get(process.origin, "/readyz")).status_code == 200
         assert not begun.done()
         exchanges.end()
         assert await begun == "connected"
     await restarted(process)
-    assert [re.findall(r"status=(\S+)", line) for line in events(process, "worker.ended")] == [["0"], ["0"]]
+    assert [line["status"] for line in process.logged("worker.ended")] == [0, 0]
     assert process.stop() == 0
 
 
@@ -157,9 +156,9 @@ async def test_connections_that_an_old_worker_has_not_accepted_are_served(serve:
     for line in waiting:
         await line.send(ASKED)
     process.tell(signal.SIGHUP)
-    await until(lambda: len(events(process, "worker.replaced")) == 1, "the first is replaced")
+    await until(lambda: len(process.logged("worker.replaced")) == 1, "the first is replaced")
     os.kill(first, signal.SIGCONT)
-    await until(lambda: len(events(process, "worker.replaced")) == 2, "the second is replaced")
+    await until(lambda: len(process.logged("worker.replaced")) == 2, "the second is replaced")
     # It accepts nothing itself: the one that replaced it does.
     assert [(await line.answer())[0] for line in waiting] == [200] * len(waiting)
     os.kill(second, signal.SIGCONT)
@@ -171,13 +170,13 @@ async def test_several_signals_during_a_restart_cause_one_more(serve: Serve) -> 
     process = serve(2)
     await serving(process, 2)
     process.tell(signal.SIGHUP)
-    await until(lambda: bool(events(process, "workers.restarting")), "a restart")
+    await until(lambda: bool(process.logged("workers.restarting")), "a restart")
     for _ in range(3):
         process.tell(signal.SIGHUP)
         await asyncio.sleep(0.02)
     await restarted(process, 2)
     await asyncio.sleep(0.3)
-    assert len(events(process, "workers.restarting")) == 2
+    assert len(process.logged("workers.restarting")) == 2
     assert len(workers(process)) == 6
     assert process.stop() == 0
 
@@ -188,7 +187,7 @@ async def test_a_stop_during_a_restart(serve: Serve, exchanges: Exchanges, someo
     await serving(process, 2)
     begun = await exchanges.begin(process, someone)
     process.tell(signal.SIGHUP)
-    await until(lambda: bool(events(process, moment)), moment)
+    await until(lambda: bool(process.logged(moment)), moment)
     process.tell(signal.SIGTERM)
     await draining(process, 1)
     exchanges.end()
@@ -205,7 +204,7 @@ async def test_a_worker_that_dies_during_a_restart_is_replaced(serve: Serve) -> 
     # The restart waits for it.
     os.kill(old[0], signal.SIGSTOP)
     process.tell(signal.SIGHUP)
-    await until(lambda: bool(events(process, "worker.replaced")), "a worker was replaced")
+    await until(lambda: bool(process.logged("worker.replaced")), "a worker was replaced")
     os.kill(old[2], signal.SIGKILL)
     await serving(process, 5)
     os.kill(old[0], signal.SIGCONT)
@@ -217,11 +216,11 @@ async def test_a_worker_that_dies_during_a_restart_is_replaced(serve: Serve) -> 
 
 async def test_an_old_worker_that_dies_before_it_is_replaced(tmp_path: Path) -> None:
     program = Program(tmp_path, free_port(), 2, opening=HANGS)
-    await until(lambda: program.said.count(" listening ") == 2, "listening")
+    await until(lambda: len(program.logged("listening")) == 2, "listening")
     (tmp_path / "broken").touch()
     program.tell(signal.SIGHUP)
-    await until(lambda: "replaces=" in program.said, "a replacement is starting")
-    os.kill(int(re.findall(r"replaces=(\d+)", program.said)[0]), signal.SIGKILL)
+    await until(lambda: bool(replaced(program)), "a replacement is starting")
+    os.kill(replaced(program)[0], signal.SIGKILL)
     await until(lambda: "worker.ended" in program.said, "it has ended")
     (tmp_path / "broken").unlink()
     for times in (1, 2):
@@ -235,6 +234,11 @@ async def test_an_old_worker_that_dies_before_it_is_replaced(tmp_path: Path) -> 
     assert await asyncio.to_thread(program.wait) == 0
 
 
+def replaced(program: Program) -> list[int]:
+    """The workers for which a replacement has been started."""
+    return [line["replaces"] for line in program.logged("worker.started") if "replaces" in line]
+
+
 def listeners(port: int) -> int:
     """How many sockets listen there."""
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
@@ -243,13 +247,13 @@ def listeners(port: int) -> int:
 
 async def test_another_worker_that_dies_while_a_new_one_starts(tmp_path: Path) -> None:
     program = Program(tmp_path, free_port(), 2, opening=HANGS)
-    await until(lambda: program.said.count(" listening ") == 2, "listening")
-    old = set(re.findall(r"worker\.started +pid=(\d+)", program.said))
+    await until(lambda: len(program.logged("listening")) == 2, "listening")
+    old = {line["pid"] for line in program.logged("worker.started")}
     (tmp_path / "broken").touch()
     program.tell(signal.SIGHUP)
-    await until(lambda: "replaces=" in program.said, "a replacement is starting")
-    [other] = old - set(re.findall(r"replaces=(\d+)", program.said))
-    os.kill(int(other), signal.SIGKILL)
+    await until(lambda: bool(replaced(program)), "a replacement is starting")
+    [other] = old - set(replaced(program))
+    os.kill(other, signal.SIGKILL)
     await until(lambda: program.said.count("worker.started") == 4, "it is replaced meanwhile")
     assert "worker.replaced" not in program.said
     (tmp_path / "broken").unlink()
@@ -276,7 +280,7 @@ async def test_a_worker_ignores_the_signal(serve: Serve) -> None:
     for pid in workers(process):
         os.kill(pid, signal.SIGHUP)
     assert process.stop() == 0
-    assert [re.findall(r"status=(\S+)", line) for line in events(process, "worker.ended")] == [["0"], ["0"]]
+    assert [line["status"] for line in process.logged("worker.ended")] == [0, 0]
     assert len(workers(process)) == 2
 
 
@@ -285,12 +289,12 @@ async def test_a_worker_ignores_the_signal(serve: Serve) -> None:
 )
 async def test_the_old_workers_stay_if_a_new_one_fails(tmp_path: Path, opening: str, reason: str) -> None:
     program = Program(tmp_path, free_port(), 2, opening=opening, ready_within=0.5 if opening == HANGS else 30)
-    await until(lambda: program.said.count(" listening ") == 2, "listening")
-    old = [int(pid) for pid in re.findall(r"worker\.started +pid=(\d+)", program.said)]
+    await until(lambda: len(program.logged("listening")) == 2, "listening")
+    old = [line["pid"] for line in program.logged("worker.started")]
     (tmp_path / "broken").touch()
     for times in (1, 2):
         program.tell(signal.SIGHUP)
-        await until(lambda times=times: program.said.count(f"reason='{reason}'") == times, reason)
+        await until(lambda times=times: program.said.count(reason) == times, reason)
     assert not any(is_gone(pid) for pid in old)
     (tmp_path / "broken").unlink()
     program.tell(signal.SIGHUP)
@@ -305,7 +309,7 @@ async def test_an_ignored_signal_stays_ignored(tmp_path: Path, count: int) -> No
     """As after `nohup`."""
     ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     program = Program(tmp_path, free_port(), count, before=ignored)
-    await until(lambda: program.said.count(" listening ") == count, "listening")
+    await until(lambda: len(program.logged("listening")) == count, "listening")
     program.tell(signal.SIGHUP)
     program.tell()
     assert await asyncio.to_thread(program.wait) == 0
@@ -330,7 +334,7 @@ async def test_a_single_process_drains(serve: Serve, exchanges: Exchanges, someo
 @pytest.mark.parametrize(("count", "moment"), [(1, "started"), (2, "worker.started")])
 async def test_the_signal_during_the_start(serve: Serve, count: int, moment: str) -> None:
     process = serve(count, awaited=False)
-    await until(lambda: bool(events(process, moment)), moment)
+    await until(lambda: bool(process.logged(moment)), moment)
     process.tell(signal.SIGHUP)
     if count > 1:
         await restarted(process)

@@ -13,7 +13,7 @@ from tests.interfaces import Answer, Rest
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import KEY, Serve
-from tests.serving.serving import becomes, events, readiness
+from tests.serving.serving import becomes, readiness
 from tests.vault_keys import vault_key
 
 # The same id, a different key.
@@ -70,12 +70,12 @@ async def test_a_replica_with_a_wrong_key(replicas: Replicas, someone: Person, a
     await replicas.connect(right, someone)
     astray = replicas.start(wrong)
     await becomes(astray.origin, "keys")
-    assert "keys=['k1']" in events(astray, "unready")[0]
+    assert astray.logged("unready")[0]["keys"] == ["k1"]
     answer = await replicas.authorize(astray, another)
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "SERVICE_UNAVAILABLE", "1")
     callback = await replicas.begin(right, another)
     assert (await replicas.complete(astray, another, callback)).code == "SERVICE_UNAVAILABLE"
-    assert "(k1)" in events(astray, "vault.failed")[0]
+    assert "(k1)" in astray.logged("vault.failed")[0]["fault"]
     assert wrong.partition(":")[2] not in astray.said
     # Nothing was spent by that, and the others continue.
     assert (await replicas.complete(right, another, callback)).connection["status"] == "connected"
@@ -109,7 +109,7 @@ async def test_a_new_key_in_two_rounds(replicas: Replicas, someone: Person, anot
     assert (await replicas.complete(added, someone, third)).code is None
     for process in (added, moved):
         await becomes(process.origin)
-        assert not events(process, "unready")
+        assert not process.logged("unready")
     assert await replicas.database.fetch(RECORDED) == [("k1",), ("k2",)]
 
 
@@ -120,7 +120,7 @@ async def test_a_new_key_that_is_first_at_once(replicas: Replicas, someone: Pers
     await becomes(new.origin)
     await replicas.connect(new, another)
     await becomes(old.origin, "keys")
-    assert "keys=['k2']" in events(old, "unready")[0]
+    assert old.logged("unready")[0]["keys"] == ["k2"]
     await replicas.connect(old, someone)
 
 

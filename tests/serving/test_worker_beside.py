@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from pathlib import Path
 
@@ -14,14 +13,14 @@ import pytest
 from tests.databases import create_migrated_file
 from tests.processes import Process
 from tests.serving.conftest import Serve
-from tests.serving.serving import events, is_gone, workers
+from tests.serving.serving import is_gone, workers
 from tests.waiting import until
 
 
 async def started(process: Process, count: int = 1) -> int:
     """The process id of the worker, once it is ready."""
-    await until(lambda: len(events(process, "work.ready")) >= count, f"{count} workers ready")
-    return int(re.findall(r"pid=(\d+)", events(process, "work.process.started")[-1])[0])
+    await until(lambda: len(process.logged("work.ready")) >= count, f"{count} workers ready")
+    return process.logged("work.process.started")[-1]["pid"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -30,8 +29,8 @@ async def test_serve_starts_one_and_stops_it(serve: Serve, count: int) -> None:
     pid = await started(process)
     assert await asyncio.to_thread(process.stop) == 0
     assert is_gone(pid)
-    assert len(events(process, "work.process.started")) == 1
-    assert len(events(process, "work.stopped")) == 1
+    assert len(process.logged("work.process.started")) == 1
+    assert len(process.logged("work.stopped")) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -41,7 +40,7 @@ async def test_one_that_dies_is_started_again(serve: Serve, count: int) -> None:
     os.kill(first, signal.SIGKILL)
     second = await started(process, 2)
     assert first != second
-    assert len(events(process, "work.process.ended")) == 1
+    assert len(process.logged("work.process.ended")) == 1
     assert await asyncio.to_thread(process.stop) == 0
     assert is_gone(second)
 
@@ -67,7 +66,7 @@ async def test_a_worker_process_that_dies_leaves_it_alone(serve: Serve) -> None:
 async def test_serve_starts_none_if_it_is_off(serve: Serve) -> None:
     process = serve(1, TENDON_WORKER="0")
     assert await asyncio.to_thread(process.stop) == 0
-    assert events(process, "work.process.started") == []
+    assert process.logged("work.process.started") == []
 
 
 async def test_it_can_use_the_sandbox_of_serve(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.interfaces import GraphQL, Rest
 from tests.processes import Process, tendon
 from tests.sandbox_control import Sandbox
 from tests.serving.conftest import Serve
-from tests.serving.serving import draining, events, get, is_gone, refuses, serving, workers
+from tests.serving.serving import draining, get, is_gone, refuses, serving, workers
 from tests.waiting import until
 
 
@@ -41,8 +40,8 @@ async def test_fifty_equal_callbacks_over_four_workers(
     assert process.stop() == 0
 
 
-def _answering(process: Process) -> set[str]:
-    return {worker for line in events(process, "request") for worker in re.findall(r"worker=(\d+)", line)}
+def _answering(process: Process) -> set[int]:
+    return {line["worker"] for line in process.logged("request")}
 
 
 async def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
@@ -80,7 +79,7 @@ async def test_a_worker_that_gets_a_signal_drains_and_is_replaced(
     exchanges.end()
     assert await begun == "connected"
     await serving(process, 4)
-    assert [re.findall(r"status=(\S+)", line) for line in events(process, "worker.ended")] == [["0"], ["0"]]
+    assert [line["status"] for line in process.logged("worker.ended")] == [0, 0]
     assert process.stop() == 0
 
 

@@ -101,7 +101,7 @@ class TestWork:
 
 async def work(plan: Plan) -> int:
     settings = read_settings()
-    logs.set_up("DEBUG", dev=True)
+    logs.set_up("DEBUG")
     kind = TestWork(plan)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Database
-from tests.processes import TENDON, environment, tendon
+from tests.processes import TENDON, environment, log_lines, tendon
 from tests.vault_keys import vault_key
 from tests.waiting import until
 
@@ -161,7 +161,7 @@ async def test_a_row_of_its_engine_that_somebody_edited_is_a_line_in_the_log(
     await logged(tmp_path, "JSONDecodeError")
     assert process.poll() is None
     log = (tmp_path / "log").read_text(encoding="utf-8")
-    assert re.search("fault .*error='?JSONDecodeError.* frames=", log)
+    assert any(line["error"].startswith("JSONDecodeError") and line["frames"] for line in log_lines(log, "fault"))
     assert not re.search("Traceback|CANARY", log)
 
 
