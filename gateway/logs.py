@@ -65,8 +65,8 @@ class _Output:
         self._flush = stream.buffer.flush
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        head = {"timestamp": datetime.now(UTC), "level": level, "event": event}
-        line = self._render({**head, **_process, **LOG_CONTEXT.get(), **fields})
+        common = {"timestamp": datetime.now(UTC), "level": level, "event": event, **_process, **LOG_CONTEXT.get()}
+        line = self._render(common | fields)
         try:
             self._write(line)
             self._flush()

@@ -186,9 +186,16 @@ class Unprintable:
         raise ZeroDivisionError
 
 
-def nested() -> list[Any]:
+def within_itself() -> list[Any]:
     found: list[Any] = []
     found.append(found)
+    return found
+
+
+def deep() -> list[Any]:
+    found: list[Any] = []
+    for _ in range(100_000):
+        found = [found]
     return found
 
 
@@ -205,7 +212,8 @@ def nested() -> list[Any]:
         (float("nan"), None),
         ([float("nan")], "[nan]"),
         ({(1, 2): 3}, "{(1, 2): 3}"),
-        (nested(), "[[...]]"),
+        (within_itself(), "[[...]]"),
+        pytest.param(deep(), "list", id="deep"),
         pytest.param(10**5000, "int", id="too long a number"),
         (Unprintable(), "Unprintable"),
     ],
