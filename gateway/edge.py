@@ -4,10 +4,10 @@ exceptions, and draining."""
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from os import urandom
 from time import perf_counter
 from typing import Any, Final
 
@@ -183,7 +183,7 @@ class _Exchange:
 
 
 def new_request_id() -> str:
-    return secrets.token_hex(16)
+    return urandom(16).hex()
 
 
 def response_headers(request_id: str) -> list[tuple[bytes, bytes]]:
