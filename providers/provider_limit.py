@@ -109,22 +109,20 @@ class ProviderLimit:
             raise
 
 
-class Permit:
+class Permit(msgspec.Struct, eq=False):
     """Permission to ask the provider once, within a `with` block. How the block ends tells the circuit breaker about
     the provider.
 
     TimedOut is a timeout, and so is an error answer of which only the head arrived. Any other RequestFailed and a
     normal end are answers. Other exceptions, such as a cancellation or a failure of the database, say nothing about the
-    provider; neither does a timeout while this process was suspended.
+    provider; neither does a timeout while this process was suspended. A slot in `_slots` is released at the end.
     """
 
-    def __init__(self, breaker: CircuitBreaker, call: Call, slots: Slots | None) -> None:
-        """A slot in `slots` is released at the end."""
-        self._breaker = breaker
-        self._call = call
-        self._slots = slots
-        self._unused = False
-        self._fault: RequestFailed | None = None
+    _breaker: CircuitBreaker
+    _call: Call
+    _slots: Slots | None
+    _unused: bool = False
+    _fault: RequestFailed | None = None
 
     def leave_unused(self) -> None:
         """The provider is not asked after all, so the end of the block says nothing about it."""

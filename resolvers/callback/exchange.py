@@ -53,8 +53,6 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
         await _end(context, attempt, _redirect_problem(callback.error))
     verifier = await _open_verifier(context, attempt, claim)
     registration, resources, now = attempt.registration, context.resources, asyncio.get_running_loop().time()
-    # When the loop's time was 0, by the database's clock.
-    began = claim.claimed_at - timedelta(seconds=claim.since)
     try:
         answer = await exchange_code(
             resources.client,
@@ -63,7 +61,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             code=callback.code,
             redirect_uri=callback.redirect_uri,
             code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
-            now=began + timedelta(seconds=now),
+            now=_by_the_database(claim, now),
             deadline=now + resources.provider_timeout,
             latest=claim.until - STORING,
         )
@@ -75,7 +73,12 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             await release(context, attempt)
             raise not_asked() from None
         await _end(context, attempt, _exchange_problem(fault))
-    return Received(claim, answer, began + timedelta(seconds=answer.sent_at))
+    return Received(claim, answer, _by_the_database(claim, answer.sent_at))
+
+
+def _by_the_database(claim: Claim, time: float) -> datetime:
+    """What the database's clock showed at a time of the running loop."""
+    return claim.claimed_at + timedelta(seconds=time - claim.since)
 
 
 async def _open_verifier(context: Context, attempt: Attempt, claim: Claim) -> str:
