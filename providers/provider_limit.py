@@ -87,7 +87,10 @@ class ProviderLimit:
             # Probes need no slot: requests that hang may hold them all.
             return Permit(self._breaker, self._breaker.begin(), None)
         slots = self._slots[use]
-        return Permit(self._breaker, self._breaker.begin(), slots) if slots.acquire_now() else None
+        if not slots.free:
+            return None
+        slots.free -= 1
+        return Permit(self._breaker, self._breaker.begin(), slots)
 
     async def permit(self, wait: float, use: Use = Use.EXCHANGE) -> Permit:
         """As `permit_now`, but waits up to `wait` seconds for a free slot. Raises Busy if none became free, and
@@ -150,7 +153,10 @@ class Permit(msgspec.Struct, eq=False):
         else:
             self._breaker.ended(self._call)
         if self._slots is not None:
-            self._slots.release()
+            if self._slots.queue:
+                self._slots.release()
+            else:
+                self._slots.free += 1
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):

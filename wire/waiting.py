@@ -33,7 +33,6 @@ class Deadline:
         self._loop = loop
         self._missed = missed
         self._seconds = 0.0
-        self._latest = math.inf
         self._late = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.runs = False
@@ -48,8 +47,8 @@ class Deadline:
         `latest`, a time of the loop; the sockets are polled once more in any case."""
         self.stop()
         self.runs = True
-        self._seconds, self._latest, self._late = seconds, latest, 0.0
-        self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds)
+        self._late = 0.0
+        self._timer = self._loop.call_later(seconds, self.over, self._loop.time() + seconds, seconds, latest)
 
     def stop(self) -> None:
         self.runs = False
@@ -57,10 +56,13 @@ class Deadline:
             self._timer.cancel()
             self._timer = None
 
-    def _over(self, due: float) -> None:
+    def over(self, due: float, seconds: float, latest: float) -> None:
+        """The time is over: it was `seconds` long and ended at `due`. To be called by a timer that was set in place of
+        calling `start`."""
         now = self._loop.time()
-        self._late = now - due
-        granted = min(self._late, self._seconds, self._latest - now)
+        self.runs = True
+        self._seconds, self._late = seconds, now - due
+        granted = min(self._late, seconds, latest - now)
         self._timer = self._loop.call_later(max(granted, SECOND_LOOK), self._judge)
 
     def _judge(self) -> None:
@@ -112,26 +114,23 @@ class Timeout:
 
 
 class Slots:
-    """A number of slots, which are waited for in turn. As asyncio's Semaphore, except that a free slot is acquired
-    without awaiting anything."""
+    """A number of slots, which are waited for in turn, as with asyncio's Semaphore.
+
+    While nobody has to wait, there is nothing to do but to count, and a call would take longer than that. So a slot may
+    be acquired by decrementing `free` where it is not 0, and released by incrementing it where `queue` is empty.
+    """
 
     def __init__(self, free: int) -> None:
-        self._free = free
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    def acquire_now(self) -> bool:
-        """Whether there was a free slot, which is now acquired."""
-        if self._free == 0:
-            return False
-        self._free -= 1
-        return True
+        self.free = free
+        self.queue: deque[asyncio.Future[None]] = deque()
 
     async def acquire(self) -> None:
         """Waits in the queue unless a slot is free."""
-        if self.acquire_now():
+        if self.free:
+            self.free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self.queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -142,13 +141,13 @@ class Slots:
 
     def release(self) -> None:
         """The slot goes to the first in the queue, so none is free while anyone waits."""
-        while self._queue:
-            turn = self._queue.popleft()
+        while self.queue:
+            turn = self.queue.popleft()
             # Those whose wait was cancelled are still in the queue.
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self.free += 1
 
 
 release_slot: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("release_slot", default=nullcontext)

@@ -259,12 +259,13 @@ def test_a_deadline_starts_again_in_place_of_the_one_before() -> None:
 # Slots
 
 
-async def test_a_slot_is_acquired_at_once_while_one_is_free() -> None:
+async def test_a_free_slot_is_acquired_at_once() -> None:
     slots = Slots(2)
-    assert [slots.acquire_now() for _ in range(3)] == [True, True, False]
+    for left in (1, 0):
+        await slots.acquire()
+        assert slots.free == left
     slots.release()
-    await slots.acquire()
-    assert not slots.acquire_now()
+    assert slots.free == 1
 
 
 async def test_slots_are_waited_for_in_turn() -> None:
@@ -274,21 +275,21 @@ async def test_slots_are_waited_for_in_turn() -> None:
         await slots.acquire()
         turns.append(number)
 
-    assert slots.acquire_now()
-    waiting_tasks = [asyncio.create_task(wait(number)) for number in range(3)]
+    await slots.acquire()
+    tasks = [asyncio.create_task(wait(number)) for number in range(3)]
     await asyncio.sleep(0)
     for number in range(3):
         slots.release()
         # It belongs to the first in the queue, even before that one runs.
-        assert not slots.acquire_now()
-        await waiting_tasks[number]
+        assert slots.free == 0
+        await tasks[number]
     assert turns == [0, 1, 2]
 
 
 @pytest.mark.parametrize("released", ["before", "after"])
 async def test_a_slot_goes_to_the_next_when_the_first_is_cancelled(released: str) -> None:
     slots = Slots(1)
-    assert slots.acquire_now()
+    await slots.acquire()
     first, second = (asyncio.create_task(slots.acquire()) for _ in range(2))
     await asyncio.sleep(0)
     if released == "before":
@@ -298,21 +299,22 @@ async def test_a_slot_goes_to_the_next_when_the_first_is_cancelled(released: str
         slots.release()
     await second
     assert first.cancelled()
-    assert not slots.acquire_now()
+    assert slots.free == 0
     slots.release()
-    assert slots.acquire_now()
+    assert slots.free == 1
 
 
 async def test_cancelled_waits_get_no_slot() -> None:
     slots = Slots(1)
-    assert slots.acquire_now()
+    await slots.acquire()
     tasks = [asyncio.create_task(slots.acquire()) for _ in range(3)]
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     slots.release()
-    assert [slots.acquire_now(), slots.acquire_now()] == [True, False]
+    assert slots.free == 1
+    assert not slots.queue
 
 
 # The slot of a request

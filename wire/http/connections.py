@@ -60,12 +60,9 @@ class Pool:
 
     def acquire_idle(self) -> Connection | None:
         """As `acquire`, but None if a connection has to be opened or waited for."""
-        if not self._idle or not self._slots.acquire_now():
-            return None
-        connection = self._open_idle()
-        if connection is None:
-            self._slots.release()
-        else:
+        connection = self._open_idle() if self._slots.free else None
+        if connection is not None:
+            self._slots.free -= 1
             self._in_use.add(connection)
         return connection
 
@@ -87,7 +84,10 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """The connection is kept if its last response was complete and nothing follows it."""
         self._in_use.discard(connection)
-        self._slots.release()
+        if self._slots.queue:
+            self._slots.release()
+        else:
+            self._slots.free += 1
         if connection.reusable and not self._closed:
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
@@ -193,6 +193,7 @@ class Connection(asyncio.Protocol):
         self._reader: ResponseReader | None = None
         self._outcome: asyncio.Future[RequestFailed | None] | None = None
         self._deadline = Deadline(self._loop, self._time_out)
+        self._timer: asyncio.TimerHandle | None = None
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
@@ -210,8 +211,8 @@ class Connection(asyncio.Protocol):
         self.reusable, self._short = False, len(content) <= _SHORT
         self._reader = reader
         self._outcome = self._loop.create_future()
-        reader.sent_at = self._loop.time()
-        self._deadline.start(deadline - reader.sent_at, latest=latest)
+        now = reader.sent_at = self._loop.time()
+        self._timer = self._loop.call_at(deadline, self._deadline.over, deadline, deadline - now, latest)
         self._transport.write(content)
         return self._outcome
 
@@ -308,7 +309,11 @@ class Connection(asyncio.Protocol):
             self._settle(None)
 
     def _settle(self, failure: RequestFailed | None) -> None:
-        self._deadline.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._deadline.runs:
+            self._deadline.stop()
         # What arrives from now on belongs to no response.
         outcome, self._reader, self._outcome = self._outcome, None, None
         if outcome is not None and not outcome.done():
