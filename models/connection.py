@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import starmap
 from typing import Any, Final
 from uuid import UUID
 
@@ -45,29 +46,36 @@ class StatusReason(StrEnum):
 
 # A value that equals itself is not null. SQLite 3.40 takes IS NULL for false in what an INSERT returns.
 _SHOWN_AS: Final = "CASE WHEN pending_grant = pending_grant THEN '{instead}' ELSE {column} END AS {column}"
+_LISTED: Final = (
+    f"user_id, provider, {_SHOWN_AS.format(column='status', instead=ConnectionStatus.PENDING)}, "
+    "rfc3339(last_sync_at) AS synced, rfc3339(created_at) AS created"
+)
 SHOWN: Final = (
-    f"id, user_id, provider, {_SHOWN_AS.format(column='status', instead=ConnectionStatus.PENDING)}, account, "
-    "requested_scopes, granted_scopes, rfc3339(last_sync_at) AS synced, rfc3339(created_at) AS created, "
-    "rfc3339(updated_at) AS updated, granted_at, version, "
+    f"id, {_LISTED}, account, requested_scopes, granted_scopes, rfc3339(updated_at) AS updated, granted_at, version, "
     f"{_SHOWN_AS.format(column='status_reason', instead=StatusReason.ACCOUNT_UNKNOWN)}, site, "
     "rfc3339(expires_at) AS expires, rfc3339(refreshed_at) AS refreshed"
 )
 """The columns of a StoredConnection, in its order."""
 
 
-class StoredConnection(Struct):
-    """A connection as it is shown: without its tokens. Times are texts, except the one that decides which grant is the
-    newer. Scopes are JSON as they are stored, read when asked for."""
+class ListedConnection(Struct):
+    """What most callers want to see of a connection. Times are texts."""
 
     id: str
     user_id: str
     provider: str
     status: str
+    last_sync_at: str | None
+    created_at: str
+
+
+class StoredConnection(ListedConnection):
+    """A connection as it is shown: without its tokens. Times are texts, except the one that decides which grant is the
+    newer. Scopes are JSON as they are stored, read when asked for."""
+
     account: str | None
     requested: str
     granted: str
-    last_sync_at: str | None
-    created_at: str
     updated_at: str
     granted_at: datetime | None
     version: int
@@ -91,14 +99,22 @@ class StoredConnection(Struct):
         return json.loads(self.granted)
 
 
-_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE user_id = :user ORDER BY created_at, id", shown=SHOWN)
+# By the columns of the table: a list's id is text.
+_OF_USER: Final = "SELECT {shown} FROM connection WHERE user_id = :user ORDER BY connection.created_at, connection.id"
+_ALL_OF_USER: Final = Statement(_OF_USER, shown=SHOWN)
+_LISTED_OF_USER: Final = Statement(_OF_USER, shown=f"CAST(id AS text) AS id, {_LISTED}")
 _BY_ID: Final = Statement("SELECT {shown} FROM connection WHERE id = :id", shown=SHOWN)
 _BY_ID_OF_USER: Final = Statement("SELECT {shown} FROM connection WHERE id = :id AND user_id = :user", shown=SHOWN)
 
 
 async def find_of_user(database: Database, user_id: str) -> list[StoredConnection]:
     """The user's connections, oldest first. Raises DatabaseDown."""
-    return [StoredConnection.of(row) for row in await _OF_USER.rows(database, user=user_id)]
+    return [StoredConnection.of(row) for row in await _ALL_OF_USER.rows(database, user=user_id)]
+
+
+async def list_of_user(database: Database, user_id: str) -> list[ListedConnection]:
+    """As `find_of_user`, at half the cost."""
+    return [*starmap(ListedConnection, await _LISTED_OF_USER.rows(database, user=user_id))]
 
 
 async def find_by_id(database: Database, identity: UUID | str, user: str | None = None) -> StoredConnection | None:

@@ -3,10 +3,11 @@ recorded in the audit trail before it is answered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 from uuid import UUID
 
-from models.connection import StoredConnection, find_by_id, find_of_user
+from models.connection import ListedConnection, StoredConnection, find_by_id, find_of_user, list_of_user
 from resolvers import audit, inputs
 from resolvers.caller import READ, Caller, may_act_for, with_scope
 from resolvers.context import Context
@@ -19,8 +20,11 @@ class _About(TypedDict):
     connection_id: str
 
 
-async def list_connections(context: Context, user_id: str) -> list[StoredConnection]:
-    """All connections of `user_id`, oldest first. Raises ValidationError, and Forbidden for those of another user."""
+async def list_connections(
+    context: Context, user_id: str, *, in_full: bool = True
+) -> Sequence[StoredConnection] | Sequence[ListedConnection]:
+    """All connections of `user_id`, oldest first, each a StoredConnection if `in_full`. Raises ValidationError, and
+    Forbidden for those of another user."""
     caller = await _reader(context, user_id)
     inputs.text("userId", user_id, inputs.USER)
     if not may_act_for(caller, user_id):
@@ -28,7 +32,7 @@ async def list_connections(context: Context, user_id: str) -> list[StoredConnect
         raise Forbidden
     if caller.user != user_id:
         await audit.record(context, audit.READ, subject=user_id)
-    return await find_of_user(context.resources.database, user_id)
+    return await (find_of_user if in_full else list_of_user)(context.resources.database, user_id)
 
 
 async def find_connection(context: Context, connection_id: str) -> StoredConnection:

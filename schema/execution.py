@@ -24,7 +24,8 @@ from resolvers.context import Context
 from resolvers.errors import Problem, QueriesOnly, RateLimited, Unauthenticated, ValidationError
 from schema.documents import Document, Documents, Operation
 from schema.masking import problem_of, unexpected
-from schema.types import SCALARS, Mutation, Query, actions
+from schema.scalars import SCALARS
+from schema.types import Mutation, Query, actions
 from schema.variables import complaints, members
 
 log = structlog.get_logger("tendon")

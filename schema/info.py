@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
 
 from resolvers.context import Context
 
-__all__ = ["Info"]
+__all__ = ["Info", "selected"]
 
 if TYPE_CHECKING:
 
@@ -21,3 +22,9 @@ if TYPE_CHECKING:
 else:
     # Strawberry recognizes the parameter by its own type.
     Info = strawberry.Info[Context, None]
+
+
+def selected(info: Any) -> AbstractSet[str] | None:
+    """The names of the fields that the operation selects of the root field's value. None if that is not known: only
+    compiled plans say it."""
+    return getattr(info, "selected", None)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import strawberry
-from graphql import FieldNode, GraphQLError, OperationDefinitionNode
+from graphql import FieldNode, OperationDefinitionNode
 
-from models.connection import ConnectionStatus, StatusReason, StoredConnection
+from models.connection import ConnectionStatus, ListedConnection, StatusReason, StoredConnection
 from providers.provider import provider_id
 from resolvers import audit, connections, directory
 from resolvers.authorize import Authorization, authorize_connection
@@ -21,7 +21,7 @@ from resolvers.erasure import erase_user
 from resolvers.tokens.issue import issue_access_token
 from schema.audit_types import AuditQuery
 from schema.erasure_types import EraseUserInput, EraseUserPayload
-from schema.info import Info
+from schema.info import Info, selected
 from schema.provider_types import Provider
 from schema.revocations import Revocation
 from schema.token_types import IssueAccessTokenInput, IssueAccessTokenPayload
@@ -30,32 +30,6 @@ Row = strawberry.Parent[StoredConnection]
 
 strawberry.enum(ConnectionStatus, description="The status of a connection.", graphql_name_from="value")
 strawberry.enum(StatusReason, description="Why a connection has its status.", graphql_name_from="value")
-
-
-def _serialize(value: datetime | str) -> str:
-    """Text is what a statement returns that formats the time itself."""
-    if isinstance(value, str):
-        return value
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _parse(value: Any) -> datetime:
-    """Raises GraphQLError, so that it counts as the client's mistake."""
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise GraphQLError("DateTime must be written as RFC 3339 does.") from None
-
-
-SCALARS: dict[object, Any] = {
-    datetime: strawberry.scalar(
-        name="DateTime",
-        description="An RFC 3339 timestamp in UTC with milliseconds, such as `2026-11-23T12:00:00.000Z`.",
-        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
-        serialize=_serialize,
-        parse_value=_parse,
-    )
-}
 
 
 @strawberry.type(description="The scopes of a connection. `missing` are those that were requested and not granted.")
@@ -206,6 +180,11 @@ class DisconnectConnectionPayload:
     connection: StoredConnection = strawberry.field(graphql_type=Connection)
 
 
+_LISTED: Final = frozenset(
+    {"__typename", "id", "userId", "providerId", "providerSlug", "status", "lastSyncAt", "createdAt", "provider"}
+)
+"""The fields of a connection that a ListedConnection has."""
+
 PUBLIC_FIELDS: Final = frozenset({"providers", "provider"})
 """The queries that require no bearer token."""
 
@@ -221,8 +200,11 @@ class Query(AuditQuery):
         return Provider(row=directory.find_provider(info.context, slug))
 
     @strawberry.field(description="A user's connections, oldest first.", graphql_type=list[Connection])
-    async def connections(self, info: Info, user_id: strawberry.ID) -> list[StoredConnection]:
-        return await connections.list_connections(info.context, user_id)
+    async def connections(
+        self, info: Info, user_id: strawberry.ID
+    ) -> Sequence[StoredConnection] | Sequence[ListedConnection]:
+        shown = selected(info)
+        return await connections.list_connections(info.context, user_id, in_full=shown is None or not shown <= _LISTED)
 
     @strawberry.field(
         description="One connection. CONNECTION_NOT_FOUND if it does not exist or is not yours to read.",

@@ -18,9 +18,11 @@ class NotCovered(Exception):
 
 
 class Info(Struct, frozen=True):
-    """The `info` of a resolver. The type of that name in `schema/types.py` promises no more."""
+    """The `info` of a resolver. The type of that name in `schema/info.py` promises no more than the context. `selected`
+    are the names of the fields that are selected of the root field's value."""
 
     context: Context
+    selected: frozenset[str] = frozenset()
 
 
 class Resolver(Struct, frozen=True):

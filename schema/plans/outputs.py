@@ -54,10 +54,10 @@ class Position(Struct, frozen=True):
 
 
 class Run(Struct):
-    """One run of a plan: what resolvers may know of the request, and the errors so far."""
+    """One run of a root field: what resolvers may know of the request, and the errors of the operation so far."""
 
     info: Info
-    errors: list[GraphQLError] = []
+    errors: list[GraphQLError]
 
     def fail(self, fault: Exception, position: Position, path: Path) -> None:
         """Makes the position null, or raises for what contains it."""

@@ -35,30 +35,32 @@ _NO_RESOLVER: Final = Resolver(type, takes_info=False, is_async=False)
 
 
 class RootField(Struct, frozen=True):
-    """A field at the root of the operation, `key` in the response's data."""
+    """A field at the root of the operation, `key` in the response's data. `selected` are the names of the fields that
+    are selected of its value."""
 
     key: str
     position: Position
     arguments: ReadArguments
     resolver: Resolver
     complete: Complete
+    selected: frozenset[str] = frozenset()
+
+    def call(self, run: Run, arguments: Arguments) -> Any:
+        if self.resolver.takes_info:
+            return self.resolver.call(None, info=run.info, **arguments)
+        return self.resolver.call(None, **arguments)
 
     def resolve(self, run: Run, arguments: Arguments) -> Any:
         try:
-            return self.complete(self._call(run, arguments), run, (None, self.key))
+            return self.complete(self.call(run, arguments), run, (None, self.key))
         except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
             return run.fail(fault, self.position, (None, self.key))
 
     async def resolve_async(self, run: Run, arguments: Arguments) -> Any:
         try:
-            return self.complete(await self._call(run, arguments), run, (None, self.key))
+            return self.complete(await self.call(run, arguments), run, (None, self.key))
         except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
             return run.fail(fault, self.position, (None, self.key))
-
-    def _call(self, run: Run, arguments: Arguments) -> Any:
-        if self.resolver.takes_info:
-            return self.resolver.call(None, info=run.info, **arguments)
-        return self.resolver.call(None, **arguments)
 
 
 class Plan(Struct, frozen=True):
@@ -70,37 +72,35 @@ class Plan(Struct, frozen=True):
 
     async def run(self, prepared: Sequence[Arguments], context: Context) -> ExecutionResult:
         """What graphql-core's executor would return. Mutations run one after the other, queries concurrently."""
-        run = Run(Info(context))
+        errors: list[GraphQLError] = []
         data: dict[str, Any] | None = {}
+        runs = [Run(Info(context, root.selected), errors) for root in self.roots]
         try:
-            await (self._serially if self.serial else self._concurrently)(run, prepared, data)
-        except GraphQLError as error:
-            run.errors.append(error)
-            data = None
-        return ExecutionResult(data, run.errors or None)
-
-    async def _serially(self, run: Run, prepared: Sequence[Arguments], data: dict[str, Any]) -> None:
-        for root, arguments in zip(self.roots, prepared, strict=True):
-            if root.resolver.is_async:
-                data[root.key] = await root.resolve_async(run, arguments)
+            if self.serial or len(runs) == 1:
+                for root, run, arguments in zip(self.roots, runs, prepared, strict=True):
+                    if root.resolver.is_async:
+                        data[root.key] = await root.resolve_async(run, arguments)
+                    else:
+                        data[root.key] = root.resolve(run, arguments)
             else:
-                data[root.key] = root.resolve(run, arguments)
+                await self._concurrently(runs, prepared, data)
+        except GraphQLError as error:
+            errors.append(error)
+            data = None
+        return ExecutionResult(data, errors or None)
 
-    async def _concurrently(self, run: Run, prepared: Sequence[Arguments], data: dict[str, Any]) -> None:
+    async def _concurrently(self, runs: Sequence[Run], prepared: Sequence[Arguments], data: dict[str, Any]) -> None:
         """Asynchronous fields start when all others are done."""
-        waiting: list[tuple[RootField, Arguments]] = []
-        for root, arguments in zip(self.roots, prepared, strict=True):
+        waiting: list[tuple[RootField, Run, Arguments]] = []
+        for root, run, arguments in zip(self.roots, runs, prepared, strict=True):
             data[root.key] = None
             if root.resolver.is_async:
-                waiting.append((root, arguments))
+                waiting.append((root, run, arguments))
             else:
                 data[root.key] = root.resolve(run, arguments)
-        if len(waiting) == 1:
-            root, arguments = waiting[0]
-            data[root.key] = await root.resolve_async(run, arguments)
-        elif waiting:
-            done = await gather_with_cancel(*(root.resolve_async(run, arguments) for root, arguments in waiting))
-            data.update(zip((root.key for root, _ in waiting), done, strict=True))
+        if waiting:
+            done = await gather_with_cancel(*(root.resolve_async(run, arguments) for root, run, arguments in waiting))
+            data.update(zip((root.key for root, _, _ in waiting), done, strict=True))
 
 
 class Plans:
@@ -135,4 +135,5 @@ def _root(selections: Selections, kind: GraphQLObjectType, key: str, details: De
         compile_arguments(field, node),
         resolver_of(field),
         selections.completion(field.type, position, details),
+        selections.selected(field.type, details),
     )

@@ -100,6 +100,15 @@ class Selections:
             return lambda value, _run, _path: complete(value)
         return guarded(self._objects(kind, details).complete, position)
 
+    def selected(self, declared: Any, details: Details) -> frozenset[str]:
+        """The names of the fields that are selected of an object of this type, or of the objects of a list."""
+        kind = nullable(declared)
+        while isinstance(kind, GraphQLList):
+            kind = nullable(cast("Any", kind).of_type)
+        if not isinstance(kind, GraphQLObjectType):
+            return frozenset()
+        return frozenset(its[0].node.name.value for its in self._collect(kind, details).values())
+
     def _list(self, item: Any, position: Position, details: Details) -> Complete:
         kind, its = nullable(item), _position(item, position.name, details)
         if isinstance(kind, GraphQLObjectType):

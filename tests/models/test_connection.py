@@ -7,9 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple
 
 from models.authorization_request import fail_claim
-from models.connection import StoredConnection, find_by_id, find_of_user, seal_tokens, token_field
+from models.connection import (
+    ListedConnection,
+    StoredConnection,
+    find_by_id,
+    find_of_user,
+    list_of_user,
+    seal_tokens,
+    token_field,
+)
 from models.database import Database
 from models.grant import StoredGrant, find_stored_by, set_account
 from models.ids import new_id
@@ -377,7 +386,18 @@ async def test_connections_of_a_user_are_the_oldest_first(database: Database) ->
     assert [one.provider for one in found] == ["b", "c", "d", "a"]
     await run(database, f"UPDATE connection SET id = '{identity.format(8)}' WHERE provider = 'c'")
     assert [one.provider for one in await find_of_user(database, "alice")] == ["b", "d", "c", "a"]
-    assert await find_of_user(database, "carol") == []
+    assert [one.provider for one in await list_of_user(database, "alice")] == ["b", "d", "c", "a"]
+    assert await find_of_user(database, "carol") == await list_of_user(database, "carol") == []
+
+
+async def test_a_list_has_what_the_connections_have(database: Database) -> None:
+    for provider in ("a", "b"):
+        await connect(database, binding(provider, provider=provider))
+    await run(database, "UPDATE connection SET last_sync_at = now(), pending_grant = id WHERE provider = 'b'")
+    names = ListedConnection.__struct_fields__
+    listed, found = await list_of_user(database, "alice"), await find_of_user(database, "alice")
+    assert [astuple(one) for one in listed] == [tuple(getattr(one, name) for name in names) for one in found]
+    assert [one.status for one in listed] == ["connected", "pending"]
 
 
 async def test_a_connection_is_found_by_its_id(database: Database) -> None:

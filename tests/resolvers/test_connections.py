@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from models.connection import StoredConnection
+from models.connection import ListedConnection, StoredConnection
 from models.database import DatabaseDown
 from resolvers.caller import READ, WRITE
 from resolvers.connections import find_connection, list_connections
@@ -51,6 +51,8 @@ async def test_a_user_reads_the_own_connections_in_order_and_unrecorded(world: W
     await world.connect("bob")
     context = world.context("alice", scopes=frozenset({READ}))
     assert await list_connections(context, "alice") == connected
+    listed = await list_connections(context, "alice", in_full=False)
+    assert [(type(one), one.id) for one in listed] == [(ListedConnection, one.id) for one in connected]
     assert await find_connection(context, connected[0].id) == connected[0]
     assert await reads(world) == []
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, parse
 from strawberry.schema.config import StrawberryConfig
 
 from models.connection import StoredConnection
 from providers.catalogue import read_catalogue
 from providers.provider import provider_id
 from schema.execution import Executor
-from schema.types import PUBLIC_FIELDS, SCALARS, CompleteConnectionInput, Connection, actions
+from schema.scalars import SCALARS
+from schema.types import PUBLIC_FIELDS, CompleteConnectionInput, Connection, actions
 from tests.schema.contexts import public_context
 
 
@@ -24,27 +24,6 @@ class Showing:
 
 
 SHOWING = strawberry.Schema(Showing, config=StrawberryConfig(scalar_map=SCALARS))
-DATE_TIME: Any = Executor(explore=True).graphql.type_map["DateTime"]
-
-
-@pytest.mark.parametrize(
-    ("moment", "shown"),
-    [
-        (datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC), "2026-11-23T12:00:00.000Z"),
-        (datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC), "2026-01-02T03:04:05.678Z"),
-        (datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=2))), "2026-11-22T23:00:00.000Z"),
-        ("2026-11-23T12:00:00.678Z", "2026-11-23T12:00:00.678Z"),
-    ],
-)
-def test_a_timestamp_is_shown_in_utc_with_milliseconds(moment: datetime | str, shown: str) -> None:
-    assert DATE_TIME.serialize(moment) == shown
-
-
-def test_a_timestamp_is_read() -> None:
-    assert DATE_TIME.parse_value("2026-11-23T12:00:00.000Z") == datetime(2026, 11, 23, 12, tzinfo=UTC)
-    for wrong in ("yesterday", "", 5, None, ["2026-11-23T12:00:00Z"]):
-        with pytest.raises(GraphQLError, match=r"^DateTime must be written as RFC 3339 does\.$"):
-            DATE_TIME.parse_value(wrong)
 
 
 def test_an_optional_member_that_is_empty_is_absent() -> None:
@@ -82,22 +61,22 @@ def test_what_is_open_to_everybody() -> None:
 def test_the_fields_of_a_connection(account: str | None) -> None:
     made, updated = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.123Z"
     row = StoredConnection(
-        "id",
-        "alice",
-        "oura",
-        "connected",
-        account,
-        '["a", "b"]',
-        '["b", "c"]',
-        None,
-        made,
-        updated,
-        None,
-        1,
-        "scopes_missing",
-        "",
-        made,
-        None,
+        id="id",
+        user_id="alice",
+        provider="oura",
+        status="connected",
+        last_sync_at=None,
+        created_at=made,
+        account=account,
+        requested='["a", "b"]',
+        granted='["b", "c"]',
+        updated_at=updated,
+        granted_at=None,
+        version=1,
+        status_reason="scopes_missing",
+        site="",
+        expires_at=made,
+        refreshed_at=None,
     )
     document = """{ connection {
         id userId providerId providerSlug status lastSyncAt createdAt provider { slug } statusReason site

@@ -18,7 +18,7 @@ import strawberry
 from graphql import Undefined
 from strawberry.schema.config import StrawberryConfig
 
-from schema.types import SCALARS
+from schema.scalars import SCALARS
 from tests.schema.plans.telling import NOW, tell, tell_list
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from graphql import get_named_type, is_leaf_type
 
 from resolvers.caller import READ_AUDIT
 from tests.conftest import REDIRECT_URI, Person
-from tests.schema.plans.both_ways import observe, observe_both, runs_by_plan, with_plan, without_plan
+from tests.schema.plans.both_ways import EXECUTOR, observe, observe_both, runs_by_plan, with_plan, without_plan
 from tests.schema.plans.world import AUTHORIZE, COMPLETE, LIST, World, connected
 
 EVERYTHING = """
@@ -27,6 +30,17 @@ async def test_every_query(world: World, someone: Person) -> None:
     found = await observe_both(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first}, who)
     assert (found.codes, found.body.count(b'"userId":')) == ([], 4)
     assert runs_by_plan(document % (EVERYTHING, EVERYTHING), {"user": someone.id, "id": first})
+
+
+async def test_every_field_of_a_listed_connection(world: World, someone: Person) -> None:
+    """Each alone, since a plan reads from the database what the selected fields need."""
+    await connected(world, someone.id)
+    kind: Any = EXECUTOR.graphql.type_map["Connection"]
+    for name, field in kind.fields.items():
+        members = "" if is_leaf_type(get_named_type(field.type)) else "{ __typename }"
+        document = "query($user: ID!) { connections(userId: $user) { %s %s } }" % (name, members)
+        found = await observe_both(document, {"user": someone.id}, world.who(someone.id))
+        assert (found.codes, list(found.data["connections"][0])) == ([], [name])
 
 
 async def test_the_audit_trail(world: World, someone: Person) -> None:
