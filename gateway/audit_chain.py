@@ -14,9 +14,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 from models.audit_event import StoredEvent
 from models.audit_export import NONE_YET, StoredExport
@@ -33,8 +34,7 @@ class BrokenChain(Exception):
     """A line is not the one that was exported there. The message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """The place of a line in the chain: its number and its digest."""
 
     number: int = NONE_YET.lines
@@ -86,8 +86,7 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A line that was read. `content` is JSON."""
 
     link: Link

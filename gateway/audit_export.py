@@ -8,8 +8,9 @@ since it began.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from gateway.audit_chain import Link, end_line, event_line
 from gateway.audit_output import ExportError, Output
@@ -31,8 +32,7 @@ from models.database import Database
 _BATCH: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(msgspec.Struct, frozen=True):
     """What was exported: `last` is the row of the last export, `start` that of the one before the first.
 
     If `open_process` is set, a transaction of that process (0 if it has none) may still add events, so those after them

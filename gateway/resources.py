@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from gateway.settings import Settings
 from gateway.settings.registrations import read_registrations
@@ -28,8 +29,7 @@ from wire.http.client import open_client
 from wire.http.connections import trusted_authorities
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """The content of the settings and the environment, parsed and validated. It holds no thread, event loop or
     connection."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from models.audit_event import SHOWN, StoredEvent
 from models.database import Database, Session
@@ -24,8 +25,7 @@ _LOCK: Final = int.from_bytes(b"exports")
 _INTERVAL: Final = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class StoredExport:
+class StoredExport(msgspec.Struct, frozen=True):
     """A row. The one before the first export is NONE_YET."""
 
     number: int
@@ -88,7 +88,7 @@ def recording(database: Database) -> AbstractAsyncContextManager[Session]:
 
 async def add_export(transaction: Session, export: StoredExport) -> None:
     """Raises DatabaseDown."""
-    await _ADD.rows(transaction, **{name: getattr(export, name) for name in StoredExport.__slots__})
+    await _ADD.rows(transaction, **msgspec.structs.asdict(export))
 
 
 async def find_events(database: Database, after: int, until: int, most: int) -> Sequence[StoredEvent]:
@@ -96,8 +96,7 @@ async def find_events(database: Database, after: int, until: int, most: int) -> 
     return [StoredEvent.of(row) for row in await _EVENTS.rows(database, after=after, until=until, most=most)]
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """Up to which id an export may go. If `open_process` is set, a transaction of that process (as in
     `pg_stat_activity`, 0 for a prepared transaction) may still add events up to there: then the export must end before
     the first id that is missing."""

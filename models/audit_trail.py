@@ -7,8 +7,9 @@ of events at a time, so that no page takes long, however rare the events are tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from models.audit_event import SHOWN, StoredEvent
 from models.database import Database
@@ -20,8 +21,7 @@ TESTED: Final = 10_000
 """How many events a page tests at most, which takes either engine a few milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Which events to find; None stands for all. `subjects` are the pseudonyms of one user."""
 
     subjects: Sequence[str] | None = None
@@ -34,8 +34,7 @@ class EventFilter:
         return self.connection_id is not None or self.action is not None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundEvent:
+class FoundEvent(msgspec.Struct, frozen=True):
     """An event with the users whom its pseudonyms still lead to."""
 
     event: StoredEvent
@@ -43,8 +42,7 @@ class FoundEvent:
     subject_user: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventPage:
+class EventPage(msgspec.Struct, frozen=True):
     """Events, newest first, and below which id the next page begins: None if there is none."""
 
     events: Sequence[FoundEvent]

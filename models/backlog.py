@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from models.database import Database
 from models.revocation import STATUSES
@@ -32,8 +33,7 @@ _FIRST: Final = str(UUID(int=0))
 _LOOKED_AT: Final = 10 * MOST
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(msgspec.Struct, frozen=True):
     """How many pieces of work are due, up to MOST, and for how many seconds the oldest one has been."""
 
     due: int
@@ -49,8 +49,7 @@ async def backlog(database: Database) -> Mapping[str, Backlog]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class UnconfirmedRevocation:
+class UnconfirmedRevocation(msgspec.Struct, frozen=True):
     """A revocation that has failed, or is pending since `age` seconds. `tried` says that it was sent."""
 
     provider: str

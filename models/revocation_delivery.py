@@ -8,10 +8,10 @@ that overlap, at least one sees the other, and gives up its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
 from msgspec.structs import asdict
 
 from models.audit_event import RECORDED_WITH_CONNECTION_ID, AuditEntry
@@ -30,8 +30,7 @@ _LIVES: Final = (
 _HELD: Final = f"id = :id AND status = {STATUSES['pending']} AND owner = :owner"
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRevocation:
+class PendingRevocation(msgspec.Struct, frozen=True):
     """A revocation that is not delivered yet. `material` is sealed. `is_awaited` says that its tokens are those of a
     pending grant, so they are not to be revoked."""
 
@@ -52,8 +51,7 @@ class PendingRevocation:
         return (self.read_at - self.created_at).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class DueRevocation:
+class DueRevocation(msgspec.Struct, frozen=True):
     """A revocation whose delivery may begin, since `due_at`."""
 
     id: str
@@ -61,8 +59,7 @@ class DueRevocation:
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacles:
+class Obstacles(msgspec.Struct, frozen=True):
     """What prevents a revocation that ends more than its own tokens.
 
     `exchanging`: a callback of the user, or of another user of the account, is at the provider, or has got tokens of an
@@ -75,8 +72,7 @@ class Obstacles:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Postponement:
+class Postponement(msgspec.Struct, frozen=True):
     """How a delivery ended that is to be tried again in `wait` seconds.
 
     `sent` says that the provider was asked. `unknown` says that it may still handle a request, so the end of the lease

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from models.database import Database
 from models.engine import Script, Step
@@ -18,8 +19,7 @@ _WAITING: Final = ("on", "remote_apply", "remote_write")
 _NUMBER: Final = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerState:
+class ServerState(msgspec.Struct, frozen=True):
     """The settings are those of Tendon's own sessions. Ages and lags are in seconds.
 
     A role without `pg_read_all_stats` doesn't see what the sessions of other roles do: `hidden_sessions` counts those.
@@ -60,8 +60,7 @@ class ServerState:
         return int(found[1]) if found else 1
 
 
-@dataclass(frozen=True, slots=True)
-class TableSize:
+class TableSize(msgspec.Struct, frozen=True):
     """Estimates of the statistics: how many rows a table has, and how many dead row versions are left to vacuum."""
 
     rows: int

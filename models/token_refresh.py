@@ -8,11 +8,11 @@ conditional UPDATE, by the database's clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import asdict
 
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
@@ -41,8 +41,7 @@ _LEFT: Final = ", ".join(f"{column} = {_MINE.format(column=column)}" for column 
 """Ends the lease if it is the owner's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """A refresh that may be sent. `failures` is how many have failed in a row before it, and `unsure` how many of those
     with the same refresh token the provider may have handled. `taken_at` is of the database's clock."""
 
@@ -53,8 +52,7 @@ class Lease:
     taken_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A refresh that was sent and gave no tokens. `wait` is seconds until the next one may be sent, and `due_in` until
     the worker sends it, None for never.
 
@@ -68,8 +66,7 @@ class Failure:
     unknown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """New tokens were stored. `recovered` says that the connection had an error before."""
 
     recovered: bool
@@ -87,8 +84,7 @@ class Fate(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class NewTokens:
+class NewTokens(msgspec.Struct, frozen=True):
     """What a refresh gave. `scopes` is JSON as it is stored, and `due_in` the seconds until the worker should refresh
     again, None for never."""
 
@@ -167,8 +163,7 @@ _POSTPONE: Final = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DueConnection:
+class DueConnection(msgspec.Struct, frozen=True):
     """A connection that the worker has something to do for, since `due_at`. `epoch` is the number of its last lease."""
 
     id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from models.connection import ConnectionStatus, StatusReason, token_field
 from models.database import Session
@@ -13,8 +14,7 @@ from models.statement import Statement
 from models.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRow:
+class TokenRow(msgspec.Struct, frozen=True):
     """What a connection has for whoever wants its access token. The tokens are sealed.
 
     `granted_at` and `consent` tell the user's grant apart from later ones of the same row. `read_at` is the time of

@@ -12,10 +12,11 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Final
+
+import msgspec
 
 from models.database import Database, Session
 from models.key_use import KeyUse
@@ -57,8 +58,7 @@ class UnusableKeys(VaultError):
     """Keys are missing or wrong, so other processes might not be able to open what this one would seal."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(msgspec.Struct, frozen=True):
     """The record of a key, as it was at `read_at`. `recent` says that the first value may still be on its way."""
 
     key_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from resolvers.errors import Forbidden, InsufficientScope, Unauthenticated
 
@@ -18,8 +18,7 @@ PLATFORM_SCOPES = frozenset({READ, WRITE})
 SERVICE_SCOPES = frozenset({READ_TOKENS, READ_AUDIT, WRITE_ERASURE, ISSUE_SESSIONS})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """`user` is the token's subject, None for a service; `client_id` is the app that holds the token."""
 
     user: str | None

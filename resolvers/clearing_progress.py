@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+import msgspec
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class ClearingProgress:
+class ClearingProgress(msgspec.Struct):
     """No run begins before `due`, a time of the running loop.
 
     A deleted entry stays in an index as long as an old snapshot may need it, in a dump for example. So that no search

@@ -14,11 +14,10 @@ When a worker dies, its work is due again when the lease ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class DueWork:
+class DueWork(msgspec.Struct, frozen=True):
     """A piece of work that is due. `id` names it in the database. `key` says for which time it is due: it must change
     with every attempt, such as with the number of a lease or with the time at which the work was due. `provider` is the
     slug of the provider that will be asked, so that a slow one holds up no other."""

@@ -4,10 +4,9 @@ any more. The audit trail keeps pseudonyms that lead to nobody."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 
 from models.audit_event import record
 from models.connection import ConnectionStatus, StatusReason
@@ -34,8 +33,7 @@ from resolvers.errors import Forbidden, Problem
 log = structlog.get_logger("tendon")
 
 
-@dataclass(frozen=True, slots=True)
-class RemovedRows:
+class RemovedRows(Struct, frozen=True):
     """How many rows were removed from each table."""
 
     authorization_requests: int
@@ -46,11 +44,10 @@ class RemovedRows:
 
     @property
     def any(self) -> bool:
-        return any(astuple(self))
+        return any(structs.astuple(self))
 
 
-@dataclass(frozen=True, slots=True)
-class EndedGrant:
+class EndedGrant(Struct, frozen=True):
     """A connection that was ended, and what becomes of its revocation: `pending`, or why there can be none."""
 
     connection_id: str
@@ -58,8 +55,7 @@ class EndedGrant:
     status: RevocationStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What an erasure has removed, and what is left for some days.
 
     `pseudonym` is the user's in the audit trail, which stays. `pending` is how many revocations still have tokens,
@@ -104,7 +100,7 @@ async def erase(context: Context, user_id: str, *, rebuild: bool = False) -> Rec
         log.info("user.erased", connections=receipt.removed.connections, revocations=receipt.pending)
     else:
         await resources.repeats.record(structs.replace(entry, outcome=audit.REPLAYED))
-    return replace(receipt, file_purged=await _purge(resources.database, rebuild=rebuild))
+    return structs.replace(receipt, file_purged=await _purge(resources.database, rebuild=rebuild))
 
 
 async def _erase(context: Context, transaction: Session, user_id: str, pseudonym: str) -> Receipt:

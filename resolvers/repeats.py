@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -66,8 +66,7 @@ _CONCURRENT_WRITES: Final = 32
 log = structlog.get_logger("tendon")
 
 
-@dataclass(slots=True)
-class _Counted:
+class _Counted(msgspec.Struct):
     """`first` writes the first row, `entry` is the latest entry of the kind, `count` is how many entries are not yet
     written."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from resolvers import clearing
 from resolvers.context import Context
@@ -13,8 +14,7 @@ from resolvers.ending import delivery, forgetting
 from resolvers.tokens import ahead
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """`due` and `run` are described in `resolvers/due_work.py`. A worker runs up to SLOTS pieces (`worker/engine.py`)
     at the same time for each provider, and each for up to `seconds`."""
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
+import msgspec
 import structlog
 
 from models.database import DatabaseDown
@@ -22,8 +22,7 @@ from worker.reports import REPORT, Reports
 log = structlog.get_logger("tendon")
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """`tick` is the time in seconds between two looks at what is due, and `most` how many pieces of each kind one look
     may find. A piece of work that is still due with the same key is started again every `again` seconds.
     A call of the engine may take `patience` seconds: if the database vanishes meanwhile, it would wait for its return.

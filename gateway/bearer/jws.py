@@ -6,16 +6,16 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, cast
+
+import msgspec
 
 from wire import strict_json
 
 _JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedJWS:
+class UnverifiedJWS(msgspec.Struct, frozen=True):
     """The parts of a signed token. Nothing in them is verified. `header` is the JOSE header, whose `alg` is a
     string; `segments` are the three base64url texts of the token."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 from cachetools import TLRUCache
 
 from resolvers.caller import Caller
@@ -15,8 +15,7 @@ SIZE = 10_000
 MAX_CACHED = 30.0  # maximum seconds for which the result for a valid token is cached
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """The result of verifying a token: its caller, or why it was rejected. It may be cached for `seconds`."""
 
     found: Caller | InvalidToken

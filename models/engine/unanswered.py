@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 log = structlog.get_logger("tendon")
@@ -24,8 +24,7 @@ _FAILED_LOOKS: Final = 3
 _ROLLBACK: Final = 1.0
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     waiting: asyncio.Task[None]
     since: float
     lost: bool = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final, NoReturn
 from urllib.parse import parse_qsl, unquote
+
+import msgspec
 
 from models.engine.tls import SSLMODES, VERIFIED, authorities_problem, is_local, sslmode_risk
 
@@ -24,8 +25,7 @@ class UnsupportedDatabase(ValueError):
     password."""
 
 
-@dataclass(frozen=True, slots=True)
-class SqliteUrl:
+class SqliteUrl(msgspec.Struct, frozen=True):
     """`sqlite://PATH`"""
 
     path: str
@@ -37,8 +37,7 @@ class SqliteUrl:
         """There is no server to verify."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """A host name, an address, or a folder with PostgreSQL's socket; and a port."""
 
     name: str
@@ -49,8 +48,7 @@ class Host:
         return f"{name}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresUrl:
+class PostgresUrl(msgspec.Struct, frozen=True):
     """`postgres://[user[:password]@][host[:port]][,…]/database[?host=…&sslmode=…&sslrootcert=…&target_session_attrs=…]`
 
     As in libpq's URLs, there may be several hosts, and `host` in the query replaces their names. Tendon uses the first

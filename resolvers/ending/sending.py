@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import structlog
 
 from models.connection import Tokens
@@ -36,16 +36,14 @@ _WRITING: Final = 5.0
 _REQUESTS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The revocation has ended. `sent` says that the provider was asked."""
 
     status: RevocationStatus
     sent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(msgspec.Struct, frozen=True):
     """The revocation is to be tried again, in `wait` seconds at least. The flags are those of `Postponement`."""
 
     reason: str
@@ -83,8 +81,7 @@ class _Postponed(Exception):
         super().__init__(later.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """All that a delivery needs besides its lease."""
 
     registration: Registration

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from models.connection import ConnectionStatus, StatusReason
@@ -45,15 +45,18 @@ _EXPIRED_INTERVAL: Final = 5.0
 _LEAST: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
+class IssuedToken(msgspec.Struct, frozen=True):
     """`expires_at` is null if the token doesn't expire, or the provider doesn't say; `api_base` if it isn't known."""
 
-    access_token: str = field(repr=False)
+    access_token: str
     expires_at: datetime | None
     scopes: list[str]
     api_base: str | None
     token_type: str = "Bearer"  # noqa: S105 - the type of all of them (RFC 6750)
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "IssuedToken()"
 
 
 async def issue_access_token(

@@ -10,10 +10,10 @@ import asyncio
 import math
 import random
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -57,8 +57,7 @@ _MISCONFIGURED_DUE: Final = 900.0
 _SHORTEST_FAILING: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Seconds that a refresh at a provider may take: for the request, for the writing, and both together, the lease.
 
     `quiet` is how long after a lease without a known result nothing may be sent.
