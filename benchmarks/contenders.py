@@ -12,6 +12,7 @@ from benchmarks.workload import GRAPHQL, REST
 
 ENGINES = ("sqlite", "postgres")
 OPERATIONS = ("callback", "authorize", "list")
+_WRITES = ("callback", "authorize")
 
 _NODE_PEERS = Path(__file__).parent / "peers" / "node"
 
@@ -76,6 +77,7 @@ CONTENDERS = (
         _FLOOR,
         "floor-each",
         "the floor, with a COMMIT for each write",
+        operations=_WRITES,
         settings={"COMMITS": "each"},
         engines=_ON_SQLITE,
     ),
@@ -85,6 +87,7 @@ CONTENDERS = (
         _FASTIFY,
         "fastify-shared",
         "Fastify, undici.request, shared COMMITs",
+        operations=_WRITES,
         settings={"COMMITS": "shared"},
         engines=_ON_SQLITE,
     ),

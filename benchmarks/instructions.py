@@ -42,14 +42,14 @@ class Counted:
         self.runner = Runner(under_valgrind, testbed, set(CORES), patience=_PATIENCE)
         self._each_second: dict[Function, float] = {}
 
-    def warm(self, operation: str) -> None:
-        load(self.runner, operation, _WARM)
+    def warm(self, operation: str, interface: str = REST) -> None:
+        load(self.runner, operation, _WARM, interface)
 
-    def count(self, operation: str) -> dict[Function, float]:
+    def count(self, operation: str, interface: str = REST) -> dict[Function, float]:
         """The instructions of one request, by function of C. Raises WrongAnswer."""
         self._each_second = self._each_second or self._count_alone()
         with self._callgrind.counting(self.runner.pid):
-            answered = load(self.runner, operation, REQUESTS[operation])
+            answered = load(self.runner, operation, REQUESTS[operation], interface)
         return of_one(self._callgrind.functions(), answered, self._each_second, self._callgrind.seconds)
 
     def _count_alone(self) -> dict[Function, float]:
@@ -70,8 +70,8 @@ def of_one(
     }
 
 
-def load(runner: Runner, operation: str, count: int) -> int:
+def load(runner: Runner, operation: str, count: int, interface: str = REST) -> int:
     """Send requests. Returns how many were answered, and raises WrongAnswer."""
     if operation == "callback":
         runner.seed(count)
-    return runner.load(operation, REST, _PATIENCE, count, width=_WIDTH).answered
+    return runner.load(operation, interface, _PATIENCE, count, width=_WIDTH).answered
