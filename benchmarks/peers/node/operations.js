@@ -7,7 +7,7 @@ const { pseudonym, seal, unseal } = require("./sealing.js");
 const { exchange } = require("./exchange.js");
 
 const database = require(work.engine === "sqlite" ? "./sqlite.js" : "./postgres.js");
-const sha256 = (text) => crypto.createHash("sha256").update(text).digest("hex");
+const sha256 = (text) => crypto.hash("sha256", text);
 const hex = (bytes) => crypto.randomBytes(bytes).toString("hex");
 const scopes = JSON.stringify(work.scopes);
 
