@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from providers.credentials import Credentials
@@ -34,18 +36,25 @@ def authorization_url(
     authorize = provider.authorize
     if authorize.pkce == "S256" and code_challenge is None:
         raise ValueError("this provider needs a code_challenge")
-    params = {"response_type": "code", "client_id": credentials.client_id, "redirect_uri": redirect_uri}
-    if authorize.scopes:
-        params["scope"] = authorize.scope_separator.join(authorize.scopes)
-    params["state"] = state
+    scope = authorize.scope_separator.join(authorize.scopes)
+    url = f"{_for_anybody(authorize.url, credentials.client_id, redirect_uri, scope)}&state={quote(state, safe='')}"
     if code_challenge is not None:
-        params |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-    return _with_query(authorize.url, params | dict(authorize.params))
+        url = f"{url}&code_challenge={quote(code_challenge, safe='')}&code_challenge_method=S256"
+    return f"{url}&{_encoded(authorize.params)}" if authorize.params else url
 
 
-def _with_query(url: str, params: dict[str, str]) -> str:
-    """Append the parameters to the query of the URL. If the URL has a `#/`, the provider reads the query after it."""
+# Encoding takes longer than all the rest, and few clients have more than a handful of redirect URIs.
+@lru_cache(maxsize=256)
+def _for_anybody(url: str, client_id: str, redirect_uri: str, scope: str) -> str:
+    """The URL with the parameters that don't depend on the user, in its query. If it has a `#/`, the provider reads the
+    query after it."""
     tail = url.partition("#")[2] or url
-    separator = "&" if "?" in tail else "?"
+    params = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri}
+    if scope:
+        params["scope"] = scope
+    return f"{url}{'&' if '?' in tail else '?'}{_encoded(params)}"
+
+
+def _encoded(params: Mapping[str, str]) -> str:
     # Spaces become %20, as scripts of a page may not decode `+`.
-    return url + separator + urlencode(params, quote_via=quote)
+    return urlencode(params, quote_via=quote)
