@@ -6,6 +6,7 @@ A message names the field and never quotes the value.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from resolvers.errors import ValidationError
@@ -44,6 +45,8 @@ def optional_text(field: str, value: str, longest: int) -> str:
     return value
 
 
+# The pattern of a URI takes long to match, and clients have few redirect URIs.
+@lru_cache(maxsize=256)
 def redirect_uri(value: str) -> str:
     """`value`, if it is an absolute URI without a fragment (RFC 6749 3.1.2)."""
     if not uri.is_absolute(text("redirectUri", value, uri.MAX_LENGTH)):
