@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import urandom
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.error_responses import error_response
 from gateway.health import Health, loop_time
@@ -21,7 +21,7 @@ from gateway.overload.admission import Admission
 from resolvers.errors import InternalError, ServiceUnavailable
 from resolvers.exception_details import exception_details
 from resolvers.log_context import LOG_CONTEXT
-from rest.json_http import BODY_LIMIT, MethodNotAllowed
+from rest.json_http import BODY_LIMIT, Field, MethodNotAllowed
 from rest.paths import PathTemplate
 
 log = structlog.get_logger("tendon")
@@ -31,7 +31,6 @@ _HEADERS: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
-_HEADER_NAMES: Final = {name for name, _ in _HEADERS}
 _CLOSE: Final = (b"connection", b"close")
 # Seconds without a request after which no more are expected, and the longest wait for that, in seconds.
 _QUIET: Final = 1.0
@@ -42,12 +41,18 @@ _REST: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What is served at a path. `name` is the path in the access log. `methods` has the app for each method; without
-    it, Starlette's router decides. `authenticated` is as in `Admission.run`."""
+    """What is served at a path. `name` is the path in the access log.
+
+    `app` bypasses admission. Without it, `methods` has the app for each method, and without those, Starlette's router
+    decides. `authenticated` is as in `Admission.run`. What is `external` is served even while the process drains, which
+    doesn't wait for it.
+    """
 
     name: str
+    app: ASGIApp | None = None
     methods: Mapping[str, ASGIApp] | None = None
     authenticated: bool = False
+    external: bool = False
 
 
 class Edge:
@@ -79,15 +84,17 @@ class Edge:
         methods: dict[str, dict[str, ASGIApp]] = {}
         for route in routes:
             methods.setdefault(route.path, {}).update(dict.fromkeys(route.methods or (), route.app))
-        found = [Destination(path) for path in (*paths, *health.paths)]
-        found += [Destination(path, its, path in authenticated) for path, its in methods.items()]
+        found = [Destination(path) for path in paths]
+        found += [Destination(path, health, external=True) for path in health.paths]
+        found += [Destination(path, methods=its, authenticated=path in authenticated) for path, its in methods.items()]
         # A path without parameters takes precedence over one with parameters that it matches.
         self._destinations = {each.name: each for each in found if "{" not in each.name}
         self._templates = [(PathTemplate(each.name), each) for each in found if "{" in each.name]
-        self._mounts = tuple(f"{mount}/" for mount in mounts)
-        self._external = tuple(f"{mount}/" for mount in external)
+        self._mounts = [(f"{path}/", Destination(f"{path}/*", app, external=path in external)) for path in mounts]
         self._background = background
+        # Of the requests in progress: how many a drain waits for, and the headers of their responses besides the app's.
         self._in_progress = 0
+        self._headers: dict[str, list[Field]] = {}
         self._idle = asyncio.Event()
         self._rejected_at = 0.0
 
@@ -97,26 +104,40 @@ class Edge:
             return
         began = perf_counter()
         destination = self._destinations.get(scope["path"]) or self._other_destination(scope)
-        exchange = _Exchange(scope, send, self._health)
-        LOG_CONTEXT.set({"request_id": exchange.request_id})
+        state = scope["state"]
+        state["request_id"] = request_id = new_request_id()
+        state["headers"] = self._headers[request_id] = response_headers(request_id)
+        awaited = not (destination.external or self._health.draining)
+        self._in_progress += awaited
+        LOG_CONTEXT.set({"request_id": request_id})
         try:
-            await self._answer(destination, scope, receive, exchange.send)
+            await self._answer(destination, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the last resort
             log.error("fault", **exception_details(error))  # noqa: TRY400 - never the text
-            if exchange.status is None:
-                await error_response(InternalError(), scope)(scope, receive, exchange.send)
+            if "status" not in state:
+                await error_response(InternalError(), scope)(scope, receive, send)
         finally:
-            # Admission logs the requests that it rejects itself, many in one line.
-            if "pause_reading" not in scope["state"]:
-                # Probes are frequent. The query is left out, as it may hold a code.
-                write = log.debug if destination.name in self._health.paths else log.info
-                milliseconds = round((perf_counter() - began) * 1000, 1)
-                write("request", method=scope["method"], path=destination.name, status=exchange.status, ms=milliseconds)
+            del self._headers[request_id]
+            self._in_progress -= awaited
+            if self._health.draining and not self._in_progress:
+                self._idle.set()
+            self._log(destination, scope, perf_counter() - began)
+
+    def _log(self, destination: Destination, scope: Scope, seconds: float) -> None:
+        state = scope["state"]
+        # Admission logs the requests that it rejects itself, many in one line.
+        if "pause_reading" not in state:
+            # Probes are frequent. The query is left out, as it may hold a code.
+            write = log.debug if destination.name in self._health.paths else log.info
+            status, milliseconds = state.get("status"), round(seconds * 1000, 1)
+            write("request", method=scope["method"], path=destination.name, status=status, ms=milliseconds)
 
     async def drain(self) -> None:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
         from its next probe that this process is not ready, and sends requests until then."""
         self._health.draining = True
+        for headers in self._headers.values():
+            headers.append(_CLOSE)
         end = loop_time() + _LONGEST_WAIT
         if self._in_progress:
             await self._idle.wait()
@@ -128,58 +149,31 @@ class Edge:
     def _expects_requests(self) -> bool:
         return loop_time() < self._rejected_at + _QUIET or self._health.awaits_probe
 
-    async def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        if path in self._health.paths:
-            await self._health(scope, receive, send)
-        elif path.startswith(self._external):
-            await self._app(scope, receive, send)
-        elif self._health.draining:
+    def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if self._health.draining:
+            scope["state"]["headers"].append(_CLOSE)
+        if self._health.draining and not destination.external:
             self._rejected_at = loop_time()
-            await _reject(scope, receive, send)
-        else:
-            self._in_progress += 1
-            try:
-                if path.startswith(self._mounts):
-                    await self._app(scope, receive, send)
-                else:
-                    app = self._app if destination.methods is None else _app_for(destination.methods, scope)
-                    await self._admission.run(app, scope, receive, send, authenticated=destination.authenticated)
-            finally:
-                self._in_progress -= 1
-                if not self._in_progress and self._health.draining:
-                    self._idle.set()
+            return _reject(scope, receive, send)
+        if destination.app is not None:
+            return destination.app(scope, receive, send)
+        app = self._app if destination.methods is None else _app_for(destination.methods, scope)
+        return self._admission.run(app, scope, receive, send, authenticated=destination.authenticated)
 
     def _other_destination(self, scope: Scope) -> Destination:
         """For a path with parameters, in a mount, or unknown: clients must not choose what is logged."""
-        for mount in self._mounts:
-            if scope["path"].startswith(mount):
-                return Destination(f"{mount}*")
+        for prefix, destination in self._mounts:
+            if scope["path"].startswith(prefix):
+                return destination
         for template, destination in self._templates:
             parameters = template.match(scope)
             if parameters is not None:
                 scope["path_params"] = parameters
                 return destination
-        return Destination("?")
+        return _UNKNOWN
 
 
-class _Exchange:
-    """One request, whose id is made here and never taken from the client, and what its response needs."""
-
-    def __init__(self, scope: Scope, send: Send, health: Health) -> None:
-        self.request_id = new_request_id()
-        self.status: int | None = None
-        self._send = send
-        self._health = health
-        scope.setdefault("state", {})["request_id"] = self.request_id
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers: list[Any] = [field for field in message.get("headers", ()) if field[0] not in _HEADER_NAMES]
-            headers += response_headers(self.request_id)
-            message["headers"] = [*headers, _CLOSE] if self._health.draining else headers
-        await self._send(message)
+_UNKNOWN: Final = Destination("?")
 
 
 def new_request_id() -> str:

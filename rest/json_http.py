@@ -183,7 +183,7 @@ async def from_body(request: Request, members: Collection[str]) -> dict[str, Any
     """The members of the body, and the path's parameters, become the variable `input`. Members that the input does not
     have are ignored, because the published schema is open."""
     given = await json_object(request)
-    given |= _path_parameters(request)
+    given |= request.scope.get("path_params", {})
     for name in given.keys() - members:
         del given[name]
     return {"input": given}
@@ -193,11 +193,7 @@ async def from_optional_body(request: Request, members: Collection[str]) -> dict
     """As `from_body`, but there may be no body, and then no Content-Type."""
     if _has_body(request):
         return await from_body(request, members)
-    return {"input": {name: value for name, value in _path_parameters(request).items() if name in members}}
-
-
-def _path_parameters(request: Request) -> dict[str, str]:
-    return request.scope.get("path_params", {})
+    return {"input": {name: value for name, value in request.scope.get("path_params", {}).items() if name in members}}
 
 
 def _has_body(request: Request) -> bool:
@@ -208,7 +204,7 @@ def _has_body(request: Request) -> bool:
 
 async def from_query(request: Request, members: Collection[str]) -> dict[str, Any]:
     """The parameters of query and path become the variables of the same names. Others are ignored."""
-    given: dict[str, Any] = query_parameters(request) | _path_parameters(request)
+    given: dict[str, Any] = query_parameters(request) | request.scope.get("path_params", {})
     for name in given.keys() - members:
         del given[name]
     return given
@@ -228,8 +224,10 @@ async def json_object(request: Request, limit: int = BODY_LIMIT) -> dict[str, An
     coding = request.fields.get(b"content-encoding")
     if coding is not None and not _is_identity(coding.decode("latin-1")):
         raise UnsupportedMediaType("Send the body without a content encoding.")
-    body = await _body(request)
-    if len(body) > limit and len(body.strip()) > limit:
+    body: bytes | None = request.scope.get("state", {}).get("body")
+    if body is None:
+        body = await _arriving_body(request)
+    if len(body) > BODY_LIMIT or (len(body) > limit and len(body.strip()) > limit):
         raise PayloadTooLarge
     return object_of(body, "The body")
 
@@ -282,7 +280,7 @@ def _is_identity(content_encoding: str) -> bool:
     return all(coding.strip().lower() in ("", "identity") for coding in content_encoding.split(","))
 
 
-async def _body(request: Request) -> bytes:
+async def _arriving_body(request: Request) -> bytes:
     declared = request.fields.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > BODY_LIMIT:
         raise PayloadTooLarge

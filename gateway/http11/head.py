@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Bytes of a request line and its headers, and the number of header fields.
 HEAD_LIMIT: Final = 64 * 1024
@@ -42,6 +44,8 @@ _CODING: Final = "Transfer-Encoding must be chunked, and nothing else."
 
 Field = tuple[bytes, bytes]
 
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+
 
 class BadRequest(Exception):
     """The data is not an HTTP/1.1 request, or exceeds a limit. The message may be shown to the caller."""
@@ -61,6 +65,29 @@ class Head(NamedTuple):
     expects_continue: bool
     content_length: int | None
     """None for a chunked body."""
+
+    def scope(self, connection: HttpToolsProtocol) -> dict[str, Any]:
+        """The ASGI scope of the request. Raises BadRequest."""
+        try:
+            target = httptools.parse_url(self.target)
+        except httptools.HttpParserInvalidURLError:
+            raise BadRequest("The request target is malformed.") from None
+        path = target.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self.version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": connection.scheme,
+            "method": self.method.decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": target.path,
+            "query_string": target.query or b"",
+            "headers": self.headers,
+            "state": connection.app_state.copy(),
+        }
 
 
 class HeadReader:

@@ -1,73 +1,35 @@
-"""A connection: hands its requests to uvicorn, and limits how long it may take and how many connections there are."""
+"""The usual way of a request: read from its connection, run by the app, and its response written."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from typing import Any, ClassVar, Final, NamedTuple, cast
+import logging
+from collections.abc import Callable
+from typing import Any, Final
 
-import httptools
-import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import msgspec
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.server import ServerState
 
 from gateway.http11.chunked import ChunkedBody
-from gateway.http11.head import BadRequest, Head, HeadReader
-from gateway.overload.file_limit import SPARE, connection_limit
-from wire.waiting import SECOND_LOOK, Deadline
-
-log = structlog.get_logger("tendon")
+from gateway.http11.connection import Connection
+from gateway.http11.head import BadRequest, Head
 
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
 _HEALTH: Final = (b"GET /livez ", b"GET /readyz ")
+# Control characters but the tab, which values may contain (RFC 9110 5.5).
+_CONTROLS: Final = bytes({*range(32), 127} - {9})
+_CLOSE: Final = (b"connection", b"close")
+_CHUNKED: Final = (b"transfer-encoding", b"chunked")
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+_log = logging.getLogger("uvicorn.error")
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Closes the connection of a client that sends too much or takes too long.
-
-    Time limits are in seconds: for a head, from the connection or its first byte on; for a body, from then on; for the
-    client to read a response; and, on shutdown, for a request that is not complete.
-    """
-
-    connections_allowed: ClassVar[int] = 2000
-    head_seconds: ClassVar[float] = 10
-    body_seconds: ClassVar[float] = 30
-    response_seconds: ClassVar[float] = 30
-    shutdown_seconds: ClassVar[float] = 1
-
-    _over_limit = False
-    _received = False
-    # No more requests are read: the last one closes the connection, or the data after it is malformed.
-    _finished = False
-    # Sent after the responses to earlier requests.
-    _final_response: bytes | None = None
-    # The request whose body is being read.
-    _request: Head
-    _body: _SizedBody | ChunkedBody | None = None
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._head = HeadReader()
-        # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
-        self._unanswered: deque[RequestResponseCycle] = deque()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._reading = Deadline(self.loop, self._read_timed_out)
-        self._writing = Deadline(self.loop, transport.abort)
-        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
-        self._over_limit = excess > 0
-        if excess > SPARE:
-            transport.abort()
-        else:
-            self._reading.start(self.head_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finished = True
-        for deadline in (self._reading, self._writing):
-            if deadline.runs:
-                deadline.stop()
-        super().connection_lost(exc)
+class BoundedProtocol(Connection):
+    """Reads requests, and lets the app run one at a time."""
 
     def data_received(self, data: bytes) -> None:
         if self._finished:
@@ -84,16 +46,15 @@ class BoundedProtocol(HttpToolsProtocol):
         except BadRequest as error:
             self._reject(error)
             return
-        if ended and not self._begun:
+        if ended and self._body is None and not self._head.begun:
             if self._reading.runs:
                 self._reading.stop()
         elif began or not self._reading.runs:
             self._reading.start(self.head_seconds if self._body is None else self.body_seconds)
 
-    def _read(self, data: bytes) -> tuple[bool, bool]:
+    def _read(self, rest: bytes | None) -> tuple[bool, bool]:
         """Returns whether a request began, and whether one ended. Raises BadRequest."""
         began = ended = False
-        rest: bytes | None = data
         while rest and not self._finished:
             if self._body is None:
                 if len(self.pipeline) >= PIPELINED and not self._head.begun:
@@ -101,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 head, rest = self._head.read(rest)
                 if head is None:
                     break
-                self._begin_request(head)
+                self._begin_request(head, head.scope(self))
                 began = True
             if self._body is not None:
                 content, rest = self._body.read(rest)
@@ -115,125 +76,54 @@ class BoundedProtocol(HttpToolsProtocol):
             self._finished = not self.cycle.keep_alive
         return began, ended
 
-    def _begin_request(self, head: Head) -> None:
-        """Hand the request to uvicorn, which runs the app."""
-        self.parser = cast("httptools.HttpRequestParser", _ParserOfUvicorn(head))
-        self.on_message_begin()
-        self.url, self.headers, self.expect_100_continue = head.target, head.headers, head.expects_continue
-        self.scope["headers"] = head.headers
-        try:
-            self.on_headers_complete()
-        except httptools.HttpParserInvalidURLError:
-            raise BadRequest("The request target is malformed.") from None
-        self._unanswered.append(self.cycle)
+    def _begin_request(self, head: Head, scope: dict[str, Any]) -> None:
+        keep_alive = head.keep_alive and head.version != "1.0"
+        cycle: Any = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.server_state,
+            self.on_response_complete,
+            keep_alive,
+            head.expects_continue,
+        )
+        self.cycle = cycle
+        if self._unanswered:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self._run))
+        else:
+            self._start_asgi_task(cycle, self._run)
+        self._unanswered.append(cycle)
         self._request, length = head, head.content_length
         self._body = ChunkedBody() if length is None else _SizedBody(length) if length else None
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has arrived."""
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """A request has arrived as a whole."""
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
     def on_response_complete(self) -> None:
-        pause: float = self._unanswered.popleft().scope.get("state", {}).get("pause_reading", 0)
+        pause: float = self._unanswered.popleft().scope["state"].get("pause_reading", 0)
         if self._final_response is not None and not self._unanswered:
             self._close_with(self._final_response)
         elif pause and self._unanswered:
             # The requests that wait have been read already: a pause would not hold them back.
             self.transport.close()
         super().on_response_complete()
-        self._limit_closing()
+        if self.transport.is_closing():
+            self._limit_closing()
         if pause and not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(pause, self.flow.resume_reading)
-
-    def shutdown(self) -> None:
-        """Called on shutdown. A request still in the socket buffer, or received in part, is answered."""
-        if self._unanswered or self._finished:
-            super().shutdown()
-        elif self._begun:
-            self._reading.start(self.shutdown_seconds)
-        elif not self._received:
-            self._reading.stop()
-            self.timeout_keep_alive_task = self.loop.call_later(self.shutdown_seconds, self.timeout_keep_alive_handler)
-        else:
-            self.timeout_keep_alive_handler()
-
-    def close_after_response(self) -> None:
-        """Let the response to the last request that has arrived tell the client that the connection is closed."""
-        if self._unanswered:
-            super().shutdown()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """As in Deadline: the next request may have arrived without having been read."""
-        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, self._close_idle)
-
-    def _close_idle(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._limit_closing()
-
-    def reject_incomplete(self) -> None:
-        """Respond with 503 to a request whose body is incomplete, and close the connection."""
-        if self._receiving_body and len(self._unanswered) == 1 and not self.cycle.response_started:
-            from gateway.http11.raw_responses import stopping  # noqa: PLC0415 - the sandbox starts without it
-
-            self._close_with(stopping(dict(self.cycle.scope)))
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._writing.start(self.response_seconds)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._writing.stop()
-
-    def _limit_closing(self) -> None:
-        """A transport that is closed first writes what it has buffered, without a time limit. A small buffer never
-        pauses writing, so the limit has to start here."""
-        if self.transport.is_closing() and self.transport.get_write_buffer_size() and not self._writing.runs:
-            self._writing.start(self.response_seconds)
-
-    def _read_timed_out(self) -> None:
-        if self.flow.read_paused:
-            # The server has stopped reading; the client is not slow.
-            self._reading.start(self.body_seconds)
-        elif self._begun or not self._unanswered:
-            self._reject(BadRequest("The request took too long to arrive.", 408))
-
-    @property
-    def _begun(self) -> bool:
-        """Whether a request has arrived in part."""
-        return self._head.begun or self._body is not None
-
-    @property
-    def _receiving_body(self) -> bool:
-        """Whether the body of an unanswered request is incomplete."""
-        return self._body is not None and bool(self._unanswered) and self._unanswered[-1] is self.cycle
-
-    def _reject(self, error: BadRequest) -> None:
-        """Send the error after the responses to earlier requests, and close the connection."""
-        from gateway.http11.raw_responses import bad_request  # noqa: PLC0415 - the sandbox starts without it
-
-        log.info("request.unreadable", reason=error.message)
-        self._finished = True
-        self._reading.stop()
-        received = self._head if self._body is None else self._request
-        response = bad_request(error, received.target, received.headers)
-        if self._body is not None and (self.cycle.response_started or not self._receiving_body):
-            # The request has been answered, at least in part.
-            response = b""
-        if self._receiving_body and len(self._unanswered) > 1:
-            # It has not begun to run, and never will.
-            self._unanswered.pop()
-            self.pipeline.popleft()
-            self._final_response = response
-        elif self._unanswered and not self._receiving_body:
-            self._final_response = response
-        else:
-            self._close_with(response)
-
-    def _close_with(self, response: bytes) -> None:
-        self._finished = True
-        if not self.transport.is_closing():
-            self.transport.write(response)
-            self.transport.close()
-            self._limit_closing()
 
 
 class _SizedBody:
@@ -250,20 +140,140 @@ class _SizedBody:
         return data[: self._left], data[self._left :]
 
 
-class _ParserOfUvicorn(NamedTuple):
-    """What uvicorn asks its parser about a head."""
+class Cycle(msgspec.Struct, eq=False):
+    """A request and its response, as ASGI has them (ASGI HTTP 2.3). It does what uvicorn's own does, but it writes the
+    head and the first part of the body together, and checks the head as a whole instead of each field.
 
-    head: Head
+    In `scope["state"]`, it tells the app the `body`, if that has arrived as a whole when the app begins to run, and
+    the `status` of the response. The app may put `headers` there, which the response gets in place of those of the same
+    names.
+    """
 
-    def get_http_version(self) -> str:
-        return self.head.version
+    scope: Any
+    transport: asyncio.Transport
+    flow: FlowControl
+    server_state: ServerState
+    on_response: Callable[[], None]
+    keep_alive: bool
+    waiting_for_100_continue: bool
+    message_event: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    body: bytearray = msgspec.field(default_factory=bytearray)
+    more_body: bool = True
+    disconnected: bool = False
+    response_started: bool = False
+    response_complete: bool = False
+    # The message that starts the response, until its head is written.
+    start: Any = None
+    is_chunked: bool = False
+    # Bytes of the body that are still to come.
+    length: int = 0
 
-    def get_method(self) -> bytes:
-        return self.head.method
+    async def run_asgi(self, app: Any) -> None:
+        """Whatever the app does, the client gets a response, or its connection is closed."""
+        if not (self.more_body or self.disconnected):
+            self.scope["state"]["body"] = bytes(self.body)
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException as error:  # noqa: BLE001 - uvicorn cancels its tasks when their time is over
+            _log.error("Exception in ASGI application\n", exc_info=error)
+            await self._fail()
+        else:
+            if not (self.response_complete or self.disconnected):
+                _log.error("The app returned without a complete response.")
+                await self._fail()
+        finally:
+            # It refers to the connection, which refers to this.
+            self.on_response = _nothing
 
-    def should_keep_alive(self) -> bool:
-        return self.head.keep_alive
+    async def receive(self) -> Any:
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
-    def should_upgrade(self) -> bool:
-        """Never. uvicorn would split the whole Connection field to find out, several times a request."""
-        return False
+    async def send(self, message: Any) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.scope["state"]["status"] = message["status"]
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if kind == "http.response.start" and not self.response_started:
+            self.response_started = True
+            self.waiting_for_100_continue = False
+            self.start = message
+        elif kind == "http.response.body" and self.response_started and not self.response_complete:
+            self._write(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"The app must not send {kind} now.")
+
+    def _write(self, body: bytes, *, more: bool) -> None:
+        head = b"" if self.start is None else self._head()
+        if self.scope["method"] == "HEAD":
+            body, self.length = b"", 0
+        elif self.is_chunked:
+            body = _chunk(body) if more else _chunk(body) + b"0\r\n\r\n"
+        elif len(body) > self.length:
+            raise RuntimeError("The body is longer than Content-Length.")
+        else:
+            self.length -= len(body)
+        self.transport.write(head + body)
+        if not more:
+            if self.length:
+                raise RuntimeError("The body is shorter than Content-Length.")
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+
+    def _head(self) -> bytes:
+        """The head of the response, which has not been written yet."""
+        start, self.start = self.start, None
+        given, added = start.get("headers", ()), self.scope["state"].get("headers", ())
+        fields = dict(given)
+        if added and not fields.keys().isdisjoint(names := dict(added)):
+            given = [field for field in given if field[0] not in names]
+        headers = [*self.server_state.default_headers, *given, *added]
+        if (b"close" in fields.get(b"connection", b"").lower()) or _CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers.append(_CLOSE)
+        if b"content-length" in fields:
+            self.length = int(fields[b"content-length"])
+        elif self.scope["method"] != "HEAD" and start["status"] not in _WITHOUT_BODY:
+            self.is_chunked = True
+            headers.append(_CHUNKED)
+        head = STATUS_LINE[start["status"]] + b"\r\n".join([*map(b": ".join, headers), b"", b""])
+        # The status line, each field and the empty line end with two of them.
+        if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(headers) + 2):
+            raise RuntimeError("A header contains a control character.")
+        return head
+
+    async def _fail(self) -> None:
+        """Answer 500, or break off the response that has begun."""
+        if not self.response_started:
+            text = b"Internal Server Error"
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), _CLOSE]
+            await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+            await self.send({"type": "http.response.body", "body": text})
+            return
+        if self.start is not None and not self.disconnected:
+            self.transport.write(self._head())
+        self.transport.close()
+
+
+def _chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+
+
+def _nothing() -> None:
+    """The response has ended."""

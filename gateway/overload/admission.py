@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,37 +48,51 @@ class Admission:
     async def run(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, authenticated: bool = False
     ) -> None:
-        """An `authenticated` app answers 401 to every request without an Authorization header, so there is no need to
-        wait for its body."""
-        body = _Body(receive)
-        try:
-            arrived = await self._arrived(scope, body, authenticated=authenticated)
-        except _BufferFull:
-            await self._reject(scope, receive, send)
-            return
-        if arrived:
-            await self._admit(app, scope, body, send)
-
-    async def _admit(self, app: ASGIApp, scope: Scope, body: _Body, send: Send) -> None:
-        slot = self._limit.acquire_now()
-        queued = slot is None
-        if slot is None and (slot := await self._limit.acquire()) is None:
-            await self._reject(scope, body.rest, send)
-            return
+        """A body that has arrived as a whole is in `scope["state"]["body"]`. An `authenticated` app answers 401 to each
+        request without an Authorization header, so there is no need to wait for its body."""
+        slot = self._limit.acquire_now() if "body" in scope.get("state", ()) else None
+        if slot is None:
+            body = _Body(receive)
+            slot = await self._wait(scope, body, send, authenticated=authenticated)
+            if slot is None:
+                return
+            receive = body.receive
         token = release_slot.set(slot.waiting)
         try:
-            if not queued or not await Request(scope, body.rest).is_disconnected():
-                await app(scope, body.receive, send)
+            await app(scope, receive, send)
         finally:
             release_slot.reset(token)
             slot.release()
 
+    async def _wait(self, scope: Scope, body: _Body, send: Send, *, authenticated: bool) -> Slot | None:
+        """Wait for the body and then for a slot. None when the request was rejected or its client has disconnected."""
+        try:
+            if not await self._arrived(scope, body, authenticated=authenticated):
+                return None
+        except _BufferFull:
+            await self._reject(scope, body.rest, send)
+            return None
+        slot = self._limit.acquire_now()
+        if slot is not None:
+            return slot
+        slot = await self._limit.acquire()
+        if slot is None:
+            await self._reject(scope, body.rest, send)
+            return None
+        disconnected = True
+        try:
+            disconnected = await Request(scope, body.rest).is_disconnected()
+        finally:
+            if disconnected:
+                slot.release()
+        return None if disconnected else slot
+
     async def _arrived(self, scope: Scope, body: _Body, *, authenticated: bool) -> bool:
         """Wait for as much of the body as the app reads. False when the client disconnected before that."""
-        headers = Headers(scope=scope)
-        if authenticated and "authorization" not in headers:
+        fields = dict(scope["headers"])
+        if authenticated and b"authorization" not in fields:
             return True
-        declared = headers.get("content-length", "0")
+        declared = fields.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > BODY_LIMIT:
             return True
         try:
@@ -234,30 +245,27 @@ class Slot:
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self._limit = limit
-        self._running = True
+        self._blocks = 0
         self._released = False
 
     def release(self) -> None:
         self._released = True
-        self._limit.free(int(self._running), 1)
+        self._limit.free(0 if self._blocks else 1, 1)
 
-    @contextmanager
-    def waiting(self) -> Generator[None]:
-        """While the block waits for another system, another request may run.
+    def waiting(self) -> Slot:
+        """While a `with` block of this waits for another system, another request may run.
 
         After it, the request goes on at once, even where that makes one more than the limit: a request that was
         begun must be finished. In a nested block, and after the release, this does nothing.
         """
-        if not self._running or self._released:
-            yield
-            return
-        self._set_running(running=False)
-        try:
-            yield
-        finally:
-            if not self._released:
-                self._set_running(running=True)
+        return self
 
-    def _set_running(self, *, running: bool) -> None:
-        self._running = running
-        self._limit.free(-1 if running else 1, 0)
+    def __enter__(self) -> None:
+        self._blocks += 1
+        if self._blocks == 1 and not self._released:
+            self._limit.free(1, 0)
+
+    def __exit__(self, *_: object) -> None:
+        self._blocks -= 1
+        if not (self._blocks or self._released):
+            self._limit.free(-1, 0)
