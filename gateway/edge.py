@@ -121,16 +121,12 @@ class Edge:
             self._in_progress -= awaited
             if self._health.draining and not self._in_progress:
                 self._idle.set()
-            self._log(destination, scope, perf_counter() - began)
-
-    def _log(self, destination: Destination, scope: Scope, seconds: float) -> None:
-        state = scope["state"]
-        # Admission logs the requests that it rejects itself, many in one line.
-        if "pause_reading" not in state:
-            # Probes are frequent. The query is left out, as it may hold a code.
-            write = log.debug if destination.name in self._health.paths else log.info
-            status, milliseconds = state.get("status"), round(seconds * 1000, 1)
-            write("request", method=scope["method"], path=destination.name, status=status, ms=milliseconds)
+            # Admission logs the requests that it rejects itself, many in one line.
+            if "pause_reading" not in state:
+                # Probes are frequent. The query is left out, as it may hold a code.
+                write = log.debug if destination.name in self._health.paths else log.info
+                status, milliseconds = state.get("status"), round((perf_counter() - began) * 1000, 1)
+                write("request", method=scope["method"], path=destination.name, status=status, ms=milliseconds)
 
     async def drain(self) -> None:
         """Reject new requests. Returns when those in progress have ended and no more arrive: a load balancer learns
