@@ -43,8 +43,8 @@ class Entry:
     interface: str
 
 
-def _uvicorn(python: str, app: str) -> tuple[str, ...]:
-    options = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", "httptools")
+def _uvicorn(python: str, app: str, protocol: str = "httptools") -> tuple[str, ...]:
+    options = ("--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop", "--http", protocol)
     # Tendon does without these, too.
     options += ("--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning")
     return (python, "-m", "uvicorn", f"benchmarks.peers.{app}:app", *options)
@@ -66,7 +66,8 @@ _TENDON = (sys.executable, "-m", "tendon_cli", "serve", "--port", "{port}")
 # In dev mode there is no limit. This one is never reached, but costs what every limit costs.
 _LIMITED = {"TENDON_RATE_LIMIT": "100000/second"}
 
-_FLOOR = Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor"))
+_SERVER = "benchmarks.peers.floor_server:Protocol"
+_FLOOR = Contender("floor", "the floor: bare ASGI", "", _uvicorn(sys.executable, "floor", _SERVER))
 _FASTIFY = _node("fastify-undici", "Fastify, undici.request", "fastify.js", REST)
 # On PostgreSQL, each write commits on its own, and in another process.
 _ON_SQLITE = ("sqlite",)

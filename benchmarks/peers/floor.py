@@ -79,10 +79,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await _answer(send, 401, b"{}")
     elif scope["method"] == "GET":
         await _answer(send, 200, await _list(scope["query_string"].decode().removeprefix("userId=")))
-    elif scope["path"] == "/v1/connections/callback":
-        await _answer(send, 201, await _callback(user, _read_callback(await _body(receive))))
     else:
-        await _answer(send, 200, await _authorize(user, _read_authorize(await _body(receive))))
+        sent = scope["state"].get("body") or await _body(receive)
+        if scope["path"] == "/v1/connections/callback":
+            await _answer(send, 201, await _callback(user, _read_callback(sent)))
+        else:
+            await _answer(send, 200, await _authorize(user, _read_authorize(sent)))
 
 
 def _user(headers: list[tuple[bytes, bytes]]) -> str | None:
