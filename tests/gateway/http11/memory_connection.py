@@ -34,12 +34,14 @@ class MemoryServer:
 
 
 class MemoryConnection(asyncio.Transport):
-    """The client's end. `received` is what it has read; it reads at once, unless `reads` is false."""
+    """The client's end. `received` is what it has read; it reads at once, unless `reads` is false. `writes` is what the
+    server has written, each time."""
 
     def __init__(self, protocol: BoundedProtocol) -> None:
         super().__init__()
         self.protocol = protocol
         self.received = b""
+        self.writes: list[bytes] = []
         self.reads = True
         self.closed = False
         # Whether the server reads.
@@ -105,6 +107,7 @@ class MemoryConnection(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.closed:
             return
+        self.writes.append(bytes(data))
         if self.reads:
             self.received += data
             self._arrived.set()
