@@ -102,7 +102,6 @@ class HeadReader:
         self.begun = False
         self.target = b""
         self.headers: list[Field] = []
-        self._expects_continue = False
         # Bytes of the head so far, including empty lines before it.
         self._size = 0
         self._tail = b""
@@ -171,11 +170,7 @@ class HeadReader:
         Transfer-Encoding keeps it: llhttp rejects a tab there, except together with Upgrade.
         """
         name = name.lower()
-        if name != b"transfer-encoding":
-            value = value.strip(b" \t")
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
-        self.headers.append((name, value))
+        self.headers.append((name, value if name == b"transfer-encoding" else value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         # The parser forgets these when the head ends.
@@ -203,8 +198,12 @@ class HeadReader:
             # This parser would expect the body.
             self._parser = httptools.HttpRequestParser(self)
         # RFC 9110 10.1.1: version 1.0 has no interim responses.
-        expects_continue = self._expects_continue and version == "1.1"
+        expects_continue = b"expect" in fields and version == "1.1" and any(map(_is_expectation, self.headers))
         return Head(method, self.target, version, headers, keep_alive, expects_continue, length)
+
+
+def _is_expectation(field: Field) -> bool:
+    return field[0] == b"expect" and field[1].lower() == b"100-continue"
 
 
 def _check_single(headers: list[Field]) -> None:

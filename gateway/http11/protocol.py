@@ -64,6 +64,13 @@ class BoundedProtocol(Connection):
                     break
                 self._begin_request(head, head.scope(self))
                 began = True
+                length = head.content_length
+                if length is None or length > len(rest):
+                    self._body = ChunkedBody() if length is None else _SizedBody(length)
+                elif length:
+                    # As most bodies do, this one has arrived with its head.
+                    self.cycle.body += rest[:length]
+                    rest = rest[length:]
             if self._body is not None:
                 content, rest = self._body.read(rest)
                 if content:
@@ -94,8 +101,7 @@ class BoundedProtocol(Connection):
         else:
             self._start_asgi_task(cycle, self._run)
         self._unanswered.append(cycle)
-        self._request, length = head, head.content_length
-        self._body = ChunkedBody() if length is None else _SizedBody(length) if length else None
+        self._request = head
 
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
@@ -127,7 +133,7 @@ class BoundedProtocol(Connection):
 
 
 class _SizedBody:
-    """A body framed by Content-Length. Read here, because most bodies are, and arrive with their head."""
+    """A body framed by Content-Length that has not arrived with its head."""
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -239,11 +245,12 @@ class Cycle(msgspec.Struct, eq=False):
         """The head of the response, which has not been written yet."""
         start, self.start = self.start, None
         given, added = start.get("headers", ()), self.scope["state"].get("headers", ())
-        fields = dict(given)
-        if added and not fields.keys().isdisjoint(names := dict(added)):
-            given = [field for field in given if field[0] not in names]
         headers = [*self.server_state.default_headers, *given, *added]
-        if (b"close" in fields.get(b"connection", b"").lower()) or _CLOSE in headers:
+        fields = dict(headers)
+        if len(fields) < len(headers):
+            names = dict(added)
+            headers = [*self.server_state.default_headers, *(one for one in given if one[0] not in names), *added]
+        if _CLOSE in headers or b"close" in fields.get(b"connection", b"").lower():
             self.keep_alive = False
         elif not self.keep_alive:
             headers.append(_CLOSE)

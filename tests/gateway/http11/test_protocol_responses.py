@@ -93,6 +93,14 @@ async def test_headers_in_the_state_replace_those_of_the_app() -> None:
     assert connection.closed
 
 
+@in_virtual_time
+async def test_a_header_may_be_repeated() -> None:
+    cookies = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=1")]
+    connection = await asked(sending(start(*cookies, sized(0)), part(b""), added=[(b"x-a", b"1")]))
+    lines = b"HTTP/1.1 200 OK", b"set-cookie: a=1", b"set-cookie: b=1", b"content-length: 0", b"x-a: 1", b"", b""
+    assert connection.received == b"\r\n".join(lines)
+
+
 @pytest.mark.parametrize("value", [b"a\r\nx-b: 1", b"a\nb", b"a\r", b"\0", b"\x1f", b"\x7f"])
 @in_virtual_time
 async def test_a_header_with_a_control_character_is_never_written(value: bytes) -> None:
