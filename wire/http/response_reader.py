@@ -9,7 +9,6 @@ refused here.
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import Final
 
 import httptools
@@ -29,9 +28,11 @@ MAX_HEADERS: Final = 100
 _HTTP: Final = b"HTTP/"
 # llhttp refuses them in header fields, but not in the reason.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FINAL: Final = 200
+"""The lowest status of a response that is not interim."""
 # Not 101: no request asks for another protocol.
-_INTERIM: Final = (HTTPStatus.CONTINUE, *range(HTTPStatus.PROCESSING, HTTPStatus.OK))
-_BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_INTERIM: Final = (100, *range(102, _FINAL))
+_BODILESS: Final = (204, 304)
 
 
 class ResponseReader:
@@ -128,7 +129,8 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         version = self._parser.get_http_version()
-        sized, encoded, codings = False, False, list[bytes]()
+        sized, encoded = False, False
+        codings: list[bytes] = []
         for name, value in self.headers:
             if name == b"content-length":
                 sized = True
@@ -138,7 +140,7 @@ class ResponseReader:
                 codings.append(value.lower())
         if version not in ("1.1", "1.0") or (codings and (version != "1.1" or codings != [b"chunked"])):
             self._refuse()
-        if self.status < HTTPStatus.OK:
+        if self.status < _FINAL:
             self._skip_interim(framed=sized or bool(codings))
             return
         self._in_head, self._room, self._is_encoded = False, MAX_MESSAGE_BODY, encoded
