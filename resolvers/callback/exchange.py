@@ -61,7 +61,8 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             code=callback.code,
             redirect_uri=callback.redirect_uri,
             code_verifier=verifier if registration.provider.authorize.pkce == "S256" else None,
-            now=_by_the_database(claim, now),
+            # `claimed_at` is by the database's clock what `since` is by the loop's.
+            now=claim.claimed_at + timedelta(seconds=now - claim.since),
             deadline=now + resources.provider_timeout,
             latest=claim.until - STORING,
         )
@@ -73,12 +74,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
             await release(context, attempt)
             raise not_asked() from None
         await _end(context, attempt, _exchange_problem(fault))
-    return Received(claim, answer, _by_the_database(claim, answer.sent_at))
-
-
-def _by_the_database(claim: Claim, time: float) -> datetime:
-    """What the database's clock showed at a time of the running loop."""
-    return claim.claimed_at + timedelta(seconds=time - claim.since)
+    return Received(claim, answer, claim.claimed_at + timedelta(seconds=answer.sent_at - claim.since))
 
 
 async def _open_verifier(context: Context, attempt: Attempt, claim: Claim) -> str:
