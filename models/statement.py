@@ -19,7 +19,8 @@ __all__ = ["Row", "Statement"]
 # The format of times in SQLite, which are stored as text. It sorts in the order of time.
 _MOMENT: Final = "strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
-_CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+(?: OR done\.\w+)*)$")
+_CONDITION: Final = re.compile(r" FROM done WHERE (done\.\w+(?: OR done\.\w+)*)(\)?)$")
+_NOT_NULL: Final = re.compile(r" FROM done WHERE CAST\(:(\w+) AS text\) IS NOT NULL\b")
 _DONE: Final = re.compile(r"\bdone\b")
 _DIGEST: Final = re.compile(r"\bdigest\(([^()]*)\)")
 _POSTGRES_DIGEST: Final = r"substring(sha256(convert_to(concat_ws(E'\\n', \1), 'UTF8')), 1, 16)"
@@ -42,12 +43,14 @@ class Statement:
     accept no subquery there.
 
     With several statements, the first locks the rows that it depends on. The others run once for each row that it
-    returned, which they read `FROM done` as `done.column`; one that ends in `FROM done WHERE done.column` runs only if
-    that column is true, or one of several with `OR` between them. On PostgreSQL all of them become a single statement,
-    whose parts see the same snapshot and run in no particular order, so no two parts may change the same row.
+    returned, which they read `FROM done` as `done.column`; one that ends in `FROM done WHERE done.column`, which may be
+    a subquery, runs only if that column is true, or one of several with `OR` between them. On PostgreSQL all of them
+    become a single statement, whose parts see the same snapshot and run in no particular order, so no two parts may
+    change the same row.
 
     `joining` is one more, which runs before these, and returns a row or none. Its columns are added to the only row of
-    the first one, and are null if it returns none.
+    the first one, and are null if it returns none. With `FROM done WHERE CAST(:name AS text) IS NOT NULL` it must
+    have no effect if that parameter is null, and is not run on SQLite then.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Statement:
         # SQLite has no distributed tables, and one statement is faster there than two.
         steps = [_for_sqlite(f"{first}, {column}" if column else first)]
         if joined:
-            steps.append(_for_sqlite(joined, joins=True))
+            steps.append(_for_sqlite(joined, tuple(_NOT_NULL.findall(joined)), joins=True))
         steps += [_for_sqlite(one) for one in others]
         self._scripts = {
             "postgres": Script((_for_postgres(_chained(first, column, joined, others)),), writes),
@@ -117,13 +120,13 @@ def _for_postgres(text: str) -> Step:
     return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(names))
 
 
-def _for_sqlite(text: str, *, joins: bool = False) -> Step:
-    found = _CONDITION.search(text)
-    text = _CONDITION.sub("", text)
+def _for_sqlite(text: str, condition: tuple[str, ...] = (), *, joins: bool = False) -> Step:
+    if found := _CONDITION.search(text):
+        condition = tuple(found[1].split(" OR "))
+        text = _CONDITION.sub(r"\2", text)
     text = re.sub(r" FROM done\b| FOR UPDATE( SKIP LOCKED)?", "", text)
     text = _RFC3339.sub(_SQLITE_RFC3339, text)
     names = [name or done for name, done in _NAME_OR_DONE.findall(text)]
     text = _NAME_OR_DONE.sub("?", text)
     text = text.replace("after(?)", f"{_MOMENT}, ? || ' seconds')")
-    condition = tuple(found[1].split(" OR ")) if found else ()
     return Step(text.replace("now()", f"{_MOMENT})"), tuple(names), condition, joins=joins)

@@ -29,7 +29,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Step:
     """One SQL statement. `names` are the names of its parameters, in the order of their placeholders. With a
     `condition`, the step runs only if one of the values of these names is true. With `joins`, the columns of the row
-    that it returns are added to that of the first step, null if it returns none.
+    that it returns are added to that of the first step, null if it returns none; it has no effect if one of the values
+    of its `condition` is null.
 
     `parameters` and `conditions` take what belongs to these names from the values that were passed to `run`.
     """

@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import sleep
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -86,26 +86,32 @@ def _followed(
     """The row, after the steps that follow from it, with the columns of those that join."""
     known = {**values, **dict(zip(columns, row, strict=True))}
     for step in steps:
-        if step.condition and not any(step.conditions(known)):
-            continue
-        cursor = connection.execute(step.text, step.parameters(known))
         if step.joins:
-            names = _columns(step, cursor)
-            joined = cursor.fetchone() or (None,) * len(names)
-            row = (*row, *joined)
-            known.update(zip(names, joined, strict=True))
-        cursor.close()
+            joined = _joined(connection, step, known)
+            row = (*row, *joined.values())
+            known |= joined
+        elif not step.condition or any(step.conditions(known)):
+            connection.execute(step.text, step.parameters(known)).close()
     return row
+
+
+def _joined(connection: sqlite3.Connection, step: Step, values: Values) -> Mapping[str, Any]:
+    # The first run tells the names of the columns.
+    if step.columns is not None and None in step.conditions(values):
+        return dict.fromkeys(step.columns)
+    cursor = connection.execute(step.text, step.parameters(values))
+    names = _columns(step, cursor)
+    row = cursor.fetchone()
+    cursor.close()
+    return dict(zip(names, row, strict=True)) if row else dict.fromkeys(names)
 
 
 def _without_datetimes(values: Values) -> Values:
     """SQLite has no type for a time: the tables hold text in UTC."""
     if datetime not in map(type, values.values()):
         return values
-    return {
-        name: value.astimezone(UTC).isoformat(" ", "microseconds") if type(value) is datetime else value
-        for name, value in values.items()
-    }
+    times = {name: value for name, value in values.items() if type(value) is datetime}
+    return {**values, **{name: time.astimezone(UTC).isoformat(" ", "microseconds") for name, time in times.items()}}
 
 
 def _with_datetimes(row: Row, times: Sequence[int]) -> Row:

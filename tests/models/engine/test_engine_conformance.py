@@ -149,12 +149,34 @@ async def test_a_conditional_step_runs_only_if_its_column_is_true(database: Open
 async def test_a_joining_step_adds_its_columns(database: OpenDatabase) -> None:
     """They decide about later steps as those of the first row do."""
     owned: list[Any] = []
-    for name, account in (("alice", "a"), ("bob", "a"), ("carol", "b"), ("dave", None)):
+    users = (("alice", "a"), ("bob", "a"), ("carol", "b"), ("dave", None), ("erin", None), ("frank", "b"))
+    for name, account in users:
         ((_, noticed, is_other, owned_at),) = await OWNED.rows(database, id=str(uuid4()), name=name, account=account)
         owned.append((bool(noticed), is_other if is_other is None else bool(is_other), type(owned_at)))
         assert await count(database, name) == (noticed or is_other or 0)
     known = datetime
-    assert owned == [(False, False, known), (False, True, known), (True, False, known), (False, None, NoneType)]
+    assert owned == [
+        (False, False, known),
+        (False, True, known),
+        (True, False, known),
+        (False, None, NoneType),
+        (False, None, NoneType),
+        (False, True, known),
+    ]
+
+
+async def test_a_step_whose_condition_is_in_a_subquery(database: OpenDatabase) -> None:
+    statement = Statement(
+        """
+        INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
+        VALUES (:id, :name, 'oura', 'connected', '[]', '[]', now(), now())
+        RETURNING user_id AS named, user_id = 'bob' AS noticed""",
+        "DELETE FROM audit_event WHERE request_id IN (SELECT done.named FROM done WHERE done.noticed)",
+    )
+    for name, left in (("alice", 1), ("bob", 0)):
+        await note(database, name)
+        await statement.rows(database, id=str(uuid4()), name=name)
+        assert await count(database, name) == left
 
 
 async def test_a_failing_step_undoes_all_and_is_no_outage(database: OpenDatabase, own_database: Database) -> None:
