@@ -37,10 +37,11 @@ Info = strawberry.Info[Trace, None]
 
 @strawberry.enum
 class Colour(Enum):
-    """Its names are not its values."""
+    """Its names are not its values, of which one is what stands for null in Python."""
 
     RED = "red value"
     GREEN = "green value"
+    NONE = None
 
 
 Silent = NewType("Silent", str)
@@ -56,6 +57,11 @@ class Item:
     says: strawberry.Private[str]
     label: str = "a label"
     from_attribute: int | None = 3
+
+    @strawberry.field
+    def constant(self) -> str:
+        """Whatever it is asked of."""
+        return "a constant"
 
     @strawberry.field
     def text(self) -> str | None:

@@ -89,6 +89,13 @@ async def test_nulls_in_lists() -> None:
     ]
 
 
+async def test_what_is_no_object_has_no_fields() -> None:
+    """Not even those that any object has."""
+    for says in ("item-null", "item-undefined", "item-returns"):
+        assert await data("looseChildren { constant }", says) == {"looseChildren": [{"constant": "a constant"}, None]}
+        assert await data("child { children { constant } }", says) == {"child": None}
+
+
 async def test_errors_in_lists_of_objects() -> None:
     found = await data("looseChildren { label neededText }", "raises neededText")
     assert found == {"looseChildren": [{"label": "a label", "neededText": "a needed text"}, None]}
