@@ -54,6 +54,24 @@ async def test_an_answer_that_arrived_while_the_process_stood_still_is_read() ->
         assert (await fetch(client, server.origin, seconds=3)).content == b"{}"
 
 
+@on_a_leaping_clock
+async def test_an_extended_deadline_ends_with_its_answer() -> None:
+    """It must not end the next request on the same connection."""
+
+    async def respond(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if len(server.asked) == 1:
+            let_pass(100)
+            await asyncio.sleep(1)
+        else:
+            await asyncio.sleep(10)
+        await answering(b"{}")(asked, writer)
+
+    async with loopback(respond) as server, private_client() as client:
+        assert (await fetch(client, server.origin, seconds=3)).content == b"{}"
+        assert (await fetch(client, server.origin, seconds=20)).content == b"{}"
+        assert server.connections == 1
+
+
 @pytest.mark.parametrize(("latest", "granted"), [(math.inf, 3), (101, 1), (50, SECOND_LOOK)])
 @on_a_leaping_clock
 async def test_a_deadline_is_extended_after_a_standstill_but_not_beyond_the_latest(
