@@ -107,8 +107,7 @@ class Objects:
             rows = zip(*[column(sources) for column in self._columns], strict=False)
         except Exception:  # noqa: BLE001 - resolvers may raise anything, and do so again
             return None
-        keys = self._keys
-        return [dict(zip(keys, row, strict=False)) for row in rows]
+        return [*map(dict, map(zip, repeat(self._keys), rows))]
 
     def complete(self, source: Any, run: Run, path: Path) -> dict[str, Any]:
         found = self.read((source,))
