@@ -1,4 +1,5 @@
-"""Reads request bodies in the chunked coding (RFC 9112 7.1). Trailers and chunk extensions are dropped."""
+"""Reads request bodies: those in the chunked coding (RFC 9112 7.1), of which trailers and chunk extensions are dropped,
+and those of a known length that don't arrive with their head."""
 
 from __future__ import annotations
 
@@ -122,3 +123,17 @@ class ChunkedBody:
 def _check_excess(excess: int) -> None:
     if excess > CHUNKING_LIMIT:
         raise BadRequest("The body has too many trailers or chunk extensions.", 431)
+
+
+class SizedBody:
+    """A body framed by Content-Length."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """As ChunkedBody's."""
+        if len(data) < self._left:
+            self._left -= len(data)
+            return data, None
+        return data[: self._left], data[self._left :]

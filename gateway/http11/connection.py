@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http11.head import BadRequest, Head, HeadReader
-from gateway.overload.file_limit import SPARE, connection_limit
 from wire.waiting import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
@@ -47,30 +45,11 @@ class Connection(HttpToolsProtocol):
     _request: Head
     _body: Body | None = None
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._run: Any = cast("Any", self.config).loaded_app
-        self._head: HeadReader = HeadReader()
-        # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
-        self._unanswered: deque[Any] = deque()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._reading = Deadline(self.loop, self._read_timed_out)
-        self._writing = Deadline(self.loop, transport.abort)
-        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
-        self._over_limit = excess > 0
-        if excess > SPARE:
-            transport.abort()
-        else:
-            self._reading.start(self.head_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finished = True
-        for deadline in (self._reading, self._writing):
-            if deadline.runs:
-                deadline.stop()
-        super().connection_lost(exc)
+    _head: HeadReader
+    # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
+    _unanswered: deque[Any]
+    _reading: Deadline
+    _writing: Deadline
 
     def shutdown(self) -> None:
         """Called on shutdown. A request still in the socket buffer, or received in part, is answered."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from gateway.http11.chunked import ChunkedBody
+from gateway.http11.chunked import ChunkedBody, SizedBody
 from gateway.http11.connection import Connection
-from gateway.http11.head import BadRequest, Head
+from gateway.http11.head import BadRequest, Head, HeadReader
+from gateway.overload.file_limit import SPARE, connection_limit
+from wire.waiting import Deadline
 
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
@@ -30,6 +33,30 @@ _log = logging.getLogger("uvicorn.error")
 
 class BoundedProtocol(Connection):
     """Reads requests, and lets the app run one at a time."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._run: Any = cast("Any", self.config).loaded_app
+        self._head = HeadReader()
+        self._unanswered = deque()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._reading = Deadline(self.loop, self._read_timed_out)
+        self._writing = Deadline(self.loop, transport.abort)
+        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
+        self._over_limit = excess > 0
+        if excess > SPARE:
+            transport.abort()
+        else:
+            self._reading.start(self.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finished = True
+        for deadline in (self._reading, self._writing):
+            if deadline.runs:
+                deadline.stop()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._finished:
@@ -66,7 +93,7 @@ class BoundedProtocol(Connection):
                 began = True
                 length = head.content_length
                 if length is None or length > len(rest):
-                    self._body = ChunkedBody() if length is None else _SizedBody(length)
+                    self._body = ChunkedBody() if length is None else SizedBody(length)
                 elif length:
                     # As most bodies do, this one has arrived with its head.
                     self.cycle.body += rest[:length]
@@ -125,25 +152,11 @@ class BoundedProtocol(Connection):
             # The requests that wait have been read already: a pause would not hold them back.
             self.transport.close()
         super().on_response_complete()
-        if self.transport.is_closing():
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._limit_closing()
         if pause and not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(pause, self.flow.resume_reading)
-
-
-class _SizedBody:
-    """A body framed by Content-Length that has not arrived with its head."""
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """As ChunkedBody's."""
-        if len(data) < self._left:
-            self._left -= len(data)
-            return data, None
-        return data[: self._left], data[self._left :]
 
 
 class Cycle(msgspec.Struct, eq=False):
