@@ -1,4 +1,4 @@
-"""A connection: how long it may take, how many there are, and how it ends."""
+"""The time limits of a connection, and how it ends."""
 
 from __future__ import annotations
 
