@@ -124,8 +124,9 @@ class Token(EntryTable, frozen=True, kw_only=True):
     def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         refresh = known.get("refresh")
         if refresh not in ("rotating", None):
-            for name in given.keys() & {"refresh_grace", "reuse"}:
-                yield name, "is only for refresh = 'rotating': no other refresh token is replaced"
+            for name in ("refresh_grace", "reuse"):
+                if name in given:
+                    yield name, "is only for refresh = 'rotating': no other refresh token is replaced"
         if refresh not in ("extending", None) and "extended" in given:
             yield "extended", "is only for refresh = 'extending': any other refresh is answered by an access token"
         for name in ("refresh_ahead", "refresh_params"):
