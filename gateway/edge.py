@@ -148,9 +148,9 @@ class Edge:
     def _answer(self, destination: Destination, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if self._health.draining:
             scope["state"]["headers"].append(_CLOSE)
-        if self._health.draining and not destination.external:
-            self._rejected_at = loop_time()
-            return _reject(scope, receive, send)
+            if not destination.external:
+                self._rejected_at = loop_time()
+                return _reject(scope, receive, send)
         if destination.app is not None:
             return destination.app(scope, receive, send)
         app = self._app if destination.methods is None else _app_for(destination.methods, scope)
