@@ -22,6 +22,7 @@ _Log = Callable[[str, str, dict[str, Any]], None]
 # Below WARNING, these log URLs, headers, and statements with their values.
 _LIBRARIES: Final = ("asyncio", "strawberry", "tortoise", "uvicorn")
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+# The fields that `bind_to_process` adds.
 _process: Final[dict[str, int]] = {}
 
 

@@ -99,7 +99,7 @@ class StoredConnection(ListedConnection):
         return json.loads(self.granted)
 
 
-# By the columns of the table: a list's id is text.
+# Sorted by the columns of the table, since `id` alone would be the text that a list selects.
 _OF_USER: Final = "SELECT {shown} FROM connection WHERE user_id = :user ORDER BY connection.created_at, connection.id"
 _ALL_OF_USER: Final = Statement(_OF_USER, shown=SHOWN)
 _LISTED_OF_USER: Final = Statement(_OF_USER, shown=f"CAST(id AS text) AS id, {_LISTED}")
@@ -113,7 +113,7 @@ async def find_of_user(database: Database, user_id: str) -> list[StoredConnectio
 
 
 async def list_of_user(database: Database, user_id: str) -> list[ListedConnection]:
-    """As `find_of_user`, at half the cost."""
+    """As `find_of_user`, with fewer columns, which takes half the CPU time."""
     return [*starmap(ListedConnection, await _LISTED_OF_USER.rows(database, user=user_id))]
 
 

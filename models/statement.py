@@ -36,8 +36,8 @@ class Statement:
 
     `:name` is a parameter, `now()` the current time, `after(:name)` that many seconds from now, `digest(…)` what
     `models.engine.digest` returns for the same columns, `rfc3339(…)` the text of a time in UTC with milliseconds, as
-    responses have it, and `{name}` the SQL fragment that is passed as `name`. Row
-    locks are left out on SQLite, which has only one writer at a time.
+    responses have it, and `{name}` the SQL fragment that is passed as `name`. Row locks are left out on SQLite, which
+    has only one writer at a time.
 
     `adding` is a column with a subquery, which the rows get in addition to those of RETURNING: distributed databases
     accept no subquery there.

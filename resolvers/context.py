@@ -72,7 +72,7 @@ class Pseudonyms:
     async def of(self, user: str | None) -> str | None:
         """The user's pseudonym, None without a user. Raises DatabaseDown, and ServiceUnavailable when the vault can't
         open the key."""
-        return None if user is None else self.of_now(user) or await self._pseudonym(_encoded(user))
+        return None if user is None else await self._pseudonym(_encoded(user))
 
     def of_now(self, user: str) -> str | None:
         """The user's pseudonym, None if the key must be read before."""

@@ -36,7 +36,7 @@ class BoundedProtocol(Connection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._run: Any = cast("Any", self.config).loaded_app
+        self._app: Any = cast("Any", self.config).loaded_app
         self._head = HeadReader()
         self._unanswered = deque()
 
@@ -124,9 +124,9 @@ class BoundedProtocol(Connection):
         self.cycle = cycle
         if self._unanswered:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self._run))
+            self.pipeline.appendleft((cycle, self._app))
         else:
-            self._start_asgi_task(cycle, self._run)
+            self._start_asgi_task(cycle, self._app)
         self._unanswered.append(cycle)
         self._request = head
 

@@ -30,7 +30,7 @@ CheckCatalogue = Callable[[CatalogueSettings, Mapping[str, str]], list[str]]
 
 # White space separates the items of these lists, so leading and trailing white space is harmless.
 _LISTS: Final = ("redirect_uris", "services", "vault_keys")
-# Quotation marks may be part of it.
+# Quotation marks may be part of its value.
 _MAY_BE_QUOTED: Final = ("introspection_client_secret",)
 
 

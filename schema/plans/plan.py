@@ -45,20 +45,20 @@ class RootField(Struct, frozen=True):
     complete: Complete
     selected: frozenset[str] = frozenset()
 
-    def call(self, run: Run, arguments: Arguments) -> Any:
+    def _call(self, run: Run, arguments: Arguments) -> Any:
         if self.resolver.takes_info:
             return self.resolver.call(None, info=run.info, **arguments)
         return self.resolver.call(None, **arguments)
 
     def resolve(self, run: Run, arguments: Arguments) -> Any:
         try:
-            return self.complete(self.call(run, arguments), run, (None, self.key))
+            return self.complete(self._call(run, arguments), run, (None, self.key))
         except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
             return run.fail(fault, self.position, (None, self.key))
 
     async def resolve_async(self, run: Run, arguments: Arguments) -> Any:
         try:
-            return self.complete(await self.call(run, arguments), run, (None, self.key))
+            return self.complete(await self._call(run, arguments), run, (None, self.key))
         except Exception as fault:  # noqa: BLE001 - resolvers may raise anything
             return run.fail(fault, self.position, (None, self.key))
 
