@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.http11.bodies import Body
 from gateway.http11.head import BadRequest, Head, HeadReader
 from wire.waiting import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
-
-
-class Body(Protocol):
-    """Reads the body of a request."""
-
-    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """The content in `data`, and the data after the body, None while the body continues. Raises BadRequest."""
-        ...
 
 
 class Connection(HttpToolsProtocol):

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from gateway.http11.chunked import ChunkedBody, SizedBody
+from gateway.http11.bodies import ChunkedBody, SizedBody
 from gateway.http11.connection import Connection
 from gateway.http11.head import BadRequest, Head, HeadReader
 from gateway.overload.file_limit import SPARE, connection_limit

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.http11.chunked import CHUNK_LIMIT, CHUNKING_LIMIT
+from gateway.http11.bodies import CHUNK_LIMIT, CHUNKING_LIMIT
 from gateway.http11.head import FIELD_LIMIT, HEAD_LIMIT
 from tests.gateway.http11.echo_app import Echo, Post, answers, statuses
 from tests.gateway.http11.loopback_app import get, head

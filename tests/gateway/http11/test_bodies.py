@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http11.chunked import CHUNK_AVERAGE, CHUNK_LIMIT, CHUNKING_LIMIT, ChunkedBody
+from gateway.http11.bodies import CHUNK_AVERAGE, CHUNK_LIMIT, CHUNKING_LIMIT, ChunkedBody
 from gateway.http11.head import BadRequest
 from tests.gateway.http11.echo_app import Post
 

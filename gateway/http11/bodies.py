@@ -4,7 +4,7 @@ and those of a known length that don't arrive with their head."""
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.http11.head import BadRequest
 
@@ -21,6 +21,14 @@ _EACH_BYTE: Final = 2
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
+
+
+class Body(Protocol):
+    """Reads the body of a request."""
+
+    def read(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """The content in `data`, and the data after the body, None while the body continues. Raises BadRequest."""
+        ...
 
 
 class ChunkedBody:
@@ -132,7 +140,7 @@ class SizedBody:
         self._left = length
 
     def read(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """As ChunkedBody's."""
+        """As `Body.read`."""
         if len(data) < self._left:
             self._left -= len(data)
             return data, None
