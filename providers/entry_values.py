@@ -14,7 +14,7 @@ NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class EntryTable(Table, frozen=True, kw_only=True):
-    """A table of an entry. It can't be changed."""
+    """A table of an entry. It can't be changed. One with cached properties needs `dict=True`, where they are kept."""
 
     @classmethod
     def reader_of(cls, annotation: Any) -> Read | None:

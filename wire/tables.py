@@ -111,6 +111,7 @@ def attempt(found: dict[Any, Any], key: str | int, read: Read, value: object, co
     return []
 
 
+# One for each class.
 @cache
 def _keys(kind: type[Table]) -> dict[str, _Key]:
     fields = msgspec.structs.fields(kind)

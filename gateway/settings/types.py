@@ -41,6 +41,7 @@ class SettingsTable(Table, frozen=True, kw_only=True):
     @classmethod
     def reader_of(cls, annotation: Any) -> Read | None:
         if annotation == frozenset[str]:
+            # `given` is not a setting.
             return None
         if get_origin(annotation) is Literal:
             return _one_of(get_args(annotation))
