@@ -37,7 +37,7 @@ class Connection(HttpToolsProtocol):
     # The request whose body is being read.
     _request: Head
     _body: Body | None = None
-
+    # Set by BoundedProtocol.
     _head: HeadReader
     # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
     _unanswered: deque[Any]
