@@ -89,7 +89,8 @@ ACCOUNT_CHANGED: Final = f"{_account_event('account_changed')} WHERE done.accoun
 ACCOUNT_SHARED: Final = f"{_account_event('account_shared')} WHERE done.account_shared OR done.account_owned"
 # A service has no id, so there is nothing to store.
 NAMED: Final = """
-    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, :user FROM done WHERE CAST(:user AS text) IS NOT NULL
+    INSERT INTO audit_subject (pseudonym, user_id) SELECT :actor, CAST(:user AS text)
+    FROM done WHERE CAST(:user AS text) IS NOT NULL
     ON CONFLICT (pseudonym) DO NOTHING"""
 """Maps the caller's pseudonym to the user id. Only callers are stored: the user a call is about may be a guess. A flow
 stores its user when it begins."""

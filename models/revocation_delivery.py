@@ -140,7 +140,7 @@ _POSTPONE: Final = Statement(
 _FINISH: Final = Statement(
     """
     UPDATE revocation SET status = :status, material = NULL, due_at = NULL, attempts = attempts + :sent,
-        delivered_at = CASE WHEN :status = {delivered} THEN now() END,
+        delivered_at = CASE WHEN CAST(:status AS varchar) = {delivered} THEN now() END,
         owner = CASE WHEN :unknown = 1 THEN owner END, lease_until = CASE WHEN :unknown = 1 THEN now() END
     WHERE {held} RETURNING connection_id""",
     RECORDED_WITH_CONNECTION_ID,

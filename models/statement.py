@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Sequence
-from itertools import count
 from typing import Any, Final
 
 from models.engine import Row, Script, Session, Step
@@ -111,13 +110,13 @@ def _row(first: str, column: str | None, name: str) -> list[str]:
 
 
 def _for_postgres(text: str) -> Step:
-    """A parameter that occurs twice is passed twice, since the occurrences may have different types."""
-    names = _NAME.findall(text)
-    numbers = count(1)
-    text = _NAME.sub(lambda _: f"${next(numbers)}", text)
+    """Each parameter is passed once, however often it occurs. PostgreSQL refuses to prepare a statement in which it
+    finds two types for one of them: then a CAST decides."""
+    numbers: dict[str, int] = {}
+    text = _NAME.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", text)
     text = re.sub(r"after\((\$\d+)\)", r"now() + \1::float8 * interval '1 second'", text)
     text = _RFC3339.sub(_POSTGRES_RFC3339, text)
-    return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(names))
+    return Step(_DIGEST.sub(_POSTGRES_DIGEST, text), tuple(numbers))
 
 
 def _for_sqlite(text: str, condition: tuple[str, ...] = (), *, joins: bool = False) -> Step:
