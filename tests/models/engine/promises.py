@@ -56,7 +56,8 @@ OWNED: Final = Statement(
     f"{_EVENT} FROM done WHERE done.noticed OR done.is_other",
     joining="""
         INSERT INTO account_owner (provider, site, account, user_id, connection_id, created_at)
-        SELECT 'oura', '', :account, :name, done.id, now() FROM done WHERE CAST(:account AS text) IS NOT NULL
+        SELECT 'oura', '', CAST(:account AS text), :name, done.id, now()
+        FROM done WHERE CAST(:account AS text) IS NOT NULL
         ON CONFLICT (provider, site, account) DO UPDATE SET created_at = excluded.created_at
         RETURNING user_id <> :name AS is_other, created_at AS owned_at""",
 )

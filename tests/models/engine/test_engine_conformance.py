@@ -108,11 +108,11 @@ async def test_times_of_other_time_zones_are_compared_as_times(database: OpenDat
         """
         INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, expires_at, created_at,
             updated_at)
-        VALUES (:id, :id, 'oura', 'connected', '[]', '[]', :expires, now(), now())
+        VALUES (:id, :user_id, 'oura', 'connected', '[]', '[]', :expires, now(), now())
         RETURNING expires_at, expires_at < :nearly, expires_at < :later"""
     )
     expires = datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
-    row = await statement.row(database, id=str(uuid4()), expires=expires, nearly=nearly, later=later)
+    row = await statement.row(database, id=str(uuid4()), user_id="alice", expires=expires, nearly=nearly, later=later)
     assert row is not None
     assert (row[0], bool(row[1]), bool(row[2])) == (expires, False, True)
 
