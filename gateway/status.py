@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from gateway.database_check import check_exists, database_errors, lacking
 from gateway.resources import Configuration
 from gateway.settings import SettingsError
@@ -33,8 +35,7 @@ _UNSENT: Final = _UNCONFIRMED + TRIED.total_seconds()
 _NEARLY_FULL: Final = 0.9
 
 
-@dataclass
-class Revocations:
+class Revocations(Struct):
     """How many revocations at a provider are pending, how many of them for more than a day, and how many have
     failed."""
 

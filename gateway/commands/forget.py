@@ -6,9 +6,10 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Final, NoReturn
 from uuid import uuid4
+
+from msgspec.structs import asdict
 
 from gateway import dev_sandbox, logs
 from gateway.address import origin_of

@@ -6,9 +6,10 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from gateway import dev_sandbox, logs
 from gateway.address import origin_of

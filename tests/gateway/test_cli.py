@@ -55,9 +55,9 @@ def test_a_command_that_can_not_start_says_why(tmp_path: Path) -> None:
         (
             "serve",
             [
-                "TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database",
                 "TENDON_REDIRECT_URIS: entry 1 has a fragment, which a redirect URI can't have (RFC 6749 3.1.2): "
                 "remove the # and what follows",
+                "TENDON_DATABASE_URL: must name user, host and database: postgres://user@host/database",
                 f"TENDON_VAULT_KEYS: the vault key main is not base64. {KEY_FORM}",
             ],
         ),
