@@ -87,10 +87,7 @@ class ProviderLimit:
             # Probes need no slot: requests that hang may hold them all.
             return Permit(self._breaker, self._breaker.begin(), None)
         slots = self._slots[use]
-        if not slots.free:
-            return None
-        slots.free -= 1
-        return Permit(self._breaker, self._breaker.begin(), slots)
+        return Permit(self._breaker, self._breaker.begin(), slots) if slots.acquire_now() else None
 
     async def permit(self, wait: float, use: Use = Use.EXCHANGE) -> Permit:
         """As `permit_now`, but waits up to `wait` seconds for a free slot. Raises Busy if none became free, and
@@ -153,10 +150,7 @@ class Permit(msgspec.Struct, eq=False):
         else:
             self._breaker.ended(self._call)
         if self._slots is not None:
-            if self._slots.queue:
-                self._slots.release()
-            else:
-                self._slots.free += 1
+            self._slots.release()
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):

@@ -114,23 +114,25 @@ class Timeout:
 
 
 class Slots:
-    """A number of slots, which are waited for in turn, as with asyncio's Semaphore.
-
-    While nobody has to wait, there is nothing to do but to count, and a call would take longer than that. So a slot may
-    be acquired by decrementing `free` where it is not 0, and released by incrementing it where `queue` is empty.
-    """
+    """A number of slots, which are waited for in turn, as with asyncio's Semaphore."""
 
     def __init__(self, free: int) -> None:
-        self.free = free
-        self.queue: deque[asyncio.Future[None]] = deque()
+        self._free = free
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def acquire_now(self) -> bool:
+        """Acquires a slot if one is free, and returns whether it did."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
 
     async def acquire(self) -> None:
         """Waits in the queue unless a slot is free."""
-        if self.free:
-            self.free -= 1
+        if self.acquire_now():
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.queue.append(turn)
+        self._queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -141,13 +143,13 @@ class Slots:
 
     def release(self) -> None:
         """The slot goes to the first in the queue, so none is free while anyone waits."""
-        while self.queue:
-            turn = self.queue.popleft()
+        while self._queue:
+            turn = self._queue.popleft()
             # Those whose wait was cancelled are still in the queue.
             if not turn.done():
                 turn.set_result(None)
                 return
-        self.free += 1
+        self._free += 1
 
 
 release_slot: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("release_slot", default=nullcontext)

@@ -261,11 +261,12 @@ def test_a_deadline_starts_again_in_place_of_the_one_before() -> None:
 
 async def test_a_free_slot_is_acquired_at_once() -> None:
     slots = Slots(2)
-    for left in (1, 0):
-        await slots.acquire()
-        assert slots.free == left
+    await slots.acquire()
+    assert slots.acquire_now()
+    assert not slots.acquire_now()
     slots.release()
-    assert slots.free == 1
+    assert slots.acquire_now()
+    assert not slots.acquire_now()
 
 
 async def test_slots_are_waited_for_in_turn() -> None:
@@ -281,7 +282,7 @@ async def test_slots_are_waited_for_in_turn() -> None:
     for number in range(3):
         slots.release()
         # It belongs to the first in the queue, even before that one runs.
-        assert slots.free == 0
+        assert not slots.acquire_now()
         await tasks[number]
     assert turns == [0, 1, 2]
 
@@ -299,9 +300,10 @@ async def test_a_slot_goes_to_the_next_when_the_first_is_cancelled(released: str
         slots.release()
     await second
     assert first.cancelled()
-    assert slots.free == 0
+    assert not slots.acquire_now()
     slots.release()
-    assert slots.free == 1
+    assert slots.acquire_now()
+    assert not slots.acquire_now()
 
 
 async def test_cancelled_waits_get_no_slot() -> None:
@@ -313,8 +315,8 @@ async def test_cancelled_waits_get_no_slot() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     slots.release()
-    assert slots.free == 1
-    assert not slots.queue
+    assert slots.acquire_now()
+    assert not slots.acquire_now()
 
 
 # The slot of a request

@@ -60,9 +60,12 @@ class Pool:
 
     def acquire_idle(self) -> Connection | None:
         """As `acquire`, but None if a connection has to be opened or waited for."""
-        connection = self._open_idle() if self._slots.free else None
-        if connection is not None:
-            self._slots.free -= 1
+        if not self._slots.acquire_now():
+            return None
+        connection = self._open_idle()
+        if connection is None:
+            self._slots.release()
+        else:
             self._in_use.add(connection)
         return connection
 
@@ -84,10 +87,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """The connection is kept if its last response was complete and nothing follows it."""
         self._in_use.discard(connection)
-        if self._slots.queue:
-            self._slots.release()
-        else:
-            self._slots.free += 1
+        self._slots.release()
         if connection.reusable and not self._closed:
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
