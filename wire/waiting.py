@@ -48,7 +48,7 @@ class Deadline:
         self.stop()
         self.runs = True
         self._late = 0.0
-        self._timer = self._loop.call_later(seconds, self.over, self._loop.time() + seconds, seconds, latest)
+        self._timer = self._loop.call_later(seconds, self._over, self._loop.time() + seconds, seconds, latest)
 
     def stop(self) -> None:
         self.runs = False
@@ -56,11 +56,8 @@ class Deadline:
             self._timer.cancel()
             self._timer = None
 
-    def over(self, due: float, seconds: float, latest: float) -> None:
-        """The time is over: it was `seconds` long and ended at `due`. To be called by a timer that was set in place of
-        calling `start`."""
+    def _over(self, due: float, seconds: float, latest: float) -> None:
         now = self._loop.time()
-        self.runs = True
         self._seconds, self._late = seconds, now - due
         granted = min(self._late, seconds, latest - now)
         self._timer = self._loop.call_later(max(granted, SECOND_LOOK), self._judge)

@@ -193,7 +193,6 @@ class Connection(asyncio.Protocol):
         self._reader: ResponseReader | None = None
         self._outcome: asyncio.Future[RequestFailed | None] | None = None
         self._deadline = Deadline(self._loop, self._time_out)
-        self._timer: asyncio.TimerHandle | None = None
         self._backlog = bytearray()
         self._ended = False
         self._ended_in_order = False
@@ -212,7 +211,7 @@ class Connection(asyncio.Protocol):
         self._reader = reader
         self._outcome = self._loop.create_future()
         now = reader.sent_at = self._loop.time()
-        self._timer = self._loop.call_at(deadline, self._deadline.over, deadline, deadline - now, latest)
+        self._deadline.start(deadline - now, latest=latest)
         self._transport.write(content)
         return self._outcome
 
@@ -309,11 +308,7 @@ class Connection(asyncio.Protocol):
             self._settle(None)
 
     def _settle(self, failure: RequestFailed | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._deadline.runs:
-            self._deadline.stop()
+        self._deadline.stop()
         # What arrives from now on belongs to no response.
         outcome, self._reader, self._outcome = self._outcome, None, None
         if outcome is not None and not outcome.done():
