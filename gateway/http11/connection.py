@@ -1,7 +1,8 @@
-"""The time limits of a connection, and how it ends."""
+"""A connection: how many there may be, their time limits, and how they end."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http11.bodies import Body
 from gateway.http11.head import BadRequest, Head, HeadReader
+from gateway.overload.file_limit import SPARE, connection_limit
 from wire.waiting import SECOND_LOOK, Deadline
 
 log = structlog.get_logger("tendon")
@@ -37,12 +39,31 @@ class Connection(HttpToolsProtocol):
     # The request whose body is being read.
     _request: Head
     _body: Body | None = None
-    # Set by BoundedProtocol.
-    _head: HeadReader
-    # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
-    _unanswered: deque[Any]
-    _reading: Deadline
-    _writing: Deadline
+    # In place of uvicorn's type, which leaves it partly unknown.
+    app: Any
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head = HeadReader()
+        # The first is being answered, the others wait. `cycle` is the last of them, or was answered already.
+        self._unanswered: deque[Any] = deque()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._reading = Deadline(self.loop, self._read_timed_out)
+        self._writing = Deadline(self.loop, transport.abort)
+        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
+        self._over_limit = excess > 0
+        if excess > SPARE:
+            transport.abort()
+        else:
+            self._reading.start(self.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finished = True
+        self._reading.stop()
+        self._writing.stop()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Called on shutdown. A request still in the socket buffer, or received in part, is answered."""

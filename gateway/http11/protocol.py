@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
@@ -15,9 +14,7 @@ from uvicorn.server import ServerState
 
 from gateway.http11.bodies import ChunkedBody, SizedBody
 from gateway.http11.connection import Connection
-from gateway.http11.head import BadRequest, Head, HeadReader
-from gateway.overload.file_limit import SPARE, connection_limit
-from wire.waiting import Deadline
+from gateway.http11.head import BadRequest, Head
 
 # Requests that may wait on one connection while another is answered (RFC 9112 9.3.2).
 PIPELINED: Final = 8
@@ -33,30 +30,6 @@ _log = logging.getLogger("uvicorn.error")
 
 class BoundedProtocol(Connection):
     """Reads requests, and lets the app run one at a time."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._app: Any = cast("Any", self.config).loaded_app
-        self._head = HeadReader()
-        self._unanswered = deque()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._reading = Deadline(self.loop, self._read_timed_out)
-        self._writing = Deadline(self.loop, transport.abort)
-        excess = len(self.connections) - min(self.connections_allowed, connection_limit())
-        self._over_limit = excess > 0
-        if excess > SPARE:
-            transport.abort()
-        else:
-            self._reading.start(self.head_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finished = True
-        for deadline in (self._reading, self._writing):
-            if deadline.runs:
-                deadline.stop()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._finished:
@@ -124,9 +97,9 @@ class BoundedProtocol(Connection):
         self.cycle = cycle
         if self._unanswered:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self._app))
+            self.pipeline.appendleft((cycle, self.app))
         else:
-            self._start_asgi_task(cycle, self._app)
+            self._start_asgi_task(cycle, self.app)
         self._unanswered.append(cycle)
         self._request = head
 

@@ -31,7 +31,7 @@ WARM_UP = 2
 # The one with the fewest calls counts: on a machine that is busy, time-outs and second tries add some.
 RECORDINGS = 3
 # The server calls this after the response and all that follows it, such as logging the request.
-LAST = "BoundedProtocol.connection_lost"
+LAST = "Connection.connection_lost"
 
 
 class Recorder:
