@@ -46,9 +46,8 @@ class BoundedProtocol(Connection):
         except BadRequest as error:
             self._reject(error)
             return
-        if ended and self._body is None and not self._head.begun:
-            if self._reading.runs:
-                self._reading.stop()
+        if ended and not self._begun:
+            self._reading.stop()
         elif began or not self._reading.runs:
             self._reading.start(self.head_seconds if self._body is None else self.body_seconds)
 
@@ -125,8 +124,7 @@ class BoundedProtocol(Connection):
             # The requests that wait have been read already: a pause would not hold them back.
             self.transport.close()
         super().on_response_complete()
-        if self.transport.is_closing() and self.transport.get_write_buffer_size():
-            self._limit_closing()
+        self._limit_closing()
         if pause and not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(pause, self.flow.resume_reading)
