@@ -26,7 +26,7 @@ from resolvers.background import Background
 from resolvers.context import Registration, Resources
 from resolvers.redirects import RedirectAllowList
 from wire.http.client import open_client
-from wire.http.connections import trusted_authorities
+from wire.http.connecting import trusted_authorities
 
 
 class Configuration(msgspec.Struct, frozen=True):

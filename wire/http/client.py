@@ -16,7 +16,8 @@ import httpx
 import msgspec
 
 from wire.http.addresses import PublicAddresses, Resolve, unscreened
-from wire.http.connections import MAX_CONNECTIONS, Connection, Connector, Origin, Pool
+from wire.http.connecting import Connector
+from wire.http.connections import MAX_CONNECTIONS, Connection, Origin, Pool
 from wire.http.errors import (
     ForbiddenAddress,
     RequestFailed,
@@ -107,7 +108,7 @@ class Client:
         """Without `tls`, servers are those that `trusted_authorities` knows. `connect_timeout` is seconds for each
         address of a host, `max_connections` the limit per origin."""
         self.closed = False
-        self._connector = Connector(resolve, tls, connect_timeout)
+        self._connect = Connector(resolve, tls, connect_timeout).connect
         self._https_only = https_only
         self._max_connections = max_connections
         self._pools: dict[Origin, Pool] = {}
@@ -169,7 +170,7 @@ class Client:
             raise TransportFailure("the client is closed", sent=False)
         if self._https_only and origin.scheme != "https":
             raise ForbiddenAddress
-        pool = self._pools[origin] = Pool(origin, self._connector, self._max_connections)
+        pool = self._pools[origin] = Pool(origin, self._connect, self._max_connections)
         return pool
 
 

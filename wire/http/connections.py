@@ -1,7 +1,7 @@
-"""Connections to servers: how they are opened, carry one request after the other, and are kept meanwhile.
+"""Connections to servers: how they carry one request after the other, and are kept meanwhile.
 
-Each origin has its own pool, so that a server that hangs uses up no other's connections. A connection is opened to one
-of the addresses that resolution allows, and reads no more than a response may have.
+Each origin has its own pool, so that a server that hangs uses up no other's connections. A connection reads no more
+than a response may have.
 """
 
 from __future__ import annotations
@@ -10,23 +10,18 @@ import asyncio
 import select
 import ssl
 from collections import deque
-from functools import cache
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, cast
 
-import httpx
-
-from wire.http.addresses import Resolve
 from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreachable
 from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader, broken
-from wire.waiting import Deadline, Slots, Timeout
+from wire.waiting import Deadline, Slots
 
 MAX_CONNECTIONS: Final = 96
 """To one origin, unless the client says otherwise."""
 
 # Most servers keep connections open for longer, so that few requests meet one that is just being closed.
 _IDLE_SECONDS: Final = 15
-
-_PROTOCOLS: Final = ("http/1.1",)
 
 _PIECE: Final = 8 * 1024
 """Bytes that are parsed before other tasks run: some bytes take much CPU to parse."""
@@ -48,9 +43,11 @@ class Origin(NamedTuple):
 class Pool:
     """The connections to one origin. The one used last is used next, and requests beyond the limit wait in line."""
 
-    def __init__(self, origin: Origin, connector: Connector, max_connections: int) -> None:
+    def __init__(
+        self, origin: Origin, connect: Callable[[Origin], Awaitable[Connection]], max_connections: int
+    ) -> None:
         self._origin = origin
-        self._connector = connector
+        self._connect = connect
         self._slots = Slots(max_connections)
         # From the one that has been idle for longest to the one that was used last.
         self._idle: deque[Connection] = deque()
@@ -74,7 +71,7 @@ class Pool:
         noticed here, before a request is sent on it. Raises TransportFailure with `sent` False."""
         await self._slots.acquire()
         try:
-            connection = self._open_idle() or await self._connector.connect(self._origin)
+            connection = self._open_idle() or await self._connect(self._origin)
         except BaseException:
             self._slots.release()
             raise
@@ -125,60 +122,6 @@ class Pool:
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.popleft().abort()
         self._clearing = loop.call_later(_IDLE_SECONDS, self._clear) if self._idle else None
-
-
-@cache
-def trusted_authorities() -> ssl.SSLContext:
-    """The certificate authorities that httpx trusts, whatever the environment says. Loading them takes 20 ms and 2 MB,
-    so it is done once: when the first connection needs them, unless the process did it at its start."""
-    tls = httpx.create_ssl_context(trust_env=False)
-    tls.set_alpn_protocols(_PROTOCOLS)
-    return tls
-
-
-class Connector:
-    """Connects to exactly the addresses that were screened. Certificates are checked for the name of the host."""
-
-    def __init__(self, resolve: Resolve, tls: ssl.SSLContext | None, timeout: float | None) -> None:
-        """Without `tls`, servers are those that `trusted_authorities` knows. `timeout` is seconds for each address,
-        including the TLS handshake, so that the next one can be tried."""
-        if tls is not None:
-            tls.set_alpn_protocols(_PROTOCOLS)
-        self._resolve = resolve
-        self._tls = tls
-        self._timeout = timeout
-
-    async def connect(self, origin: Origin) -> Connection:
-        """Tries one address after the other. Raises TransportFailure with `sent` False."""
-        *others, last = await self._resolve(origin.host, origin.port)
-        for address in others:
-            try:
-                return await self._connect(address, origin)
-            except TransportFailure:
-                continue
-        return await self._connect(last, origin)
-
-    async def _connect(self, address: str, origin: Origin) -> Connection:
-        tls, name = (self._tls or trusted_authorities(), origin.host) if origin.scheme == "https" else (None, None)
-        loop = asyncio.get_running_loop()
-        limit = Timeout(None if self._timeout is None else loop.time() + self._timeout)
-        try:
-            async with limit:
-                _, connection = await loop.create_connection(
-                    Connection,
-                    address,
-                    origin.port,
-                    ssl=tls,
-                    server_hostname=name,
-                    # uvloop keeps the socket of a cancelled handshake open for this long, by default a minute.
-                    ssl_handshake_timeout=None if tls is None or self._timeout is None else self._timeout + 1,
-                )
-        except TimeoutError:
-            raise TimedOut(sent=False, stood_still=limit.stood_still) from None
-        except (OSError, UnicodeError):
-            # The errors of TLS are OSErrors.
-            raise Unreachable from None
-        return connection
 
 
 class Connection(asyncio.Protocol):

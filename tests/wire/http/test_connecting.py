@@ -12,7 +12,8 @@ from tests.wire.http.event_loops import until
 from tests.wire.http.loopback import Asked, answering, loopback
 from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
 from wire.http.client import Client, open_client, request
-from wire.http.connections import MAX_CONNECTIONS, trusted_authorities
+from wire.http.connecting import trusted_authorities
+from wire.http.connections import MAX_CONNECTIONS
 
 
 @pytest.fixture(scope="module")
