@@ -21,6 +21,8 @@ _FOUND = re.compile(r"(?<=\?) Found: .*", re.DOTALL)
 # A token is quoted as it was sent and may contain quotes, so it ends at the last one. What was expected is not input.
 _LITERAL = re.compile(r"(?<!Expected) '.*'", re.DOTALL)
 _SUGGESTION = re.compile(r" Did you mean .*", re.DOTALL)
+# About a value that we return, so the client made no mistake. Those about input have "non-enum" or "non-string".
+_NO_MEMBER = re.compile(r"Enum '\w+' cannot represent value: ")
 
 
 def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
@@ -28,6 +30,8 @@ def problem_of(error: GraphQLError, *, suggest: bool) -> Problem:
     cause = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
+    if cause is None and _NO_MEMBER.match(error.message):
+        return unexpected(error, error.path)
     if cause is None:
         return ValidationError(without_input(error.message, suggest=suggest))
     if isinstance(cause, Problem):

@@ -88,3 +88,17 @@ async def test_an_older_token_that_is_put_back(
         assert await sandbox.accepts(vault.open(bytes(sealed), **field))
         with pytest.raises(VaultError):
             vault.open(bytes(sealed), **token_field(someone.id, "sandbox", version - 1, "access_token"))
+
+
+async def test_a_status_that_this_version_does_not_know(
+    api: Interface, sandbox: Sandbox, someone: Person, shared_database: Database, gateway: Process
+) -> None:
+    """A newer version may have written it. That is no mistake of the caller's, who isn't told of it."""
+    await api.complete(someone.token, **await begin(api, sandbox, someone))
+    await shared_database.fetch("UPDATE connection SET status = 'CANARY' WHERE user_id = $1", someone.id)
+    said = len(gateway.said)
+    listed = await api.connections(someone.token, userId=someone.id)
+    assert listed.code == "INTERNAL_ERROR"
+    written = gateway.said[said:]
+    assert len(log_lines(written, "fault")) == 1
+    assert "CANARY" not in written
