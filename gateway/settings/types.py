@@ -104,20 +104,26 @@ def whole_number(least: int, most: int, what: str, such_as: int) -> Read:
     in_range = number(least, most, what, such_as)
 
     def read(text: Any, context: object) -> int:
-        try:
-            int(text)
-        except ValueError:
-            raise Invalid(f"must be a whole number, such as {such_as}") from None
+        if not _is_number(int, text):
+            raise Invalid(f"must be a whole number, such as {such_as}")
         return int(in_range(text, context))
 
     return read
 
 
 def _read_number(text: str, such_as: float) -> float:
+    if not _is_number(float, text):
+        raise Invalid(f"must be a number, such as {such_as}")
+    return float(text)
+
+
+def _is_number(kind: type[int | float], text: str) -> bool:
+    """Python reads the digits of all scripts. Here they are those of ASCII."""
     try:
-        return float(text)
+        kind(text)
     except ValueError:
-        raise Invalid(f"must be a number, such as {such_as}") from None
+        return False
+    return text.isascii()
 
 
 def _read_provider_timeout(text: Any, _context: object) -> float:

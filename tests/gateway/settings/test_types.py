@@ -160,6 +160,7 @@ REFUSED = [
     ("PROVIDER_TIMEOUT", "60.1", "must be more than 0 and at most 60 seconds"),
     ("PROVIDER_TIMEOUT", "inf", "must be more than 0 and at most 60 seconds"),
     ("PROVIDER_TIMEOUT", "nan", "must be more than 0 and at most 60 seconds"),
+    ("PROVIDER_TIMEOUT", "\N{FULLWIDTH DIGIT FIVE}", "must be a number, such as 10"),
     ("CONCURRENCY", "0", "must be from 1 to 1000 requests"),
     ("CONCURRENCY", "1001", "must be from 1 to 1000 requests"),
     ("RATE_LIMIT", "100 a second", "must be off or a rate such as 100/second, 6000/minute or 100000/hour"),
@@ -172,6 +173,7 @@ REFUSED = [
     ("KEEP_ALIVE", "0", "must be from 1 to 3600 seconds"),
     ("KEEP_ALIVE", "3601", "must be from 1 to 3600 seconds"),
     ("KEEP_ALIVE", "7.5", "must be a whole number, such as 75"),
+    ("KEEP_ALIVE", "\N{ARABIC-INDIC DIGIT FIVE}", "must be a whole number, such as 75"),
     ("ALLOW_PRIVATE_PROVIDERS", "ture", "must be 1 or 0"),
 ]
 
