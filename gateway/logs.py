@@ -141,13 +141,16 @@ _encode_any: Final = json.JSONEncoder(default=_described, separators=(",", ":"),
 
 
 def _readable() -> Callable[[dict[str, Any]], bytes]:
-    """Lines for people."""
+    """Lines for people. Never raises."""
     render = structlog.dev.ConsoleRenderer(colors=True)
 
     def line(entry: dict[str, Any]) -> bytes:
-        shown = {name: _printable(value) for name, value in entry.items()}
-        shown["timestamp"] = _described(entry["timestamp"])
-        return f"{render(None, '', shown)}\n".encode(errors="backslashreplace")
+        try:
+            shown = {name: _printable(value) for name, value in entry.items()}
+            shown["timestamp"] = _described(entry["timestamp"])
+            return f"{render(None, '', shown)}\n".encode(errors="backslashreplace")
+        except Exception:  # noqa: BLE001 - whatever the repr of a value does
+            return json_line(entry)
 
     return line
 

@@ -39,9 +39,13 @@ async def request():
 async def logs_in_background():
     log.info("of.interest", number=1, text="\\x1b[2J\\n\\ud800")
 
+class Broken:
+    def __repr__(self):
+        raise ValueError("CANARY")
+
 asyncio.run(request())
 logs.bind_to_process(worker=7)
-log.error("of.importance")
+log.error("of.importance", broken=Broken())
 for name in ("asyncio", "tortoise", "uvicorn.error", "some.library"):
     logging.getLogger(name).debug("a statement with CANARY")
     logging.getLogger(name).info("a URL with CANARY")
@@ -123,7 +127,9 @@ def test_a_terminal_gets_lines_for_people(tmp_path: Path) -> None:
     assert "\x1b[2J" not in written
     plain = re.sub(r"\x1b\[\d*m", "", written)
     lines = plain.split("\r\n")[:-1]
-    assert [line.split("] ", 1)[1].split("  ")[0] for line in lines] == ["of.interest", "of.importance", *LIBRARIES]
+    # A line that can't be made readable is written as elsewhere.
+    assert json.loads(lines.pop(1))["broken"] == "Broken"
+    assert [line.split("] ", 1)[1].split("  ")[0] for line in lines] == ["of.interest", *LIBRARIES]
     assert "number=1 request_id=r text=\\x1b[2J\\n\\ud800" in lines[0]
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z \[", line) for line in lines)
 
