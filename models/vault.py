@@ -19,8 +19,8 @@ import binascii
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import pairwise
+from struct import Struct
 from typing import Final, TypedDict
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION: Final = 1
 _NONCE: Final = 12
+# Big-endian, in four bytes.
+_LENGTH: Final = Struct(">I").pack
 _KEY: Final = 32
 # Fewer distinct bytes are not random: of 32 random bytes, practically always at least 20 are distinct.
 _MIN_DISTINCT: Final = 8
@@ -198,11 +200,5 @@ def _is_guessable(key: bytes) -> bool:
 
 def _encoded(*texts: str) -> bytes:
     """An injective encoding: each text is prefixed with its length, so that no two fields have the same encoding."""
-    return b"".join(map(_encoded_text, texts))
-
-
-# The fields of one flow have most texts in common: the user, the provider, the names of tables and columns.
-@lru_cache(maxsize=1024)
-def _encoded_text(text: str) -> bytes:
-    encoded = text.encode()
-    return len(encoded).to_bytes(4, "big") + encoded
+    encoded = [text.encode() for text in texts]
+    return b"".join([_LENGTH(len(text)) + text for text in encoded])
