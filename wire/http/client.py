@@ -138,11 +138,19 @@ class Client:
         reader = ResponseReader(max_body)
         try:
             with waiting():
-                connection = pool.acquire_idle() or await _connection(pool, deadline, latest, retry_refused)
-                try:
-                    failure = await connection.exchange(request.content, reader, deadline, latest)
-                finally:
-                    pool.release(connection)
+                while True:
+                    try:
+                        connection = pool.acquire_idle() or await _connection(pool, deadline, latest)
+                        try:
+                            failure = await connection.exchange(request.content, reader, deadline, latest)
+                        finally:
+                            pool.release(connection)
+                        break
+                    except Unreachable:
+                        if not retry_refused or asyncio.get_running_loop().time() + _RETRY_AFTER >= deadline:
+                            raise
+                    retry_refused = False
+                    await asyncio.sleep(_RETRY_AFTER)
             if failure is None:
                 return reader.response()
         except UnreadableResponse as unreadable:
@@ -187,17 +195,11 @@ def open_client(*, allow_private: bool, timeout: float, max_connections: int = M
     )
 
 
-async def _connection(pool: Pool, deadline: float, latest: float, retry_refused: bool) -> Connection:
+async def _connection(pool: Pool, deadline: float, latest: float) -> Connection:
     """A connection that has to be waited for. `Client.send` describes the arguments."""
     limit = Timeout(deadline, latest=latest)
     try:
         async with limit:
-            try:
-                return await pool.acquire()
-            except Unreachable:
-                if not retry_refused or asyncio.get_running_loop().time() + _RETRY_AFTER >= deadline:
-                    raise
-            await asyncio.sleep(_RETRY_AFTER)
             return await pool.acquire()
     except TimeoutError:
         raise TimedOut(sent=False, stood_still=limit.stood_still) from None

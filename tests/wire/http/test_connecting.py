@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from providers.errors import Unreachable
 from tests.wire.http.event_loops import until
 from tests.wire.http.loopback import Asked, answering, loopback
-from tests.wire.http.tls import NAME, client_to, server_tls, write_certificate
+from tests.wire.http.tls import NAME, client_to, close_after_handshake, server_tls, write_certificate
 from wire.http.client import Client, open_client, request
 from wire.http.connecting import trusted_authorities
 from wire.http.connections import MAX_CONNECTIONS
@@ -48,6 +49,27 @@ async def test_only_http_1_1_is_offered(certificate: Path) -> None:
     async with loopback(respond, tls=tls) as server, client_to(certificate, "127.0.0.1") as client:
         assert await fetch(client, NAME, server.port) == 200
     assert chosen == ["http/1.1"]
+
+
+async def test_a_connection_that_closes_before_the_request_is_sent(certificate: Path) -> None:
+    """It counts as refused: the request is sent on a second connection if it may be."""
+    tls = server_tls(certificate, [])
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await close_after_handshake(tls, reader, writer)
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server, client_to(certificate, "127.0.0.1") as client:
+        asking = request("GET", f"https://{NAME}:{server.sockets[0].getsockname()[1]}/")
+        for retry_refused, expected in ((False, 1), (True, 3)):
+            deadline = asyncio.get_running_loop().time() + 5
+            with pytest.raises(Unreachable) as raised:
+                await client.send(asking, deadline=deadline, retry_refused=retry_refused)
+            assert not raised.value.sent
+            assert connections == expected
 
 
 async def test_a_connection_for_one_name_is_never_used_for_another(certificate: Path) -> None:

@@ -1,9 +1,11 @@
-"""A certificate for a test name, a server that uses it, and a client that resolves every name to given addresses."""
+"""A certificate for a test name, servers that use it, and a client that resolves every name to given addresses."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,3 +64,23 @@ def client_to(certificate: Path, *addresses: str, connect_timeout: float | None 
 
     tls = ssl.create_default_context(cafile=str(certificate))
     return Client(resolve, tls, https_only=True, connect_timeout=connect_timeout)
+
+
+async def close_after_handshake(
+    tls: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Ends a connection in the same segment in which its handshake ends, as a load balancer may that stops. This is
+    the server's side; with TLS 1.2, the server has the last word in a handshake."""
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = tls.wrap_bio(received, to_send, server_side=True)
+    while True:
+        try:
+            connection.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            writer.write(to_send.read())
+            received.write(await reader.read(65536))
+    with suppress(ssl.SSLWantReadError):
+        connection.unwrap()
+    writer.write(to_send.read())
+    writer.close()
