@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
@@ -25,7 +25,7 @@ _CLOSE: Final = (b"connection", b"close")
 _CHUNKED: Final = (b"transfer-encoding", b"chunked")
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
-_log = logging.getLogger("uvicorn.error")
+log = structlog.get_logger("tendon")
 
 
 class BoundedProtocol(Connection):
@@ -165,11 +165,13 @@ class Cycle(msgspec.Struct, eq=False):
         try:
             await app(self.scope, self.receive, self.send)
         except BaseException as error:  # noqa: BLE001 - uvicorn cancels its tasks when their time is over
-            _log.error("Exception in ASGI application\n", exc_info=error)
+            from resolvers.exception_details import exception_details  # noqa: PLC0415 - the sandbox starts without it
+
+            log.error("response.failed", **exception_details(error))  # noqa: TRY400 - never the text
             await self._fail()
         else:
             if not (self.response_complete or self.disconnected):
-                _log.error("The app returned without a complete response.")
+                log.error("response.incomplete")
                 await self._fail()
         finally:
             # It refers to the connection, which refers to this.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from tests.gateway.http11.loopback_app import get, head
 from tests.gateway.http11.memory_connection import MemoryConnection, MemoryServer
@@ -145,13 +145,36 @@ async def test_a_response_that_was_not_started_is_500(messages: list[Message]) -
 
 
 @in_virtual_time
-async def test_an_app_that_fails_after_its_response_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR):
+async def test_an_app_that_fails_after_its_response_is_logged() -> None:
+    with capture_logs() as logged:
         connection = await asked(sending(start(sized(1)), part(b"a"), part(b"b")))
     assert connection.received == b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na"
     assert connection.closed
-    [record] = caplog.records
-    assert record.exc_info is not None
+    [line] = logged
+    assert (line["event"], line["log_level"], line["error"]) == ("response.failed", "error", "RuntimeError")
+    assert line["frames"][-1].endswith(" send")
+    # Not the exception's text.
+    assert line.keys() == {"event", "log_level", "error", "frames"}
+
+
+@pytest.mark.parametrize("messages", [[], [start(sized(1))], [start(sized(2)), part(b"a", more=True)]])
+@in_virtual_time
+async def test_an_app_that_returns_too_early_is_logged(messages: list[Message]) -> None:
+    with capture_logs() as logged:
+        await asked(sending(*messages))
+    assert logged == [{"event": "response.incomplete", "log_level": "error"}]
+
+
+@in_virtual_time
+async def test_a_client_that_leaves_too_early_is_not_logged() -> None:
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with capture_logs() as logged:
+        connection = await asked(app)
+        await connection.leave()
+    assert logged == []
 
 
 class Reading:
