@@ -6,13 +6,12 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from models.connection import StoredConnection
+from models.connection import StoredConnection, find_of_user
 from models.token_row import find_tokens
 from models.vault import Vault
 from models.vault_key import VaultKeys
 from resolvers.callback.claims import Callback
 from resolvers.caller import READ_TOKENS, Caller
-from resolvers.connections import list_connections
 from resolvers.context import Context
 from resolvers.ending.delivery import deliver, due
 from resolvers.ending.disconnect import disconnect_connection
@@ -61,7 +60,7 @@ class Rejecting:
             await deliver(context, work.id)
 
     async def shown(self, user: str) -> StoredConnection:
-        (connection,) = await list_connections(self.context(user), user)
+        (connection,) = await find_of_user(self.world.database, user)
         return connection
 
     async def status(self, user: str) -> tuple[str, str | None]:

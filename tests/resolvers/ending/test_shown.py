@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from resolvers.connections import list_connections
+from models.connection import find_of_user
 from resolvers.ending.shown import latest_revocation
 from tests.resolvers.ending.endings import connect, deliver_due, ended
 from tests.resolvers.world import World
@@ -17,7 +17,7 @@ async def test_all_connections_of_a_list_are_read_by_one_statement(world: World)
         await ended(world, "alice", slug)
     await connect(world, "alice", "by-bearer")
     context = world.context("alice")
-    listed = await list_connections(context, "alice")
+    listed = await find_of_user(world.database, "alice")
     found = await asyncio.gather(*(latest_revocation(context, connection) for connection in listed))
     assert [one and one.status for one in found] == ["unsupported", "pending", "pending", None]
     assert world.database.count(LATEST) == 1
@@ -26,7 +26,7 @@ async def test_all_connections_of_a_list_are_read_by_one_statement(world: World)
 async def test_two_requests_share_nothing(world: World) -> None:
     await ended(world, "alice", "ends-token")
     contexts = [world.context("alice"), world.context("alice")]
-    (connection,) = await list_connections(contexts[0], "alice")
+    (connection,) = await find_of_user(world.database, "alice")
     await asyncio.gather(*(latest_revocation(context, connection) for context in contexts))
     assert world.database.count(LATEST) == 2
 
@@ -35,7 +35,7 @@ async def test_the_latest_one_is_shown(world: World) -> None:
     await ended(world, "alice", "ends-token")
     await deliver_due(world)
     context = world.context("alice")
-    (connection,) = await list_connections(context, "alice")
+    (connection,) = await find_of_user(world.database, "alice")
     shown = await latest_revocation(context, connection)
     assert shown is not None
     assert (shown.status, shown.attempts, shown.delivered_at is None) == ("delivered", 1, False)
