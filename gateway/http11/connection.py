@@ -63,6 +63,9 @@ class Connection(HttpToolsProtocol):
         self._finished = True
         self._reading.stop()
         self._writing.stop()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

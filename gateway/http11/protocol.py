@@ -135,8 +135,8 @@ class Cycle(msgspec.Struct, eq=False):
     head and the first part of the body together, and checks the head as a whole instead of each field.
 
     In `scope["state"]`, it tells the app the `body`, if that has arrived as a whole when the app begins to run, and
-    the `status` of the response. The app may put `headers` there, which the response gets in place of those of the same
-    names.
+    the `status` of the response once its head is written. Until then, the app may start another response instead. The
+    app may put `headers` there, which the response gets in place of those of the same names.
     """
 
     scope: Any
@@ -192,16 +192,15 @@ class Cycle(msgspec.Struct, eq=False):
 
     async def send(self, message: Any) -> None:
         kind = message["type"]
-        if kind == "http.response.start":
-            self.scope["state"]["status"] = message["status"]
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
-            return
-        if kind == "http.response.start" and not self.response_started:
+            if kind == "http.response.start":
+                self.scope["state"]["status"] = message["status"]
+        elif kind == "http.response.start" and (self.start is not None or not self.response_started):
             self.response_started = True
             self.waiting_for_100_continue = False
-            self.start = message
+            self.start, self.is_chunked = message, False
         elif kind == "http.response.body" and self.response_started and not self.response_complete:
             self._write(message.get("body", b""), more=message.get("more_body", False))
         else:
@@ -217,6 +216,8 @@ class Cycle(msgspec.Struct, eq=False):
             raise RuntimeError("The body is longer than Content-Length.")
         else:
             self.length -= len(body)
+        if self.start is not None:
+            self.scope["state"]["status"], self.start = self.start["status"], None
         self.transport.write(head + body)
         if not more:
             if self.length:
@@ -229,13 +230,15 @@ class Cycle(msgspec.Struct, eq=False):
 
     def _head(self) -> bytes:
         """The head of the response, which has not been written yet."""
-        start, self.start = self.start, None
+        start = self.start
         given, added = start.get("headers", ()), self.scope["state"].get("headers", ())
         headers = [*self.server_state.default_headers, *given, *added]
         fields = dict(headers)
         if len(fields) < len(headers):
             names = dict(added)
             headers = [*self.server_state.default_headers, *(one for one in given if one[0] not in names), *added]
+        if b"transfer-encoding" in fields or (fields and not b"".join(fields).islower()):
+            raise RuntimeError("A header is Transfer-Encoding, or not in lower case.")
         if _CLOSE in headers or b"close" in fields.get(b"connection", b"").lower():
             self.keep_alive = False
         elif not self.keep_alive:
@@ -252,16 +255,15 @@ class Cycle(msgspec.Struct, eq=False):
         return head
 
     async def _fail(self) -> None:
-        """Answer 500, or break off the response that has begun."""
-        if not self.response_started:
-            text = b"Internal Server Error"
-            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), _CLOSE]
-            await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-            await self.send({"type": "http.response.body", "body": text})
-            return
-        if self.start is not None and not self.disconnected:
-            self.transport.write(self._head())
-        self.transport.close()
+        """Answer 500 if nothing has been written, and close the connection."""
+        try:
+            if self.start is not None or not self.response_started:
+                text = b"Internal Server Error"
+                headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text)), _CLOSE]
+                await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+                await self.send({"type": "http.response.body", "body": text})
+        finally:
+            self.transport.close()
 
 
 def _chunk(body: bytes) -> bytes:

@@ -29,7 +29,7 @@ SECURE = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-cont
 
 class App:
     """Answers with its name, the path and its parameters. A path that ends in `held` waits for the event, one in
-    `fault` fails, and one in `late` fails after its response has begun."""
+    `fault` fails. One in `started` fails before the first part of its response's body, one in `late` after it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,8 +41,10 @@ class App:
             return
         if scope["path"].endswith("fault"):
             raise ZeroDivisionError("CANARY")
-        if scope["path"].endswith("late"):
+        if scope["path"].endswith(("started", "late")):
             await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"2")]})
+            if scope["path"].endswith("late"):
+                await send({"type": "http.response.body", "body": b"a", "more_body": True})
             raise ZeroDivisionError("CANARY")
         if scope["path"].endswith("held"):
             await self.event.wait()
@@ -220,6 +222,15 @@ async def test_a_fault_after_the_response_has_begun_adds_no_second_response() ->
     assert statuses(connection.received) == [201]
     assert [event["event"] for event in events] == ["fault", "request", "response.incomplete"]
     assert events[1]["status"] == 201
+
+
+@in_virtual_time
+async def test_a_fault_before_anything_of_the_response_is_written() -> None:
+    site = Site()
+    with capture_logs() as events:
+        status, _, body = await site.ask("GET", "/started")
+    assert (status, body["error"]) == (500, "internal_error")
+    assert [(event["event"], event.get("status")) for event in events] == [("fault", None), ("request", 500)]
 
 
 @in_virtual_time
