@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from tests.torture.history import OK
 from tests.torture.life.record import DISCONNECT, ISSUE, KILL, Record
+
+# Seconds. A provider that finds that its client has gone knows only when it last heard of it: shortly before the kill.
+_UNNOTICED: Final = 0.05
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Summary:
         self.trials += 1
         self.kills += len(kills)
         self.struck += sum(
-            any(one.target == call.via and one.ended >= call.at and one.began <= call.end for one in kills)
+            any(one.target == call.via and one.ended >= call.at and one.began <= call.end + _UNNOTICED for one in kills)
             for call in record.refreshes()
         )
         self.refreshes += len(record.refreshes())
