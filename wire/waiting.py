@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Final, Self
@@ -133,8 +133,11 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():
-                # It had got a slot already.
+            if turn.cancelled():
+                with suppress(ValueError):
+                    self._queue.remove(turn)
+            else:
+                # It was given a slot at the same moment.
                 self.release()
             raise
 
@@ -142,7 +145,7 @@ class Slots:
         """The slot goes to the first in the queue, so none is free while anyone waits."""
         while self._queue:
             turn = self._queue.popleft()
-            # Those whose wait was cancelled are still in the queue.
+            # One that was cancelled a moment ago may still be in the queue.
             if not turn.done():
                 turn.set_result(None)
                 return

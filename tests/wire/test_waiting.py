@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import socket
 from collections.abc import Generator
@@ -317,6 +318,23 @@ async def test_cancelled_waits_get_no_slot() -> None:
     slots.release()
     assert slots.acquire_now()
     assert not slots.acquire_now()
+
+
+async def test_nothing_is_kept_of_cancelled_waits() -> None:
+    """The slots may stay in use for long."""
+    slots = Slots(1)
+    await slots.acquire()
+    before = _futures()
+    for _ in range(10):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(slots.acquire(), 0.001)
+    # The traceback of the last one may still refer to its wait.
+    assert _futures() <= before + 1
+
+
+def _futures() -> int:
+    gc.collect()
+    return sum(isinstance(each, asyncio.Future) and not isinstance(each, asyncio.Task) for each in gc.get_objects())
 
 
 # The slot of a request
