@@ -60,8 +60,8 @@ class Pool:
         self._closed = False
 
     def try_acquire(self) -> Any:
-        """An idle connection, if there is one and nobody waits; else None. It must be passed to `release` or `discard`.
-        Much cheaper than `acquire`, which is for all other cases."""
+        """An idle connection, or None if there is none or others are waiting. It must be passed to `release` or
+        `discard`. This is much cheaper than `acquire`, which handles all other cases."""
         connection = self._take_idle() if self._free else None
         if connection is not None:
             self._free -= 1

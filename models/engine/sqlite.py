@@ -227,7 +227,7 @@ class _Thread:
     def _next_batch(self) -> list[Request]:
         """Waits for a request, and takes the others that wait by then. Empty when the thread is to end."""
         batch: list[Request] = []
-        # Nobody else takes from the queue, so one that is not empty has a request.
+        # Only this thread takes requests from the queue, so one that isn't empty has a request for it.
         while len(batch) < _BATCH and not (batch and self._requests.empty()):
             request = self._requests.get()
             if request is None:

@@ -200,7 +200,7 @@ async def test_an_app_that_returns_too_early_is_logged(messages: list[Message]) 
 @pytest.mark.parametrize("requests", [1, 3])
 @in_virtual_time
 async def test_a_client_that_leaves_too_early_is_not_logged(requests: int) -> None:
-    """The app is told, also if more requests wait on the connection."""
+    """The app is told, even if more requests are waiting on the connection."""
     ended = 0
 
     async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
