@@ -25,7 +25,7 @@ from benchmarks.seeding import listed_slugs, seed_lists, seed_requests
 from benchmarks.statements import statements
 from models.vault import Vault
 from providers.catalogue import read_catalogue, read_credentials
-from providers.provider import provider_id
+from providers.entry.provider import provider_id
 from resolvers.context import Registration
 from tests.processes import environment, free_port, tendon
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from providers.credentials import Credentials
-from providers.provider import Provider
+from providers.entry.provider import Provider
 
 
 def new_state() -> str:

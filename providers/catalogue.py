@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import msgspec
 
 from providers.credentials import Credentials, environment_name, read_credentials
-from providers.entry_problems import described
-from providers.entry_values import form, read_parts, read_texts
-from providers.provider import Provider
-from providers.urls import EntryContext
-from wire.tables import Invalid, Problems, read_table
+from providers.entry.about import read_name
+from providers.entry.problems import described
+from providers.entry.provider import Provider
+from providers.entry.urls import EntryContext
+from providers.entry.values import read_parts, read_texts
+from wire.tables import Problem, Problems, read_table
 
 __all__ = [
     "Catalogue",
@@ -119,7 +122,41 @@ def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) ->
         defaults = read_parts({"variables": table.pop("variables", {})}, _read_variables, None)["variables"]
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
-        return read_table(Provider, table, EntryContext(path.stem, values, allow_private))
+        context = EntryContext(path.stem, values, allow_private, _secrets(table))
+        return _with_sites(read_table(Provider, table, context), table, context, environment)
+
+
+def _secrets(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of further credentials, which other tables may use. What is wrong with them is found later."""
+    registration = table.get("registration")
+    names = cast("Mapping[str, Any]", registration).get("secrets") if isinstance(registration, dict) else None
+    return tuple(str(name) for name in cast("list[object]", names)) if isinstance(names, list) else ()
+
+
+def _with_sites(
+    entry: Provider, table: Mapping[str, Any], context: EntryContext, environment: Mapping[str, str]
+) -> Provider:
+    """The entry with itself at each of its sites. Raises Problems."""
+    at_sites: dict[str, Provider] = {}
+    problems: list[Problem] = []
+    for id_, site in entry.sites.items():
+        problems += (
+            Problem(("sites", id_, "variables", name), "is not in [variables]")
+            for name in site.variables
+            if name not in context.variables
+        )
+        values = {**context.variables, **site.variables}
+        overridden = {name: environment.get(environment_name(entry.slug, f"{id_}_{name}")) for name in values}
+        values |= {name: value for name, value in overridden.items() if value}
+        try:
+            there = read_table(Provider, table, msgspec.structs.replace(context, variables=values))
+        except Problems as failure:
+            problems += (Problem(("sites", id_, *each.path), each.message) for each in failure.problems)
+        else:
+            at_sites[id_] = msgspec.structs.replace(there, site=id_)
+    if problems:
+        raise Problems(problems)
+    return msgspec.structs.replace(entry, at_sites=MappingProxyType(at_sites))
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -136,21 +173,8 @@ def _table(path: Path) -> dict[str, Any]:
 def _read_variables(value: object, context: object) -> Mapping[str, str]:
     """The defaults by name."""
     variables = read_texts(value, context)
-    read_parts({name: name for name in variables}, _read_variable_name, context)
+    read_parts({name: name for name in variables}, read_name, context)
     return variables
-
-
-def _read_variable_name(value: object, context: object) -> str:
-    name = _read_form_of_name(value, context)
-    # A secret must not become part of a URL.
-    if name.endswith(("client_id", "client_secret")):
-        raise Invalid("has the name of a credential")
-    return name
-
-
-_read_form_of_name: Final = form(
-    r"[a-z][a-z0-9_]{0,62}", "named with 1 to 63 lower-case letters, digits and `_`, and begin with a letter"
-)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from providers.provider import Provider
+from providers.entry.provider import Provider
 
 
 class Credentials(msgspec.Struct, frozen=True):

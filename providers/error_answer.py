@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from providers.error_rule import ErrorRule
+from providers.entry.error_rule import ErrorRule
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
 from wire.http.errors import UnreadableResponse
 from wire.http.response import ERRORS, Response
@@ -72,8 +72,8 @@ def _fits(rule: ErrorRule, status: int, whole: dict[str, object]) -> bool:
     return value is not None
 
 
-def same(value: object, expected: str | int | bool) -> bool:
-    """Compare as in JSON, where true is not equal to 1, and 1.0 is."""
+def same(value: object, expected: str | int | bool | None) -> bool:
+    """Compare as in JSON, where true is not equal to 1, and 1.0 is. What is absent equals None."""
     kind = int if isinstance(value, float) else type(value)
     return kind is type(expected) and value == expected
 

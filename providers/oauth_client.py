@@ -12,8 +12,9 @@ from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 from providers.credentials import Credentials
+from providers.entry.provider import Provider
+from providers.entry.token import ClientAuth
 from providers.error_answer import read_failure
-from providers.provider import ClientAuth, Provider
 from providers.token_answer import PresentToken, TokenAnswer, account_at, read_token_answer
 from wire.http.client import Client, Request, basic_credentials, request
 from wire.http.errors import UnreadableResponse

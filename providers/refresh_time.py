@@ -6,7 +6,7 @@ import zlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from providers.provider import Token
+from providers.entry.token import Token
 
 SPREAD: Final = 0.5
 """The part of a margin by which a refresh may come earlier, so that tokens that were issued together are not refreshed

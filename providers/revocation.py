@@ -10,11 +10,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from providers.credentials import Credentials
+from providers.entry.provider import Provider
+from providers.entry.revoke import Revoke
+from providers.entry.urls import ACCOUNT
 from providers.error_answer import matching_rule, read_error, read_failure
 from providers.errors import ErrorAnswer, Meaning, RequestFailed
 from providers.oauth_client import form_request
-from providers.provider import Provider, Revoke
-from providers.urls import ACCOUNT
 from wire.http.client import Client, Request, request
 from wire.http.response import SUCCESSES, Response
 from wire.strict_json import UnfitError, read_object
@@ -85,6 +86,8 @@ def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: T
     if rule.auth == "bearer":
         authorization = f"Bearer {tokens.access_token}"
         return request(rule.method, url, authorization=authorization, form=urlencode(form) or None)
+    if rule.auth == "anonymous":
+        return request(rule.method, url, form=urlencode(form) or None)
     return form_request(url, urlencode(form), credentials, rule.auth, method=rule.method)
 
 

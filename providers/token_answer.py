@@ -17,9 +17,10 @@ from typing import Final, cast
 
 import msgspec
 
+from providers.entry.error_rule import Success
+from providers.entry.provider import Provider
+from providers.entry.token import Token
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
-from providers.error_rule import Success
-from providers.provider import Provider, Token
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES, Response
 from wire.strict_json import DuplicateError, UnfitError, member_at, object_or_none, read_object

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from providers.provider import Provider as CatalogueEntry
+from providers.entry.provider import Provider as CatalogueEntry
 from resolvers import directory
 from schema.info import Info
 

@@ -11,7 +11,7 @@ import strawberry
 from graphql import FieldNode, OperationDefinitionNode
 
 from models.connection import ConnectionStatus, ListedConnection, StatusReason, StoredConnection
-from providers.provider import provider_id
+from providers.entry.provider import provider_id
 from resolvers import audit, connections, directory
 from resolvers.authorize import Authorization, authorize_connection
 from resolvers.callback.complete import Callback, complete_connection

@@ -26,6 +26,8 @@ Read = Callable[[object, Any], Any]
 ValueError, such as Invalid, or Problems for a value with several parts."""
 
 MISSING: Final = "is missing"
+NOT_A_KEY: Final = None
+"""Annotates a field that no table has, in place of the function that reads its value."""
 UNKNOWN: Final = "is not a key of this table"
 
 

@@ -16,9 +16,9 @@ from models.connection import StoredConnection
 from models.ids import new_id
 from models.pending_grant import Held, PendingGrant, hold_grant
 from models.revocation import NewRevocation
+from providers.entry.provider import Provider
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
-from providers.provider import Provider
 from resolvers.callback.claims import STORING, Attempt
 from resolvers.callback.exchange import Received
 from resolvers.context import Context

@@ -17,8 +17,8 @@ from models.pending_grant import PendingGrant, drop_grant, postpone, promote_gra
 from models.revocation_delivery import PendingRevocation
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
+from providers.entry.provider import Provider
 from providers.errors import RequestFailed
-from providers.provider import Provider
 from providers.refresh_time import due_in
 from resolvers import audit
 from resolvers.callback.giving_up import Replacing

@@ -16,9 +16,9 @@ from models.audit_event import AuditEntry
 from models.connection import ConnectionStatus, StatusReason, StoredConnection
 from models.database import DatabaseDown
 from models.grant import Grant, keep_connection, set_account, store_grant
+from providers.entry.provider import Provider
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
-from providers.provider import Provider
 from providers.refresh_time import due_in
 from providers.token_answer import TokenAnswer
 from resolvers import audit

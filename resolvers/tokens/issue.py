@@ -15,7 +15,7 @@ from models.connection import ConnectionStatus, StatusReason
 from models.token_refresh import mark
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
-from providers.provider import Provider
+from providers.entry.provider import Provider
 from resolvers import audit, inputs
 from resolvers.caller import READ_TOKENS, with_scope
 from resolvers.connections import parse_id

@@ -22,9 +22,9 @@ from models.connection import StatusReason
 from models.token_refresh import Failure, Lease, fail, mark, release, take
 from models.token_row import TokenRow
 from models.vault import VaultError
+from providers.entry.provider import Provider
 from providers.errors import Effect, HeldBack, RequestFailed, effect_of, wait_of
 from providers.oauth_client import refresh_tokens
-from providers.provider import Provider
 from providers.provider_limit import Permit, Use
 from providers.token_answer import PresentToken, TokenAnswer
 from resolvers import audit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.token_row import TokenRow
-from providers.provider import Provider
+from providers.entry.provider import Provider
 from providers.refresh_time import needs_refresh
 
 

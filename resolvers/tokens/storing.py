@@ -21,7 +21,7 @@ from models.connection import StatusReason, Tokens
 from models.database import DatabaseDown
 from models.token_refresh import Fate, Lease, NewTokens, find_fate, mark, release, store
 from models.token_row import TokenRow
-from providers.provider import Provider
+from providers.entry.provider import Provider
 from providers.refresh_time import due_in
 from providers.token_answer import TokenAnswer
 from resolvers.background import backoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 from providers.catalogue import Credentials, Provider
-from providers.urls import EntryContext
+from providers.entry.urls import EntryContext
 from wire.tables import read_table
 
 CREDENTIALS = Credentials("client", "secret")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from providers.entry.provider import Provider
 from providers.errors import ErrorAnswer
-from providers.provider import Provider
 from providers.token_answer import read_token_answer
 from tests.providers.entries import provider
 from tests.providers.token_answers import NOW

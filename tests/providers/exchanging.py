@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from providers.credentials import Credentials
+from providers.entry.provider import Provider
 from providers.oauth_client import exchange_code
-from providers.provider import Provider
 from providers.token_answer import TokenAnswer
 from tests.providers.entries import CREDENTIALS
 from tests.wire.http.fetching import soon

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers.credentials import Credentials, environment_name, missing_variables, read_credentials
-from providers.provider import Provider
+from providers.entry.provider import Provider
 from tests.providers.entries import provider
 
 SECRET_NEEDED = [provider(), provider(token="auth = 'client_secret_post'")]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.entry.provider import Provider
 from providers.error_answer import LONGEST_WAIT
 from providers.errors import ErrorAnswer, Meaning, UnreadableResponse
-from providers.provider import Provider
 from providers.token_answer import read_token_answer
 from tests.providers.error_answers import entry, said
 from tests.providers.token_answers import NOW

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from providers.catalogue import Credentials
+from providers.entry.provider import Provider
 from providers.errors import (
     ErrorAnswer,
     RequestFailed,
@@ -18,7 +19,6 @@ from providers.errors import (
     UnreadableResponse,
 )
 from providers.oauth_client import exchange_code, find_account
-from providers.provider import Provider
 from providers.revocation import RevocationOutcome, Tokens, revoke
 from tests.processes import free_port
 from tests.providers.entries import CREDENTIALS, provider

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from providers.credentials import Credentials
+from providers.entry.provider import Provider
 from providers.errors import (
     Effect,
     ErrorAnswer,
@@ -21,7 +22,6 @@ from providers.errors import (
     effect_of,
 )
 from providers.oauth_client import refresh_tokens
-from providers.provider import Provider
 from providers.token_answer import TokenAnswer
 from tests.conftest import SLUGS
 from tests.processes import Process, free_port

@@ -7,8 +7,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.entry.revoke import Revoke
 from providers.errors import RequestFailed
-from providers.provider import Revoke
 from providers.revocation import RevocationOutcome, read_revocation
 from tests.providers.entries import provider
 from wire.http.response import Response

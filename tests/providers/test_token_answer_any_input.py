@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.entry.provider import Provider
 from providers.errors import Effect, RequestFailed, effect_of
-from providers.provider import Provider
 from providers.token_answer import PresentToken, read_token_answer
 from tests.providers.entries import provider
 from tests.providers.token_answers import EPOCH, JWT, NESTED, NEVER, NOW, PLAIN, jwt

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from providers.entry.provider import Provider
 from providers.errors import Effect, ErrorAnswer, RequestFailed, UnreadableResponse, effect_of
 from providers.oauth_client import refresh_tokens
-from providers.provider import Provider
 from providers.token_answer import PresentToken, TokenAnswer, read_token_answer
 from tests.providers.entries import CREDENTIALS, provider
 from tests.providers.token_answers import NOW, jwt

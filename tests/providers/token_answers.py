@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from providers.entry.provider import Provider
 from providers.errors import RequestFailed
-from providers.provider import Provider
 from providers.token_answer import TokenAnswer, read_token_answer
 from tests.providers.entries import provider
 from wire.http.response import Response

@@ -11,7 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from models.connection import StoredConnection
 from providers.catalogue import read_catalogue
-from providers.provider import provider_id
+from providers.entry.provider import provider_id
 from schema.execution import Executor
 from schema.scalars import SCALARS
 from schema.types import PUBLIC_FIELDS, CompleteConnectionInput, Connection, actions

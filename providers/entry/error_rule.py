@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
-from providers.entry_values import DottedPath, EntryTable, form, read_scalar, text, whole_number
+from providers.entry.values import DottedPath, EntryTable, form, read_scalar, text, whole_number
 from wire.tables import Invalid
 
 
 class Success(EntryTable, frozen=True, kw_only=True):
-    """What an answer must contain to be a success: the value at `field`, a path from the top, must be `equals`."""
+    """What an answer must contain to be a success: the value at `field`, a path from the top, must be `equals`, or, if
+    `absent`, there must be none."""
 
     field: DottedPath
-    equals: Annotated[str | int | bool, read_scalar]
+    equals: Annotated[str | int | bool, read_scalar] | None = None
+    absent: bool = False
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        if known.get("absent") and "equals" in given:
+            yield "equals", "can't be combined with absent = true"
+        if known.get("absent") is False and known.get("equals", "invalid") is None:
+            yield "equals", "is missing"
 
 
 def _read_scalars(value: object, _context: object) -> tuple[str | int | bool, ...]:

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from providers.entry_problems import described
-from providers.provider import Provider, provider_id
-from providers.urls import EntryContext
+from providers.entry.problems import described
+from providers.entry.provider import Provider, provider_id
+from providers.entry.urls import EntryContext
 from tests.providers.entries import minimal
 from wire.tables import Problems, read_table
 
@@ -171,7 +171,7 @@ LONG = "a" * 256
         ),
         (
             minimal("acme") + "ends = 'token'",
-            "token.ends: is not a key of this format: it belongs in [revoke]",
+            "token.ends: is not a key of this format: it belongs in [lifecycle] or in [revoke]",
         ),
         (
             minimal("acme") + "refresh_grac = 7",
@@ -185,10 +185,13 @@ LONG = "a" * 256
             revoke("auth = 'bearer'\nmethod = 'GET'\nparams = {a = 'b'}"),
             "revoke.params: can't go with GET: there is no form, and no secret stands in a URL",
         ),
-        (revoke("auth = 'none'"), "revoke.token: is missing: only auth = 'bearer' sends a token without it"),
+        (
+            revoke("auth = 'none'"),
+            "revoke.token: is missing: neither auth = 'bearer' nor the URL nor a header sends one",
+        ),
         (
             revoke("auth = 'client_secret_post'"),
-            "revoke.token: is missing: only auth = 'bearer' sends a token without it",
+            "revoke.token: is missing: neither auth = 'bearer' nor the URL nor a header sends one",
         ),
         (
             minimal("acme") + "notes = 7",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
 
@@ -113,17 +114,38 @@ def read_texts(value: object, context: object) -> Mapping[str, str]:
     return MappingProxyType(read_parts(cast("dict[str, object]", value), read_text, context))
 
 
-def params_without(*ours: str) -> Read:
-    """Extra parameters, which are sent as they are: none of `ours`, which Tendon fills in."""
+def read_date(value: object, _context: object) -> dt.date:
+    # A datetime is a date, too.
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+        raise Invalid("must be a date, such as 2026-12-31, without quotes")
+    return value
 
-    def read(value: object, context: object) -> Mapping[str, str]:
-        params = read_texts(value, context)
+
+def table_of(item: Read, key: Read) -> Read:
+    """A table of values that are all of one kind, whose keys are not part of the format. It can't be changed."""
+
+    def read(value: object, context: object) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise Invalid("must be a table")
+        table = cast("dict[str, object]", value)
+        read_parts({name: name for name in table}, key, context)
+        return MappingProxyType(read_parts(table, item, context))
+
+    return read
+
+
+def params_without(*ours: str, read: Callable[[object, Any], Mapping[str, str]] = read_texts) -> Read:
+    """Extra parameters, which are sent as they are: none of `ours`, which Tendon fills in."""
+    read_params = read
+
+    def read_checked(value: object, context: object) -> Mapping[str, str]:
+        params = read_params(value, context)
         for name in ours:
             if name in params:
                 raise Invalid(f"must not have {name}, which is filled in")
         return params
 
-    return read
+    return read_checked
 
 
 def read_parts(parts: Mapping[Any, object], read: Read, context: object) -> dict[Any, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from providers.entry_values import read_text
+from providers.entry.values import read_text, read_texts
 from wire.http.addresses import is_host, may_be_public
 from wire.tables import Invalid
 from wire.uri import is_web
@@ -17,8 +18,8 @@ from wire.uri import is_web
 ACCOUNT: Final = "{account}"
 """In a URL of an entry: the provider's own id of the user, which is not known before there is a connection."""
 
-# Valid wherever an account is, and in no URL of a provider.
-_ANY_ACCOUNT: Final = "tendon-any-account"
+REVOCATION_PLACEHOLDERS: Final = ("account", "access_token", "refresh_token", "client_id")
+"""What is known when a connection ends, and may be in braces in the URL of a revocation."""
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -26,18 +27,18 @@ _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 class EntryContext(msgspec.Struct, frozen=True):
     """The context in which an entry is validated.
 
-    `slug` is the name of its file, `variables` has the values of its `[variables]`, and `allow_private` accepts http
-    and private hosts.
+    `slug` is the name of its file, `variables` has the values of its `[variables]`, `allow_private` accepts http and
+    private hosts, and `secrets` are the names of its further credentials.
     """
 
     slug: str
     variables: Mapping[str, str]
     allow_private: bool
+    secrets: tuple[str, ...] = ()
 
 
 def _read_page(value: object, context: EntryContext) -> str:
-    text = read_text(value)
-    url = _VARIABLE.sub(lambda found: _value(context, found[1]), text)
+    url = _with_variables(read_text(value), context)
     if not is_web(url):
         raise Invalid("must be an http or https URL without a user name")
     host = _host(url)
@@ -46,6 +47,16 @@ def _read_page(value: object, context: EntryContext) -> str:
     if not context.allow_private:
         _refuse_private(url, host)
     return url
+
+
+def _with_variables(text: str, context: EntryContext) -> str:
+    return _VARIABLE.sub(lambda found: _value(context, found[1]), text)
+
+
+def read_params_with_variables(value: object, context: EntryContext) -> Mapping[str, str]:
+    """A table of texts, in which variables are replaced as in URLs."""
+    params = read_texts(value, context)
+    return MappingProxyType({name: _with_variables(text, context) for name, text in params.items()})
 
 
 def _value(context: EntryContext, name: str) -> str:
@@ -82,12 +93,22 @@ def _read_authorization_endpoint(value: object, context: EntryContext) -> str:
     return url
 
 
-def _read_account_endpoint(value: object, context: EntryContext) -> str:
-    """As for `Endpoint`, and `{account}` stays as it is."""
-    url = _read_endpoint(read_text(value).replace(ACCOUNT, _ANY_ACCOUNT), context)
-    if _ANY_ACCOUNT in urlsplit(url).netloc:
-        raise Invalid("must not have {account} in the host")
-    return url.replace(_ANY_ACCOUNT, ACCOUNT)
+def _read_revocation_endpoint(value: object, context: EntryContext) -> str:
+    """As for `Endpoint`, and the placeholders of a revocation stay as they are."""
+    text = read_text(value)
+    for name in REVOCATION_PLACEHOLDERS:
+        text = text.replace(f"{{{name}}}", _stand_in(name))
+    url = _read_endpoint(text, context)
+    for name in REVOCATION_PLACEHOLDERS:
+        if _stand_in(name) in urlsplit(url).netloc:
+            raise Invalid(f"must not have {{{name}}} in the host")
+        url = url.replace(_stand_in(name), f"{{{name}}}")
+    return url
+
+
+def _stand_in(name: str) -> str:
+    """Valid wherever the value is, and in no URL of a provider."""
+    return f"tendon-any-{name.replace('_', '-')}"
 
 
 def _read_issuer(value: object, context: EntryContext) -> str:
@@ -107,8 +128,8 @@ Page = Annotated[str, _read_page]
 Endpoint = Annotated[str, _read_endpoint]
 """RFC 6749 3.2: no fragment."""
 
-AccountEndpoint = Annotated[str, _read_account_endpoint]
-"""An endpoint in whose path or query `{account}` stands for the user's account."""
+RevocationEndpoint = Annotated[str, _read_revocation_endpoint]
+"""An endpoint in whose path or query the names of REVOCATION_PLACEHOLDERS may be in braces."""
 
 AuthorizationEndpoint = Annotated[str, _read_authorization_endpoint]
 """RFC 6749 3.1 allows no fragment, but some providers route in the browser and expect the parameters after `#/`."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from providers.provider import Provider
+from providers.entry.provider import Provider
 from wire.tables import UNKNOWN, Problem, Table, keys
 
 
@@ -22,14 +22,14 @@ def described(problem: Problem) -> str:
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
     """What to write instead of the unknown key at `location` in an entry."""
-    tables = dict(_tables(Provider))
+    known = dict(tables(Provider))
     # It is read before the rest, so the class doesn't have it.
-    tables[()].append("variables")
+    known[()].append("variables")
     path = tuple(part for part in location[:-1] if isinstance(part, str))
-    name, own = str(location[-1]), tables.get(path, [])
+    name, own = str(location[-1]), known.get(path, [])
     if nearest := get_close_matches(name.lower(), own, n=1):
         return f"did you mean {nearest[0]}?"
-    elsewhere = [table for table, keys in tables.items() if name in keys]
+    elsewhere = [table for table, keys in known.items() if name in keys]
     if elsewhere:
         return f"it belongs {' or '.join(_written(table) for table in elsewhere)}"
     return f"the keys here are {', '.join(own)}"
@@ -39,12 +39,12 @@ def _written(table: tuple[str, ...]) -> str:
     return f"in [{'.'.join(table)}]" if table else "at the top of the file, above all tables"
 
 
-def _tables(kind: type[Table], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+def tables(kind: type[Table], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     """The keys of each table of the format, by the table's path."""
     yield path, keys(kind)
     for field in msgspec.structs.fields(kind):
         for inner in _kinds(field.type):
-            yield from _tables(inner, (*path, field.name))
+            yield from tables(inner, (*path, field.name))
 
 
 def _kinds(annotation: Any) -> Iterator[type[Table]]:

@@ -1,0 +1,67 @@
+"""Header fields that an entry adds to requests. Their values may contain the client's id and further secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from providers.entry.urls import EntryContext
+from providers.entry.values import form, read_texts
+from wire.tables import Invalid
+
+CLIENT_ID: Final = "client_id"
+TOKENS: Final = ("access_token", "refresh_token")
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?")
+
+# Tendon's own, those of the connection (RFC 9110 7.6.1), and those that say how the body is to be read.
+_OURS: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+HeaderName = Annotated[str, form(r"[A-Za-z0-9-]+", "the name of a header field, such as Retry-After")]
+
+
+def read_headers(value: object, context: EntryContext) -> Mapping[str, str]:
+    """Values by name. `{client_id}` and `{name}` of a secret in a value are replaced when a request is sent."""
+    return _read(value, context, (CLIENT_ID, *context.secrets))
+
+
+def read_revocation_headers(value: object, context: EntryContext) -> Mapping[str, str]:
+    """As `read_headers`, and the tokens may be in a value, too."""
+    return _read(value, context, (CLIENT_ID, *TOKENS, *context.secrets))
+
+
+def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mapping[str, str]:
+    headers = read_texts(value, context)
+    lowered = [name.lower() for name in headers]
+    for name, text in headers.items():
+        if not _NAME.fullmatch(name):
+            raise Invalid("must have names of header fields as keys")
+        if name.lower() in _OURS or name.lower().startswith("content-"):
+            raise Invalid(f"must not have {name}, which is not for an entry to set")
+        if lowered.count(name.lower()) > 1:
+            raise Invalid(f"has {name} twice")
+        if not _VALUE.fullmatch(text):
+            raise Invalid(f"must have visible ASCII characters as the value of {name}")
+        for placeholder in _PLACEHOLDER.findall(text):
+            if placeholder not in known:
+                raise Invalid(f"uses {{{placeholder}}}, which is neither of {', '.join(known)}")
+    return headers

@@ -1,0 +1,106 @@
+"""An entry of the catalogue: a provider's endpoints, and how it deviates from the RFCs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Self
+from uuid import UUID, uuid5
+
+from providers.entry.about import (
+    Category,
+    Lifecycle,
+    Registration,
+    Site,
+    Source,
+    read_scope_texts,
+    read_sites,
+    read_sources,
+)
+from providers.entry.api_facts import Webhooks
+from providers.entry.authorize import Authorize
+from providers.entry.calls import Account, AfterExchange, Api, Granted
+from providers.entry.revoke import Revoke
+from providers.entry.token import Token
+from providers.entry.urls import EntryContext, Page
+from providers.entry.values import NO_PARAMS, EntryTable, form, text
+from wire.tables import NOT_A_KEY, Invalid
+
+NAMESPACE: Final = UUID("272d50bc-cdf4-47f7-ac3b-85bd3347f668")
+"""Must never change: a provider's id is the UUIDv5 of its slug in this namespace."""
+
+
+def provider_id(slug: str) -> UUID:
+    """The same in every installation: the UUIDv5 of the slug in NAMESPACE."""
+    return uuid5(NAMESPACE, slug)
+
+
+_NO_SITES: Final[Mapping[str, Any]] = MappingProxyType({})
+
+_read_form_of_slug: Final = form(
+    r"[a-z0-9][a-z0-9_-]{0,62}",
+    "1 to 63 lower-case letters, digits, `_` and `-`, and begin with a letter or digit",
+)
+
+
+def _read_slug(value: object, context: EntryContext) -> str:
+    slug = _read_form_of_slug(value, context)
+    if slug != context.slug:
+        raise Invalid(
+            f"must be the name of the file without .toml: rename the file to {slug}.toml, "
+            f'or write slug = "{context.slug}"'
+        )
+    return slug
+
+
+class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
+    """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it.
+
+    A provider with `sites` has different URLs at each. `at_sites` has the whole entry for each of them, in which `site`
+    is its id; it is empty in all others.
+    """
+
+    slug: Annotated[str, _read_slug]
+    name: Annotated[str, text(100)]
+    docs: Page
+    notes: str | None = None
+    category: Category = "other"
+    registration: Registration = Registration()
+    lifecycle: Lifecycle = Lifecycle()
+    scopes: Annotated[Mapping[str, str], read_scope_texts] = NO_PARAMS
+    authorize: Authorize
+    token: Token
+    account: Account | None = None
+    granted: Granted | None = None
+    after_exchange: AfterExchange | None = None
+    api: Api | None = None
+    webhooks: Webhooks | None = None
+    revoke: Revoke | None = None
+    sites: Annotated[Mapping[str, Site], read_sites] = _NO_SITES
+    sources: Annotated[tuple[Source, ...], read_sources] = ()
+    site: Annotated[str, NOT_A_KEY] = ""
+    at_sites: Annotated[Mapping[str, Self], NOT_A_KEY] = _NO_SITES
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:  # noqa: ARG003
+        authorize: Authorize | None = given.get("authorize")
+        if authorize is not None and given.get("scopes"):
+            unexplained = [scope for scope in authorize.scopes if scope not in given["scopes"]]
+            if unexplained:
+                yield "scopes", f"must have a sentence for each requested scope, also for {', '.join(unexplained)}"
+
+    @cached_property
+    def id(self) -> UUID:
+        return provider_id(self.slug)
+
+    @cached_property
+    def revocation_ends_other_tokens(self) -> bool:
+        """Whether revoking the tokens of one connection may end those of another one on the same account, or those that
+        the user gets by connecting again."""
+        return self.revoke is not None and self.revoke.ends != "token"
+
+    @cached_property
+    def revocation_ends_only_its_tokens(self) -> bool:
+        """Whether the tokens of one connection can be revoked without harm to any others."""
+        return self.revoke is not None and self.revoke.ends == "token"

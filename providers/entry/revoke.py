@@ -1,0 +1,61 @@
+"""The revocation endpoint of an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal
+
+from providers.entry.adapters import AdapterName
+from providers.entry.error_rule import ErrorRule
+from providers.entry.headers import TOKENS, read_revocation_headers
+from providers.entry.token import ClientAuth, read_error_rules
+from providers.entry.urls import ACCOUNT, RevocationEndpoint
+from providers.entry.values import NO_PARAMS, EntryTable, params_without
+
+UNAUTHORIZED: Final = 401
+
+
+class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
+    """The revocation endpoint (RFC 7009). With `bearer`, the access token is sent in the header; with `anonymous`,
+    nothing says which client it is. An `adapter` does what these keys can't express.
+
+    `{account}` in `url` and in the values of `params` stands for the provider's own id of the user. `url` may contain
+    `{client_id}`, and `url` and `headers` a token. A row of `errors`
+    with `grant_over` means that there is nothing left to revoke. `ends` says what a revocation ends: the tokens of one
+    consent (`token`), all consents of the user to this app (`grant`), or whatever the app has of the account
+    (`account`), such as its registration for webhooks.
+    """
+
+    method: Literal["POST", "DELETE", "GET"] = "POST"
+    url: RevocationEndpoint
+    auth: Literal[ClientAuth, "bearer", "anonymous"] = "client_secret_basic"
+    token: Literal["access_token", "refresh_token"] | None = None
+    params: Annotated[Mapping[str, str], params_without("token", "client_id", "client_secret")] = NO_PARAMS
+    headers: Annotated[Mapping[str, str], read_revocation_headers] = NO_PARAMS
+    adapter: AdapterName | None = None
+    errors: Annotated[tuple[ErrorRule, ...], read_error_rules] = ()
+    ends: Literal["token", "grant", "account"] = "grant"
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        auth = known.get("auth", "bearer")
+        if known.get("method") == "GET":
+            secrets = ["auth"] if auth == "client_secret_post" else []
+            for name in [*secrets, *(name for name in ("token", "params") if given.get(name))]:
+                yield name, "can't go with GET: there is no form, and no secret stands in a URL"
+        elsewhere = (*given.get("headers", {}).values(), given.get("url", ""))
+        has_token = auth == "bearer" or any(f"{{{name}}}" in text for name in TOKENS for text in elsewhere)
+        if given.get("adapter") is None and not has_token and known.get("token", "invalid") is None:
+            yield "token", "is missing: neither auth = 'bearer' nor the URL nor a header sends one"
+        if given.get("adapter") is not None:
+            for name in ("method", "auth", "token", "params", "headers"):
+                if name in given:
+                    yield name, "can't go with adapter, which decides what is sent"
+        if known.get("auth") == "bearer" and any(rule.status == UNAUTHORIZED for rule in given.get("errors", ())):
+            yield "errors", "can't have status = 401 with auth = 'bearer': it always means that the token was refused"
+
+    @cached_property
+    def needs_account(self) -> bool:
+        """Whether the request has the account in it."""
+        return any(ACCOUNT in text for text in (self.url, *self.params.values()))
