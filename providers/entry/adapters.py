@@ -1,22 +1,26 @@
-"""The names of adapters: the files in `providers/adapters/`, for what data can't express."""
+"""The names of adapters, for what data can't express (`providers/adapters/`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
+from providers.adapters import adapters_with
 from providers.entry.values import read_text
-from wire.tables import Invalid
-
-_FOLDER: Final = Path(__file__).parent.with_name("adapters")
+from wire.tables import Invalid, Read
 
 
-def _read_adapter(value: object, _context: object) -> str:
-    name = read_text(value)
-    known = sorted(file.stem for file in _FOLDER.glob("*.py") if not file.stem.startswith("_"))
-    if name not in known:
-        raise Invalid(f"must be the name of a file in providers/adapters, without .py: {', '.join(known)}")
-    return name
+def adapter_with(function: str) -> Read:
+    """The name of an adapter that has this function."""
+
+    def read(value: object, _context: object) -> str:
+        name = read_text(value)
+        known = adapters_with(function)
+        if name not in known:
+            raise Invalid(f"must be the name of an adapter in providers/adapters: {' or '.join(known)}")
+        return name
+
+    return read
 
 
-AdapterName = Annotated[str, _read_adapter]
+read_revocation_adapter: Final = adapter_with("revoke")
+read_after_exchange_adapter: Final = adapter_with("after_exchange")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from providers.entry.adapters import AdapterName
+from providers.entry.adapters import read_after_exchange_adapter
 from providers.entry.api_facts import Limit, Paging, read_limits
 from providers.entry.headers import read_headers
 from providers.entry.urls import Base, Endpoint
@@ -40,7 +40,7 @@ class Granted(EntryTable, frozen=True, kw_only=True):
 class AfterExchange(EntryTable, frozen=True, kw_only=True):
     """What must be done at `url` before the tokens can be used, by an adapter."""
 
-    adapter: AdapterName
+    adapter: Annotated[str, read_after_exchange_adapter]
     url: Endpoint
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
-from providers.entry.adapters import AdapterName
+from providers.entry.adapters import read_revocation_adapter
 from providers.entry.error_rule import ErrorRule
 from providers.entry.headers import TOKENS, read_revocation_headers
 from providers.entry.token import ClientAuth, read_error_rules
@@ -33,7 +33,7 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
     token: Literal["access_token", "refresh_token"] | None = None
     params: Annotated[Mapping[str, str], params_without("token", "client_id", "client_secret")] = NO_PARAMS
     headers: Annotated[Mapping[str, str], read_revocation_headers] = NO_PARAMS
-    adapter: AdapterName | None = None
+    adapter: Annotated[str, read_revocation_adapter] | None = None
     errors: Annotated[tuple[ErrorRule, ...], read_error_rules] = ()
     ends: Literal["token", "grant", "account"] = "grant"
 

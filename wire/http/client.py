@@ -42,7 +42,10 @@ _HEADERS: Final = {
     "Connection": "keep-alive",
     "User-Agent": "Tendon",
 }
-"""Sent with every request."""
+"""Sent with every request, unless it has others of the same names."""
+
+Headers = tuple[tuple[str, str], ...]
+"""Header fields, each a name and a value."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -56,21 +59,42 @@ class Request(msgspec.Struct, frozen=True):
         return f"Request(origin={self.origin})"
 
 
-def request(method: str, url: str, *, authorization: str | None = None, form: str | None = None) -> Request:
-    """A request for JSON. `form` is already form-encoded, and therefore ASCII.
+def request(
+    method: str,
+    url: str,
+    *,
+    authorization: str | None = None,
+    headers: Headers = (),
+    form: str | None = None,
+    json: bytes | None = None,
+    personal: bool = False,
+) -> Request:
+    """A request for JSON, with these header fields in addition to those of every request, or instead of them. `form` is
+    already form-encoded, and therefore ASCII; `json` is an encoded document, instead of a form.
 
-    Raises ValueError if `authorization` is not printable ASCII.
+    What begins all requests with this URL and these header fields is kept in memory, unless it is `personal`, because
+    it contains a user's id or token.
+
+    Raises ValueError if `authorization` or a header field is not printable ASCII.
     """
-    origin, head = _start(method, url)
+    origin, head = (_start.__wrapped__ if personal else _start)(method, url, headers)
     if authorization is not None:
-        if not (authorization and authorization.isascii() and authorization.isprintable()):
-            raise ValueError("the credentials can't be sent in a header")
-        head = f"{head}Authorization: {authorization}\r\n"
+        head = f"{head}Authorization: {_field_value(authorization)}\r\n"
+    if json is not None:
+        head = f"{head}Content-Type: application/json\r\nContent-Length: {len(json)}\r\n"
+        return Request(origin, f"{head}\r\n".encode("ascii") + json)
     if form is not None:
         head = f"{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
     elif method == "POST":
         head += "Content-Length: 0\r\n"
     return Request(origin, f"{head}\r\n{form or ''}".encode("ascii"))
+
+
+def _field_value(text: str) -> str:
+    if not (text and text.isascii() and text.isprintable()):
+        # The text may be a secret.
+        raise ValueError("a value can't be sent in a header")
+    return text
 
 
 @lru_cache(maxsize=256)
@@ -82,14 +106,16 @@ def basic_credentials(client_id: str, client_secret: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _start(method: str, url: str) -> tuple[Origin, str]:
-    """The request line, and the headers of every request."""
+def _start(method: str, url: str, headers: Headers) -> tuple[Origin, str]:
+    """The request line, and the header fields that don't depend on the content."""
     parsed = httpx.URL(url)
     target, host = parsed.raw_path.decode("ascii"), parsed.netloc.decode("ascii")
-    headers = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    given = {name.lower() for name, _ in headers}
+    ours = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
+    fields = "".join(f"{name}: {_field_value(value)}\r\n" for name, value in (*ours, *headers))
     port = parsed.port if parsed.port is not None else 443 if parsed.scheme == "https" else 80
     origin = Origin(parsed.scheme, parsed.raw_host.decode("ascii"), port)
-    return origin, f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}"
+    return origin, f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}"
 
 
 class Client:
