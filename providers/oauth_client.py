@@ -16,7 +16,7 @@ from providers.entry.provider import Provider
 from providers.entry.token import ClientAuth
 from providers.error_answer import read_failure
 from providers.token_answer import PresentToken, TokenAnswer, account_at, read_token_answer
-from wire.http.client import Client, Request, basic_credentials, request
+from wire.http.client import Client, Headers, Request, basic_credentials, request
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES
 from wire.strict_json import UnfitError, read_object
@@ -47,7 +47,8 @@ async def exchange_code(
     if code_verifier is not None:
         form += f"&code_verifier={_quoted(code_verifier)}"
     form += _encoded(provider.token.params)
-    asking = form_request(provider.token.url, form, credentials, provider.token.auth)
+    headers = credentials.fill(provider.token.headers) if provider.token.headers else ()
+    asking = form_request(provider.token.url, form, credentials, provider.token.auth, headers=headers)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now)
 
@@ -74,7 +75,8 @@ async def refresh_tokens(
     token = provider.token
     form = f"grant_type=refresh_token&refresh_token={_quoted(refresh_token)}"
     form += _encoded(token.params) + _encoded(token.refresh_params)
-    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth)
+    headers = credentials.fill(token.headers)
+    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth, headers=headers)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now, present)
 
@@ -112,18 +114,29 @@ async def find_account(client: Client, provider: Provider, access_token: str, de
     return found
 
 
-def form_request(url: str, form: str, credentials: Credentials, auth: ClientAuth, *, method: str = "POST") -> Request:
+def form_request(
+    url: str,
+    form: str,
+    credentials: Credentials,
+    auth: ClientAuth,
+    *,
+    method: str = "POST",
+    headers: Headers = (),
+    personal: bool = False,
+) -> Request:
     """A request with a form, which is encoded and not empty, and the client's credentials (RFC 6749 2.3.1). They go
-    into a header or the body, never into the URL."""
+    into a header or the body, never into the URL. `headers` and `personal` are as for `wire.http.client.request`."""
     if auth == "client_secret_basic":
         authorization = basic_credentials(credentials.client_id, credentials.client_secret or "")
-        return request(method, url, authorization=authorization, form=form)
-    return request(method, url, form=f"{form}&{_credentials_in_form(credentials, auth)}")
+        return request(method, url, authorization=authorization, headers=headers, form=form, personal=personal)
+    secret = (credentials.client_secret or "") if auth == "client_secret_post" else None
+    form = f"{form}&{_credentials_in_form(credentials.client_id, secret)}"
+    return request(method, url, headers=headers, form=form, personal=personal)
 
 
 @lru_cache(maxsize=256)
-def _credentials_in_form(credentials: Credentials, auth: ClientAuth) -> str:
-    params = {"client_id": credentials.client_id}
-    if auth == "client_secret_post":
-        params["client_secret"] = credentials.client_secret or ""
+def _credentials_in_form(client_id: str, client_secret: str | None) -> str:
+    params = {"client_id": client_id}
+    if client_secret is not None:
+        params["client_secret"] = client_secret
     return urlencode(params)

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from providers.entry.urls import EntryContext
 from providers.entry.values import form, read_texts
+from wire.http.client import Headers
 from wire.tables import Invalid
 
 CLIENT_ID: Final = "client_id"
@@ -47,6 +48,12 @@ def read_headers(value: object, context: EntryContext) -> Mapping[str, str]:
 def read_revocation_headers(value: object, context: EntryContext) -> Mapping[str, str]:
     """As `read_headers`, and the tokens may be in a value, too."""
     return _read(value, context, (CLIENT_ID, *TOKENS, *context.secrets))
+
+
+def filled(headers: Mapping[str, str], values: Mapping[str, str]) -> Headers:
+    """The header fields as they are sent, with the `values` of all placeholders by name."""
+    # In one pass: what a value contains is no placeholder.
+    return tuple((name, _PLACEHOLDER.sub(lambda found: values[found[1]], text)) for name, text in headers.items())
 
 
 def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mapping[str, str]:

@@ -63,7 +63,9 @@ url = "{origin}/token"
 {token}
 {tables}
 """
-    return read_table(Provider, tomllib.loads(text), EntryContext("acme", {}, allow_private=True))
+    table = tomllib.loads(text)
+    secrets = tuple(table.get("registration", {}).get("secrets", ()))
+    return read_table(Provider, table, EntryContext("acme", {}, allow_private=True, secrets=secrets))
 
 
 def minimal(slug: str) -> str:

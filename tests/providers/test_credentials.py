@@ -53,5 +53,22 @@ def test_a_public_client_needs_its_id_only(environment: dict[str, str], credenti
     assert read_credentials(PUBLIC, environment) == credentials
 
 
-def test_the_secret_is_not_shown() -> None:
-    assert repr(Credentials("id", "CANARY")) == "Credentials(client_id='id')"
+@pytest.mark.parametrize("auth", ["client_secret_basic", "none"])
+def test_further_secrets_are_needed_too(auth: str) -> None:
+    entry = provider(token=f"auth = '{auth}'", tables="[registration]\nsecrets = ['api_key', 'other']")
+    environment = {ID: "id", KEY: "key", "ACME_OTHER": "b"}
+    assert missing_variables(entry, environment) == ["ACME_API_KEY"]
+    assert read_credentials(entry, environment) is None
+    found = read_credentials(entry, environment | {"ACME_API_KEY": "a"})
+    assert found == Credentials("id", "key", {"api_key": "a", "other": "b"})
+
+
+def test_secrets_are_not_shown() -> None:
+    assert repr(Credentials("id", "CANARY", {"key": "CANARY"})) == "Credentials(client_id='id')"
+
+
+def test_header_fields_are_filled_in() -> None:
+    known = Credentials("id", None, {"key": "k", "access_token": "no"})
+    headers = {"A": "{client_id} {key} {key}", "B": "b", "C": "{access_token}"}
+    assert known.fill(headers, access_token="{key}") == (("A", "id k k"), ("B", "b"), ("C", "{key}"))
+    assert known.fill({}) == ()

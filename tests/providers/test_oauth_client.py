@@ -18,7 +18,7 @@ from providers.errors import (
     TimedOut,
     UnreadableResponse,
 )
-from providers.oauth_client import exchange_code, find_account
+from providers.oauth_client import exchange_code, find_account, refresh_tokens
 from providers.revocation import RevocationOutcome, Tokens, revoke
 from tests.processes import free_port
 from tests.providers.entries import CREDENTIALS, provider
@@ -113,6 +113,27 @@ async def test_parameters_of_the_entry_and_the_verifier_are_optional(client: Cli
         ("client_id", ["client"]),
         ("client_secret", ["secret"]),
     ]
+
+
+WITH_HEADERS = """
+headers = { Accept = "application/vnd.acme+json", Api-Key = "{client_id}/1", X-Subscription = "{subscription_key}" }
+"""
+SUBSCRIBED = Credentials("client", "secret", {"subscription_key": "{client_id}"})
+
+
+async def test_header_fields_of_the_entry_are_sent_with_an_exchange_and_a_refresh(client: Client) -> None:
+    """What a secret contains is no placeholder."""
+    async with loopback(answering(TOKENS)) as server:
+        secrets = "[registration]\nsecrets = ['subscription_key']"
+        entry = provider(origin=server.origin, token=WITH_HEADERS, tables=secrets)
+        await exchange(client, entry, SUBSCRIBED)
+        await refresh_tokens(client, entry, SUBSCRIBED, "token", now=datetime.now(UTC), deadline=soon())
+    assert len(server.asked) == 2
+    for asked in server.asked:
+        assert asked.headers["accept"] == "application/vnd.acme+json"
+        assert asked.headers["api-key"] == "client/1"
+        assert asked.headers["x-subscription"] == "{client_id}"
+        assert asked.headers["authorization"].startswith("Basic ")
 
 
 async def test_a_lifetime_counts_from_before_the_request(client: Client) -> None:
