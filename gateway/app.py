@@ -48,7 +48,8 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
     redirect_uris = dev_sandbox.redirect_uris(settings, origin)
     with_sandbox = dev_sandbox.with_registration(settings, origin, environment)
     configuration = configure(settings, with_sandbox, redirect_uris)
-    gateway = Gateway(configuration, open_verifier(settings), list(settings_warnings(settings, environment)))
+    warnings = list(settings_warnings(settings, environment, configuration.catalogue))
+    gateway = Gateway(configuration, open_verifier(settings), warnings)
     interfaces = _interfaces(settings, rest, gateway)
     sandbox = dev_sandbox.routes(settings, with_sandbox, redirect_uris)
     others = [_openapi(rest), *pages.page_routes(settings), *sandbox]

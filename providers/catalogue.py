@@ -39,6 +39,8 @@ __all__ = [
 Catalogue = Mapping[str, Provider]
 """Providers by slug, in the order of the slugs. Immutable."""
 
+NO_ENTRIES: Final[Catalogue] = MappingProxyType({})
+
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
 _OTHER_FORMATS: Final = ("json", "yaml", "yml")
 SANDBOX: Final = "sandbox"
@@ -48,7 +50,7 @@ SANDBOX: Final = "sandbox"
 class CatalogueError(Exception):
     """`problems` lists everything that is wrong, with file and key. `readable` has the entries without problems."""
 
-    def __init__(self, problems: list[str], readable: Catalogue = MappingProxyType({})) -> None:
+    def __init__(self, problems: list[str], readable: Catalogue = NO_ENTRIES) -> None:
         self.problems = tuple(problems)
         self.readable = readable
         super().__init__("\n".join(problems))

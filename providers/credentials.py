@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from providers.entry.headers import CLIENT_ID, filled
+from providers.entry.headers import CLIENT_ID, filled, placeholders
 from providers.entry.provider import Provider
 from providers.entry.values import NO_PARAMS
 from wire.http.client import Headers
@@ -38,6 +38,13 @@ def credential_names(provider: Provider) -> list[str]:
     names in `registration.secrets`."""
     names = ["client_id"] if provider.token.auth == "none" else ["client_id", "client_secret"]
     return [*names, *provider.registration.secrets]
+
+
+def names_in_headers(provider: Provider) -> set[str]:
+    """Which of them header fields of its entry contain."""
+    tables = (provider.token, provider.account, provider.granted, provider.api, provider.revoke)
+    found = set[str]().union(*(placeholders(table.headers) for table in tables if table is not None))
+    return found.intersection(credential_names(provider))
 
 
 def missing_variables(provider: Provider, environment: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_se
 from gateway.settings.registrations import credential_mistakes
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
 from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogue, read_entry
-from providers.credentials import missing_variables
+from providers.credentials import credential_names, environment_name, missing_variables
 
 _HEADER: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
 _INVALID: Final = 1
@@ -70,7 +70,7 @@ def _rows(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[t
 
 def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
     """Whether the provider is available, and why not."""
-    if mistakes := credential_mistakes(entry.slug, environment):
+    if mistakes := credential_mistakes(entry, environment):
         return "no", "; ".join(f"{name} {problem}" for name, problem in mistakes.items())
     missing = missing_variables(entry, environment)
     remedy = f"set {' and '.join(missing)}"
@@ -80,10 +80,11 @@ def _availability(entry: Provider, environment: Mapping[str, str], settings: Cat
         case _ if entry.slug == SANDBOX:
             off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
             return "no", f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
-        case [name] if entry.token.auth != "none":
-            return "no", f"no {'client secret' if name.endswith('SECRET') else 'client id'}: {remedy}"
-        case _:
+        case _ if len(missing) == len(credential_names(entry)):
             return "no", f"no credentials: {remedy}"
+        case _:
+            names = [name for name in credential_names(entry) if environment_name(entry.slug, name) in missing]
+            return "no", f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

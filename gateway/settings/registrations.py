@@ -1,15 +1,18 @@
-"""Reads the catalogue, and Tendon's client credentials at each provider: `<SLUG>_CLIENT_ID` and
-`<SLUG>_CLIENT_SECRET`."""
+"""Reads the catalogue, and Tendon's client credentials at each provider: `<SLUG>_CLIENT_ID`, `<SLUG>_CLIENT_SECRET`,
+and what else its entry names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gateway.settings.environment import SettingsError, format_problem
 from gateway.settings.model import CatalogueSettings
 from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
-from providers.credentials import environment_name
+from providers.credentials import credential_names, environment_name, names_in_headers
 from resolvers.context import Registration
+
+_PAIR: Final = 2
 
 
 def read_registrations(
@@ -40,11 +43,18 @@ def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, st
     return _read(settings, environment)[1]
 
 
-def credential_mistakes(slug: str, environment: Mapping[str, str]) -> dict[str, str]:
+def credential_mistakes(entry: Provider, environment: Mapping[str, str]) -> dict[str, str]:
     """What is wrong with the values of a provider's credentials, by variable. Tendon doesn't start with them."""
-    names = {environment_name(slug, kind): kind == "client_secret" for kind in ("client_id", "client_secret")}
-    found = {name: format_problem(environment.get(name, ""), secret=secret) for name, secret in names.items()}
-    return {name: problem for name, problem in found.items() if problem is not None}
+    in_headers = {*entry.registration.secrets, *names_in_headers(entry)}
+    found: dict[str, str] = {}
+    for kind in ("client_id", "client_secret", *entry.registration.secrets):
+        value = environment.get(environment_name(entry.slug, kind), "")
+        problem = format_problem(value, secret=kind != "client_id")
+        if problem is None and kind in in_headers and not value.isascii():
+            problem = "is sent in a header field, which must be ASCII: remove any other character"
+        if problem is not None:
+            found[environment_name(entry.slug, kind)] = problem
+    return found
 
 
 def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
@@ -57,18 +67,15 @@ def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[
 
 
 def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[str]:
-    for slug, entry in catalogue.items():
-        for name, problem in credential_mistakes(slug, environment).items():
+    for entry in catalogue.values():
+        for name, problem in credential_mistakes(entry, environment).items():
             yield f"{name}: {problem}"
-        names = {kind: environment_name(slug, kind) for kind in ("client_id", "client_secret")}
-        present = [name for name in names.values() if environment.get(name)]
-        missing = _missing(entry, names, present)
-        if missing is not None:
-            yield f"{missing}: must be set, because {present[0]} is: set both, or neither to leave {entry.name} out"
-
-
-def _missing(entry: Provider, names: Mapping[str, str], present: list[str]) -> str | None:
-    """The variable that is missing when only one of the two is set. A public client has no secret (RFC 6749 2.1)."""
-    if len(present) != 1 or (entry.token.auth == "none" and present == [names["client_id"]]):
-        return None
-    return next(name for name in names.values() if name not in present)
+        names = [environment_name(entry.slug, kind) for kind in credential_names(entry)]
+        # A public client has no secret (RFC 6749 2.1), but setting one shows that the provider is meant to be used.
+        secret = environment_name(entry.slug, "client_secret")
+        present = [name for name in dict.fromkeys([*names, secret]) if environment.get(name)]
+        if present:
+            together = "both, or neither" if len({*names, *present}) <= _PAIR else "all of them, or none"
+            for name in names:
+                if name not in present:
+                    yield f"{name}: must be set, because {present[0]} is: set {together} to leave {entry.name} out"

@@ -13,7 +13,7 @@ import msgspec
 from gateway.address import is_loopback
 from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
-from providers.catalogue import BUILT_IN, files_of, ignored_files
+from providers.catalogue import BUILT_IN, NO_ENTRIES, Catalogue, files_of, ignored_files
 from providers.credentials import environment_name
 from wire.tables import keys
 
@@ -36,8 +36,10 @@ class SettingsWarning(msgspec.Struct, frozen=True):
     reason: str
 
 
-def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
-    """All warnings of `tendon serve`."""
+def settings_warnings(
+    settings: Settings, environment: Mapping[str, str], catalogue: Catalogue = NO_ENTRIES
+) -> Iterator[SettingsWarning]:
+    """All warnings of `tendon serve`. `catalogue` has the entries, which may name further secrets."""
     if settings.private_providers and not settings.dev:
         yield SettingsWarning(
             "private.providers",
@@ -47,13 +49,15 @@ def settings_warnings(settings: Settings, environment: Mapping[str, str]) -> Ite
     yield from _plain_redirect_uris(settings)
     yield from _pages_outside_dev(settings)
     yield from _unused_settings(settings)
-    yield from unknown_settings(settings, environment)
-    yield from catalogue_warnings(settings, environment)
+    yield from unknown_settings(settings, environment, catalogue)
+    yield from catalogue_warnings(settings, environment, catalogue)
 
 
-def unknown_settings(settings: CatalogueSettings | None, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+def unknown_settings(
+    settings: CatalogueSettings | None, environment: Mapping[str, str], catalogue: Catalogue = NO_ENTRIES
+) -> Iterator[SettingsWarning]:
     """Names that are probably misspelt settings. Without `settings`, only the built-in catalogue is known."""
-    credentials = _credentials(settings)
+    credentials = _credentials(settings) | _further_secrets(catalogue)
     for name in sorted(environment.keys() - credentials - _NAMES):
         if name.upper().startswith(_PREFIX):
             hint = _similar_setting(name, credentials)
@@ -65,7 +69,9 @@ def unknown_settings(settings: CatalogueSettings | None, environment: Mapping[st
             yield SettingsWarning("setting.unknown", name, f"is not a setting and is ignored{hint}")
 
 
-def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+def catalogue_warnings(
+    settings: CatalogueSettings, environment: Mapping[str, str], catalogue: Catalogue = NO_ENTRIES
+) -> Iterator[SettingsWarning]:
     """Files that are not entries, and credentials of unknown providers."""
     folder = settings.catalogue
     if folder is not None:
@@ -76,7 +82,7 @@ def catalogue_warnings(settings: CatalogueSettings, environment: Mapping[str, st
             yield SettingsWarning(
                 "catalogue.empty", variable("catalogue"), "the folder holds no file named <slug>.toml"
             )
-    yield from _unknown_credentials(_credentials(settings), environment)
+    yield from _unknown_credentials(_credentials(settings), _further_secrets(catalogue), environment)
 
 
 def _plain_redirect_uris(settings: Settings) -> Iterator[SettingsWarning]:
@@ -140,16 +146,22 @@ def _credentials(settings: CatalogueSettings | None) -> set[str]:
     return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
 
 
-def _unknown_credentials(known: set[str], environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+def _further_secrets(catalogue: Catalogue) -> set[str]:
+    return {environment_name(slug, name) for slug, entry in catalogue.items() for name in entry.registration.secrets}
+
+
+def _unknown_credentials(
+    known: set[str], secrets: set[str], environment: Mapping[str, str]
+) -> Iterator[SettingsWarning]:
     in_file = names_in_file()
     for name in sorted(environment):
-        if name in known | _NAMES:
-            if name.endswith("_SECRET") and quotation_problem(environment[name]):
+        if name in known | secrets | _NAMES:
+            if (name.endswith("_SECRET") or name in secrets) and quotation_problem(environment[name]):
                 yield SettingsWarning(
                     "setting.quoted", name, "the quotation marks around it count as part of the secret"
                 )
         elif _LIKE_OURS.fullmatch(name) and not name.upper().startswith(_PREFIX):
-            hint = _similar(name, known, _CLOSE)
+            hint = _similar(name, known | secrets, _CLOSE)
             # Other programs' variables are not our concern, unless they are in `.env`.
             if hint or (name in in_file and _CREDENTIAL.fullmatch(name)):
                 yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{hint}")

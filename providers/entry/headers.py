@@ -56,6 +56,11 @@ def filled(headers: Mapping[str, str], values: Mapping[str, str]) -> Headers:
     return tuple((name, _PLACEHOLDER.sub(lambda found: values[found[1]], text)) for name, text in headers.items())
 
 
+def placeholders(headers: Mapping[str, str]) -> set[str]:
+    """The names of the placeholders in these header fields."""
+    return {name for text in headers.values() for name in _PLACEHOLDER.findall(text)}
+
+
 def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mapping[str, str]:
     headers = read_texts(value, context)
     lowered = [name.lower() for name in headers]

@@ -159,3 +159,24 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     run = tendon("providers", cwd=tmp_path, settings={})
     assert all(" yes " in line for line in run.stdout.splitlines()[1:])
     assert tendon("migrate", cwd=tmp_path, settings={}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "no +no credentials: set ACME_CLIENT_ID and ACME_CLIENT_SECRET and ACME_API_KEY "),
+        (["CLIENT_ID", "CLIENT_SECRET"], "no +no api key: set ACME_API_KEY "),
+        (["CLIENT_ID"], "no +no client secret and no api key: set ACME_CLIENT_SECRET and ACME_API_KEY "),
+        (["CLIENT_ID", "CLIENT_SECRET", "API_KEY"], "yes +S256"),
+    ],
+)
+def test_further_secrets_are_needed(tmp_path: Path, given: list[str], said: str) -> None:
+    (tmp_path / "acme.toml").write_text(
+        'slug = "acme"\nname = "Acme"\ndocs = "https://acme.example"\n[registration]\nsecrets = ["api_key"]\n'
+        '[authorize]\nurl = "https://acme.example/a"\n[token]\nurl = "https://acme.example/t"\n',
+        encoding="utf-8",
+    )
+    settings = {"TENDON_CATALOGUE": str(tmp_path), **{f"ACME_{name}": "x" for name in given}}
+    run = tendon("providers", cwd=tmp_path, settings=settings)
+    (row,) = [line for line in run.stdout.splitlines() if line.startswith("acme ")]
+    assert re.search(said, row), row

@@ -96,3 +96,71 @@ def test_credentials(
         assert read.starting(settings).splitlines() == lines
     else:
         create_app(read(settings), read_environment(), "http://127.0.0.1:8000")
+
+
+SUBSCRIBED = """
+slug = "acme"
+name = "Acme"
+docs = "https://acme.example"
+[registration]
+secrets = ["subscription_key", "other"]
+[authorize]
+url = "https://acme.example/authorize"
+[token]
+url = "https://acme.example/token"
+[api]
+base = "https://acme.example"
+headers = { X-Client = "{client_id}" }
+"""
+ALL = {
+    "ACME_CLIENT_ID": "x",
+    "ACME_CLIENT_SECRET": "CANARY \N{SNOWMAN}",
+    "ACME_SUBSCRIPTION_KEY": "CANARY",
+    "ACME_OTHER": "CANARY",
+}
+TOGETHER = "set all of them, or none to leave Acme out"
+NOT_ASCII = "is sent in a header field, which must be ASCII: remove any other character"
+
+
+@pytest.mark.parametrize(
+    ("changed", "lines"),
+    [
+        ({}, []),
+        (dict.fromkeys(ALL, ""), []),
+        ({"ACME_OTHER": ""}, [f"ACME_OTHER: must be set, because ACME_CLIENT_ID is: {TOGETHER}"]),
+        (
+            {"ACME_CLIENT_ID": "", "ACME_CLIENT_SECRET": "", "ACME_OTHER": ""},
+            [
+                f"ACME_CLIENT_ID: must be set, because ACME_SUBSCRIPTION_KEY is: {TOGETHER}",
+                f"ACME_CLIENT_SECRET: must be set, because ACME_SUBSCRIPTION_KEY is: {TOGETHER}",
+                f"ACME_OTHER: must be set, because ACME_SUBSCRIPTION_KEY is: {TOGETHER}",
+            ],
+        ),
+        ({"ACME_OTHER": "CANARY\r\nX: y"}, [f"ACME_OTHER: {CONTROL}"]),
+        ({"ACME_OTHER": "CANARY\n"}, [f"ACME_OTHER: {BREAK}"]),
+        ({"ACME_OTHER": "CANARY\N{SNOWMAN}"}, [f"ACME_OTHER: {NOT_ASCII}"]),
+        ({"ACME_CLIENT_ID": "\N{SNOWMAN}"}, [f"ACME_CLIENT_ID: {NOT_ASCII}"]),
+        ({"ACME_OTHER": "'CANARY'"}, []),
+    ],
+)
+def test_further_secrets(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, str], lines: list[str]
+) -> None:
+    """What would break the head of a request is found at the start."""
+    (tmp_path / "acme.toml").write_text(SUBSCRIBED, encoding="utf-8")
+    for name, value in (ALL | changed).items():
+        monkeypatch.setenv(name, value)
+    settings = DEV | {"CATALOGUE": str(tmp_path)}
+    if lines:
+        assert read.starting(settings).splitlines() == lines
+    else:
+        create_app(read(settings), read_environment(), "http://127.0.0.1:8000")
+
+
+def test_a_client_id_that_no_header_field_has_may_be_any_text(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "acme.toml").write_text(SUBSCRIBED.replace("{client_id}", "1"), encoding="utf-8")
+    for name, value in (ALL | {"ACME_CLIENT_ID": "\N{SNOWMAN}"}).items():
+        monkeypatch.setenv(name, value)
+    create_app(read(DEV | {"CATALOGUE": str(tmp_path)}), read_environment(), "http://127.0.0.1:8000")

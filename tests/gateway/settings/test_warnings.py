@@ -14,6 +14,7 @@ from gateway.settings.reading import settings_of
 from gateway.settings.warnings import catalogue_warnings, settings_warnings, unknown_settings
 from tests.conftest import start_gateway
 from tests.processes import tendon
+from tests.providers.entries import provider
 
 DEV = {"auth": "dev"}
 INTROSPECTION = {
@@ -207,6 +208,18 @@ def test_quotation_marks_around_a_secret() -> None:
             "the quotation marks around it count as part of the secret",
         )
     ]
+
+
+def test_further_secrets_are_known() -> None:
+    entry = provider(tables="[registration]\nsecrets = ['app_client_secret_2', 'key']")
+    environment = {"ACME_APP_CLIENT_SECRET_2": "x", "ACME_APP_CLIENT_SECRET_3": "x", "ACME_KEY": "'CANARY'"}
+    found = settings_warnings(settings_of(Settings, DEV), environment, {"acme": entry})
+    assert [(each.event, each.about) for each in found] == [
+        ("credentials.unknown", "ACME_APP_CLIENT_SECRET_3"),
+        ("setting.quoted", "ACME_KEY"),
+    ]
+    prefixed = unknown_settings(None, {"TENDON_ACME_KEY": "x"}, {"acme": entry})
+    assert [each.reason for each in prefixed] == ["is not a setting and is ignored: did you mean ACME_KEY?"]
 
 
 def test_a_folder_without_a_catalogue(tmp_path: Path) -> None:
