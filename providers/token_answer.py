@@ -103,7 +103,7 @@ def read_token_answer(
             refresh_token=_optional_token(token.get("refresh_token"), "refresh_token"),
             token_type=_token_type(token.get("token_type")),
             expires_at=_expiry(rule, token, now, extended),
-            scopes=_scopes(token.get("scope"), provider.authorize.scope_separator),
+            scopes=_scopes(token.get("scope"), provider.authorize.scope_separator, rule.scope_prefix),
             account=account_at(token, rule.account) if rule.account else None,
             sent_at=answer.sent_at,
         )
@@ -116,7 +116,7 @@ def _token_object(rule: Token, answer: Response, whole: dict[str, object]) -> di
     indicates success is missing, and if the access token is missing and a rule of the entry matches or the answer has a
     registered code."""
     rules, success, root = rule.errors, rule.success, rule.root
-    if _says_error(whole) or (success is not None and not same(member_at(whole, success.field), success.equals)):
+    if _says_error(whole) or (success is not None and not _is_success(whole, success, rule.extended)):
         raise read_error(rules, answer, whole)
     token = whole if root is None else object_or_none(member_at(whole, root))
     found = token or {}
@@ -133,11 +133,20 @@ def _token_object(rule: Token, answer: Response, whole: dict[str, object]) -> di
     return found
 
 
+def _is_success(whole: dict[str, object], success: Success, extended: Success | None) -> bool:
+    """Whether the answer has what a success must have, or lacks what it must lack. The value that `extended` gives for
+    the same field says nothing else."""
+    value = member_at(whole, success.field)
+    if extended is not None and extended.field == success.field and same(value, extended.equals):
+        return True
+    return same(value, success.equals)
+
+
 def _is_extension(rule: Token, whole: dict[str, object], token: dict[str, object]) -> bool:
     """Whether a success extends tokens in place of issuing any. `extended` in the entry says how that is to be seen, or
-    else `success` does."""
+    else `success` does, unless it is about what an answer lacks."""
     mark = rule.extended or rule.success
-    if rule.refresh != "extending" or mark is None or token.get("access_token") not in _ABSENT:
+    if rule.refresh != "extending" or mark is None or mark.absent or token.get("access_token") not in _ABSENT:
         return False
     return same(member_at(whole, mark.field), mark.equals)
 
@@ -236,32 +245,32 @@ def _jwt_payload(jwt: str) -> dict[str, object]:
     return read_object(decoded)
 
 
-def _scopes(value: object, separator: str) -> tuple[str, ...] | None:
-    """A string, split at the provider's separator and at white space, or a list of strings. An empty one counts as
-    absent: RFC 6749 3.3 does not allow an empty `scope`."""
+def _scopes(value: object, separator: str, prefix: str) -> tuple[str, ...] | None:
+    """A string, split at the provider's separator and at white space, or a list of strings, each without the provider's
+    prefix. An empty one counts as absent: RFC 6749 3.3 does not allow an empty `scope`."""
     if value is None:
         return None
     if isinstance(value, str):
         split = _split if len(value) <= _COMMON_SCOPES else _split.__wrapped__
-        return split(value, separator)
+        return split(value, separator, prefix)
     if isinstance(value, list):
-        return _checked_scopes(cast("list[object]", value))
+        return _checked_scopes(cast("list[object]", value), prefix)
     raise UnfitError("scope is neither a string nor a list")
 
 
 @lru_cache(maxsize=256)
-def _split(text: str, separator: str) -> tuple[str, ...] | None:
-    return _checked_scopes(text.replace(separator, " ").split())
+def _split(text: str, separator: str, prefix: str) -> tuple[str, ...] | None:
+    return _checked_scopes(text.replace(separator, " ").split(), prefix)
 
 
-def _checked_scopes(parts: Sequence[object]) -> tuple[str, ...] | None:
-    scopes = tuple(dict.fromkeys(_scope(part) for part in parts))
+def _checked_scopes(parts: Sequence[object], prefix: str) -> tuple[str, ...] | None:
+    scopes = tuple(dict.fromkeys(_scope(part, prefix) for part in parts))
     if sum(len(scope) + 1 for scope in scopes) > MAX_SCOPES:
         raise UnfitError("scope is too long")
     return scopes or None
 
 
-def _scope(value: object) -> str:
+def _scope(value: object, prefix: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_SCOPE or not _VISIBLE.fullmatch(value):
         raise UnfitError("scope has an entry that is not a scope")
-    return value
+    return value.removeprefix(prefix) or value

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from providers.entry.error_rule import ErrorRule, Success
 from providers.entry.headers import read_headers
 from providers.entry.urls import Endpoint
-from providers.entry.values import NO_PARAMS, DottedPath, EntryTable, list_of, params_without, whole_number
+from providers.entry.values import NO_PARAMS, DottedPath, EntryTable, form, list_of, params_without, whole_number
 from wire.tables import read_table
 
 DAY: Final = 24 * 60 * 60
@@ -28,6 +28,8 @@ class Token(EntryTable, frozen=True, kw_only=True):
     `refresh` says what happens to the refresh token when it is used: it is replaced (`rotating`), stays valid
     (`reusable`), stays valid for longer (`extending`), or there is none. A replaced one stays valid for
     `refresh_grace` seconds; afterwards its use is `refused`, or `revokes` all tokens of the grant (RFC 9700 4.14.2).
+
+    `scope_prefix` is what precedes each granted scope in the provider's answers, but not in our requests.
 
     `account_claim` is a claim of the answer's id_token (OpenID Connect Core 2) that has the user id.
 
@@ -49,6 +51,7 @@ class Token(EntryTable, frozen=True, kw_only=True):
         ),
     ] = NO_PARAMS
     root: DottedPath | None = None
+    scope_prefix: Annotated[str, form(r"[!-~]+", "printable ASCII characters without a space", 100)] = ""
     success: Success | None = None
     errors: Annotated[tuple[ErrorRule, ...], read_error_rules] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
@@ -75,6 +78,9 @@ class Token(EntryTable, frozen=True, kw_only=True):
                     yield name, "is only for refresh = 'rotating': no other refresh token is replaced"
         if refresh not in ("extending", None) and "extended" in given:
             yield "extended", "is only for refresh = 'extending': any other refresh is answered by an access token"
+        extended: Success | None = given.get("extended")
+        if extended is not None and extended.absent:
+            yield "extended", "must have equals: an answer that only lacks something extends no tokens"
         for name in ("refresh_ahead", "refresh_params", "refresh_expires"):
             if refresh == "none" and given.get(name):
                 yield name, "can't go with refresh = 'none'"

@@ -80,8 +80,9 @@ def _granted_scopes(attempt: Attempt, received: Received) -> Sequence[str]:
     asked = received.claim.request.scopes
     if received.answer.scopes is not None:
         return received.answer.scopes
-    separator = attempt.registration.provider.authorize.scope_separator
-    named = set(re.split(rf"[\s{re.escape(separator)}]+", attempt.callback.scope or "")) - {""}
+    provider = attempt.registration.provider
+    separators, prefix = rf"[\s{re.escape(provider.authorize.scope_separator)}]+", provider.token.scope_prefix
+    named = {scope.removeprefix(prefix) for scope in re.split(separators, attempt.callback.scope or "")} - {""}
     return [scope for scope in asked if scope in named] if named else asked
 
 

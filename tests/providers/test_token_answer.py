@@ -10,6 +10,7 @@ import pytest
 
 from providers.errors import REGISTERED, ErrorAnswer, Meaning, UnreadableResponse
 from providers.token_answer import MAX_SCOPES, TokenAnswer
+from tests.providers.entries import provider
 from tests.providers.token_answers import EPOCH, GOOD, NESTED, NEVER, NOW, PLAIN, fault, read
 
 MEANINGS = {
@@ -289,6 +290,13 @@ def test_scopes_are_split_at_the_providers_separator() -> None:
     for absent in ("", " ", "\t\n", None, []):
         assert read(GOOD | {"scope": absent}).scopes is None
     assert read(GOOD | {"scope": ", ,"}, NEVER).scopes is None
+
+
+def test_the_providers_prefix_of_scopes_is_dropped() -> None:
+    prefixed = provider(token="scope_prefix = 'ext:'")
+    assert read(GOOD | {"scope": "ext:a b ext:ext:c ext: a"}, prefixed).scopes == ("a", "b", "ext:c", "ext:")
+    assert read(GOOD | {"scope": ["ext:a"]}, prefixed).scopes == ("a",)
+    assert read(GOOD | {"scope": "ext:a"}).scopes == ("ext:a",)
 
 
 def test_tokens_and_scopes_up_to_their_limits() -> None:

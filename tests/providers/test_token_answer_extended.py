@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from providers.entry.provider import Provider
-from providers.errors import Effect, ErrorAnswer, RequestFailed, UnreadableResponse, effect_of
+from providers.errors import Effect, ErrorAnswer, Meaning, RequestFailed, UnreadableResponse, effect_of
 from providers.oauth_client import refresh_tokens
 from providers.token_answer import PresentToken, TokenAnswer, read_token_answer
 from tests.providers.entries import CREDENTIALS, provider
@@ -94,6 +94,61 @@ def test_an_entry_may_tell_an_extension_apart_from_other_successes() -> None:
     assert read({"status": 0, "result": "0000"}, both).access_token == "CANARY-present"
     with pytest.raises(UnreadableResponse):
         read({"status": 0}, both)
+
+
+# A success has no `result`, but an extension has one.
+ABSENT = provider(token=EXTENDED + "success = { field = 'result', absent = true }")
+TOKENS = {"access_token": "abc", "refresh_token": "def", "expires_in": 60}
+
+
+@pytest.mark.parametrize("present", [PRESENT, None])
+@pytest.mark.parametrize("mark", [{}, {"result": None}, {"result": "0000", "message": "OK"}])
+def test_a_success_by_absence_may_have_the_mark_of_an_extension(
+    mark: dict[str, object], present: PresentToken | None
+) -> None:
+    answer = read(TOKENS | mark, ABSENT, present)
+    assert (answer.access_token, answer.refresh_token) == ("abc", "def")
+
+
+def test_an_extension_has_what_other_successes_lack() -> None:
+    answer = read({"result": "0000", "message": "OK"}, ABSENT)
+    assert (answer.access_token, answer.expires_at) == ("CANARY-present", NOW + MONTH)
+
+
+@pytest.mark.parametrize("present", [PRESENT, None])
+@pytest.mark.parametrize("result", ["5001", "", 0, False])
+def test_what_a_success_must_lack_is_an_error(result: object, present: PresentToken | None) -> None:
+    with pytest.raises(ErrorAnswer) as raised:
+        read(TOKENS | {"result": result, "message": "CANARY"}, ABSENT, present)
+    assert raised.value.meaning is Meaning.UNCLEAR
+    assert "CANARY" not in str(raised.value)
+
+
+def test_a_row_says_what_such_an_error_means() -> None:
+    rows = "errors = [{ field = 'result', equals = '5001', meaning = 'grant_over' }]\n"
+    entry = provider(token=EXTENDED + "success = { field = 'result', absent = true }\n" + rows)
+    with pytest.raises(ErrorAnswer) as raised:
+        read({"result": "5001", "message": "x"}, entry)
+    assert effect_of(raised.value) is Effect.REFUSED
+
+
+@pytest.mark.parametrize("body", [{}, {"message": "OK"}, {"result": None}])
+@pytest.mark.parametrize("extended", ["extended = { field = 'result', equals = '0000' }", ""])
+def test_an_answer_that_only_lacks_something_extends_nothing(body: object, extended: str) -> None:
+    entry = provider(token=f"refresh = 'extending'\n{extended}\nsuccess = {{ field = 'result', absent = true }}")
+    with pytest.raises(UnreadableResponse):
+        read(body, entry)
+
+
+def test_an_extension_without_a_present_token_has_no_tokens() -> None:
+    with pytest.raises(UnreadableResponse):
+        read({"result": "0000"}, ABSENT, None)
+
+
+def test_the_mark_of_an_extension_is_no_success_of_another_field() -> None:
+    entry = provider(token=EXTENDED + "success = { field = 'code', absent = true }")
+    with pytest.raises(ErrorAnswer):
+        read({"result": "0000", "code": 7}, entry)
 
 
 def test_an_error_extends_nothing() -> None:

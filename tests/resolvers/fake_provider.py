@@ -129,6 +129,7 @@ def entries(origin: str) -> dict[str, Provider]:
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
         "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
+        "prefix": provider(authorize='scopes = ["a", "b", "c"]', token='scope_prefix = "x:"', origin=origin),
         "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),
     }
     return {slug: structs.replace(entry, slug=slug) for slug, entry in kinds.items()}

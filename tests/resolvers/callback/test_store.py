@@ -172,6 +172,8 @@ async def test_a_row_that_another_flow_has_just_made(world: World) -> None:
         ("comma", None, "a,c", ["a", "c"]),
         ("comma", None, "a c", ["a", "c"]),
         ("comma", None, "a.b", []),
+        ("prefix", None, "x:a c x:other", ["a", "c"]),
+        ("prefix", "x:a c", "x:b", ["a", "c"]),
         ("dot", None, "a.c", ["a", "c"]),
         ("dot", None, "abc", []),
     ],
