@@ -38,14 +38,14 @@ def provider_id(slug: str) -> UUID:
 
 _NO_SITES: Final[Mapping[str, Any]] = MappingProxyType({})
 
-_read_form_of_slug: Final = form(
+read_form_of_slug: Final = form(
     r"[a-z0-9][a-z0-9_-]{0,62}",
     "1 to 63 lower-case letters, digits, `_` and `-`, and begin with a letter or digit",
 )
 
 
 def _read_slug(value: object, context: EntryContext) -> str:
-    slug = _read_form_of_slug(value, context)
+    slug = read_form_of_slug(value, context)
     if slug != context.slug:
         raise Invalid(
             f"must be the name of the file without .toml: rename the file to {slug}.toml, "
