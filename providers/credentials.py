@@ -25,7 +25,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
     def fill(self, headers: Mapping[str, str], **tokens: str) -> Headers:
         """The header fields of an entry as they are sent. `tokens` are values of further placeholders."""
-        return filled(headers, {CLIENT_ID: self.client_id, **self.secrets, **tokens})
+        values = {CLIENT_ID: self.client_id, **self.secrets, **tokens}
+        return tuple((name, filled(text, values)) for name, text in headers.items())
 
 
 def environment_name(slug: str, name: str) -> str:
@@ -43,8 +44,8 @@ def credential_names(provider: Provider) -> list[str]:
 def names_in_headers(provider: Provider) -> set[str]:
     """Which of them header fields of its entry contain."""
     tables = (provider.token, provider.account, provider.granted, provider.api, provider.revoke)
-    found = set[str]().union(*(placeholders(table.headers) for table in tables if table is not None))
-    return found.intersection(credential_names(provider))
+    texts = [text for table in tables if table is not None for text in table.headers.values()]
+    return placeholders(*texts).intersection(credential_names(provider))
 
 
 def missing_variables(provider: Provider, environment: Mapping[str, str]) -> list[str]:

@@ -124,14 +124,14 @@ def form_request(
     headers: Headers = (),
     personal: bool = False,
 ) -> Request:
-    """A request with a form, which is encoded and not empty, and the client's credentials (RFC 6749 2.3.1). They go
-    into a header or the body, never into the URL. `headers` and `personal` are as for `wire.http.client.request`."""
+    """A request with a form, which is encoded, and the client's credentials (RFC 6749 2.3.1). They go into a header or
+    the body, never into the URL. `headers` and `personal` are as for `wire.http.client.request`."""
     if auth == "client_secret_basic":
         authorization = basic_credentials(credentials.client_id, credentials.client_secret or "")
-        return request(method, url, authorization=authorization, headers=headers, form=form, personal=personal)
+        return request(method, url, authorization=authorization, headers=headers, form=form or None, personal=personal)
     secret = (credentials.client_secret or "") if auth == "client_secret_post" else None
-    form = f"{form}&{_credentials_in_form(credentials.client_id, secret)}"
-    return request(method, url, headers=headers, form=form, personal=personal)
+    ours = _credentials_in_form(credentials.client_id, secret)
+    return request(method, url, headers=headers, form=f"{form}&{ours}" if form else ours, personal=personal)
 
 
 @lru_cache(maxsize=256)

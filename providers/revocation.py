@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import structs
 
+from providers.adapters import load
 from providers.credentials import Credentials
+from providers.entry.headers import CLIENT_ID, filled
 from providers.entry.provider import Provider
-from providers.entry.revoke import Revoke
+from providers.entry.revoke import UNAUTHORIZED, Revoke
 from providers.entry.urls import ACCOUNT
 from providers.error_answer import matching_rule, read_error, read_failure
 from providers.errors import ErrorAnswer, Meaning, RequestFailed
@@ -20,7 +24,7 @@ from wire.http.client import Client, Request, request
 from wire.http.response import SUCCESSES, Response
 from wire.strict_json import UnfitError, read_object
 
-_UNAUTHORIZED: Final = 401
+_MAX_URL: Final = 60_000
 # Segments of a path that stand for another one (RFC 3986 5.2.4), however they are encoded.
 _DOTS: Final = (".", "..")
 
@@ -36,6 +40,10 @@ class Tokens(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "Tokens()"
 
+    def by_name(self) -> dict[str, str]:
+        """Those that are known, by their names in an entry."""
+        return {name: value for name, value in structs.asdict(self).items() if value is not None}
+
 
 class RevocationOutcome(Enum):
     """What came of a revocation that did not fail."""
@@ -48,6 +56,23 @@ class RevocationOutcome(Enum):
     about the grant: revoke again with a fresh one."""
     IMPOSSIBLE = "impossible"
     """Nothing was sent: the entry has no `[revoke]`, or needs a token or an account, and there is none."""
+
+
+class Adapter(Protocol):
+    """What an adapter for `[revoke]` has (`providers/adapters/`)."""
+
+    async def revoke(
+        self,
+        client: Client,
+        rule: Revoke,
+        credentials: Credentials,
+        tokens: Tokens,
+        *,
+        deadline: float,
+        latest: float,
+    ) -> RevocationOutcome:
+        """Revoke `tokens` at `rule.url`. All requests together end by `deadline` and `latest`. Raises RequestFailed."""
+        ...
 
 
 async def revoke(
@@ -63,37 +88,49 @@ async def revoke(
 
     Raises RequestFailed if the provider neither confirmed nor refused it; it may be sent again.
     """
-    asking = _revocation_request(provider.revoke, credentials, tokens)
-    if provider.revoke is None or asking is None:
+    rule = provider.revoke
+    if rule is None:
+        return RevocationOutcome.IMPOSSIBLE
+    if rule.adapter is not None:
+        adapter = cast("Adapter", load(rule.adapter))
+        return await adapter.revoke(client, rule, credentials, tokens, deadline=deadline, latest=latest)
+    asking = _revocation_request(rule, credentials, tokens)
+    if asking is None:
         return RevocationOutcome.IMPOSSIBLE
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
-    return read_revocation(provider.revoke, response)
+    return read_revocation(rule, response)
 
 
-def _revocation_request(rule: Revoke | None, credentials: Credentials, tokens: Tokens) -> Request | None:
-    """None if there is no rule, or if a token or an account that belongs in the request is None."""
-    if rule is None or (rule.needs_account and tokens.account is None):
+def _revocation_request(rule: Revoke, credentials: Credentials, tokens: Tokens) -> Request | None:
+    """None if a token or an account that belongs in the request is not known, or can't stand in the URL."""
+    known = tokens.by_name()
+    url = _url(rule.url, {CLIENT_ID: credentials.client_id, **known}) if rule.needs <= known.keys() else None
+    if url is None:
         return None
-    if ACCOUNT in rule.url and tokens.account in _DOTS:
-        return None
-    form = {name: value.replace(ACCOUNT, tokens.account or "") for name, value in rule.params.items()}
+    form = {name: value.replace(f"{{{ACCOUNT}}}", known.get(ACCOUNT, "")) for name, value in rule.params.items()}
     if rule.token is not None:
-        token = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}[rule.token]
-        if token is None:
-            return None
-        form["token"] = token
-    url = rule.url.replace(ACCOUNT, quote(tokens.account or "", safe=""))
-    if rule.auth == "bearer":
-        authorization = f"Bearer {tokens.access_token}"
-        return request(rule.method, url, authorization=authorization, form=urlencode(form) or None)
-    if rule.auth == "anonymous":
-        return request(rule.method, url, form=urlencode(form) or None)
-    return form_request(url, urlencode(form), credentials, rule.auth, method=rule.method)
+        form["token"] = known[rule.token]
+    headers, encoded, personal = credentials.fill(rule.headers, **known), urlencode(form), rule.is_personal
+    if rule.auth in ("bearer", "anonymous"):
+        authorization = f"Bearer {tokens.access_token}" if rule.auth == "bearer" else None
+        return request(
+            rule.method, url, authorization=authorization, headers=headers, form=encoded or None, personal=personal
+        )
+    return form_request(url, encoded, credentials, rule.auth, method=rule.method, headers=headers, personal=personal)
+
+
+def _url(template: str, values: Mapping[str, str]) -> str | None:
+    """The URL with these values, percent-encoded. None if it would be another path (RFC 3986 5.2.4), or too long."""
+    url = filled(template, {name: quote(value, safe="") for name, value in values.items()})
+    before, after = (text.partition("?")[0].split("/") for text in (template, url))
+    if any(one in _DOTS and one != other for one, other in zip(after, before, strict=True)) or len(url) > _MAX_URL:
+        return None
+    return url
 
 
 def read_revocation(rule: Revoke, response: Response) -> RevocationOutcome:
     """What the provider answered. Raises RequestFailed."""
-    if rule.auth == "bearer" and response.status == _UNAUTHORIZED:
+    if rule.is_authorized_by_access_token and response.status == UNAUTHORIZED:
         return RevocationOutcome.CREDENTIAL_REFUSED
     failure = _failure(rule, response)
     if failure is None or (isinstance(failure, ErrorAnswer) and failure.meaning is Meaning.GRANT_OVER):

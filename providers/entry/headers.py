@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 from providers.entry.urls import EntryContext
 from providers.entry.values import form, read_texts
-from wire.http.client import Headers
 from wire.tables import Invalid
 
 CLIENT_ID: Final = "client_id"
-TOKENS: Final = ("access_token", "refresh_token")
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name
+TOKENS: Final = (ACCESS_TOKEN, "refresh_token")
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -50,15 +50,15 @@ def read_revocation_headers(value: object, context: EntryContext) -> Mapping[str
     return _read(value, context, (CLIENT_ID, *TOKENS, *context.secrets))
 
 
-def filled(headers: Mapping[str, str], values: Mapping[str, str]) -> Headers:
-    """The header fields as they are sent, with the `values` of all placeholders by name."""
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with the value of each placeholder, which `values` has by name."""
     # In one pass: what a value contains is no placeholder.
-    return tuple((name, _PLACEHOLDER.sub(lambda found: values[found[1]], text)) for name, text in headers.items())
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
 
 
-def placeholders(headers: Mapping[str, str]) -> set[str]:
-    """The names of the placeholders in these header fields."""
-    return {name for text in headers.values() for name in _PLACEHOLDER.findall(text)}
+def placeholders(*texts: str) -> set[str]:
+    """The names of the placeholders in these texts."""
+    return {name for text in texts for name in _PLACEHOLDER.findall(text)}
 
 
 def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mapping[str, str]:

@@ -15,10 +15,10 @@ from wire.http.addresses import is_host, may_be_public
 from wire.tables import Invalid
 from wire.uri import is_web
 
-ACCOUNT: Final = "{account}"
-"""In a URL of an entry: the provider's own id of the user, which is not known before there is a connection."""
+ACCOUNT: Final = "account"
+"""Stands for the provider's own id of the user."""
 
-REVOCATION_PLACEHOLDERS: Final = ("account", "access_token", "refresh_token", "client_id")
+REVOCATION_PLACEHOLDERS: Final = (ACCOUNT, "access_token", "refresh_token", "client_id")
 """What is known when a connection ends, and may be in braces in the URL of a revocation."""
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")

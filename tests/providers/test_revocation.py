@@ -158,6 +158,120 @@ async def test_an_account_never_changes_the_path(ours: Client, account: str) -> 
     assert server.connections == 0
 
 
+# Tokens and our client's id in the URL and in header fields
+
+KNOWN = replace(TOKENS, access_token="CANARY/a b%&=", account="{access_token}")
+
+
+def at(origin: str, path: str, *lines: str) -> Provider:
+    lines = ("[registration]", "secrets = ['api_key']", "[revoke]", f"url = '{origin}{path}'", *lines)
+    return provider(origin=origin, tables="\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/revoke?access_token={access_token}", "/revoke?access_token=CANARY%2Fa%20b%25%26%3D"),
+        ("/{refresh_token}/x?y=1", "/CANARY-refresh/x?y=1"),
+        ("/x/{client_id}/{account}", "/x/a%20%2Fb/%7Baccess_token%7D"),
+        ("/x?a={access_token}&r={refresh_token}", "/x?a=CANARY%2Fa%20b%25%26%3D&r=CANARY-refresh"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_url_has_what_the_provider_demands(ours: Client, method: str, path: str, line: str) -> None:
+    """Percent-encoded, and what a value contains is no placeholder."""
+    auth = "bearer" if "token" not in path else "anonymous"
+    async with loopback(answering(b"")) as server:
+        entry = at(server.origin, path, f"auth = '{auth}'", f"method = '{method}'")
+        credentials = Credentials("a /b", "secret")
+        assert await revoke(ours, entry, credentials, KNOWN, deadline=soon()) is CONFIRMED
+    (asked,) = server.asked
+    assert asked.line == f"{method} {line} HTTP/1.1"
+    assert asked.body == b""
+    assert ("authorization" in asked.headers) is (auth == "bearer")
+    assert "content-type" not in asked.headers
+
+
+async def test_an_anonymous_request_says_nothing_about_the_client(ours: Client) -> None:
+    asked = await sent(ours, "auth = 'anonymous'", "token = 'refresh_token'", "params = { hint = 'x' }")
+    assert asked.form == {"token": ["CANARY-refresh"], "hint": ["x"]}
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("auth", "form"),
+    [
+        ("client_secret_basic", ""),
+        ("client_secret_post", "client_id=client&client_secret=secret"),
+        ("none", "client_id=client"),
+    ],
+)
+async def test_a_token_in_a_header_field_needs_none_in_the_form(ours: Client, auth: str, form: str) -> None:
+    headers = "headers = { token = '{access_token}', X-Key = '{client_id}:{api_key}', Accept = '*/*' }"
+    async with loopback(answering(b"")) as server:
+        entry = at(server.origin, "/revoke", f"auth = '{auth}'", headers)
+        known = Credentials("client", "secret", {"api_key": "{refresh_token}"})
+        assert await revoke(ours, entry, known, TOKENS, deadline=soon()) is CONFIRMED
+    (asked,) = server.asked
+    assert asked.headers["token"] == "CANARY-access"
+    assert asked.headers["x-key"] == "client:{refresh_token}"
+    assert asked.headers["accept"] == "*/*"
+    assert asked.body.decode() == form
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("/x/{refresh_token}", "auth = 'bearer'"),
+        ("/x?t={refresh_token}", "auth = 'anonymous'"),
+        ("/x", "auth = 'anonymous'", "headers = { token = '{refresh_token}' }"),
+        ("/x/{account}", "auth = 'bearer'"),
+        ("/x/{access_token}", "auth = 'anonymous'", "params = { id = '{account}' }"),
+    ],
+)
+async def test_without_a_value_that_is_needed_no_request_is_sent(ours: Client, lines: tuple[str, ...]) -> None:
+    tokens = replace(TOKENS, refresh_token=None)
+    async with loopback(answering(b"")) as server:
+        assert await revoke(ours, at(server.origin, *lines), CREDENTIALS, tokens, deadline=soon()) is IMPOSSIBLE
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "is_sent"),
+    [
+        ("/{access_token}/x", {"access_token": ".."}, False),
+        ("/a/{access_token}", {"access_token": "."}, False),
+        ("/{refresh_token}{access_token}", {"access_token": ".", "refresh_token": "."}, False),
+        ("/{access_token}.?a=b", {"access_token": "."}, False),
+        ("/x?a={access_token}", {"access_token": ".."}, True),
+        ("/x{access_token}", {"access_token": ".."}, True),
+        ("/x?a={access_token}", {"access_token": "%" * 16 * 1024}, True),
+        ("/x?a={access_token}&b={refresh_token}", dict.fromkeys(("access_token", "refresh_token"), "%" * 16384), False),
+    ],
+)
+async def test_a_value_never_changes_the_path(
+    ours: Client, path: str, values: dict[str, str], *, is_sent: bool
+) -> None:
+    async with loopback(answering(b"")) as server:
+        entry = at(server.origin, path, "auth = 'anonymous'")
+        found = await revoke(ours, entry, CREDENTIALS, replace(TOKENS, **values), deadline=soon())
+    assert found is (CONFIRMED if is_sent else IMPOSSIBLE)
+    assert server.connections == is_sent
+
+
+async def test_a_refused_token_in_the_url_or_a_header_field_confirms_nothing(ours: Client) -> None:
+    """It may only have expired, as with a bearer token."""
+    refused = RevocationOutcome.CREDENTIAL_REFUSED
+    rows = "errors = [{ field = 'error', equals = 'x', meaning = 'grant_over' }]"
+    in_header = "headers = { token = '{access_token}' }"
+    async with loopback(answering(b'{"error": "x"}', status="401 No")) as server:
+        for path, *lines in (("/x?t={access_token}",), ("/x", in_header)):
+            entry = at(server.origin, path, "auth = 'anonymous'", rows, *lines)
+            assert await revoke(ours, entry, CREDENTIALS, TOKENS, deadline=soon()) is refused
+        by_refresh_token = at(server.origin, "/x?t={refresh_token}", "auth = 'anonymous'", rows)
+        assert await revoke(ours, by_refresh_token, CREDENTIALS, TOKENS, deadline=soon()) is CONFIRMED
+
+
 # What comes back
 
 
@@ -235,14 +349,17 @@ async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     ids=["401", "400", "503", "redirect", "silence", "hang up"],
 )
 async def test_any_other_answer_is_a_fault(
-    ours: Client, respond: Respond, fault: type[RequestFailed], text: str
+    ours: Client, caplog: pytest.LogCaptureFixture, respond: Respond, fault: type[RequestFailed], text: str
 ) -> None:
+    """And nothing of the request is shown, not even of its URL."""
+    caplog.set_level("DEBUG")
     async with loopback(respond) as server:
-        wanting = entry(server.origin, "token = 'access_token'")
+        wanting = at(server.origin, "/{refresh_token}?t={refresh_token}", "headers = { token = '{refresh_token}' }")
         with pytest.raises(fault, match=text) as raised:
             await revoke(ours, wanting, CREDENTIALS, TOKENS, deadline=soon(0.5))
     assert len(server.asked) == 1
-    assert "CANARY" not in str(raised.value)
+    assert "CANARY" in server.asked[0].line
+    assert "CANARY" not in f"{raised.value}{raised.value!r}{caplog.text}"
 
 
 async def test_a_refused_connection_is_a_fault(ours: Client) -> None:

@@ -154,7 +154,7 @@ LONG = "a" * 256
         (revoke("auth = 'bearer'\nends = ''"), "revoke.ends: must be one of "),
         (
             revoke("auth = 'bearer'\nerrors = [{status = 401, meaning = 'grant_over'}]"),
-            "revoke.errors: can't have status = 401 with auth = 'bearer': it always means that the token was refused",
+            "revoke.errors: can't have status = 401: the access token that authorizes the request may have expired",
         ),
         (revoke("auth = 'bearer'\nerrors = [{meaning = 'passing'}]"), "revoke.errors.0.field: is missing: a rule "),
         (
