@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from providers.entry.error_rule import ErrorRule
+from providers.entry.error_rule import ErrorRule, Success
 from providers.errors import REGISTERED, ErrorAnswer, Meaning
 from wire.http.errors import UnreadableResponse
 from wire.http.response import ERRORS, Response
@@ -70,6 +70,11 @@ def _fits(rule: ErrorRule, status: int, whole: dict[str, object]) -> bool:
     if rule.equals is not None:
         return any(same(value, expected) for expected in rule.equals)
     return value is not None
+
+
+def is_success(success: Success | None, whole: dict[str, object]) -> bool:
+    """Whether the answer has what a success must have, or lacks what it must lack, if the entry says so."""
+    return success is None or same(_found(whole, success.field), success.equals)
 
 
 def same(value: object, expected: str | int | bool | None) -> bool:

@@ -17,7 +17,7 @@ from providers.entry.headers import CLIENT_ID, filled
 from providers.entry.provider import Provider
 from providers.entry.revoke import UNAUTHORIZED, Revoke
 from providers.entry.urls import ACCOUNT
-from providers.error_answer import matching_rule, read_error, read_failure
+from providers.error_answer import is_success, matching_rule, read_error, read_failure
 from providers.errors import ErrorAnswer, Meaning, RequestFailed
 from providers.oauth_client import form_request
 from wire.http.client import Client, Request, request
@@ -139,11 +139,15 @@ def read_revocation(rule: Revoke, response: Response) -> RevocationOutcome:
 
 
 def _failure(rule: Revoke, response: Response) -> RequestFailed | None:
-    """None for a success, whose body may be anything unless a row of the entry says that it is an error."""
+    """None for a success, whose body may be anything unless the entry says how a success or an error is to be seen."""
     if response.status not in SUCCESSES:
         return read_failure(rule.errors, response)
+    if not rule.errors and rule.success is None:
+        return None
     try:
-        whole = read_object(response.content) if rule.errors else {}
+        whole = read_object(response.content)
     except UnfitError:
         whole = {}
-    return None if matching_rule(rule.errors, response, whole) is None else read_error(rule.errors, response, whole)
+    if matching_rule(rule.errors, response, whole) is None and is_success(rule.success, whole):
+        return None
+    return read_error(rule.errors, response, whole)

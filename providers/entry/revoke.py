@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from providers.entry.adapters import read_revocation_adapter
-from providers.entry.error_rule import ErrorRule
+from providers.entry.error_rule import ErrorRule, Success
 from providers.entry.headers import ACCESS_TOKEN, TOKENS, placeholders, read_revocation_headers
 from providers.entry.token import ClientAuth, read_error_rules
 from providers.entry.urls import ACCOUNT, RevocationEndpoint
@@ -21,9 +21,10 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
     `anonymous`, nothing says which client it is. An `adapter` does what these keys can't express.
 
     `{account}` in `url` and in the values of `params` stands for the provider's own id of the user. `url` may contain
-    `{client_id}`, and `url` and `headers` a token. A row of `errors` with `grant_over` means that there is nothing left
-    to revoke. `ends` says what a revocation ends: the tokens of one consent (`token`), all consents of the user to this
-    app (`grant`), or whatever the app has of the account (`account`), such as its registration for webhooks.
+    `{client_id}`, and `url` and `headers` a token. A 2xx must have what `success` requires. A row of `errors` with
+    `grant_over` means that there is nothing left to revoke. `ends` says what a revocation ends: the tokens of one
+    consent (`token`), all consents of the user to this app (`grant`), or whatever the app has of the account
+    (`account`), such as its registration for webhooks.
     """
 
     method: Literal["POST", "DELETE", "GET"] = "POST"
@@ -33,13 +34,14 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
     params: Annotated[Mapping[str, str], params_without("token", "client_id", "client_secret")] = NO_PARAMS
     headers: Annotated[Mapping[str, str], read_revocation_headers] = NO_PARAMS
     adapter: Annotated[str, read_revocation_adapter] | None = None
+    success: Success | None = None
     errors: Annotated[tuple[ErrorRule, ...], read_error_rules] = ()
     ends: Literal["token", "grant", "account"] = "grant"
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if given.get("adapter") is not None:
-            for name in ("method", "auth", "token", "params", "headers"):
+            for name in ("method", "auth", "token", "params", "headers", "success"):
                 if name in given:
                     yield name, "can't go with adapter, which decides what is sent"
             return

@@ -217,6 +217,7 @@ async def test_a_token_in_a_header_field_needs_none_in_the_form(ours: Client, au
     assert asked.headers["x-key"] == "client:{refresh_token}"
     assert asked.headers["accept"] == "*/*"
     assert asked.body.decode() == form
+    assert ("content-type" in asked.headers) is bool(form)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +321,24 @@ async def test_an_error_in_a_success_is_a_fault(ours: Client) -> None:
     with pytest.raises(ErrorAnswer) as raised:
         await outcome(ours, b'{"result": 7}', "200 OK", "auth = 'bearer'", FAILED)
     assert raised.value.meaning is Meaning.TEMPORARY
+
+
+SUCCEEDED = ("auth = 'bearer'", "success = { field = 'result', equals = '0000' }")
+
+
+async def test_a_success_may_need_a_mark(ours: Client) -> None:
+    """Otherwise an error whose code nobody knows would pass for a confirmation."""
+    assert await outcome(ours, b'{"result": "0000"}', "200 OK", *SUCCEEDED) is CONFIRMED
+    assert (
+        await outcome(
+            ours, b'{"result": 8}', "200 OK", *SUCCEEDED, FAILED.replace("'passing'", "'grant_over'").replace("7", "8")
+        )
+        is CONFIRMED
+    )
+    for body in (b'{"result": "5001"}', b'{"result": 0}', b"{}", b"", b'{"result": "0000", "result": "0000"}'):
+        with pytest.raises(ErrorAnswer) as raised:
+            await outcome(ours, body, "200 OK", *SUCCEEDED)
+        assert raised.value.meaning is Meaning.UNCLEAR
 
 
 async def test_a_bearer_that_is_not_allowed_is_a_fault(ours: Client) -> None:
