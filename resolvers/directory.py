@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from providers.catalogue import Provider
 from resolvers.context import Context
 from resolvers.errors import ProviderNotFound
@@ -20,6 +22,12 @@ def find_provider(context: Context, slug: str) -> Provider:
     return found
 
 
-def is_available(context: Context, provider: Provider) -> bool:
-    """Whether users can connect to the provider: Tendon has credentials for it."""
-    return provider.slug in context.resources.registrations
+class UnavailableReason(StrEnum):
+    """Why users can't connect to a provider."""
+
+    NO_CREDENTIALS = "no_credentials"
+
+
+def unavailable_because(context: Context, provider: Provider) -> UnavailableReason | None:
+    """Why users can't connect to the provider, None if they can."""
+    return None if provider.slug in context.resources.registrations else UnavailableReason.NO_CREDENTIALS

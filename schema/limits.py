@@ -71,6 +71,7 @@ class Limits(Struct, frozen=True):
 
     tokens: int
     depth: int
+    aliases: int
     size: int | None
     scope: str = ""
 
@@ -85,8 +86,9 @@ class Limits(Struct, frozen=True):
         return f"The document has more than {self.tokens} tokens{self.scope}."
 
 
-FULL: Final = Limits(TOKENS, DEPTH, None)
-ANONYMOUS: Final = Limits(100, 5, 6 * 1024, " without a bearer token")
+FULL: Final = Limits(TOKENS, DEPTH, ALIASES, None)
+# An alias repeats a field, and all about all providers takes a millisecond.
+ANONYMOUS: Final = Limits(100, 5, 5, 6 * 1024, " without a bearer token")
 """The limits for callers without a bearer token."""
 
 
@@ -212,7 +214,7 @@ def _checks(node: DefinitionNode, counter: Counter, limits: Limits) -> list[tupl
     return [
         (counts.depth, limits.depth, f"The operation is deeper than {limits.depth} levels{limits.scope}."),
         (counts.introspection, INTROSPECTION_DEPTH, f"The introspection is deeper than {INTROSPECTION_DEPTH} levels."),
-        (counts.aliases, ALIASES, f"The operation has more than {ALIASES} aliases."),
+        (counts.aliases, limits.aliases, f"The operation has more than {limits.aliases} aliases{limits.scope}."),
         (counts.root, ROOT_FIELDS, f"The operation has more than {ROOT_FIELDS} root fields."),
         _fields(counts),
         (counts.once, 1, f"An operation can have one {ONCE} only."),

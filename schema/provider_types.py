@@ -1,12 +1,100 @@
-"""The GraphQL type of providers."""
+"""The GraphQL types of providers."""
 
 from __future__ import annotations
 
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
 import strawberry
 
+from providers.entry.about import Lifecycle
+from providers.entry.provider import ExplainedScope
 from providers.entry.provider import Provider as CatalogueEntry
 from resolvers import directory
+from resolvers.directory import UnavailableReason
 from schema.info import Info
+from schema.logo import logo
+
+
+class ProviderCategory(StrEnum):
+    """Those of `providers.entry.about.Category`."""
+
+    WEARABLE = "wearable"
+    TRAINING = "training"
+    GLUCOSE = "glucose"
+    MEASUREMENT = "measurement"
+    HEALTH_RECORD = "health_record"
+    IDENTITY = "identity"
+    PLATFORM = "platform"
+    DEVELOPMENT = "development"
+    OTHER = "other"
+
+
+class ProviderSignUps(StrEnum):
+    """Those of `providers.entry.about.Lifecycle`."""
+
+    OPEN = "open"
+    REVIEW = "review"
+    PARTNERS = "partners"
+    HELD = "held"
+    CLOSED = "closed"
+
+
+strawberry.enum(
+    ProviderCategory,
+    description="The kind of a provider. `training`: platforms for workouts. `measurement`: scales and blood pressure."
+    " `platform`: collects the data of many devices.",
+    graphql_name_from="value",
+)
+strawberry.enum(
+    ProviderSignUps,
+    description="Who may register an app with a provider. `open`: anybody. `review`: anybody, for few users until the"
+    " vendor has reviewed the app. `partners`: companies with a contract. `held`: nobody for now. `closed`: nobody any"
+    " more.",
+    graphql_name_from="value",
+)
+strawberry.enum(
+    UnavailableReason,
+    description="Why users can't connect to a provider here. `no_credentials`: this service has no credentials for it.",
+    graphql_name_from="value",
+)
+
+
+@strawberry.type(description="A scope of a provider, with a sentence for users.")
+class ProviderScope:
+    scope: str = strawberry.field(description="As the provider writes it, such as `read:sleep`.")
+    description: str | None = strawberry.field(
+        description="What it allows, such as `Read your sleep.` Null if the catalogue doesn't say."
+    )
+    requested: bool = strawberry.field(
+        description="Whether users are asked to grant it. False for one that the provider has, too, such as"
+        " `read:body_measurement`."
+    )
+
+
+@strawberry.type(description="Who may register an app with a provider, and until when its API lasts.")
+class ProviderLifecycle:
+    sign_ups: ProviderSignUps = strawberry.field(description="Who may register an app, such as `review`.")
+    ends: date | None = strawberry.field(
+        description="The day on which the vendor turns the API off, such as `2026-12-31`. Null if none is known."
+    )
+    note: str | None = strawberry.field(
+        description="What else there is to know, such as `Up to ten users until the vendor has reviewed the app.`"
+    )
+
+
+@strawberry.type(description="Whether users can connect to a provider here, and why not.")
+class ProviderAvailability:
+    available: bool
+    reason: UnavailableReason | None = strawberry.field(
+        description="Such as `no_credentials`. Null if the provider is available."
+    )
+
+
+_AVAILABILITY: Final = {
+    reason: ProviderAvailability(available=reason is None, reason=reason) for reason in (None, *UnavailableReason)
+}
 
 
 @strawberry.type(description="A health-data provider that users can connect to.")
@@ -25,6 +113,17 @@ class Provider:
     def name(self) -> str:
         return self.row.name
 
+    @strawberry.field(description="The kind of provider, such as `wearable`.")
+    def category(self) -> ProviderCategory:
+        return ProviderCategory(self.row.category)
+
+    @strawberry.field(
+        description="A mark to show beside the name: its initials on a square whose colour never changes. A URI for the"
+        " `src` of an `img`, such as `data:image/svg+xml,%3Csvg…`."
+    )
+    def logo(self) -> str:
+        return logo(self.row.slug, self.row.name)
+
     @strawberry.field(description="The URL of the provider's OAuth documentation.")
     def docs(self) -> str:
         return self.row.docs
@@ -33,6 +132,25 @@ class Provider:
     def scopes(self) -> list[str]:
         return list(self.row.authorize.scopes)
 
+    @strawberry.field(
+        description="The same scopes with a sentence for users, such as `Read your sleep.`, and further ones that the"
+        " provider has.",
+        graphql_type=list[ProviderScope],
+    )
+    def scope_details(self) -> list[ExplainedScope]:
+        return list(self.row.explained_scopes)
+
+    @strawberry.field(
+        description="Who may register an app with the provider, and until when its API lasts.",
+        graphql_type=ProviderLifecycle,
+    )
+    def lifecycle(self) -> Lifecycle:
+        return self.row.lifecycle
+
     @strawberry.field(description="Whether users can connect to it here: whether this service has credentials for it.")
     def available(self, info: Info) -> bool:
-        return directory.is_available(info.context, self.row)
+        return directory.unavailable_because(info.context, self.row) is None
+
+    @strawberry.field(description="The same, and why not, such as `no_credentials`.")
+    def availability(self, info: Info) -> ProviderAvailability:
+        return _AVAILABILITY[directory.unavailable_because(info.context, self.row)]

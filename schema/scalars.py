@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import strawberry
@@ -24,12 +24,26 @@ def _parse(value: Any) -> datetime:
         raise GraphQLError("DateTime must be written as RFC 3339 does.") from None
 
 
+def _parse_date(value: Any) -> date:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise GraphQLError("Date must be written as 2026-12-31 is.") from None
+
+
 SCALARS: Final[dict[object, Any]] = {
+    date: strawberry.scalar(
+        name="Date",
+        description="A day, such as `2026-12-31`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=date.isoformat,
+        parse_value=_parse_date,
+    ),
     datetime: strawberry.scalar(
         name="DateTime",
         description="An RFC 3339 timestamp in UTC with milliseconds, such as `2026-11-23T12:00:00.000Z`.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_serialize,
         parse_value=_parse,
-    )
+    ),
 }

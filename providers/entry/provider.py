@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Self
 from uuid import UUID, uuid5
 
+import msgspec
+
 from providers.entry.about import (
     Category,
     Lifecycle,
@@ -54,6 +56,14 @@ def _read_slug(value: object, context: EntryContext) -> str:
     return slug
 
 
+class ExplainedScope(msgspec.Struct, frozen=True):
+    """A scope with its sentence for users, and whether users are asked for it."""
+
+    scope: str
+    description: str | None
+    requested: bool
+
+
 class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it.
 
@@ -93,6 +103,15 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     @cached_property
     def id(self) -> UUID:
         return provider_id(self.slug)
+
+    @cached_property
+    def explained_scopes(self) -> tuple[ExplainedScope, ...]:
+        """Those that are requested, then others that the entry has a sentence for."""
+        requested = dict.fromkeys(self.authorize.scopes)
+        return tuple(
+            ExplainedScope(scope, self.scopes.get(scope), requested=scope in requested)
+            for scope in {**requested, **self.scopes}
+        )
 
     @cached_property
     def revocation_ends_other_tokens(self) -> bool:

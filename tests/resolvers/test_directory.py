@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resolvers.directory import find_provider, is_available, list_providers
+from resolvers.directory import UnavailableReason, find_provider, list_providers, unavailable_because
 from resolvers.errors import ProviderNotFound
 from tests.resolvers.world import World
 
@@ -19,6 +19,7 @@ async def test_an_entry_is_found_whether_it_is_available_or_not(any_world: World
         context = any_world.context("alice", registrations=registrations)
         provider = find_provider(context, "acme")
         assert provider is any_world.resources.catalogue["acme"]
-        assert is_available(context, provider) == bool(registrations)
+        reason = None if registrations else UnavailableReason.NO_CREDENTIALS
+        assert unavailable_because(context, provider) == reason
     with pytest.raises(ProviderNotFound, match="is not in the catalogue"):
         find_provider(any_world.context("alice"), "nobody")

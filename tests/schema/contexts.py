@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from providers.catalogue import read_catalogue
+from providers.catalogue import Catalogue, read_catalogue
 from resolvers.caller import Caller
-from resolvers.context import Context, Resources
+from resolvers.context import Context, Registration, Resources
 
 ALICE = Caller("alice", "app", frozenset())
 
 
-def public_context(caller: Caller | None = ALICE) -> Context:
-    """Just what the public fields look at: the catalogue."""
+def public_context(
+    caller: Caller | None = ALICE,
+    *,
+    catalogue: Catalogue | None = None,
+    registrations: Mapping[str, Registration] | None = None,
+) -> Context:
+    """Just what the public fields look at: the catalogue, by default the built-in one, and our registrations."""
     nothing: Any = None
     resources = Resources(
-        catalogue=read_catalogue(),
-        registrations={},
+        catalogue=read_catalogue() if catalogue is None else catalogue,
+        registrations=registrations or {},
         redirects=nothing,
         database=nothing,
         vault=nothing,

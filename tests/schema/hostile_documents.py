@@ -105,8 +105,8 @@ HOSTILE_ANONYMOUS = {
     **HOSTILE,
     "tokens that fit": "{ providers { %s } }" % ("slug " * 95),
     "fields that fit": "{ providers { %s nothing } }" % ("slug @skip(if: true) " * 11),
-    "aliases that fit": "{ %s providers { nothing } }"
-    % named("a", 4, "%s: providers { a: slug b: name a c: id d: slug }"),
+    "aliases that fit": "{ %s providers { a: slug nothing } }"
+    % named("a", 4, "%s: providers { slug name a id slug docs scopes }"),
     "arguments that fit": "{ %s }" % named("a", 4, '%s: provider(slug: "x", no: 1) { slug }'),
     "spreads that fit": "{ providers { %s } } %s"
     % (named("...f", 9), named("f", 9, "fragment %s on Provider { slug }")),

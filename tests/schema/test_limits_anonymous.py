@@ -40,6 +40,10 @@ def size(length: int) -> str:
     return document + "é" * ((length - len(document)) // 2) + "x" * ((length - len(document)) % 2)
 
 
+def aliases(count: int) -> str:
+    return "{ providers { slug %s } }" % " ".join(f"a{number}: slug" for number in range(count))
+
+
 def depth(levels: int) -> str:
     """No public field is that deep, so a document within the limit is refused for another reason."""
     return "{ " + "providers { " * (levels - 1) + "slug" + " }" * levels
@@ -55,8 +59,9 @@ async def ask(client: httpx.AsyncClient, process: Process, document: str, token:
     [
         (tokens(ANONYMOUS.tokens), tokens(ANONYMOUS.tokens + 1)),
         (size(ANONYMOUS.size or 0), size((ANONYMOUS.size or 0) + 1)),
+        (aliases(ANONYMOUS.aliases), aliases(ANONYMOUS.aliases + 1)),
     ],
-    ids=["tokens", "bytes"],
+    ids=["tokens", "bytes", "aliases"],
 )
 async def test_one_more_is_refused(
     client: httpx.AsyncClient, any_gateway: Process, closed: Process, someone: Person, fits: str, exceeds: str
@@ -72,7 +77,7 @@ async def test_one_more_is_refused(
 
 @BOTH
 def test_the_limits_are_those(explore: bool) -> None:
-    assert (ANONYMOUS.tokens, ANONYMOUS.size, ANONYMOUS.depth) == (100, 6144, 5)
+    assert (ANONYMOUS.tokens, ANONYMOUS.size, ANONYMOUS.depth, ANONYMOUS.aliases) == (100, 6144, 5, 5)
     documents = Executor(explore=explore)._documents
     too_deep = f"The operation is deeper than {ANONYMOUS.depth} levels without a bearer token."
     assert documents.read(depth(ANONYMOUS.depth + 1), anonymous=True).errors[0].message == too_deep
@@ -175,4 +180,5 @@ async def test_less_of_a_body_is_read(client: httpx.AsyncClient, any_gateway: Pr
 
 def test_the_readme_has_these_limits() -> None:
     security = Path(__file__).parents[2].joinpath("docs", "security.md").read_text(encoding="utf-8")
-    assert f"{ANONYMOUS.tokens} tokens, {(ANONYMOUS.size or 0) // 1024} KiB and {ANONYMOUS.depth} levels" in security
+    size = f"{ANONYMOUS.tokens} tokens, {(ANONYMOUS.size or 0) // 1024} KiB"
+    assert f"{size}, {ANONYMOUS.depth} levels and {ANONYMOUS.aliases} aliases" in security

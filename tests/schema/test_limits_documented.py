@@ -61,7 +61,8 @@ def documented(row: str) -> list[int]:
 )
 def test_the_documentation_has_these_limits(row: str, values: list[int]) -> None:
     assert documented(row) == values
-    assert (limits.FULL.tokens, limits.FULL.depth, limits.FULL.size) == (limits.TOKENS, limits.DEPTH, None)
+    full = limits.FULL
+    assert (full.tokens, full.depth, full.aliases, full.size) == (limits.TOKENS, limits.DEPTH, limits.ALIASES, None)
 
 
 def refusals(document: str, executor: Executor = CLOSED) -> list[str]:

@@ -10,7 +10,6 @@ from graphql import OperationDefinitionNode, parse
 from strawberry.schema.config import StrawberryConfig
 
 from models.connection import StoredConnection
-from providers.catalogue import read_catalogue
 from providers.entry.provider import provider_id
 from schema.execution import Executor
 from schema.scalars import SCALARS
@@ -107,19 +106,3 @@ def test_the_fields_of_a_connection(account: str | None) -> None:
             }
         },
     )
-
-
-async def test_the_fields_of_a_provider() -> None:
-    entry = read_catalogue()["oura"]
-    document = '{ provider(slug: "oura") { id slug name docs scopes available } providers { slug } }'
-    found = (await Executor(explore=False).run(document, None, public_context())).data
-    assert found is not None
-    assert found["provider"] == {
-        "id": str(entry.id),
-        "slug": "oura",
-        "name": entry.name,
-        "docs": entry.docs,
-        "scopes": list(entry.authorize.scopes),
-        "available": False,
-    }
-    assert [provider["slug"] for provider in found["providers"]] == sorted(read_catalogue())
