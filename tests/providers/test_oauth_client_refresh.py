@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from providers.catalogue import read_catalogue
 from providers.credentials import Credentials
 from providers.entry.provider import Provider
 from providers.errors import (
@@ -23,7 +24,6 @@ from providers.errors import (
 )
 from providers.oauth_client import refresh_tokens
 from providers.token_answer import TokenAnswer
-from tests.conftest import SLUGS
 from tests.processes import Process, free_port
 from tests.providers.at_sandbox import connected, of_sandbox
 from tests.providers.entries import CREDENTIALS, provider
@@ -32,6 +32,9 @@ from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import TOKENS, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client
+
+CATALOGUE = read_catalogue(variables={}, allow_private=True)
+REFRESHING = [slug for slug, entry in CATALOGUE.items() if entry.token.refresh != "none"]
 
 
 async def refresh(
@@ -58,7 +61,7 @@ async def sent(client: Client, *, token: str = "", refresh_token: str = "CANARY-
 # The catalogue's entries, at the sandbox
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("slug", REFRESHING)
 async def test_refreshed_tokens_are_accepted_by_the_sandbox(
     ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
 ) -> None:
