@@ -102,6 +102,7 @@ COMPONENTS: Final[Schema] = {
             },
         },
     ),
+    "ApiHeader": record({"name": {"type": "string"}, "value": {"type": "string"}}, additionalProperties=False),
     "IssuedToken": record(
         {
             "accessToken": {"type": "string"},
@@ -109,6 +110,11 @@ COMPONENTS: Final[Schema] = {
             "expiresAt": {**_TIMESTAMP, "type": ["string", "null"]},
             "scopes": {"type": "array", "items": {"type": "string"}},
             "apiBase": {"type": ["string", "null"], "format": "uri"},
+            "apiHeaders": {
+                "type": "array",
+                "items": reference("ApiHeader"),
+                "description": "The header fields that the API requires in addition to Authorization.",
+            },
         },
         additionalProperties=False,
     ),

@@ -23,6 +23,12 @@ class IssueAccessTokenInput:
     )
 
 
+@strawberry.type(description="A header field that the provider's API requires.")
+class ApiHeader:
+    name: str
+    value: str = strawberry.field(description="It may be a secret of this service's, such as a subscription key.")
+
+
 @strawberry.type(description="An access token (RFC 6750). Keep it in memory only, and ask again when it has expired.")
 class IssueAccessTokenPayload:
     access_token: str
@@ -32,6 +38,9 @@ class IssueAccessTokenPayload:
     )
     scopes: list[str] = strawberry.field(description="The scopes that the user granted.")
     api_base: str | None = strawberry.field(description="The URL of the provider's API. Null if it isn't known.")
+    api_headers: list[ApiHeader] = strawberry.field(
+        description="The header fields that the API requires in addition to `Authorization`, for most providers none."
+    )
 
     @classmethod
     def of(cls, token: IssuedToken) -> IssueAccessTokenPayload:
@@ -41,4 +50,5 @@ class IssueAccessTokenPayload:
             expires_at=token.expires_at,
             scopes=token.scopes,
             api_base=token.api_base,
+            api_headers=[ApiHeader(name=each.name, value=each.value) for each in token.api_headers],
         )

@@ -34,8 +34,17 @@ SECRET = "s3cr:t%+ /&=é"
 
 def credentials() -> dict[str, str]:
     names = {slug: slug.upper().replace("-", "_") for slug in SLUGS}
-    ids = {f"{name}_CLIENT_ID": f"client-{slug}" for slug, name in names.items()}
-    return ids | {f"{name}_CLIENT_SECRET": SECRET for name in names.values()}
+    found: dict[str, str] = {}
+    for slug, name in names.items():
+        secrets = {f"{name}_{secret.upper()}": value for secret, value in further_secrets(slug).items()}
+        found |= {f"{name}_CLIENT_ID": f"client-{slug}", f"{name}_CLIENT_SECRET": SECRET, **secrets}
+    return found
+
+
+def further_secrets(slug: str) -> dict[str, str]:
+    """By the names that the provider's entry gives them."""
+    names = catalogue_entry(slug).get("registration", {}).get("secrets", ())
+    return {name: f"s3cr:t {name}%" for name in names}
 
 
 @pytest.fixture(scope="session")

@@ -45,13 +45,25 @@ _EXPIRED_INTERVAL: Final = 5.0
 _LEAST: Final = 5.0
 
 
+class ApiHeader(msgspec.Struct, frozen=True):
+    """A header field that the provider's API requires. The value may be one of our secrets there."""
+
+    name: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"ApiHeader(name={self.name!r})"
+
+
 class IssuedToken(msgspec.Struct, frozen=True):
-    """`expires_at` is null if the token doesn't expire, or the provider doesn't say; `api_base` if it isn't known."""
+    """`expires_at` is null if the token doesn't expire, or the provider doesn't say; `api_base` if it isn't known.
+    `api_headers` are required in addition to the token."""
 
     access_token: str
     expires_at: datetime | None
     scopes: list[str]
     api_base: str | None
+    api_headers: list[ApiHeader]
     token_type: str = "Bearer"  # noqa: S105 - the type of all of them (RFC 6750)
 
     def __repr__(self) -> str:
@@ -76,6 +88,7 @@ async def issue_access_token(
         if row is None:
             raise ConnectionNotFound
         row = await _usable(context, row, scopes, rejected_token)
+        headers = _api_headers(context, row)
     except Problem as problem:
         await audit.denied(context, audit.ISSUE_TOKEN, problem, **_about(row, connection_id))
         raise
@@ -85,6 +98,7 @@ async def issue_access_token(
         expires_at=row.expires_at,
         scopes=row.granted_scopes,
         api_base=provider.api.base if provider.api else None,
+        api_headers=headers,
     )
     await audit.record(
         context,
@@ -95,6 +109,15 @@ async def issue_access_token(
         scopes=row.granted_scopes,
     )
     return token
+
+
+def _api_headers(context: Context, row: TokenRow) -> list[ApiHeader]:
+    """Raises ProviderNotFound if there are any, and the credentials for them are gone."""
+    api = context.resources.catalogue[row.provider].api
+    if api is None or not api.headers:
+        return []
+    credentials = context.resources.registration(row.provider).credentials
+    return [ApiHeader(name, value) for name, value in credentials.fill(api.headers)]
 
 
 def _about(row: TokenRow | None, connection_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.audit_trail import events
-from tests.conftest import Person, begin
+from tests.conftest import SLUGS, Person, begin, catalogue_entry, further_secrets
 from tests.databases import Database
 from tests.interfaces import Interface
 from tests.sandbox_control import Sandbox
@@ -46,11 +46,26 @@ async def test_a_token_with_time_left_is_read(
     assert first.payload == second.payload
     assert first.data["tokenType"] == "Bearer"
     assert first.data["scopes"] == ["activity", "sleep", "offline"]
+    assert first.data["apiHeaders"] == []
     assert await sandbox.accepts(first.data["accessToken"])
     assert await sandbox.refreshes(someone.id) == []
     told = await events(shared_database, someone.id, "action, outcome, client_id, connection_id")
     issued = [(action, outcome, client, str(id_)) for action, outcome, client, id_ in told if action == "issue_token"]
     assert issued == [("issue_token", "ok", "etl", connection)] * 2
+
+
+HEADERS = {slug: catalogue_entry(slug).get("api", {}).get("headers") for slug in SLUGS}
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SLUGS if HEADERS[slug]])
+async def test_a_service_gets_the_header_fields_that_the_api_requires(
+    api: Interface, sandbox: Sandbox, someone: Person, slug: str
+) -> None:
+    callback = await begin(api, sandbox, someone, slug)
+    connection = (await api.complete(someone.token, **callback)).connection["id"]
+    known = {"client_id": f"client-{slug}", **further_secrets(slug)}
+    expected = [{"name": name, "value": text.format_map(known)} for name, text in HEADERS[slug].items()]
+    assert (await api.issue(SERVICE, connection)).data["apiHeaders"] == expected
 
 
 async def test_an_expired_token_is_refreshed_first(

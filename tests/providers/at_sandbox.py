@@ -8,7 +8,7 @@ from providers.authorization import authorization_url, challenge, new_state, new
 from providers.catalogue import Credentials, Provider, read_catalogue
 from providers.oauth_client import exchange_code
 from providers.revocation import Tokens
-from tests.conftest import REDIRECT_URI, SECRET
+from tests.conftest import REDIRECT_URI, SECRET, further_secrets
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from tests.wire.http.fetching import soon
@@ -17,7 +17,7 @@ from wire.http.client import Client
 
 def of_sandbox(process: Process, slug: str) -> tuple[Provider, Credentials]:
     catalogue = read_catalogue(process.folder / "catalogue", variables={}, allow_private=True)
-    return catalogue[slug], Credentials(f"client-{slug}", SECRET)
+    return catalogue[slug], Credentials(f"client-{slug}", SECRET, further_secrets(slug))
 
 
 async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentials: Credentials) -> Tokens:
@@ -40,4 +40,4 @@ async def connected(client: Client, sandbox: Sandbox, entry: Provider, credentia
         now=datetime.now(UTC),
         deadline=soon(),
     )
-    return Tokens(answer.access_token, answer.refresh_token)
+    return Tokens(answer.access_token, answer.refresh_token, answer.account)

@@ -108,6 +108,10 @@ def entries(origin: str) -> dict[str, Provider]:
     with_account = provider(tables=account, origin=origin)
     revoking = f'[revoke]\nurl = "{origin}/revoke"\ntoken = "refresh_token"'
     by_bearer = f'[revoke]\nmethod = "DELETE"\nurl = "{origin}/revoke"\nauth = "bearer"\nends = "account"'
+    subscribed = (
+        f'[registration]\nsecrets = ["key"]\n[api]\nbase = "{origin}/api"\n'
+        'headers = { X-Key = "{key}", X-Client = "{client_id}/1" }'
+    )
     kinds = {
         "acme": usual,
         "other": usual,
@@ -125,6 +129,7 @@ def entries(origin: str) -> dict[str, Provider]:
         "grace": provider(token="refresh_grace = 10", origin=origin),
         "extending": provider(token='refresh = "extending"\nsuccess = { field = "status", equals = 0 }', origin=origin),
         "ahead": provider(token="refresh_ahead = true", tables=f'[api]\nbase = "{origin}/api"', origin=origin),
+        "subscribed": provider(tables=subscribed, origin=origin),
         "naming": provider(token='account = "user"', origin=origin),
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),

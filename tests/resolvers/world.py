@@ -167,7 +167,7 @@ async def open_world(database: Database, outside: Outside) -> AsyncGenerator[Wor
     failing, fake = FailingDatabase(database), FakeProvider()
     async with fake, private_client() as client:
         catalogue = entries(fake.server.origin)
-        credentials = Credentials("client", "secret")
+        credentials = Credentials("client", "secret", {"key": "CANARY-key"})
         resources = Resources(
             catalogue=MappingProxyType(catalogue),
             registrations={slug: Registration(entry, credentials) for slug, entry in catalogue.items()},

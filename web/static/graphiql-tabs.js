@@ -84,6 +84,10 @@ mutation Token($input: IssueAccessTokenInput!) {
     expiresAt
     scopes
     apiBase
+    apiHeaders {
+      name
+      value
+    }
   }
 }
 `;

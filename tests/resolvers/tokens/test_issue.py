@@ -29,6 +29,26 @@ async def test_what_a_service_gets(world: World) -> None:
     assert (await world.events("action, outcome, client_id"))[-1] == ("issue_token", "ok", "app")
 
 
+async def test_a_service_gets_the_header_fields_that_the_api_requires(world: World) -> None:
+    token = await issue(world, await world.connect("alice", "subscribed"))
+    assert [(each.name, each.value) for each in token.api_headers] == [
+        ("X-Key", "CANARY-key"),
+        ("X-Client", "client/1"),
+    ]
+    assert "CANARY" not in repr(token) + repr(token.api_headers)
+    others = await issue(world, await world.connect("alice", "ahead"))
+    assert others.api_headers == []
+
+
+async def test_without_credentials_for_the_header_fields_no_token_is_issued(any_world: World) -> None:
+    connection = await any_world.connect("alice", "subscribed")
+    gone = service(any_world, registrations={})
+    refused = await problem(issue(any_world, connection, context=gone))
+    assert refused.code == "PROVIDER_NOT_FOUND"
+    assert (await any_world.events("action, outcome"))[-1] == ("issue_token", "PROVIDER_NOT_FOUND")
+    assert (await issue(any_world, connection)).api_headers
+
+
 async def test_nothing_is_issued_that_is_not_recorded(any_world: World) -> None:
     connection = await any_world.connect("alice")
     any_world.database.fail(RECORD)
