@@ -17,7 +17,10 @@ SHARE: Final = 3
 somebody asks for it."""
 
 AHEAD: Final = timedelta(days=1)
-"""How long tokens are left alone with `refresh_ahead`, at most."""
+"""How long tokens are left alone with `refresh_ahead`, at most, if it is not known how long a refresh token works."""
+
+LONGEST_AHEAD: Final = timedelta(days=30)
+"""The same if that is known: a quarter of its life, so that there are several tries, but never longer than this."""
 
 
 def refresh_at(token: Token, *, expires_at: datetime | None, issued_at: datetime, key: str) -> datetime | None:
@@ -43,8 +46,13 @@ def needs_refresh(token: Token, *, expires_at: datetime | None, issued_at: datet
 
 def refresh_ahead_at(token: Token, *, issued_at: datetime, key: str) -> datetime | None:
     """The time at which a connection that nobody uses is refreshed, so that its refresh token doesn't expire: within
-    AHEAD of `issued_at`, and not before half of it. None without `refresh_ahead`. `key` is as for `refresh_at`."""
-    return issued_at + AHEAD * (1 - SPREAD * _part(key)) if token.refresh_ahead else None
+    a day of `issued_at`, or a quarter of the refresh token's life, and not before half of that. None without
+    `refresh_ahead`. `key` is as for `refresh_at`."""
+    if not token.refresh_ahead:
+        return None
+    life = token.refresh_expires
+    ahead = AHEAD if life is None else min(timedelta(seconds=life) / 4, LONGEST_AHEAD)
+    return issued_at + ahead * (1 - SPREAD * _part(key))
 
 
 def due_in(

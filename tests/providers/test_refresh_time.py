@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,11 +65,37 @@ def test_a_token_that_has_expired_when_it_is_issued_needs_one() -> None:
 
 
 @given(key=KEYS)
-def test_refreshing_ahead_happens_within_a_day(key: str) -> None:
+def test_refreshing_ahead_happens_within_a_day_if_the_life_of_a_refresh_token_is_not_known(key: str) -> None:
     due = refresh_ahead_at(AHEAD, issued_at=ISSUED, key=key)
     assert due is not None
     assert timedelta(hours=12) <= due - ISSUED <= timedelta(days=1)
     assert due == refresh_ahead_at(AHEAD, issued_at=ISSUED, key=key)
+
+
+@pytest.mark.parametrize(
+    ("life", "most"),
+    [
+        (timedelta(seconds=1), timedelta(seconds=0.25)),
+        (timedelta(hours=1), timedelta(minutes=15)),
+        (timedelta(days=7), timedelta(days=1.75)),
+        (timedelta(days=120), timedelta(days=30)),
+        (timedelta(days=365), timedelta(days=30)),
+        (timedelta(days=36_525), timedelta(days=30)),
+    ],
+)
+@given(key=KEYS)
+def test_refreshing_ahead_happens_within_a_quarter_of_the_life_or_a_month(
+    life: timedelta, most: timedelta, key: str
+) -> None:
+    token = provider(token=f"refresh_ahead = true\nrefresh_expires = {life // timedelta(seconds=1)}").token
+    due = refresh_ahead_at(token, issued_at=ISSUED, key=key)
+    assert due is not None
+    assert most / 2 <= due - ISSUED <= most
+
+
+def test_the_life_of_a_refresh_token_alone_is_no_reason_to_refresh() -> None:
+    token = provider(token="refresh_expires = 3600").token
+    assert refresh_ahead_at(token, issued_at=ISSUED, key="a:1") is None
 
 
 def test_there_is_no_refreshing_ahead_unless_the_entry_says_so() -> None:
