@@ -68,7 +68,13 @@ COMPONENTS: Final[Schema] = {
     "CompleteConnectionInput": record(
         {
             "provider": text(inputs.SLUG),
-            "code": {"type": "string", "pattern": _PRINTABLE, "maxLength": inputs.CODE},
+            "code": {
+                "type": "string",
+                "pattern": _PRINTABLE,
+                "maxLength": inputs.CODE,
+                "description": "The redirect's `code` parameter. Empty if it had none: then it had `error`, or, with"
+                " some providers, only `state`, which says that access was refused.",
+            },
             "state": text(inputs.STATE),
             "redirectUri": _URI,
         },
@@ -80,11 +86,6 @@ COMPONENTS: Final[Schema] = {
                 "The redirect's `error` parameter, if it had one instead of a code. It ends the authorization request.",
             ),
         },
-        # The code may be empty only if there is an error.
-        anyOf=[
-            {"properties": {"code": {"pattern": _NOT_BLANK}}},
-            {"properties": {"error": {"type": "string", "pattern": _NOT_BLANK}}, "required": ["error"]},
-        ],
     ),
     "IssueAccessTokenInput": record(
         {},

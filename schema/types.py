@@ -134,7 +134,10 @@ class AuthorizeConnectionPayload:
 @strawberry.input(description="The parameters of the provider's redirect, unchanged.")
 class CompleteConnectionInput:
     provider: str = strawberry.field(description="The provider's slug.")
-    code: str = strawberry.field(description="The authorization code. May be empty if `error` is given.")
+    code: str = strawberry.field(
+        description="The authorization code. Empty if the redirect has none: then it has `error`, or, with some"
+        " providers, only `state`, which says that access was refused."
+    )
     state: str = strawberry.field(description="The state that `authorizeConnection` returned.")
     redirect_uri: str = strawberry.field(
         description="The redirect URI that was passed to `authorizeConnection`, exactly."

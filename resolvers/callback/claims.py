@@ -20,6 +20,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.authorization_request import (
     LIFETIME,
@@ -54,6 +55,8 @@ _READINGS: Final = 3
 _READING: Final = 1.0
 # Seconds after which a callback that met the delivery of a revocation is to be sent again.
 _DELIVERY: Final = 5
+# The error that a redirect without a code and without an error stands for.
+_REFUSED: Final = "access_denied"
 # Seconds between the tries to end a claim while the database is down.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
@@ -62,7 +65,8 @@ class Callback(Struct, frozen=True):
     """What the provider sent the user back with (RFC 6749 4.1.2), as the front end passes it on.
 
     `iss` is RFC 9207's, `scope` the granted scope that some providers put there, `error` what they
-    send instead of a code when the user or the provider refuses (RFC 6749 4.1.2.1); `code` may be empty then.
+    send instead of a code when the user or the provider refuses (RFC 6749 4.1.2.1); `code` may be empty then. At a
+    provider with `denied = "state_only"`, both are empty after a refusal.
     """
 
     provider: str
@@ -93,6 +97,8 @@ class Attempt(Struct, frozen=True):
 
     @classmethod
     def of(cls, context: Context, user: str, registration: Registration, callback: Callback) -> Attempt:
+        if not (callback.code or callback.error):
+            callback = replace(callback, error=_REFUSED)
         slug, redirect_uri = registration.provider.slug, callback.redirect_uri
         answer = f"error:{callback.error}" if callback.error else f"code:{callback.code}"
         return cls(

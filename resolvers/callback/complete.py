@@ -59,7 +59,7 @@ def _check(context: Context, callback: Callback) -> Registration:
     if callback.error:
         inputs.text("error", callback.error, inputs.ERROR)
         inputs.optional_text("code", callback.code, inputs.CODE)
-    else:
+    elif callback.code or not _may_lack_code(context, callback.provider):
         inputs.text("code", callback.code, inputs.CODE)
     inputs.text("state", callback.state, inputs.STATE)
     inputs.redirect_uri(callback.redirect_uri)
@@ -75,6 +75,12 @@ def _check(context: Context, callback: Callback) -> Registration:
         log.warning("issuer.refused", provider=callback.provider, given=callback.iss is not None)
         raise ValidationError("iss must be the issuer that this provider sends.")
     return registration
+
+
+def _may_lack_code(context: Context, slug: str) -> bool:
+    """Whether a redirect of this provider that has neither a code nor an error says that access was refused."""
+    registration = context.resources.registrations.get(slug)
+    return registration is not None and registration.provider.authorize.denied == "state_only"
 
 
 async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:

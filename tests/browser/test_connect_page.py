@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -91,6 +92,18 @@ async def test_denying_shows_an_error(visit: Visit, url: str, someone: Person) -
     await expect(refusal.get_by_role("button")).to_have_count(0)
     assert page.url == url
     assert [variables["input"]["error"] for variables in visit.asked("completeConnection")] == ["access_denied"]
+
+
+async def test_a_redirect_with_the_state_alone_is_passed_on(visit: Visit, url: str, someone: Person) -> None:
+    """Some providers say so that access was refused. Whether this one does, the service knows."""
+    page = visit.page
+    await ask_for_consent(page, url, someone)
+    (state,) = parse_qs(urlsplit(page.url).query)["state"]
+    await page.goto(f"{url}?state={state}")
+    await expect(outcome(page, "Not connected").get_by_role("button")).to_have_count(0)
+    assert page.url == url
+    sent = {"provider": "sandbox", "redirectUri": url, "code": "", "state": state}
+    assert visit.asked("completeConnection") == [{"input": sent}]
 
 
 async def test_an_unknown_state_sends_nothing_and_changes_nothing(visit: Visit, url: str, someone: Person) -> None:

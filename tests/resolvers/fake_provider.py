@@ -133,6 +133,7 @@ def entries(origin: str) -> dict[str, Provider]:
         "naming": provider(token='account = "user"', origin=origin),
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
+        "state-only": provider(authorize='denied = "state_only"', origin=origin),
         "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
         "prefix": provider(authorize='scopes = ["a", "b", "c"]', token='scope_prefix = "x:"', origin=origin),
         "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),

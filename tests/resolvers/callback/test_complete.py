@@ -115,6 +115,48 @@ async def test_with_an_error_the_code_may_be_empty(any_world: World) -> None:
     assert await any_world.code("alice", callback) == "ACCESS_DENIED"
 
 
+async def test_the_state_alone_is_a_refusal_where_the_entry_says_so(world: World) -> None:
+    """It is claimed and bound as an error is: it ends this user's request, once, and no code can follow."""
+    callback = replace(await world.begin("alice", "state-only"), code="")
+    assert await world.code("bob", callback) == "INVALID_STATE"
+    assert await world.status("alice") == ["pending"]
+    for _ in range(2):
+        assert await world.code("alice", callback) == "ACCESS_DENIED"
+    assert await world.code("alice", replace(callback, error="access_denied")) == "ACCESS_DENIED"
+    for different in ({"code": "late"}, {"error": "server_error"}):
+        assert await world.code("alice", replace(callback, **different)) == "INVALID_STATE"
+    assert await world.status("alice") == ["failed"]
+    assert world.provider.asked() == []
+    (line,) = world.said("authorization.refused")
+    assert (line["provider"], line["error"]) == ("state-only", "access_denied")
+    assert ("complete", "ACCESS_DENIED") in await world.events()
+
+
+async def test_a_code_of_such_a_provider_is_exchanged(any_world: World) -> None:
+    callback = await any_world.begin("alice", "state-only")
+    assert await any_world.code("alice", callback) is None
+    assert await any_world.code("alice", replace(callback, code="")) == "INVALID_STATE"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"code": "  "}, "code must not be empty."),
+        ({"code": "", "state": ""}, "state must not be empty."),
+        ({"code": "", "error": " "}, "error must not be empty."),
+        ({"code": "", "provider": "acme"}, "code must not be empty."),
+        ({"code": "", "provider": "nobody"}, "code must not be empty."),
+    ],
+)
+async def test_what_is_malformed_even_where_the_state_alone_is_enough(
+    any_world: World, changes: dict[str, Any], message: str
+) -> None:
+    callback = await any_world.begin("alice", "state-only")
+    problem = await refused(any_world, replace(callback, **changes))
+    assert (problem.code, problem.message) == ("VALIDATION_ERROR", message)
+    assert await any_world.status("alice") == ["pending"]
+
+
 @pytest.mark.parametrize("iss", [None, "", "http://127.0.0.1", "right/", "RIGHT"])
 async def test_another_issuer_than_the_providers(any_world: World, iss: str | None) -> None:
     """By exact comparison, before the state is looked at."""
