@@ -104,7 +104,7 @@ def read_token_answer(
             token_type=_token_type(token.get("token_type")),
             expires_at=_expiry(rule, token, now, extended),
             scopes=_scopes(token.get("scope"), provider.authorize.scope_separator, rule.scope_prefix),
-            account=account_at(token, rule.account) if rule.account else None,
+            account=_account(rule, token),
             sent_at=answer.sent_at,
         )
     except UnfitError as unfit:
@@ -184,6 +184,27 @@ def account_at(whole: dict[str, object], path: str) -> str | None:
     return text if 0 < len(text) <= MAX_ACCOUNT and text.isprintable() else None
 
 
+def _account(rule: Token, token: dict[str, object]) -> str | None:
+    """The user id in the answer, or else in the claim of the id_token that the entry names. Raises as `account_at`
+    does."""
+    found = account_at(token, rule.account) if rule.account else None
+    return _claimed(token.get("id_token"), rule.account_claim) if found is None and rule.account_claim else found
+
+
+def _claimed(id_token: object, claim: str) -> str | None:
+    """The user id in a claim; None if there is no such claim, or the id_token can't be read.
+
+    The signature is not verified: the id_token comes from the token endpoint itself, over TLS (OpenID Connect Core
+    3.1.3.7, 6), and says no more than any other member of the answer.
+    """
+    if not isinstance(id_token, str):
+        return None
+    try:
+        return account_at(_jwt_payload(id_token, "the id_token"), claim)
+    except UnfitError:
+        return None
+
+
 def _token(value: object, name: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TOKEN or not _VISIBLE.fullmatch(value):
         problem = f"{name} is missing, too long or not of visible ASCII characters"
@@ -219,7 +240,8 @@ def _expiry(rule: Token, token: dict[str, object], now: datetime, extended: Pres
         case "expires_at":
             return _moment(token.get("expires_at"), since=_EPOCH, now=now)
         case "jwt":
-            return _moment(_jwt_payload(str(token.get("access_token"))).get("exp"), since=_EPOCH, now=now)
+            claims = _jwt_payload(str(token.get("access_token")), "the access token")
+            return _moment(claims.get("exp"), since=_EPOCH, now=now)
         case "never":
             return None
 
@@ -235,13 +257,13 @@ def _moment(seconds: object, *, since: datetime, now: datetime) -> datetime | No
     return since + timedelta(seconds=seconds)
 
 
-def _jwt_payload(jwt: str) -> dict[str, object]:
-    """The payload, which is not verified: it only says how long the token is worth trying."""
+def _jwt_payload(jwt: str, name: str) -> dict[str, object]:
+    """The payload (RFC 7519), which is not verified. Raises UnfitError, which says that `name` is not a JWT."""
     try:
         _header, payload, _signature = jwt.split(".")
         decoded = base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise UnfitError("the access token is not a JWT") from None
+        raise UnfitError(f"{name} is not a JWT") from None
     return read_object(decoded)
 
 

@@ -214,7 +214,7 @@ async def test_all_requests_survive_a_restart_of_the_server() -> None:
         running = asyncio.create_task(restarting.run())
         requests = (
             exchange(client, provider(origin=origin)),
-            find_account(client, with_account(origin), "abc", soon()),
+            find_account(client, with_account(origin), CREDENTIALS, "abc", soon()),
             revoke(client, provider(origin=origin, tables=revoking), CREDENTIALS, Tokens("abc", None), deadline=soon()),
         )
         answer, account, revoked = await asyncio.gather(*requests)
@@ -237,14 +237,14 @@ def with_account(origin: str) -> Provider:
 
 async def test_the_account_is_requested_with_the_token(client: Client) -> None:
     async with loopback(answering(b'{"user": {"id": 7}}')) as server:
-        assert await find_account(client, with_account(server.origin), "abc", soon()) == "7"
+        assert await find_account(client, with_account(server.origin), CREDENTIALS, "abc", soon()) == "7"
     (asked,) = server.asked
     assert asked.line == "GET /me HTTP/1.1"
     assert asked.headers["authorization"] == "Bearer abc"
 
 
 async def test_without_an_account_table_no_request_is_sent(client: Client) -> None:
-    assert await find_account(client, provider(), "abc", soon()) is None
+    assert await find_account(client, provider(), CREDENTIALS, "abc", soon()) is None
 
 
 @pytest.mark.parametrize(
@@ -265,6 +265,6 @@ async def test_an_answer_without_an_account_id(
 ) -> None:
     async with loopback(answering(body, status=status)) as server:
         with pytest.raises(fault) as raised:
-            await find_account(client, with_account(server.origin), "abc", soon())
+            await find_account(client, with_account(server.origin), CREDENTIALS, "abc", soon())
     assert f"HTTP status {status[:3]}" in str(raised.value)
     assert "CANARY" not in str(raised.value)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from providers.errors import UnreadableResponse
-from tests.providers.token_answers import EPOCH, GOOD, NESTED, fault, read
+from tests.providers.entries import provider
+from tests.providers.token_answers import EPOCH, GOOD, NESTED, fault, jwt, read
+
+CLAIM = provider(token="root = 'body'\naccount = 'user.id'\naccount_claim = 'sub'")
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,64 @@ def test_a_malformed_number_is_no_account_id(number: bytes) -> None:
 def test_a_duplicated_account_id_is_refused(user: bytes) -> None:
     found = fault(b'{"status": 0, "body": {"access_token": "abc", "user": %b}}' % user, NESTED)
     assert isinstance(found, UnreadableResponse)
+
+
+# In a claim of the id_token
+
+
+def claimed(id_token: object, **more: object) -> str | None:
+    return read({"body": GOOD | {"id_token": id_token} | more}, CLAIM).account
+
+
+def test_the_claim_has_the_account_if_the_answer_does_not() -> None:
+    assert claimed(jwt({"sub": "from-claim"})) == "from-claim"
+    assert claimed(jwt({"sub": 42})) == "42"
+    assert claimed(jwt({"sub": "from-claim"}), user={"id": "from-answer"}) == "from-answer"
+    assert claimed(jwt({"sub": "from-claim"}), user={"id": ""}) == "from-claim"
+
+
+def test_a_claim_may_be_nested() -> None:
+    entry = provider(token="account_claim = 'user.ids.1'")
+    assert read(GOOD | {"id_token": jwt({"user": {"ids": ["a", "b"]}})}, entry).account == "b"
+
+
+def test_an_id_token_that_no_entry_asks_for_is_not_looked_at() -> None:
+    for id_token in (jwt({"sub": "x"}), "no JWT", 7):
+        assert read(GOOD | {"id_token": id_token}).account is None
+
+
+UNREADABLE: list[object] = [
+    None,
+    7,
+    True,
+    [],
+    {},
+    "",
+    "..",
+    "a.b",
+    "a.b.c.d.e",
+    "e30.***.c2ln",
+    "e30.\ud800.c2ln",
+    "e30.é.c2ln",
+    jwt(b"\xff"),
+    jwt(b"{"),
+    jwt(b"[" * 500),
+    jwt(["sub"]),
+    jwt({"sub": None}),
+    jwt({"sub": {}}),
+    jwt({"sub": ""}),
+    jwt({"sub": "\x00"}),
+    jwt({"sub": 1.5}),
+    jwt({"other": "x"}),
+    jwt(b'{"sub": "a", "sub": "a"}'),
+]
+
+
+@pytest.mark.parametrize("id_token", UNREADABLE)
+def test_an_id_token_that_can_not_be_read_loses_no_tokens(id_token: object) -> None:
+    assert claimed(id_token) is None
+
+
+def test_an_id_token_that_is_there_twice_loses_no_tokens() -> None:
+    twice = b'{"body": {"access_token": "abc", "id_token": "%b", "id_token": "x"}}' % jwt({"sub": "x"}).encode()
+    assert read(twice, CLAIM).account is None

@@ -24,13 +24,26 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
-    | st.sampled_from(["CANARY", "CANARY CANARY", "invalid_grant", "Bearer", "e30.CANARY.x", jwt({"exp": 10**400})]),
+    | st.sampled_from(
+        ["CANARY", "CANARY CANARY", "invalid_grant", "Bearer", "e30.CANARY.x", jwt({"exp": 10**400}), jwt({"id": 7})]
+    ),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "exp", "errorType", "x"]), inner)
     ),
     max_leaves=8,
 )
-MEMBERS = ["refresh_token", "token_type", "expires_in", "expires_at", "scope", "error", "errors", "id", "user"]
+MEMBERS = [
+    "refresh_token",
+    "token_type",
+    "expires_in",
+    "expires_at",
+    "scope",
+    "error",
+    "errors",
+    "id",
+    "id_token",
+    "user",
+]
 
 
 @st.composite
@@ -44,7 +57,8 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
 
 
 COROS = provider(token="refresh = 'extending'\nextended = { field = 'id', equals = 'x' }")
-ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER, COROS])
+CLAIM = provider(token="account_claim = 'id'")
+ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER, COROS, CLAIM])
 PRESENT = st.sampled_from([None, PresentToken("CANARY", None), PresentToken("CANARY", timedelta(days=1))])
 STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
 
