@@ -94,13 +94,18 @@ _quoted_redirect_uri = lru_cache(maxsize=256)(quote_plus)
 """Form-encoded. There are few of them."""
 
 
-async def find_account(client: Client, provider: Provider, access_token: str, deadline: float) -> str | None:
+async def find_account(
+    client: Client, provider: Provider, credentials: Credentials, access_token: str, deadline: float
+) -> str | None:
     """The provider's own id of the user, from the endpoint in the entry's `[account]`; None without that table.
     `deadline` is a time of the running loop. Raises RequestFailed."""
     account = provider.account
     if account is None:
         return None
-    asking = request("GET", account.url, authorization=f"Bearer {access_token}")
+    headers = credentials.fill(account.headers) if account.headers else ()
+    form = urlencode(account.form) if account.form else None
+    authorization = f"Bearer {access_token}"
+    asking = request(account.method, account.url, authorization=authorization, headers=headers, form=form)
     response = await client.send(asking, deadline=deadline, retry_refused=True)
     if response.status not in SUCCESSES:
         raise read_failure((), response)

@@ -2,8 +2,9 @@
 few callers, all of whom ask for it, and a circuit breaker keeps requests from one that doesn't answer in time.
 
 Code exchanges, refreshes and revocations have limits of their own, so that many of one kind don't hold up the others.
-They share the circuit breaker: a provider that is down is down for all of them. The endpoint that says whose account it
-is has a limit and a circuit breaker of its own: often it is another server.
+They share the circuit breaker: a provider that is down is down for all of them. The endpoints that say whose account it
+is, and which scopes were granted, have a limit and a circuit breaker each: often they are at another server, and a
+callback can do without them.
 
 A permit is acquired before anything is spent on a request. Each process has a state of its own on purpose: it learns
 within a few timeouts, without anything shared that could fail in turn.
@@ -33,15 +34,17 @@ class Use(StrEnum):
     REFRESH = "refresh"
     REVOCATION = "revocation"
     ACCOUNT = "account"
+    GRANTED = "granted"
 
 
 LIMITS: Final[Mapping[Use, int]] = {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
 ACCOUNT_LIMITS: Final[Mapping[Use, int]] = {Use.ACCOUNT: 16}
+GRANTED_LIMITS: Final[Mapping[Use, int]] = {Use.GRANTED: 16}
 """Requests in progress with one provider, per process. Together no more than MAX_CONNECTIONS to an origin, so that none
 of them waits for a connection while its time runs out."""
 
-# Seconds to wait for one of these for the account.
-_ACCOUNT_WAIT: Final = 0.5
+# Seconds to wait for one of these for the account or the granted scopes.
+_ASKING_WAIT: Final = 0.5
 
 TIMEOUTS: Final = 5
 """As many timeouts in a row, without any answer in between, open the circuit."""
@@ -59,6 +62,7 @@ class ProviderLimits:
     def __init__(self) -> None:
         self._by_slug: dict[str, ProviderLimit] = {}
         self._of_accounts: dict[str, ProviderLimit] = {}
+        self._of_granted: dict[str, ProviderLimit] = {}
 
     def of(self, slug: str) -> ProviderLimit:
         if slug not in self._by_slug:
@@ -69,7 +73,13 @@ class ProviderLimits:
         """A permit to ask whose account it is. Raises as `ProviderLimit.permit` does."""
         if slug not in self._of_accounts:
             self._of_accounts[slug] = ProviderLimit(f"{slug} (account)", limits=ACCOUNT_LIMITS)
-        return self._of_accounts[slug].permit(_ACCOUNT_WAIT, Use.ACCOUNT)
+        return self._of_accounts[slug].permit(_ASKING_WAIT, Use.ACCOUNT)
+
+    def granted_permit(self, slug: str) -> Awaitable[Permit]:
+        """A permit to ask which scopes were granted. Raises as `ProviderLimit.permit` does."""
+        if slug not in self._of_granted:
+            self._of_granted[slug] = ProviderLimit(f"{slug} (granted)", limits=GRANTED_LIMITS)
+        return self._of_granted[slug].permit(_ASKING_WAIT, Use.GRANTED)
 
 
 class ProviderLimit:

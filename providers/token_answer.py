@@ -6,8 +6,6 @@ is an error, never a guess.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import re
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from providers.entry.error_rule import Success
 from providers.entry.provider import Provider
 from providers.entry.token import Token
 from providers.error_answer import matching_rule, read_error, read_failure, registered_code, same
+from providers.jwt import unverified_payload
 from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES, Response
 from wire.strict_json import DuplicateError, UnfitError, member_at, object_or_none, read_object
@@ -200,7 +199,7 @@ def _claimed(id_token: object, claim: str) -> str | None:
     if not isinstance(id_token, str):
         return None
     try:
-        return account_at(_jwt_payload(id_token, "the id_token"), claim)
+        return account_at(unverified_payload(id_token, "the id_token"), claim)
     except UnfitError:
         return None
 
@@ -240,7 +239,7 @@ def _expiry(rule: Token, token: dict[str, object], now: datetime, extended: Pres
         case "expires_at":
             return _moment(token.get("expires_at"), since=_EPOCH, now=now)
         case "jwt":
-            claims = _jwt_payload(str(token.get("access_token")), "the access token")
+            claims = unverified_payload(str(token.get("access_token")), "the access token")
             return _moment(claims.get("exp"), since=_EPOCH, now=now)
         case "never":
             return None
@@ -257,16 +256,6 @@ def _moment(seconds: object, *, since: datetime, now: datetime) -> datetime | No
     return since + timedelta(seconds=seconds)
 
 
-def _jwt_payload(jwt: str, name: str) -> dict[str, object]:
-    """The payload (RFC 7519), which is not verified. Raises UnfitError, which says that `name` is not a JWT."""
-    try:
-        _header, payload, _signature = jwt.split(".")
-        decoded = base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        raise UnfitError(f"{name} is not a JWT") from None
-    return read_object(decoded)
-
-
 def _scopes(value: object, separator: str, prefix: str) -> tuple[str, ...] | None:
     """A string, split at the provider's separator and at white space, or a list of strings, each without the provider's
     prefix. An empty one counts as absent: RFC 6749 3.3 does not allow an empty `scope`."""
@@ -276,16 +265,17 @@ def _scopes(value: object, separator: str, prefix: str) -> tuple[str, ...] | Non
         split = _split if len(value) <= _COMMON_SCOPES else _split.__wrapped__
         return split(value, separator, prefix)
     if isinstance(value, list):
-        return _checked_scopes(cast("list[object]", value), prefix)
+        return checked_scopes(cast("list[object]", value), prefix)
     raise UnfitError("scope is neither a string nor a list")
 
 
 @lru_cache(maxsize=256)
 def _split(text: str, separator: str, prefix: str) -> tuple[str, ...] | None:
-    return _checked_scopes(text.replace(separator, " ").split(), prefix)
+    return checked_scopes(text.replace(separator, " ").split(), prefix)
 
 
-def _checked_scopes(parts: Sequence[object], prefix: str) -> tuple[str, ...] | None:
+def checked_scopes(parts: Sequence[object], prefix: str) -> tuple[str, ...] | None:
+    """The scopes of a list, each once and without the prefix; None if it is empty. Raises UnfitError."""
     scopes = tuple(dict.fromkeys(_scope(part, prefix) for part in parts))
     if sum(len(scope) + 1 for scope in scopes) > MAX_SCOPES:
         raise UnfitError("scope is too long")

@@ -4,8 +4,9 @@ An adapter has the function of the table that names it. All of them raise Reques
 
     [revoke]          async def revoke(client, rule, credentials, tokens, *, deadline, latest) -> RevocationOutcome
                       `providers/revocation.py` has its type, and calls it.
-    [after_exchange]  async def after_exchange(client, rule, access_token, user, *, deadline) -> None
-                      `user` is our own id of the user, as the provider may see it.
+    [after_exchange]  async def after_exchange(client, rule, access_token, user, *, deadline, latest) -> None
+                      `user` is an id of the user that the provider may see: a pseudonym. `providers/after_exchange.py`
+                      calls it, once for each exchange, so it must do no harm if it was done before.
 
 `rule` is the table, whose `url` the adapter sends its requests to. Modules that begin with `_` are no adapters.
 """

@@ -55,8 +55,6 @@ _READINGS: Final = 3
 _READING: Final = 1.0
 # Seconds after which a callback that met the delivery of a revocation is to be sent again.
 _DELIVERY: Final = 5
-# The error that a redirect without a code and without an error stands for.
-_REFUSED: Final = "access_denied"
 # Seconds between the tries to end a claim while the database is down.
 _PAUSES: Final = (0.2, 0.5, 1, 2, 5)
 
@@ -98,7 +96,7 @@ class Attempt(Struct, frozen=True):
     @classmethod
     def of(cls, context: Context, user: str, registration: Registration, callback: Callback) -> Attempt:
         if not (callback.code or callback.error):
-            callback = replace(callback, error=_REFUSED)
+            callback = replace(callback, error="access_denied")
         slug, redirect_uri = registration.provider.slug, callback.redirect_uri
         answer = f"error:{callback.error}" if callback.error else f"code:{callback.code}"
         return cls(

@@ -13,6 +13,7 @@ from providers.errors import HeldBack
 from resolvers import audit, inputs
 from resolvers.background import StillRunning
 from resolvers.callback import claims
+from resolvers.callback.after_exchange import make_usable, with_granted
 from resolvers.callback.claims import Attempt, Callback
 from resolvers.callback.exchange import exchange
 from resolvers.callback.pending import with_account
@@ -100,7 +101,7 @@ async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:
 
 
 async def _redeemed(context: Context, attempt: Attempt) -> StoredConnection:
-    resources, binding = context.resources, attempt.binding
+    resources, binding, provider = context.resources, attempt.binding, attempt.registration.provider
     if not resources.vault_keys.is_checked:
         await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
@@ -114,18 +115,21 @@ async def _redeemed(context: Context, attempt: Attempt) -> StoredConnection:
         if claim is not None:
             resources.exchanges.begin(binding.state_hash, attempt.owner)
             received = await exchange(context, attempt, claim, permit)
+            if provider.after_exchange is not None:
+                await make_usable(context, attempt, received, permit)
         else:
             permit.leave_unused()
             received = None
     if received is None:
         return await replay(context, attempt)
-    provider = attempt.registration.provider
     is_unknown = received.answer.account is None and provider.account is not None
-    if is_unknown and resources.account_policy == "reject":
-        received = await with_account(context, provider, received)
+    if provider.granted is not None:
+        received = await with_granted(context, attempt.registration, received)
+    elif is_unknown and resources.account_policy == "reject":
+        received = await with_account(context, attempt.registration, received)
     connection = await store(context, attempt, received)
-    if is_unknown and resources.account_policy == "share":
-        await add_account(context, provider, received, connection)
+    if is_unknown and resources.account_policy == "share" and provider.granted is None:
+        await add_account(context, attempt.registration, received, connection)
     if connection.status == ConnectionStatus.PENDING:
         log.warning("connection.pending", provider=connection.provider, connection_id=connection.id)
     else:

@@ -68,12 +68,12 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
         )
     except RequestFailed as fault:
         permit.note(fault)
-        _log(registration.provider.slug, fault)
+        log_failure(registration.provider.slug, fault)
         if isinstance(fault, TransportFailure) and not fault.sent:
             # Any other request may have spent the code.
             await release(context, attempt)
             raise not_asked() from None
-        await _end(context, attempt, _exchange_problem(fault))
+        await _end(context, attempt, exchange_problem(fault))
     return Received(claim, answer, claim.claimed_at + timedelta(seconds=answer.sent_at - claim.since))
 
 
@@ -119,15 +119,15 @@ def _redirect_problem(error: str) -> Problem:
             return AccessDenied()
 
 
-def _log(provider: str, fault: RequestFailed) -> None:
+def log_failure(provider: str, fault: RequestFailed, **details: str) -> None:
     """What only an operator can correct is an error, with a name of its own."""
     if effect_of(fault) is Effect.MISCONFIGURED:
-        log.error("exchange.misconfigured", provider=provider, fault=str(fault))
+        log.error("exchange.misconfigured", provider=provider, fault=str(fault), **details)
     else:
-        log.warning("exchange.failed", provider=provider, fault=str(fault))
+        log.warning("exchange.failed", provider=provider, fault=str(fault), **details)
 
 
-def _exchange_problem(fault: RequestFailed) -> Problem:
+def exchange_problem(fault: RequestFailed) -> Problem:
     """The problem for a failed token request. A refusal without further details counts as a refusal of the code."""
     if not isinstance(fault, ErrorAnswer):
         return ProviderUnavailable()

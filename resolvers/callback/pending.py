@@ -16,12 +16,11 @@ from models.connection import StoredConnection
 from models.ids import new_id
 from models.pending_grant import Held, PendingGrant, hold_grant
 from models.revocation import NewRevocation
-from providers.entry.provider import Provider
 from providers.errors import RequestFailed
 from providers.oauth_client import find_account
 from resolvers.callback.claims import STORING, Attempt
 from resolvers.callback.exchange import Received
-from resolvers.context import Context
+from resolvers.context import Context, Registration
 
 log = structlog.get_logger("tendon")
 
@@ -31,17 +30,21 @@ ACCOUNT_TIMEOUT: Final = 3.0
 _FIRST_WAIT: Final = 5.0
 
 
-async def with_account(context: Context, provider: Provider, received: Received) -> Received:
+async def with_account(context: Context, registration: Registration, received: Received) -> Received:
     """What the provider gave, with the account if it can be had in time: where the account decides whether the
     connection may be stored, it should be known before."""
     answer = received.answer
-    deadline = min(asyncio.get_running_loop().time() + ACCOUNT_TIMEOUT, received.claim.until - STORING)
     try:
-        account = await ask_account(context, provider, answer.access_token, deadline)
+        account = await ask_account(context, registration, answer.access_token, asking_deadline(received))
     except RequestFailed as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+        log.warning("account.unknown", provider=registration.provider.slug, fault=str(fault))
         return received
     return replace(received, answer=replace(answer, account=account))
+
+
+def asking_deadline(received: Received) -> float:
+    """Until when the provider may be asked about a grant that is not stored yet."""
+    return min(asyncio.get_running_loop().time() + ACCOUNT_TIMEOUT, received.claim.until - STORING)
 
 
 async def hold(
@@ -72,7 +75,8 @@ async def hold(
     return await hold_grant(resources.database, binding, attempt.owner, held, claim.request.version, entry)
 
 
-async def ask_account(context: Context, provider: Provider, access_token: str, deadline: float) -> str | None:
+async def ask_account(context: Context, registration: Registration, access_token: str, deadline: float) -> str | None:
     """The provider's own id of the user. `deadline` is a time of the running loop. Raises RequestFailed."""
-    with await context.resources.provider_limits.account_permit(provider.slug):
-        return await find_account(context.resources.client, provider, access_token, deadline)
+    provider, resources = registration.provider, context.resources
+    with await resources.provider_limits.account_permit(provider.slug):
+        return await find_account(resources.client, provider, registration.credentials, access_token, deadline)

@@ -24,7 +24,7 @@ from resolvers import audit
 from resolvers.callback.giving_up import Replacing
 from resolvers.callback.pending import ask_account
 from resolvers.callback.store import revokes_replaced
-from resolvers.context import Context
+from resolvers.context import Context, Registration
 from resolvers.errors import AccountTaken, ProviderUnavailable
 
 log = structlog.get_logger("tendon")
@@ -57,7 +57,7 @@ async def settle(context: Context, row: PendingRevocation) -> None:
         # Whose tokens they are is not known, so they may be revoked only where that ends nothing else.
         await _drop(context, row, ProviderUnavailable.code)
     elif registration is not None:
-        await _settle(context, row, registration.provider, grant)
+        await _settle(context, row, registration, grant)
 
 
 def _seconds_left(row: PendingRevocation, grant: PendingGrant) -> float:
@@ -72,10 +72,11 @@ def _wait(age: float, left: float) -> float:
     return usual if left <= 0 else min(usual, left)
 
 
-async def _settle(context: Context, row: PendingRevocation, provider: Provider, grant: PendingGrant) -> None:
+async def _settle(context: Context, row: PendingRevocation, registration: Registration, grant: PendingGrant) -> None:
+    provider = registration.provider
     deadline = asyncio.get_running_loop().time() + context.resources.provider_timeout
     try:
-        account = await ask_account(context, provider, grant.access_token, deadline)
+        account = await ask_account(context, registration, grant.access_token, deadline)
     except RequestFailed as fault:
         log.warning("account.unknown", provider=provider.slug, connection_id=row.connection_id, fault=str(fault))
         return

@@ -27,7 +27,7 @@ from resolvers.callback.claims import Attempt, fail
 from resolvers.callback.exchange import Received
 from resolvers.callback.giving_up import Replacing, find_stored, give_up, unused_revocation
 from resolvers.callback.pending import ACCOUNT_TIMEOUT, hold
-from resolvers.context import Context
+from resolvers.context import Context, Registration
 from resolvers.errors import AccountTaken, Problem, ProviderUnavailable, ServiceUnavailable
 from wire.waiting import waiting
 
@@ -208,17 +208,20 @@ async def _keep(context: Context, attempt: Attempt, answer: TokenAnswer, entry: 
     return kept
 
 
-async def add_account(context: Context, provider: Provider, received: Received, connection: StoredConnection) -> None:
+async def add_account(
+    context: Context, registration: Registration, received: Received, connection: StoredConnection
+) -> None:
     """Store the account, unless the connection was renewed meanwhile. The tokens are stored by now, so a failure is
     only logged."""
     if connection.granted_at != received.granted_at:
         # The stored tokens are newer ones, maybe of another account.
         return
-    resources, loop = context.resources, asyncio.get_running_loop()
+    resources, loop, provider = context.resources, asyncio.get_running_loop(), registration.provider
+    token = received.answer.access_token
     deadline = min(loop.time() + ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
     try:
         with await resources.provider_limits.account_permit(provider.slug):
-            account = await find_account(resources.client, provider, received.answer.access_token, deadline)
+            account = await find_account(resources.client, provider, registration.credentials, token, deadline)
         # This process may have stood still until the deadline or beyond it.
         async with asyncio.timeout(max(deadline - loop.time(), _ACCOUNT_STORING)):
             entry = await context.audit_entry(

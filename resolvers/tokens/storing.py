@@ -73,8 +73,10 @@ async def _refuse(context: Context, row: TokenRow, lease: Lease, entry: AuditEnt
 
 
 def _new_tokens(provider: Provider, row: TokenRow, lease: Lease, answer: TokenAnswer, sent: str) -> NewTokens:
-    """A refresh token that the answer leaves out stays in use (RFC 6749 6), and so do the scopes."""
-    granted = row.granted if answer.scopes is None else json.dumps(list(answer.scopes))
+    """A refresh token that the answer leaves out stays in use (RFC 6749 6), and so do the scopes. With `[granted]`, the
+    scopes of token answers name something else."""
+    scopes = None if provider.granted is not None else answer.scopes
+    granted = row.granted if scopes is None else json.dumps(list(scopes))
     missing = set(json.loads(row.requested)) - set(json.loads(granted))
     return NewTokens(
         Tokens(answer.access_token, answer.refresh_token or sent),

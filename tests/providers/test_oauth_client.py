@@ -243,6 +243,21 @@ async def test_the_account_is_requested_with_the_token(client: Client) -> None:
     assert asked.headers["authorization"] == "Bearer abc"
 
 
+async def test_the_account_is_requested_as_the_entry_says(client: Client) -> None:
+    async with loopback(answering(b'{"id": "x"}')) as server:
+        posted = f"[account]\nurl = '{server.origin}/verify?v=2'\nfield = 'id'\nmethod = 'POST'\n"
+        for more in ("", "form = { fields = 'id, name', lang = 'é' }\nheaders = { Api-Key = '{client_id}' }"):
+            entry = provider(origin=server.origin, tables=posted + more)
+            assert await find_account(client, entry, CREDENTIALS, "abc", soon()) == "x"
+    bare, with_form = server.asked
+    assert bare.line == with_form.line == "POST /verify?v=2 HTTP/1.1"
+    assert bare.headers["authorization"] == with_form.headers["authorization"] == "Bearer abc"
+    assert (bare.headers["content-length"], bare.body) == ("0", b"")
+    assert "content-type" not in bare.headers
+    assert with_form.form == {"fields": ["id, name"], "lang": ["é"]}
+    assert with_form.headers["api-key"] == "client"
+
+
 async def test_without_an_account_table_no_request_is_sent(client: Client) -> None:
     assert await find_account(client, provider(), CREDENTIALS, "abc", soon()) is None
 

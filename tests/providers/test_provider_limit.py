@@ -15,7 +15,15 @@ from providers.errors import (
     TimedOut,
     TransportFailure,
 )
-from providers.provider_limit import ACCOUNT_LIMITS, LIMITS, TIMEOUTS, ProviderLimit, ProviderLimits, Use
+from providers.provider_limit import (
+    ACCOUNT_LIMITS,
+    GRANTED_LIMITS,
+    LIMITS,
+    TIMEOUTS,
+    ProviderLimit,
+    ProviderLimits,
+    Use,
+)
 from tests.providers.permits import ANSWERS, Clock, Exchange, ask, under_way
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import soon
@@ -27,7 +35,8 @@ def test_the_limits_together_are_below_the_number_of_connections() -> None:
     """docs/operating.md names them."""
     assert LIMITS == {Use.EXCHANGE: 48, Use.REFRESH: 24, Use.REVOCATION: 8}
     assert ACCOUNT_LIMITS == {Use.ACCOUNT: 16}
-    assert sum(LIMITS.values()) + sum(ACCOUNT_LIMITS.values()) <= MAX_CONNECTIONS
+    assert GRANTED_LIMITS == {Use.GRANTED: 16}
+    assert sum(sum(limits.values()) for limits in (LIMITS, ACCOUNT_LIMITS, GRANTED_LIMITS)) <= MAX_CONNECTIONS
 
 
 async def test_that_many_exchanges_are_allowed_by_default(clock: Clock) -> None:
@@ -44,14 +53,18 @@ def test_each_provider_has_a_limit_of_its_own() -> None:
     assert limits.of("acme") is limits.of("acme") is not limits.of("other")
 
 
-async def test_the_endpoint_for_accounts_has_a_circuit_of_its_own() -> None:
+@pytest.mark.parametrize("asked", ["account", "granted"])
+async def test_each_endpoint_that_is_asked_about_a_grant_has_a_circuit_of_its_own(asked: str) -> None:
     limits = ProviderLimits()
+    permits = {"account": limits.account_permit, "granted": limits.granted_permit}
+    permit_of = permits.pop(asked)
+    (other_permit,) = permits.values()
     for _ in range(TIMEOUTS):
-        with pytest.raises(TimedOut), await limits.account_permit("acme"):
+        with pytest.raises(TimedOut), await permit_of("acme"):
             raise TimedOut(sent=True)
     with pytest.raises(CircuitOpen):
-        await limits.account_permit("acme")
-    for permit in (limits.of("acme").permit(0), limits.account_permit("other")):
+        await permit_of("acme")
+    for permit in (limits.of("acme").permit(0), permit_of("other"), other_permit("acme")):
         with await permit:
             pass
 

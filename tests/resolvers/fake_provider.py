@@ -14,7 +14,7 @@ from msgspec import structs
 
 from providers.catalogue import Provider
 from tests.providers.entries import provider
-from tests.wire.http.loopback import Asked, Loopback, answering, loopback
+from tests.wire.http.loopback import Asked, Loopback, Respond, answering, loopback
 
 NUMBERS = count()
 Meanwhile = Callable[[], Awaitable[Any]]
@@ -25,7 +25,7 @@ class FakeProvider(AsyncExitStack):
 
     What is in `meanwhile` for a path runs once, after the request and before the answer. While `leave` is not set, who
     asks for tokens is kept waiting. A revocation gets the next of `revoke_statuses`, if there is one, else
-    `revoke_status`, and always `revoke_body`.
+    `revoke_status`, and always `revoke_body`. `answers` has those of further paths.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,10 @@ class FakeProvider(AsyncExitStack):
         self.revoke_status = "200 OK"
         self.revoke_statuses: list[str] = []
         self.revoke_body = b"{}"
+        self.answers: dict[str, Respond] = {
+            "/permissions": answering(b'{"permissions": ["sleep"]}'),
+            "/users": answering(b"{}"),
+        }
         self.leave = asyncio.Event()
         self.leave.set()
         self.meanwhile: dict[str, Meanwhile] = {}
@@ -69,6 +73,8 @@ class FakeProvider(AsyncExitStack):
         elif path == "/me":
             body = json.dumps({"id": self.account}).encode()
             await answering(body, status=self.account_status)(asked, writer)
+        elif path in self.answers:
+            await self.answers[path](asked, writer)
         else:
             status = self.revoke_statuses.pop(0) if self.revoke_statuses else self.revoke_status
             await answering(self.revoke_body, status=status)(asked, writer)
@@ -103,10 +109,13 @@ class FakeProvider(AsyncExitStack):
 
 def entries(origin: str) -> dict[str, Provider]:
     """Two that differ in their slugs, and one of each kind that a test needs."""
-    usual = provider(authorize='scopes = ["sleep", "offline"]', origin=origin)
+    authorize = 'scopes = ["sleep", "offline"]'
+    usual = provider(authorize=authorize, origin=origin)
     account = f'[account]\nurl = "{origin}/me"\nfield = "id"\n'
     with_account = provider(tables=account, origin=origin)
     revoking = f'[revoke]\nurl = "{origin}/revoke"\ntoken = "refresh_token"'
+    granted = f'[granted]\nurl = "{origin}/permissions"\nfield = "permissions"\n'
+    registering = f'[after_exchange]\nadapter = "polar"\nurl = "{origin}/users"\n'
     by_bearer = f'[revoke]\nmethod = "DELETE"\nurl = "{origin}/revoke"\nauth = "bearer"\nends = "account"'
     subscribed = (
         f'[registration]\nsecrets = ["key"]\n[api]\nbase = "{origin}/api"\n'
@@ -122,9 +131,7 @@ def entries(origin: str) -> dict[str, Provider]:
         "by-bearer": provider(token='account = "user"', tables=by_bearer, origin=origin),
         "both": provider(token='account = "user"', tables=account, origin=origin),
         "pending-token": provider(tables=f'{account}{revoking}\nends = "token"', origin=origin),
-        "pending-grant": provider(
-            authorize='scopes = ["sleep", "offline"]', tables=f'{account}{revoking}\nends = "grant"', origin=origin
-        ),
+        "pending-grant": provider(authorize=authorize, tables=f'{account}{revoking}\nends = "grant"', origin=origin),
         "reusable": provider(token='refresh = "reusable"', origin=origin),
         "grace": provider(token="refresh_grace = 10", origin=origin),
         "extending": provider(token='refresh = "extending"\nsuccess = { field = "status", equals = 0 }', origin=origin),
@@ -133,6 +140,12 @@ def entries(origin: str) -> dict[str, Provider]:
         "naming": provider(token='account = "user"', origin=origin),
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
+        "granting": provider(authorize=authorize, token='account = "user"', tables=granted, origin=origin),
+        "granting-both": provider(authorize=authorize, tables=f"{account}{granted}", origin=origin),
+        "registering": provider(
+            token='account = "user"', tables=f'{registering}{revoking}\nends = "account"', origin=origin
+        ),
+        "registering-only": provider(token='account = "user"', tables=registering, origin=origin),
         "state-only": provider(authorize='denied = "state_only"', origin=origin),
         "comma": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = ","', origin=origin),
         "prefix": provider(authorize='scopes = ["a", "b", "c"]', token='scope_prefix = "x:"', origin=origin),

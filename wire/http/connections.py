@@ -17,7 +17,7 @@ from wire.http.errors import RequestFailed, TimedOut, TransportFailure, Unreacha
 from wire.http.response_reader import MAX_HEAD, MAX_MESSAGE_BODY, ResponseReader, broken
 from wire.waiting import Deadline, Slots
 
-MAX_CONNECTIONS: Final = 96
+MAX_CONNECTIONS: Final = 112
 """To one origin, unless the client says otherwise."""
 
 # Most servers keep connections open for longer, so that few requests meet one that is just being closed.
