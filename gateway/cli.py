@@ -131,10 +131,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_providers(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(file=None)
-    does = "Check one catalogue file without adding it to the catalogue."
-    check = parser.add_subparsers(metavar="[check]").add_parser("check", help=does, description=does)
-    check.add_argument("file", type=Path, metavar="FILE", help="The file, which is named <slug>.toml.")
+    tasks = parser.add_subparsers(metavar="[command]")
+
+    def add(name: str, does: str) -> argparse.ArgumentParser:
+        task = tasks.add_parser(name, help=does, description=does, allow_abbrev=False)
+        task.set_defaults(command=f"providers_{name}")
+        return task
+
+    check = add("check", "Check catalogue files, without adding them to the catalogue.")
+    check.add_argument("files", type=Path, nargs="+", metavar="FILE", help="A file, which is named <slug>.toml.")
 
 
 def _add_audit(audit: argparse.ArgumentParser) -> None:

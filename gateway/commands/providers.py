@@ -1,10 +1,9 @@
-"""`tendon providers`: prints the catalogue as a table, or checks one file."""
+"""`tendon providers`: prints the catalogue as a table. Its further commands are in `providers_<command>.py`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from gateway import dev_sandbox
@@ -12,34 +11,19 @@ from gateway.output import print_result
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
 from gateway.settings.registrations import credential_mistakes
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
-from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogue, read_entry
+from providers.catalogue import SANDBOX, CatalogueError, Provider, read_catalogue
 from providers.credentials import credential_names, environment_name, missing_variables
 
 _HEADER: Final = ("slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs")
-_INVALID: Final = 1
 # Nothing is served, so the value doesn't matter.
 _ORIGIN: Final = "http://127.0.0.1:8000"
 
 
-def run(file: Path | None) -> None:
-    """Exits with status 1 if there is a `file` to check, and something is wrong with it."""
+def run() -> None:
     settings, environment = read_catalogue_settings(), read_environment()
-    if file is not None:
-        _check(file, settings, environment)
-        return
     for warning in (*unknown_settings(settings, environment), *catalogue_warnings(settings, environment)):
         print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the terminal
     print_result(_table([_HEADER, *_rows(settings, environment)]))
-
-
-def _check(file: Path, settings: CatalogueSettings, environment: Mapping[str, str]) -> None:
-    try:
-        entry = read_entry(file, variables=environment, allow_private=settings.private_providers)
-    except CatalogueError as fault:
-        print(fault, file=sys.stderr)  # noqa: T201 - for the terminal
-        sys.exit(_INVALID)
-    missing = missing_variables(entry, environment)
-    print_result(f"{file.name}: valid" + (f"; to use it, set {' and '.join(missing)}" if missing else ""))
 
 
 def _rows(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""`tendon providers`: which providers are available, what the others lack, and what is wrong with a file."""
+"""`tendon providers`: which providers are available and what the others lack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import SLUGS, credentials
 from tests.gateway.settings.reader import PUBLIC
 from tests.processes import tendon
-from tests.providers.entries import minimal
 
 CANARY = "canary-7f3a"
 HEADER = ["slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs"]
@@ -22,42 +21,6 @@ def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
     assert run.returncode == 2
     for place in ("acme.toml: docs", "acme.toml: authorize", "acme.toml: token.auth", "acme.toml: token.url"):
         assert place in run.stderr
-
-
-ENTRY = minimal("acme") + "[api]\nbase = 'https://api.acme.example'\n"
-VALID = "acme.toml: valid; to use it, set ACME_CLIENT_ID and ACME_CLIENT_SECRET\n"
-
-
-def checked(folder: Path, text: str, name: str = "acme.toml", **settings: str) -> tuple[int, str, str]:
-    (folder / name).write_text(text, encoding="utf-8")
-    run = tendon("providers", "check", str(folder / name), cwd=folder, settings=settings)
-    return run.returncode, run.stdout, run.stderr
-
-
-def test_a_file_that_is_valid(tmp_path: Path) -> None:
-    assert checked(tmp_path, ENTRY) == (0, VALID, "")
-    credentials = {"ACME_CLIENT_ID": CANARY, "ACME_CLIENT_SECRET": CANARY}
-    assert checked(tmp_path, ENTRY, **credentials) == (0, "acme.toml: valid\n", "")
-
-
-def test_a_file_with_mistakes(tmp_path: Path) -> None:
-    text = ENTRY.replace("[token]", "[token]\nmargin = 0\nquite = 7")
-    problems = "acme.toml: token.margin: must be at least 1\n"
-    problems += "acme.toml: token.quite: is not a key of this format: did you mean quiet?\n"
-    assert checked(tmp_path, text) == (1, "", problems)
-
-
-def test_private_addresses_are_valid_where_they_are_allowed(tmp_path: Path) -> None:
-    text = ENTRY.replace("https://api.acme.example", "http://10.0.0.7")
-    assert checked(tmp_path, text, TENDON_AUTH="jwt") == (1, "", "acme.toml: api.base: must be https\n")
-    assert checked(tmp_path, text, TENDON_AUTH="jwt", TENDON_ALLOW_PRIVATE_PROVIDERS="1") == (0, VALID, "")
-
-
-def test_files_that_cannot_be_entries(tmp_path: Path) -> None:
-    problem = "acme.yaml: is not the name of an entry, which ends in .toml\n"
-    assert checked(tmp_path, ENTRY, "acme.yaml") == (1, "", problem)
-    run = tendon("providers", "check", "missing.toml", cwd=tmp_path, settings={})
-    assert (run.returncode, run.stderr) == (1, "missing.toml: can't be read: No such file or directory\n")
 
 
 def test_a_catalogue_folder_that_is_not_there(tmp_path: Path) -> None:
