@@ -12,7 +12,7 @@ READY := .venv/.ready
 FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl lock vendor migrations torture failover model mutants fuzz bench growth regression breakdown clean again
+.PHONY: run test lint types layers sdl schema lock vendor migrations torture failover model mutants fuzz bench growth regression breakdown clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -107,6 +107,10 @@ layers: $(READY)
 # Writes schema.graphql. A test fails if the file differs from the code.
 sdl: $(READY)
 	$(BIN)/python -c 'from schema.execution import Executor; print(Executor(explore=True).sdl, end="")' > schema.graphql
+
+# Writes docs/catalogue.schema.json. A test fails if the file differs from the code.
+schema: $(READY)
+	$(BIN)/tendon providers schema > docs/catalogue.schema.json
 
 # Pins the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which
 # is the same in all files; `make lock UPGRADE=1` pins the newest versions.

@@ -138,6 +138,7 @@ def _add_providers(parser: argparse.ArgumentParser) -> None:
         task.set_defaults(command=f"providers_{name}")
         return task
 
+    add("schema", "Print the JSON Schema of catalogue files, for editors.")
     check = add("check", "Check catalogue files, without adding them to the catalogue.")
     check.add_argument("files", type=Path, nargs="+", metavar="FILE", help="A file, which is named <slug>.toml.")
 

@@ -18,11 +18,11 @@ from typing import Any, Final, cast
 import msgspec
 
 from providers.credentials import Credentials, environment_name, read_credentials
-from providers.entry.about import read_name
+from providers.entry.about import read_variables
 from providers.entry.problems import described
 from providers.entry.provider import Provider
 from providers.entry.urls import EntryContext
-from providers.entry.values import read_parts, read_texts
+from providers.entry.values import read_parts
 from wire.tables import Problem, Problems, read_table
 
 __all__ = [
@@ -121,7 +121,7 @@ def files_of(folder: Path) -> dict[str, Path]:
 def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:
     table = _table(path)
     with _problems_of(path):
-        defaults = read_parts({"variables": table.pop("variables", {})}, _read_variables, None)["variables"]
+        defaults = read_parts({"variables": table.pop("variables", {})}, read_variables, None)["variables"]
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
         context = EntryContext(path.stem, values, allow_private, _secrets(table))
@@ -170,13 +170,6 @@ def _table(path: Path) -> dict[str, Any]:
         raise CatalogueError([f"{path.name}: is not TOML: {failure}"]) from None
     except OSError as failure:
         raise CatalogueError([f"{path.name}: can't be read: {failure.strerror}"]) from None
-
-
-def _read_variables(value: object, context: object) -> Mapping[str, str]:
-    """The defaults by name."""
-    variables = read_texts(value, context)
-    read_parts({name: name for name in variables}, read_name, context)
-    return variables
 
 
 @contextmanager

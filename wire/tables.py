@@ -77,6 +77,11 @@ def keys(kind: type[Table]) -> list[str]:
     return list(_keys(kind))
 
 
+def readers(kind: type[Table]) -> dict[str, Read]:
+    """The function that reads the value of each key."""
+    return {name: key.read for name, key in _keys(kind).items()}
+
+
 def defaults(kind: type[Table]) -> dict[str, Any]:
     """The values of the keys that may be left out."""
     return {name: key.default for name, key in _keys(kind).items() if key.default is not msgspec.NODEFAULT}

@@ -7,8 +7,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final, Literal
 
+from providers.entry.reader import accepts
 from providers.entry.urls import Page
-from providers.entry.values import NO_PARAMS, EntryTable, form, list_of, read_date, read_texts, table_of, text
+from providers.entry.values import (
+    NO_PARAMS,
+    EntryTable,
+    form,
+    list_of,
+    read_date,
+    read_parts,
+    read_text,
+    read_texts,
+    table_of,
+    text,
+)
 from wire.tables import Invalid, read_table
 
 Category = Literal[
@@ -20,6 +32,7 @@ _read_form_of_name: Final = form(
 )
 
 
+@accepts({**_read_form_of_name.schema, "not": {"pattern": "(?:client_id|client_secret)$"}})
 def read_name(value: object, context: object) -> str:
     """The name of a variable or of a further secret, which is part of an environment variable's."""
     name = _read_form_of_name(value, context)
@@ -27,6 +40,14 @@ def read_name(value: object, context: object) -> str:
     if name.endswith(("client_id", "client_secret")):
         raise Invalid("has the name of a credential")
     return name
+
+
+@accepts({**read_texts.schema, "propertyNames": read_name.schema}, read_text)
+def read_variables(value: object, context: object) -> Mapping[str, str]:
+    """The variables of an entry, and their defaults."""
+    variables = read_texts(value, context)
+    read_parts({name: name for name in variables}, read_name, context)
+    return variables
 
 
 Sentence = Annotated[str, text(1000)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
+from providers.entry.reader import accepts
 from providers.entry.values import DottedPath, EntryTable, form, read_scalar, text, whole_number
 from wire.tables import Invalid
 
@@ -25,6 +26,7 @@ class Success(EntryTable, frozen=True, kw_only=True):
             yield "equals", "is missing"
 
 
+@accepts({"anyOf": [read_scalar.schema, {"type": "array", "items": read_scalar.schema, "minItems": 1}]})
 def _read_scalars(value: object, _context: object) -> tuple[str | int | bool, ...]:
     """A scalar, or a list of them."""
     values = cast("list[object]", value) if isinstance(value, list) else [value]

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
+from providers.entry.reader import accepts
 from providers.entry.urls import EntryContext
-from providers.entry.values import form, read_texts
+from providers.entry.values import form, read_text, read_texts
 from wire.tables import Invalid
 
 CLIENT_ID: Final = "client_id"
@@ -15,8 +16,10 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name
 TOKENS: Final = (ACCESS_TOKEN, "refresh_token")
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?")
+_FORM_OF_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+_FORM_OF_VALUE: Final = r"[!-~](?:[ -~]{0,998}[!-~])?"
+_NAME: Final = re.compile(_FORM_OF_NAME)
+_VALUE: Final = re.compile(_FORM_OF_VALUE)
 
 # Tendon's own, those of the connection (RFC 9110 7.6.1), and those that say how the body is to be read.
 _OURS: Final = frozenset(
@@ -37,14 +40,30 @@ _OURS: Final = frozenset(
     }
 )
 
+
+def _in_any_case(name: str) -> str:
+    return "".join(f"[{letter.upper()}{letter}]" if letter.isalpha() else letter for letter in name)
+
+
+_SCHEMA: Final = {
+    "type": "object",
+    "propertyNames": {
+        "pattern": f"^{_FORM_OF_NAME}$",
+        "not": {"pattern": f"^(?:{'|'.join(map(_in_any_case, sorted(_OURS)))}|{_in_any_case('content')}-.*)$"},
+    },
+    "additionalProperties": {"type": "string", "pattern": f"^{_FORM_OF_VALUE}$"},
+}
+
 HeaderName = Annotated[str, form(r"[A-Za-z0-9-]+", "the name of a header field, such as Retry-After")]
 
 
+@accepts(_SCHEMA, read_text)
 def read_headers(value: object, context: EntryContext) -> Mapping[str, str]:
     """Values by name. `{client_id}` and `{name}` of a secret in a value are replaced when a request is sent."""
     return _read(value, context, (CLIENT_ID, *context.secrets))
 
 
+@accepts(_SCHEMA, read_text)
 def read_revocation_headers(value: object, context: EntryContext) -> Mapping[str, str]:
     """As `read_headers`, and the tokens may be in a value, too."""
     return _read(value, context, (CLIENT_ID, *TOKENS, *context.secrets))

@@ -23,6 +23,7 @@ from providers.entry.about import (
 from providers.entry.api_facts import Webhooks
 from providers.entry.authorize import Authorize
 from providers.entry.calls import Account, AfterExchange, Api, Granted
+from providers.entry.reader import accepts
 from providers.entry.revoke import Revoke
 from providers.entry.token import Token
 from providers.entry.urls import EntryContext, Page
@@ -46,6 +47,7 @@ read_form_of_slug: Final = form(
 )
 
 
+@accepts(_read_form_of_slug.schema)
 def _read_slug(value: object, context: EntryContext) -> str:
     slug = read_form_of_slug(value, context)
     if slug != context.slug:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from providers.entry.reader import accepts
 from providers.entry.values import read_text, read_texts
 from wire.http.addresses import is_host, may_be_public
 from wire.tables import Invalid
@@ -22,6 +23,19 @@ REVOCATION_PLACEHOLDERS: Final = (ACCOUNT, "access_token", "refresh_token", "cli
 """What is known when a connection ends, and may be in braces in the URL of a revocation."""
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
+
+
+# The characters of URIs (RFC 3986 2) and the braces of variables, without `?` and `#`.
+_CHARACTER: Final = r"[A-Za-z0-9._~!$&'()*+,;=:@/%{}\[\]-]"
+
+
+def _url(end: str) -> dict[str, str]:
+    """The schema of a URL. A variable may stand for any part of it, also for how it begins."""
+    return {"type": "string", "pattern": rf"^(?:[Hh][Tt][Tt][Pp][Ss]?://|[A-Za-z]*\{{){_CHARACTER}+{end}$"}
+
+
+_QUERY: Final = rf"(?:\?(?:{_CHARACTER}|\?)*)?"
+_FRAGMENT: Final = rf"(?:{_CHARACTER}|\?)*"
 
 
 class EntryContext(msgspec.Struct, frozen=True):
@@ -37,6 +51,7 @@ class EntryContext(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
 
+@accepts(_url(rf"{_QUERY}(?:#{_FRAGMENT})?"))
 def _read_page(value: object, context: EntryContext) -> str:
     url = _with_variables(read_text(value), context)
     if not is_web(url):
@@ -53,6 +68,7 @@ def _with_variables(text: str, context: EntryContext) -> str:
     return _VARIABLE.sub(lambda found: _value(context, found[1]), text)
 
 
+@accepts(read_texts.schema, read_text)
 def read_params_with_variables(value: object, context: EntryContext) -> Mapping[str, str]:
     """A table of texts, in which variables are replaced as in URLs."""
     params = read_texts(value, context)
@@ -79,6 +95,7 @@ def _refuse_private(url: str, host: str) -> None:
         raise Invalid("must not be a private address")
 
 
+@accepts(_url(_QUERY))
 def _read_endpoint(value: object, context: EntryContext) -> str:
     url = _read_page(value, context)
     if "#" in url:
@@ -86,6 +103,7 @@ def _read_endpoint(value: object, context: EntryContext) -> str:
     return url
 
 
+@accepts(_url(rf"{_QUERY}(?:#[/{{]{_FRAGMENT})?"))
 def _read_authorization_endpoint(value: object, context: EntryContext) -> str:
     url = _read_page(value, context)
     if "#" in url and not url.partition("#")[2].startswith("/"):
@@ -93,6 +111,7 @@ def _read_authorization_endpoint(value: object, context: EntryContext) -> str:
     return url
 
 
+@accepts(_url(_QUERY))
 def _read_revocation_endpoint(value: object, context: EntryContext) -> str:
     """As for `Endpoint`, and the placeholders of a revocation stay as they are."""
     text = read_text(value)
@@ -111,6 +130,7 @@ def _stand_in(name: str) -> str:
     return f"tendon-any-{name.replace('_', '-')}"
 
 
+@accepts(_url(""))
 def _read_issuer(value: object, context: EntryContext) -> str:
     url = _read_page(value, context)
     if "?" in url or "#" in url:
@@ -118,6 +138,7 @@ def _read_issuer(value: object, context: EntryContext) -> str:
     return url
 
 
+@accepts(_url(""))
 def _read_base(value: object, context: EntryContext) -> str:
     return _read_issuer(value, context).rstrip("/")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
 
+from providers.entry.reader import Reader, Schema, accepts, mistyped, schema_of
 from wire.tables import Invalid, Problems, Read, Table, attempt
 
 NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -24,40 +26,50 @@ class EntryTable(Table, frozen=True, kw_only=True):
         return {str: read_text, bool: _read_bool}[annotation]
 
 
-def read_text(value: object, _context: object = None) -> str:
+@accepts({"type": "string"})
+def read_text(value: object, _context: object) -> str:
     if not isinstance(value, str):
-        raise Invalid("must be a string")
+        raise mistyped("a string", value)
     return value
 
 
+@accepts({"type": "boolean"})
 def _read_bool(value: object, _context: object) -> bool:
     if not isinstance(value, bool):
-        raise Invalid("must be true or false")
+        raise mistyped("true or false", value)
     return value
 
 
-def read_scalar(value: object, _context: object = None) -> str | int | bool:
+@accepts({"type": ["string", "integer", "boolean"]})
+def read_scalar(value: object, _context: object) -> str | int | bool:
     if isinstance(value, str | int):
         return value
-    raise Invalid("must be a string, a whole number or a boolean")
+    raise mistyped("a string, a whole number or a boolean", value)
 
 
-def one_of(choices: tuple[str, ...]) -> Read:
+def one_of(choices: tuple[str, ...]) -> Reader[object]:
     *others, last = [repr(choice) for choice in choices]
     message = f"must be one of {', '.join(others)} or {last}"
 
+    @accepts({"enum": list(choices)})
     def read(value: object, _context: object) -> object:
         if value not in choices:
-            raise Invalid(message)
+            raise Invalid(f"{message}{_nearest(value, choices)}")
         return value
 
     return read
 
 
-def whole_number(least: int, most: int) -> Read:
+def _nearest(value: object, choices: tuple[str, ...]) -> str:
+    nearest = get_close_matches(value.lower(), choices, n=1) if isinstance(value, str) else []
+    return f": did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def whole_number(least: int, most: int) -> Reader[int]:
+    @accepts({"type": "integer", "minimum": least, "maximum": most})
     def read(value: object, _context: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Invalid("must be a whole number")
+            raise mistyped("a whole number", value)
         if value < least:
             raise Invalid(f"must be at least {least}")
         if value > most:
@@ -67,9 +79,10 @@ def whole_number(least: int, most: int) -> Read:
     return read
 
 
-def text(most: float = math.inf) -> Read:
+def text(most: float = math.inf) -> Reader[str]:
     """A text of 1 to `most` characters."""
 
+    @accepts({"type": "string", "minLength": 1, **_at_most(most)})
     def read(value: object, _context: object) -> str:
         found = read_text(value)
         if not found:
@@ -81,10 +94,16 @@ def text(most: float = math.inf) -> Read:
     return read
 
 
-def form(pattern: str, what: str, most: float = math.inf) -> Read:
-    """A text of this form, which is `what`, and of at most so many characters."""
+def _at_most(most: float) -> Schema:
+    return {} if most == math.inf else {"maxLength": most}
+
+
+def form(pattern: str, what: str, most: float = math.inf) -> Reader[str]:
+    """A text of this form, which is `what`, and of at most so many characters. The pattern means the same in Python and
+    in JavaScript (ECMA-262), whose patterns JSON Schema uses."""
     whole = re.compile(pattern)
 
+    @accepts({"type": "string", "pattern": f"^(?:{pattern})$", **_at_most(most)})
     def read(value: object, _context: object) -> str:
         found = read_text(value)
         if len(found) > most:
@@ -96,37 +115,45 @@ def form(pattern: str, what: str, most: float = math.inf) -> Read:
     return read
 
 
-def list_of(item: Read) -> Read:
+def list_of(item: Read) -> Reader[tuple[Any, ...]]:
     """A list, which becomes a tuple."""
 
+    @accepts({"type": "array", "items": schema_of(item)}, item)
     def read(value: object, context: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise Invalid("must be a list")
+            raise mistyped("a list", value)
         return tuple(read_parts(dict(enumerate(cast("list[object]", value))), item, context).values())
 
     return read
 
 
+@accepts({"type": "object", "additionalProperties": {"type": "string"}}, read_text)
 def read_texts(value: object, context: object) -> Mapping[str, str]:
     """A table of texts, which can't be changed."""
     if not isinstance(value, dict):
-        raise Invalid("must be a table")
+        raise mistyped("a table", value)
     return MappingProxyType(read_parts(cast("dict[str, object]", value), read_text, context))
 
 
+# Editors see a date of TOML as a string.
+@accepts({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"})
 def read_date(value: object, _context: object) -> dt.date:
     # A datetime is a date, too.
     if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
-        raise Invalid("must be a date, such as 2026-12-31, without quotes")
+        raise mistyped("a date, such as 2026-12-31, without quotes", value)
     return value
 
 
-def table_of(item: Read, key: Read) -> Read:
+def table_of(item: Read, key: Read) -> Reader[Mapping[str, Any]]:
     """A table of values that are all of one kind, whose keys are not part of the format. It can't be changed."""
 
+    @accepts(
+        {"type": "object", "additionalProperties": schema_of(item), "propertyNames": schema_of(key)},
+        item,
+    )
     def read(value: object, context: object) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise Invalid("must be a table")
+            raise mistyped("a table", value)
         table = cast("dict[str, object]", value)
         read_parts({name: name for name in table}, key, context)
         return MappingProxyType(read_parts(table, item, context))
@@ -134,10 +161,11 @@ def table_of(item: Read, key: Read) -> Read:
     return read
 
 
-def params_without(*ours: str, read: Callable[[object, Any], Mapping[str, str]] = read_texts) -> Read:
+def params_without(*ours: str, read: Reader[Mapping[str, str]] = read_texts) -> Reader[Mapping[str, str]]:
     """Extra parameters, which are sent as they are: none of `ours`, which Tendon fills in."""
     read_params = read
 
+    @accepts({**read.schema, "propertyNames": {"not": {"enum": list(ours)}}}, read_text)
     def read_checked(value: object, context: object) -> Mapping[str, str]:
         params = read_params(value, context)
         for name in ours:
@@ -157,4 +185,6 @@ def read_parts(parts: Mapping[Any, object], read: Read, context: object) -> dict
     return found
 
 
-DottedPath = Annotated[str, form(r"[^.\s]+(\.[^.\s]+)*", "names separated by dots, such as user.id")]
+# White space and control characters are named, as languages differ in which of them are `\s`.
+_NAME: Final = r"[^.\s\x00-\x1f\x7f-\x9f\ufeff]+"
+DottedPath = Annotated[str, form(rf"{_NAME}(?:\.{_NAME})*", "names separated by dots, such as user.id")]
