@@ -47,7 +47,7 @@ read_form_of_slug: Final = form(
 )
 
 
-@accepts(_read_form_of_slug.schema)
+@accepts(read_form_of_slug.schema)
 def _read_slug(value: object, context: EntryContext) -> str:
     slug = read_form_of_slug(value, context)
     if slug != context.slug:

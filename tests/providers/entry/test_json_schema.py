@@ -94,7 +94,7 @@ def rich() -> dict[str, Any]:
 NOT_IN_THE_SCHEMA = (
     "must be the name of the file|can't (go|be combined) with|needs|is only for|is missing|uses {|must have a sentence"
     "|must not have the separator|in the host|is not in \\[variables\\]|must have a host name|an http or https URL"
-    "|must be the name of a file in providers/adapters|has .* twice"
+    "|must be the name of an adapter|has .* twice"
     "|must be a date|and is a date|and is a time"
 )
 
