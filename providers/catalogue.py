@@ -19,6 +19,7 @@ import msgspec
 
 from providers.credentials import Credentials, environment_name, read_credentials
 from providers.entry.about import read_variables
+from providers.entry.lines import lines_of
 from providers.entry.problems import described
 from providers.entry.provider import Provider
 from providers.entry.urls import EntryContext
@@ -177,7 +178,8 @@ def _problems_of(path: Path) -> Generator[None]:
     try:
         yield
     except Problems as failure:
-        raise CatalogueError([f"{path.name}: {described(each)}" for each in failure.problems]) from None
+        lines = lines_of(path.read_text("utf-8"))
+        raise CatalogueError([f"{path.name}: {described(each, lines)}" for each in failure.problems]) from None
 
 
 def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""`tendon providers check`: says what is wrong with catalogue files, wherever they are."""
+"""`tendon providers check`: says what is wrong, and what is suspicious, about catalogue files, wherever they are."""
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from gateway.output import print_result
 from gateway.settings import CatalogueSettings, read_catalogue_settings, read_environment
 from providers.catalogue import CatalogueError, read_entry
 from providers.credentials import missing_variables
+from providers.entry.doubts import doubts
 
 _INVALID: Final = 1
 
@@ -29,6 +31,8 @@ def _check(file: Path, settings: CatalogueSettings, environment: Mapping[str, st
     except CatalogueError as fault:
         print(fault, file=sys.stderr)  # noqa: T201 - for the terminal
         return False
+    for doubt in doubts(entry, dt.datetime.now(dt.UTC).date()):
+        print(f"{file.name}: warning: {doubt}", file=sys.stderr)  # noqa: T201 - for the terminal
     missing = missing_variables(entry, environment)
     print_result(f"{file.name}: valid" + (f"; to use it, set {' and '.join(missing)}" if missing else ""))
     return True

@@ -7,53 +7,30 @@ It accepts every valid entry. What depends on other values, such as a key that n
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from providers.entry.about import read_variables
+from providers.entry.layout import VARIABLES, readers_of, tables
 from providers.entry.provider import Provider
-from providers.entry.reader import kind_of, schema_of
-from wire.tables import Read, Table, defaults, readers
+from providers.entry.reader import schema_of
+from wire.tables import Table, defaults
 
 DESCRIPTIONS: Final = Path(__file__).with_name("descriptions.toml")
 """A sentence for each key of each table, by the name of the table's class."""
 
-VARIABLES: Final = "variables"
-"""This table is read before the others, as they use its values, so the class doesn't have it."""
-
 
 def entry_schema() -> dict[str, Any]:
     """The schema of a catalogue file."""
-    kinds = {kind.__name__: kind for kind in kinds_in(Provider)}
-    tables = {name: _table_schema(kind) for name, kind in kinds.items()}
+    kinds = {kind.__name__: kind for _, kind in tables()}
+    schemas = {name: _table_schema(kind) for name, kind in kinds.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An entry of Tendon's catalogue",
-        **tables.pop(Provider.__name__),
-        "$defs": dict(sorted(tables.items())),
+        **schemas.pop(Provider.__name__),
+        "$defs": dict(sorted(schemas.items())),
     }
-
-
-def readers_of(kind: type[Table]) -> dict[str, Read]:
-    """The function that reads the value of each key of a table, in the order of the format."""
-    return readers(kind) | ({VARIABLES: read_variables} if kind is Provider else {})
-
-
-def kinds_in(kind: type[Table]) -> Iterator[type[Table]]:
-    """The kind itself, and the kinds of all tables in such a table. One that occurs twice is there twice."""
-    yield kind
-    for read in readers_of(kind).values():
-        inner = kind_of(part_of(read))
-        if inner is not None:
-            yield from kinds_in(inner)
-
-
-def part_of(read: Read) -> Read:
-    """The function that reads the items of a list, or of a table without fixed keys, and else the function itself."""
-    part: Read | None = getattr(read, "part", None)
-    return read if part is None else part
 
 
 @cache

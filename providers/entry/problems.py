@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Final
 
-import msgspec
+from providers.entry.layout import Path, has_ids, is_list, readers_of, table_at, tables
+from wire.tables import MISSING, UNKNOWN, Problem
 
-from providers.entry.provider import Provider
-from wire.tables import UNKNOWN, Problem, Table, keys
+# How similar keys must be so that one is suggested for the other.
+_CUTOFF: Final = 0.6
 
 
-def described(problem: Problem) -> str:
-    """A line such as `token.auth: must be one of …`."""
+def described(problem: Problem, lines: Mapping[Path, int] | None = None) -> str:
+    """A line such as `token.auth: must be one of … (line 12)`. `lines` are those of the file, by path."""
     key = ".".join(str(part) for part in problem.path)
-    if problem.message == UNKNOWN:
-        return f"{key}: is not a key of this format: {_suggestion(problem.path)}"
-    return f"{key}: {problem.message}"
+    why = problem.message
+    if why == UNKNOWN:
+        why = f"is not a key of this format: {_suggestion(problem.path)}"
+    return f"{key}: {why}{_place(problem, lines or {})}"
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    """What to write instead of the unknown key at `location` in an entry."""
-    known = dict(tables(Provider))
-    # It is read before the rest, so the class doesn't have it.
-    known[()].append("variables")
-    path = tuple(part for part in location[:-1] if isinstance(part, str))
-    name, own = str(location[-1]), known.get(path, [])
-    if nearest := get_close_matches(name.lower(), own, n=1):
+def _place(problem: Problem, lines: Mapping[Path, int]) -> str:
+    """The row and the line of the key, or of the table that it is missing from."""
+    rows = [f"row {part + 1}" for part in problem.path if isinstance(part, int)]
+    path = problem.path
+    while path and path not in lines:
+        path = path[:-1]
+    if path in lines and not (problem.message == MISSING and len(path) == len(problem.path)):
+        rows.append(f"line {lines[path]}")
+    return f" ({', '.join(rows)})" if rows and lines else ""
+
+
+def _suggestion(path: Path) -> str:
+    """What to write instead of the unknown key at `path` in an entry."""
+    name, kind = str(path[-1]), table_at(path[:-1])
+    own = [] if kind is None else list(readers_of(kind))
+    if nearest := get_close_matches(name.lower(), own, n=1, cutoff=_CUTOFF):
         return f"did you mean {nearest[0]}?"
-    elsewhere = [table for table, keys in known.items() if name in keys]
-    if elsewhere:
-        return f"it belongs {' or '.join(_written(table) for table in elsewhere)}"
+    known = [(table, list(readers_of(each))) for table, each in tables()]
+    if elsewhere := [table for table, keys in known if name in keys]:
+        return f"it belongs {' or '.join(map(_written, elsewhere))}"
+    near = [(table, *get_close_matches(name.lower(), keys, n=1, cutoff=0.85)) for table, keys in known]
+    if similar := [f"{found[0]} {_written(table)}" for table, *found in near if found]:
+        return f"did you mean {' or '.join(similar)}?"
     return f"the keys here are {', '.join(own)}"
 
 
 def _written(table: tuple[str, ...]) -> str:
-    return f"in [{'.'.join(table)}]" if table else "at the top of the file, above all tables"
-
-
-def tables(kind: type[Table], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """The keys of each table of the format, by the table's path."""
-    yield path, keys(kind)
-    for field in msgspec.structs.fields(kind):
-        for inner in _kinds(field.type):
-            yield from tables(inner, (*path, field.name))
-
-
-def _kinds(annotation: Any) -> Iterator[type[Table]]:
-    if isinstance(annotation, type) and issubclass(annotation, Table):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _kinds(part)
+    name = ".".join(table)
+    if is_list(table):
+        return f"in [[{name}]]"
+    if has_ids(table):
+        return f"in [{name}.<id>]"
+    return f"in [{name}]" if table else "at the top of the file, above all tables"

@@ -19,7 +19,7 @@ from gateway.settings import Settings
 from models.engine import parse_url
 from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
-from providers.entry.problems import tables
+from providers.entry.layout import readers_of, tables
 from providers.entry.provider import Provider
 from rest.json_http import STATUS
 from tendon_cli import PACKAGES
@@ -133,7 +133,7 @@ def test_an_entry_says_what_its_provider_does_with_pkce(slug: str) -> None:
 
 def test_every_key_of_the_format_is_in_its_document() -> None:
     text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    assert [key for _, names in tables(Provider) for key in names if not re.search(rf"\b{key}\b", text)] == []
+    assert [key for _, kind in tables() for key in readers_of(kind) if not re.search(rf"\b{key}\b", text)] == []
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -119,8 +119,8 @@ def test_all_problems_are_reported_with_file_and_key(tmp_path: Path) -> None:
     found = problems(tmp_path, text)
     assert found[:3] == (
         "acme.toml: name: is missing",
-        "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none'",
-        "acme.toml: token.expiry: is not a key of this format: did you mean expires?",
+        "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none' (line 7)",
+        "acme.toml: token.expiry: is not a key of this format: did you mean expires? (line 8)",
     )
     assert found[3].startswith("zeta.toml: is not TOML: ")
     assert len(found) == 4
@@ -260,26 +260,26 @@ def test_invalid_input_is_refused(tmp_path: Path, old: str, new: str, problem: s
 )
 def test_an_unknown_key_is_reported_with_a_suggestion(tmp_path: Path, table: str, key: str, hint: str) -> None:
     place = f"{table.strip('[]')}.{key.partition(' ')[0]}"
-    assert problems(tmp_path, SMALL.replace(table, f"{table}\n{key}")) == (
-        f"acme.toml: {place}: is not a key of this format: {hint}",
-    )
+    text = SMALL.replace(table, f"{table}\n{key}")
+    line = text.split("\n").index(key) + 1
+    assert problems(tmp_path, text) == (f"acme.toml: {place}: is not a key of this format: {hint} (line {line})",)
 
 
 def test_an_unknown_key_without_a_similar_one(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, SMALL + "[account]\nurl = 'https://acme.example/me'\nfield = 'id'\nxyz = 1\n")
     keys = "url, field, method, form, headers"
-    assert found == f"acme.toml: account.xyz: is not a key of this format: the keys here are {keys}"
+    assert found == f"acme.toml: account.xyz: is not a key of this format: the keys here are {keys} (line 12)"
     (found,) = problems(tmp_path, SMALL.replace("[token]", "[token]\nsuccess = {field = 'a', equals = 0, equal = 1}"))
-    assert found == "acme.toml: token.success.equal: is not a key of this format: did you mean equals?"
+    assert found == "acme.toml: token.success.equal: is not a key of this format: did you mean equals? (line 8)"
     (found,) = problems(tmp_path, SMALL.replace("[authorize]", "xyz = 1\n[authorize]"))
     keys = (
         "slug, name, docs, notes, category, registration, lifecycle, scopes, authorize, token, account, granted,"
         " after_exchange, api, webhooks, revoke, sites, sources, variables"
     )
-    assert found == f"acme.toml: xyz: is not a key of this format: the keys here are {keys}"
+    assert found == f"acme.toml: xyz: is not a key of this format: the keys here are {keys} (line 5)"
     found, missing = problems(tmp_path, SMALL.replace("[token]", "[tokens]"))
     assert found == "acme.toml: token: is missing"
-    assert missing == "acme.toml: tokens: is not a key of this format: did you mean token?"
+    assert missing == "acme.toml: tokens: is not a key of this format: did you mean token? (line 7)"
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_a_slug_that_differs_from_its_file_name(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text(SMALL, "utf-8")
     assert problems(tmp_path, SMALL) == (
         "other.toml: slug: must be the name of the file without .toml: "
-        'rename the file to acme.toml, or write slug = "other"',
+        'rename the file to acme.toml, or write slug = "other" (line 2)',
     )
 
 

@@ -104,7 +104,7 @@ def test_no_variable_has_the_name_of_a_credential(tmp_path: Path, name: str) -> 
     (tmp_path / "acme.toml").write_text(
         minimal("acme").replace("[authorize]", f"[variables]\n{name} = 'x'\n[authorize]")
     )
-    assert found(tmp_path).problems == (f"acme.toml: variables.{name}: has the name of a credential",)
+    assert found(tmp_path).problems == (f"acme.toml: variables.{name}: has the name of a credential (line 6)",)
 
 
 # Files that are ignored

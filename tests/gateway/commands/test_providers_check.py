@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 from tests.processes import tendon
 from tests.providers.entries import minimal
 
 CANARY = "canary-7f3a"
-ENTRY = minimal("acme") + "[api]\nbase = 'https://api.acme.example'\n"
+ENTRY = (
+    minimal("acme").replace("[token]", "pkce_checked = false\n[token]\naccount = 'id'")
+    + f"""[api]
+base = 'https://api.acme.example'
+[[sources]]
+facts = "everything, also that nothing can be revoked"
+url = "https://acme.example/docs"
+seen = {dt.datetime.now(dt.UTC).date()}
+sure = "documented"
+"""
+)
 VALID = "acme.toml: valid; to use it, set ACME_CLIENT_ID and ACME_CLIENT_SECRET\n"
 
 
@@ -26,14 +37,14 @@ def test_a_file_that_is_valid(tmp_path: Path) -> None:
 
 def test_a_file_with_mistakes(tmp_path: Path) -> None:
     text = ENTRY.replace("[token]", "[token]\nmargin = 0\nquite = 7")
-    problems = "acme.toml: token.margin: must be at least 1\n"
-    problems += "acme.toml: token.quite: is not a key of this format: did you mean quiet?\n"
+    problems = "acme.toml: token.margin: must be at least 1 (line 9)\n"
+    problems += "acme.toml: token.quite: is not a key of this format: did you mean quiet? (line 10)\n"
     assert checked(tmp_path, text) == (1, "", problems)
 
 
 def test_private_addresses_are_valid_where_they_are_allowed(tmp_path: Path) -> None:
     text = ENTRY.replace("https://api.acme.example", "http://10.0.0.7")
-    assert checked(tmp_path, text, TENDON_AUTH="jwt") == (1, "", "acme.toml: api.base: must be https\n")
+    assert checked(tmp_path, text, TENDON_AUTH="jwt") == (1, "", "acme.toml: api.base: must be https (line 12)\n")
     assert checked(tmp_path, text, TENDON_AUTH="jwt", TENDON_ALLOW_PRIVATE_PROVIDERS="1") == (0, VALID, "")
 
 
@@ -53,4 +64,13 @@ def test_several_files(tmp_path: Path) -> None:
         "zeta.toml: docs",
         "zeta.toml: authorize.url",
         "zeta.toml: token.url",
+    ]
+
+
+def test_what_is_suspicious_is_no_failure(tmp_path: Path) -> None:
+    status, valid, doubts = checked(tmp_path, minimal("acme"))
+    assert (status, valid) == (0, VALID)
+    assert [line.split(": ")[:3] for line in doubts.splitlines()] == [
+        ["acme.toml", "warning", "account"],
+        ["acme.toml", "warning", "sources"],
     ]

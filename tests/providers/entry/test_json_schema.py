@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.catalogue import BUILT_IN, _secrets
-from providers.entry.json_schema import VARIABLES, entry_schema, kinds_in, readers_of
+from providers.entry.json_schema import entry_schema
+from providers.entry.layout import VARIABLES, readers_of, tables
 from providers.entry.provider import Provider
 from providers.entry.reader import schema_of
 from providers.entry.urls import EntryContext
@@ -50,7 +51,7 @@ def test_it_is_a_json_schema() -> None:
 
 def test_every_key_is_described_and_no_other() -> None:
     described = tomllib.loads((BUILT_IN.parent / "entry" / "descriptions.toml").read_text("utf-8"))
-    keys = {kind.__name__: set(readers_of(kind)) for kind in kinds_in(Provider)}
+    keys = {kind.__name__: set(readers_of(kind)) for _, kind in tables()}
     assert {name: set(sentences) for name, sentences in described.items()} == keys
     for sentences in described.values():
         assert all(re.fullmatch(r"[A-Z`].*\.", sentence) for sentence in sentences.values())
