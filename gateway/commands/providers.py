@@ -45,7 +45,7 @@ def _rows(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[t
             entry.authorize.pkce,
             entry.token.auth,
             entry.token.refresh,
-            entry.authorize.scope_separator.join(entry.authorize.scopes),
+            entry.authorize.scope_separator.join(entry.authorize.scopes) or "-",
             entry.docs,
         )
         for entry in catalogue.values()
