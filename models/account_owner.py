@@ -13,8 +13,8 @@ class TakenAccount(Exception):
 
 
 HAS_OTHER_USERS: Final = """EXISTS (SELECT 1 FROM connection AS c
-    WHERE c.account = :account AND c.provider = :provider AND c.user_id <> :user_id AND c.access_token IS NOT NULL)
-    AS account_shared"""
+    WHERE c.account = :account AND c.provider = :provider AND c.site = :site AND c.user_id <> :user_id
+        AND c.access_token IS NOT NULL) AS account_shared"""
 """A column: whether a connection of another user has the account. It can't see one that is being stored just now."""
 # If `exclusive`, an account of another user breaks the constraint that every account has an owner, so that nothing of
 # the whole statement takes effect. The primary key makes those that come at the same time wait for each other.

@@ -56,16 +56,18 @@ COMPLETED: Final = f"status = {STATUSES['completed']}, error = NULL, verifier = 
 
 class StateBinding(Struct, frozen=True):
     """All that a state is bound to. A callback that differs in any of it gets INVALID_STATE. Its attributes are the
-    columns that have it."""
+    columns that have it. `site` is empty unless the provider has several."""
 
     state_hash: str
     user_id: str
     provider: str
     redirect_uri: str
     registration: str
+    site: str = ""
 
     def ended(self, code_hash: str) -> dict[str, bytes]:
         """What `ended_request` has of this request after it ended with the code of this hash."""
+        # The site is part of the registration.
         bound = (self.provider, self.redirect_uri, self.registration)
         return {"ended_state": digest(self.state_hash), "ended_code": digest(*bound, code_hash)}
 
@@ -89,8 +91,8 @@ class RequestState(Struct, frozen=True):
 
 
 class ClaimedRequest(Struct, frozen=True):
-    """What a claim returns. `verifier` is sealed; `version` is that of the user's connection to the provider, 0 if
-    there is none, and `account` that connection's last known account, if it was asked for."""
+    """What a claim returns. `verifier` is sealed; `version` is that of the user's connection to the provider's site,
+    0 if there is none, and `account` that connection's last known account, if it was asked for."""
 
     scopes: list[str]
     verifier: bytes | None
@@ -104,10 +106,10 @@ _BOUND_COLUMNS: Final = StateBinding.__struct_fields__
 _BOUND: Final = " AND ".join(f"{name} = :{name}" for name in _BOUND_COLUMNS)
 _ADD: Final = Statement(
     """
-    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, scopes, verifier,
-        status, created_at, expires_at)
-    VALUES (:state_hash, :user_id, :provider, :redirect_uri, :registration, :scopes, :verifier, {pending}, now(),
-        after(:lifetime))
+    INSERT INTO authorization_request (state_hash, user_id, provider, redirect_uri, registration, site, scopes,
+        verifier, status, created_at, expires_at)
+    VALUES (:state_hash, :user_id, :provider, :redirect_uri, :registration, :site, :scopes, :verifier, {pending},
+        now(), after(:lifetime))
     RETURNING state_hash""",
     RECORDED,
     NAMED,
@@ -122,7 +124,7 @@ _CLAIM: Final = Statement(
     adding="""(SELECT version FROM connection AS c WHERE {own}) AS version,
         CASE WHEN CAST(:with_account AS boolean) THEN
             (SELECT coalesce(account, former_account) FROM connection AS c WHERE {own}) END AS account""",
-    own="c.user_id = :user_id AND c.provider = :provider",
+    own="c.user_id = :user_id AND c.provider = :provider AND c.site = :site",
     bound=_BOUND,
     **STATUSES,
 )

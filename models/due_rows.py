@@ -9,13 +9,15 @@ from typing import Final
 
 from models.statement import Row
 
+ASKED: Final = "CASE WHEN site = '' THEN provider ELSE provider || '/' || site END AS asked"
+"""A column: the provider that will be asked, and at which site if it has several."""
 LOOKED_AT: Final = 10_000
 """How many due rows of a table one look reads at most."""
 
 
 def share(rows: Sequence[Row], most: int) -> list[Row]:
-    """Up to `most` of the rows: the first one of each provider, then the second one of each, and so on. The provider is
-    the second column."""
+    """Up to `most` of the rows: the first one of each provider, then the second one of each, and so on. The second
+    column is ASKED."""
     counts: Counter[str] = Counter()
     places: list[int] = []
     for row in rows:

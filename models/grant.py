@@ -89,7 +89,7 @@ _GRANTED: Final = """
     SELECT :id, user_id, provider, site, now(), now(), :status, :status_reason, :account, scopes,
         :scopes, :access_token, :refresh_token, :expires_at, :granted_at, :version + 1, 1, after(:due_in)
     FROM authorization_request WHERE {held} FOR UPDATE
-    ON CONFLICT (user_id, provider) DO UPDATE SET
+    ON CONFLICT (user_id, provider, site) DO UPDATE SET
         updated_at = excluded.updated_at, status = excluded.status, status_reason = excluded.status_reason,
         account = excluded.account, former_account = coalesce(connection.account, connection.former_account),
         requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
@@ -102,6 +102,7 @@ REQUEST: Final = """
     UPDATE authorization_request SET connection_id = done.id, {completed}
     FROM done WHERE state_hash = :state_hash AND authorization_request.user_id = :user_id"""
 _PARTS: Final = {
+    "own": "c.user_id = :user_id AND c.provider = :provider AND c.site = :site",
     "completed": COMPLETED,
     "held": HELD,
     "shown": SHOWN,
@@ -128,15 +129,15 @@ _REPLACE: Final = Statement(
 _VERSION: Final = Statement(
     """
     SELECT version FROM connection
-    WHERE user_id = :user_id AND provider = :provider AND (granted_at IS NULL OR granted_at <= :granted_by)
+    WHERE user_id = :user_id AND provider = :provider AND site = :site
+        AND (granted_at IS NULL OR granted_at <= :granted_by)
         AND status <> {disconnected} AND EXISTS (SELECT 1 FROM authorization_request WHERE {held})""",
     disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
     held=HELD,
 )
 _KEEP: Final = """
-    UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c
-        WHERE c.user_id = :user_id AND c.provider = :provider), {completed}
-    WHERE {held} AND EXISTS (SELECT 1 FROM connection AS c WHERE c.user_id = :user_id AND c.provider = :provider)
+    UPDATE authorization_request SET connection_id = (SELECT id FROM connection AS c WHERE {own}), {completed}
+    WHERE {held} AND EXISTS (SELECT 1 FROM connection AS c WHERE {own})
     RETURNING connection_id"""
 _KEEP_CONNECTION: Final = Statement(_KEEP, RECORDED_WITH_CONNECTION_ID, **_PARTS)
 _KEEP_AND_REVOKE: Final = Statement(
@@ -147,8 +148,8 @@ _KEEP_AND_REVOKE: Final = Statement(
         created_at)
     SELECT :revocation, 0, :provider, :site, :subject, :account_subject, :material, :revocation_status, now(), now()
     FROM done WHERE done.revokes""",
-    adding="""CAST(:always AS boolean) OR EXISTS (SELECT 1 FROM connection AS c WHERE c.user_id = :user_id
-        AND c.provider = :provider AND c.status = {disconnected}) AS revokes""",
+    adding="""CAST(:always AS boolean) OR EXISTS (SELECT 1 FROM connection AS c
+        WHERE {own} AND c.status = {disconnected}) AS revokes""",
     disconnected=f"'{ConnectionStatus.DISCONNECTED}'",
     **_PARTS,
 )
@@ -211,7 +212,7 @@ async def store_grant(
     expected: int | None = version
     while expected is not None:
         replaced = await replacement() if replacement and expected else None
-        values |= seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant)
+        values |= seal_tokens(vault, binding.user_id, binding.provider, expected + 1, grant, binding.site)
         values |= {"id": new_id(), "version": expected}
         stored = await _store(database, {**values, **replaced.values()} if replaced else values)
         if stored:
@@ -233,8 +234,8 @@ async def _store(database: Database, values: Mapping[str, Any]) -> StoredGrant |
     except Violation as violation:
         if violation.table == ACCOUNT_OWNER:
             raise TakenAccount from None
-        # Another flow has just made the row. PostgreSQL notices that by one of two keys, and resolves the conflict for
-        # only one of them.
+        # Another flow has just made the row. While an index is rebuilt (REINDEX CONCURRENTLY), there are two of it, and
+        # PostgreSQL resolves the conflict for only one of them.
         return None
     return StoredGrant.of(rows[0]) if rows else None
 
@@ -274,8 +275,8 @@ async def set_account(
 ) -> StoredGrant | None:
     """Add the provider's own id of the user. None if the user has connected again meanwhile, or disconnected. Raises
     DatabaseDown."""
-    values = {**asdict(entry), "user_id": connection.user_id, "provider": connection.provider}
-    granted_at = connection.granted_at
+    whose = {"user_id": connection.user_id, "provider": connection.provider, "site": connection.site}
+    values, granted_at = {**asdict(entry), **whose}, connection.granted_at
     rows = await _SET_ACCOUNT.rows(
         database, account=account, id=connection.id, granted_at=granted_at, exclusive=False, **values
     )

@@ -39,17 +39,18 @@ class PendingGrant(Tokens, frozen=True):
     expires_at: datetime | None
     granted_at: datetime
 
-    def seal(self, vault: Vault, revocation_id: str, provider: str) -> bytes:
+    def seal(self, vault: Vault, revocation_id: str, provider: str, site: str = "") -> bytes:
         """As the material of a revocation, with some values more."""
         expires_at = self.expires_at and self.expires_at.isoformat()
         scopes = [list(self.requested), list(self.granted)]
         values = [self.access_token, self.refresh_token, self.user, None, *scopes, expires_at]
-        return vault.seal(json.dumps([*values, self.granted_at.isoformat()]), **material_field(revocation_id, provider))
+        text = json.dumps([*values, self.granted_at.isoformat()])
+        return vault.seal(text, **material_field(revocation_id, provider, site))
 
     @classmethod
-    def open(cls, vault: Vault, revocation_id: str, provider: str, sealed: bytes) -> PendingGrant:
+    def open(cls, vault: Vault, revocation_id: str, sealed: bytes, provider: str, site: str = "") -> PendingGrant:
         """Raises VaultError."""
-        values = json.loads(vault.open(sealed, **material_field(revocation_id, provider)))
+        values = json.loads(vault.open(sealed, **material_field(revocation_id, provider, site)))
         access, refresh, user, _account, requested, granted, expires_at, granted_at = values
         expires = datetime.fromisoformat(expires_at) if expires_at else None
         return cls(access, refresh, user, requested, granted, expires, datetime.fromisoformat(granted_at))
@@ -71,7 +72,7 @@ _HOLD: Final = Statement(
         granted_scopes, granted_at, version, pending_grant)
     SELECT :id, user_id, provider, site, now(), now(), {pending}, scopes, '[]', :granted_at, :version + 1, :revocation
     FROM authorization_request WHERE {held} FOR UPDATE
-    ON CONFLICT (user_id, provider) DO UPDATE SET
+    ON CONFLICT (user_id, provider, site) DO UPDATE SET
         updated_at = excluded.updated_at, pending_grant = excluded.pending_grant,
         status = CASE WHEN connection.access_token IS NULL THEN excluded.status ELSE connection.status END,
         granted_at = CASE WHEN connection.access_token IS NULL THEN excluded.granted_at ELSE connection.granted_at END,
@@ -195,9 +196,10 @@ async def promote_grant(
     are_missing = not set(grant.requested) <= set(grant.granted)
     values: dict[str, Any] = {
         **asdict(entry),
-        **seal_tokens(vault, row.user_id, row.provider, row.version + 1, grant),
+        **seal_tokens(vault, row.user_id, row.provider, row.version + 1, grant, row.site),
         "id": row.id,
         "user_id": row.user_id,
+        "site": row.site,
         "version": row.version,
         "pending_grant": row.pending_grant,
         "status_reason": StatusReason.SCOPES_MISSING if are_missing else None,

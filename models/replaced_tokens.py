@@ -30,10 +30,10 @@ class ReplacedTokens(Struct, frozen=True):
     unsure: bool
     leased_until: datetime | None
 
-    def open(self, vault: Vault, user_id: str, provider: str) -> Tokens:
+    def open(self, vault: Vault, user_id: str, provider: str, site: str = "") -> Tokens:
         """Raises VaultError."""
         access, refresh = [
-            token_field(user_id, provider, self.version, column) for column in ("access_token", "refresh_token")
+            token_field(user_id, provider, self.version, column, site) for column in ("access_token", "refresh_token")
         ]
         opened = None if self.refresh_token is None else vault.open(self.refresh_token, **refresh)
         return Tokens(vault.open(self.access_token, **access), opened)
@@ -66,13 +66,14 @@ _FIND: Final = Statement(
     """
     SELECT id, version, epoch, access_token, refresh_token, account, owner IS NOT NULL OR unsure > 0 AS is_unsure,
         lease_until AS leased_until_at
-    FROM connection WHERE user_id = :user_id AND provider = :provider AND access_token IS NOT NULL"""
+    FROM connection
+    WHERE user_id = :user_id AND provider = :provider AND site = :site AND access_token IS NOT NULL"""
 )
 
 
-async def find_replaced(database: Database, user_id: str, provider: str) -> ReplacedTokens | None:
+async def find_replaced(database: Database, user_id: str, provider: str, site: str = "") -> ReplacedTokens | None:
     """The tokens that the user's connection has now. Raises DatabaseDown."""
-    row = await _FIND.row(database, user_id=user_id, provider=provider)
+    row = await _FIND.row(database, user_id=user_id, provider=provider, site=site)
     if row is None:
         return None
     id_, version, epoch, access, refresh, account, unsure, leased_until = row

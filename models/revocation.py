@@ -133,10 +133,11 @@ _REPLACE: Final = Statement(
 _IN_PROGRESS: Final = Statement(
     """
     SELECT 1 AS found FROM revocation
-    WHERE subject = :subject AND provider = :provider AND lease_until > after(:minus_quiet)
+    WHERE subject = :subject AND provider = :provider AND site = :site AND lease_until > after(:minus_quiet)
     UNION ALL
     SELECT 1 FROM revocation
-    WHERE account_subject = :account_subject AND provider = :provider AND lease_until > after(:minus_quiet)
+    WHERE account_subject = :account_subject AND provider = :provider AND site = :site
+        AND lease_until > after(:minus_quiet)
     LIMIT 1"""
 )
 _LATEST: Final = Statement(
@@ -180,12 +181,12 @@ async def replace_material(database: Database, revocation_id: str, material: byt
 
 
 async def delivery_in_progress(
-    database: Database, subject: str | None, account_subject: str | None, provider: str, quiet: float
+    database: Database, subject: str | None, account_subject: str | None, provider: str, site: str, quiet: float
 ) -> bool:
     """Whether a revocation for this user or account is being sent, or may still be handled by the provider: until
     `quiet` seconds after the end of its lease."""
-    values = {"subject": subject, "account_subject": account_subject, "provider": provider, "minus_quiet": -quiet}
-    return bool(await _IN_PROGRESS.rows(database, **values))
+    values = {"subject": subject, "account_subject": account_subject, "provider": provider, "site": site}
+    return bool(await _IN_PROGRESS.rows(database, minus_quiet=-quiet, **values))
 
 
 class ShownRevocation(Struct, frozen=True):

@@ -18,7 +18,7 @@ from models.audit_event import RECORDED_WITH_CONNECTION_ID, AuditEntry
 from models.authorization_request import STATUSES as REQUEST_STATUSES
 from models.connection import ConnectionStatus, StatusReason
 from models.database import Database
-from models.due_rows import LOOKED_AT, share
+from models.due_rows import ASKED, LOOKED_AT, share
 from models.revocation import STATUSES, RevocationStatus
 from models.statement import Statement
 
@@ -52,10 +52,11 @@ class PendingRevocation(msgspec.Struct, frozen=True):
 
 
 class DueRevocation(msgspec.Struct, frozen=True):
-    """A revocation whose delivery may begin, since `due_at`."""
+    """A revocation whose delivery may begin, since `due_at`. `key` is that of its provider, at its site if that has
+    several."""
 
     id: str
-    provider: str
+    key: str
     due_at: datetime
 
 
@@ -86,7 +87,7 @@ class Postponement(msgspec.Struct, frozen=True):
 
 
 _DUE: Final = Statement(
-    "SELECT id, provider, due_at FROM revocation WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at"
+    "SELECT id, {asked}, due_at FROM revocation WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at", asked=ASKED
 )
 _FIND: Final = Statement(
     """
@@ -153,7 +154,7 @@ async def find_due(database: Database, most: int) -> Sequence[DueRevocation]:
     """Up to `most` revocations whose delivery may begin, the longest due of each provider first. Raises
     DatabaseDown."""
     rows = share(await _DUE.rows(database, looked_at=LOOKED_AT), most)
-    return [DueRevocation(str(id_), provider, due_at) for id_, provider, due_at in rows]
+    return [DueRevocation(str(id_), key, due_at) for id_, key, due_at in rows]
 
 
 async def find_pending(database: Database, revocation_id: str) -> PendingRevocation | None:

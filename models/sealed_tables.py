@@ -133,7 +133,7 @@ SEALED_TABLES: Final = (
         "authorization_request",
         ("verifier",),
         {"state_hash": "text", "user_id": "text"},
-        {"provider": "text", "redirect_uri": "text", "registration": "text"},
+        {"provider": "text", "redirect_uri": "text", "registration": "text", "site": "text"},
         lambda row, _: StateBinding(**{name: row[name] for name in StateBinding.__struct_fields__}).verifier_field,
     ),
     SealedTable(

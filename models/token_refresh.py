@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 from models.audit_event import RECORDED_WITH_ID, AuditEntry
 from models.connection import ConnectionStatus, StatusReason, Tokens, seal_tokens
 from models.database import Database
-from models.due_rows import LOOKED_AT, share
+from models.due_rows import ASKED, LOOKED_AT, share
 from models.statement import Statement
 from models.token_row import TokenRow
 from models.vault import Vault
@@ -153,8 +153,9 @@ _MARK: Final = Statement(
 )
 _DUE: Final = Statement(
     """
-    SELECT id, provider, due_at, epoch FROM connection
-    WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at"""
+    SELECT id, {asked}, due_at, epoch FROM connection
+    WHERE due_at <= now() ORDER BY due_at LIMIT :looked_at""",
+    asked=ASKED,
 )
 _POSTPONE: Final = Statement(
     """
@@ -164,10 +165,11 @@ _POSTPONE: Final = Statement(
 
 
 class DueConnection(msgspec.Struct, frozen=True):
-    """A connection that the worker has something to do for, since `due_at`. `epoch` is the number of its last lease."""
+    """A connection that the worker has something to do for, since `due_at`. `key` is that of its provider, at its site
+    if that has several, and `epoch` the number of its last lease."""
 
     id: str
-    provider: str
+    key: str
     due_at: datetime
     epoch: int
 
@@ -247,7 +249,7 @@ async def mark(database: Database, row: TokenRow, owner: str | None, reason: Sta
 async def find_due(database: Database, most: int) -> Sequence[DueConnection]:
     """Up to `most` connections that the worker has something to do for, the longest due of each provider first."""
     rows = share(await _DUE.rows(database, looked_at=LOOKED_AT), most)
-    return [DueConnection(str(id_), provider, due_at, epoch) for id_, provider, due_at, epoch in rows]
+    return [DueConnection(str(id_), key, due_at, epoch) for id_, key, due_at, epoch in rows]
 
 
 async def postpone(database: Database, connection_id: str, wait: float) -> None:

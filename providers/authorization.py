@@ -7,15 +7,33 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from providers.credentials import Credentials
 from providers.entry.provider import Provider
 
+_RANDOM_BYTES: Final = 20
+_SITE_DIGITS: Final = 8
 
-def new_state() -> str:
-    """160 random bits as 40 letters and digits, as some providers accept no other characters."""
-    return secrets.token_hex(20)
+
+def new_state(site: str = "") -> str:
+    """160 random bits as 40 letters and digits, as some providers accept no other characters. A digest of the site
+    follows if the provider has several, so that a callback shows which one it is for."""
+    return secrets.token_hex(_RANDOM_BYTES) + _site_digest(site)
+
+
+def site_of(provider: Provider, state: str) -> str | None:
+    """The site that the state was made for, which is empty if it was made for none. None if the provider has no such
+    site."""
+    digest = state[2 * _RANDOM_BYTES :]
+    return next((site for site in ("", *provider.sites) if _site_digest(site) == digest), None)
+
+
+# A provider may have hundreds of sites.
+@lru_cache(maxsize=4096)
+def _site_digest(site: str) -> str:
+    return hashlib.sha256(site.encode()).hexdigest()[:_SITE_DIGITS] if site else ""
 
 
 def new_verifier() -> str:

@@ -22,12 +22,14 @@ from models.revocation import ShownRevocation
 from models.token_row import TokenRow
 from models.vault import Vault, VaultError
 from models.vault_key import VaultKeys
+from providers.authorization import site_of
 from providers.catalogue import Catalogue, Credentials, Provider
+from providers.entry.provider import site_key
 from providers.provider_limit import ProviderLimits
 from resolvers.background import Background, Exchanges
 from resolvers.caller import Caller
 from resolvers.clearing_progress import ClearingProgress
-from resolvers.errors import Problem, ProviderNotFound, ServiceUnavailable
+from resolvers.errors import InvalidState, Problem, ProviderNotFound, ServiceUnavailable
 from resolvers.redirects import RedirectAllowList
 from resolvers.repeats import Repeats
 from resolvers.single_flight import SingleFlight
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Our client at one provider (RFC 6749 2)."""
+    """Our client at one provider, or at one site of a provider that has several (RFC 6749 2)."""
 
     provider: Provider
     credentials: Credentials
@@ -54,7 +56,10 @@ class Registration:
     """Changes with our client id and the endpoints: a state from before such a change can't be redeemed after."""
 
     def __post_init__(self) -> None:
-        parts = (self.credentials.client_id, self.provider.authorize.url, self.provider.token.url)
+        provider = self.provider
+        parts = (self.credentials.client_id, provider.authorize.url, provider.token.url)
+        if provider.site:
+            parts = (*parts, provider.site)
         object.__setattr__(self, "fingerprint", hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
@@ -106,7 +111,7 @@ def _encoded(text: str) -> bytes:
 class Resources:
     """What the process holds for all requests. `provider_timeout` is seconds for one whole exchange, and an
     authorization request that has ended is remembered for `retention`. `account_policy` says whether two users may have
-    connections to one account of a provider."""
+    connections to one account of a provider. `registrations` are by `Provider.key`."""
 
     catalogue: Catalogue
     registrations: Mapping[str, Registration]
@@ -138,15 +143,40 @@ class Resources:
         object.__setattr__(self, "pseudonyms", Pseudonyms(self.database, keys))
         object.__setattr__(self, "repeats", Repeats(partial(record, self.database)))
 
-    def registration(self, slug: str) -> Registration:
-        """Our client at the provider. Raises ProviderNotFound. Its message distinguishes an unknown slug from a
-        catalogue entry without credentials, which `providers` publicly lists as unavailable."""
-        found = self.registrations.get(slug)
+    def entry(self, slug: str, site: str) -> Provider | None:
+        """The catalogue's entry at the site, which is empty for a provider that has none."""
+        found = self.catalogue.get(slug)
+        return None if found is None else found.at(site)
+
+    def registration(self, slug: str, site: str = "") -> Registration:
+        """Our client at the provider, and at its site. Raises ProviderNotFound. Its message distinguishes an unknown
+        slug from a catalogue entry without credentials, which `providers` publicly lists as unavailable."""
+        found = self.registrations.get(site_key(slug, site))
         if found is not None:
             return found
-        if slug in self.catalogue:
+        if self.entry(slug, site) is not None:
             raise ProviderNotFound("The provider is in the catalogue, but this service has no credentials for it.")
+        if slug in self.catalogue:
+            raise ProviderNotFound("The provider is in the catalogue, but this site of it is not.")
         raise ProviderNotFound
+
+    def connectable_sites(self, provider: Provider) -> Sequence[str]:
+        """The ids of the sites that users can connect to: those that are offered, and that we have credentials for."""
+        keys = {id_: site_key(provider.slug, id_) for id_, site in provider.sites.items() if site.offered}
+        return [id_ for id_, key in keys.items() if key in self.registrations]
+
+    def registration_of_state(self, slug: str, state: str) -> Registration:
+        """Our client at the provider, and at the site that the state was made for. Raises ProviderNotFound, and
+        InvalidState if there is no such site."""
+        provider = self.catalogue.get(slug)
+        if provider is None or not provider.sites:
+            return self.registration(slug)
+        site = site_of(provider, state)
+        # One without a site is from before the provider had any, if it is ours at all.
+        if site is None or (not site and slug not in self.registrations and self.connectable_sites(provider)):
+            log.info("state.refused", provider=slug, reason="unknown")
+            raise InvalidState
+        return self.registration(slug, site)
 
     async def check_can_seal(self) -> None:
         """Raises ServiceUnavailable when other processes could not open what is sealed here, and DatabaseDown. Nothing

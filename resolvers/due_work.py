@@ -20,7 +20,7 @@ import msgspec
 class DueWork(msgspec.Struct, frozen=True):
     """A piece of work that is due. `id` names it in the database. `key` says for which time it is due: it must change
     with every attempt, such as with the number of a lease or with the time at which the work was due. `provider` is the
-    slug of the provider that will be asked, so that a slow one holds up no other."""
+    one that will be asked, as `Provider.key` names it, so that a slow one holds up no other."""
 
     id: str
     key: str

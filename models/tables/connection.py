@@ -61,8 +61,6 @@ class Connection(Model):
     class Meta(Model.Meta):
         table = "connection"
         table_description = "users linked to providers"
-        # With `site` as soon as no version runs any more that stores by these two alone: on PostgreSQL, ON CONFLICT
-        # names one key, and another one with the same values would make it fail when two flows store at once.
-        unique_together = (("user_id", "provider"),)
+        unique_together = (("user_id", "provider", "site"),)
         # With the account first, an account is found for any provider, and the index can't list a whole provider.
         indexes = (("account", "provider"),)

@@ -39,6 +39,11 @@ def provider_id(slug: str) -> UUID:
     return uuid5(NAMESPACE, slug)
 
 
+def site_key(slug: str, site: str) -> str:
+    """The name of a provider at one of its sites, such as `dexcom/eu`; without a site, its slug."""
+    return f"{slug}/{site}" if site else slug
+
+
 _NO_SITES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 read_form_of_slug: Final = form(
@@ -114,6 +119,15 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
             ExplainedScope(scope, self.scopes.get(scope), requested=scope in requested)
             for scope in {**requested, **self.scopes}
         )
+
+    @cached_property
+    def key(self) -> str:
+        """The name under which everything is kept that each site has of its own, such as a circuit breaker."""
+        return site_key(self.slug, self.site)
+
+    def at(self, site: str) -> Self | None:
+        """The entry at this site, None if it has no such site. Without a site, the entry as it is."""
+        return self.at_sites.get(site) if site else self
 
     @cached_property
     def revocation_ends_other_tokens(self) -> bool:

@@ -97,12 +97,19 @@ class Attempt(Struct, frozen=True):
     def of(cls, context: Context, user: str, registration: Registration, callback: Callback) -> Attempt:
         if not (callback.code or callback.error):
             callback = replace(callback, error="access_denied")
-        slug, redirect_uri = registration.provider.slug, callback.redirect_uri
+        provider, redirect_uri = registration.provider, callback.redirect_uri
         answer = f"error:{callback.error}" if callback.error else f"code:{callback.code}"
         return cls(
             callback,
             registration,
-            StateBinding(state_hash(callback.state), user, slug, redirect_uri, registration.fingerprint),
+            StateBinding(
+                state_hash(callback.state),
+                user,
+                provider.slug,
+                redirect_uri,
+                registration.fingerprint,
+                provider.site,
+            ),
             answer_hash=hashlib.sha256(answer.encode()).hexdigest(),
             owner=urandom(16).hex(),
             lease=context.resources.provider_timeout + _WRITING,
@@ -186,8 +193,9 @@ async def _check_no_delivery(context: Context, attempt: Attempt, request: Claime
         is_sent = await delivery_in_progress(
             resources.database,
             await resources.pseudonyms.of(subject),
-            await resources.pseudonyms.of_account(binding.provider, "", account),
+            await resources.pseudonyms.of_account(binding.provider, binding.site, account),
             binding.provider,
+            binding.site,
             attempt.registration.provider.token.quiet,
         )
     except (DatabaseDown, Problem):
@@ -203,8 +211,9 @@ async def _check_no_delivery(context: Context, attempt: Attempt, request: Claime
 
 
 async def _find_replaced(context: Context, attempt: Attempt) -> ReplacedTokens | None:
+    binding = attempt.binding
     try:
-        return await find_replaced(context.resources.database, attempt.binding.user_id, attempt.binding.provider)
+        return await find_replaced(context.resources.database, binding.user_id, binding.provider, binding.site)
     except DatabaseDown:
         await release(context, attempt)
         raise

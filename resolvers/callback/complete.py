@@ -68,7 +68,7 @@ def _check(context: Context, callback: Callback) -> Registration:
         inputs.optional_text("iss", callback.iss, inputs.ISSUER)
     if callback.scope:
         inputs.optional_text("scope", callback.scope, inputs.SCOPE)
-    registration = context.resources.registration(callback.provider)
+    registration = context.resources.registration_of_state(callback.provider, callback.state)
     expected = registration.provider.authorize.iss
     # RFC 9207 2.4: by exact comparison, so that a mix-up reaches no token endpoint.
     if expected is not None and callback.iss != expected:
@@ -106,7 +106,7 @@ async def _redeemed(context: Context, attempt: Attempt) -> StoredConnection:
         await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
     try:
-        limit = resources.provider_limits.of(binding.provider)
+        limit = resources.provider_limits.of(attempt.registration.provider.key)
         permit = limit.permit_now() or await limit.permit(_SLOT_TIMEOUT)
     except HeldBack as held_back:
         return await replay_without_claim(context, attempt, held_back)

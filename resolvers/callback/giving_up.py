@@ -56,7 +56,7 @@ async def _give_up(context: Context, attempt: Attempt, answer: TokenAnswer, *, i
         log.warning("surrender.impossible", provider=binding.provider)
         return
     tokens = Tokens(answer.access_token, answer.refresh_token)
-    await surrender(context, binding.user_id, binding.provider, tokens, account=answer.account)
+    await surrender(context, binding.user_id, binding.provider, tokens, account=answer.account, site=binding.site)
     log.warning("surrender.recorded", provider=binding.provider)
 
 
@@ -111,7 +111,7 @@ async def unused_revocation(context: Context, attempt: Attempt, answer: TokenAns
         return None
     binding = attempt.binding
     material = Material(answer.access_token, answer.refresh_token, binding.user_id, answer.account)
-    return await pending_revocation(context, binding.provider, "", material)
+    return await pending_revocation(context, binding.provider, binding.site, material)
 
 
 class Replacing(Struct):
@@ -121,6 +121,7 @@ class Replacing(Struct):
     context: Context
     user: str
     provider: str
+    site: str
     by: Tokens | TokenAnswer
     known: ReplacedTokens | None = None
 
@@ -129,12 +130,13 @@ class Replacing(Struct):
         DatabaseDown."""
         replaced, self.known = self.known, None
         if replaced is None:
-            replaced = await find_replaced(self.context.resources.database, self.user, self.provider)
+            database = self.context.resources.database
+            replaced = await find_replaced(database, self.user, self.provider, self.site)
         return await self._replacement(replaced) if replaced else None
 
     async def _replacement(self, replaced: ReplacedTokens) -> Replacement | None:
         try:
-            tokens = replaced.open(self.context.resources.vault, self.user, self.provider)
+            tokens = replaced.open(self.context.resources.vault, self.user, self.provider, self.site)
         except VaultError as fault:
             log.error(  # noqa: TRY400 - the key id is enough
                 "surrender.lost", provider=self.provider, connection_id=replaced.connection_id, reason=str(fault)
@@ -144,4 +146,4 @@ class Replacing(Struct):
         if kept & {tokens.access_token, tokens.refresh_token}:
             return None
         material = Material(tokens.access_token, tokens.refresh_token, self.user, replaced.account)
-        return Replacement(replaced, await pending_revocation(self.context, self.provider, "", material))
+        return Replacement(replaced, await pending_revocation(self.context, self.provider, self.site, material))

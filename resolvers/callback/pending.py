@@ -64,10 +64,10 @@ async def hold(
     id_ = new_id()
     subject, material = (
         await resources.pseudonyms.of(binding.user_id),
-        grant.seal(resources.vault, id_, binding.provider),
+        grant.seal(resources.vault, id_, binding.provider, binding.site),
     )
     held = Held(
-        NewRevocation(id_, binding.provider, "", subject, None, material),
+        NewRevocation(id_, binding.provider, binding.site, subject, None, material),
         granted_at=received.granted_at,
         granted_by=received.granted_at + timedelta(seconds=claim.error),
         due_in=_FIRST_WAIT,
@@ -78,5 +78,5 @@ async def hold(
 async def ask_account(context: Context, registration: Registration, access_token: str, deadline: float) -> str | None:
     """The provider's own id of the user. `deadline` is a time of the running loop. Raises RequestFailed."""
     provider, resources = registration.provider, context.resources
-    with await resources.provider_limits.account_permit(provider.slug):
+    with await resources.provider_limits.account_permit(registration.key):
         return await find_account(resources.client, provider, registration.credentials, access_token, deadline)

@@ -17,7 +17,7 @@ from models.pending_grant import PendingGrant, drop_grant, postpone, promote_gra
 from models.revocation_delivery import PendingRevocation
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
-from providers.entry.provider import Provider
+from providers.entry.provider import Provider, site_key
 from providers.errors import RequestFailed
 from providers.refresh_time import due_in
 from resolvers import audit
@@ -45,14 +45,14 @@ async def settle(context: Context, row: PendingRevocation) -> None:
     resources = context.resources
     await resources.check_can_seal()
     try:
-        grant = PendingGrant.open(resources.vault, row.id, row.provider, row.material)
+        grant = PendingGrant.open(resources.vault, row.id, row.material, row.provider, row.site)
     except VaultError as fault:
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         return
     left = _seconds_left(row, grant)
     if not await postpone(resources.database, row.id, _wait(row.age, left)):
         return
-    registration = resources.registrations.get(row.provider)
+    registration = resources.registrations.get(site_key(row.provider, row.site))
     if left <= 0:
         # Whose tokens they are is not known, so they may be revoked only where that ends nothing else.
         await _drop(context, row, ProviderUnavailable.code)
@@ -112,7 +112,7 @@ async def _promote(
                 has_refresh_token=grant.refresh_token is not None,
             ),
             exclusive=resources.account_policy == "reject",
-            replacement=Replacing(context, grant.user, provider.slug, grant)
+            replacement=Replacing(context, grant.user, provider.slug, provider.site, grant)
             if revokes_replaced(provider, connection.account, account)
             else None,
         )

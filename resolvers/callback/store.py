@@ -173,7 +173,9 @@ async def _store_once(
         claim.request.version,
         entry,
         exclusive=resources.account_policy == "reject",
-        replacement=Replacing(context, binding.user_id, provider.slug, answer, claim.replaced) if replaces else None,
+        replacement=Replacing(context, binding.user_id, provider.slug, provider.site, answer, claim.replaced)
+        if replaces
+        else None,
     )
     if stored is None:
         return await _keep(context, attempt, answer, entry)
@@ -220,7 +222,7 @@ async def add_account(
     token = received.answer.access_token
     deadline = min(loop.time() + ACCOUNT_TIMEOUT, received.claim.until + _ACCOUNT_BEYOND)
     try:
-        with await resources.provider_limits.account_permit(provider.slug):
+        with await resources.provider_limits.account_permit(provider.key):
             account = await find_account(resources.client, provider, registration.credentials, token, deadline)
         # This process may have stood still until the deadline or beyond it.
         async with asyncio.timeout(max(deadline - loop.time(), _ACCOUNT_STORING)):

@@ -28,6 +28,7 @@ from models.revocation_delivery import (
     take,
 )
 from models.vault import VaultError
+from providers.entry.provider import site_key
 from providers.errors import HeldBack, wait_of
 from providers.provider_limit import Use
 from resolvers import audit
@@ -61,7 +62,7 @@ _EXCHANGING: Final = Later("a callback for the user or the account is in progres
 async def due(context: Context, most: int) -> Sequence[DueWork]:
     """Up to `most` revocations that are due. Raises DatabaseDown."""
     rows = await find_due(context.resources.database, most)
-    return [DueWork(row.id, row.due_at.isoformat(), row.provider) for row in rows]
+    return [DueWork(row.id, row.due_at.isoformat(), row.key) for row in rows]
 
 
 async def deliver(context: Context, revocation_id: str) -> None:
@@ -100,7 +101,7 @@ async def deliver(context: Context, revocation_id: str) -> None:
 async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later:
     """All that takes time or may fail comes before the lease. What is missing here, another process may have."""
     resources = context.resources
-    registration = resources.registrations.get(row.provider)
+    registration = resources.registrations.get(site_key(row.provider, row.site))
     if registration is None:
         return Later("the provider is not configured")
     try:
@@ -113,7 +114,7 @@ async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         return _NO_KEY
     try:
-        permit = await resources.provider_limits.of(row.provider).permit(_SLOT_TIMEOUT, Use.REVOCATION)
+        permit = await resources.provider_limits.of(registration.provider.key).permit(_SLOT_TIMEOUT, Use.REVOCATION)
     except HeldBack as held_back:
         return Later(str(held_back), wait=wait_of(held_back) or 0)
     return Prepared(registration, material, permit)

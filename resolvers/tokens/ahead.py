@@ -29,7 +29,7 @@ async def due(context: Context, most: int) -> Sequence[DueWork]:
     """Up to `most` connections that are due, the longest due of each provider first. Raises DatabaseDown."""
     found = await find_due(context.resources.database, most)
     # A lease under which nothing was sent leaves the due time as it was.
-    return [DueWork(one.id, f"{one.due_at.isoformat()}/{one.epoch}", one.provider) for one in found]
+    return [DueWork(one.id, f"{one.due_at.isoformat()}/{one.epoch}", one.key) for one in found]
 
 
 async def refresh_ahead(context: Context, connection_id: str) -> None:

@@ -37,9 +37,9 @@ async def refreshed(context: Context, row: TokenRow) -> TokenRow:
     DatabaseDown.
     """
     resources, loop = context.resources, asyncio.get_running_loop()
-    provider = resources.registration(row.provider).provider
+    provider = resources.registration(row.provider, row.site).provider
     end = loop.time() + Timing.of(provider, row, resources.provider_timeout).lease + _LONGEST
-    limits: dict[Hashable, int] = {row.id: _WAITERS, row.provider: _OF_PROVIDER, None: _OF_ALL}
+    limits: dict[Hashable, int] = {row.id: _WAITERS, provider.key: _OF_PROVIDER, None: _OF_ALL}
     while True:
         try:
             with resources.refresh_waiters.joined(limits), waiting():
@@ -65,7 +65,7 @@ async def _until_changed(context: Context, row: TokenRow) -> TokenRow | Problem:
 
 async def _changed(context: Context, row: TokenRow) -> TokenRow:
     resources, loop = context.resources, asyncio.get_running_loop()
-    provider = resources.registration(row.provider).provider
+    provider = resources.registration(row.provider, row.site).provider
     end = loop.time() + Timing.of(provider, row, resources.provider_timeout).lease + _BEYOND
     version = row.version
     for tries in count(1):

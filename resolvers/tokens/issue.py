@@ -15,6 +15,7 @@ from models.connection import ConnectionStatus, StatusReason
 from models.token_refresh import mark
 from models.token_row import TokenRow, find_tokens
 from models.vault import VaultError
+from providers.entry.calls import Api
 from providers.entry.provider import Provider
 from resolvers import audit, inputs
 from resolvers.caller import READ_TOKENS, with_scope
@@ -88,16 +89,16 @@ async def issue_access_token(
         if row is None:
             raise ConnectionNotFound
         row = await _usable(context, row, scopes, rejected_token)
-        headers = _api_headers(context, row)
+        api = _api(context, row)
+        headers = _headers(context, row, api)
     except Problem as problem:
         await audit.denied(context, audit.ISSUE_TOKEN, problem, **_about(row, connection_id))
         raise
-    provider = context.resources.catalogue[row.provider]
     token = IssuedToken(
         access_token=_open(context, row),
         expires_at=row.expires_at,
         scopes=row.granted_scopes,
-        api_base=provider.api.base if provider.api else None,
+        api_base=api.base if api else None,
         api_headers=headers,
     )
     await audit.record(
@@ -111,12 +112,16 @@ async def issue_access_token(
     return token
 
 
-def _api_headers(context: Context, row: TokenRow) -> list[ApiHeader]:
+def _api(context: Context, row: TokenRow) -> Api | None:
+    provider = context.resources.entry(row.provider, row.site)
+    return None if provider is None else provider.api
+
+
+def _headers(context: Context, row: TokenRow, api: Api | None) -> list[ApiHeader]:
     """Raises ProviderNotFound if there are any, and the credentials for them are gone."""
-    api = context.resources.catalogue[row.provider].api
     if api is None or not api.headers:
         return []
-    credentials = context.resources.registration(row.provider).credentials
+    credentials = context.resources.registration(row.provider, row.site).credentials
     return [ApiHeader(name, value) for name, value in credentials.fill(api.headers)]
 
 
@@ -142,7 +147,7 @@ def _check(scopes: Sequence[str], rejected_token: str | None) -> None:
 
 async def _usable(context: Context, row: TokenRow, scopes: Sequence[str], rejected_token: str | None) -> TokenRow:
     """The row, refreshed if necessary."""
-    provider = context.resources.catalogue.get(row.provider)
+    provider = context.resources.entry(row.provider, row.site)
     if provider is None:
         raise ProviderNotFound
     _check_state(provider, row, scopes)

@@ -21,8 +21,8 @@ OWNER: Final = "owner-1"
 LEASE: Final = 60.0
 
 
-def binding(state: str = "s1", *, user: str = USER, provider: str = PROVIDER) -> StateBinding:
-    return StateBinding(state, user, provider, "https://app.example/cb", "our-client")
+def binding(state: str = "s1", *, user: str = USER, provider: str = PROVIDER, site: str = "") -> StateBinding:
+    return StateBinding(state, user, provider, "https://app.example/cb", "our-client", site)
 
 
 def entry(outcome: str = "ok", *, action: str = "complete", **others: Any) -> AuditEntry:

@@ -201,9 +201,9 @@ async def test_of_many_first_callbacks_of_a_user_none_fails(database: Database) 
         assert sorted(one.connection.version for one in outcomes if one) == list(range(1, 9))
 
 
-async def test_a_store_of_the_previous_version(database: Database) -> None:
-    """It runs beside this one during an update, and knows nothing of the newer columns. Each of both renews what the
-    other one has stored."""
+async def test_a_store_of_the_previous_version_fails_without_a_trace(database: Database) -> None:
+    """It knows of one connection for each user and provider. One that was not stopped before an update tells its
+    callers, and whatever it did for a callback can be undone."""
     previous = """
         INSERT INTO connection (id, user_id, provider, created_at, updated_at, status, account, requested_scopes,
             granted_scopes, access_token, refresh_token, expires_at, granted_at, version)
@@ -217,21 +217,59 @@ async def test_a_store_of_the_previous_version(database: Database) -> None:
             access_token = excluded.access_token, refresh_token = excluded.refresh_token,
             expires_at = excluded.expires_at, granted_at = excluded.granted_at, version = excluded.version
         WHERE connection.version = :version RETURNING id"""
-    for version in (0, 2):
+    for version in (0, 1):
         key = f"previous {version}"
         claimed = await begin(database, binding(key))
         granted = await grant(database, f"token {version}")
         tokens = seal_tokens(VAULT, "alice", "oura", version + 1, granted)
         values = {"account": "a", "expires_at": None, "granted_at": granted.granted_at, "version": claimed.version}
         names = {"id": new_id(), "status": "connected", "scopes": '["sleep"]', "state_hash": key}
-        ((identity,),) = await run(database, previous, **tokens, **values, **names)
-        assert await opened(database) == (f"token {version}", "refresh")
-        claimed = await begin(database, binding(f"this {version}"))
-        assert claimed.version == version + 1
-        stored = await store(database, await grant(database, account="a"), claimed.version, binding(f"this {version}"))
-        assert stored is not None
-        assert (stored.connection.id, stored.connection.version) == (identity, version + 2)
-    assert await columns(database, "consent, site, status_reason") == (2, "", None)
+        with pytest.raises(Exception, match=r"ON CONFLICT|SQLITE_ERROR"):
+            await run(database, previous, **tokens, **values, **names)
+        assert await request(database, key=key) == ("exchanging", None)
+        assert await value(database, "SELECT count(*) FROM connection") == version
+        await connect(database, binding(f"this {version}"))
+
+
+async def test_each_site_of_a_provider_has_a_connection_of_its_own(database: Database) -> None:
+    """Connecting again renews the one of the same site."""
+    first = {site: await connect(database, binding(f"1 {site}", site=site)) for site in ("", "us", "eu")}
+    assert len(set(first.values())) == len(first)
+    assert await connect(database, binding("2 eu", site="eu"), "newer") == first["eu"]
+    rows = await run(database, "SELECT site, version, access_token FROM connection ORDER BY site")
+    assert [(site, version) for site, version, _ in rows] == [("", 1), ("eu", 2), ("us", 1)]
+    for site, version, sealed in rows:
+        field = token_field("alice", "oura", version, "access_token", site)
+        assert VAULT.open(sealed, **field) == ("newer" if site == "eu" else "access")
+
+
+async def test_flows_of_several_sites_at_once(database: Database) -> None:
+    """Two of each. Those of one site count on in its connection, and not in that of the other."""
+    for number in range(5):
+        flows = {f"{number} {site} {flow}": site for site in ("us", "eu") for flow in range(2)}
+        bindings = {key: binding(key, user=f"user-{number}", site=site) for key, site in flows.items()}
+        for key, one in bindings.items():
+            assert (await begin(database, one, key)).version == 0
+        granted = await grant(database)
+        outcomes = await asyncio.gather(*(store(database, granted, 0, one, key) for key, one in bindings.items()))
+        stored = [(one.connection.site, one.connection.version) for one in outcomes if one]
+        assert sorted(stored) == [("eu", 1), ("eu", 2), ("us", 1), ("us", 2)]
+
+
+async def test_a_site_keeps_its_own_connection_if_another_has_newer_tokens(database: Database) -> None:
+    await begin(database, binding("us", site="us"))
+    older = await grant(database, "older")
+    await connect(database, binding("eu", site="eu"), "newer")
+    stored = await store(database, older, 0, binding("us", site="us"))
+    assert stored is not None
+    assert (stored.connection.site, stored.connection.version) == ("us", 1)
+    # There is none to keep at a third one.
+    await begin(database, binding("asia", site="asia"))
+    assert await keep(database, binding("asia", site="asia")) is None
+    await begin(database, binding("us again", site="us"))
+    kept = await keep(database, binding("us again", site="us"))
+    assert kept is not None
+    assert kept.site == "us"
 
 
 @pytest.mark.parametrize("claimed_before", [True, False])

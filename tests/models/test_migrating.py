@@ -185,7 +185,7 @@ async def test_accounts_of_before_have_their_first_users_as_owners(empty_databas
 async def test_indexes_are_really_there(own_database: Database) -> None:
     await migrate(own_database.url)
     found = await tables(own_database)
-    assert (True, ("user_id", "provider")) in found["connection"].indexes
+    assert (True, ("user_id", "provider", "site")) in found["connection"].indexes
     assert (False, ("due_at",)) in found["connection"].indexes
     assert found["account_owner"].key == ("provider", "site", "account")
     assert (False, ("due_at",)) in found["revocation"].indexes
@@ -198,13 +198,49 @@ async def test_indexes_are_really_there(own_database: Database) -> None:
     assert (False, ("account", "provider")) in found["connection"].indexes
 
 
-async def test_one_connection_for_user_and_provider(own_database: Database) -> None:
+async def test_connections_of_before_keep_all_that_they_have(empty_database: Database) -> None:
+    """Column by column, whatever a migration makes of the table."""
+    async with orm_of(empty_database.url) as orm:
+        executor = MigrationExecutor(orm.db("default"), APPS)
+        await executor.migrate([MigrationTarget("models", "0007_audit_export")])
+    columns = (await tables(empty_database))["connection"].columns
+    values = {name: _example(name, kind) for name, kind, *_ in columns}
+    rows = f"SELECT {', '.join(values)} FROM connection"
+    await empty_database.fetch(f"INSERT INTO connection ({', '.join(values)}) VALUES ({', '.join(values.values())})")
+    before = await empty_database.fetch(rows)
+    assert None not in before[0]
+    assert len(set(map(str, before[0]))) == len(values)
+    await migrate(empty_database.url)
+    assert await empty_database.fetch(rows) == before
+
+
+def _example(column: str, kind: str) -> str:
+    """In SQL, a value of the type that no other column has."""
+    number = sum(column.encode())
+    match kind.split("(", maxsplit=1)[0].upper().split()[0]:
+        case "CHAR" | "UUID":
+            return f"'{UUID(int=number)}'"
+        case "INT" | "INTEGER":
+            return str(number)
+        case "TIMESTAMP":
+            return f"'{datetime.fromtimestamp(number * 1000, UTC)}'"
+        case "JSON" | "JSONB":
+            return f"'[\"{column}\"]'"
+        case "BLOB" | "BYTEA":
+            return f"CAST('{column}' AS {kind})"
+        case _:
+            return f"'{column}'"
+
+
+async def test_one_connection_for_user_provider_and_site(own_database: Database) -> None:
     await migrate(own_database.url)
     insert = """INSERT INTO connection
-        (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
-        VALUES ({}, {}, {}, 'connected', '[]', '[]', '2026-11-01 00:00:00+00:00', '2026-11-01 00:00:00+00:00')"""
-    for number, (user, provider) in enumerate([("alice", "oura"), ("alice", "fitbit"), ("bob", "oura")]):
-        await own_database.fetch(insert.format(f"'{UUID(int=number)}'", f"'{user}'", f"'{provider}'"))
-    with pytest.raises(Exception, match=r"(?i)unique"):
-        await own_database.fetch(insert.format(f"'{UUID(int=9)}'", "'alice'", "'oura'"))
-    assert await own_database.value("SELECT count(*) FROM connection") == 3
+        (id, user_id, provider, site, status, requested_scopes, granted_scopes, created_at, updated_at)
+        VALUES ('{}', '{}', '{}', '{}', 'connected', '[]', '[]', '2026-11-01 00:00:00Z', '2026-11-01 00:00:00Z')"""
+    rows = [("alice", "oura", ""), ("alice", "fitbit", ""), ("bob", "oura", ""), ("alice", "oura", "eu")]
+    for number, row in enumerate(rows):
+        await own_database.fetch(insert.format(UUID(int=number), *row))
+    for number, row in enumerate(rows, 100):
+        with pytest.raises(Exception, match=r"(?i)unique"):
+            await own_database.fetch(insert.format(UUID(int=number), *row))
+    assert await own_database.value("SELECT count(*) FROM connection") == len(rows)

@@ -140,10 +140,11 @@ async def test_a_delivery_is_seen_by_user_and_by_account(database: Database) -> 
         ("p-alice", "p-sam", "fitbit", False),
         (None, None, "oura", False),
     ):
-        assert await delivery_in_progress(database, subject, account, provider, 0) is seen
+        assert await delivery_in_progress(database, subject, account, provider, "", 0) is seen
+    assert not await delivery_in_progress(database, "p-alice", "p-sam", "oura", "eu", 0)
     await lease(database, -10)
-    assert not await delivery_in_progress(database, "p-alice", None, "oura", 5)
-    assert await delivery_in_progress(database, "p-alice", None, "oura", 30)
+    assert not await delivery_in_progress(database, "p-alice", None, "oura", "", 5)
+    assert await delivery_in_progress(database, "p-alice", None, "oura", "", 30)
 
 
 async def test_the_latest_of_each_connection(database: Database) -> None:

@@ -152,7 +152,7 @@ async def test_of_a_delivery_and_a_callback_one_sees_the_other(database: Databas
 
         async def call_back() -> bool:
             assert await claim(database) is not None
-            return await delivery_in_progress(database, "p-alice", None, "oura", 60)
+            return await delivery_in_progress(database, "p-alice", None, "oura", "", 60)
 
         first, second = (deliver, call_back) if number % 2 else (call_back, deliver)
         assert any(await asyncio.gather(first(), second()))

@@ -300,7 +300,7 @@ async def test_what_is_due_comes_in_order(database: Database) -> None:
     found = await find_due(database, 10)
     assert [one.id for one in found] == [rows[1].id, rows[2].id, rows[0].id]
     assert [one.id for one in await find_due(database, 2)] == [rows[1].id, rows[2].id]
-    assert {one.provider for one in found} == {"oura"}
+    assert {one.key for one in found} == {"oura"}
     assert found[0].due_at < await now(database)
 
 

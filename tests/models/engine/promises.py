@@ -33,7 +33,7 @@ _CONNECT: Final = Statement(
     """
     INSERT INTO connection (id, user_id, provider, status, requested_scopes, granted_scopes, created_at, updated_at)
     VALUES (:id, :name, 'oura', 'connected', '[]', '[]', now(), after(:seconds))
-    ON CONFLICT (user_id, provider) DO NOTHING RETURNING id, user_id""",
+    ON CONFLICT (user_id, provider, site) DO NOTHING RETURNING id, user_id""",
     """
     INSERT INTO audit_event (at, action, provider, scopes, outcome, request_id)
     SELECT now(), 'test', done.user_id, '[]', :outcome, :name FROM done""",

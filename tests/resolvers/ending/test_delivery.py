@@ -318,7 +318,7 @@ async def test_callbacks_see_a_delivery_until_nothing_of_it_can_be_handled(world
 
     async def seen() -> list[bool]:
         pairs = [(subject, None), (nobody, account), (nobody, nobody)]
-        return [await delivery_in_progress(world.database, *pair, "ends-grant", QUIET) for pair in pairs]
+        return [await delivery_in_progress(world.database, *pair, "ends-grant", "", QUIET) for pair in pairs]
 
     await ended(world, "alice", "ends-grant")
     assert await seen() == [False, False, False]
@@ -346,7 +346,7 @@ async def test_one_that_failed_without_an_answer_is_seen_for_as_long(world: Worl
     await deliver_due(world)
     assert await revocations(world) == [("failed", 1)]
     subject = await world.resources.pseudonyms.of("alice")
-    assert await delivery_in_progress(world.database, subject, None, "ends-grant", QUIET)
+    assert await delivery_in_progress(world.database, subject, None, "ends-grant", "", QUIET)
 
 
 # Where it ends its own tokens only

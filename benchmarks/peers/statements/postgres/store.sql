@@ -4,7 +4,7 @@ WITH stored AS (
     SELECT uuid($3), user_id, provider, site, now(), now(), 'connected', NULL,
         scopes, $4, $5, $6, after($7), moment($8), $9 + 1, 1
     FROM authorization_request WHERE state_hash = $1 AND owner = $2 AND status = 'exchanging' FOR UPDATE
-    ON CONFLICT (user_id, provider) DO UPDATE SET
+    ON CONFLICT (user_id, provider, site) DO UPDATE SET
         updated_at = excluded.updated_at, status = excluded.status, status_reason = excluded.status_reason,
         account = excluded.account, former_account = coalesce(connection.account, connection.former_account),
         requested_scopes = excluded.requested_scopes, granted_scopes = excluded.granted_scopes,
