@@ -1,14 +1,15 @@
 """The catalogue of providers, read from the TOML files in `catalogue/` and in a directory of the operator's.
 
 `docs/catalogue.md` describes the format. A file may also have a table `[variables]` (name = default): `{name}` in a URL
-of the file is replaced by the value, and the environment variable `<SLUG>_<NAME>` overrides the default.
+of the file is replaced by the value, and the environment variable `<SLUG>_<NAME>` overrides the default. For an entry
+with sites, `<SLUG>_SITES` says which of them are offered.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from providers.credentials import Credentials, environment_name, read_credentials
+from providers.credentials import Credentials, environment_name, own_variables, read_credentials
 from providers.entry.about import read_variables
 from providers.entry.lines import lines_of
 from providers.entry.problems import described
@@ -72,12 +73,13 @@ def read_catalogue(
         files |= files_of(extra)
     problems: list[str] = []
     entries: dict[str, Provider] = {}
+    names: dict[str, Sequence[str]] = {}
     for slug in sorted(files):
         try:
-            entries[slug] = _read(files[slug], variables, allow_private=allow_private)
+            entries[slug], names[slug] = _read(files[slug], variables, allow_private=allow_private)
         except CatalogueError as found:
             problems += found.problems
-    problems += _clashes(entries)
+    problems += _clashes(names)
     if problems:
         raise CatalogueError(problems, entries)
     return MappingProxyType(entries)
@@ -87,7 +89,8 @@ def read_entry(file: Path, *, variables: Mapping[str, str] = os.environ, allow_p
     """The entry in one file, whether or not it is in the catalogue. As for `read_catalogue`. Raises CatalogueError."""
     if file.suffix != ".toml":
         raise CatalogueError([f"{file.name}: is not the name of an entry, which ends in .toml"])
-    return _read(file, variables, allow_private=allow_private)
+    entry, _ = _read(file, variables, allow_private=allow_private)
+    return entry
 
 
 def ignored_files(folder: Path) -> list[str]:
@@ -119,14 +122,56 @@ def files_of(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in folder.glob("*.toml") if not path.name.startswith(".")}
 
 
-def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:
+def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> tuple[Provider, Sequence[str]]:
+    """The entry, and the environment variables that are read for it."""
     table = _table(path)
     with _problems_of(path):
         defaults = read_parts({"variables": table.pop("variables", {})}, read_variables, None)["variables"]
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
         context = EntryContext(path.stem, values, allow_private, _secrets(table))
-        return _with_sites(read_table(Provider, table, context), table, context, environment)
+        entry = _with_sites(read_table(Provider, table, context), table, context, environment)
+    names = [*environment_names(entry), *(_variable(one, name) for one in entry.everywhere for name in defaults)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise CatalogueError([f"{path.name}: {name} in the environment would mean two things: choose other names"])
+    return _with_offers(entry, environment), names
+
+
+def _variable(entry: Provider, name: str) -> str:
+    """The environment variable that overrides a variable of the entry, at its site if it is at one."""
+    return environment_name(entry.slug, f"{entry.site}_{name}" if entry.site else name)
+
+
+def environment_names(entry: Provider) -> list[str]:
+    """The environment variables of the entry's credentials, those of its sites included, and of its choice of sites."""
+    sites = [_sites_setting(entry)] if entry.sites else []
+    return [*sites, *(name for one in entry.everywhere for name in own_variables(one).values())]
+
+
+def _sites_setting(entry: Provider) -> str:
+    return environment_name(entry.slug, "sites")
+
+
+def _with_offers(entry: Provider, environment: Mapping[str, str]) -> Provider:
+    """The entry with those sites offered that the environment names, if it names any."""
+    setting = _sites_setting(entry)
+    chosen = environment.get(setting)
+    if not entry.sites or not chosen:
+        return entry
+    ids = [id_.strip() for id_ in chosen.split(",")]
+    problems = [
+        f"{setting}: number {number} is not a site of {entry.name}: {_known_sites(entry)}"
+        for number, id_ in enumerate(ids, 1)
+        if id_ not in entry.sites
+    ]
+    if problems:
+        raise CatalogueError(problems)
+    sites = {id_: msgspec.structs.replace(site, offered=id_ in ids) for id_, site in entry.sites.items()}
+    return msgspec.structs.replace(entry, sites=MappingProxyType(sites))
+
+
+def _known_sites(entry: Provider) -> str:
+    return f"write the ids of some, with commas between them: {', '.join(entry.sites)}"
 
 
 def _secrets(table: Mapping[str, Any]) -> tuple[str, ...]:
@@ -149,7 +194,8 @@ def _with_sites(
             if name not in context.variables
         )
         values = {**context.variables, **site.variables}
-        overridden = {name: environment.get(environment_name(entry.slug, f"{id_}_{name}")) for name in values}
+        at_site = msgspec.structs.replace(entry, site=id_)
+        overridden = {name: environment.get(_variable(at_site, name)) for name in values}
         values |= {name: value for name, value in overridden.items() if value}
         try:
             there = read_table(Provider, table, msgspec.structs.replace(context, variables=values))
@@ -182,10 +228,11 @@ def _problems_of(path: Path) -> Generator[None]:
         raise CatalogueError([f"{path.name}: {described(each, lines)}" for each in failure.problems]) from None
 
 
-def _clashes(entries: Mapping[str, Provider]) -> Iterator[str]:
-    """Slugs such as `a-b` and `a_b`, whose credentials are read from the same variables."""
+def _clashes(names: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Slugs such as `a-b` and `a_b`, or `a-b` and the site `b` of `a`, for which the same variables are read."""
     seen: dict[str, str] = {}
-    for slug in entries:
-        other = seen.setdefault(environment_name(slug, "client_id"), slug)
-        if other != slug:
-            yield f"{slug}.toml: slug: takes its credentials from the same variables as {other}.toml"
+    for slug, own in names.items():
+        shared = next((name for name in own if name in seen), None)
+        if shared is not None:
+            yield f"{slug}.toml: slug: {shared} in the environment is also for {seen[shared]}.toml: choose another slug"
+        seen = dict.fromkeys(own, slug) | seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from providers.entry.headers import CLIENT_ID, filled, placeholders
 from providers.entry.provider import Provider
 from providers.entry.values import NO_PARAMS
 from wire.http.client import Headers
+
+_CLIENT: Final = ("client_id", "client_secret")
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -48,18 +51,39 @@ def names_in_headers(provider: Provider) -> set[str]:
     return placeholders(*texts).intersection(credential_names(provider))
 
 
+def own_variables(provider: Provider) -> dict[str, str]:
+    """The environment variables of all credentials by name, such as OURA_CLIENT_ID for `client_id`. For the entry at
+    one of its sites, those of the site alone, such as DEXCOM_EU_CLIENT_ID."""
+    prefix = f"{provider.site}_" if provider.site else ""
+    names = (*_CLIENT, *provider.registration.secrets)
+    return {name: environment_name(provider.slug, f"{prefix}{name}") for name in names}
+
+
+def credential_variables(provider: Provider, environment: Mapping[str, str]) -> dict[str, str]:
+    """The same, of which the values are taken: a site uses those of the provider, unless it has its own. Its id and
+    secret go together."""
+    own = own_variables(provider)
+    if not provider.site:
+        return own
+    shared = own_variables(msgspec.structs.replace(provider, site=""))
+    has_own = {name for name, variable in own.items() if environment.get(variable)}
+    if not has_own.isdisjoint(_CLIENT):
+        has_own.update(_CLIENT)
+    return {name: own[name] if name in has_own else shared[name] for name in own}
+
+
 def missing_variables(provider: Provider, environment: Mapping[str, str]) -> list[str]:
     """The environment variables of the credentials that are missing or empty."""
-    names = [environment_name(provider.slug, name) for name in credential_names(provider)]
-    return [name for name in names if not environment.get(name)]
+    variables = credential_variables(provider, environment)
+    return [variables[name] for name in credential_names(provider) if not environment.get(variables[name])]
 
 
 def read_credentials(provider: Provider, environment: Mapping[str, str]) -> Credentials | None:
-    """From `<SLUG>_CLIENT_ID`, `<SLUG>_CLIENT_SECRET` and the variables of further secrets; None if a required one is
-    missing or empty."""
+    """From `<SLUG>_CLIENT_ID`, `<SLUG>_CLIENT_SECRET` and the variables of further secrets, or those of the site; None
+    if a required one is missing or empty."""
     if missing_variables(provider, environment):
         return None
-    client_secret = environment.get(environment_name(provider.slug, "client_secret"))
-    secrets = {name: environment[environment_name(provider.slug, name)] for name in provider.registration.secrets}
-    client_id = environment[environment_name(provider.slug, "client_id")]
-    return Credentials(client_id, client_secret or None, MappingProxyType(secrets))
+    variables = credential_variables(provider, environment)
+    client_secret = environment.get(variables["client_secret"])
+    secrets = {name: environment[variables[name]] for name in provider.registration.secrets}
+    return Credentials(environment[variables["client_id"]], client_secret or None, MappingProxyType(secrets))

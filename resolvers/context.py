@@ -52,6 +52,8 @@ class Registration:
 
     provider: Provider
     credentials: Credentials
+    key: str = field(init=False)
+    """That of the provider."""
     fingerprint: str = field(init=False)
     """Changes with our client id and the endpoints: a state from before such a change can't be redeemed after."""
 
@@ -60,6 +62,7 @@ class Registration:
         parts = (self.credentials.client_id, provider.authorize.url, provider.token.url)
         if provider.site:
             parts = (*parts, provider.site)
+        object.__setattr__(self, "key", provider.key)
         object.__setattr__(self, "fingerprint", hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
@@ -151,7 +154,7 @@ class Resources:
     def registration(self, slug: str, site: str = "") -> Registration:
         """Our client at the provider, and at its site. Raises ProviderNotFound. Its message distinguishes an unknown
         slug from a catalogue entry without credentials, which `providers` publicly lists as unavailable."""
-        found = self.registrations.get(site_key(slug, site))
+        found = self.registrations.get(site_key(slug, site) if site else slug)
         if found is not None:
             return found
         if self.entry(slug, site) is not None:

@@ -63,7 +63,16 @@ _CONNECTION: Final[Schema] = {
 
 COMPONENTS: Final[Schema] = {
     "Connection": record(_CONNECTION, description="A user's connection to a provider.", additionalProperties=False),
-    "AuthorizeConnectionInput": record({"provider": text(inputs.SLUG), "redirectUri": _URI}),
+    "AuthorizeConnectionInput": record(
+        {"provider": text(inputs.SLUG), "redirectUri": _URI},
+        {
+            "site": _optional(
+                inputs.SLUG,
+                "The id of one of the provider's sites. May be left out if it has only one. Not for a provider without"
+                " sites.",
+            )
+        },
+    ),
     "Authorization": record({"url": {"type": "string", "format": "uri"}, "state": text()}, additionalProperties=False),
     "CompleteConnectionInput": record(
         {

@@ -56,7 +56,8 @@ strawberry.enum(
 )
 strawberry.enum(
     UnavailableReason,
-    description="Why users can't connect to a provider here. `no_credentials`: this service has no credentials for it.",
+    description="Why users can't connect to a provider here. `no_credentials`: this service has no credentials for it."
+    " `no_sites`: it offers none of the provider's sites.",
     graphql_name_from="value",
 )
 
@@ -82,6 +83,12 @@ class ProviderLifecycle:
     note: str | None = strawberry.field(
         description="What else there is to know, such as `Up to ten users until the vendor has reviewed the app.`"
     )
+
+
+@strawberry.type(description="A region, or a hospital, of a provider that has several.")
+class ProviderSite:
+    id: strawberry.ID = strawberry.field(description="What `authorizeConnection` takes as `site`, such as `eu`.")
+    name: str = strawberry.field(description="The name to show to people.")
 
 
 @strawberry.type(description="Whether users can connect to a provider here, and why not.")
@@ -146,6 +153,14 @@ class Provider:
     )
     def lifecycle(self) -> Lifecycle:
         return self.row.lifecycle
+
+    @strawberry.field(
+        description="The sites that users choose from. Each is a connection of its own. Empty for a provider without"
+        " sites."
+    )
+    def sites(self, info: Info) -> list[ProviderSite]:
+        found = directory.sites_of(info.context, self.row)
+        return [ProviderSite(id=strawberry.ID(id_), name=site.name) for id_, site in found.items()]
 
     @strawberry.field(description="Whether users can connect to it here: whether this service has credentials for it.")
     def available(self, info: Info) -> bool:

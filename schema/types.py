@@ -119,6 +119,11 @@ class Connection:
 class AuthorizeConnectionInput:
     provider: str = strawberry.field(description="The provider's slug.")
     redirect_uri: str = strawberry.field(description="An absolute URI that is on this service's allow-list.")
+    site: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The id of one of the provider's sites, such as `eu`. May be left out if it has only one. Not for a"
+        " provider without sites.",
+    )
 
 
 @strawberry.type(description="The URL to send the user to, and the state that the provider sends back with them.")
@@ -243,7 +248,7 @@ class Mutation:
     )
     async def authorize_connection(self, info: Info, input: AuthorizeConnectionInput) -> AuthorizeConnectionPayload:  # noqa: A002 - GraphQL's name
         return AuthorizeConnectionPayload.of(
-            await authorize_connection(info.context, input.provider, input.redirect_uri)
+            await authorize_connection(info.context, input.provider, input.redirect_uri, input.site or None)
         )
 
     @strawberry.mutation(

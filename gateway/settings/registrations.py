@@ -9,7 +9,7 @@ from typing import Final
 from gateway.settings.environment import SettingsError, format_problem
 from gateway.settings.model import CatalogueSettings
 from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
-from providers.credentials import credential_names, environment_name, names_in_headers
+from providers.credentials import credential_names, credential_variables, names_in_headers, own_variables
 from resolvers.context import Registration
 
 _PAIR: Final = 2
@@ -18,7 +18,8 @@ _PAIR: Final = 2
 def read_registrations(
     settings: CatalogueSettings, environment: Mapping[str, str]
 ) -> tuple[Catalogue, dict[str, Registration]]:
-    """The catalogue, and the registration of each provider that has credentials.
+    """The catalogue, and the registration of each provider, and of each of its sites, that has credentials: by
+    `Provider.key`.
 
     Raises SettingsError with every problem in the entries and the credentials.
     """
@@ -26,8 +27,8 @@ def read_registrations(
     problems += _credential_problems(catalogue, environment)
     if problems:
         raise SettingsError("\n".join(problems))
-    found = {slug: read_credentials(entry, environment) for slug, entry in catalogue.items()}
-    return catalogue, {slug: Registration(catalogue[slug], each) for slug, each in found.items() if each is not None}
+    found = [(one, read_credentials(one, environment)) for entry in catalogue.values() for one in entry.everywhere]
+    return catalogue, {one.key: Registration(one, each) for one, each in found if each is not None}
 
 
 def registration_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
@@ -47,13 +48,13 @@ def credential_mistakes(entry: Provider, environment: Mapping[str, str]) -> dict
     """What is wrong with the values of a provider's credentials, by variable. Tendon doesn't start with them."""
     in_headers = {*entry.registration.secrets, *names_in_headers(entry)}
     found: dict[str, str] = {}
-    for kind in ("client_id", "client_secret", *entry.registration.secrets):
-        value = environment.get(environment_name(entry.slug, kind), "")
+    for kind, name in [item for one in entry.everywhere for item in own_variables(one).items()]:
+        value = environment.get(name, "")
         problem = format_problem(value, secret=kind != "client_id")
         if problem is None and kind in in_headers and not value.isascii():
             problem = "is sent in a header field, which must be ASCII: remove any other character"
         if problem is not None:
-            found[environment_name(entry.slug, kind)] = problem
+            found[name] = problem
     return found
 
 
@@ -70,12 +71,28 @@ def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -
     for entry in catalogue.values():
         for name, problem in credential_mistakes(entry, environment).items():
             yield f"{name}: {problem}"
-        names = [environment_name(entry.slug, kind) for kind in credential_names(entry)]
-        # A public client has no secret (RFC 6749 2.1), but setting one shows that the provider is meant to be used.
-        secret = environment_name(entry.slug, "client_secret")
-        present = [name for name in dict.fromkeys([*names, secret]) if environment.get(name)]
-        if present:
-            together = "both, or neither" if len({*names, *present}) <= _PAIR else "all of them, or none"
-            for name in names:
-                if name not in present:
-                    yield f"{name}: must be set, because {present[0]} is: set {together} to leave {entry.name} out"
+        missing: dict[str, str] = {}
+        for name, line in [found for one in entry.everywhere for found in _missing(one, environment)]:
+            # One that the provider lacks may be lacking at its sites, too.
+            missing.setdefault(name, line)
+        yield from missing.values()
+
+
+def _missing(entry: Provider, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables that are missing beside others of the provider, or of its site, and the line about each."""
+    variables = credential_variables(entry, environment)
+    names = [variables[kind] for kind in credential_names(entry)]
+    # A public client has no secret (RFC 6749 2.1), but setting one shows that the provider is meant to be used.
+    present = [name for name in dict.fromkeys([*names, variables["client_secret"]]) if environment.get(name)]
+    # Without an id and a secret of the provider, its further secrets are for those of its sites.
+    if not present or (
+        entry.at_sites and set(present).isdisjoint({variables["client_id"], variables["client_secret"]})
+    ):
+        return
+    if entry.site and set(present).isdisjoint(own_variables(entry).values()):
+        return
+    together = "both, or neither" if len({*names, *present}) <= _PAIR else "all of them, or none"
+    left_out = f"{entry.name} at {entry.sites[entry.site].name}" if entry.site else entry.name
+    for name in names:
+        if name not in present:
+            yield name, f"{name}: must be set, because {present[0]} is: set {together} to leave {left_out} out"

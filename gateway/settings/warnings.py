@@ -13,8 +13,8 @@ import msgspec
 from gateway.address import is_loopback
 from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
-from providers.catalogue import BUILT_IN, NO_ENTRIES, Catalogue, files_of, ignored_files
-from providers.credentials import environment_name
+from providers.catalogue import BUILT_IN, NO_ENTRIES, Catalogue, environment_names, files_of, ignored_files
+from providers.credentials import environment_name, own_variables
 from wire.tables import keys
 
 _PREFIX: Final = variable("")
@@ -24,7 +24,7 @@ _CLOSE: Final = 0.88
 # Minimum similarity of two names without the prefix TENDON_, which would make all of them similar.
 _SIMILAR: Final = 0.75
 # The names in the environment that are compared with ours.
-_LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*", re.IGNORECASE)
+_LIKE_OURS: Final = re.compile(r"T[A-Z]{3,7}_\w+|\w*(CLIENT|SECRET)\w*|\w+_SITES?", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"[A-Z0-9_]+_CLIENT_(ID|SECRET)")
 
 
@@ -39,7 +39,7 @@ class SettingsWarning(msgspec.Struct, frozen=True):
 def settings_warnings(
     settings: Settings, environment: Mapping[str, str], catalogue: Catalogue = NO_ENTRIES
 ) -> Iterator[SettingsWarning]:
-    """All warnings of `tendon serve`. `catalogue` has the entries, which may name further secrets."""
+    """All warnings of `tendon serve`. `catalogue` has the entries, which may have sites and further secrets."""
     if settings.private_providers and not settings.dev:
         yield SettingsWarning(
             "private.providers",
@@ -57,7 +57,7 @@ def unknown_settings(
     settings: CatalogueSettings | None, environment: Mapping[str, str], catalogue: Catalogue = NO_ENTRIES
 ) -> Iterator[SettingsWarning]:
     """Names that are probably misspelt settings. Without `settings`, only the built-in catalogue is known."""
-    credentials = _credentials(settings) | _further_secrets(catalogue)
+    credentials = _credentials(settings) | _names_of(catalogue)
     for name in sorted(environment.keys() - credentials - _NAMES):
         if name.upper().startswith(_PREFIX):
             hint = _similar_setting(name, credentials)
@@ -82,7 +82,8 @@ def catalogue_warnings(
             yield SettingsWarning(
                 "catalogue.empty", variable("catalogue"), "the folder holds no file named <slug>.toml"
             )
-    yield from _unknown_credentials(_credentials(settings), _further_secrets(catalogue), environment)
+    yield from _sites_of_none(catalogue, environment)
+    yield from _unknown_credentials(_credentials(settings) | _names_of(catalogue), _secrets(catalogue), environment)
 
 
 def _plain_redirect_uris(settings: Settings) -> Iterator[SettingsWarning]:
@@ -146,8 +147,20 @@ def _credentials(settings: CatalogueSettings | None) -> set[str]:
     return {environment_name(slug, kind) for slug in slugs for kind in ("client_id", "client_secret")}
 
 
-def _further_secrets(catalogue: Catalogue) -> set[str]:
-    return {environment_name(slug, name) for slug, entry in catalogue.items() for name in entry.registration.secrets}
+def _names_of(catalogue: Catalogue) -> set[str]:
+    return {name for entry in catalogue.values() for name in environment_names(entry)}
+
+
+def _secrets(catalogue: Catalogue) -> set[str]:
+    places = [one for entry in catalogue.values() for one in entry.everywhere]
+    return {name for one in places for kind, name in own_variables(one).items() if kind != "client_id"}
+
+
+def _sites_of_none(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    for slug, entry in catalogue.items():
+        name = environment_name(slug, "sites")
+        if not entry.sites and name in environment and name not in _names_of(catalogue):
+            yield SettingsWarning("setting.unused", name, f"{entry.name} has no sites")
 
 
 def _unknown_credentials(
@@ -155,13 +168,13 @@ def _unknown_credentials(
 ) -> Iterator[SettingsWarning]:
     in_file = names_in_file()
     for name in sorted(environment):
-        if name in known | secrets | _NAMES:
+        if name in known | _NAMES:
             if (name.endswith("_SECRET") or name in secrets) and quotation_problem(environment[name]):
                 yield SettingsWarning(
                     "setting.quoted", name, "the quotation marks around it count as part of the secret"
                 )
         elif _LIKE_OURS.fullmatch(name) and not name.upper().startswith(_PREFIX):
-            hint = _similar(name, known | secrets, _CLOSE)
+            hint = _similar(name, known, _CLOSE)
             # Other programs' variables are not our concern, unless they are in `.env`.
             if hint or (name in in_file and _CREDENTIAL.fullmatch(name)):
                 yield SettingsWarning("credentials.unknown", name, f"no provider of the catalogue has this name{hint}")

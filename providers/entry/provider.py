@@ -125,6 +125,11 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
         """The name under which everything is kept that each site has of its own, such as a circuit breaker."""
         return site_key(self.slug, self.site)
 
+    @property
+    def everywhere(self) -> tuple[Self, ...]:
+        """The entry as it is, and at each of its sites."""
+        return (self, *self.at_sites.values())
+
     def at(self, site: str) -> Self | None:
         """The entry at this site, None if it has no such site. Without a site, the entry as it is."""
         return self.at_sites.get(site) if site else self

@@ -97,19 +97,13 @@ class Attempt(Struct, frozen=True):
     def of(cls, context: Context, user: str, registration: Registration, callback: Callback) -> Attempt:
         if not (callback.code or callback.error):
             callback = replace(callback, error="access_denied")
-        provider, redirect_uri = registration.provider, callback.redirect_uri
+        provider = registration.provider
+        bound = (provider.slug, callback.redirect_uri, registration.fingerprint, provider.site)
         answer = f"error:{callback.error}" if callback.error else f"code:{callback.code}"
         return cls(
             callback,
             registration,
-            StateBinding(
-                state_hash(callback.state),
-                user,
-                provider.slug,
-                redirect_uri,
-                registration.fingerprint,
-                provider.site,
-            ),
+            StateBinding(state_hash(callback.state), user, *bound),
             answer_hash=hashlib.sha256(answer.encode()).hexdigest(),
             owner=urandom(16).hex(),
             lease=context.resources.provider_timeout + _WRITING,

@@ -106,7 +106,7 @@ async def _redeemed(context: Context, attempt: Attempt) -> StoredConnection:
         await resources.check_can_seal()
     # Waited for before the claim: an attempt that can't ask the provider now claims nothing.
     try:
-        limit = resources.provider_limits.of(attempt.registration.provider.key)
+        limit = resources.provider_limits.of(attempt.registration.key)
         permit = limit.permit_now() or await limit.permit(_SLOT_TIMEOUT)
     except HeldBack as held_back:
         return await replay_without_claim(context, attempt, held_back)

@@ -114,7 +114,7 @@ async def _prepare(context: Context, row: PendingRevocation) -> Prepared | Later
         log.error("vault.failed", fault=str(fault))  # noqa: TRY400 - the key id is enough
         return _NO_KEY
     try:
-        permit = await resources.provider_limits.of(registration.provider.key).permit(_SLOT_TIMEOUT, Use.REVOCATION)
+        permit = await resources.provider_limits.of(registration.key).permit(_SLOT_TIMEOUT, Use.REVOCATION)
     except HeldBack as held_back:
         return Later(str(held_back), wait=wait_of(held_back) or 0)
     return Prepared(registration, material, permit)

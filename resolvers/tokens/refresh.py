@@ -95,7 +95,7 @@ async def refresh(context: Context, row: TokenRow) -> None:
     # Before anything is sent: once the provider has answered, nothing but the writing may fail.
     entry = await audit_entry(context, row, audit.OK)
     try:
-        permit = await resources.provider_limits.of(registration.provider.key).permit(_SLOT_TIMEOUT, Use.REFRESH)
+        permit = await resources.provider_limits.of(registration.key).permit(_SLOT_TIMEOUT, Use.REFRESH)
     except HeldBack as held_back:
         raise provider_unavailable(wait_of(held_back) or 1) from None
     with permit:

@@ -385,7 +385,8 @@ def test_two_slugs_with_the_same_environment_variables(tmp_path: Path) -> None:
     for slug in ("a-b", "a_b"):
         (tmp_path / f"{slug}.toml").write_text(SMALL.replace('"acme"', f'"{slug}"'), "utf-8")
     with pytest.raises(
-        CatalogueError, match=r"a_b.toml: slug: takes its credentials from the same variables as a-b.toml"
+        CatalogueError,
+        match=r"a_b.toml: slug: A_B_CLIENT_ID in the environment is also for a-b.toml: choose another slug",
     ):
         read_catalogue(tmp_path, variables={})
 

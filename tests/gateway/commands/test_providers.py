@@ -12,7 +12,7 @@ from tests.gateway.settings.reader import PUBLIC
 from tests.processes import tendon
 
 CANARY = "canary-7f3a"
-HEADER = ["slug", "name", "available", "reason", "pkce", "client auth", "refresh", "scopes", "docs"]
+HEADER = ["slug", "name", "available", "reason", "sites", "pkce", "client auth", "refresh", "scopes", "docs"]
 
 
 def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_columns_of_the_table(tmp_path: Path) -> None:
     (row,) = [row for row in rows if row.startswith("public ")]
     starts = [header.index(name) for name in HEADER]
     cells = [row[start:end].rstrip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    assert cells == ["public", "Public", "yes", "", "S256", "none", "reusable", "a,b", "https://public.example"]
+    assert cells == ["public", "Public", "yes", "", "", "S256", "none", "reusable", "a,b", "https://public.example"]
     for line in (header, *rows):
         assert line == line.rstrip()
         assert all(line[start - 2 : start] == "  " and line[start : start + 1] != " " for start in starts[4:])
