@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.adapters import endpoints
 from sandbox.authorization_endpoint import authorize
 from sandbox.calls import CallLog
 from sandbox.client import Client
@@ -26,7 +27,7 @@ from sandbox.faults.connection import has_gone
 from sandbox.faults.replaced import elsewhere
 from sandbox.provider import Provider
 from sandbox.refreshing import refresh_token
-from sandbox.resources import account, api
+from sandbox.resources import account, api, granted
 from sandbox.responses import document
 from sandbox.revocation import revocation_endpoint
 from sandbox.settings import Settings
@@ -41,16 +42,16 @@ def create_app(
     clients: Mapping[str, Client],
     settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Starlette:
-    """A provider for every dialect; `clients` are by slug. A provider without a client rejects every app.
+    """A provider for every dialect; `clients` are by its key or slug. A provider without a client rejects every app.
 
     `settings`, by slug, come before what the entry says. The application keeps its state in memory. It can be served at
     the root or mounted. Raises pydantic.ValidationError if a setting is wrong.
     """
     tokens, calls, faults = TokenStore(), CallLog(), FaultPlan()
     providers = {
-        dialect.slug: Provider(
+        dialect.key: Provider(
             dialect,
-            clients.get(dialect.slug),
+            clients.get(dialect.key, clients.get(dialect.slug)),
             Settings.of(dialect).changed(settings.get(dialect.slug, {})),
             tokens,
             calls,
@@ -117,19 +118,27 @@ def _routes(provider: Provider) -> Iterator[Route]:
         respond: Callable[[EndpointRequest], Response],
         below: str = "",
     ) -> Route:
-        return Route(path(provider.slug, path_name) + below, Endpoint(provider, name, methods, respond))
+        return Route(path(provider.slug, path_name, provider.site) + below, Endpoint(provider, name, methods, respond))
 
     dialect = provider.dialect
     code: dict[str, GrantType] = {"authorization_code": authorization_code}
     refresh: dict[str, GrantType] = {"refresh_token": refresh_token}
     yield route("authorize", "authorize", ("GET", "POST"), authorize)
-    yield route("token", "token", ("POST",), token_endpoint(code if dialect.separate_refresh else code | refresh))
+    both = code if dialect.separate_refresh else code | refresh
+    yield route("token", "token", ("POST",), token_endpoint(both, dialect.queries.get("token", {})))
     if dialect.separate_refresh:
-        yield route("refresh", "token", ("POST",), token_endpoint(refresh))
-    yield route("account", "account", ("GET",), account)
+        yield route("refresh", "token", ("POST",), token_endpoint(refresh, dialect.queries.get("refresh", {})))
+    yield route("account", "account", (dialect.account_call.method,), account)
+    if dialect.granted_call:
+        yield route("granted", "granted", ("GET",), granted)
     yield route("api", "api", ("GET",), api, "/{path:path}")
-    if rule := dialect.revocation:
-        below = "/{path:path}" if rule.of_account else ""
+    rule = dialect.revocation
+    if rule and rule.adapter is None:
+        below = "/{path:path}" if rule.segments else ""
         yield route("revoke", "revoke", (rule.method,), revocation_endpoint(rule), below)
-    yield Route(path(provider.slug, "connections"), ConnectionsPage(provider).__call__, methods=["GET", "POST"])
+    for adapter in filter(None, (rule and rule.adapter, dialect.preparation)):
+        for name, played in endpoints(adapter).items():
+            yield route(name, name, (played.method,), played.respond)
+    connections = path(provider.slug, "connections", provider.site)
+    yield Route(connections, ConnectionsPage(provider).__call__, methods=["GET", "POST"])
     yield route("elsewhere", "elsewhere", ("GET", "POST"), elsewhere)

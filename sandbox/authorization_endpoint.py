@@ -33,6 +33,9 @@ class Decision:
 def authorize(request: EndpointRequest) -> Response:
     """The consent page, or a redirect to the app. Errors in client_id or redirect_uri are shown to the user and never
     sent to the app (RFC 6749 4.1.2.1)."""
+    if request.provider.dialect.routed_in_browser and "client_id" not in request.query.values:
+        request.call.outcome = "routed"
+        return consent_page.routing_page(request.provider.dialect.name)
     try:
         redirect_uri = _redirect_uri(request)
         flow = _flow(request)
@@ -49,11 +52,18 @@ def authorize(request: EndpointRequest) -> Response:
         request.call.outcome = "shown"
         dialect = request.provider.dialect
         client_id = request.query.values["client_id"]
-        return consent_page.page(dialect.name, client_id, dialect.scopes(request.query.get("scope")), ACCOUNT)
+        return consent_page.page(dialect.name, client_id, _requested(request), ACCOUNT)
     if decision.verdict == DENY:
         request.call.outcome = "denied"
-        return _redirect(request, redirect_uri, OAuthError("access_denied", "the user denied access").document)
+        return _denied(request, redirect_uri)
     return _approve(request, redirect_uri, code_challenge, decision, flow)
+
+
+def _denied(request: EndpointRequest, redirect_uri: str) -> Response:
+    """The error of RFC 6749 4.1.2.1, unless the provider sends only the state."""
+    if request.provider.dialect.denied == "state_only":
+        return responses.redirect(_with_parameters(redirect_uri, {"state": request.query.values["state"]}))
+    return _redirect(request, redirect_uri, OAuthError("access_denied", "the user denied access").document)
 
 
 def _redirect_uri(request: EndpointRequest) -> str:
@@ -85,6 +95,9 @@ def _check_request(request: EndpointRequest) -> str | None:
     if query.get("state") is None:
         raise OAuthError("invalid_request", "state is missing")
     dialect = request.provider.dialect
+    fixed = {**dialect.queries.get("authorize", {}), **dialect.authorize_params}
+    if missing := [name for name, value in fixed.items() if value and query.get(name) != value]:
+        raise OAuthError("invalid_request", f"{missing[0]} is not what this provider requires")
     if not dialect.pkce_checked:
         return None
     code_challenge = query.get("code_challenge")
@@ -111,6 +124,13 @@ def _decision(request: EndpointRequest) -> Decision | None:
     return Decision(verdict, query.get("account", ACCOUNT), granted)
 
 
+def _requested(request: EndpointRequest) -> list[str]:
+    """The scopes that the user is asked for. If the app requests none, they may be fixed for the app."""
+    dialect = request.provider.dialect
+    fixed = list(dialect.offered) if dialect.granted_call else []
+    return dialect.scopes(request.query.get("scope")) or fixed
+
+
 def _approve(
     request: EndpointRequest,
     redirect_uri: str,
@@ -119,11 +139,11 @@ def _approve(
     flow: dict[str, Any],
 ) -> Response:
     provider = request.provider
-    requested = provider.dialect.scopes(request.query.get("scope"))
-    scopes = [scope for scope in requested if decision.granted is None or scope in decision.granted]
+    requested = "scope" in request.query.values
+    scopes = [scope for scope in _requested(request) if decision.granted is None or scope in decision.granted]
     client_id = request.query.values["client_id"]
     family = provider.tokens.add_consent(
-        provider.slug, client_id, decision.account, scopes, scope_requested=bool(requested), settings=flow
+        provider.key, client_id, decision.account, scopes, scope_requested=requested, settings=flow
     )
     code_life = provider.behaviour_for(family).code_life
     code = provider.tokens.issue_code(family, redirect_uri, code_challenge, code_life)
@@ -138,5 +158,9 @@ def _redirect(request: EndpointRequest, redirect_uri: str, answer: dict[str, str
     """Redirect to the app, with its state, and with the issuer if the provider sends it (RFC 9207)."""
     state, iss = request.query.get("state"), request.provider.dialect.iss
     parameters = {**answer, **({"state": state} if state else {}), **({"iss": iss} if iss else {})}
+    return responses.redirect(_with_parameters(redirect_uri, parameters))
+
+
+def _with_parameters(redirect_uri: str, parameters: dict[str, str]) -> str:
     separator = "&" if "?" in redirect_uri else "?"
-    return responses.redirect(f"{redirect_uri}{separator}{urlencode(parameters, quote_via=quote)}")
+    return f"{redirect_uri}{separator}{urlencode(parameters, quote_via=quote)}"

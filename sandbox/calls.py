@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request with its raw values; times are in epoch seconds.
+    """One request with its raw values; times are in epoch seconds. `headers` are those that the entry names.
 
     `time` is when it was read, `handled_at` when it was processed (None if it was not), `closed_at` when the answer had
     been sent or the connection was closed, and `hung_up_at` when the client was seen to have gone before that. It is
@@ -29,10 +29,12 @@ class Call:
 
     seq: int
     slug: str
+    site: str
     endpoint: str
     method: str
     query: Mapping[str, str]
     form: Mapping[str, str]
+    headers: Mapping[str, str]
     authorization: str | None
     auth: str
     grant_type: str | None
@@ -53,7 +55,7 @@ class Call:
     detail: str | None = None
 
 
-FILTERS = ("slug", "endpoint", "code", "grant_type", "account", "family", "sent", "outcome")
+FILTERS = ("slug", "site", "endpoint", "code", "grant_type", "account", "family", "sent", "outcome")
 
 
 class CallLog:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import unquote_plus
 
+from sandbox.dialect.templates import TOKENS, placeholders
 from sandbox.oauth import OAuthError, Parameters
 
 _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]{1,5}(?=/|$)")
@@ -17,15 +19,22 @@ _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]
 @dataclass(frozen=True, slots=True)
 class Client:
     """A registration. `redirect_uris` must match exactly (RFC 9700 2.1), except that `:*` after a loopback address or
-    `localhost` matches any port (RFC 8252 7.3)."""
+    `localhost` matches any port (RFC 8252 7.3). `secrets` are further credentials by name; the value of any other is
+    `sandbox-` and its name."""
 
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def registered(self, redirect_uri: str) -> bool:
         any_port = _LOOPBACK_PORT.sub(r"\1:*", redirect_uri)
         return redirect_uri in self.redirect_uris or any_port in self.redirect_uris
+
+    def known(self, template: str) -> dict[str, str]:
+        """The client's id and the further credentials that have placeholders in a header field."""
+        names = [name for name in placeholders(template) if name not in TOKENS]
+        return {name: self.secrets.get(name, f"sandbox-{name}") for name in names} | {"client_id": self.client_id}
 
 
 def auth_method(authorization: str | None, form: Parameters) -> str:

@@ -61,7 +61,7 @@ class ConnectionsPage:
         return page(f"Apps with access to {name} accounts", "".join(content), 200, own_forms=True)
 
     def _grants(self) -> list[Grant]:
-        return [grant for grant in self._provider.tokens.grants if grant.slug == self._provider.slug]
+        return [grant for grant in self._provider.tokens.grants if grant.provider == self._provider.key]
 
 
 def _message(grants: Iterable[Grant]) -> str:

@@ -32,6 +32,16 @@ def page(provider: str, client_id: str, scopes: list[str], account: str) -> Resp
     )
 
 
+# A page whose address has the parameters after `#/` moves them to where the sandbox reads them.
+_ROUTING = "location.replace(`?${location.hash.split('?').slice(1).join('?')}`)"
+
+
+def routing_page(provider: str) -> Response:
+    """For a provider that reads the parameters of the authorization request in the browser."""
+    note = f"<noscript>{escape(provider)} needs JavaScript.</noscript>"
+    return pages.page(f"Opening {provider} …", note, 200, script=_ROUTING)
+
+
 def error_page(provider: str, message: str) -> Response:
     """Show that the app's request is wrong. Nothing is sent to the app (RFC 6749 4.1.2.1)."""
     return pages.page(f"{provider} can't process this request", f'<p role="alert">{escape(message)}</p>', 400)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -23,17 +24,24 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
-    """A request that was read and logged. `form` is empty if the body is not a form (`is_form`); `call` is its entry in
-    the log; `respond` is the function of the endpoint that answers it."""
+    """A request that was read and logged. `form` is empty if the body is not a form (`is_form`); `family` is that of
+    the token or code that was sent; `call` is its entry in the log; `respond` is the function of the endpoint that
+    answers it."""
 
     provider: Provider
     path: str
     query: Parameters
     form: Parameters
     is_form: bool
-    authorization: str | None
+    body: bytes
+    headers: Headers
+    family: Family | None
     call: Call
     respond: Callable[[EndpointRequest], Response]
+
+    @property
+    def authorization(self) -> str | None:
+        return self.headers.get("authorization")
 
     def answer(self) -> Response:
         """Process the request and return the correct answer. No other task runs in between, so of two requests with
@@ -55,16 +63,6 @@ Fault = Callable[[EndpointRequest, PlannedFault], Awaitable[ASGIApp]]
 """Takes the request and the fault as it was planned. Returns the ASGI application that answers the request."""
 
 
-def check_form(request: EndpointRequest, params: Mapping[str, str]) -> None:
-    """Raises OAuthError unless the body is a well-formed form with the parameters that the provider requires."""
-    if not request.is_form:
-        raise OAuthError("invalid_request", "the body is not a form")
-    if request.form.malformed:
-        raise OAuthError("invalid_request", request.form.malformed)
-    if any(request.form.get(name) != value for name, value in params.items()):
-        raise OAuthError("invalid_request", "a parameter that this provider requires is missing")
-
-
 async def read_request(
     provider: Provider, endpoint: str, request: Request, respond: Callable[[EndpointRequest], Response]
 ) -> EndpointRequest:
@@ -73,17 +71,22 @@ async def read_request(
     body = await _body(request)
     query = Parameters.read(request.scope["query_string"])
     form = Parameters.read(body) if is_form else Parameters()
-    authorization = request.headers.get("authorization")
+    authorization, path = request.headers.get("authorization"), request.path_params.get("path", "")
+    named = {name: request.headers[name] for name in provider.dialect.headers_at(endpoint) if name in request.headers}
     sent = next((form.values[name] for name in ("code", "refresh_token", "token") if name in form.values), None)
     sent = sent or bearer(authorization)
-    family = provider.tokens.family_of(provider.slug, sent)
+    if sent is None and endpoint == "revoke" and (rule := provider.dialect.revocation):
+        sent = next(rule.tokens_in(path, query.values, named), None)
+    family = provider.tokens.family_of(provider.key, sent)
     chosen = (form.get("account") or query.get("account")) if endpoint == "authorize" else None
     call = provider.calls.open(
         slug=provider.slug,
+        site=provider.site,
         endpoint=endpoint,
         method=request.method,
         query=query.values,
         form=form.values,
+        headers=named,
         authorization=authorization,
         auth=auth_method(authorization, form),
         grant_type=form.get("grant_type"),
@@ -93,8 +96,7 @@ async def read_request(
         account=family.grant.account if family else chosen,
         sent=token_id(sent) if sent else None,
     )
-    path = request.path_params.get("path", "")
-    return EndpointRequest(provider, path, query, form, is_form, authorization, call, respond)
+    return EndpointRequest(provider, path, query, form, is_form, body, request.headers, family, call, respond)
 
 
 async def _body(request: Request) -> bytes:

@@ -24,8 +24,9 @@ class ScriptedAnswer:
 
 @dataclass(slots=True, eq=False)
 class PlannedFault:
-    """For calls to one endpoint, and only for those of one `grant_type` or `account` if these are given. The first
-    `skip` of them are answered correctly, then `times` get the fault; None means until it is cleared.
+    """For calls to one endpoint, and only for those of one `grant_type`, `account` or `site` if these are given.
+
+    The first `skip` of them are answered correctly, then `times` get the fault; None means until it is cleared.
 
     `seconds` is for faults with a duration, `row` for `entry_error`, `answer` for SCRIPTED.
     """
@@ -40,10 +41,12 @@ class PlannedFault:
     skip: int = 0
     row: int = 0
     answer: ScriptedAnswer | None = None
+    site: str | None = None
 
     def matches(self, call: Call) -> bool:
         return (
             (self.slug, self.endpoint) == (call.slug, call.endpoint)
+            and self.site in (None, call.site)
             and self.grant_type in (None, call.grant_type)
             and self.account in (None, call.account)
         )

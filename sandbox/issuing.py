@@ -31,11 +31,22 @@ def answer(issue: Issue, scopes: tuple[str, ...], *, refresh: bool) -> dict[str,
     elif issue.parent is not None and issue.settings.refresh_in_answer:
         token["refresh_token"] = issue.parent.value
     if issue.family.scope_requested and issue.settings.scope_in_answer:
-        token["scope"] = issue.request.provider.dialect.scope_separator.join(scopes)
+        dialect = issue.request.provider.dialect
+        token["scope"] = dialect.scope_separator.join(dialect.scope_prefix + scope for scope in scopes)
     if issue.request.provider.dialect.account:
         put(token, issue.request.provider.dialect.account, account_value(issue.family.grant.account))
+    if claim := issue.request.provider.dialect.account_claim:
+        token["id_token"] = _id_token(issue, claim)
     issue.request.call.issued = [token_id(token[name]) for name in (ACCESS, REFRESH) if name in token]
     return token
+
+
+def _id_token(issue: Issue, claim: str) -> str:
+    """An ID token (OpenID Connect Core 2) that has the account in this claim."""
+    dialect, grant = issue.request.provider.dialect, issue.family.grant
+    issuer = dialect.iss or f"https://{dialect.slug}.example"
+    claims = put({"iss": issuer, "sub": grant.account, "aud": grant.client_id}, claim, grant.account)
+    return jwt(claims, time.time() + issue.settings.access_life)
 
 
 def access_expires_at(issue: Issue) -> float | None:
@@ -57,7 +68,7 @@ def _access_token(issue: Issue, scopes: tuple[str, ...]) -> Token:
             token.ended = True
     expires_at = access_expires_at(issue)
     jwt_expires_at = expires_at if issue.request.provider.dialect.expires == "jwt" else None
-    value = opaque_token(ACCESS) if jwt_expires_at is None else jwt(issue.family.grant.account, jwt_expires_at)
+    value = opaque_token(ACCESS) if jwt_expires_at is None else jwt({"sub": issue.family.grant.account}, jwt_expires_at)
     return issue.request.provider.tokens.add(Token(value, ACCESS, issue.family, scopes, expires_at, issue.parent))
 
 
@@ -80,5 +91,7 @@ def _lifetime(issue: Issue, access: Token) -> dict[str, Any]:
     expires = issue.request.provider.dialect.expires
     if access.expires_at is None or expires == "jwt":
         return {}
-    life = {"expires_in": round(access.expires_at - time.time())}
-    return {**life, "expires_at": int(access.expires_at)} if expires == "expires_at" else life
+    # Half a second less, as a lifetime must not be longer than the token's.
+    part = 0.5 if issue.settings.expires_fraction else 0
+    life = {"expires_in": round(access.expires_at - time.time()) - part}
+    return {**life, "expires_at": int(access.expires_at) - part} if expires == "expires_at" else life

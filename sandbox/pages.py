@@ -1,4 +1,4 @@
-"""The frame of all pages for users: plain HTML without scripts, with a policy that allows nothing else."""
+"""The frame of all pages for users: plain HTML, with a policy that allows nothing else."""
 
 from __future__ import annotations
 
@@ -46,23 +46,29 @@ button[value=approve] { color: var(--on-accent); background: var(--accent); bord
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 """
 
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_CSP = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+
+def _hash(text: str) -> str:
+    """What allows this inline style or script (CSP 3, 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def page(title: str, content: str, status: int, *, own_forms: bool = False) -> Response:
-    """A page with this heading. `content` is HTML.
+_CSP = f"default-src 'none'; style-src {_hash(_STYLE)}; base-uri 'none'; frame-ancestors 'none'"
+
+
+def page(title: str, content: str, status: int, *, own_forms: bool = False, script: str | None = None) -> Response:
+    """A page with this heading. `content` is HTML; `script` is the only one that the page may run.
 
     With `own_forms`, its forms are sent to the sandbox only, and with an Origin that shows where they come from. The
     form of a consent can't be limited like that: the answer to it redirects to the app, which the limit would prevent.
     """
     # The policy of the header, `no-referrer`, would make the browser send `Origin: null`.
     referrer = '<meta name="referrer" content="same-origin">' if own_forms else ""
+    running = f"<script>{script}</script>" if script else ""
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{referrer}'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{content}</main></body></html>"
+        f"<body><main><h1>{escape(title)}</h1>{content}</main>{running}</body></html>"
     )
-    csp = f"{_CSP}; form-action 'self'" if own_forms else _CSP
+    csp = _CSP + ("; form-action 'self'" if own_forms else "") + (f"; script-src {_hash(script)}" if script else "")
     return responses.page(html, status, {"Content-Security-Policy": csp})

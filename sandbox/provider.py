@@ -18,6 +18,7 @@ from sandbox.token_store import Family, TokenStore
 class Provider:
     """A provider without a `client` rejects every app. All providers share `tokens`, `calls` and `faults`.
 
+    `nonces` are for adapters: those that were issued and not yet used, and when they expire.
     `of_accounts` has what differs from `settings` for single accounts.
     """
 
@@ -27,11 +28,20 @@ class Provider:
     tokens: TokenStore
     calls: CallLog
     faults: FaultPlan
+    nonces: dict[str, float] = field(default_factory=dict[str, float])
     of_accounts: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
 
     @property
     def slug(self) -> str:
         return self.dialect.slug
+
+    @property
+    def site(self) -> str:
+        return self.dialect.site
+
+    @property
+    def key(self) -> str:
+        return self.dialect.key
 
     def behaviour(self, account: str, flow: Mapping[str, Any]) -> Settings:
         """The settings for an account and a flow. Those of the flow come first, then those of the account."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sandbox.checks import check_form
 from sandbox.client import Client
-from sandbox.endpoint_request import EndpointRequest, check_form
+from sandbox.endpoint_request import EndpointRequest
 from sandbox.issuing import Issue, access_expires_at, answer, refresh_expires_at
 from sandbox.oauth import OAuthError, invalid_grant
 from sandbox.settings import Settings
@@ -43,7 +44,7 @@ def _known(request: EndpointRequest, client: Client) -> Token:
     value = request.form.get("refresh_token")
     if value is None:
         raise OAuthError("invalid_request", "refresh_token is missing")
-    token = request.provider.tokens.find(REFRESH, value, request.provider.slug)
+    token = request.provider.tokens.find(REFRESH, value, request.provider.key)
     if token is None or token.family.grant.client_id != client.client_id:
         invalid_grant("the refresh token is unknown")
     return token

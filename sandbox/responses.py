@@ -48,13 +48,21 @@ def error(fault: OAuthError) -> Response:
     return document(fault.document, fault.status, _challenge(fault))
 
 
+def endpoint_error(dialect: Dialect, fault: OAuthError, endpoint: str) -> Response:
+    """An error of an endpoint other than the token endpoint: that of the RFCs, unless the entry has its own form."""
+    form = find_form(dialect.errors_at(endpoint), _MEANINGS.get(fault.error), "token")
+    if form is None and dialect.success_at(endpoint) is None:
+        return error(fault)
+    return token_error(dialect, fault, endpoint=endpoint, form=form)
+
+
 def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response:
     """A response with the token object at the provider's `root`; without one if `token` is None, because the provider
     extended the old tokens instead."""
     if token is None:
-        return document(_mark(dialect.success or Success("result", "0000")))
+        return document(mark(dialect.extended or dialect.success or Success("result", "0000")))
     answer = put({}, dialect.root, dict(token)) if dialect.root else dict(token)
-    return document({**_mark(dialect.success), **answer})
+    return document({**mark(dialect.success), **answer})
 
 
 def token_error(
@@ -71,10 +79,11 @@ def token_error(
     """
     subject = "refresh" if "refresh" in fault.description else "code"
     form = form or find_form(dialect.errors_at(endpoint), _MEANINGS.get(fault.error), subject)
-    body, status = _error_body(dialect, fault), fault.status if dialect.success is None else 200
-    headers = _challenge(fault) if dialect.success is None else {}
+    success = dialect.success_at(endpoint)
+    body, status = _error_body(success, fault), fault.status if success is None else 200
+    headers = _challenge(fault) if success is None else {}
     if form is not None:
-        body = put(body if dialect.success else {}, form.field, form.value(subject)) if form.field else body
+        body = put(body if success else {}, form.field, form.value(subject)) if form.field else body
         status = form.status or status
     if wait is not None and form is not None and form.wait:
         put(body, form.wait, int(wait))
@@ -109,23 +118,24 @@ def account_value(account: str) -> str | int:
     return int(account) if account.isascii() and account.isdecimal() and str(int(account)) == account else account
 
 
-def _error_body(dialect: Dialect, fault: OAuthError) -> dict[str, Any]:
-    if dialect.success is None:
+def _error_body(success: Success | None, fault: OAuthError) -> dict[str, Any]:
+    if success is None:
         return dict(fault.document)
-    mark = put({}, dialect.success.field, _failure_mark(dialect.success.equals, fault))
-    return {**mark, "error": f"Invalid Params: {fault.description}"}
+    failed = put({}, success.field, _failure_mark(success, fault))
+    return {**failed, "error": f"Invalid Params: {fault.description}"}
 
 
-def _mark(success: Success | None) -> dict[str, Any]:
-    return put({}, success.field, success.equals) if success else {}
+def mark(success: Success | None) -> dict[str, Any]:
+    """The member that shows a success."""
+    return put({}, success.field, success.equals) if success and not success.absent else {}
 
 
-def _failure_mark(success: object, fault: OAuthError) -> object:
+def _failure_mark(success: Success, fault: OAuthError) -> object:
     """A value of the same type other than success. Withings uses 503 for a bad code and 401 for a bad client."""
-    if isinstance(success, bool):
-        return not success
+    if isinstance(success.equals, bool):
+        return not success.equals
     number = 401 if fault.error == "invalid_client" else 503
-    return number if isinstance(success, int) else str(number)
+    return number if isinstance(success.equals, int) else str(number)
 
 
 def _challenge(fault: OAuthError) -> dict[str, str]:

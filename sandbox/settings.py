@@ -16,7 +16,8 @@ Seconds = Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
 class Settings(BaseModel):
     """Lifetimes apply to what is issued from then on, everything else from the next request on.
 
-    The defaults of `refresh`, `refresh_grace`, `reuse` and `revoke_ends` are those of the provider's catalogue entry.
+    The defaults of `refresh`, `refresh_grace`, `refresh_idle`, `reuse` and `revoke_ends` are those of the catalogue
+    entry.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -28,6 +29,7 @@ class Settings(BaseModel):
     scope_in_answer: Annotated[bool, Field(description="Whether token answers contain `scope`.")] = True
     code_life: Annotated[Seconds, Field(description="How long a code can be exchanged.")] = 60
     access_life: Annotated[Seconds, Field(description="How long an access token is valid.")] = 3600
+    expires_fraction: Annotated[bool, Field(description="Whether lifetimes in answers have a fraction.")] = False
     access_kept_above: Annotated[
         Seconds | None,
         Field(description="A refresh returns the present access token again while it is valid for longer than this."),
@@ -88,6 +90,7 @@ class Settings(BaseModel):
         start: dict[str, Any] = {
             "refresh": dialect.refresh,
             "refresh_grace": dialect.refresh_grace,
+            "refresh_idle": dialect.refresh_expires,
             "reuse": dialect.reuse,
         }
         if dialect.revocation:

@@ -12,8 +12,9 @@ from typing import Any
 from starlette.responses import Response
 
 from sandbox import responses
+from sandbox.checks import check_form, check_headers, check_query
 from sandbox.client import Client, authenticate
-from sandbox.endpoint_request import EndpointRequest, check_form
+from sandbox.endpoint_request import EndpointRequest
 from sandbox.issuing import Issue, answer
 from sandbox.oauth import OAuthError, invalid_grant
 from sandbox.token_store import CODE_REUSE, REPLACED, Code, Family
@@ -23,13 +24,18 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 GrantType = Callable[[EndpointRequest, Client], dict[str, Any] | None]
 
 
-def token_endpoint(grant_types: Mapping[str, GrantType]) -> Callable[[EndpointRequest], Response]:
-    """A token endpoint that supports these grant types."""
+_UNAUTHORIZED = 401
+
+
+def token_endpoint(
+    grant_types: Mapping[str, GrantType], query: Mapping[str, str]
+) -> Callable[[EndpointRequest], Response]:
+    """A token endpoint that supports these grant types. Its URL has the parameters `query`, and no others."""
 
     def respond(request: EndpointRequest) -> Response:
         dialect = request.provider.dialect
         try:
-            token = _token(request, grant_types)
+            token = _token(request, grant_types, query)
         except OAuthError as error:
             request.refused(error)
             return responses.token_error(dialect, error)
@@ -39,11 +45,13 @@ def token_endpoint(grant_types: Mapping[str, GrantType]) -> Callable[[EndpointRe
     return respond
 
 
-def _token(request: EndpointRequest, grant_types: Mapping[str, GrantType]) -> dict[str, Any] | None:
+def _token(
+    request: EndpointRequest, grant_types: Mapping[str, GrantType], query: Mapping[str, str]
+) -> dict[str, Any] | None:
     provider, form = request.provider, request.form
     check_form(request, provider.dialect.params)
-    if request.query.values or request.query.malformed:
-        raise OAuthError("invalid_request", "parameters must be in the body, not in the URL")
+    check_query(request, query)
+    check_headers(request, provider.dialect.token_headers, status=_UNAUTHORIZED)
     client = authenticate(provider.client, provider.dialect.auth, request.authorization, form)
     grant_type = form.get("grant_type")
     if grant_type is None:
@@ -81,7 +89,7 @@ def _code(request: EndpointRequest, client: Client) -> Code:
         raise OAuthError("invalid_request", "code is missing")
     code = request.provider.tokens.codes.get(value)
     grant = code.family.grant if code else None
-    if code is None or grant is None or (grant.slug, grant.client_id) != (request.provider.slug, client.client_id):
+    if code is None or grant is None or (grant.provider, grant.client_id) != (request.provider.key, client.client_id):
         invalid_grant("the code is unknown")
     return code
 

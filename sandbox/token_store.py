@@ -25,14 +25,27 @@ def token_id(value: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class Grant:
-    """The access of one app to one account: all families that the user's consents started, until none is left."""
+    """The access of one app to one account: all families that the user's consents started, until none is left.
+
+    `provider` is the key of the provider's dialect. `prepared` says whether what a provider requires before its tokens
+    can be used has been done.
+    """
 
     number: int
-    slug: str
+    provider: str
     client_id: str
     account: str
+    prepared: bool = False
     created_at: float = field(default_factory=time.time)
     families: list[Family] = field(default_factory=list["Family"])
+
+    @property
+    def slug(self) -> str:
+        return self.provider.partition("/")[0]
+
+    @property
+    def site(self) -> str:
+        return self.provider.partition("/")[2]
 
     @property
     def living(self) -> list[Family]:
@@ -146,7 +159,7 @@ class TokenStore:
 
     def add_consent(
         self,
-        slug: str,
+        provider: str,
         client_id: str,
         account: str,
         scopes: list[str],
@@ -155,7 +168,7 @@ class TokenStore:
         settings: Mapping[str, Any],
     ) -> Family:
         """A new family in the grant of that app and account; in a new grant if nothing is left of that one."""
-        key = (slug, client_id, account)
+        key = (provider, client_id, account)
         grant = self._newest.get(key)
         if grant is None or not grant.is_living:
             grant = self._newest[key] = Grant(next(self._numbers), *key)
@@ -175,16 +188,16 @@ class TokenStore:
         token.family.tokens.append(token)
         return token
 
-    def find(self, kind: str, value: str | None, slug: str) -> Token | None:
+    def find(self, kind: str, value: str | None, provider: str) -> Token | None:
         """The token of that kind and provider, in any state."""
         token = self.tokens.get(value or "")
-        return token if token is not None and token.kind == kind and token.family.grant.slug == slug else None
+        return token if token is not None and token.kind == kind and token.family.grant.provider == provider else None
 
-    def family_of(self, slug: str, *values: str | None) -> Family | None:
+    def family_of(self, provider: str, *values: str | None) -> Family | None:
         """The family of the first of these that is a token or code of that provider."""
         for value in values:
             known = self.tokens.get(value or "") or self.codes.get(value or "")
-            if known is not None and known.family.grant.slug == slug:
+            if known is not None and known.family.grant.provider == provider:
                 return known.family
         return None
 
@@ -199,10 +212,10 @@ def opaque_token(kind: str) -> str:
     return f"{kind[0]}t_{secrets.token_urlsafe(24)}"
 
 
-def jwt(account: str, expires_at: float) -> str:
-    """A JSON Web Token (RFC 7519). Its signature is random: only the provider's own resource server would check it."""
+def jwt(claims: Mapping[str, Any], expires_at: float) -> str:
+    """A JSON Web Token (RFC 7519). Its signature is random: nobody checks it."""
     header = {"alg": "HS256", "typ": "JWT"}
-    claims = {"sub": account, "iat": int(time.time()), "exp": int(expires_at), "jti": secrets.token_hex(8)}
+    claims = {**claims, "iat": int(time.time()), "exp": int(expires_at), "jti": secrets.token_hex(8)}
     parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
     return ".".join(_base64url(part) for part in [*parts, secrets.token_bytes(32)])
 

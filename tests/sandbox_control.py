@@ -32,6 +32,13 @@ def _end(call: dict[str, Any]) -> float:
     return call["hung_up_at"] or call["closed_at"] or math.inf
 
 
+def in_query(url: str) -> str:
+    """The URL with the parameters in its query that a page of the provider would read after `#/`."""
+    page, _, routed = url.partition("#/")
+    query = routed.partition("?")[2]
+    return f"{page}{'&' if '?' in page else '?'}{query}" if query else page
+
+
 class Sandbox:
     """`origin` is its URL. Its log and faults are shared, so tests look only at the calls with their own code."""
 
@@ -96,6 +103,7 @@ class Sandbox:
 
     async def approve(self, url: str, decision: str = "approve", **more: str) -> dict[str, str]:
         """Act as the user at the provider. Returns the parameters of the redirect."""
+        url = in_query(url)
         response = await self._client.get(url, params={**httpx.URL(url).params, "decision": decision, **more})
         assert response.status_code == 302, response.text
         return dict(httpx.URL(response.headers["location"]).params)

@@ -17,11 +17,11 @@ from gateway.greeting import sandbox_greeting
 from gateway.output import print_notice
 from gateway.server import run as serve
 from gateway.settings import SandboxSettings, SettingsError, read_environment, read_sandbox_settings
-from providers.catalogue import BUILT_IN, CatalogueError, read_catalogue
+from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, read_catalogue
 from providers.credentials import environment_name
 from resolvers.redirects import RedirectAllowList
 from sandbox.app import Client, create_app
-from sandbox.dialect import Dialect, rebase
+from sandbox.dialect import Dialect, read_dialects, rebase
 from sandbox.settings import SettingError, read_settings
 
 # The connect page of a gateway on any port of this machine.
@@ -65,8 +65,8 @@ def _create_app(
     write_catalogue: Path | None,
     behaviour: Sequence[str],
 ) -> ASGIApp:
-    """The sandbox, served at `origin`. The credentials of each provider are `<SLUG>_CLIENT_ID` and
-    `<SLUG>_CLIENT_SECRET`, by default `tendon` and `sandbox`.
+    """The sandbox, served at `origin`. The credentials of each provider are those of the environment, by default
+    `tendon` and `sandbox`, and `sandbox-` and its name for a further secret.
 
     With `write_catalogue`, it writes the entries into that folder, with their addresses replaced by the sandbox's.
     Raises SettingsError.
@@ -74,25 +74,30 @@ def _create_app(
     folder = settings.catalogue
     if folder is not None and write_catalogue is not None and folder.resolve() == write_catalogue.resolve():
         raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
-    texts = {
-        slug: rebase(text, origin).replace(ORIGIN_VARIABLE, origin)
-        for slug, text in _entries(folder, environment).items()
-    }
-    dialects = [Dialect.read(tomllib.loads(text)) for text in texts.values()]
-    clients = {
-        slug: Client(
-            environment.get(environment_name(slug, "client_id"), "tendon"),
-            environment.get(environment_name(slug, "client_secret"), "sandbox"),
-            tuple(redirect_uris),
-        )
-        for slug in texts
-    }
+    texts = {slug: rebase(text, origin) for slug, text in _entries(folder, environment).items()}
+    if SANDBOX in texts:
+        texts[SANDBOX] = texts[SANDBOX].replace(ORIGIN_VARIABLE, origin)
+    dialects = [dialect for text in texts.values() for dialect in read_dialects(tomllib.loads(text))]
+    clients = {dialect.key: _client(dialect, environment, tuple(redirect_uris)) for dialect in dialects}
     changes = _changes(behaviour, list(texts))
     if write_catalogue is not None:
         write_catalogue.mkdir(parents=True, exist_ok=True)
         for slug, text in texts.items():
             (write_catalogue / f"{slug}.toml").write_text(text, encoding="utf-8")
     return create_app(dialects, clients, changes)
+
+
+def _client(dialect: Dialect, environment: Mapping[str, str], redirect_uris: tuple[str, ...]) -> Client:
+    """The registration at a provider, or at one of its sites."""
+
+    def value(name: str) -> str | None:
+        names = [environment_name(dialect.slug, name)]
+        if dialect.site:
+            names.insert(0, environment_name(dialect.slug, f"{dialect.site}_{name}"))
+        return next((environment[one] for one in names if environment.get(one)), None)
+
+    secrets = {name: found for name in dialect.secrets if (found := value(name))}
+    return Client(value("client_id") or "tendon", value("client_secret") or "sandbox", redirect_uris, secrets)
 
 
 def _changes(options: Sequence[str], slugs: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,9 @@ from sandbox.fault_plan import ScriptedAnswer
 from sandbox.settings import FLOW_SETTINGS, Seconds, Settings
 
 Slug = Annotated[str, Field(description="The provider's slug in the catalogue.")]
+Site = Annotated[str, Field(description="One of the provider's sites; all, if left out.")]
 Account = Annotated[str, Field(description="The user's account at the provider.")]
-Endpoint = Literal["token", "account", "api", "authorize", "revoke"]
+Endpoint = Literal["token", "account", "granted", "after_exchange", "api", "authorize", "revoke"]
 
 
 class _Body(BaseModel):
@@ -42,6 +43,7 @@ class Fault(_Body):
     """POST faults: the calls that it is for, and either `fault` or `answer`."""
 
     slug: Slug
+    site: Site | None = None
     endpoint: Endpoint = "token"
     grant_type: Annotated[
         Literal["authorization_code", "refresh_token"] | None, Field(description="Only token requests of this type.")
@@ -59,6 +61,7 @@ class Release(_Body):
     """POST release: which of the held calls; all members are optional."""
 
     slug: Slug | None = None
+    site: Site | None = None
     endpoint: Endpoint | None = None
     account: Account | None = None
     seq: Annotated[int | None, Field(description="The number of one call in the log.")] = None
@@ -74,6 +77,7 @@ class Grants(_Body):
     """Which grants or family: those of a provider, of one of its accounts, or one by number."""
 
     slug: Slug
+    site: Site | None = None
     account: Account | None = None
     grant: int | None = None
     family: int | None = None
@@ -86,10 +90,11 @@ class Narrow(Grants):
 
 
 def settings_schema() -> dict[str, Any]:
-    """PUT settings: `slug` and `account`, and any of the settings."""
+    """PUT settings: `slug`, `site` and `account`, and any of the settings."""
     schema = Settings.model_json_schema()
     schema["properties"] = {
         "slug": {"type": "string", "description": "One provider; all, if left out."},
+        "site": {"type": "string", "description": "One of its sites; all, if left out."},
         "account": {"type": "string", "description": f"One account. For {', '.join(sorted(FLOW_SETTINGS))}."},
         **schema["properties"],
     }

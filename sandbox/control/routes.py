@@ -65,7 +65,7 @@ class Control:
 
     def _plan_fault(self, body: bytes) -> None:
         fault = parse(bodies.Fault, body)
-        provider = self._providers[known("slug", fault.slug, self._providers)]
+        provider = self._chosen(fault.slug, fault.site)[0]
         if fault.answer is not None and fault.fault is not None:
             raise ControlError("fault", "must be absent if there is an answer")
         if fault.fault == "entry_error" and fault.row >= len(provider.dialect.errors_at(fault.endpoint)):
@@ -82,6 +82,7 @@ class Control:
                 skip=fault.skip,
                 row=fault.row,
                 answer=None if fault.answer is None else fault.answer.scripted(),
+                site=fault.site,
             )
         )
 
@@ -92,7 +93,7 @@ class Control:
         return {"released": self._faults.release(parse(bodies.Release, body).model_dump(exclude_none=True))}
 
     def _list_tokens(self, given: Mapping[str, str]) -> Any:
-        wanted = filters(given, ("slug", "account", "kind", "family", "grant"))
+        wanted = filters(given, ("slug", "site", "account", "kind", "family", "grant"))
         rows = (views.token(token) for token in self._tokens.tokens.values())
         return [row for row in rows if all(str(row[name]) == wanted[name] for name in wanted)]
 
@@ -100,7 +101,7 @@ class Control:
         return {"accepts": self._tokens.accepts(parse(bodies.Accepts, body).access_token)}
 
     def _list_grants(self, given: Mapping[str, str]) -> Any:
-        wanted = filters(given, ("slug", "account"))
+        wanted = filters(given, ("slug", "site", "account"))
         found = [one for one in self._tokens.grants if all(getattr(one, name) == wanted[name] for name in wanted)]
         return [views.grant(one) for one in found]
 
@@ -117,16 +118,27 @@ class Control:
 
     def _living(self, wanted: bodies.Grants) -> list[Family]:
         """The families that are meant and have not ended."""
-        known("slug", wanted.slug, self._providers)
+        self._chosen(wanted.slug, wanted.site)
         return [
             family
             for grant in self._tokens.grants
             if grant.slug == wanted.slug
+            and wanted.site in (None, grant.site)
             and wanted.account in (None, grant.account)
             and wanted.grant in (None, grant.number)
             for family in grant.living
             if wanted.family in (None, family.number)
         ]
+
+    def _chosen(self, slug: str | None, site: str | None) -> list[Provider]:
+        """The providers with that slug and site; with any, where it is None. Raises ControlError."""
+        found = [provider for provider in self._providers.values() if slug in (None, provider.slug)]
+        if not found:
+            raise ControlError("slug", "is unknown")
+        found = [provider for provider in found if site in (None, provider.site)]
+        if not found:
+            raise ControlError("site", "is unknown")
+        return found
 
     def _list_settings(self, given: Mapping[str, str]) -> Any:
         account = filters(given, ("account",)).get("account")
@@ -137,13 +149,12 @@ class Control:
 
     def _change_settings(self, body: bytes) -> Any:
         changes = _object(body)
-        slug, account = (_text(name, changes.pop(name, None)) for name in ("slug", "account"))
-        slugs = list(self._providers) if slug is None else [known("slug", slug, self._providers)]
+        slug, site, account = (_text(name, changes.pop(name, None)) for name in ("slug", "site", "account"))
+        chosen = self._chosen(slug, site)
         if account is not None and (wrong := changes.keys() - FLOW_SETTINGS):
             raise ControlError(min(wrong), "is not valid: it can't be set for one account")
-        new = {name: self._providers[name].settings.changed(changes) for name in slugs}
-        for name, settings in new.items():
-            provider = self._providers[name]
+        new = [(provider, provider.settings.changed(changes)) for provider in chosen]
+        for provider, settings in new:
             if account is None:
                 provider.settings = settings
             else:
@@ -157,6 +168,7 @@ class Control:
         for slug, settings in self._start.items():
             self._providers[slug].settings = settings
             self._providers[slug].of_accounts.clear()
+            self._providers[slug].nonces.clear()
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ def token(one: Token) -> dict[str, Any]:
         "kind": one.kind,
         "state": one.state,
         "slug": grant.slug,
+        "site": grant.site,
         "client_id": grant.client_id,
         "account": grant.account,
         "grant": grant.number,
@@ -32,6 +33,7 @@ def grant(one: Grant) -> dict[str, Any]:
     return {
         "grant": one.number,
         "slug": one.slug,
+        "site": one.site,
         "client_id": one.client_id,
         "account": one.account,
         "created_at": one.created_at,

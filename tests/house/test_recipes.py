@@ -103,10 +103,19 @@ def with_line(file: str, pattern: str) -> set[str]:
     return {file} if re.search(f"^{pattern}", text, re.MULTILINE) else set()
 
 
+def adapter_names() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "providers" / "adapters").glob("*.py") if path.stem != "__init__")
+
+
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {"sandbox"}))
 def test_provider(slug: str) -> None:
     own = {path.relative_to(ROOT).as_posix() for path in tracked() if path.stem == slug}
     compare("A provider", {file for file in own | modules_with_text(slug) if "/adapters/" not in file})
+
+
+@pytest.mark.parametrize("adapter", adapter_names())
+def test_adapter(adapter: str) -> None:
+    compare("An adapter", {file for file in files() if Path(file).stem == adapter} | modules_with_text(adapter))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

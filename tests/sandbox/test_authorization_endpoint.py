@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import tomllib
 
@@ -175,3 +177,25 @@ def test_a_provider_without_a_client_rejects_every_app() -> None:
         assert world.authorize("sandbox", decision="approve").status_code == 400
         assert world.redeem("sandbox", "a-code").status_code == 401
         assert world.control("GET", "settings")["sandbox"]["code_life"] == 5
+
+
+def test_a_denial_may_have_the_state_alone(world: World) -> None:
+    assert redirected(world.authorize("coros", decision="deny")) == {"state": "the-state"}
+    assert world.calls()[-1]["outcome"] == "denied"
+
+
+@pytest.mark.parametrize("value", [None, "online"])
+def test_the_parameters_of_the_entry_are_required(world: World, value: str | None) -> None:
+    assert redirected(world.authorize("oura", access_type=value))["error"] == "invalid_request"
+    assert "code" in world.approve("oura")
+
+
+def test_a_page_that_reads_its_parameters_after_the_hash(world: World) -> None:
+    """A browser sends nothing of what is after it, so the page's script moves it into the query."""
+    page = world.http.get(f"{world.base}/zepp/authorize?lang=en")
+    assert page.status_code == 200
+    script = page.text.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.headers["content-security-policy"]
+    assert "code" in world.approve("zepp")
+    assert "script-src" not in world.authorize("sandbox").headers["content-security-policy"]

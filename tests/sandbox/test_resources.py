@@ -48,3 +48,28 @@ def test_a_token_that_is_not_valid_gets_401(world: World, resource: str) -> None
 def test_without_a_token(world: World) -> None:
     assert world.http.get(f"{world.base}/api/steps").status_code == 401
     assert world.http.post(f"{world.base}/api/steps").status_code == 405
+
+
+def test_the_account_by_post(world: World) -> None:
+    token = world.connect("zepp", account="4711")["access_token"]
+    assert world.account("zepp", token).json() == {"userId": 4711}
+    url, bearer = world.entry("zepp")["account"]["url"], {"Authorization": f"Bearer {token}"}
+    assert refused(world.http.post(url, data={"fields": "name"}, headers=bearer), "invalid_request")
+    assert refused(world.http.post(url, json={"fields": "userId"}, headers=bearer), "invalid_request")
+    assert world.http.get(url, headers=bearer).status_code == 405
+
+
+def test_the_granted_scopes(world: World) -> None:
+    """If the app requests none, the user grants those that the entry describes."""
+
+    def granted(token: dict[str, str]) -> list[str]:
+        return world.ask("garmin", "granted", token["access_token"]).json()["data"]["permissions"]
+
+    token = world.connect("garmin", account="ann")
+    assert "scope" not in token
+    assert granted(token) == ["ACTIVITY_EXPORT", "HEALTH_EXPORT"]
+    assert granted(world.connect("garmin", account="bob", grant="HEALTH_EXPORT")) == ["HEALTH_EXPORT"]
+    world.control("POST", "grants/narrow", {"slug": "garmin", "account": "ann", "scope": []})
+    assert granted(token) == []
+    assert "ACTIVITY_EXPORT" in world.authorize("garmin").text
+    assert world.http.get(f"{world.base}/sandbox/granted").status_code == 404

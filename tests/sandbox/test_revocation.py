@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sandbox.world import World, refused
+from tests.sandbox.world import SECRET, World, basic, refused
 
 
 def endings(world: World, account: str = "ann") -> list[str | None]:
@@ -86,3 +86,69 @@ def test_a_bearer_that_has_ended_or_expired(world: World) -> None:
     expired = world.connect("suunto", access_life="0")["access_token"]
     world.set("suunto", revoke_gone=404)
     assert refused(world.revoke("suunto", expired), "invalid_token", 401)
+
+
+def test_a_token_in_the_url_and_nothing_about_the_client(world: World) -> None:
+    token = world.connect("oura", account="ann")
+    assert world.revoke("oura", token["access_token"]).status_code == 200
+    assert endings(world) == ["revoked"]
+    call = world.calls()[-1]
+    assert (call["account"], call["query"], call["form"]) == ("ann", {"access_token": token["access_token"]}, {})
+    for other in (token["access_token"], token["refresh_token"], "at_unknown"):
+        assert refused(world.revoke("oura", other), "invalid_token", 401)
+    expired = world.connect("oura", access_life="0")["access_token"]
+    assert refused(world.revoke("oura", expired), "invalid_token", 401)
+
+
+@pytest.mark.parametrize("form", [{"client_id": "oura"}, {"client_secret": SECRET}, {}])
+def test_an_anonymous_revocation_must_say_nothing_of_the_client(world: World, form: dict[str, str]) -> None:
+    url = f"{world.base}/oura/revoke?access_token={world.connect('oura', account='ann')['access_token']}"
+    headers = {} if form else {"Authorization": basic("oura", SECRET)}
+    assert refused(world.http.post(url, data=form, headers=headers), "invalid_request")
+    assert refused(world.http.post(f"{url}&client_id=oura"), "invalid_request")
+    assert refused(world.http.post(url.partition("?")[0]), "invalid_request")
+    assert endings(world) == [None]
+
+
+def test_an_anonymous_revocation_by_a_form(world: World) -> None:
+    token = world.connect("huawei", account="ann")["access_token"]
+    url = world.entry("huawei")["revoke"]["url"]
+    assert refused(world.http.post(url, data={"token": token, "client_id": "huawei"}), "invalid_request")
+    assert refused(world.http.post(url, data={"other": token}), "invalid_request")
+    assert world.revoke("huawei", token).json() == {}
+    assert endings(world) == ["revoked"]
+
+
+def test_a_client_without_a_secret_names_itself(world: World) -> None:
+    url, token = world.entry("google")["revoke"]["url"], world.connect("google", account="ann")["refresh_token"]
+    assert refused(world.http.post(url, data={"token": token}), "invalid_client", 401)
+    assert refused(world.http.post(url, data={"token": token, "client_id": "other"}), "invalid_client", 401)
+    assert endings(world) == [None]
+
+
+def test_a_token_in_a_header_field(world: World) -> None:
+    token = world.connect("coros", account="ann")["access_token"]
+    url = world.entry("coros")["revoke"]["url"]
+    assert world.http.post(url, data={"token": token}).json()["result"] == "401"
+    assert world.revoke("coros", token).json() == {"result": "0000"}
+    assert (endings(world), world.calls()[-1]["account"]) == (["revoked"], "ann")
+    gone = world.revoke("coros", token)
+    assert (gone.status_code, gone.json()["result"]) == (200, "1019")
+
+
+def test_a_client_id_in_the_url(world: World) -> None:
+    token = world.connect("suunto", account="ann")["access_token"]
+    url, bearer = f"{world.base}/suunto/revoke", {"Authorization": f"Bearer {token}"}
+    for query in ("", "?client_id=strava", "?client_id=suunto&more=1"):
+        assert refused(world.http.get(url + query, headers=bearer), "invalid_request")
+    assert world.revoke("suunto", token).status_code == 200
+
+
+def test_placeholders_in_the_path(world: World) -> None:
+    token = world.connect("dexcom/eu", account="ann")["refresh_token"]
+    assert world.revoke("dexcom/eu", token, "bob").json()["error"] == "invalid_request"
+    url = f"{world.base}/dexcom/eu/revoke/ann/{token}"
+    assert refused(world.http.delete(url, headers={"Authorization": basic("dexcom", SECRET)}), "invalid_request")
+    assert world.http.delete(url.replace(token, f"t-{token}")).status_code == 401
+    assert world.revoke("dexcom/eu", token, "ann").status_code == 204
+    assert endings(world) == ["revoked"]

@@ -66,7 +66,7 @@ def test_tokens_are_listed_with_family_account_and_state(world: World) -> None:
     ]
     assert len({token["family"] for token in listed}) == 2
     assert listed[0].keys() == {
-        *("value", "id", "parent", "kind", "state", "slug", "client_id", "account"),
+        *("value", "id", "parent", "kind", "state", "slug", "site", "client_id", "account"),
         *("grant", "family", "scope", "issued_at", "used_at", "expires_at"),
     }
 
@@ -231,3 +231,26 @@ def test_a_setting_of_whole_providers_can_not_be_set_for_an_account(world: World
 def test_only_a_user_names_an_account(world: World) -> None:
     world.http.post(f"{world.base}/token", data={"grant_type": "refresh_token", "account": "ann"})
     assert world.calls()[0]["account"] is None
+
+
+def test_sites_are_controlled_together_or_one_at_a_time(world: World) -> None:
+    def lives() -> tuple[float, float]:
+        settings = world.control("GET", "settings")
+        return settings["dexcom/us"]["access_life"], settings["dexcom/eu"]["access_life"]
+
+    world.set("dexcom", access_life=9)
+    world.set("dexcom", site="eu", access_life=5)
+    assert lives() == (9, 5)
+    for slug, site in (("dexcom", "jp"), ("sandbox", "us")):
+        answer = world.http.put(f"{world.base}/_control/settings", json={"slug": slug, "site": site})
+        assert (answer.status_code, answer.json()["error_description"]) == (400, "site is unknown")
+
+
+def test_a_fault_and_an_ending_may_be_for_one_site(world: World) -> None:
+    world.fault("status_500", slug="dexcom", site="eu")
+    world.connect("dexcom/us")
+    assert world.redeem("dexcom/eu", world.approve("dexcom/eu")["code"]).status_code == 500
+    world.connect("dexcom/eu")
+    world.control("POST", "grants/end", {"slug": "dexcom", "site": "eu"})
+    ended = [family["ended"] for family in world.families(site="eu")]
+    assert (ended, world.families(site="us")[0]["ended"]) == (["user", "user"], None)

@@ -58,7 +58,7 @@ def test_the_schema_describes_every_body(world: World) -> None:
     described = {call for cell in rows("call") for call in re.findall(r"`((?:POST|PUT) [a-z/]+)`", cell)}
     assert schemas.keys() == described - {"POST reset"}
     settings = schemas["PUT settings"]["properties"]
-    assert settings.keys() == {"slug", "account", *Settings.model_fields}
+    assert settings.keys() == {"slug", "site", "account", *Settings.model_fields}
     assert all("description" in one for one in settings.values())
     assert schemas["POST faults"]["properties"]["skip"]["description"]
 

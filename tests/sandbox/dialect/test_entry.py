@@ -1,4 +1,4 @@
-"""Catalogue entries: read as dialects, and with their URLs replaced by the sandbox's."""
+"""Catalogue entries, read as dialects."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.dialect import Dialect, DialectError, Revocation, Success, rebase
+from sandbox.dialect import BearerCall, Dialect, DialectError, Revocation, Success, read_dialects
 from sandbox.oauth import OAuthError
 from sandbox.responses import token_error
-from tests.sandbox.entries import ACME, ENTRIES, SANDBOX, STRAVA
-
-BASE = "http://127.0.0.1:8000/sandbox"
+from tests.sandbox.entries import ACME, ENTRIES, STRAVA
 
 
 def read(text: str) -> Dialect:
@@ -42,7 +40,6 @@ def test_an_entry_with_all_keys() -> None:
         reuse="revokes",
         separate_refresh=True,
         account="user_id",
-        account_field="id",
         revocation=Revocation(
             method="POST",
             auth="client_secret_basic",
@@ -50,8 +47,15 @@ def test_an_entry_with_all_keys() -> None:
             params={"token_type_hint": "refresh_token"},
             errors=(),
             ends="grant",
-            of_account=False,
+            segments=(),
+            query={},
+            headers={},
+            adapter=None,
+            success=None,
         ),
+        authorize_params={"access_type": "offline"},
+        account_call=BearerCall("id"),
+        queries={"authorize": {}, "token": {}, "refresh": {}, "after_exchange": {}},
     )
 
 
@@ -62,7 +66,11 @@ def test_how_refreshing_and_revocation_differ() -> None:
     assert [error.meaning for error in whoop.errors_at("revoke")] == ["grant_over", "slow_down"]
     assert [error.values for error in whoop.errors_at("token")] == [("bad_code", "bad_refresh")]
     assert polar.revocation
-    assert (polar.revocation.ends, polar.revocation.of_account, polar.errors_at("revoke")) == ("account", True, ())
+    assert (polar.revocation.ends, polar.revocation.segments, polar.errors_at("revoke")) == (
+        "account",
+        ("{account}",),
+        (),
+    )
 
 
 def test_the_defaults_are_those_of_the_rfcs() -> None:
@@ -142,55 +150,43 @@ def test_a_failure_is_marked_by_a_value_of_the_type_of_success(equals: str, refu
         assert json.loads(bytes(made.body)) == {"status": mark, "error": "Invalid Params: because"}
 
 
-def test_rebase_changes_the_urls_and_nothing_else() -> None:
-    entry = tomllib.loads(rebase(ACME, BASE))
-    assert entry["authorize"].pop("url") == f"{BASE}/acme/authorize"
-    assert entry["token"].pop("url") == f"{BASE}/acme/token"
-    assert entry["token"].pop("refresh_url") == f"{BASE}/acme/refresh"
-    assert entry["account"].pop("url") == f"{BASE}/acme/account"
-    assert entry["revoke"].pop("url") == f"{BASE}/acme/revoke"
-    before = tomllib.loads(ACME)
-    for table in ("authorize", "token", "account", "revoke"):
-        del before[table]["url"]
-    del before["token"]["refresh_url"]
-    assert entry == before
-    assert "# optional, else url" in rebase(ACME, BASE)
+def test_what_a_request_must_have_besides_tokens() -> None:
+    suunto, garmin, zepp = (read(ENTRIES[slug]) for slug in ("suunto", "garmin", "zepp"))
+    assert (suunto.secrets, suunto.token_headers) == (
+        ("subscription_key",),
+        {"Ocp-Apim-Subscription-Key": "{subscription_key}"},
+    )
+    assert suunto.headers_at("api") == {**suunto.token_headers, "X-App": "app {client_id}"}
+    assert suunto.revocation
+    assert suunto.revocation.query == {"client_id": "{client_id}"}
+    assert garmin.granted_call
+    assert (garmin.granted_call.path, garmin.granted_call.query) == ("data.permissions", {"all": "1"})
+    assert (garmin.offered, garmin.refresh_expires) == (("ACTIVITY_EXPORT", "HEALTH_EXPORT"), 7776000)
+    assert zepp.account_call == BearerCall("userId", "POST", {"fields": "userId"})
+    assert (zepp.routed_in_browser, zepp.queries["authorize"]) == (True, {"lang": "en", "app": "1"})
+    assert zepp.queries["refresh"] == {"kind": "long"}
 
 
-def test_rebase_changes_the_base_of_the_api_and_keeps_the_account_in_a_url() -> None:
-    whoop, polar = (tomllib.loads(rebase(ENTRIES[slug], BASE)) for slug in ("whoop", "polar"))
-    assert whoop["api"]["base"] == f"{BASE}/whoop/api"
-    assert polar["revoke"]["url"] == f"{BASE}/polar/revoke/{{account}}"
-    text = SANDBOX + '[api]\nbase = "{origin}/api"\n[variables]\nbase = "x"\n'
-    sandbox = tomllib.loads(rebase(text, BASE))
-    assert (sandbox["api"]["base"], sandbox["variables"]["base"]) == (f"{BASE}/api", "x")
+def test_where_a_revocation_has_its_token() -> None:
+    oura, coros, huawei, dexcom, withings = (
+        read(ENTRIES[slug]).revocation for slug in ("oura", "coros", "huawei", "dexcom", "withings")
+    )
+    assert oura
+    assert coros
+    assert huawei
+    assert dexcom
+    assert withings
+    assert (oura.auth, oura.token, oura.query) == ("anonymous", None, {"access_token": "{access_token}"})
+    assert (coros.token, coros.headers) == (None, {"token": "{access_token}"})
+    assert (huawei.auth, huawei.token) == ("anonymous", "access_token")
+    assert dexcom.segments == ("{account}", "t-{refresh_token}")
+    assert withings.adapter == "withings"
 
 
-def test_the_paths_of_the_sandbox_entry_have_no_slug() -> None:
-    entry = tomllib.loads(rebase(SANDBOX, f"{BASE}/"))
-    assert entry["authorize"]["url"] == f"{BASE}/authorize"
-    assert entry["token"]["url"] == f"{BASE}/token"
-    assert entry["account"]["url"] == f"{BASE}/userinfo"
-    assert entry["revoke"]["url"] == f"{BASE}/revoke"
-
-
-@pytest.mark.parametrize("slug", ENTRIES)
-def test_a_rebased_entry_has_the_same_dialect_and_no_other_host(slug: str) -> None:
-    text = rebase(ENTRIES[slug], BASE)
-    assert read(text) == read(ENTRIES[slug])
-    assert all(url.startswith(f"{BASE}/") for url in urls(tomllib.loads(text)))
-
-
-def test_windows_line_endings_are_kept() -> None:
-    assert rebase(STRAVA.replace("\n", "\r\n"), BASE) == rebase(STRAVA, BASE).replace("\n", "\r\n")
-
-
-def test_a_url_that_is_not_on_its_own_line_is_an_error() -> None:
-    text = 'slug = "a"\nauthorize = { url = "https://a.example/authorize" }\n'
-    with pytest.raises(DialectError, match="url"):
-        rebase(text, BASE)
-
-
-def urls(table: dict[str, Any]) -> list[str]:
-    tables = [table.get(name, {}) for name in ("authorize", "token", "account", "revoke")]
-    return [inner[key] for inner in tables for key in ("url", "refresh_url") if key in inner]
+def test_each_site_has_a_dialect_of_its_own() -> None:
+    us, eu = read_dialects(tomllib.loads(ENTRIES["dexcom"]))
+    assert (us.key, us.site, us.iss) == ("dexcom/us", "us", "https://api.dexcom.example")
+    assert (eu.key, eu.site, eu.iss) == ("dexcom/eu", "eu", "https://api.dexcom-eu.example")
+    assert eu.authorize_params == {"aud": "https://api.dexcom-eu.example"}
+    (alone,) = read_dialects(tomllib.loads(ACME))
+    assert (alone.key, alone.site) == ("acme", "")

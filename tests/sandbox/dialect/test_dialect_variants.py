@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.world import World
+from tests.sandbox.world import World, redirected
 
 
 def test_acme_wraps_its_answer_and_has_a_refresh_endpoint(world: World) -> None:
@@ -66,6 +66,64 @@ def test_coros_only_extends_tokens(world: World) -> None:
     assert world.account("coros", token["access_token"]).status_code == 200
     assert world.refresh("coros", token["refresh_token"]).json() == {"result": "0000"}
     assert world.states("access_token") == ["live"]
+
+
+def test_coros_marks_errors_and_not_successes(world: World) -> None:
+    code = world.approve("coros")["code"]
+    refused = world.redeem("coros", code, client_secret="x")
+    assert (refused.status_code, refused.json()["result"]) == (200, "401")
+    assert "access_token" not in refused.text
+    assert "result" not in world.redeem("coros", code).json()
+    refused = world.redeem("coros", code)
+    assert (refused.status_code, refused.json()["result"]) == (200, "5017")
+
+
+def test_the_account_in_a_claim_of_an_id_token(world: World) -> None:
+    token = world.connect("huawei", account="4711")
+    header, claims, signature = token["id_token"].split(".")
+    assert (part(header)["typ"], bool(signature)) == ("JWT", True)
+    assert (part(claims)["user"], part(claims)["aud"]) == ({"id": "4711"}, "huawei")
+    assert part(world.refresh("huawei", token["refresh_token"]).json()["id_token"].split(".")[1])["sub"] == "4711"
+
+
+def test_scopes_with_a_prefix(world: World) -> None:
+    assert world.connect("oura")["scope"] == "extapi:daily"
+    assert world.approve("oura")["scope"] == "daily"
+
+
+def test_lifetimes_with_a_fraction(world: World) -> None:
+    assert world.connect("sandbox", expires_fraction="true")["expires_in"] == 3599.5
+    world.set("strava", expires_fraction=True)
+    assert world.connect("strava")["expires_at"] % 1 == 0.5
+
+
+def test_how_long_a_refresh_token_works(world: World) -> None:
+    settings = world.control("GET", "settings")
+    assert (settings["garmin"]["refresh_idle"], settings["google"]["refresh_idle"]) == (7776000, None)
+
+
+def test_the_codes_tokens_and_accounts_of_a_site_are_its_own(world: World) -> None:
+    code = world.approve("dexcom/us", account="ann")["code"]
+    assert world.redeem("dexcom/eu", code).json()["error"] == "invalid_grant"
+    token = world.redeem("dexcom/us", code).json()
+    assert world.account("dexcom/us", token["access_token"]).json() == {"id": "ann"}
+    assert world.account("dexcom/eu", token["access_token"]).status_code == 401
+    assert world.refresh("dexcom/eu", token["refresh_token"]).json()["error"] == "invalid_grant"
+    assert world.revoke("dexcom/eu", token["refresh_token"], "ann").status_code == 204
+    assert world.states("refresh_token") == ["live"]
+    world.connect("dexcom/eu", account="ann")
+    assert [(grant["site"], grant["slug"]) for grant in world.control("GET", "grants")] == [
+        ("us", "dexcom"),
+        ("eu", "dexcom"),
+    ]
+    assert [call["site"] for call in world.calls(slug="dexcom", endpoint="authorize")] == ["us", "eu"]
+    assert world.http.post(f"{world.base}/dexcom/token").status_code == 404
+
+
+def test_a_site_sends_its_own_issuer_and_wants_its_own_parameters(world: World) -> None:
+    assert world.approve("dexcom/us")["iss"] == "https://api.dexcom.example"
+    assert world.approve("dexcom/eu")["iss"] == "https://api.dexcom-eu.example"
+    assert redirected(world.authorize("dexcom/eu", aud="https://api.dexcom.example"))["error"] == "invalid_request"
 
 
 def test_suunto_has_the_lifetime_only_in_a_jwt(world: World) -> None:
