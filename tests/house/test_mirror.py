@@ -16,6 +16,7 @@ from tests.house.test_house import ROOT
 OUTSIDE = {
     "audits",  # of GraphQL over HTTP, by tools of others
     "browser",  # the pages in a real browser
+    "contract",  # every entry of the catalogue, in every operation
     "failover",  # a primary and a standby, proxies and poolers, and what happens to them
     "flow",  # what users and their apps do, through both interfaces
     "fuzz",  # readers of untrusted input, beside their references

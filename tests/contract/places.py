@@ -1,0 +1,139 @@
+"""Where users can connect: every entry of the catalogue, at each of its sites, as its file says. A new file is found by
+itself.
+
+What the tests expect comes from here and not from Tendon's own reader, which would repeat its mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from providers.catalogue import BUILT_IN
+
+
+@dataclass(frozen=True)
+class Place:
+    """A provider, or one of its sites. `entry` is the file with the values of its variables there."""
+
+    slug: str
+    site: str
+    entry: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.slug}-{self.site}" if self.site else self.slug
+
+    @property
+    def authorize(self) -> dict[str, Any]:
+        return self.entry["authorize"]
+
+    @property
+    def token(self) -> dict[str, Any]:
+        return self.entry["token"]
+
+    @property
+    def revoke(self) -> dict[str, Any] | None:
+        return self.entry.get("revoke")
+
+    @property
+    def revocation(self) -> dict[str, Any]:
+        """`[revoke]` of an entry that has one."""
+        return self.entry["revoke"]
+
+    @property
+    def revokes_by_access_token(self) -> bool:
+        """Whether the access token authorizes a revocation, so that one that has expired can't."""
+        if self.revoke is None or "adapter" in self.revoke:
+            return False
+        places = (self.revoke["url"], *self.revoke.get("headers", {}).values())
+        return self.revoke.get("auth") == "bearer" or any("{access_token}" in text for text in places)
+
+    def revocation_needs(self, name: str) -> bool:
+        """Whether nothing can be revoked without the account or the refresh token."""
+        rule = self.revocation
+        if "adapter" in rule:
+            return name == "account"
+        texts = (rule["url"], *rule.get("headers", {}).values(), *rule.get("params", {}).values())
+        return rule.get("token") == name or any(f"{{{name}}}" in text for text in texts)
+
+    def secrets_at(self, table: str) -> list[str]:
+        """The further credentials that header fields of a table have."""
+        texts = self.entry.get(table, {}).get("headers", {}).values()
+        secrets = self.entry.get("registration", {}).get("secrets", [])
+        return [name for name in secrets if any(f"{{{name}}}" in text for text in texts)]
+
+    @property
+    def requested(self) -> list[str]:
+        return self.authorize.get("scopes", [])
+
+    @property
+    def separator(self) -> str:
+        return self.authorize.get("scope_separator", " ")
+
+    @property
+    def grantable(self) -> list[str]:
+        """The scopes that the user can grant: those that are requested, or those that the provider is asked for."""
+        return self.requested or (list(self.entry.get("scopes", {})) if "granted" in self.entry else [])
+
+    @property
+    def says_granted(self) -> bool:
+        """Whether what the user granted can be known."""
+        return bool(self.grantable)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a stolen code is of no use to others, because the provider checks the verifier."""
+        return self.authorize.get("pkce", "S256") == "S256" and self.authorize.get("pkce_checked", True)
+
+    @property
+    def refresh(self) -> str:
+        return self.token.get("refresh", "rotating")
+
+    @property
+    def knows_account(self) -> bool:
+        return "account" in self.token or "account_claim" in self.token or "account" in self.entry
+
+    @property
+    def asks_for_account(self) -> bool:
+        """Whether the account has to be asked for."""
+        return "account" in self.entry and "account" not in self.token and "account_claim" not in self.token
+
+    @property
+    def input(self) -> dict[str, str]:
+        """What an app adds to the input of the mutation to choose the site."""
+        return {"site": self.site} if self.site else {}
+
+
+def _read() -> list[Place]:
+    places: list[Place] = []
+    for file in sorted(BUILT_IN.glob("*.toml")):
+        text = file.read_text(encoding="utf-8")
+        sites: dict[str, Any] = tomllib.loads(text).get("sites", {})
+        places += [Place(file.stem, site, _at(text, site)) for site in sites or [""]]
+    return places
+
+
+def _at(text: str, site: str) -> dict[str, Any]:
+    entry = tomllib.loads(text)
+    values = entry.get("variables", {}) | (entry["sites"][site].get("variables", {}) if site else {})
+    revocation = entry.pop("revoke", None)
+    for name, value in values.items():
+        text = re.sub(rf"\{{{name}\}}", value, text)
+    there = tomllib.loads(text)
+    if revocation is not None:
+        there["revoke"] = revocation
+    return there
+
+
+PLACES = _read()
+everywhere = pytest.mark.parametrize("place", PLACES, ids=str)
+
+
+def those(where: Callable[[Place], object]) -> pytest.MarkDecorator:
+    """The places that fit."""
+    return pytest.mark.parametrize("place", [place for place in PLACES if where(place)], ids=str)
