@@ -16,6 +16,7 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name
 TOKENS: Final = (ACCESS_TOKEN, "refresh_token")
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_BRACE: Final = re.compile(r"[{}]")
 _FORM_OF_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 _FORM_OF_VALUE: Final = r"[!-~](?:[ -~]{0,998}[!-~])?"
 _NAME: Final = re.compile(_FORM_OF_NAME)
@@ -92,6 +93,8 @@ def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mappi
             raise Invalid(f"has {name} twice")
         if not _VALUE.fullmatch(text):
             raise Invalid(f"must have visible ASCII characters as the value of {name}")
+        if _BRACE.search(_PLACEHOLDER.sub("", text)):
+            raise Invalid(f"has a brace in the value of {name} that belongs to no placeholder")
         for placeholder in _PLACEHOLDER.findall(text):
             if placeholder not in known:
                 raise Invalid(f"uses {{{placeholder}}}, which is neither of {', '.join(known)}")

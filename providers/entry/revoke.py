@@ -40,7 +40,7 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        if given.get("adapter") is not None:
+        if known.get("adapter", "invalid") is not None:
             for name in ("method", "auth", "token", "params", "headers", "success"):
                 if name in given:
                     yield name, "can't go with adapter, which decides what is sent"
@@ -51,7 +51,8 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
                 yield name, "can't go with GET: there is no form, and no secret stands in a URL"
         auth = known.get("auth", "bearer")
         elsewhere = placeholders(given.get("url", ""), *given.get("headers", {}).values())
-        if auth != "bearer" and elsewhere.isdisjoint(TOKENS) and known.get("token", "invalid") is None:
+        is_whole = {"url", "headers"} <= known.keys() and known.get("token", "invalid") is None
+        if auth != "bearer" and is_whole and elsewhere.isdisjoint(TOKENS):
             yield "token", "is missing: neither auth = 'bearer' nor the URL nor a header sends one"
         by_token = known.get("auth") == "bearer" or ACCESS_TOKEN in elsewhere
         if by_token and any(rule.status == UNAUTHORIZED for rule in given.get("errors", ())):

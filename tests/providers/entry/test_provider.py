@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from types import MappingProxyType
 from uuid import UUID
 
 import pytest
 
-from providers.entry.problems import described
-from providers.entry.provider import Provider, provider_id
-from providers.entry.urls import EntryContext
+from providers.entry.provider import provider_id
 from tests.providers.entries import minimal
-from wire.tables import Problems, read_table
-
-
-def read(text: str, slug: str = "acme") -> Provider:
-    return read_table(Provider, tomllib.loads(text), EntryContext(slug, {}, allow_private=False))
-
-
-def problems(text: str, slug: str = "acme") -> list[str]:
-    with pytest.raises(Problems) as raised:
-        read(text, slug)
-    return [described(problem) for problem in raised.value.problems]
-
-
-def authorize(lines: str) -> str:
-    return minimal("acme").replace("[authorize]", f"[authorize]\n{lines}")
-
-
-def token(lines: str) -> str:
-    return minimal("acme").replace("[token]", f"[token]\n{lines}")
-
-
-def rule(fields: str) -> str:
-    return token(f"errors = [{{{fields}}}]")
-
-
-def revoke(lines: str) -> str:
-    return minimal("acme") + f"[revoke]\nurl = 'https://acme.example/revoke'\n{lines}\n"
+from tests.providers.entry.reading import authorize, problems, read, revoke, rule, token
 
 
 def revoke_as_bearer(lines: str) -> str:
