@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Final, Literal
 
 from providers.entry.reader import accepts
-from providers.entry.urls import Page
+from providers.entry.urls import REVOCATION_PLACEHOLDERS, Page
 from providers.entry.values import (
     NO_PARAMS,
     EntryTable,
@@ -42,6 +42,15 @@ def read_name(value: object, context: object) -> str:
     return name
 
 
+@accepts({"allOf": [read_name.schema, {"not": {"enum": [*REVOCATION_PLACEHOLDERS]}}]})
+def _read_secret(value: object, context: object) -> str:
+    """The name of a further secret."""
+    name = read_name(value, context)
+    if name in REVOCATION_PLACEHOLDERS:
+        raise Invalid(f"must not be {name}, which {{{name}}} stands for already")
+    return name
+
+
 @accepts({**read_texts.schema, "propertyNames": read_name.schema}, read_text)
 def read_variables(value: object, context: object) -> Mapping[str, str]:
     """The variables of an entry, and their defaults."""
@@ -60,7 +69,7 @@ class Registration(EntryTable, frozen=True, kw_only=True):
 
     portal: Page | None = None
     redirect: Literal["exact", "prefix", "host"] = "exact"
-    secrets: Annotated[tuple[str, ...], list_of(read_name)] = ()
+    secrets: Annotated[tuple[str, ...], list_of(_read_secret)] = ()
     note: Sentence | None = None
 
 

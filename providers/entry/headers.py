@@ -52,7 +52,11 @@ _SCHEMA: Final = {
         "pattern": f"^{_FORM_OF_NAME}$",
         "not": {"pattern": f"^(?:{'|'.join(map(_in_any_case, sorted(_OURS)))}|{_in_any_case('content')}-.*)$"},
     },
-    "additionalProperties": {"type": "string", "pattern": f"^{_FORM_OF_VALUE}$"},
+    "additionalProperties": {
+        "type": "string",
+        "pattern": f"^{_FORM_OF_VALUE}$",
+        "allOf": [{"pattern": r"^([^{}]|\{[^{}]*\})*$"}],
+    },
 }
 
 HeaderName = Annotated[str, form(r"[A-Za-z0-9-]+", "the name of a header field, such as Retry-After")]
