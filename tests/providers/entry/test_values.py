@@ -44,8 +44,7 @@ READERS: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", READERS)
-@given(value=VALUES)
+@given(name=st.sampled_from([*READERS]), value=VALUES)
 def test_a_value_is_read_as_it_is_or_refused(name: str, value: object) -> None:
     read, kind = READERS[name]
     try:
