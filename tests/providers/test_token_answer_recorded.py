@@ -6,14 +6,14 @@ A new entry is found by itself. Its file in `answers/` holds the shape that the 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from providers.catalogue import read_catalogue
-from providers.token_answer import TokenAnswer, read_token_answer
+from providers.token_answer import PresentToken, TokenAnswer, read_token_answer
 from wire.http.response import Response
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -47,7 +47,10 @@ def _recorded(slug: str) -> dict[str, Any]:
 
 def _read(slug: str, answer: dict[str, Any]) -> TokenAnswer:
     response = Response(answer["status"], json.dumps(answer["body"]).encode())
-    return read_token_answer(CATALOGUE[slug], response, datetime.fromisoformat(_recorded(slug)["now"]))
+    # The token that a refresh extends, if the answer has none.
+    present = answer.get("present")
+    extended = PresentToken(present["access_token"], timedelta(seconds=present["lifetime"])) if present else None
+    return read_token_answer(CATALOGUE[slug], response, datetime.fromisoformat(_recorded(slug)["now"]), extended)
 
 
 def _expected(recorded: dict[str, Any]) -> TokenAnswer:
