@@ -39,6 +39,8 @@ from resolvers.waiters import Waiters
 _PSEUDONYM_BYTES: Final = 16
 # Begins what is hashed for an account. This byte is in no UTF-8, so no user's id has the pseudonym of an account.
 _ACCOUNT: Final = b"\xffaccount\n"
+# The same for an id that a provider gets.
+_AT_PROVIDER: Final = b"\xffat provider\n"
 
 log = structlog.get_logger("tendon")
 
@@ -67,9 +69,9 @@ class Registration:
 
 
 class Pseudonyms:
-    """The pseudonyms of users in the audit trail, and those of users and accounts in revocations: HMAC-SHA-256 of the
-    id, so that a user can be forgotten without changing the trail. The key, which never changes, is cached for the life
-    of the process."""
+    """The pseudonyms of users in the audit trail, those of users and accounts in revocations, and those that providers
+    get: HMAC-SHA-256 of the id, so that a user can be forgotten without changing the trail. The key, which never
+    changes, is cached for the life of the process."""
 
     def __init__(self, database: Database, keys: VaultKeys) -> None:
         self._database = database
@@ -89,6 +91,16 @@ class Pseudonyms:
     async def of_account(self, provider: str, site: str, account: str | None) -> str | None:
         """The pseudonym of a provider's account, None without one. Raises as `of` does."""
         return None if account is None else await self._pseudonym(_ACCOUNT + _encoded(f"{provider}\n{site}\n{account}"))
+
+    async def at_provider(self, provider: str, site: str, user: str, account: str | None) -> str:
+        """An id of the user for the provider to see. It tells the provider nothing, and is used nowhere else, so that
+        nothing leads from what the provider knows to the audit trail.
+
+        It is that of the provider's account, if it is known: providers refuse an id that another account has, and a
+        user may connect one account after another. Raises as `of` does.
+        """
+        whose = f"user\n{user}" if account is None else f"account\n{account}"
+        return await self._pseudonym(_AT_PROVIDER + _encoded(f"{provider}\n{site}\n{whose}"))
 
     async def _pseudonym(self, name: bytes) -> str:
         return _pseudonym(self._key or await self._reading.join("key", self._read), name)

@@ -28,25 +28,29 @@ async def make_usable(context: Context, attempt: Attempt, received: Received, pe
 
     Raises the problem that the provider's answer is, and what `fail` raises.
     """
-    resources, answer = context.resources, received.answer
+    resources, answer, provider = context.resources, received.answer, attempt.registration.provider
     latest = received.claim.until - STORING
     try:
+        user = await resources.pseudonyms.at_provider(
+            provider.slug, provider.site, attempt.binding.user_id, answer.account
+        )
         await after_exchange.make_usable(
             resources.client,
-            attempt.registration.provider,
+            provider,
             answer.access_token,
-            await _pseudonym(context, attempt, answer.account),
+            user,
             deadline=min(asyncio.get_running_loop().time() + resources.provider_timeout, latest),
             latest=latest,
         )
     except RequestFailed as fault:
         permit.note(fault)
-        log_failure(attempt.binding.provider, fault, step="after_exchange")
+        log_failure(provider.slug, fault, step="after_exchange")
         problem = exchange_problem(fault)
         if isinstance(problem, InvalidGrant):
             # The code was good.
             problem = ProviderUnavailable()
     except (DatabaseDown, Problem):
+        # There is no pseudonym.
         problem = ProviderUnavailable()
     except BaseException:
         give_up(context, attempt, answer)
@@ -56,18 +60,6 @@ async def make_usable(context: Context, attempt: Attempt, received: Received, pe
     give_up(context, attempt, answer)
     await fail(context, attempt, problem)
     raise problem
-
-
-async def _pseudonym(context: Context, attempt: Attempt, account: str | None) -> str:
-    """An id that tells the provider nothing about the user: that of the account, which the provider knows, or that of
-    the user if the account is not known yet. Providers refuse an id that another account has, so it must not be the
-    user's alone, who may connect one account after another.
-
-    Raises DatabaseDown, and ServiceUnavailable without pseudonyms.
-    """
-    pseudonyms, provider = context.resources.pseudonyms, attempt.registration.provider
-    of_account = await pseudonyms.of_account(provider.slug, provider.site, account)
-    return of_account or await pseudonyms.of(attempt.binding.user_id) or ""
 
 
 async def with_granted(context: Context, registration: Registration, received: Received) -> Received:

@@ -41,6 +41,29 @@ async def test_one_key_whoever_makes_it(own_database: Server) -> None:
     assert keys[0].hex().encode() not in bytes(sealed[0][0])
 
 
+async def test_what_a_provider_gets_is_used_nowhere_else(own_database: Server) -> None:
+    """An account's whoever connects it, and a user's without one; another at each provider and each of its sites."""
+    await migrate(own_database.url)
+    async with open_database(own_database.url) as database:
+        ours = vault(database, "k1")
+        first, second = Pseudonyms(database, ours), Pseudonyms(database, ours)
+        account = await first.at_provider("acme", "", "alice", "sam")
+        assert account == await second.at_provider("acme", "", "bob", "sam")
+        all_ = {
+            account,
+            await first.at_provider("acme", "", "alice", None),
+            await first.at_provider("acme", "", "bob", None),
+            await first.at_provider("acme", "", "bob", "alice"),
+            await first.at_provider("acme", "eu", "alice", "sam"),
+            await first.at_provider("other", "", "alice", "sam"),
+            await first.of("alice"),
+            await first.of("sam"),
+            await first.of_account("acme", "", "sam"),
+        }
+        assert len(all_) == 9
+        assert {len(each or "") for each in all_} == {32}
+
+
 async def test_a_process_with_other_keys(own_database: Server) -> None:
     """It can't open the key, and makes none, which would lock the others out."""
     await migrate(own_database.url)

@@ -175,10 +175,21 @@ async def test_the_provider_gets_a_pseudonym_of_the_account(any_world: World) ->
     sams, kims, again, bobs, alices = registered(any_world)
     assert sams == again
     assert len({sams, kims, bobs, alices}) == 4
-    pseudonyms = any_world.resources.pseudonyms
-    assert (bobs, sams) == (await pseudonyms.of("bob"), await pseudonyms.of_account("registering", "", "sam"))
+    assert registered(any_world)[-1] == await any_world.resources.pseudonyms.at_provider(
+        "registering", "", "alice", None
+    )
     for name in ("alice", "bob", "sam", "kim"):
         assert name not in "".join(registered(any_world))
+
+
+async def test_nothing_leads_from_the_id_at_the_provider_to_the_audit_trail(any_world: World) -> None:
+    """The trail keeps a user's pseudonym for ever, and the provider knows who has the account."""
+    await connect(any_world, "alice", "sam")
+    await connect(any_world, "bob", None)
+    pseudonyms = any_world.resources.pseudonyms
+    ours = {await pseudonyms.of("alice"), await pseudonyms.of("bob")}
+    ours.add(await pseudonyms.of_account("registering", "", "sam"))
+    assert ours.isdisjoint(registered(any_world))
 
 
 async def test_a_user_who_is_registered_already_is_connected(any_world: World) -> None:
@@ -281,6 +292,21 @@ async def test_the_registration_leaves_time_for_the_storing(any_world: World) ->
         any_world.provider.meanwhile |= {"/token": late, "/users": hang}
         assert await answered(any_world, clock, callback) == pytest.approx(LEASE - 2.5, abs=0.2)
     assert await any_world.code("alice", callback) == "PROVIDER_UNAVAILABLE"
+
+
+async def test_after_a_standstill_it_is_waited_for_as_long_as_the_lease_allows(any_world: World) -> None:
+    callback = await any_world.begin("alice", "registering")
+    any_world.provider.meanwhile["/users"] = hang
+    with any_world.clock() as clock:
+        completing = asyncio.create_task(any_world.code("alice", callback))
+        await happened(lambda: any_world.provider.asked("/users"))
+        await clock.jump(TIMEOUT + 2)
+        await clock.advance(0.4)
+        assert not any_world.said("exchange.failed")
+        await clock.advance(0.2)
+        assert any_world.said("exchange.failed")
+        await happened(completing.done)
+    assert await completing == "PROVIDER_UNAVAILABLE"
 
 
 async def test_without_the_key_of_pseudonyms_nothing_is_stored(world: World) -> None:
