@@ -141,7 +141,9 @@ def entries(origin: str) -> dict[str, Provider]:
         "without-pkce": provider(authorize='pkce = "none"', origin=origin),
         "issuing": provider(authorize=f'iss = "{origin}"', origin=origin),
         "granting": provider(authorize=authorize, token='account = "user"', tables=granted, origin=origin),
-        "granting-both": provider(authorize=authorize, tables=f"{account}{granted}", origin=origin),
+        "granting-both": provider(
+            authorize=authorize, token='account = "user"', tables=f"{account}{granted}", origin=origin
+        ),
         "registering": provider(
             token='account = "user"', tables=f'{registering}{revoking}\nends = "account"', origin=origin
         ),

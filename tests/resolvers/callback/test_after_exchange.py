@@ -52,6 +52,7 @@ async def test_the_scopes_are_those_that_the_provider_says_when_it_is_asked(worl
     assert connection.account == await world.account_of("alice", slug) == "sam"
     (asked,) = world.provider.asked("/permissions")
     assert asked.headers["authorization"] == f"Bearer {world.provider.last[0]}"
+    assert world.provider.asked("/me") == []
     assert ("complete", "ok") in await world.events()
 
 
