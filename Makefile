@@ -12,7 +12,7 @@ READY := .venv/.ready
 FUZZER := .venv/.fuzzer
 PORT ?= 8000
 
-.PHONY: run test lint types layers sdl schema lock vendor migrations torture failover model mutants fuzz bench growth regression breakdown clean again
+.PHONY: run test lint types layers sdl schema providers-docs lock vendor migrations torture failover model mutants fuzz bench growth regression breakdown clean again
 
 run: $(RUN)
 	@echo "Migrating the database"
@@ -111,6 +111,10 @@ sdl: $(READY)
 # Writes docs/catalogue.schema.json. A test fails if the file differs from the code.
 schema: $(READY)
 	$(BIN)/tendon providers schema > docs/catalogue.schema.json
+
+# Writes docs/providers/ from the catalogue. A test fails if the pages differ from the entries.
+providers-docs: $(READY)
+	$(BIN)/python -m scripts.provider_docs
 
 # Pins the requirements of pyproject.toml, with hashes and without an index URL. Pinned packages keep their version, which
 # is the same in all files; `make lock UPGRADE=1` pins the newest versions.

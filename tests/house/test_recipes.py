@@ -110,7 +110,8 @@ def adapter_names() -> list[str]:
 @pytest.mark.parametrize("slug", sorted({*SLUGS} - {"sandbox"}))
 def test_provider(slug: str) -> None:
     own = {path.relative_to(ROOT).as_posix() for path in tracked() if path.stem == slug}
-    compare("A provider", {file for file in own | modules_with_text(slug) if "/adapters/" not in file})
+    line = with_line("README.md", rf".*\(docs/providers/{slug}\.md\)")
+    compare("A provider", {file for file in own | modules_with_text(slug) | line if "/adapters/" not in file})
 
 
 @pytest.mark.parametrize("adapter", adapter_names())

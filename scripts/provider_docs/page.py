@@ -1,0 +1,133 @@
+"""The page of one provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from providers.credentials import credential_names, environment_name
+from providers.entry.provider import Provider
+from scripts.provider_docs.api import api
+from scripts.provider_docs.protocol import protocol
+from scripts.provider_docs.words import code, host, link, listed, prose, table, target
+
+CATEGORIES: Final = {
+    "wearable": "wearable",
+    "training": "training",
+    "glucose": "glucose",
+    "measurement": "scales and blood pressure",
+    "health_record": "health records",
+    "identity": "identity",
+    "platform": "data of many devices",
+    "development": "development",
+    "other": "other",
+}
+_SIGN_UPS: Final = {
+    "open": "Anybody may register an app.",
+    "review": "Anybody may register an app. It works for few users until the vendor has reviewed it.",
+    "partners": "Only companies with a contract get credentials.",
+    "held": "The vendor registers no new apps for now.",
+    "closed": "The vendor registers no new apps any more.",
+}
+_REDIRECTS: Final = {
+    "exact": "Register each redirect URI exactly as your app sends it.",
+    "prefix": "A redirect URI must begin with a registered one, and may go on with a path and a query.",
+    "host": "The host of a redirect URI must be the registered one; the rest may be anything.",
+}
+SURE: Final = {
+    "documented": "documented",
+    "implementations": "implementations",
+    "unverified": "unverified",
+}
+
+
+def page(entry: Provider) -> str:
+    """The page in Markdown, which ends with a line break."""
+    return "\n\n".join(_parts(entry)) + "\n"
+
+
+def _parts(entry: Provider) -> Iterator[str]:
+    yield f"<!-- Written by `make providers-docs` from providers/catalogue/{entry.slug}.toml. -->"
+    yield f"# {prose(entry.name)}"
+    yield _facts(entry)
+    if entry.lifecycle.ends:
+        yield f"**The vendor turns this API off on {entry.lifecycle.ends}.**"
+    yield "## Getting credentials"
+    yield from _credentials(entry)
+    yield "## Scopes"
+    yield _scopes(entry)
+    yield "## What Tendon does"
+    yield "\n".join(f"- **{name}:** {text}" for name, text in protocol(entry))
+    if entry.notes:
+        yield "## Good to know"
+        yield prose(entry.notes)
+    if facts := [*api(entry)]:
+        yield "## The API"
+        yield "Tendon doesn't read data. These facts are for the services that do."
+        yield "\n".join(f"- **{name}:** {text}" for name, text in facts)
+    yield "## Sources"
+    yield _sources(entry)
+
+
+def _facts(entry: Provider) -> str:
+    facts = [
+        f"slug {code(entry.slug)}",
+        f"category: {CATEGORIES[entry.category]}",
+        f"[the vendor's documentation]({target(entry.docs)})",
+        f"[the entry](../../providers/catalogue/{entry.slug}.toml)",
+    ]
+    return " · ".join(facts)
+
+
+def _credentials(entry: Provider) -> Iterator[str]:
+    registration, lifecycle = entry.registration, entry.lifecycle
+    portal = registration.portal
+    start = f"Register yours at <{portal}>." if portal else f"Start at {link(entry.docs)}."
+    notes = [prose(note) for note in (lifecycle.note, registration.note) if note]
+    yield " ".join([_SIGN_UPS[lifecycle.sign_ups], start, *notes])
+    yield f"{_REDIRECTS[registration.redirect]} Add it to `TENDON_REDIRECT_URIS`, too."
+    yield "Then set these variables, in the environment or in `.env`:"
+    names = [environment_name(entry.slug, name) for name in credential_names(entry)]
+    yield "\n".join(["```sh", *(f"{name}=…" for name in names), "```"])
+    if entry.token.auth == "none":
+        yield "There is no client secret."
+    if entry.sites:
+        yield from _sites(entry)
+
+
+def _sites(entry: Provider) -> Iterator[str]:
+    yield f"{entry.name} has several [sites](../catalogue.md#sites), and each is a connection of its own."
+    yield table(
+        ["site", "name", "host", "offered"],
+        [
+            [
+                code(id_),
+                prose(site.name),
+                code(host(entry.at_sites[id_].token.url)),
+                "yes" if site.offered else f"if {code(environment_name(entry.slug, 'sites'))} names it",
+            ]
+            for id_, site in entry.sites.items()
+        ],
+    )
+
+
+def _scopes(entry: Provider) -> str:
+    scopes = entry.explained_scopes
+    if not scopes:
+        return "Tendon asks for no scopes."
+    if not entry.scopes:
+        return f"Tendon asks for {listed(code(each.scope) for each in scopes)}."
+    rows = [[code(each.scope), prose(each.description or ""), "yes" if each.requested else "no"] for each in scopes]
+    return table(["scope", "what users allow", "requested"], rows)
+
+
+def _sources(entry: Provider) -> str:
+    if not entry.sources:
+        return f"The entry names no sources but {link(entry.docs)}."
+    return table(
+        ["facts", "source", "seen", "how sure", "doubt"],
+        [
+            [prose(each.facts), link(each.url), str(each.seen), SURE[each.sure], prose(each.note or "")]
+            for each in entry.sources
+        ],
+    )
