@@ -140,8 +140,10 @@ def _revocation(rule: Revoke | None) -> str:
     if rule.adapter:
         adapter = code(f"providers/adapters/{rule.adapter}.py")
         return f"{code(rule.url)}, with what the adapter {adapter} sends. {ends}"
-    token = [f"{_TOKENS[rule.token]} in the form"] if rule.token else []
-    sent = [*_CLIENT[rule.auth], *token, *parameters(rule.params), *header_fields(rule.headers)]
+    client, token = _CLIENT[rule.auth], [f"{_TOKENS[rule.token]} in the form"] if rule.token else []
+    if token and rule.auth in ("client_secret_post", "none"):
+        client = [text.removesuffix(" in the form") for text in client]
+    sent = [*client, *token, *parameters(rule.params), *header_fields(rule.headers)]
     return f"{code(f'{rule.method} {rule.url}')}{_with(sent)}. {ends}"
 
 

@@ -58,8 +58,9 @@ def host(url: str) -> str:
 
 
 def link(url: str) -> str:
-    """A link that is named after its host."""
-    return f"[{host(url)}]({target(url)})"
+    """A link that is named after its host and the beginning of its path."""
+    parts = [host(url), *(part for part in urlsplit(url).path.split("/") if part)]
+    return f"[{prose('/'.join(parts[:3]))}]({target(url)})"
 
 
 def target(url: str) -> str:

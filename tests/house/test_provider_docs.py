@@ -162,6 +162,7 @@ NOT_SHOWN = {
     "token.errors",
     "token.extended",
     "token.quiet",
+    "revoke.success",
     "revoke.errors",
     "revoke.adapter",
     "after_exchange",
@@ -244,7 +245,7 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
         ({"authorize": 'pkce = "none"'}, "- **PKCE:** none, because the provider rejects it.\n"),
         ({}, "Tendon asks for no scopes."),
         ({"authorize": 'scopes = ["a", "b", "c"]'}, "Tendon asks for `a`, `b` and `c`."),
-        ({}, "Anybody may register an app. Start at [acme.example](https://acme.example/docs)."),
+        ({}, "Anybody may register an app. Start at [acme.example/docs](https://acme.example/docs)."),
         ({"rest": '[lifecycle]\nsign_ups = "held"'}, "The vendor registers no new apps for now. Start"),
         ({}, "```sh\nACME_CLIENT_ID=…\nACME_CLIENT_SECRET=…\n```"),
         ({"token": 'auth = "none"'}, "```sh\nACME_CLIENT_ID=…\n```\n\nThere is no client secret."),
@@ -274,7 +275,7 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
             {"rest": '[revoke]\nauth = "anonymous"\nurl = "https://acme.example/revoke?token={access_token}"'},
             "- **Disconnecting:** `POST https://acme.example/revoke?token={access_token}`. This is taken to end",
         ),
-        ({}, "The entry names no sources but [acme.example](https://acme.example/docs)."),
+        ({}, "The entry names no sources but [acme.example/docs](https://acme.example/docs)."),
     ],
 )
 def test_what_is_said(given: dict[str, str], sentence: str) -> None:
