@@ -15,10 +15,10 @@ STATIC = Path(__file__).parent / "static"
 """The folder to serve under `/web/`."""
 
 PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy (CSP level 3) of the front page and the connect page."""
+"""Content-Security-Policy (CSP level 3) of the front page and the connect page, whose logos are `data:` URIs."""
 
 # GraphiQL's dialogs and menus keep the page behind them from scrolling with one inline style sheet, always the same.
 _SCROLL_LOCK = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"

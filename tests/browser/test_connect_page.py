@@ -137,19 +137,43 @@ async def test_a_lost_response_can_be_retried(visit: Visit, url: str, sandbox: S
     visit.messages.clear()
 
 
+PROVIDERS = "{ providers { slug name available logo scopeDetails { description requested } } }"
+
+
 async def test_only_a_provider_that_is_configured_can_be_chosen(
     visit: Visit, gateway: Process, url: str, client: httpx.AsyncClient
 ) -> None:
+    """The others are folded away."""
     await visit.page.goto(url)
     providers = visit.page.get_by_role("region", name="Providers")
     await expect(connect_button(visit.page)).to_be_visible()
-    answer = await client.post(f"{gateway.origin}/graphql", json={"query": "{ providers { slug available } }"})
+    answer = await client.post(f"{gateway.origin}/graphql", json={"query": PROVIDERS})
     available = {provider["slug"]: provider["available"] for provider in answer.json()["data"]["providers"]}
-    assert set(available.values()) == {True, False}
+    others = [*available.values()].count(False)
+    assert 0 < others < len(available)
+    await expect(providers.get_by_text("No credentials configured").first).to_be_hidden()
+    await providers.get_by_text(f"Not available here: {others}").click()
     for slug, can_be_chosen in available.items():
         row = providers.locator(f'[data-provider="{slug}"]')
+        await expect(row).to_be_visible()
         await expect(row.get_by_role("button")).to_have_count(int(can_be_chosen))
         await expect(row.get_by_text("No credentials configured")).to_have_count(int(not can_be_chosen))
+
+
+async def test_the_logo_and_the_scopes_of_a_provider(
+    visit: Visit, gateway: Process, url: str, client: httpx.AsyncClient
+) -> None:
+    await visit.page.goto(url)
+    answer = await client.post(f"{gateway.origin}/graphql", json={"query": PROVIDERS})
+    (sandbox,) = [provider for provider in answer.json()["data"]["providers"] if provider["slug"] == "sandbox"]
+    row = visit.page.locator('[data-provider="sandbox"]')
+    logo = row.locator("img")
+    await expect(logo).to_have_attribute("src", sandbox["logo"])
+    # The page's policy allows it, and the browser can draw it.
+    assert await logo.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+    sentences = [each["description"] for each in sandbox["scopeDetails"] if each["description"] and each["requested"]]
+    await expect(row.get_by_text("What it asks for")).to_have_count(int(bool(sentences)))
+    await expect(row.locator("details li")).to_have_text(sentences)
 
 
 async def test_the_keyboard_is_enough(visit: Visit, url: str, someone: Person) -> None:

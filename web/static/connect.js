@@ -6,7 +6,9 @@ import * as tab from "./tab.js";
 import { connectionDetails, connectionList, element, failure, hint, isWeb, providerList } from "./view.js";
 
 const FIELDS = "id userId providerId providerSlug status lastSyncAt createdAt";
-const PROVIDERS = "query Providers { providers { slug name available docs } }";
+const PROVIDERS = `query Providers {
+  providers { slug name logo docs available availability { reason } scopeDetails { description requested } }
+}`;
 const CONNECTIONS = `query Connections($userId: ID!) { connections(userId: $userId) { ${FIELDS} statusReason } }`;
 const AUTHORIZE = `mutation Authorize($input: AuthorizeConnectionInput!) {
   authorizeConnection(input: $input) { url state }

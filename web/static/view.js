@@ -13,18 +13,42 @@ export function element(name, attributes = {}, ...children) {
 
 export const hint = (...text) => element("p", { class: "hint" }, ...text);
 
+/** Those that users can connect to, and the others folded away below. */
 export function providerList(providers, connect) {
-  const rows = providers.toSorted((a, b) => b.available - a.available);
-  return element("ul", { class: "rows", role: "list" }, ...rows.map((provider) => providerRow(provider, connect)));
+  const offered = providers.filter((provider) => provider.available);
+  const others = providers.filter((provider) => !provider.available);
+  const parts = offered.length ? [rows(offered, connect)] : [hint("No provider is available here.")];
+  if (others.length) {
+    parts.push(element("details", {}, element("summary", {}, `Not available here: ${others.length}`), rows(others)));
+  }
+  return element("div", {}, ...parts);
+}
+
+function rows(providers, connect) {
+  const made = providers.map((provider) => providerRow(provider, connect));
+  return element("ul", { class: "rows", role: "list" }, ...made);
 }
 
 function providerRow(provider, connect) {
+  const logo = element("img", { src: provider.logo, alt: "", width: 40, height: 40 });
   const title = element("div", {}, element("strong", {}, provider.name), documentation(provider));
   const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
+  if (provider.available) title.append(...scopes(provider));
   const action = provider.available
     ? element("button", { type: "button", onclick: () => connect(provider) }, "Connect", unseen)
-    : element("span", { class: "hint" }, "No credentials configured");
-  return element("li", { "data-provider": provider.slug }, title, action);
+    : element("span", { class: "hint" }, REASONS_OF_ABSENCE[provider.availability.reason] ?? "Not available");
+  return element("li", { "data-provider": provider.slug }, logo, title, action);
+}
+
+// What the API's reasons mean to the operator, who reads this page.
+const REASONS_OF_ABSENCE = { no_credentials: "No credentials configured" };
+
+/** What users are asked for, in words. Nothing if the catalogue has none. */
+function scopes({ scopeDetails }) {
+  const asked = scopeDetails.filter(({ requested, description }) => requested && description);
+  if (!asked.length) return [];
+  const items = asked.map(({ description }) => element("li", {}, description));
+  return [element("details", { class: "hint" }, element("summary", {}, "What it asks for"), element("ul", {}, ...items))];
 }
 
 function documentation({ name, docs }) {
