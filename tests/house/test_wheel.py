@@ -102,7 +102,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Insta
 def test_every_list_of_packages_is_the_same() -> None:
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert tools["hatch"]["build"]["targets"]["wheel"]["packages"] == [*PACKAGES, "tendon_cli.py"]
-    assert tools["pyright"]["include"] == [*PACKAGES, "tendon_cli.py", "tests", "benchmarks"]
+    assert tools["pyright"]["include"] == [*PACKAGES, "tendon_cli.py", "tests", "benchmarks", "scripts"]
     assert tools["importlinter"]["root_packages"] == [*PACKAGES]
 
 
