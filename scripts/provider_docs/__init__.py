@@ -13,10 +13,11 @@ providers in `README.md`.
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Final
 
-from providers.catalogue import read_catalogue
+from providers.catalogue import BUILT_IN, files_of, read_catalogue
 from providers.unsupported import read_unsupported
 from scripts.provider_docs.overview import names, overview
 from scripts.provider_docs.page import page
@@ -30,7 +31,8 @@ _LIST: Final = re.compile(r"(<!-- providers -->\n).*(<!-- /providers -->)", re.D
 def documents() -> dict[str, str]:
     """The texts of all pages by the names of their files. The environment has no influence on them."""
     catalogue = read_catalogue(variables={})
-    pages = {f"{slug}.md": page(entry) for slug, entry in catalogue.items()}
+    files = {slug: tomllib.loads(file.read_text("utf-8")) for slug, file in files_of(BUILT_IN).items()}
+    pages = {f"{slug}.md": page(entry, files[slug].get("variables", {})) for slug, entry in catalogue.items()}
     return {"README.md": overview(catalogue, read_unsupported()), **pages}
 
 

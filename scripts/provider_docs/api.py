@@ -10,13 +10,13 @@ from providers.entry.provider import Provider
 from scripts.provider_docs.words import code, header_fields, lasting, listed, prose
 
 _STYLES: Final = {
-    "cursor": "by a cursor in the parameter {}",
-    "page": "by the number of the page in the parameter {}",
-    "offset": "by an offset in the parameter {}",
-    "link": "by a link to the next page in each answer",
-    "window": "by dates only",
-    "push": "not at all: the provider sends the data",
-    "none": "whole, without pages",
+    "cursor": "They are read by a cursor in the parameter {}.",
+    "page": "They are read by the number of the page in the parameter {}.",
+    "offset": "They are read by an offset in the parameter {}.",
+    "link": "Each answer has a link to the next page.",
+    "window": "They are read by dates, without pages.",
+    "push": "There is nothing to read: the provider sends the data.",
+    "none": "They have no pages.",
 }
 _SIGNATURES: Final = {
     "hmac_sha256": "HMAC-SHA-256",
@@ -51,7 +51,7 @@ def api(entry: Provider) -> Iterator[tuple[str, str]]:
 
 
 def _paging(rule: Paging) -> Iterator[str]:
-    yield f"They are read {_STYLES[rule.style].format(code(rule.parameter or ''))}."
+    yield _STYLES[rule.style].format(code(rule.parameter or ""))
     if rule.next:
         what = "has the next cursor" if rule.style == "cursor" else "says whether there is more"
         yield f"{code(rule.next)} in an answer {what}."

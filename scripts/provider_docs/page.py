@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from providers.credentials import credential_names, environment_name
 from providers.entry.provider import Provider
+from providers.entry.values import NO_PARAMS
 from scripts.provider_docs.api import api
 from scripts.provider_docs.protocol import protocol
 from scripts.provider_docs.words import code, host, link, listed, prose, table, target
@@ -24,7 +25,7 @@ CATEGORIES: Final = {
 }
 _SIGN_UPS: Final = {
     "open": "Anybody may register an app.",
-    "review": "Anybody may register an app. It works for few users until the vendor has reviewed it.",
+    "review": "Anybody may register an app, which the vendor reviews.",
     "partners": "Only companies with a contract get credentials.",
     "held": "The vendor registers no new apps for now.",
     "closed": "The vendor registers no new apps any more.",
@@ -41,12 +42,12 @@ SURE: Final = {
 }
 
 
-def page(entry: Provider) -> str:
-    """The page in Markdown, which ends with a line break."""
-    return "\n\n".join(_parts(entry)) + "\n"
+def page(entry: Provider, variables: Mapping[str, str] = NO_PARAMS) -> str:
+    """The page in Markdown, which ends with a line break. `variables` are those of the file, with their defaults."""
+    return "\n\n".join(_parts(entry, variables)) + "\n"
 
 
-def _parts(entry: Provider) -> Iterator[str]:
+def _parts(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
     yield f"<!-- Written by `make providers-docs` from providers/catalogue/{entry.slug}.toml. -->"
     yield f"# {prose(entry.name)}"
     yield _facts(entry)
@@ -54,6 +55,12 @@ def _parts(entry: Provider) -> Iterator[str]:
         yield f"**The vendor turns this API off on {entry.lifecycle.ends}.**"
     yield "## Getting credentials"
     yield from _credentials(entry)
+    if variables:
+        yield "These have defaults, which the environment may change:"
+        names = {code(environment_name(entry.slug, name)): code(value) for name, value in variables.items()}
+        yield table(["variable", "default"], names.items())
+    if entry.sites:
+        yield from _sites(entry)
     yield "## Scopes"
     yield _scopes(entry)
     yield "## What Tendon does"
@@ -81,18 +88,19 @@ def _facts(entry: Provider) -> str:
 
 def _credentials(entry: Provider) -> Iterator[str]:
     registration, lifecycle = entry.registration, entry.lifecycle
-    portal = registration.portal
-    start = f"Register yours at <{portal}>." if portal else f"Start at {link(entry.docs)}."
-    notes = [prose(note) for note in (lifecycle.note, registration.note) if note]
-    yield " ".join([_SIGN_UPS[lifecycle.sign_ups], start, *notes])
+    where = (
+        f"Apps are registered at <{registration.portal}>." if registration.portal else f"Start at {link(entry.docs)}."
+    )
+    notes = [prose(note or "") for note in (lifecycle.note, registration.note)]
+    if lifecycle.sign_ups == "review" and not lifecycle.note:
+        notes[0] = "It works for few users until then."
+    yield " ".join(filter(None, [_SIGN_UPS[lifecycle.sign_ups], notes[0], where, notes[1]]))
     yield f"{_REDIRECTS[registration.redirect]} Add it to `TENDON_REDIRECT_URIS`, too."
     yield "Then set these variables, in the environment or in `.env`:"
     names = [environment_name(entry.slug, name) for name in credential_names(entry)]
     yield "\n".join(["```sh", *(f"{name}=…" for name in names), "```"])
     if entry.token.auth == "none":
         yield "There is no client secret."
-    if entry.sites:
-        yield from _sites(entry)
 
 
 def _sites(entry: Provider) -> Iterator[str]:

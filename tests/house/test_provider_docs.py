@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from providers.catalogue import CatalogueError, read_entry
 from providers.entry.calls import AfterExchange
-from providers.entry.problems import tables
+from providers.entry.layout import tables
 from providers.entry.provider import Provider
 from providers.unsupported import Unsupported
 from scripts.provider_docs import FOLDER, README, documents, with_names, write
@@ -21,6 +21,7 @@ from scripts.provider_docs.overview import overview
 from scripts.provider_docs.page import page
 from scripts.provider_docs.words import lasting, listed
 from tests.providers.entries import provider
+from wire.tables import keys
 
 DOCUMENTS = documents()
 
@@ -225,9 +226,9 @@ def test_every_key_of_the_format_is_looked_at() -> None:
     """A new key has to be shown, or to be left out on purpose."""
     known = {key for key, _ in keys_of_lines()} | NOT_SHOWN
     known |= {key.rpartition(".")[0] for key in known}
-    keys = [".".join((*table, name)) for table, names in tables(Provider) for name in names]
+    found = [".".join((*table, name)) for table, kind in tables() for name in keys(kind)]
     hidden = tuple(f"{key}." for key in NOT_SHOWN)
-    assert [key for key in keys if key not in known and not key.startswith(hidden)] == []
+    assert [key for key in found if key not in known and not key.startswith(hidden)] == []
 
 
 def said(*, authorize: str = "", token: str = "", rest: str = "") -> str:
@@ -245,6 +246,14 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
         ({"authorize": 'pkce = "none"'}, "- **PKCE:** none, because the provider rejects it.\n"),
         ({}, "Tendon asks for no scopes."),
         ({"authorize": 'scopes = ["a", "b", "c"]'}, "Tendon asks for `a`, `b` and `c`."),
+        (
+            {"rest": '[lifecycle]\nsign_ups = "review"'},
+            "Anybody may register an app, which the vendor reviews. It works for few users until then. Start",
+        ),
+        (
+            {"rest": '[lifecycle]\nsign_ups = "review"\nnote = "Ten."\n[registration]\nportal = "https://a.example/b"'},
+            "\nAnybody may register an app, which the vendor reviews. Ten. Apps are registered at <https://a.example/b>.\n",
+        ),
         ({}, "Anybody may register an app. Start at [acme.example/docs](https://acme.example/docs)."),
         ({"rest": '[lifecycle]\nsign_ups = "held"'}, "The vendor registers no new apps for now. Start"),
         ({}, "```sh\nACME_CLIENT_ID=…\nACME_CLIENT_SECRET=…\n```"),
@@ -280,6 +289,12 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
 )
 def test_what_is_said(given: dict[str, str], sentence: str) -> None:
     assert sentence in said(**given)
+
+
+def test_the_variables_of_an_entry() -> None:
+    text = page(provider(), {"host": "acme.example", "realm": "a|b"})
+    assert "These have defaults, which the environment may change:" in text
+    assert "\n| `ACME_HOST` | `acme.example` |\n| `ACME_REALM` | `a\\|b` |\n" in text
 
 
 def test_the_adapters_are_named() -> None:
