@@ -38,6 +38,8 @@ def main() -> None:
     if command is None:
         parser.print_help()
         sys.exit(_UNUSABLE)
+    if command.startswith("providers_") and options.pop("as_json", False):
+        parser.error("--json is for the list of providers")
     if "port" in options or command == "worker":
         _exit_on_signals(several=options.get("workers", 1) > 1)
     # Imports make no garbage, and looking for it takes an eighth of the start. Commands that serve enable it again.
@@ -95,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("migrate", "Bring the database to the newest schema.")
     _add_providers(
-        add("providers", "Print the catalogue: what each provider wants, whether it is available here, and why not.")
+        add(
+            "providers", "Print the catalogue: which providers are available here, why not, and which vendors can't be."
+        )
     )
     status = add("status", "Print what state the database, the keys and the providers are in, and what to do about it.")
     status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
@@ -131,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_providers(parser: argparse.ArgumentParser) -> None:
+    # Only the list has it: the other commands don't even get a False.
+    parser.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS, help="Print JSON.")
     tasks = parser.add_subparsers(metavar="[command]")
 
     def add(name: str, does: str) -> argparse.ArgumentParser:

@@ -1,25 +1,31 @@
-"""`tendon providers`: prints the catalogue as a table. Its further commands are in `providers_<command>.py`."""
+"""`tendon providers`: prints the catalogue, and the vendors that can't be connected. Its further commands are in
+`providers_<command>.py`."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
+from typing import Any, Final
 
 from gateway import dev_sandbox
 from gateway.output import print_result
+from gateway.provider_list import ListedProvider, list_providers, list_unsupported
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
-from gateway.settings.registrations import credential_mistakes
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
-from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue
-from providers.credentials import credential_names, environment_name, missing_variables
+from providers.catalogue import Catalogue, CatalogueError, read_catalogue
+from providers.credentials import credential_names, environment_name
+from providers.unsupported import Unsupported
 
-_HEADER: Final = ("slug", "name", "available", "reason", "sites", "pkce", "client auth", "refresh", "scopes", "docs")
+_HEADER: Final = ("slug", "category", "available", "sign-ups", "sites", "reason")
+_WIDTH: Final = 118
 # Nothing is served, so the value doesn't matter.
 _ORIGIN: Final = "http://127.0.0.1:8000"
 
 
-def run() -> None:
+def run(*, as_json: bool = False) -> None:
+    """Print a table or, if `as_json`, everything. Raises SettingsError when the catalogue can't be read."""
     settings, environment = read_catalogue_settings(), read_environment()
     if settings.dev:
         environment = dev_sandbox.with_registration(settings, _ORIGIN, environment)
@@ -32,7 +38,8 @@ def run() -> None:
         print(f"{warning.about}: {warning.reason}", file=sys.stderr)  # noqa: T201 - for the terminal
     if fault is not None:
         raise SettingsError(str(fault))
-    print_result(_table([_HEADER, *_rows(catalogue, settings, environment)]))
+    listed, unsupported = list_providers(catalogue, settings, environment), list_unsupported(catalogue)
+    print_result(json.dumps(_document(listed, unsupported), indent=2) if as_json else _text(listed, unsupported))
 
 
 def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[Catalogue, CatalogueError | None]:
@@ -44,53 +51,63 @@ def _read(settings: CatalogueSettings, environment: Mapping[str, str]) -> tuple[
         return fault.readable, fault
 
 
-def _rows(catalogue: Catalogue, settings: CatalogueSettings, environment: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """One row for each provider, with its availability under `tendon serve` with the same settings."""
-    return [
-        (
-            entry.slug,
-            entry.name,
-            *_availability(entry, environment, settings),
-            " ".join(site.site for site in _sites(entry, environment)),
-            entry.authorize.pkce,
-            entry.token.auth,
-            entry.token.refresh,
-            entry.authorize.scope_separator.join(entry.authorize.scopes) or "-",
-            entry.docs,
+def _text(listed: Sequence[ListedProvider], unsupported: Mapping[str, Unsupported]) -> str:
+    names = max(map(len, unsupported), default=0) + 2
+    vendors = [
+        fill(
+            f"{slug:{names}}{' '.join(filter(None, [vendor.reason, vendor.instead]))}",
+            _WIDTH,
+            subsequent_indent=" " * names,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
-        for entry in catalogue.values()
+        for slug, vendor in unsupported.items()
     ]
+    return "\n".join([_table([_HEADER, *map(_row, listed)]), "", "can't be connected:", *vendors])
 
 
-def _availability(entry: Provider, environment: Mapping[str, str], settings: CatalogueSettings) -> tuple[str, str]:
-    """Whether the provider is available, and why not."""
-    if mistakes := credential_mistakes(entry, environment):
-        return "no", "; ".join(f"{name} {problem}" for name, problem in mistakes.items())
-    if entry.sites and not any(site.offered for site in entry.sites.values()):
-        setting = environment_name(entry.slug, "sites")
-        return "no", f"no site is offered: set {setting} to one or more of {','.join(entry.sites)}"
-    missing = [] if _sites(entry, environment) else missing_variables(entry, environment)
-    remedy = f"set {' and '.join(missing)}"
-    match missing:
-        case []:
-            return "yes", ""
-        case _ if entry.slug == SANDBOX:
-            off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
-            return "no", f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
-        case _ if len(missing) == len(credential_names(entry)):
-            return "no", f"no credentials: {remedy}"
-        case _:
-            names = [name for name in credential_names(entry) if environment_name(entry.slug, name) in missing]
-            return "no", f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"
-
-
-def _sites(entry: Provider, environment: Mapping[str, str]) -> list[Provider]:
-    """The entry at each site that users can connect to."""
-    offered = [entry.at_sites[id_] for id_, site in entry.sites.items() if site.offered]
-    return [site for site in offered if not missing_variables(site, environment)]
+def _row(listed: ListedProvider) -> tuple[str, ...]:
+    entry = listed.entry
+    ends = f", ends {entry.lifecycle.ends}" if entry.lifecycle.ends else ""
+    available = "no" if listed.reason else "yes"
+    sign_ups = f"{entry.lifecycle.sign_ups}{ends}"
+    return entry.slug, entry.category, available, sign_ups, " ".join(listed.sites), listed.reason or ""
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _document(listed: Sequence[ListedProvider], unsupported: Mapping[str, Unsupported]) -> dict[str, Any]:
+    return {
+        "providers": [dict(_members(each)) for each in listed],
+        "unsupported": [
+            {"slug": slug, "name": vendor.name, "reason": vendor.reason, "instead": vendor.instead}
+            for slug, vendor in unsupported.items()
+        ],
+    }
+
+
+def _members(listed: ListedProvider) -> Iterator[tuple[str, Any]]:
+    entry = listed.entry
+    yield "slug", entry.slug
+    yield "name", entry.name
+    yield "category", entry.category
+    yield "docs", entry.docs
+    yield "available", listed.reason is None
+    yield "reason", listed.reason
+    yield "variables", [environment_name(entry.slug, name) for name in credential_names(entry)]
+    yield "unset", list(listed.unset)
+    yield "sign_ups", entry.lifecycle.sign_ups
+    yield "ends", None if entry.lifecycle.ends is None else entry.lifecycle.ends.isoformat()
+    yield "portal", entry.registration.portal
+    yield "sites", [{"id": id_, "name": site.name, "offered": site.offered} for id_, site in entry.sites.items()]
+    yield "connectable_sites", list(listed.sites)
+    yield "scopes", list(entry.authorize.scopes)
+    yield "pkce", entry.authorize.pkce
+    yield "pkce_checked", entry.authorize.pkce_checked
+    yield "client_auth", entry.token.auth
+    yield "refresh", entry.token.refresh
+    yield "revocation", None if entry.revoke is None else entry.revoke.ends

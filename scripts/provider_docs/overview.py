@@ -79,7 +79,7 @@ def _why_not(vendor: Unsupported) -> Iterator[str]:
 
 
 def _row(entry: Provider) -> list[str]:
-    ends = f", until {entry.lifecycle.ends}" if entry.lifecycle.ends else ""
+    ends = f", ends {entry.lifecycle.ends}" if entry.lifecycle.ends else ""
     return [
         f"[{prose(entry.name)}]({entry.slug}.md)",
         code(entry.slug),

@@ -52,7 +52,7 @@ def _parts(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
     yield f"# {prose(entry.name)}"
     yield _facts(entry)
     if entry.lifecycle.ends:
-        yield f"**The vendor turns this API off on {entry.lifecycle.ends}.**"
+        yield f"**The vendor has announced the end of this API for {entry.lifecycle.ends}.**"
     yield "## Getting credentials"
     yield from _credentials(entry)
     if variables:

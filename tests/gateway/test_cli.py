@@ -121,7 +121,7 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
     options = {
         "serve": ["--host", "--port", "--workers"],
         "migrate": [],
-        "providers": [],
+        "providers": ["--json"],
         "sandbox": ["--host", "--port", "--redirect-uri", "--set", "--write-catalogue"],
     }
     for command, its in options.items():

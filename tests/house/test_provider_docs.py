@@ -328,7 +328,7 @@ def test_the_table_of_all() -> None:
     text = overview({"b": other, "acme": entry}, {"nobody": vendor})
     rows = re.findall(r"^\| .*$", text, re.MULTILINE)
     assert [row.removesuffix(" |  | no sources |") for row in rows[1:3]] == [
-        "| [Acme Ring](acme.md) | `acme` | other | held, until 2026-12-31 | checked | rotating | grant",
+        "| [Acme Ring](acme.md) | `acme` | other | held, ends 2026-12-31 | checked | rotating | grant",
         "| [b](b.md) | `b` | health records | open | not known | rotating | none",
     ]
     assert rows[-1] == "| Nobody | It has no API. Use Acme. |"

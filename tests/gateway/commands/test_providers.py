@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from providers.unsupported import read_unsupported
 from tests.conftest import SLUGS, credentials
 from tests.gateway.settings.reader import PUBLIC
 from tests.processes import tendon
+from tests.providers.entries import minimal
 
 CANARY = "canary-7f3a"
-HEADER = ["slug", "name", "available", "reason", "sites", "pkce", "client auth", "refresh", "scopes", "docs"]
+HEADER = ["slug", "category", "available", "sign-ups", "sites", "reason"]
 
 
 def test_a_catalogue_file_with_mistakes(tmp_path: Path) -> None:
@@ -38,15 +41,79 @@ def test_the_table_of_providers(tmp_path: Path) -> None:
     }
     run = tendon("providers", cwd=tmp_path, settings=settings)
     assert run.returncode == 0
-    rows = {line.split()[0]: line for line in run.stdout.splitlines()[1:]}
+    rows = {line.split()[0]: line for line in table(run.stdout)[1:]}
     assert sorted(rows) == SLUGS
-    assert re.search(r"^oura +Oura +yes +(none|S256) ", rows["oura"])
-    assert re.search(r"^strava +Strava +no .*read,activity:read_all", rows["strava"])
-    assert " no   " in rows["strava"]
-    assert " no credentials: set STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET " in rows["strava"]
-    assert re.search(r" no +no client secret: set WHOOP_CLIENT_SECRET ", rows["whoop"])
-    assert re.search(r" no +no client id: set FITBIT_CLIENT_ID ", rows["fitbit"])
+    assert list(rows)[:2] == ["oura", "sandbox"], "those that are available come first"
+    assert list(rows)[2:] == sorted({*rows} - {"oura", "sandbox"})
+    assert re.search(r"^oura +wearable +yes +review$", rows["oura"])
+    assert re.search(r"^strava +training +no .* set STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET$", rows["strava"])
+    assert re.search(r" no .* no client secret: set WHOOP_CLIENT_SECRET$", rows["whoop"])
+    assert re.search(r" no .* no client id: set FITBIT_CLIENT_ID$", rows["fitbit"])
     assert CANARY not in run.stdout
+
+
+def table(printed: str) -> list[str]:
+    """The lines of the table of providers."""
+    return printed.partition("\n\n")[0].splitlines()
+
+
+def test_lines_fit_on_a_screen(tmp_path: Path) -> None:
+    printed = tendon("providers", cwd=tmp_path, settings={"TENDON_AUTH": "jwt"}).stdout.splitlines()
+    assert [line for line in printed if len(line) > 140] == []
+
+
+def test_the_vendors_that_cannot_be_connected(tmp_path: Path) -> None:
+    def vendors() -> str:
+        run = tendon("providers", cwd=tmp_path, settings={"TENDON_CATALOGUE": str(tmp_path)})
+        return " ".join(run.stdout.partition("\n\ncan't be connected:\n")[2].split())
+
+    (tmp_path / "acme.toml").write_text(minimal("acme"), encoding="utf-8")
+    found = vendors()
+    for slug, vendor in read_unsupported().items():
+        assert " ".join(filter(None, [slug, vendor.reason, vendor.instead])) in found
+    (tmp_path / "nightscout.toml").write_text(minimal("nightscout"), encoding="utf-8")
+    assert "nightscout" in found
+    assert "nightscout" not in vendors(), "an operator's own entry makes it a provider"
+
+
+def test_all_of_it_as_json(tmp_path: Path) -> None:
+    entry = minimal("acme") + 'refresh = "reusable"\n[lifecycle]\nends = 2026-12-31\n'
+    (tmp_path / "acme.toml").write_text(entry, encoding="utf-8")
+    settings = {"TENDON_CATALOGUE": str(tmp_path), "ACME_CLIENT_ID": CANARY}
+    run = tendon("providers", "--json", cwd=tmp_path, settings=settings)
+    found = json.loads(run.stdout)
+    assert found.keys() == {"providers", "unsupported"}
+    assert sorted(each["slug"] for each in found["providers"]) == sorted([*SLUGS, "acme"])
+    (acme,) = [each for each in found["providers"] if each["slug"] == "acme"]
+    assert acme == {
+        "slug": "acme",
+        "name": "Acme Ring",
+        "category": "other",
+        "docs": "https://acme.example/docs",
+        "available": False,
+        "reason": "no client secret: set ACME_CLIENT_SECRET",
+        "variables": ["ACME_CLIENT_ID", "ACME_CLIENT_SECRET"],
+        "unset": ["ACME_CLIENT_SECRET"],
+        "sign_ups": "open",
+        "ends": "2026-12-31",
+        "portal": None,
+        "sites": [],
+        "connectable_sites": [],
+        "scopes": [],
+        "pkce": "S256",
+        "pkce_checked": True,
+        "client_auth": "client_secret_basic",
+        "refresh": "reusable",
+        "revocation": None,
+    }
+    assert {"slug", "name", "reason", "instead"} == found["unsupported"][0].keys()
+    assert CANARY not in run.stdout
+
+
+def test_json_is_for_the_list_only(tmp_path: Path) -> None:
+    run = tendon("providers", "--json", "schema", cwd=tmp_path, settings={})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.endswith("tendon: error: --json is for the list of providers\n")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +128,7 @@ def test_credentials_that_serve_refuses_are_not_available(tmp_path: Path, name: 
     settings = {"TENDON_AUTH": "dev", "OURA_CLIENT_ID": "x", "OURA_CLIENT_SECRET": "y", name: value}
     listed = tendon("providers", cwd=tmp_path, settings=settings)
     assert listed.returncode == 0
-    assert re.search(rf"^oura +Oura +no +{reason}", listed.stdout, re.MULTILINE)
+    assert re.search(rf"^oura +wearable +no .* {reason}", listed.stdout, re.MULTILINE)
     served = tendon("serve", "--port", "1024", cwd=tmp_path, settings=settings)
     assert reason.replace(name, f"{name}:") in served.stderr
     assert CANARY not in listed.stdout + served.stderr
@@ -74,11 +141,11 @@ ELSEWHERE = "for a sandbox elsewhere set SANDBOX_CLIENT_ID and SANDBOX_CLIENT_SE
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, " yes +S256"),
-        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "1"}, " yes +S256"),
-        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "0"}, f" no +TENDON_SANDBOX is 0; {ELSEWHERE} "),
-        ({"TENDON_AUTH": "jwt", **LISTED}, f" no +it runs with TENDON_AUTH=dev only; {ELSEWHERE} "),
-        ({"TENDON_AUTH": "jwt", **LISTED, "SANDBOX_CLIENT_ID": "x", "SANDBOX_CLIENT_SECRET": "y"}, " yes +S256"),
+        ({}, " yes +open$"),
+        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "1"}, " yes +open$"),
+        ({"TENDON_AUTH": "dev", "TENDON_SANDBOX": "0"}, f" no +open +TENDON_SANDBOX is 0; {ELSEWHERE}$"),
+        ({"TENDON_AUTH": "jwt", **LISTED}, f" no +open +it runs with TENDON_AUTH=dev only; {ELSEWHERE}$"),
+        ({"TENDON_AUTH": "jwt", **LISTED, "SANDBOX_CLIENT_ID": "x", "SANDBOX_CLIENT_SECRET": "y"}, " yes +open$"),
         ({"TENDON_AUTH": "jwt"}, None),
     ],
 )
@@ -95,42 +162,48 @@ def test_a_public_client_needs_no_secret(tmp_path: Path) -> None:
     entry = 'slug = "acme"\nname = "Acme"\ndocs = "https://acme.example"\n[authorize]\nurl = "https://acme.example/a"\n'
     entry += '[token]\nurl = "https://acme.example/t"\nauth = "none"\n'
     (tmp_path / "acme.toml").write_text(entry, encoding="utf-8")
-    for given, said in (({}, "no +no credentials: set ACME_CLIENT_ID "), ({"ACME_CLIENT_ID": "x"}, "yes +S256")):
+    for given, said in (({}, "no +open +set ACME_CLIENT_ID$"), ({"ACME_CLIENT_ID": "x"}, "yes +open$")):
         run = tendon("providers", cwd=tmp_path, settings={"TENDON_CATALOGUE": str(tmp_path), **given})
-        assert re.search(f"^acme +Acme +{said}", run.stdout, re.MULTILINE)
+        assert re.search(f"^acme +other +{said}", run.stdout, re.MULTILINE)
 
 
 def test_the_columns_of_the_table(tmp_path: Path) -> None:
-    entry = PUBLIC.replace("[token]", 'scopes = ["a", "b"]\nscope_separator = ","\n[token]\nrefresh = "reusable"')
-    (tmp_path / "public.toml").write_text(entry, encoding="utf-8")
+    entry = f'{PUBLIC}[lifecycle]\nsign_ups = "closed"\nends = 2026-12-31\n{SITES}'
+    (tmp_path / "public.toml").write_text(f'category = "glucose"{entry}', encoding="utf-8")
     settings = {"TENDON_CATALOGUE": str(tmp_path), "PUBLIC_CLIENT_ID": "x"}
-    run = tendon("providers", cwd=tmp_path, settings=settings)
-    header, *rows = run.stdout.splitlines()
+    header, *rows = table(tendon("providers", cwd=tmp_path, settings=settings).stdout)
     assert re.split(r" {2,}", header) == HEADER
     (row,) = [row for row in rows if row.startswith("public ")]
     starts = [header.index(name) for name in HEADER]
     cells = [row[start:end].rstrip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    assert cells == ["public", "Public", "yes", "", "", "S256", "none", "reusable", "a,b", "https://public.example"]
+    assert cells == ["public", "glucose", "yes", "closed, ends 2026-12-31", "us eu", ""]
     for line in (header, *rows):
         assert line == line.rstrip()
-        assert all(line[start - 2 : start] == "  " and line[start : start + 1] != " " for start in starts[4:])
+        assert all(line[start - 2 : start] in ("  ", "") for start in starts[1:])
+
+
+# The last is offered by a setting only.
+SITES = "".join(
+    f'[sites.{site}]\nname = "{site}"\noffered = {"false" if site == "test" else "true"}\n'
+    for site in ("us", "eu", "test")
+)
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     names = credentials() | {"TENDON_AUTH": "dev", "OURA_CLIENT_SECRET": "${HOME}"}
     (tmp_path / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in names.items()), encoding="utf-8")
     run = tendon("providers", cwd=tmp_path, settings={})
-    assert all(" yes " in line for line in run.stdout.splitlines()[1:])
+    assert all(" yes " in line for line in table(run.stdout)[1:])
     assert tendon("migrate", cwd=tmp_path, settings={}).returncode == 0
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "no +no credentials: set ACME_CLIENT_ID and ACME_CLIENT_SECRET and ACME_API_KEY "),
-        (["CLIENT_ID", "CLIENT_SECRET"], "no +no api key: set ACME_API_KEY "),
-        (["CLIENT_ID"], "no +no client secret and no api key: set ACME_CLIENT_SECRET and ACME_API_KEY "),
-        (["CLIENT_ID", "CLIENT_SECRET", "API_KEY"], "yes +S256"),
+        ([], "no +open +set ACME_CLIENT_ID and ACME_CLIENT_SECRET and ACME_API_KEY$"),
+        (["CLIENT_ID", "CLIENT_SECRET"], "no +open +no api key: set ACME_API_KEY$"),
+        (["CLIENT_ID"], "no +open +no client secret and no api key: set ACME_CLIENT_SECRET and ACME_API_KEY$"),
+        (["CLIENT_ID", "CLIENT_SECRET", "API_KEY"], "yes +open$"),
     ],
 )
 def test_further_secrets_are_needed(tmp_path: Path, given: list[str], said: str) -> None:

@@ -1,0 +1,63 @@
+"""The providers as operators see them: which users can connect to, what the others lack, and which can't be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.settings import CatalogueSettings
+from gateway.settings.registrations import credential_mistakes
+from providers.catalogue import SANDBOX, Catalogue, Provider
+from providers.credentials import credential_names, environment_name, missing_variables
+from providers.unsupported import Unsupported, read_unsupported
+
+
+class ListedProvider(msgspec.Struct, frozen=True):
+    """An entry, with the ids of the sites that users can connect to. Without a `reason`, it is available; `unset` are
+    the variables that would make it so."""
+
+    entry: Provider
+    sites: tuple[str, ...]
+    reason: str | None
+    unset: tuple[str, ...] = ()
+
+
+def list_providers(
+    catalogue: Catalogue, settings: CatalogueSettings, environment: Mapping[str, str]
+) -> list[ListedProvider]:
+    """With their availability under `tendon serve` with the same settings: those that are available, then the others,
+    each in the order of the slugs."""
+    listed = [_listed(entry, settings, environment) for entry in catalogue.values()]
+    return sorted(listed, key=lambda each: each.reason is not None)
+
+
+def list_unsupported(catalogue: Catalogue) -> Mapping[str, Unsupported]:
+    """The vendors that can't be connected, without those for which an operator has made an entry all the same."""
+    return {slug: vendor for slug, vendor in read_unsupported().items() if slug not in catalogue}
+
+
+def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[str, str]) -> ListedProvider:
+    if mistakes := credential_mistakes(entry, environment):
+        return ListedProvider(entry, (), "; ".join(f"{name} {problem}" for name, problem in mistakes.items()))
+    offered = [id_ for id_, site in entry.sites.items() if site.offered]
+    if entry.sites and not offered:
+        setting = environment_name(entry.slug, "sites")
+        return ListedProvider(
+            entry, (), f"no site is offered: set {setting} to one or more of {','.join(entry.sites)}", (setting,)
+        )
+    sites = tuple(id_ for id_ in offered if not missing_variables(entry.at_sites[id_], environment))
+    missing = [] if sites else missing_variables(entry, environment)
+    reason = _reason(entry, missing, settings) if missing else None
+    return ListedProvider(entry, sites or tuple(offered), reason, tuple(missing))
+
+
+def _reason(entry: Provider, missing: list[str], settings: CatalogueSettings) -> str:
+    remedy = f"set {' and '.join(missing)}"
+    if entry.slug == SANDBOX:
+        off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
+        return f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
+    if len(missing) == len(credential_names(entry)):
+        return remedy
+    names = [name for name in credential_names(entry) if environment_name(entry.slug, name) in missing]
+    return f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"

@@ -1,0 +1,70 @@
+"""Which providers are available to users, and what the others lack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gateway.provider_list import ListedProvider, list_providers, list_unsupported
+from gateway.settings import CatalogueSettings
+from providers.catalogue import read_entry
+from tests.providers.entries import minimal
+
+SITES = """
+[variables]
+host = "acme.example"
+[sites.us]
+name = "United States"
+[sites.eu]
+name = "Europe"
+variables = { host = "acme.eu" }
+[sites.test]
+name = "Test"
+offered = false
+"""
+BOTH = {"ACME_CLIENT_ID": "x", "ACME_CLIENT_SECRET": "y"}
+
+
+def listed(folder: Path, tables: str, environment: Mapping[str, str]) -> ListedProvider:
+    file = folder / "acme.toml"
+    file.write_text(minimal("acme") + tables, encoding="utf-8")
+    entry = read_entry(file, variables=environment)
+    (found,) = list_providers({"acme": entry}, CatalogueSettings(), environment)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason", "unset"),
+    [
+        (BOTH, None, ()),
+        ({}, "set ACME_CLIENT_ID and ACME_CLIENT_SECRET", ("ACME_CLIENT_ID", "ACME_CLIENT_SECRET")),
+        ({"ACME_CLIENT_ID": "x"}, "no client secret: set ACME_CLIENT_SECRET", ("ACME_CLIENT_SECRET",)),
+        ({**BOTH, "ACME_CLIENT_ID": "x "}, "ACME_CLIENT_ID begins or ends with white space: remove it", ()),
+    ],
+)
+def test_why_a_provider_is_not_available(
+    tmp_path: Path, environment: dict[str, str], reason: str | None, unset: tuple[str, ...]
+) -> None:
+    found = listed(tmp_path, "", environment)
+    assert (found.reason, found.unset, found.sites) == (reason, unset, ())
+
+
+def test_the_sites_of_a_provider(tmp_path: Path) -> None:
+    assert listed(tmp_path, SITES, BOTH).sites == ("us", "eu")
+    without = listed(tmp_path, SITES, {})
+    assert (without.sites, without.reason) == (("us", "eu"), "set ACME_CLIENT_ID and ACME_CLIENT_SECRET")
+
+
+def test_a_provider_that_offers_no_site(tmp_path: Path) -> None:
+    tables = '[sites.a]\nname = "A"\noffered = false\n[sites.b]\nname = "B"\noffered = false\n'
+    found = listed(tmp_path, tables, BOTH)
+    assert (found.sites, found.unset) == ((), ("ACME_SITES",))
+    assert found.reason == "no site is offered: set ACME_SITES to one or more of a,b"
+
+
+def test_an_entry_takes_a_vendor_from_the_list(tmp_path: Path) -> None:
+    entry = listed(tmp_path, "", {}).entry
+    assert "zwift" in list_unsupported({})
+    assert "zwift" not in list_unsupported({"zwift": entry})
