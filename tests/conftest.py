@@ -10,6 +10,7 @@ import asyncio
 import tomllib
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -236,10 +237,19 @@ def another() -> Person:
 
 
 async def begin(
-    api: Interface, sandbox: Sandbox, person: Person, slug: str = "sandbox", **decision: str
+    api: Interface,
+    sandbox: Sandbox,
+    person: Person,
+    slug: str = "sandbox",
+    *,
+    site: str | None = None,
+    **decision: str,
 ) -> dict[str, Any]:
-    """Authorize and let the user decide at the provider. Returns the members of the callback that is due."""
-    answer = await api.authorize(person.token, provider=slug, redirectUri=REDIRECT_URI)
+    """Authorize, at the first site if the provider has several, and let the user decide at the provider. Returns the
+    members of the callback that is due."""
+    site = site or _first_site(slug)
+    at = {} if site is None else {"site": site}
+    answer = await api.authorize(person.token, provider=slug, redirectUri=REDIRECT_URI, **at)
     back = await sandbox.approve(answer.data["url"], **decision)
     known = {name: back[name] for name in ("code", "state", "iss", "scope", "error") if name in back}
     return {"provider": slug, "redirectUri": REDIRECT_URI, "code": "", **known}
@@ -283,5 +293,10 @@ def exchanges(sandbox: Sandbox, client: httpx.AsyncClient, provider: Proxy) -> G
     begun.forget()
 
 
+def _first_site(slug: str) -> str | None:
+    return next(iter(catalogue_entry(slug).get("sites", ())), None) if slug in SLUGS else None
+
+
+@cache
 def catalogue_entry(slug: str) -> dict[str, Any]:
     return tomllib.loads((BUILT_IN / f"{slug}.toml").read_text(encoding="utf-8"))

@@ -8,15 +8,18 @@ from asyncio import StreamWriter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from msgspec import structs
 
-from providers.catalogue import Provider
+from providers.catalogue import Provider, read_entry
 from tests.providers.entries import provider
 from tests.wire.http.loopback import Asked, Loopback, Respond, answering, loopback
 
 NUMBERS = count()
+SITES = ("us", "eu", "lab")
 Meanwhile = Callable[[], Awaitable[Any]]
 
 
@@ -64,7 +67,9 @@ class FakeProvider(AsyncExitStack):
         return self
 
     async def respond(self, asked: Asked, writer: StreamWriter) -> None:
-        path = asked.line.split(" ")[1]
+        path = path_of(asked)
+        for site in SITES:
+            path = path.removeprefix(f"/{site}")
         if meanwhile := self.meanwhile.pop(path, None):
             await meanwhile()
         if path == "/token":
@@ -88,7 +93,7 @@ class FakeProvider(AsyncExitStack):
         await answering(content, status=self.status, headers=self.headers)(asked, writer)
 
     def asked(self, path: str = "/token") -> list[Asked]:
-        return [asked for asked in self.server.asked if asked.line.split(" ")[1] == path]
+        return [asked for asked in self.server.asked if path_of(asked) == path]
 
     def refreshes(self) -> list[str]:
         """The refresh tokens that were sent, in order."""
@@ -105,6 +110,43 @@ class FakeProvider(AsyncExitStack):
 
     def refuse(self, error: str, status: str = "400 Bad Request", *headers: str) -> None:
         self.raw, self.status, self.headers = json.dumps({"error": error}).encode(), status, headers
+
+
+def path_of(asked: Asked) -> str:
+    return asked.line.split(" ")[1]
+
+
+def regional(slug: str, origin: str, tables: str) -> Provider:
+    """An entry with the sites `us` and `eu`, and `lab`, which is not offered."""
+    text = f"""
+slug = "{slug}"
+name = "Regional"
+docs = "https://acme.example/docs"
+[variables]
+region = "us"
+[authorize]
+url = "{origin}/{{region}}/authorize"
+scopes = ["sleep"]
+[token]
+url = "{origin}/{{region}}/token"
+account = "user"
+[api]
+base = "{origin}/{{region}}/api"
+{tables}
+[sites.us]
+name = "United States"
+[sites.eu]
+name = "Europe"
+variables = {{ region = "eu" }}
+[sites.lab]
+name = "Simulated users"
+variables = {{ region = "lab" }}
+offered = false
+"""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"{slug}.toml"
+        file.write_text(text, encoding="utf-8")
+        return read_entry(file, variables={}, allow_private=True)
 
 
 def entries(origin: str) -> dict[str, Provider]:
@@ -153,4 +195,11 @@ def entries(origin: str) -> dict[str, Provider]:
         "prefix": provider(authorize='scopes = ["a", "b", "c"]', token='scope_prefix = "x:"', origin=origin),
         "dot": provider(authorize='scopes = ["a", "b", "c"]\nscope_separator = "."', origin=origin),
     }
-    return {slug: structs.replace(entry, slug=slug) for slug, entry in kinds.items()}
+    by_region = f'[revoke]\nurl = "{origin}/{{region}}/revoke"\ntoken = "refresh_token"\nends = '
+    with_sites = {
+        "regional": f'{by_region}"grant"',
+        "regional-token": f'{by_region}"token"',
+        "regional-account": f'[account]\nurl = "{origin}/{{region}}/me"\nfield = "id"\n{by_region}"grant"',
+    }
+    found = {slug: structs.replace(entry, slug=slug) for slug, entry in kinds.items()}
+    return found | {slug: regional(slug, origin, tables) for slug, tables in with_sites.items()}

@@ -67,19 +67,23 @@ class World:
     def said(self, event: str) -> list[EventDict]:
         return [line for line in self.logged if line["event"] == event]
 
-    async def authorize(self, user: str, slug: str = "acme", context: Context | None = None) -> Authorization:
-        return await authorize_connection(context or self.context(user), slug, REDIRECT_URI)
+    async def authorize(
+        self, user: str, slug: str = "acme", context: Context | None = None, site: str | None = None
+    ) -> Authorization:
+        return await authorize_connection(context or self.context(user), slug, REDIRECT_URI, site)
 
-    async def begin(self, user: str, slug: str = "acme", context: Context | None = None) -> Callback:
+    async def begin(
+        self, user: str, slug: str = "acme", context: Context | None = None, site: str | None = None
+    ) -> Callback:
         """Authorize. Returns the callback that is due."""
-        authorization = await self.authorize(user, slug, context)
+        authorization = await self.authorize(user, slug, context, site)
         return Callback(slug, f"code-{uuid4().hex}", authorization.state, REDIRECT_URI)
 
     async def complete(self, user: str, callback: Callback, context: Context | None = None) -> StoredConnection:
         return await complete_connection(context or self.context(user), callback)
 
-    async def connect(self, user: str, slug: str = "acme") -> StoredConnection:
-        return await self.complete(user, await self.begin(user, slug))
+    async def connect(self, user: str, slug: str = "acme", site: str | None = None) -> StoredConnection:
+        return await self.complete(user, await self.begin(user, slug, site=site))
 
     async def problem(self, user: str, callback: Callback, context: Context | None = None) -> Problem:
         """What the callback is refused with."""
@@ -170,7 +174,9 @@ async def open_world(database: Database, outside: Outside) -> AsyncGenerator[Wor
         credentials = Credentials("client", "secret", {"key": "CANARY-key"})
         resources = Resources(
             catalogue=MappingProxyType(catalogue),
-            registrations={slug: Registration(entry, credentials) for slug, entry in catalogue.items()},
+            registrations={
+                one.key: Registration(one, credentials) for entry in catalogue.values() for one in entry.everywhere
+            },
             redirects=RedirectAllowList([REDIRECT_URI]),
             database=failing,
             vault=Vault({"key": bytes(range(32))}),
