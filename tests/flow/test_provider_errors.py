@@ -50,25 +50,6 @@ async def test_each_error_of_each_vendor(
     assert (await any_api.connections(someone.token, userId=someone.id)).data == {"connections": []}
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-@pytest.mark.parametrize(
-    ("fault", "code", "wait"),
-    [
-        ("invalid_grant", "INVALID_GRANT", None),
-        ("invalid_client", "PROVIDER_MISCONFIGURED", None),
-        ("slow_down", "PROVIDER_UNAVAILABLE", 90),
-        ("passing", "PROVIDER_UNAVAILABLE", 90),
-    ],
-)
-async def test_each_meaning_in_the_words_of_each_provider(
-    any_api: Interface, sandbox: Sandbox, someone: Person, slug: str, fault: str, code: str, wait: int | None
-) -> None:
-    callback = await begin(any_api, sandbox, someone, slug)
-    await sandbox.fault(slug, fault, seconds=wait)
-    answer = await any_api.complete(someone.token, **callback)
-    assert (answer.code, answer.retry_after) == (code, wait)
-
-
 async def test_a_wait_is_bounded(any_api: Interface, sandbox: Sandbox, someone: Person) -> None:
     callback = await begin(any_api, sandbox, someone)
     await sandbox.answer("sandbox", "{}", status=429, headers={"Retry-After": "99999999"})

@@ -24,10 +24,8 @@ from providers.errors import (
 )
 from providers.oauth_client import refresh_tokens
 from providers.token_answer import TokenAnswer
-from tests.processes import Process, free_port
-from tests.providers.at_sandbox import connected, of_sandbox
+from tests.processes import free_port
 from tests.providers.entries import CREDENTIALS, provider
-from tests.sandbox_control import Sandbox
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import TOKENS, private_client, soon
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
@@ -56,23 +54,6 @@ async def sent(client: Client, *, token: str = "", refresh_token: str = "CANARY-
     (asked,) = server.asked
     assert "CANARY" not in asked.line
     return asked
-
-
-# The catalogue's entries, at the sandbox
-
-
-@pytest.mark.parametrize("slug", REFRESHING)
-async def test_refreshed_tokens_are_accepted_by_the_sandbox(
-    ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
-) -> None:
-    entry, credentials = of_sandbox(sandbox_process, slug)
-    before = await connected(ours, sandbox, entry, credentials)
-    assert before.refresh_token is not None
-    answer = await refresh(ours, entry, before.refresh_token, credentials)
-    assert answer.access_token != before.access_token
-    assert answer.refresh_token not in (None, before.refresh_token)
-    assert await sandbox.accepts(answer.access_token)
-    assert answer.scopes is None or set(entry.authorize.scopes) == set(answer.scopes)
 
 
 # What is sent

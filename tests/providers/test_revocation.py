@@ -1,4 +1,4 @@
-"""Revocation of tokens: for each entry of the catalogue at the sandbox, and what can go wrong."""
+"""Revocation of tokens: what is sent, and what can go wrong. `tests/contract/` revokes tokens of every entry."""
 
 from __future__ import annotations
 
@@ -19,18 +19,13 @@ from providers.errors import (
     UnreadableResponse,
 )
 from providers.revocation import RevocationOutcome, Tokens, revoke
-from tests.conftest import SLUGS, catalogue_entry
-from tests.processes import Process
-from tests.providers.at_sandbox import connected, of_sandbox
 from tests.providers.entries import CREDENTIALS, provider
-from tests.sandbox_control import Sandbox
 from tests.wire.http.event_loops import let_pass, on_a_leaping_clock
 from tests.wire.http.fetching import private_client
 from tests.wire.http.loopback import Asked, Respond, answering, loopback
 from wire.http.client import Client
 from wire.waiting import SECOND_LOOK
 
-REVOKING = [slug for slug in SLUGS if "revoke" in catalogue_entry(slug)]
 CONFIRMED, IMPOSSIBLE = RevocationOutcome.CONFIRMED, RevocationOutcome.IMPOSSIBLE
 TOKENS = Tokens("CANARY-access", "CANARY-refresh")
 
@@ -41,31 +36,6 @@ def soon(seconds: float = 5) -> float:
 
 def entry(origin: str, *lines: str) -> Provider:
     return provider(origin=origin, tables="\n".join(["[revoke]", f"url = '{origin}/revoke'", *lines]))
-
-
-# The catalogue's entries, at the sandbox
-
-
-@pytest.mark.parametrize("slug", REVOKING)
-async def test_revoked_tokens_are_refused_by_the_sandbox(
-    ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
-) -> None:
-    entry, credentials = of_sandbox(sandbox_process, slug)
-    tokens = await connected(ours, sandbox, entry, credentials)
-    assert await sandbox.accepts(tokens.access_token)
-    assert await revoke(ours, entry, credentials, tokens, deadline=soon()) is CONFIRMED
-    assert not await sandbox.accepts(tokens.access_token)
-    assert (await sandbox.calls(slug, "revoke"))[-1]["outcome"] == "revoked"
-
-
-@pytest.mark.parametrize("slug", sorted({*SLUGS} - {*REVOKING}))
-async def test_an_entry_without_revocation_sends_no_request(
-    ours: Client, sandbox: Sandbox, sandbox_process: Process, slug: str
-) -> None:
-    entry, credentials = of_sandbox(sandbox_process, slug)
-    tokens = await connected(ours, sandbox, entry, credentials)
-    assert await revoke(ours, entry, credentials, tokens, deadline=soon()) is IMPOSSIBLE
-    assert await sandbox.accepts(tokens.access_token)
 
 
 # What is sent
