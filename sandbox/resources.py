@@ -88,7 +88,7 @@ def _used(request: EndpointRequest) -> Token:
 
 
 def _check_prepared(token: Token, preparation: str | None) -> None:
-    if preparation and not token.family.grant.prepared:
+    if preparation and token.family.grant.member is None:
         raise OAuthError("access_denied", "what must be done before tokens can be used has not been", status=403)
 
 

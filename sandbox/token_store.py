@@ -27,15 +27,15 @@ def token_id(value: str) -> str:
 class Grant:
     """The access of one app to one account: all families that the user's consents started, until none is left.
 
-    `provider` is the key of the provider's dialect. `prepared` says whether what a provider requires before its tokens
-    can be used has been done.
+    `provider` is the key of the provider's dialect. `member` is the app's name for the user, where users must be
+    registered before the tokens can be used.
     """
 
     number: int
     provider: str
     client_id: str
     account: str
-    prepared: bool = False
+    member: str | None = None
     created_at: float = field(default_factory=time.time)
     families: list[Family] = field(default_factory=list["Family"])
 

@@ -18,23 +18,17 @@ from sandbox.token_store import Grant
 def register(request: EndpointRequest) -> Response:
     """Register the user of the access token under the app's own name for them."""
     try:
-        grant, member = _unregistered(request), _member(request)
+        grant, member = live_bearer(request).family.grant, _member(request)
+        _check_free(request, grant, member)
     except OAuthError as error:
         request.refused(error)
         return responses.error(error)
-    grant.prepared = True
+    grant.member = member
     request.call.outcome = "registered"
     return responses.document({"polar-user-id": responses.account_value(grant.account), "member-id": member})
 
 
 ENDPOINTS: Final = {"after_exchange": AdapterEndpoint("POST", register)}
-
-
-def _unregistered(request: EndpointRequest) -> Grant:
-    grant = live_bearer(request).family.grant
-    if grant.prepared:
-        raise OAuthError("already_registered", "the user is registered already", status=409)
-    return grant
 
 
 def _member(request: EndpointRequest) -> str:
@@ -47,3 +41,11 @@ def _member(request: EndpointRequest) -> str:
     if not isinstance(member, str) or not member:
         raise OAuthError("invalid_request", "member-id is missing or not text")
     return member
+
+
+def _check_free(request: EndpointRequest, grant: Grant, member: str) -> None:
+    """Raises OAuthError, 409, if the user is registered, or another one has that name."""
+    provider = request.provider
+    others = (one.member for one in provider.tokens.grants if one.provider == provider.key and one.is_living)
+    if grant.member is not None or member in others:
+        raise OAuthError("already_registered", "the user is registered, or the member-id is taken", status=409)

@@ -68,6 +68,12 @@ class Place:
         return [name for name in secrets if any(f"{{{name}}}" in text for text in texts)]
 
     @property
+    def tells_wrong_credentials(self) -> bool:
+        """Whether an error that is marked in a 200 shows that our credentials are wrong."""
+        rows = self.token.get("errors", [])
+        return "success" not in self.token or any(row["meaning"] == "misconfigured" for row in rows)
+
+    @property
     def requested(self) -> list[str]:
         return self.authorize.get("scopes", [])
 

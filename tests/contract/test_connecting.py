@@ -94,6 +94,8 @@ async def test_an_error_in_the_words_of_the_provider(
     callback = await flow.consent()
     await flow.sandbox.fault(place.slug, fault, seconds=wait, account=flow.account)
     answer = await flow.complete(callback)
+    if fault == "invalid_client" and not place.tells_wrong_credentials:
+        code = "INVALID_GRANT"
     assert (answer.code, answer.retry_after) == (code, wait)
     assert await flow.nothing_is_stored()
 

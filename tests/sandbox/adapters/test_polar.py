@@ -26,6 +26,16 @@ def test_a_registration_is_of_the_account_until_access_is_revoked(world: World) 
     assert refused(world.api("polar", world.connect("polar", account="4711")["access_token"]), "access_denied", 403)
 
 
+def test_a_name_that_another_user_has(world: World) -> None:
+    first, second = (world.connect("polar", account=account)["access_token"] for account in ("4711", "4712"))
+    world.register("polar", first)
+    assert world.register("polar", second).status_code == 409
+    assert refused(world.api("polar", second), "access_denied", 403)
+    assert world.register("polar", second, "another").status_code == 200
+    assert world.revoke("polar", first, "4711").status_code == 204
+    assert world.register("polar", world.connect("polar", account="4713")["access_token"]).status_code == 200
+
+
 def test_it_needs_a_token_and_a_name_for_the_user(world: World) -> None:
     token = world.connect("polar")["access_token"]
     assert refused(world.register("polar", "at_unknown"), "invalid_token", 401)
