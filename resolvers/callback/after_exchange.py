@@ -78,7 +78,7 @@ async def _ask_granted(context: Context, registration: Registration, received: R
     """None if the provider doesn't say in time. The tokens are worth more than that, so it is only logged."""
     resources, provider = context.resources, registration.provider
     try:
-        with await resources.provider_limits.granted_permit(provider.slug):
+        with await resources.provider_limits.granted_permit(registration.key):
             return await after_exchange.find_granted(
                 resources.client,
                 provider,

@@ -80,8 +80,8 @@ def _check(context: Context, callback: Callback) -> Registration:
 
 def _may_lack_code(context: Context, slug: str) -> bool:
     """Whether a redirect of this provider that has neither a code nor an error says that access was refused."""
-    registration = context.resources.registrations.get(slug)
-    return registration is not None and registration.provider.authorize.denied == "state_only"
+    provider = context.resources.catalogue.get(slug)
+    return provider is not None and provider.authorize.denied == "state_only"
 
 
 async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ from msgspec.structs import replace
 
 from models.database import DatabaseDown
 from models.vault import Vault
+from providers.catalogue import Credentials, read_entry
 from resolvers import inputs
+from resolvers.authorize import authorize_connection
 from resolvers.callback.claims import Callback
 from resolvers.callback.complete import complete_connection
 from resolvers.caller import READ, WRITE
+from resolvers.context import Registration
 from resolvers.errors import Forbidden, InsufficientScope, Problem, Unauthenticated
+from tests.conftest import REDIRECT_URI
 from tests.loop_clock import happened
 from tests.resolvers.failing_database import CLAIM, END, FIND, STORE
 from tests.resolvers.world import LEASE, World
@@ -32,6 +37,24 @@ LONGEST = {
     "error": inputs.ERROR,
 }
 NAMES = {"redirect_uri": "redirectUri"}
+REGIONAL = """
+slug = "regional"
+name = "Regional"
+docs = "https://regional.example/docs"
+[variables]
+host = "us.regional.example"
+[authorize]
+url = "https://{host}/authorize"
+denied = "state_only"
+[token]
+url = "https://{host}/token"
+[sites.us]
+name = "United States"
+variables = { host = "us.regional.example" }
+[sites.eu]
+name = "Europe"
+variables = { host = "eu.regional.example" }
+"""
 
 
 async def refused(world: World, callback: Callback) -> Problem:
@@ -130,6 +153,24 @@ async def test_the_state_alone_is_a_refusal_where_the_entry_says_so(world: World
     (line,) = world.said("authorization.refused")
     assert (line["provider"], line["error"]) == ("state-only", "access_denied")
     assert ("complete", "ACCESS_DENIED") in await world.events()
+
+
+async def test_without_credentials_for_such_a_provider_it_is_not_found(any_world: World) -> None:
+    callback = replace(await any_world.begin("alice", "state-only"), code="")
+    problem = await any_world.problem("alice", callback, any_world.context("alice", registrations={}))
+    assert problem.code == "PROVIDER_NOT_FOUND"
+
+
+async def test_at_each_site_of_such_a_provider(any_world: World, tmp_path: Path) -> None:
+    (tmp_path / "regional.toml").write_text(REGIONAL, encoding="utf-8")
+    entry = read_entry(tmp_path / "regional.toml", variables={})
+    there = entry.at("eu")
+    assert there is not None
+    registrations = {there.key: Registration(there, Credentials("client", "secret"))}
+    context = any_world.context("alice", catalogue={"regional": entry}, registrations=registrations)
+    authorization = await authorize_connection(context, "regional", REDIRECT_URI, "eu")
+    callback = Callback("regional", "", authorization.state, REDIRECT_URI)
+    assert (await any_world.problem("alice", callback, context)).code == "ACCESS_DENIED"
 
 
 async def test_a_code_of_such_a_provider_is_exchanged(any_world: World) -> None:
