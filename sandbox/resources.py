@@ -67,7 +67,7 @@ def _answer(request: EndpointRequest, call: BearerCall, value: Callable[[Token],
         token = _used(request)
         check_query(request, call.query)
         check_headers(request, call.headers)
-        if call.method == "POST":
+        if call.form:
             check_form(request, call.form)
     except OAuthError as error:
         request.refused(error)

@@ -59,9 +59,9 @@ def _token_to_revoke(request: EndpointRequest, rule: Revocation) -> Token | None
     client = request.provider.client
     if client is None:
         raise OAuthError("invalid_client", "no app is registered", status=401)
+    _check_client(request, rule, client)
     there = _in_url(request, rule, client) | check_headers(request, rule.headers)
     _check_account(request, rule, there)
-    _check_client(request, rule, client)
     tokens: list[Token | None] = []
     if rule.token is not None:
         tokens.append(_known(request, rule.token, request.form.get("token") or _missing_token()))

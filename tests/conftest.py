@@ -39,6 +39,9 @@ def credentials() -> dict[str, str]:
     for slug, name in names.items():
         secrets = {f"{name}_{secret.upper()}": value for secret, value in further_secrets(slug).items()}
         found |= {f"{name}_CLIENT_ID": f"client-{slug}", f"{name}_CLIENT_SECRET": SECRET, **secrets}
+        # Also the sites that are not for everybody.
+        if sites := catalogue_entry(slug).get("sites"):
+            found[f"{name}_SITES"] = ",".join(sites)
     return found
 
 

@@ -12,22 +12,16 @@ from tests.conftest import Person
 from tests.contract.flow import Flow, new_account
 from tests.contract.places import Place
 from tests.contract.tokens import Registered, registered
-from tests.house.test_house import ROOT
 from tests.interfaces import Interface
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from wire.http.client import Client, open_client
-
-SDL = (ROOT / "schema.graphql").read_text(encoding="utf-8")
-SITES_CAN_BE_CHOSEN = "site" in SDL.partition("input AuthorizeConnectionInput {")[2].partition("}")[0]
 
 
 @pytest.fixture
 def flow(any_api: Interface, sandbox: Sandbox, client: httpx.AsyncClient, someone: Person, place: Place) -> Flow:
     """Through both interfaces. Nothing that an entry says makes a difference to the database, so one engine is
     enough."""
-    if place.site and not SITES_CAN_BE_CHOSEN:
-        pytest.skip("the interfaces have no sites")
     return Flow(any_api, sandbox, client, someone, place, new_account())
 
 

@@ -53,6 +53,11 @@ class Place:
         places = (self.revoke["url"], *self.revoke.get("headers", {}).values())
         return self.revoke.get("auth") == "bearer" or any("{access_token}" in text for text in places)
 
+    @property
+    def marks_revocations(self) -> bool:
+        """Whether the answer to a revocation is a 200, even if it failed."""
+        return "success" in self.revocation
+
     def revocation_needs(self, name: str) -> bool:
         """Whether nothing can be revoked without the account or the refresh token."""
         rule = self.revocation
@@ -72,6 +77,12 @@ class Place:
         """Whether an error that is marked in a 200 shows that our credentials are wrong."""
         rows = self.token.get("errors", [])
         return "success" not in self.token or any(row["meaning"] == "misconfigured" for row in rows)
+
+    @property
+    def tells_dead_tokens(self) -> bool:
+        """The same for a code or a refresh token that is no longer valid."""
+        rows = self.token.get("errors", [])
+        return "success" not in self.token or any(row["meaning"] == "grant_over" for row in rows)
 
     @property
     def requested(self) -> list[str]:
