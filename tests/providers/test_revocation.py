@@ -38,6 +38,10 @@ def entry(origin: str, *lines: str) -> Provider:
     return provider(origin=origin, tables="\n".join(["[revoke]", f"url = '{origin}/revoke'", *lines]))
 
 
+async def test_without_a_table_nothing_can_be_revoked(ours: Client) -> None:
+    assert await revoke(ours, provider(), CREDENTIALS, TOKENS, deadline=soon()) is IMPOSSIBLE
+
+
 # What is sent
 
 
