@@ -148,6 +148,11 @@ def at(origin: str, path: str, *lines: str) -> Provider:
         ("/revoke?access_token={access_token}", "/revoke?access_token=CANARY%2Fa%20b%25%26%3D"),
         ("/{refresh_token}/x?y=1", "/CANARY-refresh/x?y=1"),
         ("/x/{client_id}/{account}", "/x/a%20%2Fb/%7Baccess_token%7D"),
+        (
+            "/{account}?a={access_token}&r={refresh_token}",
+            "/%7Baccess_token%7D?a=CANARY%2Fa%20b%25%26%3D&r=CANARY-refresh",
+        ),
+        ("/x/../y/{access_token}", "/y/CANARY%2Fa%20b%25%26%3D"),
         ("/x?a={access_token}&r={refresh_token}", "/x?a=CANARY%2Fa%20b%25%26%3D&r=CANARY-refresh"),
     ],
 )

@@ -163,6 +163,7 @@ def entries(origin: str) -> dict[str, Provider]:
         f'[registration]\nsecrets = ["key"]\n[api]\nbase = "{origin}/api"\n'
         'headers = { X-Key = "{key}", X-Client = "{client_id}/1" }'
     )
+    in_url = f'[revoke]\nurl = "{origin}/revoke?access_token={{access_token}}"\nauth = "anonymous"'
     kinds = {
         "acme": usual,
         "other": usual,
@@ -170,6 +171,7 @@ def entries(origin: str) -> dict[str, Provider]:
         "revoking": provider(tables=revoking, origin=origin),
         "ends-token": provider(token='account = "user"', tables=f'{revoking}\nends = "token"', origin=origin),
         "ends-grant": provider(token='account = "user"', tables=f'{revoking}\nends = "grant"', origin=origin),
+        "in-url": provider(token='account = "user"', tables=in_url, origin=origin),
         "by-bearer": provider(token='account = "user"', tables=by_bearer, origin=origin),
         "both": provider(token='account = "user"', tables=account, origin=origin),
         "pending-token": provider(tables=f'{account}{revoking}\nends = "token"', origin=origin),

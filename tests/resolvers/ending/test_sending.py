@@ -68,6 +68,17 @@ async def test_a_refused_access_token_is_replaced_by_a_fresh_one(world: World) -
     assert await revocations(world) == [("delivered", 1)]
 
 
+async def test_a_refused_access_token_in_the_url_is_replaced_too_and_never_logged(world: World) -> None:
+    await ended(world, "alice", "in-url")
+    world.provider.revoke_statuses = [REFUSED]
+    await deliver_due(world)
+    tokens = [issued(world, number)[0] for number in (0, 1)]
+    lines = [asked.line for asked in world.provider.server.asked if "/revoke" in asked.line]
+    assert lines == [f"POST /revoke?access_token={token} HTTP/1.1" for token in tokens]
+    assert await revocations(world) == [("delivered", 1)]
+    assert not any(token in str(world.logged) for token in tokens)
+
+
 async def test_a_refresh_token_that_is_left_out_stays_in_use(world: World) -> None:
     await ended(world, "alice", "by-bearer")
     world.provider.revoke_statuses = [REFUSED, DOWN]
