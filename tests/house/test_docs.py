@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from models.engine import parse_url
 from models.vault import VaultError, read_keys
 from providers.catalogue import BUILT_IN, read_catalogue
+from providers.entry.headers import TOKENS, placeholders
 from providers.entry.layout import readers_of, tables
 from providers.entry.provider import Provider
 from rest.json_http import STATUS
@@ -120,6 +121,19 @@ def test_the_providers_where_a_code_can_be_injected_are_named() -> None:
     catalogue = read_catalogue(variables={}, allow_private=True)
     unbound = sorted((entry.name for entry in catalogue.values() if not _binds_codes(entry)), key=str.lower)
     assert re.split(r", | and ", found[1]) == unbound
+
+
+def _has_token_in_url(entry: Provider) -> bool:
+    return entry.revoke is not None and not placeholders(entry.revoke.url).isdisjoint(TOKENS)
+
+
+def test_the_providers_that_demand_a_token_in_a_url_are_named() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    found = re.search(r"only where the vendor demands it, for a revocation: by (.*?)\. TLS", text)
+    assert found
+    catalogue = read_catalogue(variables={}, allow_private=True)
+    demanding = sorted((entry.name for entry in catalogue.values() if _has_token_in_url(entry)), key=str.lower)
+    assert re.split(r", | and ", found[1]) == demanding
 
 
 @pytest.mark.parametrize("slug", SLUGS)
