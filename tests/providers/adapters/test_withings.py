@@ -13,6 +13,7 @@ from providers.credentials import Credentials
 from providers.entry.provider import Provider
 from providers.errors import ErrorAnswer, Meaning, RequestFailed, TimedOut, UnreadableResponse
 from providers.revocation import RevocationOutcome, Tokens, revoke
+from tests.processes import free_port
 from tests.providers.entries import provider
 from tests.wire.http.event_loops import on_a_leaping_clock
 from tests.wire.http.fetching import private_client, soon
@@ -166,3 +167,23 @@ async def test_both_requests_have_one_deadline() -> None:
             await revoke(client, entry(server.origin), CREDENTIALS, TOKENS, deadline=soon(6))
         assert soon(0) - began == pytest.approx(6 + SECOND_LOOK)
     assert len(server.asked) == 2
+
+
+@on_a_leaping_clock
+async def test_a_refused_connection_is_tried_again() -> None:
+    port = free_port()
+    async with private_client() as client:
+        revoking = asyncio.create_task(
+            revoke(client, entry(f"http://127.0.0.1:{port}"), CREDENTIALS, TOKENS, deadline=soon())
+        )
+        await asyncio.sleep(0.1)
+        async with loopback(answering(NONCE), port=port) as server:
+            assert await revoking is RevocationOutcome.CONFIRMED
+    assert len(server.asked) == 2
+
+
+async def test_a_client_without_a_secret_signs_with_an_empty_one(client: Client) -> None:
+    async with loopback(answering(NONCE)) as server:
+        await revoke(client, entry(server.origin), Credentials("client", None), TOKENS, deadline=soon())
+    expected = hmac.new(b"", b"revoke,client,n,0 nce", hashlib.sha256).hexdigest()
+    assert server.asked[1].form["signature"] == [expected]
