@@ -6,10 +6,10 @@ import * as tab from "./tab.js";
 import { connectionDetails, connectionList, element, failure, hint, isWeb, providerList } from "./view.js";
 
 const FIELDS = "id userId providerId providerSlug status lastSyncAt createdAt";
-const PROVIDERS = `query Providers {
-  providers { slug name logo docs available availability { reason } scopeDetails { description requested } }
-}`;
-const CONNECTIONS = `query Connections($userId: ID!) { connections(userId: $userId) { ${FIELDS} statusReason } }`;
+const PROVIDERS = `query Providers { providers {
+  slug name logo docs available availability { reason } scopeDetails { description requested } sites { id name }
+} }`;
+const CONNECTIONS = `query Connections($userId: ID!) { connections(userId: $userId) { ${FIELDS} site statusReason } }`;
 const AUTHORIZE = `mutation Authorize($input: AuthorizeConnectionInput!) {
   authorizeConnection(input: $input) { url state }
 }`;
@@ -54,12 +54,13 @@ field.type = config.dev ? "text" : "password";
 if (response) await finish(response);
 await refresh();
 
-async function start(provider) {
+async function start(provider, site) {
   if (busy || !keepToken()) return;
   showProgress(`Starting the connection to ${provider.name} …`);
   const request = { provider: provider.slug, redirectUri };
   try {
-    const { url, state } = (await ask(AUTHORIZE, { input: request })).authorizeConnection;
+    const input = site ? { ...request, site } : request;
+    const { url, state } = (await ask(AUTHORIZE, { input })).authorizeConnection;
     if (!isWeb(url)) throw new GatewayError("The gateway returned a URL that this page does not open.", "BAD_ADDRESS");
     tab.authorizationRequest.keep({ ...request, state });
     showProgress(`Redirecting to ${provider.name} …`);

@@ -32,16 +32,25 @@ function rows(providers, connect) {
 function providerRow(provider, connect) {
   const logo = element("img", { src: provider.logo, alt: "", width: 40, height: 40 });
   const title = element("div", {}, element("strong", {}, provider.name), documentation(provider));
-  const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
   if (provider.available) title.append(...scopes(provider));
   const action = provider.available
-    ? element("button", { type: "button", onclick: () => connect(provider) }, "Connect", unseen)
+    ? connecting(provider, connect)
     : element("span", { class: "hint" }, REASONS_OF_ABSENCE[provider.availability.reason] ?? "Not available");
   return element("li", { "data-provider": provider.slug }, logo, title, action);
 }
 
-// What the API's reasons mean to the operator, who reads this page.
-const REASONS_OF_ABSENCE = { no_credentials: "No credentials configured" };
+// What the API's reasons mean.
+const REASONS_OF_ABSENCE = { no_credentials: "No credentials configured", no_sites: "No site offered" };
+
+/** The button and, if the provider has several sites, a choice of them. */
+function connecting(provider, connect) {
+  const unseen = element("span", { class: "unseen" }, ` ${provider.name}`);
+  const options = provider.sites.map(({ id, name }) => element("option", { value: id }, name));
+  const choice = element("select", { "aria-label": `Site of ${provider.name}` }, ...options);
+  const start = () => connect(provider, choice.value);
+  const button = element("button", { type: "button", onclick: start }, "Connect", unseen);
+  return element("div", { class: "actions" }, ...(options.length > 1 ? [choice] : []), button);
+}
 
 /** What users are asked for, in words. Nothing if the catalogue has none. */
 function scopes({ scopeDetails }) {
@@ -74,9 +83,9 @@ export function connectionList(connections, disconnect) {
 }
 
 function connectionRow(connection, disconnect) {
-  const { id, providerSlug, status, statusReason, createdAt, lastSyncAt } = connection;
+  const { id, providerSlug, site, status, statusReason, createdAt, lastSyncAt } = connection;
   const since = element("div", { class: "hint" }, "Connected ", time(createdAt), " · last sync ", time(lastSyncAt));
-  const title = element("div", {}, element("strong", {}, providerSlug), since);
+  const title = element("div", {}, element("strong", {}, site ? `${providerSlug} (${site})` : providerSlug), since);
   if (statusReason) title.append(element("div", { class: "hint" }, REASONS[statusReason] ?? statusReason));
   const actions = element("div", { class: "actions" }, badge(status));
   if (status !== "disconnected") {
