@@ -32,7 +32,7 @@ _KEYS: Final = {
 _SIGNED: Final = {
     "body": "the body",
     "timestamp_body": "the timestamp and the body",
-    "body_key": "the body followed by the key",
+    "body_key": "the body",
 }
 
 
@@ -74,14 +74,19 @@ def _webhooks(rule: Webhooks) -> Iterator[str]:
     elif rule.signature == "header":
         yield f"They have a fixed value in the header field {code(rule.header or '')}."
     else:
-        signed = f" of {_SIGNED[rule.signed]}" if rule.signed else ""
-        key = f" with {_KEYS[rule.key]} as the key" if rule.key else ""
-        encoding = f", in {_ENCODINGS[rule.encoding]}" if rule.encoding else ""
-        what = f"{_SIGNATURES[rule.signature]}{signed}{key}{encoding}"
-        yield f"The header field {code(rule.header or '')} has the {what}."
+        yield f"The header field {code(rule.header or '')} has the {_signature(rule)}."
     if rule.timestamp:
         yield f"The timestamp is in {code(rule.timestamp)}."
     if rule.account:
         yield f"The user's id is in {code(rule.account)} of the body."
     if rule.challenge:
         yield prose(rule.challenge)
+
+
+def _signature(rule: Webhooks) -> str:
+    signed = f" of {_SIGNED[rule.signed]}" if rule.signed else ""
+    key = _KEYS[rule.key] if rule.key else ""
+    if key:
+        key = f" and {key}" if rule.signed == "body_key" else f" with {key} as the key"
+    encoding = f", in {_ENCODINGS[rule.encoding]}" if rule.encoding else ""
+    return f"{_SIGNATURES[rule.signature]}{signed}{key}{encoding}"

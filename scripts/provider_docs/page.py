@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from providers.credentials import credential_names, environment_name
+from providers.credentials import credential_names, environment_name, own_variables
 from providers.entry.provider import Provider
 from providers.entry.values import NO_PARAMS
 from scripts.provider_docs.api import api
@@ -55,10 +55,7 @@ def _parts(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
         yield f"**The vendor has announced the end of this API for {entry.lifecycle.ends}.**"
     yield "## Getting credentials"
     yield from _credentials(entry)
-    if variables:
-        yield "These have defaults, which the environment may change:"
-        names = {code(environment_name(entry.slug, name)): code(value) for name, value in variables.items()}
-        yield table(["variable", "default"], names.items())
+    yield from _variables(entry, variables)
     if entry.sites:
         yield from _sites(entry)
     yield "## Scopes"
@@ -103,8 +100,23 @@ def _credentials(entry: Provider) -> Iterator[str]:
         yield "There is no client secret."
 
 
+def _variables(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
+    at_all_sites = set(variables) if entry.sites else set[str]()
+    for site in entry.sites.values():
+        at_all_sites &= site.variables.keys()
+    shown = {name: value for name, value in variables.items() if name not in at_all_sites}
+    if shown:
+        yield "These have defaults, which the environment may change:"
+        rows = [[code(environment_name(entry.slug, name)), code(value)] for name, value in shown.items()]
+        yield table(["variable", "default"], rows)
+
+
 def _sites(entry: Provider) -> Iterator[str]:
-    yield f"{entry.name} has several [sites](../catalogue.md#sites), and each is a connection of its own."
+    own = listed(code(name) for name in own_variables(next(iter(entry.at_sites.values()))).values())
+    yield (
+        f"{prose(entry.name)} has several [sites](../catalogue.md#sites), and each is a connection of its own. A site"
+        f" may have its own credentials, such as {own}."
+    )
     yield table(
         ["site", "name", "host", "offered"],
         [

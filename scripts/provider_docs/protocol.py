@@ -87,7 +87,7 @@ def _account(entry: Provider) -> str:
     rule, call = entry.token, entry.account
     known = [
         *([f"{code(rule.account)} in the token answer"] if rule.account else []),
-        *([f"the claim {code(rule.account_claim)} of its ID token"] if rule.account_claim else []),
+        *([f"the claim {code(rule.account_claim)} of the ID token"] if rule.account_claim else []),
     ]
     if call is not None:
         sent = _with([*parameters(call.form), *header_fields(call.headers)])

@@ -235,6 +235,7 @@ def said(*, authorize: str = "", token: str = "", rest: str = "") -> str:
     return page(provider(authorize=authorize, token=token, tables=rest))
 
 
+WEBHOOKS = '[webhooks]\nsignature = "sha1"\nheader = "X-S"\nkey = "client_secret"\nencoding = "base64"\n'
 REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
 
 
@@ -284,6 +285,14 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
             {"rest": '[revoke]\nauth = "anonymous"\nurl = "https://acme.example/revoke?token={access_token}"'},
             "- **Disconnecting:** `POST https://acme.example/revoke?token={access_token}`. This is taken to end",
         ),
+        (
+            {"rest": f'{WEBHOOKS}signed = "body_key"'},
+            "`X-S` has the SHA-1 of the body and the client secret, in base64.\n",
+        ),
+        (
+            {"rest": f'{WEBHOOKS}signed = "body"'},
+            "has the SHA-1 of the body with the client secret as the key, in base64.",
+        ),
         ({}, "The entry names no sources but [acme.example/docs](https://acme.example/docs)."),
     ],
 )
@@ -295,6 +304,12 @@ def test_the_variables_of_an_entry() -> None:
     text = page(provider(), {"host": "acme.example", "realm": "a|b"})
     assert "These have defaults, which the environment may change:" in text
     assert "\n| `ACME_HOST` | `acme.example` |\n| `ACME_REALM` | `a\\|b` |\n" in text
+
+
+def test_variables_that_each_site_sets_are_not_for_the_environment(tmp_path: Path) -> None:
+    both = FULL + '[sites.eu]\nname = "Europe"\nvariables = { region = "eu" }\n'
+    assert "ACME_REGION" not in page(read(tmp_path, both), {"region": "eu"})
+    assert "ACME_REGION" in page(read(tmp_path, both.replace('{ region = "eu" }', "{}")), {"region": "eu"})
 
 
 def test_the_adapters_are_named() -> None:
