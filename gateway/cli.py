@@ -40,7 +40,7 @@ def main() -> None:
         sys.exit(_UNUSABLE)
     if command.startswith("providers_") and options.pop("as_json", False):
         parser.error("--json is for the list of providers")
-    if "port" in options or command == "worker":
+    if command in ("serve", "sandbox", "worker"):
         _exit_on_signals(several=options.get("workers", 1) > 1)
     # Imports make no garbage, and looking for it takes an eighth of the start. Commands that serve enable it again.
     gc.disable()
@@ -144,9 +144,33 @@ def _add_providers(parser: argparse.ArgumentParser) -> None:
         task.set_defaults(command=f"providers_{name}")
         return task
 
+    _add_try(add("try", "Walk through a flow with an entry: at the provider with your credentials, or at the sandbox."))
+    redact = add("redact", "Print a JSON answer with made-up values, to share it or to add it to the tests.")
+    redact.add_argument("file", type=Path, metavar="FILE", help="The file; `-` is standard input.")
     add("schema", "Print the JSON Schema of catalogue files, for editors.")
     check = add("check", "Check catalogue files, without adding them to the catalogue.")
     check.add_argument("files", type=Path, nargs="+", metavar="FILE", help="A file, which is named <slug>.toml.")
+
+
+def _add_try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("slug", nargs="?", metavar="SLUG", help="An entry of the catalogue.")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="A file named <slug>.toml, instead of SLUG.")
+    parser.add_argument("--sandbox", action="store_true", help="Use the sandbox, even if there are credentials.")
+    parser.add_argument("--site", metavar="ID", help="The site, if the entry has several. Default: the first.")
+    parser.add_argument(
+        "--port", type=_up_to(65535), metavar="NUMBER", help="The port for the redirect. Default: 8765."
+    )
+    parser.add_argument(
+        "--redirect-uri",
+        metavar="URI",
+        help="The redirect URI, as registered. Default: on this machine.",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="Print the address, and open no browser.")
+    parser.add_argument("--refresh", action="store_true", help="Refresh without asking first.")
+    parser.add_argument("--revoke", action="store_true", help="Revoke the tokens at the end.")
+    parser.add_argument(
+        "--record", type=Path, metavar="PATH", help="Write the answers there as samples, with made-up values."
+    )
 
 
 def _add_audit(audit: argparse.ArgumentParser) -> None:
