@@ -59,7 +59,7 @@ async def authorize(
     entry: Provider, credentials: Credentials, redirect_uri: str, report: Report, arrivals: Arrivals, *, browser: bool
 ) -> Authorized:
     """Waits until the user comes back. Raises Stopped if it is without a code."""
-    state = new_state()
+    state = new_state(entry.site)
     verifier = new_verifier() if entry.authorize.pkce == "S256" else None
     code_challenge = None if verifier is None else challenge(verifier)
     url = authorization_url(entry, credentials, redirect_uri=redirect_uri, state=state, code_challenge=code_challenge)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,10 @@ from gateway.authors.walk import Choices, Walk
 from gateway.dev_sandbox import ORIGIN_VARIABLE
 from gateway.output import print_notice
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
-from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, Provider, read_credentials, read_entry
+from gateway.settings.registrations import credential_mistakes
+from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, Provider, files_of, read_credentials, read_entry
 from providers.credentials import Credentials, credential_names, environment_name, missing_variables
+from providers.unsupported import read_unsupported
 from sandbox.app import Client, create_app
 from sandbox.dialect import read_dialects, rebase
 
@@ -40,6 +43,16 @@ class _Trial(msgspec.Struct, frozen=True):
     credentials: Credentials
     routes: list[BaseRoute]
     is_sandbox: bool
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where the flow takes place: the port and the redirect URI here, the provider's site, and whether it is played by
+    the `sandbox` in any case."""
+
+    port: int
+    redirect_uri: str
+    site: str | None
+    sandbox: bool
 
 
 def run(
@@ -59,10 +72,9 @@ def run(
     settings, environment = read_catalogue_settings(), read_environment()
     path = _file(slug, file, settings)
     chosen = port or _port_of(redirect_uri) or PORT
+    uri = redirect_uri or f"http://127.0.0.1:{chosen}/callback"
     with _listener(chosen) as listener, tempfile.TemporaryDirectory() as folder:
-        trial = _trial(path, settings, environment, chosen, Path(folder), sandbox=sandbox)
-        trial = msgspec.structs.replace(trial, entry=_at_site(trial.entry, site))
-        uri = redirect_uri or f"http://127.0.0.1:{chosen}/callback"
+        trial = _trial(path, settings, environment, _Place(chosen, uri, site, sandbox), Path(folder))
         _introduce(trial, uri, environment)
         choices = Choices(uri, not no_browser, True if refresh or trial.is_sandbox else None, revoke, record)
         client = TracingClient(allow_private=settings.private_providers or trial.is_sandbox)
@@ -99,36 +111,48 @@ def _file(slug: str | None, file: Path | None, settings: CatalogueSettings) -> P
         return file
     if slug is None:
         raise SettingsError("SLUG or --file must be given")
-    folders = [folder for folder in (settings.catalogue, BUILT_IN) if folder is not None]
-    found = next((path for folder in folders if (path := folder / f"{slug}.toml").is_file()), None)
-    if found is None:
-        raise SettingsError(f"SLUG: the catalogue has no {slug}; `tendon providers` lists all, and --file names a file")
-    return found
+    files = files_of(BUILT_IN) | (files_of(settings.catalogue) if settings.catalogue is not None else {})
+    if slug in files:
+        return files[slug]
+    if slug in (unsupported := read_unsupported()):
+        raise SettingsError(f"SLUG: {unsupported[slug].name} can't be connected: {unsupported[slug].reason}")
+    nearest = get_close_matches(slug, files, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "`tendon providers` lists all, and --file names a file"
+    raise SettingsError(f"SLUG: the catalogue has no {slug}: {hint}")
 
 
 def _trial(
-    path: Path, settings: CatalogueSettings, environment: Mapping[str, str], port: int, folder: Path, *, sandbox: bool
+    path: Path,
+    settings: CatalogueSettings,
+    environment: Mapping[str, str],
+    at: _Place,
+    folder: Path,
 ) -> _Trial:
     """At the sandbox if that is wanted, or if there are no credentials. Raises SettingsError."""
-    entry = _read(path, environment, allow_private=settings.private_providers)
-    credentials = None if sandbox else read_credentials(entry, environment)
-    if credentials is not None:
+    entry = _at_site(_read(path, environment, allow_private=settings.private_providers), at.site)
+    if not at.sandbox and (credentials := _credentials(entry, environment)) is not None:
         return _Trial(entry, credentials, [], is_sandbox=False)
-    origin = f"http://127.0.0.1:{port}/sandbox"
+    origin = f"http://127.0.0.1:{at.port}/sandbox"
     text = rebase(path.read_text("utf-8"), origin)
     if entry.slug == SANDBOX:
         text = text.replace(ORIGIN_VARIABLE, origin)
     (folder / path.name).write_text(text, encoding="utf-8")
-    entry = _read(folder / path.name, {}, allow_private=True)
-    values = {environment_name(entry.slug, name): f"sandbox-{name}" for name in credential_names(entry)}
+    entry = _at_site(_read(folder / path.name, {}, allow_private=True), at.site)
+    names = credential_names(entry)
+    values = {environment_name(entry.slug, name): f"sandbox-{name}" for name in names}
     credentials = read_credentials(entry, values)
     if credentials is None:
-        raise SettingsError(f"{path.name}: the sandbox needs no credentials, and some are missing")
-    redirect_uris = (f"http://127.0.0.1:{port}/callback",)
-    client = Client(credentials.client_id, credentials.client_secret or "", redirect_uris)
+        raise SettingsError(f"{path.name}: the sandbox can't play it")
+    client = Client(credentials.client_id, credentials.client_secret or "", (at.redirect_uri,))
     dialects = read_dialects(tomllib.loads(text))
     app = create_app(dialects, {dialect.key: client for dialect in dialects})
     return _Trial(entry, credentials, [Mount("/sandbox", app)], is_sandbox=True)
+
+
+def _credentials(entry: Provider, environment: Mapping[str, str]) -> Credentials | None:
+    if mistakes := credential_mistakes(entry, environment):
+        raise SettingsError("\n".join(f"{name}: {problem}" for name, problem in mistakes.items()))
+    return read_credentials(entry, environment)
 
 
 def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:

@@ -128,6 +128,8 @@ async def test_a_redirect_of_another_flow_is_ignored(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["nobody"], "SLUG: the catalogue has no nobody"),
+        (["stravva"], "SLUG: the catalogue has no stravva: did you mean strava?"),
+        (["apple_health"], "SLUG: Apple Health can't be connected: "),
         ([], "SLUG or --file must be given"),
         (["strava", "--file", "acme.toml"], "--file: is not an entry for strava"),
         (["--file", "acme.toml"], "acme.toml: can't be read"),
@@ -139,6 +141,14 @@ def test_what_cannot_be_tried(tmp_path: Path, arguments: list[str], said: str) -
     run = tendon("providers", "try", *arguments, cwd=tmp_path, settings={})
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
+
+
+def test_credentials_that_cannot_be_sent(tmp_path: Path) -> None:
+    settings = {"STRAVA_CLIENT_ID": "x", "STRAVA_CLIENT_SECRET": f"{CANARY} "}
+    run = tendon("providers", "try", "strava", cwd=tmp_path, settings=settings)
+    assert run.returncode == 2
+    assert "STRAVA_CLIENT_SECRET: begins or ends with white space: remove it" in run.stderr
+    assert CANARY not in run.stderr
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
