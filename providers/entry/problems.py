@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from typing import Final
 
 from providers.entry.layout import Path, has_ids, is_list, readers_of, table_at, tables
+from providers.entry.nearest import nearest_name
 from wire.tables import MISSING, UNKNOWN, Problem
 
-# How similar keys must be so that one is suggested for the other.
-_CUTOFF: Final = 0.6
+# How similar a key of another table must be so that it is suggested.
+_CLOSE: Final = 0.85
 
 
 def described(problem: Problem, lines: Mapping[Path, int] | None = None) -> str:
@@ -37,12 +38,14 @@ def _suggestion(path: Path) -> str:
     """What to write instead of the unknown key at `path` in an entry."""
     name, kind = str(path[-1]), table_at(path[:-1])
     own = [] if kind is None else list(readers_of(kind))
-    if nearest := get_close_matches(name.lower(), own, n=1, cutoff=_CUTOFF):
-        return f"did you mean {nearest[0]}?"
     known = [(table, list(readers_of(each))) for table, each in tables()]
-    if elsewhere := [table for table, keys in known if name in keys]:
+    elsewhere = [table for table, keys in known if name in keys]
+    nearest = nearest_name(name, own, misspelt=bool(elsewhere))
+    if nearest is not None:
+        return f"did you mean {nearest}?"
+    if elsewhere:
         return f"it belongs {' or '.join(map(_written, elsewhere))}"
-    near = [(table, *get_close_matches(name.lower(), keys, n=1, cutoff=0.85)) for table, keys in known]
+    near = [(table, *get_close_matches(name.lower(), keys, n=1, cutoff=_CLOSE)) for table, keys in known]
     if similar := [f"{found[0]} {_written(table)}" for table, *found in near if found]:
         return f"did you mean {' or '.join(similar)}?"
     return f"the keys here are {', '.join(own)}"

@@ -6,10 +6,10 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
 
+from providers.entry.nearest import nearest_name
 from providers.entry.reader import Reader, Schema, accepts, mistyped, schema_of
 from wire.tables import Invalid, Problems, Read, Table, attempt
 
@@ -49,20 +49,24 @@ def read_scalar(value: object, _context: object) -> str | int | bool:
 
 def one_of(choices: tuple[str, ...]) -> Reader[object]:
     *others, last = [repr(choice) for choice in choices]
-    message = f"must be one of {', '.join(others)} or {last}"
+    expected = f"one of {', '.join(others)} or {last}"
 
     @accepts({"enum": list(choices)})
     def read(value: object, _context: object) -> object:
         if value not in choices:
-            raise Invalid(f"{message}{_nearest(value, choices)}")
+            raise (
+                Invalid(f"must be {expected}{_nearest(value, choices)}")
+                if isinstance(value, str)
+                else mistyped(expected, value)
+            )
         return value
 
     return read
 
 
-def _nearest(value: object, choices: tuple[str, ...]) -> str:
-    nearest = get_close_matches(value.lower(), choices, n=1) if isinstance(value, str) else []
-    return f": did you mean {nearest[0]!r}?" if nearest else ""
+def _nearest(value: str, choices: tuple[str, ...]) -> str:
+    nearest = nearest_name(value, choices)
+    return "" if nearest is None else f": did you mean {nearest!r}?"
 
 
 def whole_number(least: int, most: int) -> Reader[int]:
