@@ -101,5 +101,6 @@ def _read(value: object, context: EntryContext, known: tuple[str, ...]) -> Mappi
             raise Invalid(f"has a brace in the value of {name} that belongs to no placeholder")
         for placeholder in _PLACEHOLDER.findall(text):
             if placeholder not in known:
-                raise Invalid(f"uses {{{placeholder}}}, which is neither of {', '.join(known)}")
+                names = ", ".join(f"{{{each}}}" for each in known)
+                raise Invalid(f"uses {{{placeholder}}}: known are {names}, and what [registration] names in secrets")
     return headers
