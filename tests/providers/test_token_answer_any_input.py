@@ -8,11 +8,12 @@ import traceback
 from datetime import UTC, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.entry.provider import Provider
-from providers.errors import Effect, RequestFailed, effect_of
+from providers.errors import Effect, ErrorAnswer, RequestFailed, UnreadableResponse, effect_of
 from providers.token_answer import PresentToken, read_token_answer
 from tests.providers.entries import provider
 from tests.providers.token_answers import EPOCH, JWT, NESTED, NEVER, NOW, PLAIN, jwt
@@ -57,8 +58,12 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
 
 
 COROS = provider(token="refresh = 'extending'\nextended = { field = 'id', equals = 'x' }")
+ABSENT = provider(
+    token="refresh = 'extending'\nextended = {field = 'id', equals = 'x'}\nsuccess = {field = 'id', absent = true}"
+)
+PREFIX = provider(token="scope_prefix = 'x'")
 CLAIM = provider(token="account_claim = 'id'")
-ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER, COROS, CLAIM])
+ENTRIES = st.sampled_from([PLAIN, NESTED, EPOCH, JWT, NEVER, COROS, ABSENT, PREFIX, CLAIM])
 PRESENT = st.sampled_from([None, PresentToken("CANARY", None), PresentToken("CANARY", timedelta(days=1))])
 STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500])
 
@@ -86,6 +91,24 @@ def test_arbitrary_answers_to_a_refresh_are_final_only_if_they_say_so(
     assert effect is not Effect.NOT_SENT
     if b"invalid_grant" not in content or status >= 500:
         assert effect is not Effect.REFUSED
+
+
+@settings(deadline=None)
+@given(mark=st.just("x") | st.none() | JSON, has_tokens=st.booleans(), present=PRESENT)
+def test_a_success_by_absence_is_one_only_without_the_member_or_with_the_mark_of_an_extension(
+    mark: object, *, has_tokens: bool, present: PresentToken | None
+) -> None:
+    body = {"id": mark} | ({"access_token": "new"} if has_tokens else {})
+    answer = Response(200, json.dumps(body).encode())
+    if mark not in (None, "x"):
+        with pytest.raises(ErrorAnswer):
+            read_token_answer(ABSENT, answer, NOW, present)
+    elif has_tokens or (mark == "x" and present is not None):
+        found = read_token_answer(ABSENT, answer, NOW, present)
+        assert found.access_token == ("new" if has_tokens else "CANARY")
+    else:
+        with pytest.raises(UnreadableResponse):
+            read_token_answer(ABSENT, answer, NOW, present)
 
 
 def _read_safely(entry: Provider, content: bytes, status: int, present: PresentToken | None = None) -> Effect | None:
