@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from providers.after_exchange import find_granted, make_usable
 from providers.catalogue import Credentials
 from providers.entry.provider import Provider
 from providers.errors import (
@@ -207,19 +208,24 @@ class Restarting:
 @on_a_leaping_clock
 async def test_all_requests_survive_a_restart_of_the_server() -> None:
     """A connection that was refused is tried again."""
-    restarting = Restarting(b'{"access_token": "abc", "user": {"id": 7}}')
+    restarting = Restarting(b'{"access_token": "abc", "user": {"id": 7}, "scopes": ["a"]}')
     origin = restarting.origin
     revoking = f"[revoke]\nurl = '{origin}/revoke'\ntoken = 'access_token'"
+    granting = f"[granted]\nurl = '{origin}/granted'\nfield = 'scopes'\n"
+    registering = provider(tables=f"{granting}[after_exchange]\nurl = '{origin}/users'\nadapter = 'polar'")
     async with private_client() as client:
         running = asyncio.create_task(restarting.run())
         requests = (
             exchange(client, provider(origin=origin)),
             find_account(client, with_account(origin), CREDENTIALS, "abc", soon()),
             revoke(client, provider(origin=origin, tables=revoking), CREDENTIALS, Tokens("abc", None), deadline=soon()),
+            find_granted(client, registering, CREDENTIALS, "abc", soon()),
+            make_usable(client, registering, "abc", "user", deadline=soon(), latest=soon()),
         )
-        answer, account, revoked = await asyncio.gather(*requests)
+        answer, account, revoked, granted, _ = await asyncio.gather(*requests)
         assert (answer.access_token, account, revoked) == ("abc", "7", RevocationOutcome.CONFIRMED)
-        assert len(restarting.asked) == 3
+        assert granted == ("a",)
+        assert len(restarting.asked) == 5
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

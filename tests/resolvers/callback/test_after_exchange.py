@@ -92,6 +92,19 @@ async def test_both_questions_are_asked_at_once_and_waited_for_for_three_seconds
     assert len(any_world.provider.asked("/permissions")) == len(any_world.provider.asked("/me")) == 1
 
 
+@pytest.mark.parametrize("slug", ["granting", "granting-both"])
+async def test_the_questions_leave_time_for_the_storing(any_world: World, slug: str) -> None:
+    callback = await any_world.begin("alice", slug)
+
+    async def late() -> None:
+        await clock.advance(TIMEOUT - 0.1)
+
+    with any_world.clock() as clock:
+        any_world.provider.meanwhile |= {"/token": late, "/permissions": hang, "/me": hang}
+        assert await answered(any_world, clock, callback) == pytest.approx(LEASE - 2.5, abs=0.15)
+    assert (await any_world.complete("alice", callback)).status == "connected"
+
+
 async def test_either_answer_counts_without_the_other(any_world: World) -> None:
     any_world.provider.account_status = "500 Oops"
     connection = await any_world.connect("alice", "granting-both")
