@@ -79,3 +79,27 @@ url = "https://acme.example/authorize"
 [token]
 url = "https://acme.example/token"
 """
+
+
+WITH_SITES = """
+slug = "acme"
+name = "Acme Ring"
+docs = "https://acme.example/docs"
+[variables]
+host = "us.acme.example"
+version = "1"
+[authorize]
+url = "https://{host}/authorize"
+[token]
+url = "https://{host}/{version}/token"
+[sites.us]
+name = "United States"
+[sites.eu]
+name = "Europe"
+variables = { host = "eu.acme.example" }
+[sites.lab]
+name = "Simulated users"
+variables = { host = "lab.acme.example" }
+offered = false
+"""
+"""An entry with sites, of which one is not offered."""

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -9,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from providers.authorization import authorization_url, challenge, new_state, new_verifier
-from providers.catalogue import Credentials
-from tests.providers.entries import CREDENTIALS, provider
+from providers.authorization import authorization_url, challenge, new_state, new_verifier, site_of
+from providers.catalogue import Credentials, read_entry
+from tests.providers.entries import CREDENTIALS, WITH_SITES, provider
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
@@ -105,3 +107,21 @@ def test_states_are_fresh_long_and_alphanumeric() -> None:
         assert state.isalnum()
         # A hexadecimal digit each: 160 bits.
         assert len(state) == 40
+
+
+def test_the_state_of_a_site_shows_which_one_it_is(tmp_path: Path) -> None:
+    """In letters and digits, as some providers accept no other characters."""
+    (tmp_path / "acme.toml").write_text(WITH_SITES, "utf-8")
+    entry = read_entry(tmp_path / "acme.toml", variables={})
+    for site in ("us", "eu", "lab"):
+        state, other = new_state(site), new_state(site)
+        assert len(state) == 48
+        assert re.fullmatch("[0-9a-f]+", state)
+        assert state[:40] != other[:40]
+        assert state[40:] == other[40:]
+        assert site_of(entry, state) == site
+        assert site_of(entry, state[:-1]) is None
+        assert site_of(entry, state + "0") is None
+    assert site_of(entry, new_state()) == ""
+    assert len(new_state()) == 40
+    assert site_of(entry, new_state("asia")) is None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from providers.catalogue import read_entry
 from providers.credentials import Credentials, environment_name, missing_variables, read_credentials
 from providers.entry.provider import Provider
-from tests.providers.entries import provider
+from tests.providers.entries import WITH_SITES, provider
 
 SECRET_NEEDED = [provider(), provider(token="auth = 'client_secret_post'")]
 PUBLIC = provider(token="auth = 'none'")
@@ -72,3 +75,38 @@ def test_header_fields_are_filled_in() -> None:
     headers = {"A": "{client_id} {key} {key}", "B": "b", "C": "{access_token}"}
     assert known.fill(headers, access_token="{key}") == (("A", "id k k"), ("B", "b"), ("C", "{key}"))
     assert known.fill({}) == ()
+
+
+def at_sites(tmp_path: Path) -> dict[str, Provider]:
+    secrets = '[registration]\nsecrets = ["key"]\n[authorize]'
+    (tmp_path / "acme.toml").write_text(WITH_SITES.replace("[authorize]", secrets), "utf-8")
+    entry = read_entry(tmp_path / "acme.toml", variables={})
+    return {one.site: one for one in entry.everywhere}
+
+
+def test_a_site_has_the_credentials_of_its_provider_or_its_own(tmp_path: Path) -> None:
+    """Id and secret go together; further secrets are each on their own."""
+    places = at_sites(tmp_path)
+    shared = {ID: "id", KEY: "key", "ACME_KEY": "k"}
+    own = {"ACME_EU_CLIENT_ID": "eu-id", "ACME_EU_CLIENT_SECRET": "eu-key"}
+    for environment, expected in (
+        (shared, Credentials("id", "key", {"key": "k"})),
+        (shared | own, Credentials("eu-id", "eu-key", {"key": "k"})),
+        (shared | {"ACME_EU_KEY": "eu-k"}, Credentials("id", "key", {"key": "eu-k"})),
+        (own | {"ACME_EU_KEY": "eu-k"}, Credentials("eu-id", "eu-key", {"key": "eu-k"})),
+        (own, None),
+        (shared | own | {"ACME_EU_CLIENT_SECRET": ""}, None),
+        ({ID: "id", KEY: "", "ACME_KEY": "k", "ACME_EU_CLIENT_SECRET": "x"}, None),
+    ):
+        assert read_credentials(places["eu"], environment) == expected
+    assert read_credentials(places["us"], shared | own) == Credentials("id", "key", {"key": "k"})
+    assert read_credentials(places[""], own) is None
+
+
+def test_what_a_site_lacks(tmp_path: Path) -> None:
+    eu = at_sites(tmp_path)["eu"]
+    assert missing_variables(eu, {}) == [ID, KEY, "ACME_KEY"]
+    assert missing_variables(eu, {ID: "id", KEY: "key", "ACME_EU_CLIENT_ID": "eu"}) == [
+        "ACME_EU_CLIENT_SECRET",
+        "ACME_KEY",
+    ]

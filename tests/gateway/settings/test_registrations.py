@@ -8,6 +8,7 @@ import pytest
 
 from gateway.app import create_app
 from gateway.settings import read_environment
+from gateway.settings.registrations import read_registrations
 from tests.gateway.settings.reader import (
     BREAK,
     CONTROL,
@@ -21,6 +22,7 @@ from tests.gateway.settings.reader import (
     WAYS,
     Read,
 )
+from tests.providers.entries import WITH_SITES
 
 FOR_THE_CATALOGUE = [
     ("AUTH", "foo", WAYS),
@@ -164,3 +166,69 @@ def test_a_client_id_that_no_header_field_has_may_be_any_text(
     for name, value in (ALL | {"ACME_CLIENT_ID": "\N{SNOWMAN}"}).items():
         monkeypatch.setenv(name, value)
     create_app(read(DEV | {"CATALOGUE": str(tmp_path)}), read_environment(), "http://127.0.0.1:8000")
+
+
+SHARED = {"ACME_CLIENT_ID": "x", "ACME_CLIENT_SECRET": "CANARY"}
+OF_EU = {"ACME_EU_CLIENT_ID": "y", "ACME_EU_CLIENT_SECRET": "CANARY"}
+AT_EU = "set both, or neither to leave Acme Ring at Europe out"
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        ({}, []),
+        (SHARED, ["acme", "acme/eu", "acme/lab", "acme/us"]),
+        (OF_EU, ["acme/eu"]),
+        (SHARED | OF_EU, ["acme", "acme/eu", "acme/lab", "acme/us"]),
+        (
+            SHARED | OF_EU | {"ACME_EU_CLIENT_SECRET": ""},
+            [f"ACME_EU_CLIENT_SECRET: must be set, because ACME_EU_CLIENT_ID is: {AT_EU}"],
+        ),
+        (
+            {"ACME_EU_CLIENT_SECRET": "CANARY"},
+            [f"ACME_EU_CLIENT_ID: must be set, because ACME_EU_CLIENT_SECRET is: {AT_EU}"],
+        ),
+        (
+            {"ACME_CLIENT_ID": "x"},
+            ["ACME_CLIENT_SECRET: must be set, because ACME_CLIENT_ID is: set both, or neither to leave Acme Ring out"],
+        ),
+        (SHARED | OF_EU | {"ACME_EU_CLIENT_ID": "'y'"}, [f"ACME_EU_CLIENT_ID: {QUOTED}"]),
+        (
+            SHARED | {"ACME_SITES": "us,CANARY"},
+            [
+                "ACME_SITES: number 2 is not a site of Acme Ring: "
+                "write the ids of some, with commas between them: us, eu, lab"
+            ],
+        ),
+    ],
+)
+def test_credentials_of_sites(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], lines: list[str]
+) -> None:
+    """The lines are those of the mistakes. If there are none, they are what is registered."""
+    (tmp_path / "acme.toml").write_text(WITH_SITES, encoding="utf-8")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = DEV | {"CATALOGUE": str(tmp_path), "SANDBOX": "0"}
+    if any(": " in line for line in lines):
+        assert read.starting(settings).splitlines() == lines
+    else:
+        _, registrations = read_registrations(read(settings), read_environment())
+        assert sorted(registrations) == lines
+
+
+def test_further_secrets_may_be_for_sites_with_an_id_and_a_secret_of_their_own(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = WITH_SITES.replace("[authorize]", '[registration]\nsecrets = ["key"]\n[authorize]')
+    (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
+    settings = DEV | {"CATALOGUE": str(tmp_path), "SANDBOX": "0"}
+    for name, value in OF_EU.items():
+        monkeypatch.setenv(name, value)
+    line = (
+        "ACME_KEY: must be set, because ACME_EU_CLIENT_ID is: set all of them, or none to leave Acme Ring at Europe out"
+    )
+    assert read.starting(settings).splitlines() == [line]
+    monkeypatch.setenv("ACME_KEY", "CANARY")
+    _, registrations = read_registrations(read(settings), read_environment())
+    assert sorted(registrations) == ["acme/eu"]

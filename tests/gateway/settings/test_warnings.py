@@ -12,9 +12,10 @@ import pytest
 from gateway.settings import Settings
 from gateway.settings.reading import settings_of
 from gateway.settings.warnings import catalogue_warnings, settings_warnings, unknown_settings
+from providers.catalogue import read_catalogue
 from tests.conftest import start_gateway
 from tests.processes import tendon
-from tests.providers.entries import provider
+from tests.providers.entries import WITH_SITES, minimal, provider
 
 DEV = {"auth": "dev"}
 INTROSPECTION = {
@@ -220,6 +221,38 @@ def test_further_secrets_are_known() -> None:
     ]
     prefixed = unknown_settings(None, {"TENDON_ACME_KEY": "x"}, {"acme": entry})
     assert [each.reason for each in prefixed] == ["is not a setting and is ignored: did you mean ACME_KEY?"]
+
+
+def test_the_variables_of_sites_are_known(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(WITH_SITES, encoding="utf-8")
+    (tmp_path / "other.toml").write_text(minimal("other"), encoding="utf-8")
+    settings = settings_of(Settings, DEV | {"catalogue": str(tmp_path)})
+    catalogue = read_catalogue(tmp_path, variables={})
+    environment = {
+        "ACME_SITES": "us",
+        "ACME_EU_CLIENT_ID": "x",
+        "ACME_EU_CLIENT_SECRET": "'CANARY'",
+        "ACME_EU_HOST": "eu2.acme.example",
+        "ACME_SITE": "us",
+        "ACME_LAP_CLIENT_SECRET": "x",
+        "OTHER_SITES": "us",
+        "ALLOWED_SITES": "us",
+    }
+    found = settings_warnings(settings, environment, catalogue)
+    assert [(each.event, each.about, each.reason) for each in found] == [
+        ("setting.unused", "OTHER_SITES", "Acme Ring has no sites"),
+        ("setting.quoted", "ACME_EU_CLIENT_SECRET", "the quotation marks around it count as part of the secret"),
+        (
+            "credentials.unknown",
+            "ACME_LAP_CLIENT_SECRET",
+            "no provider of the catalogue has this name: did you mean ACME_LAB_CLIENT_SECRET?",
+        ),
+        (
+            "credentials.unknown",
+            "ACME_SITE",
+            "no provider of the catalogue has this name: did you mean ACME_SITES?",
+        ),
+    ]
 
 
 def test_a_folder_without_a_catalogue(tmp_path: Path) -> None:
