@@ -18,7 +18,8 @@ def check_form(request: EndpointRequest, params: Mapping[str, str]) -> None:
         raise OAuthError("invalid_request", "the body is not a form")
     if request.form.malformed:
         raise OAuthError("invalid_request", request.form.malformed)
-    if any(request.form.get(name) != value for name, value in params.items()):
+    # A parameter without a value counts as absent.
+    if any((request.form.get(name) or "") != value for name, value in params.items()):
         raise OAuthError("invalid_request", "a parameter that this provider requires is missing")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import Response
 
@@ -60,9 +60,9 @@ def token_success(dialect: Dialect, token: Mapping[str, Any] | None) -> Response
     """A response with the token object at the provider's `root`; without one if `token` is None, because the provider
     extended the old tokens instead."""
     if token is None:
-        return document(mark(dialect.extended or dialect.success or Success("result", "0000")))
+        return document(marked({}, dialect.extended or dialect.success or Success("result", "0000")))
     answer = put({}, dialect.root, dict(token)) if dialect.root else dict(token)
-    return document({**mark(dialect.success), **answer})
+    return document(marked(answer, dialect.success))
 
 
 def token_error(
@@ -86,6 +86,7 @@ def token_error(
         body = put(body if success else {}, form.field, form.value(subject)) if form.field else body
         status = form.status or status
     if wait is not None and form is not None and form.wait:
+        # May be inside what the form requires to be present.
         put(body, form.wait, int(wait))
     elif wait is not None:
         headers[(form and form.wait_header) or "Retry-After"] = str(int(wait))
@@ -93,24 +94,36 @@ def token_error(
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Set `value` at a dotted path. Missing objects and, for whole numbers, lists are created."""
+    """Set `value` at a dotted path. Objects and, for whole numbers, lists are created where there are none."""
     names = path.split(".")
     parent: Any = document
     for name, next_name in pairwise(names):
-        parent = _within(parent, name, [] if next_name.isdecimal() else {})
-    if names[-1].isdecimal():
-        _within(parent, names[-1], value)
-    else:
-        parent[names[-1]] = value
+        child, empty = _at(parent, name), _empty(next_name)
+        parent = child if type(child) is type(empty) else _set(parent, name, empty)
+    _set(parent, names[-1], value)
     return document
 
 
-def _within(parent: Any, name: str, default: object) -> Any:
-    if not name.isdecimal():
-        return parent.setdefault(name, default)
-    if int(name) >= len(parent):
-        parent.extend([*[None] * (int(name) - len(parent)), default])
-    return parent[int(name)]
+def _empty(name: str) -> list[Any] | dict[str, Any]:
+    """What can have something at that name."""
+    return [] if name.isdecimal() else {}
+
+
+def _at(parent: Any, name: str) -> object:
+    """What is there; None if nothing is."""
+    if isinstance(parent, dict):
+        return cast("dict[str, object]", parent).get(name)
+    return parent[int(name)] if int(name) < len(parent) else None
+
+
+def _set(parent: Any, name: str, value: Any) -> Any:
+    """Returns the value. A list is filled up with nulls."""
+    if isinstance(parent, list):
+        cast("list[object]", parent).extend([None] * (int(name) + 1 - len(cast("list[object]", parent))))
+        parent[int(name)] = value
+    else:
+        parent[name] = value
+    return value
 
 
 def account_value(account: str) -> str | int:
@@ -122,12 +135,12 @@ def _error_body(success: Success | None, fault: OAuthError) -> dict[str, Any]:
     if success is None:
         return dict(fault.document)
     failed = put({}, success.field, _failure_mark(success, fault))
-    return {**failed, "error": f"Invalid Params: {fault.description}"}
+    return failed if "error" in failed else {**failed, "error": f"Invalid Params: {fault.description}"}
 
 
-def mark(success: Success | None) -> dict[str, Any]:
-    """The member that shows a success."""
-    return put({}, success.field, success.equals) if success and not success.absent else {}
+def marked(document: dict[str, Any], success: Success | None) -> dict[str, Any]:
+    """The document with the member that shows a success."""
+    return document if success is None or success.absent else put(document, success.field, success.equals)
 
 
 def _failure_mark(success: Success, fault: OAuthError) -> object:

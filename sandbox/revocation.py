@@ -157,4 +157,4 @@ def _settings(request: EndpointRequest) -> Settings:
 def _success(rule: Revocation) -> Response:
     if rule.success is None and rule.method == "DELETE":
         return responses.empty()
-    return responses.document(responses.mark(rule.success))
+    return responses.document(responses.marked({}, rule.success))

@@ -33,22 +33,28 @@ SLUGS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 SECRET = "s3cr:t%+ /&=é"
 
 
-def credentials() -> dict[str, str]:
-    names = {slug: slug.upper().replace("-", "_") for slug in SLUGS}
+def credentials(*folders: Path) -> dict[str, str]:
+    """Those of every provider in the catalogue and in these folders."""
     found: dict[str, str] = {}
-    for slug, name in names.items():
-        secrets = {f"{name}_{secret.upper()}": value for secret, value in further_secrets(slug).items()}
-        found |= {f"{name}_CLIENT_ID": f"client-{slug}", f"{name}_CLIENT_SECRET": SECRET, **secrets}
+    for file in (file for folder in (BUILT_IN, *folders) for file in folder.glob("*.toml")):
+        name, entry = file.stem.upper().replace("-", "_"), tomllib.loads(file.read_text(encoding="utf-8"))
+        found[f"{name}_CLIENT_ID"] = f"client-{file.stem}"
+        if entry["token"].get("auth") != "none":
+            found[f"{name}_CLIENT_SECRET"] = SECRET
+        found |= {f"{name}_{secret.upper()}": value for secret, value in _secrets_of(entry).items()}
         # Also the sites that are not for everybody.
-        if sites := catalogue_entry(slug).get("sites"):
+        if sites := entry.get("sites"):
             found[f"{name}_SITES"] = ",".join(sites)
     return found
 
 
 def further_secrets(slug: str) -> dict[str, str]:
     """By the names that the provider's entry gives them."""
-    names = catalogue_entry(slug).get("registration", {}).get("secrets", ())
-    return {name: f"s3cr:t {name}%" for name in names}
+    return _secrets_of(catalogue_entry(slug))
+
+
+def _secrets_of(entry: dict[str, Any]) -> dict[str, str]:
+    return {name: f"s3cr:t {name}%" for name in entry.get("registration", {}).get("secrets", ())}
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +66,15 @@ async def client() -> AsyncGenerator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
-    folder = tmp_path_factory.mktemp("sandbox")
-    arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(folder / "catalogue")]
-    process = Process("sandbox", *arguments, folder=folder, settings=credentials())
+    process = start_sandbox(tmp_path_factory.mktemp("sandbox"), credentials())
     yield process
     process.kill()
+
+
+def start_sandbox(folder: Path, settings: dict[str, str]) -> Process:
+    """A sandbox that writes its catalogue into the folder."""
+    arguments = ["--redirect-uri", REDIRECT_URI, "--write-catalogue", str(folder / "catalogue")]
+    return Process("sandbox", *arguments, folder=folder, settings=settings)
 
 
 _UNREACHABLE = """
@@ -86,9 +96,13 @@ def settings(sandbox_process: Process) -> dict[str, str]:
     one more, `unreachable`, where nobody listens."""
     catalogue = sandbox_process.folder / "catalogue"
     (catalogue / "unreachable.toml").write_text(_UNREACHABLE, encoding="utf-8")
-    return credentials() | {
-        "UNREACHABLE_CLIENT_ID": "client-unreachable",
-        "UNREACHABLE_CLIENT_SECRET": SECRET,
+    unreachable = {"UNREACHABLE_CLIENT_ID": "client-unreachable", "UNREACHABLE_CLIENT_SECRET": SECRET}
+    return credentials() | unreachable | settings_with(catalogue)
+
+
+def settings_with(catalogue: Path) -> dict[str, str]:
+    """A gateway's settings besides credentials."""
+    return {
         "TENDON_AUTH": "dev",
         "TENDON_SANDBOX": "0",
         "TENDON_CATALOGUE": str(catalogue),

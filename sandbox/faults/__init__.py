@@ -35,7 +35,7 @@ altered.py     the correct answer with an altered token object
 | opaque_400         | no        | 400 text/plain                                                                    |
 | entry_error        | no        | the error of row `row` (0) of the entry's own errors, with `seconds` (1) to wait  |
 | error_200          | no        | 200 {"error": "invalid_grant"}                                                    |
-| error_echo         | no        | 400; body and headers repeat every parameter and the Authorization header         |
+| error_echo         | no        | 400; body and headers repeat every parameter and the header fields with secrets   |
 | error_code_echo    | no        | 400 whose `error` is the code or token that was sent                              |
 | invalid_client     | no        | that error in the provider's form; usually 401                                    |
 | invalid_grant      | no        | that error                                                                        |

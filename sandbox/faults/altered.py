@@ -36,12 +36,15 @@ def _token(response: Response) -> tuple[Token, Token] | None:
     if response.media_type != "application/json":
         return None
     document = json.loads(bytes(response.body) or b"{}")
-    pending: list[Token] = [document]
+    pending: list[object] = [document]
     while pending:
         candidate = pending.pop()
-        if "access_token" in candidate:
-            return document, candidate
-        pending.extend(cast("Token", value) for value in candidate.values() if isinstance(value, dict))
+        if isinstance(candidate, list):
+            pending.extend(cast("list[object]", candidate))
+        elif isinstance(candidate, dict):
+            if "access_token" in candidate:
+                return document, cast("Token", candidate)
+            pending.extend(cast("Token", candidate).values())
     return None
 
 

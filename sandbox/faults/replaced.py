@@ -83,7 +83,7 @@ def elsewhere(request: EndpointRequest) -> Response:
 
 def _sent(request: EndpointRequest) -> dict[str, str]:
     authorization = {"Authorization": request.authorization} if request.authorization else {}
-    return {**request.query.values, **request.form.values, **authorization}
+    return {**request.query.values, **request.form.values, **request.call.headers, **authorization}
 
 
 def _fits_header(value: str) -> bool:

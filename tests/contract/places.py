@@ -1,5 +1,5 @@
 """Where users can connect: every entry of the catalogue, at each of its sites, as its file says. A new file is found by
-itself.
+itself. `vendors/` has made-up entries, which combine what no real one does.
 
 What the tests expect comes from here and not from Tendon's own reader, which would repeat its mistakes.
 """
@@ -10,11 +10,14 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from providers.catalogue import BUILT_IN
+
+VENDORS = Path(__file__).with_name("vendors")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Place:
 
 def _read() -> list[Place]:
     places: list[Place] = []
-    for file in sorted(BUILT_IN.glob("*.toml")):
+    for file in sorted(file for folder in (BUILT_IN, VENDORS) for file in folder.glob("*.toml")):
         text = file.read_text(encoding="utf-8")
         sites: dict[str, Any] = tomllib.loads(text).get("sites", {})
         places += [Place(file.stem, site, _at(text, site)) for site in sites or [""]]

@@ -14,7 +14,7 @@ from providers.revocation import Tokens
 from providers.token_answer import PresentToken, TokenAnswer
 from tests.conftest import REDIRECT_URI, credentials
 from tests.contract.flow import new_account
-from tests.contract.places import Place
+from tests.contract.places import VENDORS, Place
 from tests.sandbox_control import Sandbox
 from wire.http.client import Client
 
@@ -83,6 +83,6 @@ class Registered:
 def registered(client: Client, sandbox: Sandbox, catalogue: Catalogue, place: Place) -> Registered:
     entry = catalogue[place.slug]
     provider = entry.at_sites[place.site] if place.site else entry
-    ours = read_credentials(provider, credentials())
+    ours = read_credentials(provider, credentials(VENDORS))
     assert ours is not None
     return Registered(client, sandbox, place, provider, ours)
