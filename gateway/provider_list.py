@@ -53,7 +53,8 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
 
 
 def _reason(entry: Provider, missing: list[str], settings: CatalogueSettings) -> str:
-    remedy = f"set {' and '.join(missing)}"
+    *others, last = missing
+    remedy = f"set {', '.join(others)} and {last}" if others else f"set {last}"
     if entry.slug == SANDBOX:
         off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
         return f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"

@@ -18,7 +18,7 @@ from providers.catalogue import Catalogue, CatalogueError, read_catalogue
 from providers.credentials import credential_names, environment_name
 from providers.unsupported import Unsupported
 
-_HEADER: Final = ("slug", "category", "available", "sign-ups", "sites", "reason")
+_HEADER: Final = ("slug", "category", "available", "sign-ups", "ends", "sites", "reason")
 _WIDTH: Final = 118
 # Nothing is served, so the value doesn't matter.
 _ORIGIN: Final = "http://127.0.0.1:8000"
@@ -68,10 +68,15 @@ def _text(listed: Sequence[ListedProvider], unsupported: Mapping[str, Unsupporte
 
 def _row(listed: ListedProvider) -> tuple[str, ...]:
     entry = listed.entry
-    ends = f", ends {entry.lifecycle.ends}" if entry.lifecycle.ends else ""
-    available = "no" if listed.reason else "yes"
-    sign_ups = f"{entry.lifecycle.sign_ups}{ends}"
-    return entry.slug, entry.category, available, sign_ups, " ".join(listed.sites), listed.reason or ""
+    return (
+        entry.slug,
+        entry.category,
+        "no" if listed.reason else "yes",
+        entry.lifecycle.sign_ups,
+        str(entry.lifecycle.ends or ""),
+        " ".join(listed.sites),
+        listed.reason or "",
+    )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
