@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import cast
 
 from providers.adapters import load
-from providers.credentials import Credentials
 from providers.entry.provider import Provider
 from providers.error_answer import read_failure
 from providers.token_answer import checked_scopes
@@ -17,15 +16,14 @@ from wire.strict_json import UnfitError, member_at, read_object
 
 
 async def find_granted(
-    client: Client, provider: Provider, credentials: Credentials, access_token: str, deadline: float
+    client: Client, provider: Provider, access_token: str, deadline: float
 ) -> tuple[str, ...] | None:
     """The granted scopes, from the endpoint in the entry's `[granted]`; None without that table. There may be none at
     all. `deadline` is a time of the running loop. Raises RequestFailed."""
     granted = provider.granted
     if granted is None:
         return None
-    headers = credentials.fill(granted.headers)
-    asking = request("GET", granted.url, authorization=f"Bearer {access_token}", headers=headers)
+    asking = request("GET", granted.url, authorization=f"Bearer {access_token}")
     response = await client.send(asking, deadline=deadline, retry_refused=True)
     if response.status not in SUCCESSES:
         raise read_failure((), response)

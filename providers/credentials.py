@@ -46,7 +46,7 @@ def credential_names(provider: Provider) -> list[str]:
 
 def names_in_headers(provider: Provider) -> set[str]:
     """Which of them header fields of its entry contain."""
-    tables = (provider.token, provider.account, provider.granted, provider.api, provider.revoke)
+    tables = (provider.token, provider.account, provider.api, provider.revoke)
     texts = [text for table in tables if table is not None for text in table.headers.values()]
     return placeholders(*texts).intersection(credential_names(provider))
 

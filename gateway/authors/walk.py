@@ -140,7 +140,7 @@ class Walk:
             return answer
         self._report.begin("Granted scopes")
         try:
-            granted = await find_granted(self._client, self._entry, self._credentials, answer.access_token, _deadline())
+            granted = await find_granted(self._client, self._entry, answer.access_token, _deadline())
         except RequestFailed as failure:
             self._report.differences.append(f"the scopes that [granted] asks for can't be read: {failure}")
             granted = None

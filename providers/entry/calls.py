@@ -29,12 +29,11 @@ class Account(EntryTable, frozen=True, kw_only=True):
 
 
 class Granted(EntryTable, frozen=True, kw_only=True):
-    """The endpoint that says which scopes the user granted, if neither the redirect nor the token answer does. `field`
-    is the dotted path of the list."""
+    """The endpoint that says which scopes the user granted, where the token answer names something else. `field` is the
+    dotted path of the list."""
 
     url: Endpoint
     field: DottedPath
-    headers: Annotated[Mapping[str, str], read_headers] = NO_PARAMS
 
 
 class AfterExchange(EntryTable, frozen=True, kw_only=True):

@@ -82,7 +82,6 @@ async def _ask_granted(context: Context, registration: Registration, received: R
             return await after_exchange.find_granted(
                 resources.client,
                 provider,
-                registration.credentials,
                 received.answer.access_token,
                 asking_deadline(received),
             )

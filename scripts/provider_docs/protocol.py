@@ -78,8 +78,7 @@ def _granted(entry: Provider) -> Iterator[str]:
     if entry.token.scope_prefix:
         yield f"The provider writes {code(entry.token.scope_prefix)} before each, which Tendon drops."
     if entry.granted:
-        sent = _with(header_fields(entry.granted.headers))
-        call = f"{code(f'GET {entry.granted.url}')}{sent}"
+        call = code(f"GET {entry.granted.url}")
         yield f"After the exchange, Tendon asks {call}, where they are {code(entry.granted.field)}."
 
 

@@ -45,7 +45,6 @@ headers = {{ Api-Key = "{{key}}" }}
 [granted]
 url = "{origin}/permissions"
 field = "permissions"
-headers = {{ Api-Key = "{{key}}" }}
 [after_exchange]
 adapter = "polar"
 url = "{origin}/users"
@@ -168,7 +167,6 @@ async def test_a_connection_with_all_that_the_vendor_says(
         assert (await odd.complete(someone.token, **callback)).connection["status"] == "connected"
     assert await stored(database, someone) == (vendor.account, ["sleep"], "connected", "scopes_missing")
     assert vendor.asked() == ["POST /token", "POST /users", "GET /permissions"]
-    assert vendor.last("/permissions").headers["api-key"] == "a-key"
 
 
 async def test_the_account_is_asked_for_by_post(

@@ -106,7 +106,6 @@ headers = { X-Version = "2" }
 [granted]
 url = "https://api.acme.example/permissions"
 field = "permissions"
-headers = { X-Version = "2" }
 [api]
 base = "https://api.acme.example"
 headers = { X-Key = "{subscription_key}" }

@@ -10,32 +10,30 @@ import pytest
 from providers.after_exchange import find_granted, make_usable
 from providers.entry.provider import Provider
 from providers.errors import ErrorAnswer, RequestFailed, UnreadableResponse
-from tests.providers.entries import CREDENTIALS, provider
+from tests.providers.entries import provider
 from tests.wire.http.fetching import soon
 from tests.wire.http.loopback import answering, loopback
 from wire.http.client import Client
 
 
-def granting(origin: str, more: str = "", token: str = "") -> Provider:
+def granting(origin: str, token: str = "") -> Provider:
     return provider(
-        origin=origin, token=token, tables=f"[granted]\nurl = '{origin}/permissions'\nfield = 'user.0.scopes'\n{more}"
+        origin=origin, token=token, tables=f"[granted]\nurl = '{origin}/permissions'\nfield = 'user.0.scopes'"
     )
 
 
 async def granted(ours: Client, scopes: Any, token: str = "") -> tuple[str, ...] | None:
     body = json.dumps({"user": [{"scopes": scopes}]}).encode()
     async with loopback(answering(body)) as server:
-        return await find_granted(ours, granting(server.origin, token=token), CREDENTIALS, "abc", soon())
+        return await find_granted(ours, granting(server.origin, token=token), "abc", soon())
 
 
 async def test_the_granted_scopes_are_requested_with_the_token(ours: Client) -> None:
     async with loopback(answering(b'{"user": [{"scopes": ["b", "a", "b"]}], "other": NaN}')) as server:
-        entry = granting(server.origin, "headers = { Api-Key = '{client_id}', Accept = 'text/json' }")
-        assert await find_granted(ours, entry, CREDENTIALS, "abc", soon()) == ("b", "a")
+        assert await find_granted(ours, granting(server.origin), "abc", soon()) == ("b", "a")
     (asked,) = server.asked
     assert asked.line == "GET /permissions HTTP/1.1"
-    names = ("authorization", "api-key", "accept")
-    assert [asked.headers[name] for name in names] == ["Bearer abc", "client", "text/json"]
+    assert asked.headers["authorization"] == "Bearer abc"
 
 
 async def test_there_may_be_no_granted_scopes_at_all(ours: Client) -> None:
@@ -71,12 +69,12 @@ async def test_anything_but_a_list_of_scopes_is_unreadable(ours: Client, scopes:
 async def test_an_answer_without_scopes(ours: Client, status: str, body: bytes, fault: type[RequestFailed]) -> None:
     async with loopback(answering(body, status=status)) as server:
         with pytest.raises(fault) as raised:
-            await find_granted(ours, granting(server.origin), CREDENTIALS, "abc", soon())
+            await find_granted(ours, granting(server.origin), "abc", soon())
     assert "CANARY" not in str(raised.value)
 
 
 async def test_without_the_tables_no_request_is_sent(ours: Client) -> None:
-    assert await find_granted(ours, provider(), CREDENTIALS, "abc", soon()) is None
+    assert await find_granted(ours, provider(), "abc", soon()) is None
     await make_usable(ours, provider(), "abc", "user", deadline=soon(), latest=soon())
 
 

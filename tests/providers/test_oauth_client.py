@@ -219,7 +219,7 @@ async def test_all_requests_survive_a_restart_of_the_server() -> None:
             exchange(client, provider(origin=origin)),
             find_account(client, with_account(origin), CREDENTIALS, "abc", soon()),
             revoke(client, provider(origin=origin, tables=revoking), CREDENTIALS, Tokens("abc", None), deadline=soon()),
-            find_granted(client, registering, CREDENTIALS, "abc", soon()),
+            find_granted(client, registering, "abc", soon()),
             make_usable(client, registering, "abc", "user", deadline=soon(), latest=soon()),
         )
         answer, account, revoked, granted, _ = await asyncio.gather(*requests)

@@ -19,7 +19,7 @@ ADAPTERS = adapters_with("after_exchange")
         ("account", ME + "method = 'POST'"),
         ("account", ME + "method = 'POST'\nform = {a = 'b'}\nheaders = {X = 'y'}"),
         ("account", ME + "method = 'GET'\nform = {}"),
-        ("granted", ME + "headers = {X = 'y'}"),
+        ("granted", ME),
         *(("after_exchange", f"{URL}adapter = '{name}'") for name in ADAPTERS),
         ("api", "base = 'https://api.acme.example:8443/v1/'\nheaders = {X = 'y'}"),
     ],

@@ -16,7 +16,6 @@ from tests.providers.entry.reading import problems, read, table_with, token, wit
 TABLES: dict[str, Callable[[str], str]] = {
     "token": token,
     "account": partial(table_with, "account", "url = 'https://acme.example/me'\nfield = 'id'"),
-    "granted": partial(table_with, "granted", "url = 'https://acme.example/me'\nfield = 'id'"),
     "api": partial(table_with, "api", "base = 'https://acme.example'"),
     "revoke": partial(table_with, "revoke", "url = 'https://acme.example/revoke'\nauth = 'bearer'"),
 }
