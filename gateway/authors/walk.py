@@ -76,9 +76,9 @@ class Walk:
             self._entry, self._credentials, choices.redirect_uri, self._report, arrivals, browser=choices.browser
         )
         answer = await self._exchange(choices.redirect_uri, authorized)
+        await self._make_usable(answer)
         account = await self._find_account(answer)
         answer = await self._find_granted(answer)
-        await self._make_usable(answer)
         answer = await self._refresh(choices, answer)
         if choices.records is not None:
             await self._provoke_errors(choices.redirect_uri)
