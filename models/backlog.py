@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from models.database import Database
+from models.due_rows import ASKED
 from models.revocation import STATUSES
 from models.statement import Statement
 
@@ -23,10 +24,11 @@ _REVOCATIONS: Final = Statement(_COUNT, table="revocation")
 # Ids are in the order of time.
 _UNCONFIRMED: Final = Statement(
     """
-    SELECT provider, status = {failed} AS failed, attempts > 0 AS tried, created_at, now() AS now_at
-    FROM (SELECT provider, status, attempts, created_at FROM revocation WHERE id > :first
+    SELECT {asked}, status = {failed} AS failed, attempts > 0 AS tried, created_at, now() AS now_at
+    FROM (SELECT provider, site, status, attempts, created_at FROM revocation WHERE id > :first
         ORDER BY id DESC LIMIT :looked_at) AS latest
     WHERE status IN ({pending}, {failed}) LIMIT :most""",
+    asked=ASKED,
     **STATUSES,
 )
 _FIRST: Final = str(UUID(int=0))
@@ -50,7 +52,8 @@ async def backlog(database: Database) -> Mapping[str, Backlog]:
 
 
 class UnconfirmedRevocation(msgspec.Struct, frozen=True):
-    """A revocation that has failed, or is pending since `age` seconds. `tried` says that it was sent."""
+    """A revocation that has failed, or is pending since `age` seconds. `tried` says that it was sent. `provider` names
+    the site, too, if the provider has several: `dexcom/eu`."""
 
     provider: str
     failed: bool

@@ -44,7 +44,7 @@ async def make_usable(context: Context, attempt: Attempt, received: Received, pe
         )
     except RequestFailed as fault:
         permit.note(fault)
-        log_failure(provider.slug, fault, step="after_exchange")
+        log_failure(provider.key, fault, step="after_exchange")
         problem = exchange_problem(fault)
         if isinstance(problem, InvalidGrant):
             # The code was good.
@@ -86,5 +86,5 @@ async def _ask_granted(context: Context, registration: Registration, received: R
                 asking_deadline(received),
             )
     except RequestFailed as fault:
-        log.warning("granted.unknown", provider=provider.slug, fault=str(fault))
+        log.warning("granted.unknown", provider=provider.key, fault=str(fault))
         return None

@@ -68,7 +68,7 @@ async def exchange(context: Context, attempt: Attempt, claim: Claim, permit: Per
         )
     except RequestFailed as fault:
         permit.note(fault)
-        log_failure(registration.provider.slug, fault)
+        log_failure(registration.key, fault)
         if isinstance(fault, TransportFailure) and not fault.sent:
             # Any other request may have spent the code.
             await release(context, attempt)

@@ -37,7 +37,7 @@ async def with_account(context: Context, registration: Registration, received: R
     try:
         account = await ask_account(context, registration, answer.access_token, asking_deadline(received))
     except RequestFailed as fault:
-        log.warning("account.unknown", provider=registration.provider.slug, fault=str(fault))
+        log.warning("account.unknown", provider=registration.key, fault=str(fault))
         return received
     return replace(received, answer=replace(answer, account=account))
 

@@ -78,7 +78,7 @@ async def _settle(context: Context, row: PendingRevocation, registration: Regist
     try:
         account = await ask_account(context, registration, grant.access_token, deadline)
     except RequestFailed as fault:
-        log.warning("account.unknown", provider=provider.slug, connection_id=row.connection_id, fault=str(fault))
+        log.warning("account.unknown", provider=provider.key, connection_id=row.connection_id, fault=str(fault))
         return
     try:
         await _promote(context, row, provider, grant, account)

@@ -231,11 +231,11 @@ async def add_account(
             )
             stored = await set_account(resources.database, connection, account, entry)
     except TimeoutError:
-        log.warning("account.unknown", provider=provider.slug, fault="the database took too long")
+        log.warning("account.unknown", provider=provider.key, fault="the database took too long")
     except RequestFailed as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=str(fault))
+        log.warning("account.unknown", provider=provider.key, fault=str(fault))
     except DatabaseDown as fault:
-        log.warning("account.unknown", provider=provider.slug, fault=fault.reason)
+        log.warning("account.unknown", provider=provider.key, fault=fault.reason)
     else:
         for event in stored.account_events if stored else ():
             log.warning(event, provider=provider.slug, connection_id=connection.id)

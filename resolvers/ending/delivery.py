@@ -138,7 +138,8 @@ async def _obstacle(context: Context, row: PendingRevocation, prepared: Prepared
 
 
 async def _conclude(context: Context, row: PendingRevocation, owner: str, outcome: Done | Later) -> None:
-    named = {"provider": row.provider, "revocation_id": row.id, "connection_id": row.connection_id}
+    provider = site_key(row.provider, row.site)
+    named = {"provider": provider, "revocation_id": row.id, "connection_id": row.connection_id}
     if isinstance(outcome, Done):
         if await _finish(context, row, owner, outcome.status, sent=outcome.sent):
             log.info("revocation.ended", status=outcome.status.value, **named)

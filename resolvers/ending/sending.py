@@ -201,7 +201,7 @@ class Sender:
         effect = effect_of(fault)
         if effect is Effect.MISCONFIGURED:
             log.error(
-                "revocation.misconfigured", provider=self._row.provider, revocation_id=self._row.id, fault=str(fault)
+                "revocation.misconfigured", provider=self._provider.key, revocation_id=self._row.id, fault=str(fault)
             )
         unknown = effect is Effect.UNKNOWN
         return Later(

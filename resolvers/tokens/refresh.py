@@ -22,7 +22,7 @@ from models.connection import StatusReason
 from models.token_refresh import Failure, Lease, fail, mark, release, take
 from models.token_row import TokenRow
 from models.vault import VaultError
-from providers.entry.provider import Provider
+from providers.entry.provider import Provider, site_key
 from providers.errors import Effect, HeldBack, RequestFailed, effect_of, wait_of
 from providers.oauth_client import refresh_tokens
 from providers.provider_limit import Permit, Use
@@ -164,7 +164,7 @@ async def _failed(
 ) -> None:
     """Write down what a failed refresh means for the connection."""
     effect, database = effect_of(fault), context.resources.database
-    named = {"provider": row.provider, "connection_id": row.id, "fault": str(fault)}
+    named = {"provider": site_key(row.provider, row.site), "connection_id": row.id, "fault": str(fault)}
     if effect is Effect.REFUSED:
         await _refused(context, row, lease, entry, named)
         return

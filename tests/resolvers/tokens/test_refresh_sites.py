@@ -83,3 +83,10 @@ async def test_tokens_of_one_site_do_not_open_for_another(world: World) -> None:
     await world.outside.fetch("UPDATE connection SET site = 'eu'")
     assert (await problem(issue(world, connection))).code == "SERVICE_UNAVAILABLE"
     assert world.provider.asked("/eu/token") == []
+
+
+async def test_the_log_says_at_which_site_a_refresh_fails(world: World) -> None:
+    connection = await expired(world, "eu")
+    world.provider.refuse("invalid_client", "401 Unauthorized")
+    assert (await problem(issue(world, connection))).code == "PROVIDER_MISCONFIGURED"
+    assert [line["provider"] for line in world.said("refresh.misconfigured")] == ["regional/eu"]
