@@ -12,7 +12,7 @@ from tests.conftest import Person, credentials, settings_with, start_gateway, st
 from tests.contract.flow import Flow, new_account
 from tests.contract.places import VENDORS, Place
 from tests.contract.tokens import Registered, registered
-from tests.interfaces import Interface
+from tests.interfaces import Interface, Rest
 from tests.processes import Process
 from tests.sandbox_control import Sandbox
 from wire.http.client import Client, open_client
@@ -51,6 +51,12 @@ def flow(
 ) -> Flow:
     """Through both interfaces."""
     return Flow(interface(client, service.origin), providers, client, someone, place, new_account())
+
+
+@pytest.fixture
+def rest_flow(client: httpx.AsyncClient, service: Process, providers: Sandbox, someone: Person, place: Place) -> Flow:
+    """Through one interface, for answers that no interface sees."""
+    return Flow(Rest(client, service.origin), providers, client, someone, place, new_account())
 
 
 @pytest.fixture(scope="session")

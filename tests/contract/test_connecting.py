@@ -102,13 +102,13 @@ async def test_an_error_in_the_words_of_the_provider(
 
 @everywhere
 @pytest.mark.parametrize("fault", ["not_json", "empty", "html", "no_access_token", "wrong_types", "status_500"])
-async def test_an_answer_that_can_not_be_used(flow: Flow, place: Place, fault: str) -> None:
-    callback = await flow.consent()
-    await flow.sandbox.fault(place.slug, fault, account=flow.account)
-    answer = await flow.complete(callback)
+async def test_an_answer_that_can_not_be_used(rest_flow: Flow, place: Place, fault: str) -> None:
+    callback = await rest_flow.consent()
+    await rest_flow.sandbox.fault(place.slug, fault, account=rest_flow.account)
+    answer = await rest_flow.complete(callback)
     assert (answer.code, callback["code"] in (answer.message or "")) == ("PROVIDER_UNAVAILABLE", False)
-    assert len(await flow.sandbox.exchanges(callback["code"])) == 1
-    assert await flow.nothing_is_stored()
+    assert len(await rest_flow.sandbox.exchanges(callback["code"])) == 1
+    assert await rest_flow.nothing_is_stored()
 
 
 @those(lambda place: place.asks_for_account)
