@@ -33,7 +33,10 @@ def page(provider: str, client_id: str, scopes: list[str], account: str) -> Resp
 
 
 # A page whose address has the parameters after `#/` moves them to where the sandbox reads them.
-_ROUTING = "location.replace(`?${location.hash.split('?').slice(1).join('?')}`)"
+_ROUTING = """
+const routed = location.hash.split("?").slice(1).join("?");
+location.replace(`${location.search || "?"}${location.search ? "&" : ""}${routed}`);
+"""
 
 
 def routing_page(provider: str) -> Response:
