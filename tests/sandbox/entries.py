@@ -235,7 +235,6 @@ headers = { X-Client = "{client_id}" }
 [granted]
 url = "https://apis.garmin.example/user/permissions?all=1"
 field = "data.permissions"
-headers = { X-Client = "{client_id}" }
 [scopes]
 ACTIVITY_EXPORT = "Read your activities."
 HEALTH_EXPORT = "Read your health."

@@ -35,16 +35,15 @@ def test_the_header_fields_of_the_api_are_checked(world: World, name: str, value
     assert world.api("suunto", token).status_code == 200
 
 
-def test_the_header_fields_of_calls_with_a_token_are_checked(world: World) -> None:
+def test_the_header_fields_of_the_account_are_checked(world: World) -> None:
     token = world.connect("garmin")["access_token"]
-    for table in ("account", "granted"):
-        assert refused(world.ask("garmin", table, token, **{"X-Client": "other"}), "invalid_client", 403)
-        assert world.ask("garmin", table, token).status_code == 200
+    assert refused(world.ask("garmin", "account", token, **{"X-Client": "other"}), "invalid_client", 403)
+    assert world.account("garmin", token).status_code == 200
 
 
 def test_the_parameters_in_a_url_are_checked(world: World) -> None:
     code, token = world.approve("garmin")["code"], world.connect("garmin")["access_token"]
-    entry, bearer = world.entry("garmin"), {"Authorization": f"Bearer {token}"} | world.headers("garmin", "granted")
+    entry, bearer = world.entry("garmin"), {"Authorization": f"Bearer {token}"}
     form = {"grant_type": "authorization_code", "code": code, "client_id": "garmin"}
     for url in (f"{world.base}/garmin/token", entry["token"]["url"] + "&code=x", entry["token"]["url"] + "&v=2"):
         assert refused(world.http.post(url, data=form), "invalid_request")
