@@ -94,6 +94,6 @@ def _row(entry: Provider) -> list[str]:
 
 
 def _facts(entry: Provider) -> str:
-    """Such as `4 documented, 1 unverified`."""
+    """Such as `documented 4, unverified 1`."""
     count = Counter(source.sure for source in entry.sources)
-    return ", ".join(f"{count[sure]} {name}" for sure, name in SURE.items() if count[sure]) or "no sources"
+    return ", ".join(f"{name} {count[sure]}" for sure, name in SURE.items() if count[sure]) or "no sources"

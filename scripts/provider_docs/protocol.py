@@ -132,8 +132,8 @@ def _replaced(rule: Token) -> str:
 def _revocation(rule: Revoke | None) -> str:
     if rule is None:
         return (
-            "The provider can't be told. Tendon erases its tokens, and users can end the access in the provider's own"
-            " settings."
+            "No way to tell the provider is known. Tendon erases its tokens, and users can end the access in the"
+            " provider's own settings."
         )
     ends = f"This {_ENDS[rule.ends]}."
     if rule.adapter:

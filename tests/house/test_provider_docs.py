@@ -273,7 +273,7 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
             {"rest": '[account]\nurl = "https://acme.example/me"\nfield = "id"\nmethod = "POST"'},
             "The user's id is `id` in the answer to `POST https://acme.example/me`.\n",
         ),
-        ({}, "- **Disconnecting:** The provider can't be told."),
+        ({}, "- **Disconnecting:** No way to tell the provider is known."),
         ({"rest": f'{REVOKE}auth = "bearer"'}, "with the user's access token in the `Authorization` header. This is"),
         (
             {"rest": f'{REVOKE}token = "access_token"\nends = "account"'},
