@@ -11,11 +11,11 @@ _UNITS: Final = (("year", 365 * 86400), ("day", 86400), ("hour", 3600), ("minute
 # How far a time may be from a round one that stands for it: 180 days are not half a year, but 365.25 days are a year.
 _ROUND: Final = 0.01
 _CODE: Final = re.compile(r"(`[^`]*`)")
-_SPECIAL: Final = re.compile(r"[*<\\]|\](?=\()|(?<!\w)_|_(?!\w)")
+_SPECIAL: Final = re.compile(r"[*<\\]|\](?=\()|(?<!\w)_|_(?!\w)|^[#>+-](?=\s)")
 
 
 def code(text: str) -> str:
-    return f"`{text}`"
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def listed(parts: Iterable[str], last: str = "and") -> str:

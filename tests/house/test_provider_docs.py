@@ -333,6 +333,8 @@ def test_texts_of_an_entry_are_not_markdown() -> None:
     assert row == r"| `sleep` | a \| b \<b> \*c\* \_d\_ e_f `g \| *h*` [i\](j) # k | no |"
     assert "\na | b \\<b> \\*c\\*" in page(entry)
     assert r"| [A \| \*b\*](acme.md) | `acme` |" in overview({"acme": entry}, {})
+    assert "\n\\# a heading\n" in page(replace(entry, notes="# a heading"))
+    assert "Tendon asks for `` a`b ``." in said(authorize='scopes = ["a`b"]')
 
 
 def test_the_table_of_all() -> None:
