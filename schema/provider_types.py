@@ -162,10 +162,10 @@ class Provider:
         found = directory.sites_of(info.context, self.row)
         return [ProviderSite(id=strawberry.ID(id_), name=site.name) for id_, site in found.items()]
 
-    @strawberry.field(description="Whether users can connect to it here: whether this service has credentials for it.")
+    @strawberry.field(description="Whether users can connect to it here. `availability` says why not.")
     def available(self, info: Info) -> bool:
         return directory.unavailable_because(info.context, self.row) is None
 
-    @strawberry.field(description="The same, and why not, such as `no_credentials`.")
+    @strawberry.field(description="Whether users can connect to it here, and why not, such as `no_credentials`.")
     def availability(self, info: Info) -> ProviderAvailability:
         return _AVAILABILITY[directory.unavailable_because(info.context, self.row)]
