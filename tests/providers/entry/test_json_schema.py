@@ -134,24 +134,26 @@ def changed(whole: Any, path: Path_, value: object) -> Any:
 
 
 RICH = rich()
+RICH_JSON = as_json(RICH)
 PATHS = list(paths(RICH))
 VALUES: list[object] = [
     ...,
-    *(True, False, 0, 1, -1, 7, 401, 10**10, 1.5),
-    *("", "x", "X", "a b", "a.b", "ü", "x" * 400, "x" * 2000, "S256", "none", "POST", "client_secret", "{account}"),
-    *("https://a.example/x", "https://a.example/?q#f", "https://a.example/#/f", "http://a.example", "ftp://a.example"),
-    *("{region}", "https://{region}.example", "https://a.example/ x"),
-    *([], ["a"], ["a", "a b"], [1], [""], [{}], {}, {"x": "y"}, {"x": 1}, {"a b": "c"}, {"code": "x"}),
-    *({"Authorization": "x"}, {"X-A": "b"}, {"client_secret": "x"}, {"region": "us"}, {"equals": 1, "field": "a"}),
-    *(dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.time(1)),
+    *(True, 0, 1, -1, 401, 10**10, 1.5),
+    *("", "x", "a b", "a.b", "ü", "x" * 2000, "S256", "POST", "{account}", "{region}"),
+    *("https://a.example/?q#f", "https://a.example/#/f", "http://{region}.example", "ftp://a.example", "https://a/ x"),
+    *([], ["a b"], [1], [{}], {}, {"x": "y"}, {"x": 1}, {"a b": "c"}),
+    *({"Authorization": "x"}, {"client_secret": "x"}, {"equals": 1, "field": "a"}),
+    *(dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
 ]
 
 
-def agree(entry: dict[str, Any]) -> None:
-    refused, faulty = refusals(entry), faults(entry)
+def agree(path: Path_, value: object) -> None:
+    """Fails unless both judge the example alike, with this value at the path."""
+    refused = refusals(changed(RICH, path, value))
+    is_valid = VALIDATOR.is_valid(changed(RICH_JSON, path, value if value is ... else as_json(value)))
     if refused == []:
-        assert faulty == [], "the reader accepts it"
-    if not faulty:
+        assert is_valid, "the reader accepts it"
+    if is_valid:
         assert [why for why in refused if not re.search(NOT_IN_THE_SCHEMA, why)] == [], "the schema accepts it"
 
 
@@ -163,13 +165,13 @@ def test_the_documented_example_is_valid() -> None:
 def test_both_judge_a_change_of_one_key_alike(key: Path_) -> None:
     for path in (path for path in PATHS if path[:1] == key):
         for value in VALUES:
-            agree(changed(RICH, path, value))
+            agree(path, value)
 
 
 def test_both_refuse_keys_that_are_not_there() -> None:
     for path in PATHS:
         if isinstance(path[-1], str):
-            agree(changed(RICH, (*path[:-1], f"{path[-1]}z"), 1))
+            agree((*path[:-1], f"{path[-1]}z"), 1)
 
 
 URLS = st.from_regex(r"(https?://|\{region\})[!-~]{0,20}", fullmatch=True)
@@ -179,7 +181,7 @@ OTHERS = st.text(max_size=40) | URLS | st.integers() | st.lists(st.text(max_size
 @settings(max_examples=200)
 @given(st.sampled_from(PATHS), OTHERS)
 def test_both_judge_any_value_alike(path: Path_, value: object) -> None:
-    agree(changed(RICH, path, value))
+    agree(path, value)
 
 
 def test_a_reader_without_a_schema_is_noticed() -> None:
