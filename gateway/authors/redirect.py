@@ -87,8 +87,9 @@ def _check(entry: Provider, redirect: Mapping[str, str], report: Report) -> None
         what = "is missing from the redirect" if given is None else "is not the `iss` of the redirect"
         report.differences.append(f"authorize.iss {what}, so Tendon refuses it (RFC 9207)")
     if error := redirect.get("error"):
-        code = "".join(letter for letter in error[:_LONGEST_ERROR] if letter.isprintable())
-        raise Stopped(f"The provider says `{code}`: access was denied, or something in the request is wrong.")
+        raise Stopped(
+            f"The provider says `{error[:_LONGEST_ERROR]}`: access was denied, or something in the request is wrong."
+        )
     if redirect.get("code"):
         return
     if entry.authorize.denied == "state_only":

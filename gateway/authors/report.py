@@ -11,14 +11,18 @@ from providers.entry.provider import Provider
 
 
 class Report:
-    """`say` prints a line. `differences` are sentences."""
+    """`differences` are sentences."""
 
     def __init__(self, entry: Provider, redactor: Redactor, say: Callable[[str], None]) -> None:
-        self.say = say
+        self._say = say
         self.differences: list[str] = []
         self._entry = entry
         self._redactor = redactor
         self._step = 0
+
+    def say(self, line: str) -> None:
+        """Print a line. What a provider sends can't control the terminal."""
+        self._say("".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in line))
 
     def begin(self, title: str) -> None:
         self._step += 1

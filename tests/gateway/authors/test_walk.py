@@ -116,3 +116,11 @@ async def test_an_answer_that_tendon_cannot_read(sandbox_process: Process, sandb
     assert not await flow.run()
     assert '- access_token is at data.access_token: write root = "data" in [token]' in flow.said
     assert "s3cr3t" not in flow.said
+
+
+async def test_a_provider_cannot_control_the_terminal(sandbox_process: Process, sandbox: Sandbox) -> None:
+    flow = Flow(sandbox_process, sandbox, "whoop")
+    await sandbox.answer("whoop", json.dumps({"\x1b[2J": {"access_token": "s3cr3t"}}))
+    assert not await flow.run()
+    assert "access_token is at ?[2J.access_token" in flow.said
+    assert "\x1b" not in flow.said
