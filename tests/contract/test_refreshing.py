@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -36,6 +38,19 @@ async def test_an_expired_token_is_refreshed(flow: Flow, place: Place) -> None:
     assert call["outcome"] == "issued"
     # Where the granted scopes are asked for, the token had expired by then.
     assert issued["scopes"] == place.requested
+
+
+@those(lambda place: place.refresh == "extending")
+async def test_an_expired_token_is_extended(flow: Flow, place: Place) -> None:
+    await flow.sandbox.settings(place.slug, account=flow.account, access_life=2)
+    connection = await flow.connect()
+    await asyncio.sleep(2)
+    issued = (await flow.issue(connection)).data
+    assert await flow.sandbox.accepts(issued["accessToken"])
+    (family,) = await flow.sandbox.families(flow.account, place.slug)
+    assert (family["ended"], family["refreshes"]) == (None, 1)
+    assert family["access_tokens"] == [token_id(issued["accessToken"])]
+    assert await flow.outcomes("token") == ["issued", "extended"]
 
 
 @refreshing
