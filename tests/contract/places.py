@@ -56,6 +56,11 @@ class Place:
         places = (self.revoke["url"], *self.revoke.get("headers", {}).values())
         return self.revoke.get("auth") == "bearer" or any("{access_token}" in text for text in places)
 
+    def secret_headers(self, table: str) -> list[str]:
+        """The header fields of a table that have further credentials."""
+        headers = self.entry.get(table, {}).get("headers", {})
+        return [name for name, text in headers.items() if any(f"{{{one}}}" in text for one in self.secrets_at(table))]
+
     @property
     def marks_revocations(self) -> bool:
         """Whether the answer to a revocation is a 200, even if it failed."""

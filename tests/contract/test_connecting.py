@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Person
+from tests.conftest import SECRET, Person
 from tests.contract.flow import Flow, new_account
 from tests.contract.places import Place, everywhere, those
+from tests.processes import Process
 
 WAIT = 90
 
@@ -109,6 +110,19 @@ async def test_an_answer_that_can_not_be_used(rest_flow: Flow, place: Place, fau
     assert (answer.code, callback["code"] in (answer.message or "")) == ("PROVIDER_UNAVAILABLE", False)
     assert len(await rest_flow.sandbox.exchanges(callback["code"])) == 1
     assert await rest_flow.nothing_is_stored()
+
+
+@those(lambda place: place.token.get("headers"))
+async def test_credentials_that_the_provider_sends_back_are_not_repeated(
+    flow: Flow, place: Place, service: Process
+) -> None:
+    callback = await flow.consent()
+    await flow.sandbox.fault(place.slug, "error_echo", account=flow.account)
+    answer = await flow.complete(callback)
+    assert answer.code is not None
+    (exchange,) = await flow.sandbox.exchanges(callback["code"])
+    secrets = {callback["code"], SECRET, *(exchange["headers"][name] for name in place.secret_headers("token"))}
+    assert not [secret for secret in secrets if secret in f"{answer.message}{service.said}"]
 
 
 @those(lambda place: place.asks_for_account)
