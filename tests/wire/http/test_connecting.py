@@ -109,7 +109,7 @@ async def test_a_hung_host_does_not_use_up_the_connections_of_others(certificate
         loopback(answering(b"{}"), tls=tls) as server,
         client_to(certificate, "127.0.0.1") as client,
     ):
-        waiting = [asyncio.create_task(fetch(client, NAME, hung.port)) for _ in range(100)]
+        waiting = [asyncio.create_task(fetch(client, NAME, hung.port)) for _ in range(MAX_CONNECTIONS + 4)]
         await until(lambda: hung.connections == MAX_CONNECTIONS)
         assert await fetch(client, NAME, server.port) == 200
         # In the middle of their handshakes: no socket may be left open.
