@@ -79,9 +79,10 @@ def _check(context: Context, callback: Callback) -> Registration:
 
 
 def _may_lack_code(context: Context, slug: str) -> bool:
-    """Whether a redirect of this provider that has neither a code nor an error says that access was refused."""
+    """Whether a redirect of this provider that has neither a code nor an error says that access was refused. Nothing is
+    known about one that there is not."""
     provider = context.resources.catalogue.get(slug)
-    return provider is not None and provider.authorize.denied == "state_only"
+    return provider is None or provider.authorize.denied == "state_only"
 
 
 async def _redeem(context: Context, attempt: Attempt) -> StoredConnection:

@@ -186,7 +186,6 @@ async def test_a_code_of_such_a_provider_is_exchanged(any_world: World) -> None:
         ({"code": "", "state": ""}, "state must not be empty."),
         ({"code": "", "error": " "}, "error must not be empty."),
         ({"code": "", "provider": "acme"}, "code must not be empty."),
-        ({"code": "", "provider": "nobody"}, "code must not be empty."),
     ],
 )
 async def test_what_is_malformed_even_where_the_state_alone_is_enough(
@@ -196,6 +195,12 @@ async def test_what_is_malformed_even_where_the_state_alone_is_enough(
     problem = await refused(any_world, replace(callback, **changes))
     assert (problem.code, problem.message) == ("VALIDATION_ERROR", message)
     assert await any_world.status("alice") == ["pending"]
+
+
+async def test_the_state_alone_of_a_provider_that_there_is_not(any_world: World) -> None:
+    """The OpenAPI document allows it: which providers redirect like this is not in it."""
+    callback = await any_world.begin("alice", "state-only")
+    assert (await refused(any_world, replace(callback, code="", provider="nobody"))).code == "PROVIDER_NOT_FOUND"
 
 
 @pytest.mark.parametrize("iss", [None, "", "http://127.0.0.1", "right/", "RIGHT"])
