@@ -256,6 +256,18 @@ async def test_flows_of_several_sites_at_once(database: Database) -> None:
         assert sorted(stored) == [("eu", 1), ("eu", 2), ("us", 1), ("us", 2)]
 
 
+async def test_a_flow_that_comes_second_reads_the_version_of_its_own_site(database: Database) -> None:
+    for number in range(3):
+        await connect(database, binding(f"eu {number}", site="eu"))
+    keys = ("us 1", "us 2")
+    for key in keys:
+        assert (await begin(database, binding(key, site="us"), key)).version == 0
+    granted = await grant(database)
+    async with asyncio.timeout(60):
+        stored = [await store(database, granted, 0, binding(key, site="us"), key) for key in keys]
+    assert [one and one.connection.version for one in stored] == [1, 2]
+
+
 async def test_a_site_keeps_its_own_connection_if_another_has_newer_tokens(database: Database) -> None:
     await begin(database, binding("us", site="us"))
     older = await grant(database, "older")

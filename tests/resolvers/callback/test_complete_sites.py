@@ -9,6 +9,8 @@ import pytest
 from msgspec import structs
 
 from models.connection import token_field
+from models.revocation import open_material
+from resolvers.ending.disconnect import disconnect_connection
 from resolvers.errors import AccountTaken, InvalidState, ProviderNotFound, ServiceUnavailable
 from tests.resolvers.world import World
 
@@ -141,17 +143,48 @@ async def test_an_account_belongs_to_a_user_at_each_site(world: World) -> None:
     assert len(world.said("account.shared")) == 1
 
 
+async def revocations(world: World) -> list[tuple[str, str]]:
+    """Site and access token of each, opened for its own site."""
+    found = await world.outside.fetch("SELECT id, provider, site, material FROM revocation ORDER BY id")
+    vault = world.resources.vault
+    return [
+        (site, open_material(vault, str(id_), bytes(sealed), provider, site).access_token)
+        for id_, provider, site, sealed in found
+    ]
+
+
 async def test_replaced_tokens_are_those_of_the_site(world: World) -> None:
     """Where a revocation ends nothing but the token."""
+    replaced: list[tuple[str, str]] = []
     for site in ("us", "eu"):
         await world.connect("alice", "regional-token", site)
-    replaced = world.provider.last
+        replaced.append((site, str(world.provider.last[0])))
+    for site in ("us", "eu"):
+        await world.connect("alice", "regional-token", site)
+    assert await revocations(world) == replaced
+
+
+async def test_tokens_that_come_too_late_are_revoked_at_their_site(world: World) -> None:
+    connection = await world.connect("alice", "regional-token", "eu")
+    callback = await world.begin("alice", "regional-token", site="eu")
+
+    async def end() -> None:
+        await disconnect_connection(world.context("alice"), connection.id, "alice")
+
+    world.provider.meanwhile["/token"] = end
+    assert (await world.complete("alice", callback)).status == "disconnected"
+    issued = [tokens["access_token"] for tokens in world.provider.issued]
+    assert await revocations(world) == [("eu", token) for token in issued]
+
+
+async def test_tokens_of_a_taken_account_are_revoked_at_their_site(world: World) -> None:
+    world.provider.tokens = {"user": "sam"}
     await world.connect("alice", "regional-token", "eu")
-    ((site, connection),) = await world.outside.fetch("SELECT site, connection_id FROM revocation")
-    assert site == "eu"
-    ids = dict(await world.outside.fetch("SELECT site, id FROM connection"))
-    assert connection == ids["eu"]
-    assert replaced != world.provider.last
+    rejecting = world.context("bob", account_policy="reject")
+    callback = await world.begin("bob", "regional-token", rejecting, "eu")
+    assert (await world.problem("bob", callback, rejecting)).code == AccountTaken.code
+    await world.drained()
+    assert await revocations(world) == [("eu", world.provider.last[0])]
 
 
 async def test_a_site_that_hangs_holds_up_no_other(any_world: World) -> None:

@@ -67,6 +67,23 @@ async def test_a_callback_waits_for_a_delivery_at_its_own_site_only(world: World
     assert during == {"eu": None, "us": "SERVICE_UNAVAILABLE"}
 
 
+async def test_a_callback_waits_for_a_delivery_to_its_account_at_its_site(world: World) -> None:
+    """Of another user, who had the same account there."""
+    for user in ("alice", "bob"):
+        world.provider.tokens = {"user": "sam"}
+        await disconnect(world, user, await world.connect(user, "regional", "eu"))
+        if user == "alice":
+            await deliver_due(world)
+    during: list[str | None] = []
+
+    async def call_back() -> None:
+        during.append(await world.code("alice", await world.begin("alice", "regional", site="eu")))
+
+    world.provider.meanwhile["/revoke"] = call_back
+    await deliver_due(world)
+    assert during == ["SERVICE_UNAVAILABLE"]
+
+
 async def test_a_site_without_credentials_waits_for_them(world: World) -> None:
     connections = await both(world)
     for connection in connections.values():
