@@ -73,8 +73,9 @@ def run(
     path = _file(slug, file, settings)
     chosen = port or _port_of(redirect_uri) or PORT
     uri = redirect_uri or f"http://127.0.0.1:{chosen}/callback"
-    with _listener(chosen) as listener, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         trial = _trial(path, settings, environment, _Place(chosen, uri, site, sandbox), Path(folder))
+    with _listener(chosen) as listener:
         _introduce(trial, uri, environment)
         choices = Choices(uri, not no_browser, True if refresh or trial.is_sandbox else None, revoke, record)
         client = TracingClient(allow_private=settings.private_providers or trial.is_sandbox)

@@ -6,19 +6,13 @@ It accepts every valid entry. What depends on other values, such as a key that n
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from providers.entry.descriptions import descriptions_of
 from providers.entry.layout import VARIABLES, readers_of, tables
 from providers.entry.provider import Provider
 from providers.entry.reader import schema_of
 from wire.tables import Table, defaults
-
-DESCRIPTIONS: Final = Path(__file__).with_name("descriptions.toml")
-"""A sentence for each key of each table, by the name of the table's class."""
 
 
 def entry_schema() -> dict[str, Any]:
@@ -33,13 +27,8 @@ def entry_schema() -> dict[str, Any]:
     }
 
 
-@cache
-def _descriptions() -> Mapping[str, Mapping[str, str]]:
-    return tomllib.loads(DESCRIPTIONS.read_text("utf-8"))
-
-
 def _table_schema(kind: type[Table]) -> dict[str, Any]:
-    known, described = defaults(kind), _descriptions().get(kind.__name__, {})
+    known, described = defaults(kind), descriptions_of(kind)
     by_key = readers_of(kind)
     return {
         "type": "object",

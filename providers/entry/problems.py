@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
+from providers.entry.descriptions import descriptions_of
 from providers.entry.layout import Path, has_ids, is_list, readers_of, table_at, tables
 from providers.entry.nearest import nearest_name
 from wire.tables import MISSING, UNKNOWN, Problem
@@ -15,11 +16,14 @@ _CLOSE: Final = 0.85
 
 
 def described(problem: Problem, lines: Mapping[Path, int] | None = None) -> str:
-    """A line such as `token.auth: must be one of … (line 12)`. `lines` are those of the file, by path."""
+    """A line such as `token.auth: must be one of … (line 12)`. `lines` are those of the file, by path. With them, what
+    is missing is described, too."""
     key = ".".join(str(part) for part in problem.path)
     why = problem.message
     if why == UNKNOWN:
         why = f"is not a key of this format: {_suggestion(problem.path)}"
+    elif lines is not None and why == MISSING and (meaning := _meaning(problem.path)):
+        why = f"{MISSING}: {meaning}"
     return f"{key}: {why}{_place(problem, lines or {})}"
 
 
@@ -32,6 +36,12 @@ def _place(problem: Problem, lines: Mapping[Path, int]) -> str:
     if path in lines and not (problem.message == MISSING and len(path) == len(problem.path)):
         rows.append(f"line {lines[path]}")
     return f" ({', '.join(rows)})" if rows and lines else ""
+
+
+def _meaning(path: Path) -> str:
+    """What the key at `path` is for; empty if it is not one of the format's."""
+    kind = table_at(path[:-1])
+    return "" if kind is None else descriptions_of(kind).get(str(path[-1]), "")
 
 
 def _suggestion(path: Path) -> str:

@@ -14,13 +14,17 @@ from tests.forked import start
 from tests.gateway.settings.reader import KEY_FORM, PUBLIC, WAYS
 from tests.processes import environment, tendon
 
+SLUG_IS_MISSING = (
+    "acme.toml: slug: is missing: The name of the file without `.toml`: lower-case letters, digits, `_` and `-`."
+)
+
 
 @pytest.mark.parametrize(
     ("command", "lines"),
     [
         ("migrate", ["TENDON_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR"]),
-        ("providers", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
-        ("sandbox", [f"TENDON_AUTH: {WAYS}", "acme.toml: slug: is missing"]),
+        ("providers", [f"TENDON_AUTH: {WAYS}", SLUG_IS_MISSING]),
+        ("sandbox", [f"TENDON_AUTH: {WAYS}", SLUG_IS_MISSING]),
     ],
 )
 def test_each_command_reports_all_that_it_needs(tmp_path: Path, command: str, lines: list[str]) -> None:

@@ -118,7 +118,7 @@ def test_all_problems_are_reported_with_file_and_key(tmp_path: Path) -> None:
     (tmp_path / "zeta.toml").write_text("slug =", "utf-8")
     found = problems(tmp_path, text)
     assert found[:3] == (
-        "acme.toml: name: is missing",
+        "acme.toml: name: is missing: The name that users know.",
         "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none': "
         "did you mean 'client_secret_basic'? (line 7)",
         "acme.toml: token.expiry: is not a key of this format: did you mean expires? (line 8)",
@@ -279,7 +279,7 @@ def test_an_unknown_key_without_a_similar_one(tmp_path: Path) -> None:
     )
     assert found == f"acme.toml: xyz: is not a key of this format: the keys here are {keys} (line 5)"
     found, missing = problems(tmp_path, SMALL.replace("[token]", "[tokens]"))
-    assert found == "acme.toml: token: is missing"
+    assert found == "acme.toml: token: is missing: The token endpoint, and how its answers are read."
     assert missing == "acme.toml: tokens: is not a key of this format: did you mean token? (line 7)"
 
 

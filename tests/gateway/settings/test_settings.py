@@ -165,9 +165,9 @@ def test_a_line_for_each(read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         f"TENDON_AUDIENCE: must be set with TENDON_AUTH=jwt: {NEEDED['AUDIENCE']}",
         f"TENDON_VAULT_KEYS: must be set. {KEY_FORM}",
         "TENDON_PROVIDER_TIMEOUT: must be a number, such as 10",
-        "acme.toml: docs: is missing",
-        "acme.toml: authorize: is missing",
-        "acme.toml: token: is missing",
+        "acme.toml: docs: is missing: The page where the vendor documents OAuth.",
+        "acme.toml: authorize: is missing: The authorization endpoint, to which users are sent.",
+        "acme.toml: token: is missing: The token endpoint, and how its answers are read.",
         "OURA_CLIENT_SECRET: must be set, because OURA_CLIENT_ID is: set both, or neither to leave Oura out",
         f"STRAVA_CLIENT_SECRET: {BREAK}",
     ]

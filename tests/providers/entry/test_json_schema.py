@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.catalogue import BUILT_IN, _secrets
+from providers.entry.descriptions import FILE
 from providers.entry.json_schema import entry_schema
 from providers.entry.layout import VARIABLES, readers_of, tables
 from providers.entry.provider import Provider
@@ -50,7 +51,7 @@ def test_it_is_a_json_schema() -> None:
 
 
 def test_every_key_is_described_and_no_other() -> None:
-    described = tomllib.loads((BUILT_IN.parent / "entry" / "descriptions.toml").read_text("utf-8"))
+    described = tomllib.loads(FILE.read_text("utf-8"))
     keys = {kind.__name__: set(readers_of(kind)) for _, kind in tables()}
     assert {name: set(sentences) for name, sentences in described.items()} == keys
     for sentences in described.values():

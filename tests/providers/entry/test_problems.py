@@ -36,7 +36,10 @@ def said(folder: Path, text: str) -> list[str]:
             ROWS.format('status = 500\nmeaning = "passing"\nwaits = "a"'),
             "token.errors.1.waits: is not a key of this format: did you mean wait? (row 2, line 17)",
         ),
-        (ROWS.format("status = 500"), "token.errors.1.meaning: is missing (row 2, line 14)"),
+        (
+            ROWS.format('meaning = "passing"'),
+            "token.errors.1.field: is missing: a rule needs status, field or both (row 2, line 14)",
+        ),
         (
             ROWS.format('status = 500\nmeaning = "slowdown"'),
             "token.errors.1.meaning: must be one of 'grant_over', 'misconfigured', 'slow_down' or 'passing': "
@@ -102,8 +105,8 @@ def test_a_key_that_is_missing_from_the_top_has_no_line(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError) as raised:
         read_entry(tmp_path / "acme.toml", variables={})
     assert raised.value.problems == (
-        "acme.toml: name: is missing",
-        "acme.toml: docs: is missing",
-        "acme.toml: authorize: is missing",
-        "acme.toml: token.url: is missing (line 2)",
+        "acme.toml: name: is missing: The name that users know.",
+        "acme.toml: docs: is missing: The page where the vendor documents OAuth.",
+        "acme.toml: authorize: is missing: The authorization endpoint, to which users are sent.",
+        "acme.toml: token.url: is missing: The token endpoint (RFC 6749 3.2). (line 2)",
     )
