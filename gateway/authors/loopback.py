@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(listener: socket.socket, path: str, others: list[BaseRoute]) -> AsyncGenerator[Redirects]:
-    """Serves the redirect's `path`, and `others`, on a socket that is bound."""
+    """Serves the redirect's `path`, and `others`, on a socket that listens."""
     redirects: Redirects = asyncio.Queue()
 
     async def received(request: Request) -> HTMLResponse:
@@ -53,11 +53,13 @@ async def serving(listener: socket.socket, path: str, others: list[BaseRoute]) -
 
 
 def bound(port: int) -> socket.socket:
-    """A socket on this machine's loopback address. Raises OSError."""
+    """A socket that listens on this machine's loopback address. Raises OSError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
+        # Connections wait from now on, so that a browser may come before the server has started.
+        listener.listen()
     except OSError:
         listener.close()
         raise
