@@ -21,6 +21,7 @@ from wire.http.response import Response
 from wire.strict_json import UnfitError, member_at, read_object
 
 _SUCCESS: Final = Success(field="status", equals=0)
+_LONGEST_NONCE: Final = 1024
 
 
 async def revoke(
@@ -54,6 +55,7 @@ def _nonce(answer: Response) -> str:
         nonce = member_at(read_object(answer.content), "body.nonce")
     except UnfitError:
         nonce = None
-    if not isinstance(nonce, str) or not nonce:
+    # What is not printable, such as half of a surrogate pair, can't be signed.
+    if not isinstance(nonce, str) or not nonce.isprintable() or not 0 < len(nonce) <= _LONGEST_NONCE:
         raise UnreadableResponse("it has no nonce", answer.status)
     return nonce

@@ -138,6 +138,10 @@ async def test_any_other_status_is_an_error(
         b'{"status": 0, "body": {"nonce": ""}}',
         b'{"status": 0, "body": {"nonce": 7}}',
         b'{"status": 0, "body": {"nonce": "a", "nonce": "CANARY"}}',
+        b'{"status": 0, "body": {"nonce": "CANARY\\ud800"}}',
+        b'{"status": 0, "body": {"nonce": "CANARY\xff"}}',
+        b'{"status": 0, "body": {"nonce": "CANARY\\n"}}',
+        b'{"status": 0, "body": {"nonce": "CANARY' + b"x" * 1024 + b'"}}',
         b'{"status": 503, "error": "gone"}',
     ],
 )
