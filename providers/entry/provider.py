@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -52,9 +53,15 @@ read_form_of_slug: Final = form(
 )
 
 
-@accepts(read_form_of_slug.schema)
+# The variables of such an entry would be settings of Tendon, and an entry sends what its variables contain.
+_OURS: Final = r"^tendon(?:[_-]|$)"
+
+
+@accepts({**read_form_of_slug.schema, "not": {"pattern": _OURS}})
 def _read_slug(value: object, context: EntryContext) -> str:
     slug = read_form_of_slug(value, context)
+    if re.match(_OURS, slug):
+        raise Invalid("must not begin with tendon, as the names of Tendon's settings do: choose another slug")
     if slug != context.slug:
         raise Invalid(
             f"must be the name of the file without .toml: rename the file to {slug}.toml, "

@@ -65,6 +65,17 @@ def test_invalid_slugs(slug: str) -> None:
     assert problems(minimal(slug), slug)[0].startswith("slug: must ")
 
 
+@pytest.mark.parametrize("slug", ["tendon", "tendon-vault", "tendon_vault"])
+def test_no_entry_reads_settings_of_ours(slug: str) -> None:
+    (found,) = problems(minimal(slug), slug)
+    assert found.startswith("slug: must not begin with tendon")
+
+
+@pytest.mark.parametrize("slug", ["tendons", "x-tendon", "ten-don"])
+def test_other_slugs_with_our_name(slug: str) -> None:
+    assert read(minimal(slug), slug).slug == slug
+
+
 def test_nothing_of_an_entry_can_be_changed() -> None:
     entry = read(revoke("auth = 'bearer'\nparams = {a = 'b'}\nheaders = {a = 'b'}"))
     assert entry.revoke is not None
