@@ -215,6 +215,11 @@ def _table(path: Path) -> dict[str, Any]:
         raise CatalogueError([f"{path.name}: is not UTF-8"]) from None
     except tomllib.TOMLDecodeError as failure:
         raise CatalogueError([f"{path.name}: is not TOML: {failure}"]) from None
+    except RecursionError:
+        raise CatalogueError([f"{path.name}: is nested too deeply"]) from None
+    except ValueError:
+        # Python refuses to read such a number.
+        raise CatalogueError([f"{path.name}: has a number with too many digits"]) from None
     except OSError as failure:
         raise CatalogueError([f"{path.name}: can't be read: {failure.strerror}"]) from None
 
@@ -224,8 +229,16 @@ def _problems_of(path: Path) -> Generator[None]:
     try:
         yield
     except Problems as failure:
-        lines = lines_of(path.read_text("utf-8"))
+        lines = _lines(path)
         raise CatalogueError([f"{path.name}: {described(each, lines)}" for each in failure.problems]) from None
+
+
+def _lines(path: Path) -> dict[tuple[str | int, ...], int]:
+    """Those of the keys in the file. None are known if it is nested too deeply to look at it."""
+    try:
+        return lines_of(path.read_text("utf-8"))
+    except RecursionError:
+        return {}
 
 
 def _clashes(names: Mapping[str, Sequence[str]]) -> Iterator[str]:

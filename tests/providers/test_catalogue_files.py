@@ -51,6 +51,24 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert found(tmp_path).problems == ("acme.toml: can't be read: Is a directory",)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"notes = {'[' * 2000}{']' * 2000}", "is nested too deeply"),
+        (f"notes = {'{a = ' * 2000}1{'}' * 2000}", "is nested too deeply"),
+        (f"notes = {'9' * 5000}", "has a number with too many digits"),
+    ],
+)
+def test_a_file_that_python_cannot_read(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "acme.toml").write_text(text, "utf-8")
+    assert found(tmp_path).problems == (f"acme.toml: {problem}",)
+
+
+def test_a_key_that_is_nested_too_deeply_for_a_line(tmp_path: Path) -> None:
+    (tmp_path / "acme.toml").write_text(f"nots{'.a' * 500} = 1\n{minimal('acme')}", "utf-8")
+    assert found(tmp_path).problems == ("acme.toml: nots: is not a key of this format: did you mean notes?",)
+
+
 def test_the_other_entries_are_readable(tmp_path: Path) -> None:
     write(tmp_path, "acme", "zeta", "a-b", "a_b")
     (tmp_path / "broken.toml").write_text("slug = ", "utf-8")
