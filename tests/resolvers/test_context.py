@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from msgspec.structs import replace
 
@@ -57,6 +59,14 @@ async def test_a_registration_is_another_after_the_client_or_an_endpoint_changed
         assert (await any_world.problem("alice", callback, context)).code == "INVALID_STATE"
     assert any_world.provider.asked() == []
     assert await any_world.code("alice", callback) is None
+
+
+async def test_a_registration_without_a_site_has_the_fingerprint_of_earlier_versions(any_world: World) -> None:
+    """Requests that are under way survive an update."""
+    registration = any_world.resources.registration("acme")
+    provider = registration.provider
+    parts = (registration.credentials.client_id, provider.authorize.url, provider.token.url)
+    assert registration.fingerprint == hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 # Keys
