@@ -25,7 +25,7 @@ async def test_a_service_forgets_a_user(
 ) -> None:
     callback = await begin(api, sandbox, someone)
     connection = (await api.complete(someone.token, **callback)).connection
-    unsupported = (await api.complete(someone.token, **await begin(api, sandbox, someone, "oura"))).connection
+    unsupported = (await api.complete(someone.token, **await begin(api, sandbox, someone, "concept2"))).connection
     await begin(api, sandbox, someone)
     kept = (await api.complete(another.token, **await begin(api, sandbox, another))).connection
     name = await pseudonym(shared_database, someone.id)
@@ -35,7 +35,7 @@ async def test_a_service_forgets_a_user(
     removed = receipt["removed"]
     assert (removed["authorizationRequests"], removed["connections"], removed["auditSubjects"]) == (3, 2, 1)
     assert sorted(receipt["grants"], key=lambda grant: grant["providerSlug"]) == [
-        {"connectionId": unsupported["id"], "providerSlug": "oura", "revocation": "unsupported"},
+        {"connectionId": unsupported["id"], "providerSlug": "concept2", "revocation": "unsupported"},
         {"connectionId": connection["id"], "providerSlug": "sandbox", "revocation": "pending"},
     ]
     assert await rows_of(shared_database, someone) == [0] * len(TABLES)
