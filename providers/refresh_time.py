@@ -50,9 +50,13 @@ def refresh_ahead_at(token: Token, *, issued_at: datetime, key: str) -> datetime
     `refresh_ahead`. `key` is as for `refresh_at`."""
     if not token.refresh_ahead:
         return None
+    return issued_at + longest_ahead(token) * (1 - SPREAD * _part(key))
+
+
+def longest_ahead(token: Token) -> timedelta:
+    """How long tokens are left alone with `refresh_ahead`, at most."""
     life = token.refresh_expires
-    ahead = AHEAD if life is None else min(timedelta(seconds=life) / 4, LONGEST_AHEAD)
-    return issued_at + ahead * (1 - SPREAD * _part(key))
+    return AHEAD if life is None else min(timedelta(seconds=life) / 4, LONGEST_AHEAD)
 
 
 def due_in(

@@ -59,7 +59,8 @@ def _paging(rule: Paging) -> Iterator[str]:
         named = f"The parameter {code(rule.size)} is the size of a page" if rule.size else "Pages have a size"
         yield f"{named}{f', {rule.most:,} at most' if rule.most else ''}."
     if rule.days:
-        yield f"A request covers {rule.days:,} day{'' if rule.days == 1 else 's'} at most."
+        what = "A request for older data" if rule.style == "push" else "A request"
+        yield f"{what} covers {rule.days:,} day{'' if rule.days == 1 else 's'} at most."
 
 
 def _limit(rule: Limit) -> str:

@@ -85,9 +85,8 @@ def _facts(entry: Provider) -> str:
 
 def _credentials(entry: Provider) -> Iterator[str]:
     registration, lifecycle = entry.registration, entry.lifecycle
-    where = (
-        f"Apps are registered at <{registration.portal}>." if registration.portal else f"Start at {link(entry.docs)}."
-    )
+    done = "managed" if lifecycle.sign_ups in ("held", "closed") else "registered"
+    where = f"Apps are {done} at <{registration.portal}>." if registration.portal else f"Start at {link(entry.docs)}."
     notes = [prose(note or "") for note in (lifecycle.note, registration.note)]
     if lifecycle.sign_ups == "review" and not lifecycle.note:
         notes[0] = "It works for few users until then."
@@ -129,6 +128,9 @@ def _sites(entry: Provider) -> Iterator[str]:
             for id_, site in entry.sites.items()
         ],
     )
+    shown = next((id_ for id_, at in entry.at_sites.items() if at.token.url == entry.token.url), None)
+    where = "differ from site to site" if shown is None else f"are those of {code(shown)}"
+    yield f"The URLs below {where}."
 
 
 def _scopes(entry: Provider) -> str:
@@ -138,7 +140,8 @@ def _scopes(entry: Provider) -> str:
     if not entry.scopes:
         return f"Tendon asks for {listed(code(each.scope) for each in scopes)}."
     rows = [[code(each.scope), prose(each.description or ""), "yes" if each.requested else "no"] for each in scopes]
-    return table(["scope", "what users allow", "requested"], rows)
+    found = table(["scope", "what users allow", "requested"], rows)
+    return found if entry.authorize.scopes else f"Tendon's request names no scopes. The provider has these:\n\n{found}"
 
 
 def _sources(entry: Provider) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 
 from providers.entry.provider import Provider
 from providers.entry.revoke import Revoke
 from providers.entry.token import Token
+from providers.refresh_time import longest_ahead
 from scripts.provider_docs.words import code, header_fields, lasting, listed, parameters
 
 _CLIENT: Final = {
@@ -119,7 +121,15 @@ def _refreshing(rule: Token) -> Iterator[str]:
     if rule.refresh_expires:
         yield f"A refresh token works for {lasting(rule.refresh_expires)}."
     if rule.refresh_ahead:
-        yield "Connections that nobody uses are refreshed about once a day, so that the refresh token doesn't expire."
+        often = _at_least(longest_ahead(rule))
+        yield f"Connections that nobody uses are refreshed {often}, so that the refresh token doesn't expire."
+
+
+def _at_least(period: timedelta) -> str:
+    """In whole days, unless it is shorter."""
+    if period.days == 1:
+        return "at least once a day"
+    return f"at least every {period.days} days" if period.days else f"within {lasting(int(period.total_seconds()))}"
 
 
 def _replaced(rule: Token) -> str:

@@ -256,6 +256,15 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
         ),
         ({}, "Anybody may register an app. Start at [acme.example/docs](https://acme.example/docs)."),
         ({"rest": '[lifecycle]\nsign_ups = "held"'}, "The vendor registers no new apps for now. Start"),
+        (
+            {"rest": '[lifecycle]\nsign_ups = "closed"\n[registration]\nportal = "https://a.example/b"'},
+            "The vendor registers no new apps any more. Apps are managed at <https://a.example/b>.\n",
+        ),
+        ({"rest": '[scopes]\na = "A."'}, "Tendon's request names no scopes. The provider has these:\n\n| scope |"),
+        (
+            {"rest": '[api]\nbase = "https://a.example"\n[api.paging]\nstyle = "push"\ndays = 1'},
+            "There is nothing to read: the provider sends the data. A request for older data covers 1 day at most.\n",
+        ),
         ({}, "```sh\nACME_CLIENT_ID=…\nACME_CLIENT_SECRET=…\n```"),
         ({"token": 'auth = "none"'}, "```sh\nACME_CLIENT_ID=…\n```\n\nThere is no client secret."),
         ({}, "`https://acme.example/token`, with the client's id and secret by HTTP Basic.\n"),
@@ -266,6 +275,19 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
         ({}, "Tendon never sends a replaced one, because the provider might end all tokens that came from it.\n"),
         ({"token": "refresh_grace = 28800"}, "The one before works for 8 hours more; after that, the provider might"),
         ({"token": 'reuse = "refused"'}, "Tendon never sends a replaced one, because the provider would refuse it."),
+        ({"token": "refresh_ahead = true"}, "Connections that nobody uses are refreshed at least once a day, so that"),
+        (
+            {"token": "refresh_ahead = true\nrefresh_expires = 31536000"},
+            "A refresh token works for a year. Connections that nobody uses are refreshed at least every 30 days,",
+        ),
+        (
+            {"token": "refresh_ahead = true\nrefresh_expires = 7776000"},
+            "Connections that nobody uses are refreshed at least every 22 days,",
+        ),
+        (
+            {"token": "refresh_ahead = true\nrefresh_expires = 172800"},
+            "Connections that nobody uses are refreshed within 12 hours,",
+        ),
         ({"token": 'refresh = "extending"'}, "The tokens stay the same, and a refresh extends their life.\n"),
         ({}, "The entry doesn't say how to learn whose account at the provider it is."),
         ({"token": 'account = "user.id"'}, "The user's id is `user.id` in the token answer.\n"),
@@ -309,6 +331,12 @@ def test_variables_that_each_site_sets_are_not_for_the_environment(tmp_path: Pat
     both = FULL + '[sites.eu]\nname = "Europe"\nvariables = { region = "eu" }\n'
     assert "ACME_REGION" not in page(read(tmp_path, both), {"region": "eu"})
     assert "ACME_REGION" in page(read(tmp_path, both.replace('{ region = "eu" }', "{}")), {"region": "eu"})
+
+
+def test_it_says_which_site_the_urls_are_of(tmp_path: Path) -> None:
+    eu = '[sites.eu]\nname = "Europe"\nvariables = { region = "eu" }\n'
+    assert "\nThe URLs below are those of `eu`.\n" in page(read(tmp_path, FULL + eu))
+    assert "\nThe URLs below differ from site to site.\n" in page(read(tmp_path, FULL))
 
 
 def test_the_adapters_are_named() -> None:
