@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -53,8 +53,7 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
 
 
 def _reason(entry: Provider, missing: list[str], settings: CatalogueSettings) -> str:
-    *others, last = missing
-    remedy = f"set {', '.join(others)} and {last}" if others else f"set {last}"
+    remedy = f"set {all_of(missing)}"
     if entry.slug == SANDBOX:
         off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
         return f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
@@ -62,3 +61,9 @@ def _reason(entry: Provider, missing: list[str], settings: CatalogueSettings) ->
         return remedy
     names = [name for name in credential_names(entry) if environment_name(entry.slug, name) in missing]
     return f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"
+
+
+def all_of(names: Sequence[str]) -> str:
+    """`A`, `A and B`, or `A, B and C`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

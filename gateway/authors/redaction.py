@@ -56,6 +56,8 @@ class Redactor:
     def __init__(self, entry: Provider | None = None) -> None:
         self._given: dict[str | int, int] = {}
         self._kept = frozenset(() if entry is None else _values(entry)) | REGISTERED.keys()
+        separator = "," if entry is None else entry.authorize.scope_separator
+        self._one_scope = re.compile(rf"[^\s,{re.escape(separator)}]+")
 
     def document(self, value: object) -> Any:
         """A JSON document: what json.loads returns."""
@@ -101,7 +103,7 @@ class Redactor:
                 [_encoded(self.document(header)), _encoded(self.document(payload)), self._made_up(signature)]
             )
         if path and path[-1] in ("scope", "scopes"):
-            return re.sub(r"[^\s,]+", lambda found: self._scope(found[0]), text)
+            return self._one_scope.sub(lambda found: self._scope(found[0]), text)
         if any(_ABOUT_ERRORS.fullmatch(name) for name in path):
             return " ".join(part if _is_of_errors(part) else self._made_up(part) for part in text.split(" "))
         if text.isdigit() and path and _EXPIRY.fullmatch(path[-1]) and len(text) <= _LONGEST_NUMBER:
@@ -150,7 +152,8 @@ def _encoded(value: object) -> str:
 
 def _values(entry: Provider) -> Iterator[str | int | bool]:
     """What an entry compares answers with, and its scopes."""
-    yield from (*entry.authorize.scopes, *entry.scopes)
+    for scope in (*entry.authorize.scopes, *entry.scopes):
+        yield from (scope, entry.token.scope_prefix + scope)
     revoke = entry.revoke
     rows = (*entry.token.errors, *(() if revoke is None else revoke.errors))
     yield from (value for row in rows for value in row.equals or ())

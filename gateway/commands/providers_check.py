@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.output import print_result
+from gateway.provider_list import all_of
 from gateway.settings import CatalogueSettings, read_catalogue_settings, read_environment
 from providers.catalogue import CatalogueError, read_entry
 from providers.credentials import missing_variables
@@ -34,5 +35,5 @@ def _check(file: Path, settings: CatalogueSettings, environment: Mapping[str, st
     for doubt in doubts(entry, dt.datetime.now(dt.UTC).date()):
         print(f"{file.name}: warning: {doubt}", file=sys.stderr)  # noqa: T201 - for the terminal
     missing = missing_variables(entry, environment)
-    print_result(f"{file.name}: valid" + (f"; to use it, set {' and '.join(missing)}" if missing else ""))
+    print_result(f"{file.name}: valid" + (f"; to use it, set {all_of(missing)}" if missing else ""))
     return True

@@ -23,6 +23,7 @@ from gateway.authors.tracing import TracingClient
 from gateway.authors.walk import Choices, Walk
 from gateway.dev_sandbox import ORIGIN_VARIABLE
 from gateway.output import print_notice
+from gateway.provider_list import all_of
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
 from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, Provider, files_of, read_credentials, read_entry
@@ -177,10 +178,10 @@ def _at_site(entry: Provider, site: str | None) -> Provider:
 
 def _introduce(trial: _Trial, redirect_uri: str, environment: Mapping[str, str]) -> None:
     entry = trial.entry
-    at = f" at the site {entry.site}" if entry.site else ""
+    at = f" (site {entry.site})" if entry.site else ""
     if trial.is_sandbox:
         missing = missing_variables(entry, environment)
-        why = f" To try it at {entry.name} itself, set {' and '.join(missing)}." if missing else ""
+        why = f" To try it at {entry.name} itself, set {all_of(missing)}." if missing else ""
         print_notice(f"Trying {entry.name}{at} at the sandbox, which imitates it by its entry.{why}")
         return
     print_notice(f"Trying {entry.name}{at} with your own app. Nothing is stored.")

@@ -77,7 +77,7 @@ def read_params_with_variables(value: object, context: EntryContext) -> Mapping[
 
 def _value(context: EntryContext, name: str) -> str:
     if name not in context.variables:
-        raise Invalid(f"uses {{{name}}}, which [variables] does not have")
+        raise Invalid(f"uses {{{name}}}, which has no default in [variables]")
     return context.variables[name]
 
 

@@ -67,6 +67,21 @@ def test_a_token_answer_keeps_its_structure() -> None:
     assert "1234567" not in found
 
 
+@pytest.mark.parametrize(
+    ("authorize", "token", "scope"),
+    [
+        ("scope_separator = ';'", "", "read:sleep;offline;{}"),
+        ("scope_separator = ','", "", "read:sleep,offline,{}"),
+        ("", "scope_prefix = 'extapi:'", "extapi:read:sleep extapi:offline {}"),
+    ],
+)
+def test_the_scopes_of_the_entry_are_kept_as_the_provider_writes_them(authorize: str, token: str, scope: str) -> None:
+    entry = provider(authorize=f"scopes = ['read:sleep', 'offline']\n{authorize}", token=token)
+    found = Redactor(entry).document({"scope": scope.format("own_stuff")})["scope"]
+    assert found.startswith(scope.format(""))
+    assert "stuff" not in found
+
+
 def test_the_words_of_an_error_are_kept() -> None:
     error = {"errors": [{"errorType": "invalid_grant", "message": "Refresh token invalid: eyQ8xk2mPz for user Sam"}]}
     found = Redactor().document(error)["errors"][0]

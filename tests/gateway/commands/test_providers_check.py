@@ -33,6 +33,8 @@ def test_a_file_that_is_valid(tmp_path: Path) -> None:
     assert checked(tmp_path, ENTRY) == (0, VALID, "")
     credentials = {"ACME_CLIENT_ID": CANARY, "ACME_CLIENT_SECRET": CANARY}
     assert checked(tmp_path, ENTRY, **credentials) == (0, "acme.toml: valid\n", "")
+    further = ENTRY + "[registration]\nsecrets = ['api_key']\n"
+    assert "set ACME_CLIENT_ID, ACME_CLIENT_SECRET and ACME_API_KEY\n" in checked(tmp_path, further)[1]
 
 
 def test_a_file_with_mistakes(tmp_path: Path) -> None:

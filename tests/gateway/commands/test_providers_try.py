@@ -168,6 +168,6 @@ async def test_a_public_client_and_one_of_several_sites(tmp_path: Path) -> None:
     (tmp_path / "public.toml").write_text(PUBLIC + sites, encoding="utf-8")
     with trying(tmp_path, "--file", "public.toml", "--site", "eu") as trial:
         assert await trial.decide() == 0
-        assert "at the site eu" in trial.said
+        assert "(site eu) at the sandbox, which" in trial.said
     run = tendon("providers", "try", "--file", "public.toml", "--site", "xx", cwd=tmp_path, settings={})
     assert "--site: must be one of us, eu" in run.stderr

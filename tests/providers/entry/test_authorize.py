@@ -37,7 +37,7 @@ def test_what_is_accepted(lines: str) -> None:
         ("scope_separator = ':'\nscopes = ['a', 'b:c']", "scopes: must not have the separator in a scope"),
         ("pkce = 'plain'", "pkce: must be one of 'S256' or 'none'"),
         ("denied = 'silent'", "denied: must be one of 'error' or 'state_only'"),
-        ("params = {aud = '{host}'}", "params: uses {host}, which [variables] does not have"),
+        ("params = {aud = '{host}'}", "params: uses {host}, which has no default in [variables]"),
         ("params = {aud = 7}", "params.aud: must be a string"),
         ("iss = 'http://acme.example'", "iss: must be https"),
         *(

@@ -34,7 +34,7 @@ def test_what_is_accepted(name: str, lines: str) -> None:
         ("account", "url = 'https://acme.example/me'", "field: is missing"),
         ("account", "field = 'id'", "url: is missing"),
         ("account", ME.replace("https", "http"), "url: must be https"),
-        ("account", ME.replace("/me", "/{account}"), "url: uses {account}, which [variables] does not have"),
+        ("account", ME.replace("/me", "/{account}"), "url: uses {account}, which has no default in [variables]"),
         ("account", ME + "method = 'DELETE'", "method: must be one of 'GET' or 'POST'"),
         ("account", ME + "form = {a = 'b'}", "form: can't go with GET: only a POST has a form"),
         ("account", ME + "method = 'PUT'\nform = {a = 'b'}", "method: must be one of 'GET' or 'POST'"),

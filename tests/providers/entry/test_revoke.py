@@ -88,8 +88,8 @@ def test_what_is_accepted(text: str) -> None:
         (table("revoke", "auth = 'bearer'"), "revoke.url: is missing"),
         (revoke_at("http://acme.example/{account}"), "revoke.url: must be https"),
         (revoke_at("https://acme.example/{account}#a"), "revoke.url: must not have a fragment"),
-        (revoke_at("https://acme.example/{user}"), "revoke.url: uses {user}, which [variables] does not have"),
-        (revoke_at("https://acme.example/{key}"), "revoke.url: uses {key}, which [variables] does not have"),
+        (revoke_at("https://acme.example/{user}"), "revoke.url: uses {user}, which has no default in [variables]"),
+        (revoke_at("https://acme.example/{key}"), "revoke.url: uses {key}, which has no default in [variables]"),
         (revoke_at("http://acme.example/{access_token}", "auth = 'anonymous'"), "revoke.url: must be https"),
         (
             revoke("auth = 'anonymous'\nheaders = {Host = '{access_token}'}"),

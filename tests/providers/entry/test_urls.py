@@ -46,8 +46,8 @@ def test_where_a_fragment_is_allowed(key: str, tail: str, *, is_valid: bool) -> 
         ("http://localhost/", "must be https"),
         ("HTTPS://localhost./", "must not be a private address"),
         ("https://a.localhost/", "must not be a private address"),
-        ("https://{x}/", "uses {x}, which [variables] does not have"),
-        ("https://acme.example/{}", "uses {}, which [variables] does not have"),
+        ("https://{x}/", "uses {x}, which has no default in [variables]"),
+        ("https://acme.example/{}", "uses {}, which has no default in [variables]"),
     ],
 )
 def test_urls_that_are_refused(url: str, problem: str) -> None:
@@ -79,4 +79,4 @@ def test_placeholders_of_a_revocation_stay_as_they_are(tail: str) -> None:
 @pytest.mark.parametrize("name", ["account", "access_token", "refresh_token", "client_id"])
 def test_placeholders_of_a_revocation_are_in_no_other_url(name: str) -> None:
     found = problems(minimal("acme").replace("/token", f"/{{{name}}}"))
-    assert found == [f"token.url: uses {{{name}}}, which [variables] does not have"]
+    assert found == [f"token.url: uses {{{name}}}, which has no default in [variables]"]
