@@ -69,12 +69,12 @@ class ProviderScope:
         description="What it allows, such as `Read your sleep.` Null if the catalogue doesn't say."
     )
     requested: bool = strawberry.field(
-        description="Whether users are asked to grant it. False for one that the provider has, too, such as"
-        " `read:body_measurement`."
+        description="Whether the request to the provider names it. False for further scopes that the provider has,"
+        " and for all if the request names none."
     )
 
 
-@strawberry.type(description="Who may register an app with a provider, and until when its API lasts.")
+@strawberry.type(description="Who may register an app with a provider, and when its API ends.")
 class ProviderLifecycle:
     sign_ups: ProviderSignUps = strawberry.field(description="Who may register an app, such as `review`.")
     ends: date | None = strawberry.field(
@@ -148,7 +148,7 @@ class Provider:
         return list(self.row.explained_scopes)
 
     @strawberry.field(
-        description="Who may register an app with the provider, and until when its API lasts.",
+        description="Who may register an app with the provider, and when its API ends.",
         graphql_type=ProviderLifecycle,
     )
     def lifecycle(self) -> Lifecycle:
