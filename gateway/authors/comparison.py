@@ -13,6 +13,7 @@ from wire.strict_json import UnfitError, member_at
 
 _ID: Final = re.compile(r"(?:.*[_a-z])?(?:id|Id|ID|sub|uuid|guid)|sub|username|login|openid", re.IGNORECASE)
 _NO_ACCOUNT: Final = frozenset({"client_id", "id_token", "clientid", "device_id", "session_id", "request_id"})
+_ACCESS_TOKEN: Final = re.compile(r"(?:.*\.)?(?:access[_-]?)?token", re.IGNORECASE)
 _REFRESH_EXPIRY: Final = re.compile(r"refresh.*expir.*|x_refresh.*", re.IGNORECASE)
 _SEPARATORS: Final = ",;+|"
 
@@ -27,7 +28,10 @@ def of_unreadable(entry: Provider, document: Any) -> Iterator[str]:
             yield f"access_token is at {path}: " + (
                 f'write root = "{at}" in [token]' if at else "leave out root in [token]"
             )
-    if isinstance(document, dict) and not found:
+    named = [path for path, value in leaves(document) if isinstance(value, str) and _ACCESS_TOKEN.fullmatch(path)]
+    if named and not found:
+        yield f"{' or '.join(named)} may be the access token, but Tendon finds it only if it is called access_token"
+    elif isinstance(document, dict) and not found:
         yield "the answer has no access_token: if it is an error, add a row to [[token.errors]], or `success`"
 
 

@@ -95,6 +95,16 @@ def test_tokens_that_are_elsewhere() -> None:
     assert list(of_unreadable(provider(), None)) == []
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [({"data": {"token": "x", "expires_in": 3600}}, "data.token"), ({"accessToken": "x"}, "accessToken")],
+)
+def test_a_token_of_another_name(document: Any, path: str) -> None:
+    assert list(of_unreadable(provider(), document)) == [
+        f"{path} may be the access token, but Tendon finds it only if it is called access_token"
+    ]
+
+
 def test_where_the_account_may_be() -> None:
     document = TOKENS | {"user": {"id": 7, "name": "Sam"}, "client_id": "x", "id_token": "e.y.J", "openId": "o"}
     assert ids_in(document) == ["user.id", "openId"]
