@@ -52,7 +52,7 @@ async def backlog(database: Database) -> Mapping[str, Backlog]:
 
 
 class UnconfirmedRevocation(msgspec.Struct, frozen=True):
-    """A revocation that has failed, or is pending since `age` seconds. `tried` says that it was sent. `provider` names
+    """A revocation that has failed, or has been pending for `age` seconds. `tried` says that it was sent. `provider` names
     the site, too, if the provider has several: `dexcom/eu`."""
 
     provider: str

@@ -47,4 +47,4 @@ def _about_dates(entry: Provider, today: dt.date) -> Iterator[str]:
         elif source.seen < today - _YEAR:
             yield f"sources.{position}.seen: is more than a year ago: look at it again (row {position + 1})"
     if entry.lifecycle.ends is not None and entry.lifecycle.ends < today:
-        yield "lifecycle.ends: is over: the vendor has turned this API off"
+        yield "lifecycle.ends: has passed: the vendor has turned this API off"

@@ -47,7 +47,7 @@ def test_an_entry_that_leaves_no_doubt() -> None:
         (SETTLED[SETTLED.index("[revoke]") : SETTLED.index("[lifecycle]")], "", "revoke: is missing"),
         ("2025-11-30", "2025-11-29", "sources.0.seen: is more than a year ago: look at it again (row 1)"),
         ("2025-11-30", "2026-12-01", "sources.0.seen: is in the future (row 1)"),
-        ("ends = 2026-11-30", "ends = 2026-11-29", "lifecycle.ends: is over"),
+        ("ends = 2026-11-30", "ends = 2026-11-29", "lifecycle.ends: has passed"),
         (SETTLED[SETTLED.index("[[sources]]") :], "", "sources: is missing"),
     ],
 )
