@@ -52,8 +52,8 @@ async def backlog(database: Database) -> Mapping[str, Backlog]:
 
 
 class UnconfirmedRevocation(msgspec.Struct, frozen=True):
-    """A revocation that has failed, or has been pending for `age` seconds. `tried` says that it was sent. `provider` names
-    the site, too, if the provider has several: `dexcom/eu`."""
+    """A revocation that has failed, or has been pending for `age` seconds. `tried` says that it was sent. `provider`
+    names the site, too, if the provider has several: `dexcom/eu`."""
 
     provider: str
     failed: bool

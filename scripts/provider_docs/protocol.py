@@ -117,7 +117,7 @@ def _refreshing(rule: Token) -> Iterator[str]:
     if rule.refresh == "rotating":
         yield _replaced(rule)
     if rule.refresh_params:
-        yield f"The request has {listed(parameters(rule.refresh_params))}, too."
+        yield f"A refresh also has {listed(parameters(rule.refresh_params))}."
     if rule.refresh_expires:
         yield f"A refresh token works for {lasting(rule.refresh_expires)}."
     if rule.refresh_ahead:
