@@ -28,7 +28,8 @@ _LARGEST: Final = 2**52
 _ABOUT_ERRORS: Final = re.compile(
     r".*error.*|.*message.*|.*reason.*|.*detail.*|code|title|description|fault.*", re.IGNORECASE
 )
-_NAME: Final = re.compile(r"[A-Za-z_$@][A-Za-z_.:$@-]{0,47}[0-9]?")
+# JSON-LD has names such as `@type`; an `@` further on is that of an e-mail address.
+_NAME: Final = re.compile(r"[A-Za-z_$@][A-Za-z_.:$-]{0,47}[0-9]?")
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _PART_OF_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

@@ -108,6 +108,13 @@ def test_a_jwt_stays_one_with_made_up_claims() -> None:
     assert signature != "c2lnbmF0dXJl"
 
 
+def test_names_that_are_email_addresses_are_values() -> None:
+    found = Redactor().document({"@type": {"sam@example.org": 1, "Sam.Doe@example.org": 2}})
+    (users,) = found.values()
+    assert list(found) == ["@type"]
+    assert not any("example" in name or "am" in name for name in users)
+
+
 def test_the_same_value_becomes_the_same() -> None:
     found = Redactor().document({"a": "some-token-1", "b": {"c": "some-token-1"}, "d": "some-token-2"})
     assert found["a"] == found["b"]["c"]
