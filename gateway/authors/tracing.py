@@ -37,7 +37,7 @@ class Exchanged(msgspec.Struct, frozen=True):
 
 
 class SentRequest(msgspec.Struct, frozen=True):
-    """Whatever a request consisted of. It contains secrets."""
+    """Whatever a request consisted of. It contains secrets. `form` has the members of a JSON document, too."""
 
     method: str
     target: str
@@ -79,4 +79,7 @@ def _read(content: bytes) -> SentRequest:
     first, *fields = head.split("\r\n")
     method, target, _version = first.split(" ")
     headers = tuple(cast("tuple[str, str]", tuple(field.split(": ", 1))) for field in fields)
+    if ("Content-Type", "application/json") in headers:
+        members = cast("dict[str, Any]", json.loads(body)).items()
+        return SentRequest(method, target, headers, tuple((name, str(value)) for name, value in members))
     return SentRequest(method, target, headers, tuple(parse_qsl(body, keep_blank_values=True)))

@@ -44,6 +44,11 @@ def test_a_parameter_of_the_entry_with_another_value_is_hidden() -> None:
     assert lines[1:] == ["  code=… (11 characters)"]
 
 
+def test_a_json_document_is_shown_by_its_members() -> None:
+    sent = request("POST", "https://acme.example/users", json=json.dumps({"member-id": CANARY}).encode())
+    assert list(request_lines(Exchanged(sent, None), provider()))[1:] == ["  member-id=… (11 characters)"]
+
+
 def test_the_path_of_a_revocation() -> None:
     entry = provider(tables="[revoke]\nurl = 'https://acme.example/u/{account}/x'\nauth = 'bearer'\nmethod = 'DELETE'")
     lines = list(request_lines(Exchanged(request("DELETE", f"https://acme.example/u/{CANARY}/x"), None), entry))
