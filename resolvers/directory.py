@@ -44,5 +44,5 @@ def unavailable_because(context: Context, provider: Provider) -> UnavailableReas
 
 def sites_of(context: Context, provider: Provider) -> Mapping[str, Site]:
     """The sites that users can choose from, by id. If the provider is not available, those that would be offered."""
-    ids = context.resources.connectable_sites(provider)
+    ids = set(context.resources.connectable_sites(provider))
     return {id_: site for id_, site in provider.sites.items() if (id_ in ids if ids else site.offered)}
