@@ -23,6 +23,8 @@ REVOCATION_PLACEHOLDERS: Final = (ACCOUNT, "access_token", "refresh_token", "cli
 """What is known when a connection ends, and may be in braces in the URL of a revocation."""
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
+# RFC 3986 5.2.4: it stands for another path, and some servers decode it before.
+_DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 
 # The characters of URIs (RFC 3986 2) and the braces of variables, without `?` and `#`.
@@ -59,6 +61,8 @@ def _read_page(value: object, context: EntryContext) -> str:
     host = _host(url)
     if not is_host(host):
         raise Invalid("must have a host name or an IP address")
+    if _DOT_SEGMENT.search(re.split("[?#]", url)[0]):
+        raise Invalid("must not have . or .. between the slashes of its path")
     if not context.allow_private:
         _refuse_private(url, host)
     return url

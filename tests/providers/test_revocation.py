@@ -152,7 +152,6 @@ def at(origin: str, path: str, *lines: str) -> Provider:
             "/{account}?a={access_token}&r={refresh_token}",
             "/%7Baccess_token%7D?a=CANARY%2Fa%20b%25%26%3D&r=CANARY-refresh",
         ),
-        ("/x/../y/{access_token}", "/y/CANARY%2Fa%20b%25%26%3D"),
         ("/x?a={access_token}&r={refresh_token}", "/x?a=CANARY%2Fa%20b%25%26%3D&r=CANARY-refresh"),
     ],
 )

@@ -35,6 +35,9 @@ def test_where_a_fragment_is_allowed(key: str, tail: str, *, is_valid: bool) -> 
         assert problem.startswith(f"{key}.url: must not have a fragment")
 
 
+DOTS = "must not have . or .. between the slashes of its path"
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
@@ -46,6 +49,10 @@ def test_where_a_fragment_is_allowed(key: str, tail: str, *, is_valid: bool) -> 
         ("http://localhost/", "must be https"),
         ("HTTPS://localhost./", "must not be a private address"),
         ("https://a.localhost/", "must not be a private address"),
+        ("https://acme.example/a/../token", DOTS),
+        ("https://acme.example/./token?a", DOTS),
+        ("https://acme.example/a/.%2E", DOTS),
+        ("https://acme.example/%2e#/", DOTS),
         ("https://{x}/", "uses {x}, which has no default in [variables]"),
         ("https://acme.example/{}", "uses {}, which has no default in [variables]"),
     ],
@@ -54,7 +61,15 @@ def test_urls_that_are_refused(url: str, problem: str) -> None:
     assert problems(minimal("acme").replace("https://acme.example/token", url)) == [f"token.url: {problem}"]
 
 
-@pytest.mark.parametrize("url", ["HTTPS://acme.example/", "https://notlocalhost/", "https://localhost.example/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "HTTPS://acme.example/",
+        "https://notlocalhost/",
+        "https://localhost.example/",
+        "https://acme.example/.a/b..?/../",
+    ],
+)
 def test_urls_that_are_accepted(url: str) -> None:
     assert read(minimal("acme").replace("https://acme.example/token", url)).token.url == url
 
