@@ -20,6 +20,7 @@ def doubts(entry: Provider, today: dt.date) -> Iterator[str]:
             "account: is missing, and so are token.account and token.account_claim: without the provider's own id of "
             "the user, Tendon can't notice that two users connect the same account"
         )
+    yield from _about_sites(entry)
     if not entry.sources:
         yield "sources: is missing: say where the facts come from, when you saw it, and how sure it is"
         return
@@ -34,6 +35,17 @@ def doubts(entry: Provider, today: dt.date) -> Iterator[str]:
             "connections that end, and the provider still accepts them"
         )
     yield from _about_dates(entry, today)
+
+
+def _about_sites(entry: Provider) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for id_, there in entry.at_sites.items():
+        other = first.setdefault(there.token.url, id_)
+        if other != id_:
+            yield (
+                f"sites.{id_}: has the same token endpoint as sites.{other}: if both have the same accounts, two users "
+                "can connect one account unnoticed, and a revocation at one site may end a connection at the other"
+            )
 
 
 def _has_source(entry: Provider, word: str) -> bool:

@@ -4,6 +4,7 @@ import datetime as dt
 import tomllib
 
 import pytest
+from msgspec import structs
 
 from providers.entry.doubts import doubts
 from providers.entry.provider import Provider
@@ -73,3 +74,11 @@ def test_a_verifier_that_is_not_known_to_be_checked_needs_no_source() -> None:
     scoped = minimal("acme").replace("[token]", "scopes = ['sleep']\npkce_checked = false\n[token]")
     found = read_table(Provider, tomllib.loads(scoped + text), EntryContext("acme", {}, allow_private=False))
     assert list(doubts(found, TODAY)) == []
+
+
+def test_sites_with_the_same_token_endpoint() -> None:
+    plain = entry(SETTLED)
+    elsewhere = structs.replace(plain, token=structs.replace(plain.token, url="https://eu.acme.example/token"))
+    at_sites = {"us": plain, "eu": elsewhere, "uk": elsewhere}
+    (doubt,) = doubts(structs.replace(plain, at_sites=at_sites), TODAY)
+    assert doubt.startswith("sites.uk: has the same token endpoint as sites.eu: ")
