@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -28,6 +28,12 @@ def site_of(provider: Provider, state: str) -> str | None:
     site."""
     digest = state[2 * _RANDOM_BYTES :]
     return next((site for site in ("", *provider.sites) if _site_digest(site) == digest), None)
+
+
+def alike(sites: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Sites that a state can't tell apart, each with the first one that is like it."""
+    first: dict[str, str] = {}
+    return ((site, other) for site in sites if (other := first.setdefault(_site_digest(site), site)) != site)
 
 
 # A provider may have hundreds of sites.

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from providers.authorization import alike
 from providers.credentials import Credentials, environment_name, own_variables, read_credentials
 from providers.entry.about import read_variables
 from providers.entry.lines import lines_of
@@ -203,6 +204,10 @@ def _with_sites(
             problems += (Problem(("sites", id_, *each.path), each.message) for each in failure.problems)
         else:
             at_sites[id_] = msgspec.structs.replace(there, site=id_)
+    problems += (
+        Problem(("sites", one), f"has the same digest in a state as sites.{other}: choose another id")
+        for one, other in alike(entry.sites)
+    )
     if problems:
         raise Problems(problems)
     return msgspec.structs.replace(entry, at_sites=MappingProxyType(at_sites))

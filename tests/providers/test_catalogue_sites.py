@@ -69,6 +69,15 @@ def test_a_value_that_is_wrong_at_one_site(tmp_path: Path) -> None:
     assert "sites.lab.authorize.url: must be an http or https URL" in first
 
 
+def test_sites_that_a_state_cannot_tell_apart(tmp_path: Path) -> None:
+    """Their digests begin alike."""
+    text = WITH_SITES.replace("[sites.us]", "[sites.site-34359]").replace("[sites.eu]", "[sites.site-74386]")
+    (found,) = problems(tmp_path, text)
+    assert found.startswith(
+        "acme.toml: sites.site-74386: has the same digest in a state as sites.site-34359: choose another id"
+    )
+
+
 @pytest.mark.parametrize(
     ("chosen", "ids"),
     [("", ["us", "eu"]), ("eu", ["eu"]), ("us, lab", ["us", "lab"]), ("lab,eu,us", ["us", "eu", "lab"])],
