@@ -21,8 +21,6 @@ import msgspec
 from providers.authorization import alike
 from providers.credentials import Credentials, environment_name, own_variables, read_credentials
 from providers.entry.about import read_variables
-from providers.entry.lines import lines_of
-from providers.entry.problems import described
 from providers.entry.provider import Provider
 from providers.entry.urls import EntryContext
 from providers.entry.values import read_parts
@@ -234,16 +232,20 @@ def _problems_of(path: Path) -> Generator[None]:
     try:
         yield
     except Problems as failure:
-        lines = _lines(path)
-        raise CatalogueError([f"{path.name}: {described(each, lines)}" for each in failure.problems]) from None
+        raise CatalogueError([f"{path.name}: {problem}" for problem in _described(failure, path)]) from None
 
 
-def _lines(path: Path) -> dict[tuple[str | int, ...], int]:
-    """Those of the keys in the file. None are known if it is nested too deeply to look at it."""
+def _described(failure: Problems, path: Path) -> list[str]:
+    # A start doesn't need them.
+    from providers.entry.lines import lines_of  # noqa: PLC0415
+    from providers.entry.problems import described  # noqa: PLC0415
+
     try:
-        return lines_of(path.read_text("utf-8"))
+        lines = lines_of(path.read_text("utf-8"))
     except RecursionError:
-        return {}
+        # It is nested too deeply to look for the lines.
+        lines = {}
+    return [described(each, lines) for each in failure.problems]
 
 
 def _clashes(names: Mapping[str, Sequence[str]]) -> Iterator[str]:

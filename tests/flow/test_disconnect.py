@@ -165,15 +165,15 @@ async def test_a_callback_that_is_sent_again_after_that_answers_the_connection_a
 
 
 async def test_what_is_shown_of_the_revocation(api: Interface, sandbox: Sandbox, someone: Person) -> None:
-    """Oura has no way to revoke a token."""
-    ids = {slug: (await connect(api, sandbox, someone, slug))["id"] for slug in ("oura", "sandbox", "strava")}
+    """Concept2 has no way to revoke a token."""
+    ids = {slug: (await connect(api, sandbox, someone, slug))["id"] for slug in ("concept2", "sandbox", "strava")}
     before = {row["providerSlug"]: row for row in await shown(api, someone)}
-    for slug in ("oura", "sandbox"):
+    for slug in ("concept2", "sandbox"):
         await api.disconnect(someone.token, ids[slug], userId=someone.id)
     after = {row["providerSlug"]: row for row in await shown(api, someone)}
     told = {slug: row["revocation"] for slug, row in after.items()}
     assert told == {
-        "oura": {"status": "unsupported", "attempts": 0, "deliveredAt": None},
+        "concept2": {"status": "unsupported", "attempts": 0, "deliveredAt": None},
         "sandbox": {"status": "pending", "attempts": 0, "deliveredAt": None},
         "strava": None,
     }

@@ -153,7 +153,11 @@ def test_all_problems_are_reported_with_file_and_key(tmp_path: Path) -> None:
         ("acme.example/token", "acme.example/token#/", "token.url: must not have a fragment"),
         ("https://acme.example/token", "/token", "token.url: must be an http or https URL"),
         ("https://acme.example/token", "https://a:b@acme.example/", "token.url: must be an http or https URL"),
-        ("https://acme.example/token", "https://acme.example/{region}", "token.url: uses {region}, which has no default in [variables]"),
+        (
+            "https://acme.example/token",
+            "https://acme.example/{region}",
+            "token.url: uses {region}, which has no default in [variables]",
+        ),
         ("https://acme.example/token", "http://acme.example/token", "token.url: must be https"),
         ("[token]", "[token]\nsuccess = {field = 'a', equals = 1.5}", "token.success.equals: must be a string"),
         ("[token]", "[token]\nroot = 'a..b'", "token.root: must be names separated by dots, such as user.id"),

@@ -69,7 +69,7 @@ class FakeProvider(AsyncExitStack):
     async def respond(self, asked: Asked, writer: StreamWriter) -> None:
         path = path_of(asked)
         for site in SITES:
-            path = path.removeprefix(f"/{site}")
+            path = path.replace(f"/{site}/", "/", 1)
         if meanwhile := self.meanwhile.pop(path, None):
             await meanwhile()
         if path == "/token":
