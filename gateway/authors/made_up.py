@@ -46,7 +46,11 @@ def made_up_number(number: int, salt: int = 0) -> int:
 
 def shares(one: str, other: str) -> bool:
     """Whether they have SHARED characters in a row in common."""
-    return any(one[start : start + SHARED] in other for start in range(len(one) - SHARED + 1))
+    return not _rows(one).isdisjoint(_rows(other))
+
+
+def _rows(text: str) -> set[str]:
+    return {text[start : start + SHARED] for start in range(len(text) - SHARED + 1)}
 
 
 def _other(letter: str, random: Random) -> str:
