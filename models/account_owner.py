@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from models.sites import same_site
+
 ACCOUNT_OWNER: Final = "account_owner"
 """The table, as a Violation names it."""
 
@@ -12,9 +14,9 @@ class TakenAccount(Exception):
     """The account is another user's, and only one user may have a connection to it."""
 
 
-HAS_OTHER_USERS: Final = """EXISTS (SELECT 1 FROM connection AS c
-    WHERE c.account = :account AND c.provider = :provider AND c.site = :site AND c.user_id <> :user_id
-        AND c.access_token IS NOT NULL) AS account_shared"""
+HAS_OTHER_USERS: Final = f"""EXISTS (SELECT 1 FROM connection AS c
+    WHERE c.account = :account AND c.provider = :provider AND {same_site("c")} AND c.user_id <> :user_id
+        AND c.access_token IS NOT NULL) AS account_shared"""  # noqa: S608 - all of it is ours
 """A column: whether a connection of another user has the account. It can't see one that is being stored just now."""
 # If `exclusive`, an account of another user breaks the constraint that every account has an owner, so that nothing of
 # the whole statement takes effect. The primary key makes those that come at the same time wait for each other.

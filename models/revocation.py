@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from models.connection import Tokens
 from models.database import Database, Session
+from models.sites import same_site
 from models.statement import Statement
 from models.vault import SealedField, Vault
 
@@ -132,13 +133,14 @@ _REPLACE: Final = Statement(
 )
 _IN_PROGRESS: Final = Statement(
     """
-    SELECT 1 AS found FROM revocation
-    WHERE subject = :subject AND provider = :provider AND site = :site AND lease_until > after(:minus_quiet)
+    SELECT 1 AS found FROM revocation AS r
+    WHERE subject = :subject AND provider = :provider AND {here} AND lease_until > after(:minus_quiet)
     UNION ALL
-    SELECT 1 FROM revocation
-    WHERE account_subject = :account_subject AND provider = :provider AND site = :site
+    SELECT 1 FROM revocation AS r
+    WHERE account_subject = :account_subject AND provider = :provider AND {here}
         AND lease_until > after(:minus_quiet)
-    LIMIT 1"""
+    LIMIT 1""",
+    here=same_site("r"),
 )
 _LATEST: Final = Statement(
     """

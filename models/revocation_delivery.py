@@ -20,6 +20,7 @@ from models.connection import ConnectionStatus, StatusReason
 from models.database import Database
 from models.due_rows import ASKED, LOOKED_AT, share
 from models.revocation import STATUSES, RevocationStatus
+from models.sites import same_site
 from models.statement import Statement
 
 # A connection whose tokens are in use, as far as is known.
@@ -110,20 +111,22 @@ _OBSTACLES: Final = Statement(
     """
     SELECT
         EXISTS (SELECT 1 FROM authorization_request AS r
-            WHERE r.user_id = :user AND r.provider = :provider AND r.site = :site AND r.status = {exchanging})
+            WHERE r.user_id = :user AND r.provider = :provider AND {begun_here} AND r.status = {exchanging})
         OR EXISTS (SELECT 1 FROM connection AS c JOIN authorization_request AS r ON r.user_id = c.user_id
-            WHERE c.account = :account AND c.provider = :provider AND c.site = :site
-                AND r.provider = :provider AND r.site = :site AND r.status = {exchanging})
+            WHERE c.account = :account AND c.provider = :provider AND {here}
+                AND r.provider = :provider AND {begun_here} AND r.status = {exchanging})
         OR EXISTS (SELECT 1 FROM connection AS c
-            WHERE c.user_id = :user AND c.provider = :provider AND c.site = :site AND c.pending_grant IS NOT NULL)
+            WHERE c.user_id = :user AND c.provider = :provider AND {here} AND c.pending_grant IS NOT NULL)
         AS exchanging,
         EXISTS (SELECT 1 FROM connection AS c
-            WHERE c.user_id = :user AND c.provider = :provider AND c.site = :site AND {lives}
+            WHERE c.user_id = :user AND c.provider = :provider AND {here} AND {lives}
                 AND coalesce(c.account = :account, true)) AS renewed,
         EXISTS (SELECT 1 FROM connection AS c
-            WHERE c.account = :account AND c.provider = :provider AND c.site = :site AND {lives}
+            WHERE c.account = :account AND c.provider = :provider AND {here} AND {lives}
                 AND c.user_id <> :user) AS shared""",
     lives=_LIVES,
+    here=same_site("c"),
+    begun_here=same_site("r"),
     exchanging=REQUEST_STATUSES["exchanging"],
 )
 _KEEP: Final = Statement(

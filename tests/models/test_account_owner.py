@@ -41,6 +41,22 @@ async def test_an_account_has_the_first_user_as_its_owner(database: Database) ->
     assert await owners(database) == [("a", "alice"), ("a", "alice")]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_taken"), [("us", "us", True), ("us", "eu", False), ("", "us", True), ("us", "", True)]
+)
+async def test_an_account_at_a_site(database: Database, one: str, other: str, *, is_taken: bool) -> None:
+    """What has no site is from before the provider had any, so the account may be the same."""
+    await connect(database, binding(site=one), account="a")
+    of = binding("b", user="bob", site=other)
+    await begin(database, of)
+    if is_taken:
+        with pytest.raises(TakenAccount):
+            await store(database, await grant(database, account="a"), 0, of, exclusive=True)
+    found = await store(database, await grant(database, account="a"), 0, of, exclusive=not is_taken)
+    assert found is not None
+    assert found.account_shared is is_taken
+
+
 async def test_another_account_releases_the_one_before(database: Database) -> None:
     await connect(database, account="a")
     await connect(database, binding("f", provider="fitbit"), account="a")

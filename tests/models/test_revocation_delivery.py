@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from models.authorization_request import release_claim
@@ -35,10 +36,10 @@ from tests.models.rows import events, run, value
 CONNECTION = "0190163d-8694-739b-aea5-966c26f8ad91"
 
 
-async def pending(database: Database) -> PendingRevocation:
+async def pending(database: Database, site: str = "") -> PendingRevocation:
     id_ = new_id()
-    material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"), "oura")
-    new = NewRevocation(id_, "oura", "", "p-alice", "p-sam", material)
+    material = seal_material(VAULT, id_, Material("access", "refresh", "alice", "sam"), "oura", site)
+    new = NewRevocation(id_, "oura", site, "p-alice", "p-sam", material)
     await add_revocation(database, new, connection_id=CONNECTION, ended_version=1)
     row = await find_pending(database, id_)
     assert row is not None
@@ -138,6 +139,34 @@ async def test_obstacles(database: Database) -> None:
         assert await found("alice", "sam") == (False, False, False), change
     await run(database, "UPDATE connection SET access_token = refresh_token, status = 'pending' RETURNING id")
     assert await found("alice", "sam") == (False, True, False)
+
+
+SITES = pytest.mark.parametrize(
+    ("one", "other", "may_be_the_same"),
+    # What has no site is from before the provider had any.
+    [("us", "us", True), ("us", "eu", False), ("", "us", True), ("us", "", True)],
+)
+
+
+@SITES
+async def test_obstacles_at_sites(database: Database, one: str, other: str, *, may_be_the_same: bool) -> None:
+    row = await pending(database, one)
+    await connect(database, binding(site=other), account="sam")
+    obstacles = [await find_obstacles(database, row, user, "sam") for user in ("alice", "bob")]
+    assert [each.renewed for each in obstacles] == [may_be_the_same, False]
+    assert [each.shared for each in obstacles] == [False, may_be_the_same]
+    await begin(database, binding("s2", site=other))
+    assert (await find_obstacles(database, row, "alice", "kim")).exchanging is may_be_the_same
+    assert (await find_obstacles(database, row, "bob", "sam")).exchanging is may_be_the_same
+
+
+@SITES
+async def test_a_callback_sees_deliveries_at_sites(
+    database: Database, one: str, other: str, *, may_be_the_same: bool
+) -> None:
+    assert await taken(database, await pending(database, one))
+    for subject, account in (("p-alice", None), (None, "p-sam")):
+        assert await delivery_in_progress(database, subject, account, "oura", other, 60) is may_be_the_same
 
 
 async def test_of_a_delivery_and_a_callback_one_sees_the_other(database: Database) -> None:
