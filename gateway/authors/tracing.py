@@ -12,6 +12,7 @@ import msgspec
 from wire.http.addresses import PublicAddresses, unscreened
 from wire.http.client import MAX_BODY, Client, Request
 from wire.http.response import Response
+from wire.strict_json import read_answer
 
 
 class Exchanged(msgspec.Struct, frozen=True):
@@ -25,9 +26,13 @@ class Exchanged(msgspec.Struct, frozen=True):
 
     @property
     def document(self) -> Any:
-        """The body of the answer as JSON; None if there is none, or it is no JSON."""
+        """The body of the answer as JSON; None if there is none, or Tendon can't read it as JSON either."""
         try:
-            return None if self.response is None else json.loads(self.response.content)
+            if self.response is None:
+                return None
+            # It may be nested too deeply to look at.
+            read_answer(self.response.content)
+            return json.loads(self.response.content)
         except (ValueError, RecursionError):
             return None
 

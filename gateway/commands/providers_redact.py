@@ -14,9 +14,11 @@ from gateway.settings import SettingsError
 def run(file: Path) -> None:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        document = json.loads(text)
+        document = Redactor().document(json.loads(text))
     except OSError as fault:
         raise SettingsError(f"{file}: can't be read: {fault.strerror}") from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise SettingsError(f"{file}: is nested too deeply") from None
+    except ValueError:
         raise SettingsError(f"{file}: is not JSON") from None
-    print_result(json.dumps(Redactor().document(document), indent=2))
+    print_result(json.dumps(document, indent=2))

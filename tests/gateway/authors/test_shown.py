@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gateway.authors.redaction import Redactor
 from gateway.authors.shown import answer_lines, request_lines, url_lines
 from gateway.authors.tracing import Exchanged
@@ -72,6 +74,11 @@ def test_an_answer() -> None:
     assert answered(CANARY.encode()) == ["status 200, 11 bytes that are no JSON"]
     assert answered(b"[" + b"0," * 99 + b"0]")[-1] == "  … and 40 more"
     assert list(answer_lines(Exchanged(request("GET", "https://acme.example"), None), Redactor())) == ["no answer"]
+
+
+@pytest.mark.parametrize("text", ['{"a": ' * 600 + "1" + "}" * 600, "[" * 600 + "]" * 600])
+def test_an_answer_that_is_nested_too_deeply(text: str) -> None:
+    assert answered(text.encode()) == [f"status 200, {len(text)} bytes that are no JSON"]
 
 
 def test_an_authorization_url() -> None:

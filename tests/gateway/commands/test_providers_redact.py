@@ -25,3 +25,10 @@ def test_what_cannot_be_redacted(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (2, "", "tendon can't start:\nanswer.txt: is not JSON\n")
     run = tendon("providers", "redact", "missing.json", cwd=tmp_path, settings={})
     assert run.stderr == "tendon can't start:\nmissing.json: can't be read: No such file or directory\n"
+
+
+def test_a_document_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 700 + "]" * 700, "utf-8")
+    run = tendon("providers", "redact", "deep.json", cwd=tmp_path, settings={})
+    assert run.returncode != 0
+    assert "deep.json: is nested too deeply" in run.stderr
