@@ -28,6 +28,9 @@ class ApiHeader:
     name: str
     value: str = strawberry.field(description="It may be a secret of this service's, such as a subscription key.")
 
+    def __repr__(self) -> str:
+        return f"ApiHeader(name={self.name!r})"
+
 
 @strawberry.type(description="An access token (RFC 6750). Keep it in memory only, and ask again when it has expired.")
 class IssueAccessTokenPayload:
@@ -41,6 +44,10 @@ class IssueAccessTokenPayload:
     api_headers: list[ApiHeader] = strawberry.field(
         description="The header fields that the API requires in addition to `Authorization`, for most providers none."
     )
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "IssueAccessTokenPayload()"
 
     @classmethod
     def of(cls, token: IssuedToken) -> IssueAccessTokenPayload:
