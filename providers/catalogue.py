@@ -43,6 +43,8 @@ Catalogue = Mapping[str, Provider]
 NO_ENTRIES: Final[Catalogue] = MappingProxyType({})
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
+# What a slug such as `acme-client` makes of the names `id` and `secret`.
+_OF_CLIENTS: Final = ("_CLIENT_ID", "_CLIENT_SECRET")
 _OTHER_FORMATS: Final = ("json", "yaml", "yml")
 SANDBOX: Final = "sandbox"
 """Not a provider, but Tendon's stand-in for one, at a private address. It is in the catalogue in development only."""
@@ -131,6 +133,10 @@ def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) ->
         context = EntryContext(path.stem, values, allow_private, _secrets(table))
         entry = _with_sites(read_table(Provider, table, context), table, context, environment)
     names = [*environment_names(entry), *(_variable(one, name) for one in entry.everywhere for name in defaults)]
+    others = (*defaults, *entry.registration.secrets)
+    for name in [_variable(one, other) for one in entry.everywhere for other in others]:
+        if name.endswith(_OF_CLIENTS):
+            raise CatalogueError([f"{path.name}: {name} is the name of a client's credential: choose other names"])
     for name in sorted({name for name in names if names.count(name) > 1}):
         raise CatalogueError([f"{path.name}: {name} in the environment would mean two things: choose other names"])
     return _with_offers(entry, environment), names

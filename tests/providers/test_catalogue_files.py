@@ -51,6 +51,14 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert found(tmp_path).problems == ("acme.toml: can't be read: Is a directory",)
 
 
+@pytest.mark.parametrize("table", ["[registration]\nsecrets = ['secret']", "[variables]\nsecret = 'x'"])
+def test_no_entry_reads_credentials_of_another_provider(tmp_path: Path, table: str) -> None:
+    (tmp_path / "acme-client.toml").write_text(f"{minimal('acme-client')}\n{table}", "utf-8")
+    assert found(tmp_path).problems == (
+        "acme-client.toml: ACME_CLIENT_SECRET is the name of a client's credential: choose other names",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
