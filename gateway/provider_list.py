@@ -9,7 +9,13 @@ import msgspec
 from gateway.settings import CatalogueSettings
 from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import SANDBOX, Catalogue, Provider
-from providers.credentials import credential_names, environment_name, missing_variables
+from providers.credentials import (
+    credential_names,
+    credential_variables,
+    environment_name,
+    missing_variables,
+    own_variables,
+)
 from providers.unsupported import Unsupported, read_unsupported
 
 
@@ -47,19 +53,32 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
             entry, (), f"no site is offered: set {setting} to one or more of {','.join(entry.sites)}", (setting,)
         )
     sites = tuple(id_ for id_ in offered if not missing_variables(entry.at_sites[id_], environment))
-    missing = [] if sites else missing_variables(entry, environment)
-    reason = _reason(entry, missing, settings) if missing else None
+    asked = _at_unfinished_site(entry, environment) or (None if sites else entry)
+    missing = [] if asked is None else missing_variables(asked, environment)
+    reason = _reason(asked, missing, settings, environment) if asked is not None and missing else None
     return ListedProvider(entry, sites or tuple(offered), reason, tuple(missing))
 
 
-def _reason(entry: Provider, missing: list[str], settings: CatalogueSettings) -> str:
+def _at_unfinished_site(entry: Provider, environment: Mapping[str, str]) -> Provider | None:
+    """The entry at the first site that has credentials of its own, but not all of them. Tendon doesn't start then."""
+    for at_site in entry.at_sites.values():
+        has_own = any(environment.get(name) for name in own_variables(at_site).values())
+        if has_own and missing_variables(at_site, environment):
+            return at_site
+    return None
+
+
+def _reason(
+    entry: Provider, missing: Sequence[str], settings: CatalogueSettings, environment: Mapping[str, str]
+) -> str:
     remedy = f"set {all_of(missing)}"
     if entry.slug == SANDBOX:
         off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
         return f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
     if len(missing) == len(credential_names(entry)):
         return remedy
-    names = [name for name in credential_names(entry) if environment_name(entry.slug, name) in missing]
+    variables = credential_variables(entry, environment)
+    names = [name for name in credential_names(entry) if variables[name] in missing]
     return f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"
 
 

@@ -57,6 +57,25 @@ def test_the_sites_of_a_provider(tmp_path: Path) -> None:
     assert (without.sites, without.reason) == (("us", "eu"), "set ACME_CLIENT_ID and ACME_CLIENT_SECRET")
 
 
+@pytest.mark.parametrize(
+    ("others", "own", "lacking", "what"),
+    [
+        ({"ACME_API_KEY": "k"}, "ACME_US_CLIENT_ID", "ACME_US_CLIENT_SECRET", "client secret"),
+        ({"ACME_US_CLIENT_SECRET": "y"}, "ACME_US_CLIENT_ID", "ACME_API_KEY", "api key"),
+        ({**BOTH, "ACME_API_KEY": "k"}, "ACME_US_CLIENT_SECRET", "ACME_US_CLIENT_ID", "client id"),
+        ({**BOTH, "ACME_API_KEY": "k"}, "ACME_TEST_CLIENT_ID", "ACME_TEST_CLIENT_SECRET", "client secret"),
+    ],
+)
+def test_a_site_that_has_only_some_credentials_of_its_own(
+    tmp_path: Path, others: dict[str, str], own: str, lacking: str, what: str
+) -> None:
+    tables = f"[registration]\nsecrets = ['api_key']\n{SITES}"
+    found = listed(tmp_path, tables, {**others, own: "x"})
+    assert (found.reason, found.unset) == (f"no {what}: set {lacking}", (lacking,))
+    complete = listed(tmp_path, tables, {**others, own: "x", lacking: "z"})
+    assert complete.reason is None
+
+
 def test_a_provider_that_offers_no_site(tmp_path: Path) -> None:
     tables = '[sites.a]\nname = "A"\noffered = false\n[sites.b]\nname = "B"\noffered = false\n'
     found = listed(tmp_path, tables, BOTH)
