@@ -12,10 +12,10 @@ from providers.catalogue import SANDBOX, Catalogue, Provider
 from providers.credentials import (
     credential_names,
     credential_variables,
-    environment_name,
     missing_variables,
     own_variables,
 )
+from providers.open_sites import sites_setting
 from providers.unsupported import Unsupported, read_unsupported
 
 
@@ -47,11 +47,8 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
     if mistakes := credential_mistakes(entry, environment):
         return ListedProvider(entry, (), "; ".join(f"{name} {problem}" for name, problem in mistakes.items()))
     offered = [id_ for id_, site in entry.sites.items() if site.offered]
-    if entry.sites and not offered:
-        setting = environment_name(entry.slug, "sites")
-        return ListedProvider(
-            entry, (), f"no site is offered: set {setting} to one or more of {','.join(entry.sites)}", (setting,)
-        )
+    if entry.has_sites and not offered:
+        return ListedProvider(entry, (), f"no site is offered: {_choice(entry)}", (sites_setting(entry.slug),))
     sites = tuple(id_ for id_ in offered if not missing_variables(entry.at_sites[id_], environment))
     asked = _at_unfinished_site(entry, environment) or (None if sites else entry)
     missing = [] if asked is None else missing_variables(asked, environment)
@@ -66,6 +63,12 @@ def _at_unfinished_site(entry: Provider, environment: Mapping[str, str]) -> Prov
         if has_own and missing_variables(at_site, environment):
             return at_site
     return None
+
+
+def _choice(entry: Provider) -> str:
+    setting = sites_setting(entry.slug)
+    # The entry's page says what each of them needs.
+    return f"name some in {setting}" if entry.open_sites else f"set {setting} to one or more of {','.join(entry.sites)}"
 
 
 def _reason(

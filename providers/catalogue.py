@@ -2,14 +2,14 @@
 
 `docs/catalogue.md` describes the format. A file may also have a table `[variables]` (name = default): `{name}` in a URL
 of the file is replaced by the value, and the environment variable `<SLUG>_<NAME>` overrides the default. For an entry
-with sites, `<SLUG>_SITES` says which of them are offered.
+with sites, `<SLUG>_SITES` says which of them are offered, and with `open_sites` it names further ones.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +24,19 @@ from providers.entry.about import read_variables
 from providers.entry.provider import Provider
 from providers.entry.urls import EntryContext
 from providers.entry.values import read_parts
+from providers.open_sites import (
+    KEY,
+    Sites,
+    SitesError,
+    chosen_sites,
+    is_open,
+    operator_sites,
+    site_variable,
+    sites_setting,
+    split_problems,
+    stand_ins,
+    with_sites,
+)
 from wire.tables import Problem, Problems, read_table
 
 __all__ = [
@@ -41,6 +54,7 @@ Catalogue = Mapping[str, Provider]
 """Providers by slug, in the order of the slugs. Immutable."""
 
 NO_ENTRIES: Final[Catalogue] = MappingProxyType({})
+_NO_SITES: Final[Sites] = MappingProxyType({})
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue")
 # What a slug such as `acme-client` makes of the names `id` and `secret`.
@@ -130,9 +144,18 @@ def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) ->
         defaults = read_parts({"variables": table.pop("variables", {})}, read_variables, None)["variables"]
     values = {name: environment.get(environment_name(path.stem, name)) or defaults[name] for name in defaults}
     with _problems_of(path):
-        context = EntryContext(path.stem, values, allow_private, _secrets(table))
-        entry = _with_sites(read_table(Provider, table, context), table, context, environment)
+        added = operator_sites(path.stem, table, defaults, environment)
+    table = with_sites(table, added)
+    unset = stand_ins(table, values) if is_open(table) else {}
+    with _problems_of(path, added):
+        if is_open(table) and all(defaults.values()):
+            raise Problems([Problem((KEY,), "needs a variable whose default is empty, so that sites can differ")])
+        context = EntryContext(path.stem, {**values, **unset}, allow_private, _secrets(table))
+        entry = _with_sites(read_table(Provider, table, context), table, context, environment, unset)
+    needed = tuple(name for name, default in defaults.items() if entry.open_sites and not default)
+    entry = msgspec.structs.replace(entry, site_variables=needed)
     names = [*environment_names(entry), *(_variable(one, name) for one in entry.everywhere for name in defaults)]
+    names += [site_variable(entry.slug, site, "name") for site in added]
     others = (*defaults, *entry.registration.secrets)
     for name in [_variable(one, other) for one in entry.everywhere for other in others]:
         if name.endswith(_OF_CLIENTS):
@@ -149,23 +172,17 @@ def _variable(entry: Provider, name: str) -> str:
 
 def environment_names(entry: Provider) -> list[str]:
     """The environment variables of the entry's credentials, those of its sites included, and of its choice of sites."""
-    sites = [_sites_setting(entry)] if entry.sites else []
+    sites = [sites_setting(entry.slug)] if entry.has_sites else []
     return [*sites, *(name for one in entry.everywhere for name in own_variables(one).values())]
-
-
-def _sites_setting(entry: Provider) -> str:
-    return environment_name(entry.slug, "sites")
 
 
 def _with_offers(entry: Provider, environment: Mapping[str, str]) -> Provider:
     """The entry with those sites offered that the environment names, if it names any."""
-    setting = _sites_setting(entry)
-    chosen = environment.get(setting)
-    if not entry.sites or not chosen:
+    ids = chosen_sites(entry.slug, environment)
+    if not entry.sites or not ids:
         return entry
-    ids = [id_.strip() for id_ in chosen.split(",")]
     problems = [
-        f"{setting}: number {number} is not a site of {entry.name}: {_known_sites(entry)}"
+        f"{sites_setting(entry.slug)}: number {number} is not a site of {entry.name}: {_known_sites(entry)}"
         for number, id_ in enumerate(ids, 1)
         if id_ not in entry.sites
     ]
@@ -187,9 +204,14 @@ def _secrets(table: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _with_sites(
-    entry: Provider, table: Mapping[str, Any], context: EntryContext, environment: Mapping[str, str]
+    entry: Provider,
+    table: Mapping[str, Any],
+    context: EntryContext,
+    environment: Mapping[str, str],
+    unset: Collection[str],
 ) -> Provider:
-    """The entry with itself at each of its sites. Raises Problems."""
+    """The entry with itself at each of its sites. `unset` are the variables that have no value apart from that of a
+    site. Raises Problems."""
     at_sites: dict[str, Provider] = {}
     problems: list[Problem] = []
     for id_, site in entry.sites.items():
@@ -201,7 +223,13 @@ def _with_sites(
         values = {**context.variables, **site.variables}
         at_site = msgspec.structs.replace(entry, site=id_)
         overridden = {name: environment.get(_variable(at_site, name)) for name in values}
-        values |= {name: value for name, value in overridden.items() if value}
+        given = {**site.variables, **{name: value for name, value in overridden.items() if value}}
+        values |= given
+        problems += (
+            Problem(("sites", id_, "variables"), f"must have {name}, which has no default")
+            for name in unset
+            if not given.get(name)
+        )
         try:
             there = read_table(Provider, table, msgspec.structs.replace(context, variables=values))
         except Problems as failure:
@@ -234,14 +262,19 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _problems_of(path: Path) -> Generator[None]:
+def _problems_of(path: Path, added: Sites = _NO_SITES) -> Generator[None]:
+    """`added` are sites of the operator's, whose problems are not those of the file."""
     try:
         yield
+    except SitesError as failure:
+        raise CatalogueError(failure.problems) from None
     except Problems as failure:
-        raise CatalogueError([f"{path.name}: {problem}" for problem in _described(failure, path)]) from None
+        at_sites, own = split_problems(path.stem, added, failure.problems)
+        problems = [f"{path.name}: {problem}" for problem in (_described(own, path) if own else ())]
+        raise CatalogueError([*at_sites, *problems]) from None
 
 
-def _described(failure: Problems, path: Path) -> list[str]:
+def _described(problems: Sequence[Problem], path: Path) -> list[str]:
     # A start doesn't need them.
     from providers.entry.lines import lines_of  # noqa: PLC0415
     from providers.entry.problems import described  # noqa: PLC0415
@@ -251,7 +284,7 @@ def _described(failure: Problems, path: Path) -> list[str]:
     except RecursionError:
         # It is nested too deeply to look for the lines.
         lines = {}
-    return [described(each, lines) for each in failure.problems]
+    return [described(each, lines) for each in problems]
 
 
 def _clashes(names: Mapping[str, Sequence[str]]) -> Iterator[str]:

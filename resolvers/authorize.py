@@ -77,7 +77,7 @@ def _registration(context: Context, slug: str, site: str | None) -> Registration
     sites: they are public."""
     resources = context.resources
     provider = resources.catalogue.get(slug)
-    if provider is None or not provider.sites:
+    if provider is None or not provider.has_sites:
         found = resources.registration(slug)
         if site is not None:
             raise ValidationError("site must be left out: this provider has no sites.")

@@ -184,7 +184,7 @@ class Resources:
         """Our client at the provider, and at the site that the state was made for. Raises ProviderNotFound, and
         InvalidState if there is no such site."""
         provider = self.catalogue.get(slug)
-        if provider is None or not provider.sites:
+        if provider is None or not (provider.sites or provider.open_sites):
             return self.registration(slug)
         site = site_of(provider, state)
         # One without a site is from before the provider had any, if it is ours at all.

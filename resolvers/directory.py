@@ -34,7 +34,7 @@ class UnavailableReason(StrEnum):
 def unavailable_because(context: Context, provider: Provider) -> UnavailableReason | None:
     """Why users can't connect to the provider, None if they can."""
     resources = context.resources
-    if not provider.sites:
+    if not provider.has_sites:
         return None if provider.slug in resources.registrations else UnavailableReason.NO_CREDENTIALS
     if resources.connectable_sites(provider):
         return None

@@ -43,9 +43,18 @@ def credentials(*folders: Path) -> dict[str, str]:
             found[f"{name}_CLIENT_SECRET"] = SECRET
         found |= {f"{name}_{secret.upper()}": value for secret, value in _secrets_of(entry).items()}
         # Also the sites that are not for everybody.
-        if sites := entry.get("sites"):
+        if sites := [*entry.get("sites", ()), *named_sites(entry)]:
             found[f"{name}_SITES"] = ",".join(sites)
+        for site, variables in named_sites(entry).items():
+            found |= {f"{name}_{site.upper()}_{variable.upper()}": value for variable, value in variables.items()}
     return found
+
+
+def named_sites(entry: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Two hospitals for each entry that leaves its sites to the operator, with the values of their variables."""
+    needed = [name for name, default in entry.get("variables", {}).items() if not default]
+    hospitals = ("north", "south") if entry.get("open_sites") else ()
+    return {site: {name: f"{site}-{name.replace('_', '-')}.example" for name in needed} for site in hospitals}
 
 
 def further_secrets(slug: str) -> dict[str, str]:

@@ -109,6 +109,7 @@ def _members(listed: ListedProvider) -> Iterator[tuple[str, Any]]:
     yield "ends", None if entry.lifecycle.ends is None else entry.lifecycle.ends.isoformat()
     yield "portal", entry.registration.portal
     yield "sites", [{"id": id_, "name": site.name, "offered": site.offered} for id_, site in entry.sites.items()]
+    yield "open_sites", entry.open_sites
     yield "connectable_sites", list(listed.sites)
     yield "scopes", list(entry.authorize.scopes)
     yield "pkce", entry.authorize.pkce

@@ -28,6 +28,7 @@ from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_se
 from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, Provider, files_of, read_credentials, read_entry
 from providers.credentials import Credentials, credential_names, environment_name, missing_variables
+from providers.open_sites import sites_of_file, sites_setting
 from providers.unsupported import read_unsupported
 from sandbox.app import Client, create_app
 from sandbox.dialect import read_dialects, rebase
@@ -135,7 +136,8 @@ def _trial(
     if not at.sandbox and (credentials := _credentials(entry, environment)) is not None:
         return _Trial(entry, credentials, [], is_sandbox=False)
     origin = f"http://127.0.0.1:{at.port}/sandbox"
-    text = rebase(path.read_text("utf-8"), origin)
+    text = path.read_text("utf-8")
+    text = rebase(text, origin, sites_of_file(text, environment))
     if entry.slug == SANDBOX:
         text = text.replace(ORIGIN_VARIABLE, origin)
     (folder / path.name).write_text(text, encoding="utf-8")
@@ -166,6 +168,8 @@ def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) ->
 
 def _at_site(entry: Provider, site: str | None) -> Provider:
     """The entry at one of its sites, by default the first. Raises SettingsError."""
+    if entry.open_sites and not entry.at_sites:
+        raise SettingsError(f"{sites_setting(entry.slug)}: must name a site of {entry.name}")
     if not entry.at_sites:
         if site is not None:
             raise SettingsError(f"--site: {entry.slug} has no sites")

@@ -19,6 +19,7 @@ from gateway.server import run as serve
 from gateway.settings import SandboxSettings, SettingsError, read_environment, read_sandbox_settings
 from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, read_catalogue
 from providers.credentials import environment_name
+from providers.open_sites import sites_of_file
 from resolvers.redirects import RedirectAllowList
 from sandbox.app import Client, create_app
 from sandbox.dialect import Dialect, read_dialects, rebase
@@ -74,7 +75,10 @@ def _create_app(
     folder = settings.catalogue
     if folder is not None and write_catalogue is not None and folder.resolve() == write_catalogue.resolve():
         raise SettingsError("--write-catalogue: would overwrite the catalogue that it reads; name another folder")
-    texts = {slug: rebase(text, origin) for slug, text in _entries(folder, environment).items()}
+    texts = {
+        slug: rebase(text, origin, sites_of_file(text, environment))
+        for slug, text in _entries(folder, environment).items()
+    }
     if SANDBOX in texts:
         texts[SANDBOX] = texts[SANDBOX].replace(ORIGIN_VARIABLE, origin)
     dialects = [dialect for text in texts.values() for dialect in read_dialects(tomllib.loads(text))]

@@ -15,6 +15,7 @@ from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, NO_ENTRIES, Catalogue, environment_names, files_of, ignored_files
 from providers.credentials import environment_name, own_variables
+from providers.open_sites import site_variable, sites_setting
 from wire.tables import keys
 
 _PREFIX: Final = variable("")
@@ -83,6 +84,7 @@ def catalogue_warnings(
                 "catalogue.empty", variable("catalogue"), "the folder holds no file named <slug>.toml"
             )
     yield from _sites_of_none(catalogue, environment)
+    yield from _variables_of_no_site(catalogue, environment)
     yield from _unknown_credentials(_credentials(settings) | _names_of(catalogue), _secrets(catalogue), environment)
 
 
@@ -159,8 +161,19 @@ def _secrets(catalogue: Catalogue) -> set[str]:
 def _sites_of_none(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
     for slug, entry in catalogue.items():
         name = environment_name(slug, "sites")
-        if not entry.sites and name in environment and name not in _names_of(catalogue):
+        if not entry.has_sites and name in environment and name not in _names_of(catalogue):
             yield SettingsWarning("setting.unused", name, f"{entry.name} has no sites")
+
+
+def _variables_of_no_site(catalogue: Catalogue, environment: Mapping[str, str]) -> Iterator[SettingsWarning]:
+    """Values for sites of the operator's, such as a hospital's host, that are forgotten where sites are named."""
+    for slug, entry in catalogue.items():
+        for needed in entry.site_variables:
+            known = {environment_name(slug, needed), *(site_variable(slug, site, needed) for site in entry.sites)}
+            begin, end = environment_name(slug, ""), environment_name("", needed)
+            for name in sorted(environment.keys() - known):
+                if name.startswith(begin) and name.endswith(end):
+                    yield SettingsWarning("setting.unused", name, f"{sites_setting(slug)} doesn't name this site")
 
 
 def _unknown_credentials(

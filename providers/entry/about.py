@@ -83,11 +83,14 @@ class Lifecycle(EntryTable, frozen=True, kw_only=True):
     note: Sentence | None = None
 
 
+read_site_name: Final = text(100)
+
+
 class Site(EntryTable, frozen=True, kw_only=True):
     """A region or a hospital, with its values of the entry's variables. Unless `offered`, users can connect to it only
     if the operator names it."""
 
-    name: Annotated[str, text(100)]
+    name: Annotated[str, read_site_name]
     variables: Annotated[Mapping[str, str], read_texts] = NO_PARAMS
     offered: bool = True
 
@@ -103,8 +106,8 @@ class Source(EntryTable, frozen=True, kw_only=True):
     note: Sentence | None = None
 
 
-_read_site_id: Final = form(r"[a-z0-9][a-z0-9_-]{0,62}", "1 to 63 lower-case letters, digits, `_` and `-`")
+read_site_id: Final = form(r"[a-z0-9][a-z0-9_-]{0,62}", "1 to 63 lower-case letters, digits, `_` and `-`")
 
 read_scope_texts: Final = table_of(text(300), form(r"[!-~]+", "a scope", 256))
-read_sites: Final = table_of(partial(read_table, Site), _read_site_id)
+read_sites: Final = table_of(partial(read_table, Site), read_site_id)
 read_sources: Final = list_of(partial(read_table, Source))

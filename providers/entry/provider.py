@@ -82,7 +82,8 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     """An entry as in its file, with the variables in its URLs replaced. `notes` has what is uncertain about it.
 
     A provider with `sites` has different URLs at each. `at_sites` has the whole entry for each of them, in which `site`
-    is its id; it is empty in all others.
+    is its id; it is empty in all others. With `open_sites`, the operator may name more, which are in `sites` as well;
+    `site_variables` are those that each of them needs.
     """
 
     slug: Annotated[str, _read_slug]
@@ -101,9 +102,11 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     api: Api | None = None
     webhooks: Webhooks | None = None
     revoke: Revoke | None = None
+    open_sites: bool = False
     sites: Annotated[Mapping[str, Site], read_sites] = _NO_SITES
     sources: Annotated[tuple[Source, ...], read_sources] = ()
     site: Annotated[str, NOT_A_KEY] = ""
+    site_variables: Annotated[tuple[str, ...], NOT_A_KEY] = ()
     at_sites: Annotated[Mapping[str, Self], NOT_A_KEY] = _NO_SITES
 
     @classmethod
@@ -131,6 +134,11 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
     def key(self) -> str:
         """The name under which everything is kept that each site has of its own, such as a circuit breaker."""
         return site_key(self.slug, self.site)
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether users connect at a site, even if there is none yet."""
+        return self.open_sites or bool(self.sites)
 
     @property
     def everywhere(self) -> tuple[Self, ...]:

@@ -12,6 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from sandbox.dialect.tables import required, table
@@ -20,6 +21,8 @@ from sandbox.dialect.templates import segments, tail
 ROOT_SLUG: Final = "sandbox"
 SITE_VARIABLE: Final = "sandbox_site"
 """The variable of a rebased entry that has the site's id, because the sandbox plays each site at a path of its own."""
+
+NO_SITES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _URLS: Final = (
     ("authorize", "url", "authorize"),
@@ -42,14 +45,17 @@ def path(slug: str, endpoint: str, site: str = "") -> str:
     return "".join(f"/{part}" for part in parts if part)
 
 
-def rebase(toml_text: str, base_url: str) -> str:
+def rebase(toml_text: str, base_url: str, added: Mapping[str, Mapping[str, Any]] = NO_SITES) -> str:
     """The same catalogue file with the URLs of all endpoints, and the base of the API, replaced by those of the sandbox
     at `base_url`. What a URL has besides stays: its query, the placeholders of a revocation, and a `#/`.
 
-    Everything else stays, except for comments. If the entry has sites, each gets a variable with its id.
+    Everything else stays, except for comments. `added` are further sites, as `[sites.<id>]` would have them. Each site
+    gets a variable with its id.
     """
     entry = tomllib.loads(toml_text)
     slug, base = required(entry, "slug"), base_url.rstrip("/")
+    if added:
+        entry["sites"] = {**entry.get("sites", {}), **{id_: dict(site) for id_, site in added.items()}}
     sites = cast("dict[str, Any]", entry.get("sites", {}))
     site = f"{{{SITE_VARIABLE}}}" if sites else ""
     for name, key, endpoint in _URLS:

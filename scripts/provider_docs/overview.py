@@ -88,7 +88,9 @@ def _row(entry: Provider) -> list[str]:
         "refused" if entry.authorize.pkce == "none" else "checked" if entry.authorize.pkce_checked else "not known",
         entry.token.refresh,
         entry.revoke.ends if entry.revoke else "none",
-        listed(map(code, entry.sites)) if entry.sites else "",
+        listed([*map(code, entry.sites), *(["those that you name"] if entry.open_sites else [])])
+        if entry.has_sites
+        else "",
         _facts(entry),
     ]
 

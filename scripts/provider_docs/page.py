@@ -8,6 +8,7 @@ from typing import Final
 from providers.credentials import credential_names, environment_name, own_variables
 from providers.entry.provider import Provider
 from providers.entry.values import NO_PARAMS
+from providers.open_sites import site_variable, stand_in
 from scripts.provider_docs.api import api
 from scripts.provider_docs.protocol import protocol
 from scripts.provider_docs.words import code, host, link, listed, prose, table, target
@@ -44,7 +45,10 @@ SURE: Final = {
 
 def page(entry: Provider, variables: Mapping[str, str] = NO_PARAMS) -> str:
     """The page in Markdown, which ends with a line break. `variables` are those of the file, with their defaults."""
-    return "\n\n".join(_parts(entry, variables)) + "\n"
+    text = "\n\n".join(_parts(entry, variables)) + "\n"
+    for name in entry.site_variables:
+        text = text.replace(stand_in(name), f"{{{name}}}")
+    return text
 
 
 def _parts(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
@@ -58,6 +62,8 @@ def _parts(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
     yield from _variables(entry, variables)
     if entry.sites:
         yield from _sites(entry)
+    if entry.open_sites:
+        yield from _open_sites(entry)
     yield "## Scopes"
     yield _scopes(entry)
     yield "## What Tendon does"
@@ -103,7 +109,7 @@ def _variables(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:
     at_all_sites = set(variables) if entry.sites else set[str]()
     for site in entry.sites.values():
         at_all_sites &= site.variables.keys()
-    shown = {name: value for name, value in variables.items() if name not in at_all_sites}
+    shown = {name: value for name, value in variables.items() if value and name not in at_all_sites}
     if shown:
         yield "These have defaults, which the environment may change:"
         rows = [[code(environment_name(entry.slug, name)), code(value)] for name, value in shown.items()]
@@ -128,9 +134,28 @@ def _sites(entry: Provider) -> Iterator[str]:
             for id_, site in entry.sites.items()
         ],
     )
+    if entry.open_sites:
+        return
     shown = next((id_ for id_, at in entry.at_sites.items() if at.token.url == entry.token.url), None)
     where = "differ from site to site" if shown is None else f"are those of {code(shown)}"
     yield f"The URLs below {where}."
+
+
+def _open_sites(entry: Provider) -> Iterator[str]:
+    setting = environment_name(entry.slug, "sites")
+    example = ["mgh", "ucsf"]
+    needed = [site_variable(entry.slug, id_, name) for id_ in example for name in entry.site_variables]
+    named = [site_variable(entry.slug, example[0], name) for name in ("name", "client_id", "client_secret")]
+    yield (
+        f"You name the [sites](../catalogue.md#sites-that-you-name) that your users can connect to, with ids of your"
+        f" choice, in {code(setting)}. Each needs variables of its own:"
+    )
+    yield "\n".join(["```sh", f"{setting}={','.join(example)}", *(f"{name}=…" for name in needed), "```"])
+    yield (
+        f"{code(named[0])} is the name that users see; without it, they see the id. A site may have its own"
+        f" credentials, such as {code(named[1])} and {code(named[2])}. In the URLs below,"
+        f" {listed(code(f'{{{name}}}') for name in entry.site_variables)} stands for the site's own value."
+    )
 
 
 def _scopes(entry: Provider) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from providers.catalogue import BUILT_IN
+from tests.conftest import named_sites
 
 VENDORS = Path(__file__).with_name("vendors")
 
@@ -138,14 +139,16 @@ def _read() -> list[Place]:
     places: list[Place] = []
     for file in sorted(file for folder in (BUILT_IN, VENDORS) for file in folder.glob("*.toml")):
         text = file.read_text(encoding="utf-8")
-        sites: dict[str, Any] = tomllib.loads(text).get("sites", {})
-        places += [Place(file.stem, site, _at(text, site)) for site in sites or [""]]
+        entry = tomllib.loads(text)
+        own: dict[str, Any] = entry.get("sites", {})
+        sites = {id_: site.get("variables", {}) for id_, site in own.items()} | named_sites(entry)
+        places += [Place(file.stem, site, _at(text, sites.get(site, {}))) for site in sites or [""]]
     return places
 
 
-def _at(text: str, site: str) -> dict[str, Any]:
+def _at(text: str, variables: dict[str, str]) -> dict[str, Any]:
     entry = tomllib.loads(text)
-    values = entry.get("variables", {}) | (entry["sites"][site].get("variables", {}) if site else {})
+    values = entry.get("variables", {}) | variables
     revocation = entry.pop("revoke", None)
     for name, value in values.items():
         text = re.sub(rf"\{{{name}\}}", value, text)

@@ -9,7 +9,7 @@ import pytest
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Catalogue, Credentials, read_catalogue
-from tests.conftest import REDIRECT_URI
+from tests.conftest import REDIRECT_URI, credentials
 from tests.contract.flow import Flow
 from tests.contract.places import VENDORS, Place, everywhere, those
 
@@ -20,7 +20,7 @@ STATE = re.compile(r"[A-Za-z0-9]{40,128}")
 
 @pytest.fixture(scope="module")
 def real() -> Catalogue:
-    return read_catalogue(VENDORS, variables={}, allow_private=True)
+    return read_catalogue(VENDORS, variables=credentials(VENDORS), allow_private=True)
 
 
 def expected(place: Place, client_id: str) -> dict[str, str]:

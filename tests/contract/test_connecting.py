@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import SECRET, Person
 from tests.contract.flow import Flow, new_account
-from tests.contract.places import Place, everywhere, those
+from tests.contract.places import PLACES, Place, everywhere, those
 from tests.processes import Process
 
 WAIT = 90
@@ -150,8 +150,7 @@ async def test_without_what_must_be_done_first_there_is_no_connection(flow: Flow
 @those(lambda place: place.site)
 async def test_a_code_of_another_site(flow: Flow, place: Place) -> None:
     """A provider knows nothing of what another site issued."""
-    sites = [site for site in place.entry["sites"] if site != place.site]
-    other = Place(place.slug, sites[0], place.entry)
+    other = next(one for one in PLACES if one.slug == place.slug and one.site != place.site)
     elsewhere = Flow(flow.api, flow.sandbox, flow.client, flow.person, other, flow.account)
     callback = await flow.consent() | {"code": (await elsewhere.consent())["code"]}
     assert (await flow.complete(callback)).code == "INVALID_GRANT"

@@ -83,6 +83,22 @@ def test_a_provider_that_offers_no_site(tmp_path: Path) -> None:
     assert found.reason == "no site is offered: set ACME_SITES to one or more of a,b"
 
 
+def test_a_provider_whose_sites_are_named_by_the_operator(tmp_path: Path) -> None:
+    text = f"open_sites = true\n{minimal('acme')}[variables]\nhost = ''\n"
+    (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
+
+    def found(**sites: str) -> ListedProvider:
+        environment = BOTH | sites
+        entry = read_entry(tmp_path / "acme.toml", variables=environment)
+        return list_providers({"acme": entry}, CatalogueSettings(), environment)[0]
+
+    without = found()
+    assert (without.sites, without.unset) == ((), ("ACME_SITES",))
+    assert without.reason == "no site is offered: name some in ACME_SITES"
+    named = found(ACME_SITES="mgh", ACME_MGH_HOST="mgh.example")
+    assert (named.sites, named.reason) == (("mgh",), None)
+
+
 def test_an_entry_takes_a_vendor_from_the_list(tmp_path: Path) -> None:
     entry = listed(tmp_path, "", {}).entry
     assert "zwift" in list_unsupported({})

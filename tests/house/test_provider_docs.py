@@ -154,6 +154,7 @@ note = "The vendor doesn't say what it ends."
 
 # How answers are read concerns Tendon alone, and for the rest there are other tests here.
 NOT_SHOWN = {
+    "open_sites",
     "authorize.scope_separator",
     "authorize.pkce_checked",
     "token.refresh",
@@ -228,6 +229,16 @@ def test_every_key_of_the_format_is_looked_at() -> None:
     found = [".".join((*table, name)) for table, kind in tables() for name in keys(kind)]
     hidden = tuple(f"{key}." for key in NOT_SHOWN)
     assert [key for key in found if key not in known and not key.startswith(hidden)] == []
+
+
+def test_which_variables_to_set_for_each_hospital(tmp_path: Path) -> None:
+    text = FULL.partition("[sites.us]")[0].replace("https://{region}.", "https://{host}.{region}.")
+    text = f"open_sites = true\n{text}[variables]\nhost = ''\nregion = 'eu'\n"
+    shown = page(read(tmp_path, text))
+    assert "```sh\nACME_SITES=mgh,ucsf\nACME_MGH_HOST=…\nACME_UCSF_HOST=…\n```" in shown
+    assert "`ACME_MGH_CLIENT_ID` and `ACME_MGH_CLIENT_SECRET`" in shown
+    assert "`https://{host}.eu.acme.example/token`" in shown
+    assert ".invalid" not in shown
 
 
 def said(*, authorize: str = "", token: str = "", rest: str = "") -> str:

@@ -279,7 +279,7 @@ def test_an_unknown_key_without_a_similar_one(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, SMALL.replace("[authorize]", "xyz = 1\n[authorize]"))
     keys = (
         "slug, name, docs, notes, category, registration, lifecycle, scopes, authorize, token, account, granted,"
-        " after_exchange, api, webhooks, revoke, sites, sources, variables"
+        " after_exchange, api, webhooks, revoke, open_sites, sites, sources, variables"
     )
     assert found == f"acme.toml: xyz: is not a key of this format: the keys here are {keys} (line 5)"
     found, missing = problems(tmp_path, SMALL.replace("[token]", "[tokens]"))

@@ -103,6 +103,20 @@ async def test_a_provider_that_is_offered_nowhere(any_world: World) -> None:
     assert list(sites_of(context, entry)) == []
 
 
+async def test_a_provider_whose_sites_nobody_has_named(any_world: World) -> None:
+    """Credentials alone are not enough, since its entry leads to no provider."""
+    entry = structs.replace(any_world.resources.catalogue["regional"], open_sites=True, sites={}, at_sites={})
+    changes: dict[str, Any] = {"catalogue": {**any_world.resources.catalogue, "regional": entry}}
+    context = any_world.context("alice", **changes)
+    assert "regional" in context.resources.registrations
+    assert unavailable_because(context, entry) is UnavailableReason.NO_SITES
+    for site in (None, "mgh"):
+        assert await refused(any_world, "regional", site, **changes) == (
+            "PROVIDER_NOT_FOUND",
+            "The provider is in the catalogue, but this service offers none of its sites.",
+        )
+
+
 async def test_sites_without_credentials_are_not_shown(any_world: World) -> None:
     only = {"regional/eu": any_world.resources.registrations["regional/eu"]}
     context = any_world.context("alice", registrations=only)

@@ -98,6 +98,7 @@ def test_all_of_it_as_json(tmp_path: Path) -> None:
         "ends": "2026-12-31",
         "portal": None,
         "sites": [],
+        "open_sites": False,
         "connectable_sites": [],
         "scopes": [],
         "pkce": "S256",

@@ -255,6 +255,19 @@ def test_the_variables_of_sites_are_known(tmp_path: Path) -> None:
     ]
 
 
+def test_the_variables_of_sites_that_are_not_named(tmp_path: Path) -> None:
+    text = f"open_sites = true\n{minimal('acme')}[variables]\nhost = ''\npath = 'fhir'\n"
+    (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
+    settings = settings_of(Settings, DEV | {"catalogue": str(tmp_path)})
+    names = ["ACME_HOST", "ACME_MGH_HOST", "ACME_MGH_PATH", "ACME_MGH_NAME", "ACME_UCSF_HOST", "ACME_UCSF_PATH"]
+    environment = dict.fromkeys(names, "acme.example") | {"ACME_SITES": "mgh", "OTHER_UCSF_HOST": "x"}
+    catalogue = read_catalogue(tmp_path, variables=environment)
+    found = settings_warnings(settings, environment, catalogue)
+    assert [(each.event, each.about, each.reason) for each in found] == [
+        ("setting.unused", "ACME_UCSF_HOST", "ACME_SITES doesn't name this site")
+    ]
+
+
 def test_a_folder_without_a_catalogue(tmp_path: Path) -> None:
     (tmp_path / "acme.tml").touch()
     found = catalogue_warnings(settings_of(Settings, DEV | {"catalogue": str(tmp_path)}), {})

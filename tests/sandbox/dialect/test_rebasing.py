@@ -114,3 +114,15 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(s
 @given(st.dictionaries(st.text().filter(lambda name: name not in ("slug", "sites")), VALUES, max_size=3))
 def test_every_value_survives(rest: dict[str, Any]) -> None:
     assert tomllib.loads(as_toml(rest)) == rest
+
+
+def test_sites_that_the_operator_names_are_written_out() -> None:
+    added = {"mgh": {"name": "Mass General", "variables": {"host": "mgh.example"}}}
+    entry = tomllib.loads(rebase(ENTRIES["dexcom"], BASE, added))
+    assert list(entry["sites"]) == ["us", "eu", "mgh"]
+    assert entry["sites"]["mgh"] == {
+        "name": "Mass General",
+        "variables": {"host": "mgh.example", "sandbox_site": "mgh"},
+    }
+    alone = tomllib.loads(rebase(ACME, BASE, {"mgh": {"name": "mgh"}}))
+    assert alone["token"]["url"] == f"{BASE}/acme/{{sandbox_site}}/token"
