@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from starlette.applications import Starlette
@@ -30,12 +30,15 @@ from resolvers.caller import Caller
 from resolvers.context import Context, Resources
 from resolvers.errors import InternalError, InvalidToken, Problem, ServiceUnavailable
 from rest.endpoint import rest_routes
-from rest.json_http import MethodNotAllowed, NotFound, Request, Response, answer
-from rest.openapi import openapi_document
+from rest.json_http import JSON_TYPE, Field, MethodNotAllowed, NotFound, Request, Response, answer, encode
+from rest.openapi import JWK_SET_PATH, openapi_document
 from rest.routes import ROUTES, Routes
 from schema.execution import Executor
 
 log = structlog.get_logger("tendon")
+
+# Short enough that a new key is known soon after a restart.
+_FOR_MINUTES: Final[Field] = (b"cache-control", b"public, max-age=300")
 
 
 def create_app(settings: Settings, environment: Mapping[str, str], origin: str, rest: Routes = ROUTES) -> Edge:
@@ -52,7 +55,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], origin: str, 
     gateway = Gateway(configuration, open_verifier(settings), warnings)
     interfaces = _interfaces(settings, rest, gateway)
     sandbox = dev_sandbox.routes(settings, with_sandbox, redirect_uris)
-    others = [_openapi(rest), *pages.page_routes(settings), *sandbox]
+    others = [_openapi(rest, settings), *_client_keys(settings), *pages.page_routes(settings), *sandbox]
     # Starlette's types ask for its own responses, but it runs any ASGI app that a handler returns.
     handlers: dict[Any, Any] = {HTTPException: _http_problem, Exception: _fault}
     app = Starlette(routes=others, lifespan=gateway.lifespan, exception_handlers=handlers)
@@ -136,13 +139,25 @@ def _interfaces(settings: Settings, rest: Routes, gateway: Gateway) -> list[Rout
     return [*rest_routes(rest, executor, gateway.open_context), Route("/graphql", graphql, methods=["GET", "POST"])]
 
 
-def _openapi(rest: Routes) -> Route:
-    response = answer(openapi_document(rest))
+def _openapi(rest: Routes, settings: Settings) -> Route:
+    return _constant("/openapi.json", answer(openapi_document(rest, client_keys=bool(settings.client_keys))))
 
-    async def openapi(_request: StarletteRequest) -> Response:
+
+def _client_keys(settings: Settings) -> list[Route]:
+    """The route of our public keys, if there are any."""
+    if not settings.client_keys:
+        return []
+    document = encode({"keys": [key.public for key in settings.client_keys]})
+    return [_constant(JWK_SET_PATH, Response(200, document, (JSON_TYPE, _FOR_MINUTES)))]
+
+
+def _constant(path: str, response: Response) -> Route:
+    """It costs the same whoever asks, and however often."""
+
+    async def respond(_request: StarletteRequest) -> Response:
         return response
 
-    return Route("/openapi.json", openapi)
+    return Route(path, respond)
 
 
 async def _fault(request: StarletteRequest, _fault: Exception) -> Response:

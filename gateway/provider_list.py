@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.settings import CatalogueSettings
+from gateway.settings.model import variable
 from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import SANDBOX, Catalogue, Provider
 from providers.credentials import (
     credential_names,
     credential_variables,
+    lacks_key,
     missing_variables,
     own_variables,
 )
@@ -49,18 +51,26 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
     offered = [id_ for id_, site in entry.sites.items() if site.offered]
     if entry.has_sites and not offered:
         return ListedProvider(entry, (), f"no site is offered: {_choice(entry)}", (sites_setting(entry.slug),))
-    sites = tuple(id_ for id_ in offered if not missing_variables(entry.at_sites[id_], environment))
-    asked = _at_unfinished_site(entry, environment) or (None if sites else entry)
-    missing = [] if asked is None else missing_variables(asked, environment)
+    sites = tuple(id_ for id_ in offered if not missing_settings(entry.at_sites[id_], settings, environment))
+    asked = _at_unfinished_site(entry, settings, environment) or (None if sites else entry)
+    missing = [] if asked is None else missing_settings(asked, settings, environment)
     reason = _reason(asked, missing, settings, environment) if asked is not None and missing else None
     return ListedProvider(entry, sites or tuple(offered), reason, tuple(missing))
 
 
-def _at_unfinished_site(entry: Provider, environment: Mapping[str, str]) -> Provider | None:
+def missing_settings(entry: Provider, settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
+    """The variables of what the provider needs of us, and lacks."""
+    keys = [variable("client_keys")] if lacks_key(entry, settings.client_keys) else []
+    return [*missing_variables(entry, environment), *keys]
+
+
+def _at_unfinished_site(
+    entry: Provider, settings: CatalogueSettings, environment: Mapping[str, str]
+) -> Provider | None:
     """The entry at the first site that has credentials of its own, but not all of them. Tendon doesn't start then."""
     for at_site in entry.at_sites.values():
         has_own = any(environment.get(name) for name in own_variables(at_site).values())
-        if has_own and missing_variables(at_site, environment):
+        if has_own and missing_settings(at_site, settings, environment):
             return at_site
     return None
 
@@ -78,10 +88,12 @@ def _reason(
     if entry.slug == SANDBOX:
         off = "TENDON_SANDBOX is 0" if settings.dev else "it runs with TENDON_AUTH=dev only"
         return f"{off}; for a sandbox elsewhere {remedy}, and SANDBOX_ORIGIN to its address"
-    if len(missing) == len(credential_names(entry)):
-        return remedy
     variables = credential_variables(entry, environment)
     names = [name for name in credential_names(entry) if variables[name] in missing]
+    if len(names) == len(credential_names(entry)):
+        return remedy
+    if variable("client_keys") in missing:
+        names.append(f"key for {entry.token.algorithm}")
     return f"no {' and no '.join(name.replace('_', ' ') for name in names)}: {remedy}"
 
 

@@ -21,6 +21,7 @@ from wire.http.errors import UnreadableResponse
 from wire.http.response import SUCCESSES
 from wire.strict_json import UnfitError, read_object
 
+_ASSERTION: Final = f"client_assertion_type={quote_plus('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')}"
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
@@ -48,7 +49,8 @@ async def exchange_code(
         form += f"&code_verifier={_quoted(code_verifier)}"
     form += _encoded(provider.token.params)
     headers = credentials.fill(provider.token.headers) if provider.token.headers else ()
-    asking = form_request(provider.token.url, form, credentials, provider.token.auth, headers=headers)
+    url = provider.token.url
+    asking = form_request(url, form, credentials, provider.token.auth, headers=headers, audience=url)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now)
 
@@ -76,7 +78,8 @@ async def refresh_tokens(
     form = f"grant_type=refresh_token&refresh_token={_quoted(refresh_token)}"
     form += _encoded(token.params) + _encoded(token.refresh_params)
     headers = credentials.fill(token.headers)
-    asking = form_request(token.refresh_url or token.url, form, credentials, token.auth, headers=headers)
+    url = token.refresh_url or token.url
+    asking = form_request(url, form, credentials, token.auth, headers=headers, audience=token.url)
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_token_answer(provider, response, now, present)
 
@@ -128,14 +131,19 @@ def form_request(
     method: str = "POST",
     headers: Headers = (),
     personal: bool = False,
+    audience: str = "",
 ) -> Request:
     """A request with a form, which is encoded, and the client's credentials (RFC 6749 2.3.1). They go into a header or
-    the body, never into the URL. `headers` and `personal` are as for `wire.http.client.request`."""
+    the body, never into the URL. `headers` and `personal` are as for `wire.http.client.request`. `audience` is the URL
+    of the token endpoint, which an assertion is for (RFC 7523 3), at whichever endpoint it is used."""
     if auth == "client_secret_basic":
         authorization = basic_credentials(credentials.client_id, credentials.client_secret or "")
         return request(method, url, authorization=authorization, headers=headers, form=form or None, personal=personal)
-    secret = (credentials.client_secret or "") if auth == "client_secret_post" else None
-    ours = _credentials_in_form(credentials.client_id, secret)
+    if auth == "private_key_jwt":
+        ours = f"{_ASSERTION}&client_assertion={credentials.assertion(audience)}"
+    else:
+        secret = (credentials.client_secret or "") if auth == "client_secret_post" else None
+        ours = _credentials_in_form(credentials.client_id, secret)
     return request(method, url, headers=headers, form=f"{form}&{ours}" if form else ours, personal=personal)
 
 

@@ -94,15 +94,16 @@ async def revoke(
     if rule.adapter is not None:
         adapter = cast("Adapter", load(rule.adapter))
         return await adapter.revoke(client, rule, credentials, tokens, deadline=deadline, latest=latest)
-    asking = _revocation_request(rule, credentials, tokens)
+    asking = _revocation_request(rule, credentials, tokens, provider.token.url)
     if asking is None:
         return RevocationOutcome.IMPOSSIBLE
     response = await client.send(asking, deadline=deadline, latest=latest, retry_refused=True)
     return read_revocation(rule, response)
 
 
-def _revocation_request(rule: Revoke, credentials: Credentials, tokens: Tokens) -> Request | None:
-    """None if a token or an account that belongs in the request is not known, or can't stand in the URL."""
+def _revocation_request(rule: Revoke, credentials: Credentials, tokens: Tokens, audience: str = "") -> Request | None:
+    """None if a token or an account that belongs in the request is not known, or can't stand in the URL. `audience` is
+    as for `form_request`."""
     known = tokens.by_name()
     url = _url(rule.url, {CLIENT_ID: credentials.client_id, **known}) if rule.needs <= known.keys() else None
     if url is None:
@@ -116,7 +117,16 @@ def _revocation_request(rule: Revoke, credentials: Credentials, tokens: Tokens) 
         return request(
             rule.method, url, authorization=authorization, headers=headers, form=encoded or None, personal=personal
         )
-    return form_request(url, encoded, credentials, rule.auth, method=rule.method, headers=headers, personal=personal)
+    return form_request(
+        url,
+        encoded,
+        credentials,
+        rule.auth,
+        method=rule.method,
+        headers=headers,
+        personal=personal,
+        audience=audience,
+    )
 
 
 def _url(template: str, values: Mapping[str, str]) -> str | None:

@@ -22,15 +22,38 @@ _RETRY_AFTER: Final = {
     "description": "Seconds to wait before trying again. The message says whether to send the same request.",
     "schema": {"type": "integer", "minimum": 1},
 }
+JWK_SET_PATH: Final = "/.well-known/jwks.json"
+_JWK_SET: Final[Schema] = {
+    "type": "object",
+    "required": ["keys"],
+    "properties": {
+        "keys": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["kty", "kid", "use"],
+                "properties": {
+                    "kty": {"enum": ["RSA", "EC"]},
+                    "kid": {"type": "string", "description": "The thumbprint of the key (RFC 7638)."},
+                    "use": {"const": "sig"},
+                    "alg": {"type": "string"},
+                },
+            },
+        }
+    },
+}
 # The statuses of the failures that every route has, and those of routes with a body.
 _FAILURES: Final = (400, 401, 403, 429, 500, 503)
 _BODY_FAILURES: Final = (413, 415)
 
 
-def openapi_document(routes: Routes = ROUTES) -> Schema:
+def openapi_document(routes: Routes = ROUTES, *, client_keys: bool = False) -> Schema:
+    """With `client_keys`, there are keys of ours, which the service publishes."""
     paths: Schema = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    if client_keys:
+        paths[JWK_SET_PATH] = {"get": _jwk_set()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -63,6 +86,16 @@ def _operation(route: RestRoute) -> Schema:
         content = {"application/json": {"schema": reference(f"{route.operation}Input")}}
         operation["requestBody"] = {"required": route.requires_body, "content": content}
     return operation
+
+
+def _jwk_set() -> Schema:
+    return {
+        "operationId": "clientKeys",
+        "summary": "The public keys with which Tendon authenticates at providers, as a JWK Set (RFC 7517 5)",
+        "security": [],
+        "responses": {"200": _response("Success", _JWK_SET)}
+        | {str(status): _failure(status) for status in (429, 500, 503)},
+    }
 
 
 def _parameter(route: RestRoute, name: str, schema: Schema) -> Schema:

@@ -20,12 +20,13 @@ _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|\[::1\]|localhost)):[0-9]
 class Client:
     """A registration. `redirect_uris` must match exactly (RFC 9700 2.1), except that `:*` after a loopback address or
     `localhost` matches any port (RFC 8252 7.3). `secrets` are further credentials by name; the value of any other is
-    `sandbox-` and its name."""
+    `sandbox-` and its name. `keys` are the client's public keys, as JWKs with `kid`."""
 
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    keys: tuple[Mapping[str, str], ...] = ()
 
     def registered(self, redirect_uri: str) -> bool:
         any_port = _LOOPBACK_PORT.sub(r"\1:*", redirect_uri)
@@ -45,11 +46,14 @@ def auth_method(authorization: str | None, form: Parameters) -> str:
         methods.append("client_secret_basic" if scheme == "basic" else scheme)
     if form.get("client_secret") is not None:
         methods.append("client_secret_post")
+    if form.get("client_assertion") is not None:
+        methods.append("private_key_jwt")
     return "+".join(methods) or "none"
 
 
 def authenticate(client: Client | None, method: str, authorization: str | None, form: Parameters) -> Client:
-    """The authenticated client. Methods other than `method` are rejected. Raises OAuthError, usually invalid_client."""
+    """The authenticated client, but for an assertion, which is left to check. Methods other than `method` are rejected.
+    Raises OAuthError, usually invalid_client."""
     used = auth_method(authorization, form)
     if "+" in used:
         raise OAuthError("invalid_request", "more than one method of client authentication is used")
@@ -61,9 +65,12 @@ def authenticate(client: Client | None, method: str, authorization: str | None, 
         client_id, client_secret = _basic(authorization or "", method)
         if in_body not in (None, client_id):
             _reject(method)
+    if method == "private_key_jwt":
+        # The assertion says which client it is; client_id is optional (RFC 7521 4.2).
+        client_id = client_id or client.client_id
     if client_id != client.client_id:
         _reject(method)
-    if method != "none" and not _equal(client_secret or "", client.client_secret):
+    if method not in ("private_key_jwt", "none") and not _equal(client_secret or "", client.client_secret):
         _reject(method)
     return client
 

@@ -18,6 +18,7 @@ from sandbox.token_store import Family, TokenStore
 class Provider:
     """A provider without a `client` rejects every app. All providers share `tokens`, `calls` and `faults`.
 
+    `assertions` are the ids of those that the client has used, and when they expire.
     `nonces` are for adapters: those that were issued and not yet used, and when they expire.
     `of_accounts` has what differs from `settings` for single accounts.
     """
@@ -29,6 +30,7 @@ class Provider:
     calls: CallLog
     faults: FaultPlan
     nonces: dict[str, float] = field(default_factory=dict[str, float])
+    assertions: dict[str, float] = field(default_factory=dict[str, float])
     of_accounts: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
 
     @property

@@ -9,8 +9,9 @@ from typing import Final, NoReturn
 from starlette.responses import Response
 
 from sandbox import responses
+from sandbox.assertions import authenticated
 from sandbox.checks import check_form, check_headers
-from sandbox.client import Client, authenticate, bearer
+from sandbox.client import Client, bearer
 from sandbox.dialect import ACCOUNT, Revocation, find_form
 from sandbox.dialect.templates import matched
 from sandbox.endpoint_request import EndpointRequest
@@ -19,7 +20,7 @@ from sandbox.resources import live_access_token
 from sandbox.settings import Settings
 from sandbox.token_store import ACCESS, REFRESH, REVOKED, Family, Token
 
-_ABOUT_THE_CLIENT: Final = ("client_id", "client_secret")
+_ABOUT_THE_CLIENT: Final = ("client_id", "client_secret", "client_assertion")
 
 
 def revocation_endpoint(rule: Revocation) -> Callable[[EndpointRequest], Response]:
@@ -59,7 +60,7 @@ def _token_to_revoke(request: EndpointRequest, rule: Revocation) -> Token | None
     client = request.provider.client
     if client is None:
         raise OAuthError("invalid_client", "no app is registered", status=401)
-    _check_client(request, rule, client)
+    _check_client(request, rule)
     there = _in_url(request, rule, client) | check_headers(request, rule.headers)
     _check_account(request, rule, there)
     tokens: list[Token | None] = []
@@ -115,13 +116,13 @@ def _check_account(request: EndpointRequest, rule: Revocation, there: Mapping[st
         raise OAuthError("invalid_request", "the URL names another account")
 
 
-def _check_client(request: EndpointRequest, rule: Revocation, client: Client) -> None:
+def _check_client(request: EndpointRequest, rule: Revocation) -> None:
     """Raises OAuthError unless the client authenticates as the provider requires."""
     if rule.auth == "anonymous":
         if request.authorization is not None or any(name in request.form.values for name in _ABOUT_THE_CLIENT):
             raise OAuthError("invalid_request", "this provider wants to know nothing of the client")
     elif rule.auth != "bearer" and (rule.auth != "none" or rule.method != "GET"):
-        authenticate(client, rule.auth, request.authorization, request.form)
+        authenticated(request, rule.auth)
 
 
 def _missing_token() -> NoReturn:

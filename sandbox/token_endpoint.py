@@ -12,8 +12,9 @@ from typing import Any
 from starlette.responses import Response
 
 from sandbox import responses
+from sandbox.assertions import authenticated
 from sandbox.checks import check_form, check_headers, check_query
-from sandbox.client import Client, authenticate
+from sandbox.client import Client
 from sandbox.endpoint_request import EndpointRequest
 from sandbox.issuing import Issue, answer
 from sandbox.oauth import OAuthError, invalid_grant
@@ -52,7 +53,7 @@ def _token(
     check_form(request, provider.dialect.params)
     check_query(request, query)
     check_headers(request, provider.dialect.token_headers, status=_UNAUTHORIZED)
-    client = authenticate(provider.client, provider.dialect.auth, request.authorization, form)
+    client = authenticated(request, provider.dialect.auth)
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise OAuthError("invalid_request", "grant_type is missing")

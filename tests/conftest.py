@@ -39,7 +39,7 @@ def credentials(*folders: Path) -> dict[str, str]:
     for file in (file for folder in (BUILT_IN, *folders) for file in folder.glob("*.toml")):
         name, entry = file.stem.upper().replace("-", "_"), tomllib.loads(file.read_text(encoding="utf-8"))
         found[f"{name}_CLIENT_ID"] = f"client-{file.stem}"
-        if entry["token"].get("auth") != "none":
+        if entry["token"].get("auth") not in ("private_key_jwt", "none"):
             found[f"{name}_CLIENT_SECRET"] = SECRET
         found |= {f"{name}_{secret.upper()}": value for secret, value in _secrets_of(entry).items()}
         # Also the sites that are not for everybody.

@@ -13,7 +13,16 @@ from providers.entry.provider import Provider
 
 # What OAuth's own parameters contain that is no secret.
 _PUBLIC: Final = frozenset(
-    {"grant_type", "response_type", "redirect_uri", "scope", "code_challenge_method", "client_id", "token_type_hint"}
+    {
+        "grant_type",
+        "response_type",
+        "redirect_uri",
+        "scope",
+        "code_challenge_method",
+        "client_id",
+        "client_assertion_type",
+        "token_type_hint",
+    }
 )
 # The same in every request.
 _USUAL: Final = frozenset(

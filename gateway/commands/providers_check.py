@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway.output import print_result
-from gateway.provider_list import all_of
+from gateway.provider_list import all_of, missing_settings
 from gateway.settings import CatalogueSettings, read_catalogue_settings, read_environment
 from providers.catalogue import CatalogueError, read_entry
-from providers.credentials import missing_variables
 from providers.entry.doubts import doubts
 
 _INVALID: Final = 1
@@ -34,6 +33,6 @@ def _check(file: Path, settings: CatalogueSettings, environment: Mapping[str, st
         return False
     for doubt in doubts(entry, dt.datetime.now(dt.UTC).date()):
         print(f"{file.name}: warning: {doubt}", file=sys.stderr)  # noqa: T201 - for the terminal
-    missing = missing_variables(entry, environment)
+    missing = missing_settings(entry, settings, environment)
     print_result(f"{file.name}: valid" + (f"; to use it, set {all_of(missing)}" if missing else ""))
     return True

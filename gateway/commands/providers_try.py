@@ -23,11 +23,18 @@ from gateway.authors.tracing import TracingClient
 from gateway.authors.walk import Choices, Walk
 from gateway.dev_sandbox import ORIGIN_VARIABLE
 from gateway.output import print_notice
-from gateway.provider_list import all_of
+from gateway.provider_list import all_of, missing_settings
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
 from gateway.settings.registrations import credential_mistakes
 from providers.catalogue import BUILT_IN, SANDBOX, CatalogueError, Provider, files_of, read_credentials, read_entry
-from providers.credentials import Credentials, credential_names, environment_name, missing_variables
+from providers.credentials import (
+    NO_KEYS,
+    Credentials,
+    SigningKey,
+    credential_names,
+    environment_name,
+)
+from providers.entry.token import AssertionAlgorithm
 from providers.open_sites import sites_of_file, sites_setting
 from providers.unsupported import read_unsupported
 from sandbox.app import Client, create_app
@@ -78,7 +85,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         trial = _trial(path, settings, environment, _Place(chosen, uri, site, sandbox), Path(folder))
     with _listener(chosen) as listener:
-        _introduce(trial, uri, environment)
+        _introduce(trial, uri, settings, environment)
         choices = Choices(uri, not no_browser, True if refresh or trial.is_sandbox else None, revoke, record)
         client = TracingClient(allow_private=settings.private_providers or trial.is_sandbox)
         if record is not None and trial.is_sandbox:
@@ -133,7 +140,7 @@ def _trial(
 ) -> _Trial:
     """At the sandbox if that is wanted, or if there are no credentials. Raises SettingsError."""
     entry = _at_site(_read(path, environment, allow_private=settings.private_providers), at.site)
-    if not at.sandbox and (credentials := _credentials(entry, environment)) is not None:
+    if not at.sandbox and (credentials := _credentials(entry, settings, environment)) is not None:
         return _Trial(entry, credentials, [], is_sandbox=False)
     origin = f"http://127.0.0.1:{at.port}/sandbox"
     text = path.read_text("utf-8")
@@ -144,19 +151,32 @@ def _trial(
     entry = _at_site(_read(folder / path.name, {}, allow_private=True), at.site)
     names = credential_names(entry)
     values = {environment_name(entry.slug, name): f"sandbox-{name}" for name in names}
-    credentials = read_credentials(entry, values)
+    keys = (_new_key(entry.token.algorithm),) if entry.token.algorithm is not None else NO_KEYS
+    credentials = read_credentials(entry, values, keys)
     if credentials is None:
         raise SettingsError(f"{path.name}: the sandbox can't play it")
-    client = Client(credentials.client_id, credentials.client_secret or "", (at.redirect_uri,))
+    client = Client(
+        credentials.client_id,
+        credentials.client_secret or "",
+        (at.redirect_uri,),
+        keys=tuple(key.public for key in keys),
+    )
     dialects = read_dialects(tomllib.loads(text))
     app = create_app(dialects, {dialect.key: client for dialect in dialects})
     return _Trial(entry, credentials, [Mount("/sandbox", app)], is_sandbox=True)
 
 
-def _credentials(entry: Provider, environment: Mapping[str, str]) -> Credentials | None:
+def _new_key(algorithm: AssertionAlgorithm) -> SigningKey:
+    # Imported here, because few providers need it.
+    from providers.client_keys import new_key  # noqa: PLC0415
+
+    return new_key(algorithm)
+
+
+def _credentials(entry: Provider, settings: CatalogueSettings, environment: Mapping[str, str]) -> Credentials | None:
     if mistakes := credential_mistakes(entry, environment):
         raise SettingsError("\n".join(f"{name}: {problem}" for name, problem in mistakes.items()))
-    return read_credentials(entry, environment)
+    return read_credentials(entry, environment, settings.client_keys)
 
 
 def _read(path: Path, environment: Mapping[str, str], *, allow_private: bool) -> Provider:
@@ -180,11 +200,11 @@ def _at_site(entry: Provider, site: str | None) -> Provider:
     return entry.at_sites[chosen]
 
 
-def _introduce(trial: _Trial, redirect_uri: str, environment: Mapping[str, str]) -> None:
+def _introduce(trial: _Trial, redirect_uri: str, settings: CatalogueSettings, environment: Mapping[str, str]) -> None:
     entry = trial.entry
     at = f" (site {entry.site})" if entry.site else ""
     if trial.is_sandbox:
-        missing = missing_variables(entry, environment)
+        missing = missing_settings(entry, settings, environment)
         why = f" To try it at {entry.name} itself, set {all_of(missing)}." if missing else ""
         print_notice(f"Trying {entry.name}{at} at the sandbox, which imitates it by its entry.{why}")
         return

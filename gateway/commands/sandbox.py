@@ -67,7 +67,8 @@ def _create_app(
     behaviour: Sequence[str],
 ) -> ASGIApp:
     """The sandbox, served at `origin`. The credentials of each provider are those of the environment, by default
-    `tendon` and `sandbox`, and `sandbox-` and its name for a further secret.
+    `tendon` and `sandbox`, and `sandbox-` and its name for a further secret. Public keys are those of
+    TENDON_CLIENT_KEYS.
 
     With `write_catalogue`, it writes the entries into that folder, with their addresses replaced by the sandbox's.
     Raises SettingsError.
@@ -82,7 +83,8 @@ def _create_app(
     if SANDBOX in texts:
         texts[SANDBOX] = texts[SANDBOX].replace(ORIGIN_VARIABLE, origin)
     dialects = [dialect for text in texts.values() for dialect in read_dialects(tomllib.loads(text))]
-    clients = {dialect.key: _client(dialect, environment, tuple(redirect_uris)) for dialect in dialects}
+    keys = tuple(key.public for key in settings.client_keys)
+    clients = {dialect.key: _client(dialect, environment, tuple(redirect_uris), keys) for dialect in dialects}
     changes = _changes(behaviour, list(texts))
     if write_catalogue is not None:
         write_catalogue.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,12 @@ def _create_app(
     return create_app(dialects, clients, changes)
 
 
-def _client(dialect: Dialect, environment: Mapping[str, str], redirect_uris: tuple[str, ...]) -> Client:
+def _client(
+    dialect: Dialect,
+    environment: Mapping[str, str],
+    redirect_uris: tuple[str, ...],
+    keys: tuple[Mapping[str, str], ...],
+) -> Client:
     """The registration at a provider, or at one of its sites."""
 
     def value(name: str) -> str | None:
@@ -101,7 +108,7 @@ def _client(dialect: Dialect, environment: Mapping[str, str], redirect_uris: tup
         return next((environment[one] for one in names if environment.get(one)), None)
 
     secrets = {name: found for name in dialect.secrets if (found := value(name))}
-    return Client(value("client_id") or "tendon", value("client_secret") or "sandbox", redirect_uris, secrets)
+    return Client(value("client_id") or "tendon", value("client_secret") or "sandbox", redirect_uris, secrets, keys)
 
 
 def _changes(options: Sequence[str], slugs: Sequence[str]) -> dict[str, dict[str, Any]]:

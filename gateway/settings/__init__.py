@@ -5,6 +5,7 @@
     model.py            the settings with their defaults; the field `log_level` is the variable TENDON_LOG_LEVEL
     types.py            the types of those fields; each says in its message what to write instead
     service_clients.py  reads the value of TENDON_SERVICES
+    client_keys.py      reads the private keys that TENDON_CLIENT_KEYS names
     registrations.py    reads the catalogue, and the client credentials `<SLUG>_CLIENT_ID` and `<SLUG>_CLIENT_SECRET`
     vault_keys.py       opens the vault with TENDON_VAULT_KEYS
     warnings.py         warnings at the start: settings that have no effect or are risky

@@ -12,6 +12,7 @@ from gateway.settings.types import (
     AccountPolicy,
     Audience,
     Auth,
+    ClientKeys,
     DatabaseTimeout,
     DatabaseURLText,
     Endpoint,
@@ -29,6 +30,7 @@ from gateway.settings.types import (
 )
 from models.engine import Limits
 from models.file_modes import OWN_FOLDER
+from providers.credentials import NO_KEYS
 
 REQUIRED_TOGETHER: Final[Mapping[str, Mapping[str, str]]] = {
     "introspection": {
@@ -78,6 +80,7 @@ class CatalogueSettings(SettingsTable, frozen=True, kw_only=True):
     auth: Auth = "dev"
     catalogue: Folder | None = None
     allow_private_providers: bool | None = None
+    client_keys: ClientKeys = NO_KEYS
     sandbox: bool | None = None
 
     @property

@@ -29,7 +29,7 @@ CheckCatalogue = Callable[[CatalogueSettings, Mapping[str, str]], list[str]]
 """Takes the catalogue's settings and the environment, and returns a line for each problem."""
 
 # White space separates the items of these lists, so leading and trailing white space is harmless.
-_LISTS: Final = ("redirect_uris", "services", "vault_keys")
+_LISTS: Final = ("client_keys", "redirect_uris", "services", "vault_keys")
 # Quotation marks may be part of its value.
 _MAY_BE_QUOTED: Final = ("introspection_client_secret",)
 
@@ -113,7 +113,9 @@ def _valid_catalogue_settings(environment: Mapping[str, str]) -> CatalogueSettin
     valid = {name: value.strip() for name, value in values.items() if name not in problems}
     if "allow_private_providers" in problems:
         valid["allow_private_providers"] = "1"
-    return settings_of(CatalogueSettings, valid)
+    settings = settings_of(CatalogueSettings, valid)
+    # Keys that can't be read are not missing.
+    return structs.replace(settings, given=settings.given | ({"client_keys"} & problems.keys()))
 
 
 def _combination_problems(values: Mapping[str, str]) -> dict[str, str]:

@@ -7,9 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gateway.settings.environment import SettingsError, format_problem
-from gateway.settings.model import CatalogueSettings
+from gateway.settings.model import CatalogueSettings, variable
 from providers.catalogue import SANDBOX, Catalogue, CatalogueError, Provider, read_catalogue, read_credentials
-from providers.credentials import credential_names, credential_variables, names_in_headers, own_variables
+from providers.credentials import (
+    credential_names,
+    credential_variables,
+    lacks_key,
+    missing_variables,
+    names_in_headers,
+    own_variables,
+)
 from resolvers.context import Registration
 
 _PAIR: Final = 2
@@ -25,9 +32,11 @@ def read_registrations(
     """
     catalogue, problems = _read(settings, environment)
     problems += _credential_problems(catalogue, environment)
+    problems += _key_problems(catalogue, settings, environment)
     if problems:
         raise SettingsError("\n".join(problems))
-    found = [(one, read_credentials(one, environment)) for entry in catalogue.values() for one in entry.everywhere]
+    places = [one for entry in catalogue.values() for one in entry.everywhere]
+    found = [(one, read_credentials(one, environment, settings.client_keys)) for one in places]
     return catalogue, {one.key: Registration(one, each) for one, each in found if each is not None}
 
 
@@ -36,7 +45,7 @@ def registration_problems(settings: CatalogueSettings, environment: Mapping[str,
     when they are not set."""
     catalogue, problems = _read(settings, environment)
     others = {slug: entry for slug, entry in catalogue.items() if slug != SANDBOX}
-    return [*problems, *_credential_problems(others, environment)]
+    return [*problems, *_credential_problems(others, environment), *_key_problems(others, settings, environment)]
 
 
 def catalogue_problems(settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
@@ -76,6 +85,20 @@ def _credential_problems(catalogue: Catalogue, environment: Mapping[str, str]) -
             # One that the provider lacks may be lacking at its sites, too.
             missing.setdefault(name, line)
         yield from missing.values()
+
+
+def _key_problems(catalogue: Catalogue, settings: CatalogueSettings, environment: Mapping[str, str]) -> Iterator[str]:
+    """A line for each algorithm that no key of ours fits, although a provider that requires it has credentials."""
+    keys = settings.client_keys
+    if not keys and "client_keys" in settings.given:
+        # They can't be read, which is reported elsewhere.
+        return
+    waiting: dict[str, str] = {}
+    for one in [one for entry in catalogue.values() for one in entry.everywhere]:
+        if one.token.algorithm is not None and lacks_key(one, keys) and not missing_variables(one, environment):
+            waiting.setdefault(one.token.algorithm, credential_variables(one, environment)["client_id"])
+    for algorithm, name in waiting.items():
+        yield f"{variable('client_keys')}: must name a file with a key for {algorithm}, because {name} is set"
 
 
 def _missing(entry: Provider, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from gateway.overload.rate import read_rate
+from gateway.settings.client_keys import read_client_keys
 from gateway.settings.service_clients import read_service_clients
 from models.engine import parse_url
 from models.vault import GuessableKey, VaultError, read_keys
+from providers.credentials import SigningKeys
 from resolvers.redirects import RedirectAllowList
 from wire import uri
 from wire.tables import Invalid, Read, Table
@@ -199,6 +201,7 @@ Issuer = Annotated[str, _one_value("iss")]
 Audience = Annotated[str, _one_value("aud")]
 Services = Annotated[str, _checked(read_service_clients)]
 RedirectURIs = Annotated[str, _checked(lambda uris: RedirectAllowList(uris.split()))]
+ClientKeys = Annotated[SigningKeys, read_client_keys]
 VaultKeys = Annotated[str, _checked(_check_keys)]
 RateLimit = Annotated[str, _checked(read_rate)]
 ProviderTimeout = Annotated[float, _read_provider_timeout]

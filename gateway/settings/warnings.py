@@ -14,7 +14,7 @@ from gateway.address import is_loopback
 from gateway.settings.environment import names_in_file, quotation_problem
 from gateway.settings.model import REQUIRED_TOGETHER, CatalogueSettings, Settings, required, variable
 from providers.catalogue import BUILT_IN, NO_ENTRIES, Catalogue, environment_names, files_of, ignored_files
-from providers.credentials import environment_name, own_variables
+from providers.credentials import environment_name, missing_variables, own_variables
 from providers.open_sites import site_variable, sites_setting
 from wire.tables import keys
 
@@ -50,6 +50,7 @@ def settings_warnings(
     yield from _plain_redirect_uris(settings)
     yield from _pages_outside_dev(settings)
     yield from _unused_settings(settings)
+    yield from _unused_keys(settings, environment, catalogue)
     yield from unknown_settings(settings, environment, catalogue)
     yield from catalogue_warnings(settings, environment, catalogue)
 
@@ -140,6 +141,14 @@ def _unused_settings(settings: Settings) -> Iterator[SettingsWarning]:
         yield SettingsWarning("setting.unused", variable("services"), f"TENDON_AUTH={auth} {reason}")
     if "database_pool" in present and settings.database_url.startswith("sqlite:"):
         yield SettingsWarning("setting.unused", variable("database_pool"), "SQLite does not use it")
+
+
+def _unused_keys(settings: Settings, environment: Mapping[str, str], catalogue: Catalogue) -> Iterator[SettingsWarning]:
+    places = [one for entry in catalogue.values() for one in entry.everywhere]
+    signing = [one for one in places if one.token.algorithm and not missing_variables(one, environment)]
+    if settings.client_keys and not signing:
+        reason = "no provider that has credentials requires a signature"
+        yield SettingsWarning("setting.unused", variable("client_keys"), reason)
 
 
 def _credentials(settings: CatalogueSettings | None) -> set[str]:

@@ -111,6 +111,17 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:  # noqa: ARG003
+        token: Token | None = given.get("token")
+        revoke: Revoke | None = given.get("revoke")
+        if token is not None and revoke is not None and revoke.adapter is None:
+            signs = token.auth == "private_key_jwt"
+            if revoke.auth == "private_key_jwt" and not signs:
+                yield "revoke", "can have auth = 'private_key_jwt' only if [token] has it, which names the algorithm"
+            if signs and revoke.auth in ("client_secret_basic", "client_secret_post"):
+                yield (
+                    "revoke",
+                    f"can't have auth = {revoke.auth!r}: by token.auth, there is no secret",
+                )
         authorize: Authorize | None = given.get("authorize")
         if authorize is not None and given.get("scopes"):
             unexplained = [scope for scope in authorize.scopes if scope not in given["scopes"]]

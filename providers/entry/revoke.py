@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from providers.entry.adapters import read_revocation_adapter
 from providers.entry.error_rule import ErrorRule, Success
 from providers.entry.headers import ACCESS_TOKEN, TOKENS, placeholders, read_revocation_headers
-from providers.entry.token import ClientAuth, read_error_rules
+from providers.entry.token import ABOUT_US, ClientAuth, read_error_rules
 from providers.entry.urls import ACCOUNT, RevocationEndpoint
 from providers.entry.values import NO_PARAMS, EntryTable, params_without
 
@@ -31,7 +31,7 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
     url: RevocationEndpoint
     auth: Literal[ClientAuth, "bearer", "anonymous"] = "client_secret_basic"
     token: Literal["access_token", "refresh_token"] | None = None
-    params: Annotated[Mapping[str, str], params_without("token", "client_id", "client_secret")] = NO_PARAMS
+    params: Annotated[Mapping[str, str], params_without("token", *ABOUT_US)] = NO_PARAMS
     headers: Annotated[Mapping[str, str], read_revocation_headers] = NO_PARAMS
     adapter: Annotated[str, read_revocation_adapter] | None = None
     success: Success | None = None
@@ -46,7 +46,7 @@ class Revoke(EntryTable, frozen=True, kw_only=True, dict=True):
                     yield name, "can't go with adapter, which decides what is sent"
             return
         if known.get("method") == "GET":
-            in_form = ["auth"] if known.get("auth") in ("client_secret_post", "none") else []
+            in_form = ["auth"] if known.get("auth") in ("client_secret_post", "private_key_jwt", "none") else []
             for name in [*in_form, *(name for name in ("token", "params") if given.get(name))]:
                 yield name, "can't go with GET: there is no form, and no secret stands in a URL"
         auth = known.get("auth", "bearer")

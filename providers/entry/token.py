@@ -16,13 +16,19 @@ DAY: Final = 24 * 60 * 60
 MONTH: Final = 31 * DAY
 CENTURY: Final = 36_525 * DAY
 
-ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
+ClientAuth = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+AssertionAlgorithm = Literal["RS256", "RS384", "RS512", "ES256", "ES384"]
+
+ABOUT_US: Final = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
+"""The parameters that say which client it is (RFC 6749 2.3.1, RFC 7521 4.2)."""
 
 read_error_rules: Final = list_of(partial(read_table, ErrorRule))
 
 
 class Token(EntryTable, frozen=True, kw_only=True):
     """The token endpoint (RFC 6749 3.2) and its answer.
+
+    With `private_key_jwt`, a key of ours signs who we are by `algorithm`, and there is no client secret.
 
     `root` is the path to the object with the tokens, `account` the path in that object to the provider's own user id.
     `refresh` says what happens to the refresh token when it is used: it is replaced (`rotating`), stays valid
@@ -44,11 +50,10 @@ class Token(EntryTable, frozen=True, kw_only=True):
     refresh_url: Endpoint | None = None
     headers: Annotated[Mapping[str, str], read_headers] = NO_PARAMS
     auth: ClientAuth = "client_secret_basic"
+    algorithm: AssertionAlgorithm | None = None
     params: Annotated[
         Mapping[str, str],
-        params_without(
-            "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"
-        ),
+        params_without("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", *ABOUT_US),
     ] = NO_PARAMS
     root: DottedPath | None = None
     scope_prefix: Annotated[str, form(r"[!-~]+", "printable ASCII characters without a space", 100)] = ""
@@ -56,9 +61,7 @@ class Token(EntryTable, frozen=True, kw_only=True):
     errors: Annotated[tuple[ErrorRule, ...], read_error_rules] = ()
     expires: Literal["expires_in", "expires_at", "jwt", "never"] = "expires_in"
     refresh: Literal["rotating", "reusable", "extending", "none"] = "rotating"
-    refresh_params: Annotated[
-        Mapping[str, str], params_without("grant_type", "refresh_token", "client_id", "client_secret")
-    ] = NO_PARAMS
+    refresh_params: Annotated[Mapping[str, str], params_without("grant_type", "refresh_token", *ABOUT_US)] = NO_PARAMS
     refresh_grace: Annotated[int, whole_number(0, MONTH)] = 0
     reuse: Literal["refused", "revokes"] = "revokes"
     extended: Success | None = None
@@ -71,6 +74,11 @@ class Token(EntryTable, frozen=True, kw_only=True):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        auth = known.get("auth")
+        if auth == "private_key_jwt" and known.get("algorithm", "invalid") is None:
+            yield "algorithm", "is missing: private_key_jwt needs the algorithm of the signature"
+        if auth not in ("private_key_jwt", None) and "algorithm" in given:
+            yield "algorithm", "is only for auth = 'private_key_jwt': nothing else is signed"
         refresh = known.get("refresh")
         if refresh not in ("rotating", None):
             for name in ("refresh_grace", "reuse"):

@@ -10,7 +10,7 @@ from sandbox.dialect.answers import ErrorForm, Success
 from sandbox.dialect.tables import DialectError, one_of, required, texts
 from sandbox.dialect.templates import TOKENS, matched, query, segments
 
-CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "none")
+CLIENT_AUTH = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Dialect:
     `params`, `refresh_params` and `authorize_params` are parameters that a request must have, and `queries` has those
     that stand in the URL of an endpoint. `token_headers` and `api_headers` are header fields that it must have.
     `secrets` are the names of credentials beyond the client's id and secret.
+    `audience` is what an assertion of the client must be for, and `algorithm` how it must be signed.
     `preparation` is the adapter for what must be done before a token can be used.
 
     `pkce_checked` is False for a provider that may ignore code challenge and verifier. The sandbox then ignores them,
@@ -67,6 +68,8 @@ class Dialect:
     api_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     secrets: tuple[str, ...] = ()
+    audience: str | None = None
+    algorithm: str | None = None
 
     @classmethod
     def read(cls, entry: Mapping[str, Any], site: str = "") -> Dialect:
@@ -108,6 +111,8 @@ class Dialect:
             api_headers=texts(entry.get("api", {}), "headers"),
             revocation=Revocation.read(table(entry, "revoke")) if "revoke" in entry else None,
             queries=_queries(entry),
+            audience=token.get("url") if "algorithm" in token else None,
+            algorithm=token.get("algorithm"),
             secrets=tuple(entry.get("registration", {}).get("secrets", [])),
         )
 

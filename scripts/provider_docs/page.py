@@ -103,6 +103,12 @@ def _credentials(entry: Provider) -> Iterator[str]:
     yield "\n".join(["```sh", *(f"{name}=…" for name in names), "```"])
     if entry.token.auth == "none":
         yield "There is no client secret."
+    if entry.token.algorithm:
+        yield (
+            f"There is no client secret. `TENDON_CLIENT_KEYS` must name a file with a key for {entry.token.algorithm},"
+            " whose public part is registered with the app, or found by the provider at `/.well-known/jwks.json`; see"
+            " [client keys](../operating.md#client-keys)."
+        )
 
 
 def _variables(entry: Provider, variables: Mapping[str, str]) -> Iterator[str]:

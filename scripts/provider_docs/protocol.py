@@ -15,6 +15,7 @@ from scripts.provider_docs.words import code, header_fields, lasting, listed, pa
 _CLIENT: Final = {
     "client_secret_basic": ["the client's id and secret by HTTP Basic"],
     "client_secret_post": ["the client's id and secret in the form"],
+    "private_key_jwt": ["an assertion in the form, which a key of the client signs"],
     "none": ["the client's id alone in the form"],
     "bearer": ["the user's access token in the `Authorization` header"],
     "anonymous": [],
@@ -72,6 +73,8 @@ def _pkce(entry: Provider) -> str:
 def _tokens(rule: Token) -> Iterator[str]:
     sent = [*_CLIENT[rule.auth], *parameters(rule.params), *header_fields(rule.headers)]
     yield f"{code(rule.url)}{_with(sent)}."
+    if rule.algorithm:
+        yield f"The assertion is signed by {rule.algorithm} (RFC 7523)."
     if rule.refresh_url:
         yield f"Refreshes go to {code(rule.refresh_url)}."
 
@@ -150,8 +153,8 @@ def _revocation(rule: Revoke | None) -> str:
         adapter = code(f"providers/adapters/{rule.adapter}.py")
         return f"{code(rule.url)}, with what the adapter {adapter} sends. {ends}"
     client, token = _CLIENT[rule.auth], [f"{_TOKENS[rule.token]} in the form"] if rule.token else []
-    if token and rule.auth in ("client_secret_post", "none"):
-        client = [text.removesuffix(" in the form") for text in client]
+    if token and rule.auth in ("client_secret_post", "private_key_jwt", "none"):
+        client = [text.replace(" in the form", "") for text in client]
     sent = [*client, *token, *parameters(rule.params), *header_fields(rule.headers)]
     return f"{code(f'{rule.method} {rule.url}')}{_with(sent)}. {ends}"
 

@@ -8,7 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from providers.catalogue import Credentials
+from providers.client_keys import read_client_key
 from providers.errors import ErrorAnswer, Meaning
+from tests.client_keys import as_pem, rsa_key
 from tests.contract.flow import new_account
 from tests.contract.places import Place, everywhere
 from tests.contract.tokens import Registered
@@ -17,7 +19,9 @@ from tests.contract.tokens import Registered
 def wrong_ones(place: Place, right: Credentials) -> Iterator[Credentials]:
     """All credentials of which one is wrong."""
     yield replace(right, client_id="another")
-    if place.token.get("auth") != "none":
+    if place.token.get("auth") == "private_key_jwt":
+        yield replace(right, key=read_client_key(as_pem(rsa_key())))
+    elif place.token.get("auth") != "none":
         yield replace(right, client_secret="wrong")
     for name in place.secrets_at("token"):
         yield replace(right, secrets={**right.secrets, name: "wrong"})

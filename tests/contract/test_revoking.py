@@ -14,7 +14,11 @@ from tests.contract.places import Place, those
 from tests.contract.tokens import Registered, soon
 
 CONFIRMED, REFUSED = RevocationOutcome.CONFIRMED, RevocationOutcome.CREDENTIAL_REFUSED
-ABOUT_US = {"client_secret_post": ("client_id", "client_secret"), "none": ("client_id",)}
+ABOUT_US = {
+    "client_secret_post": ("client_id", "client_secret"),
+    "private_key_jwt": ("client_assertion", "client_assertion_type"),
+    "none": ("client_id",),
+}
 revoking = those(lambda place: place.revoke)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from providers.authorization import authorization_url, challenge, new_state, new_verifier
 from providers.catalogue import Catalogue, Credentials, Provider, read_credentials
+from providers.credentials import SigningKey
 from providers.oauth_client import exchange_code, refresh_tokens
 from providers.revocation import Tokens
 from providers.token_answer import PresentToken, TokenAnswer
@@ -80,9 +81,9 @@ class Registered:
         return await self.sandbox.families(tokens.account or "", self.place.slug)
 
 
-def registered(client: Client, sandbox: Sandbox, catalogue: Catalogue, place: Place) -> Registered:
+def registered(client: Client, sandbox: Sandbox, catalogue: Catalogue, place: Place, key: SigningKey) -> Registered:
     entry = catalogue[place.slug]
     provider = entry.at_sites[place.site] if place.site else entry
-    ours = read_credentials(provider, credentials(VENDORS))
+    ours = read_credentials(provider, credentials(VENDORS), (key,))
     assert ours is not None
     return Registered(client, sandbox, place, provider, ours)

@@ -119,8 +119,8 @@ def test_all_problems_are_reported_with_file_and_key(tmp_path: Path) -> None:
     found = problems(tmp_path, text)
     assert found[:3] == (
         "acme.toml: name: is missing: The name that users know.",
-        "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none': "
-        "did you mean 'client_secret_basic'? (line 7)",
+        "acme.toml: token.auth: must be one of 'client_secret_basic', 'client_secret_post', 'private_key_jwt' or "
+        "'none': did you mean 'client_secret_basic'? (line 7)",
         "acme.toml: token.expiry: is not a key of this format: did you mean expires? (line 8)",
     )
     assert found[3].startswith("zeta.toml: is not TOML: ")

@@ -30,6 +30,11 @@ ENTRY = "write client_id=scope,scope and separate clients with spaces"
 
 # What is wrong with a setting by itself, and the full line that reports it.
 REFUSED = [
+    (
+        "CLIENT_KEYS",
+        "/CANARY/key.pem",
+        "number 1 is not a file: write the paths of files, with spaces between them",
+    ),
     ("AUTH", "CANARY", WAYS),
     ("AUTH", "DEV", WAYS),
     ("AUTH", "jwt+introspection", WAYS),

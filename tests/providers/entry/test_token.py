@@ -7,6 +7,9 @@ import pytest
 from tests.providers.entry.reading import problems, read, token
 
 ROTATING = "is only for refresh = 'rotating': no other refresh token is replaced"
+ALGORITHM = "is missing: private_key_jwt needs the algorithm of the signature"
+SIGNED = "is only for auth = 'private_key_jwt': nothing else is signed"
+PARAM = "params: must not have client_assertion, which is filled in"
 EXTENDING = "is only for refresh = 'extending': any other refresh is answered by an access token"
 
 
@@ -28,6 +31,7 @@ EXTENDING = "is only for refresh = 'extending': any other refresh is answered by
         "refresh = 'none'\nrefresh_ahead = false",
         "account = 'user.id'\naccount_claim = 'sub'",
         "refresh_url = 'https://acme.example/refresh'",
+        "auth = 'private_key_jwt'\nalgorithm = 'ES384'",
     ],
 )
 def test_what_is_accepted(lines: str) -> None:
@@ -37,7 +41,18 @@ def test_what_is_accepted(lines: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("auth = 'private_key_jwt'", "auth: must be one of 'client_secret_basic', 'client_secret_post' or 'none'"),
+        (
+            "auth = 'tls_client_auth'",
+            "auth: must be one of 'client_secret_basic', 'client_secret_post', 'private_key_jwt' or 'none'",
+        ),
+        ("auth = 'private_key_jwt'", f"algorithm: {ALGORITHM}"),
+        ("algorithm = 'RS256'", f"algorithm: {SIGNED}"),
+        ("auth = 'none'\nalgorithm = 'ES256'", f"algorithm: {SIGNED}"),
+        (
+            "auth = 'private_key_jwt'\nalgorithm = 'PS256'",
+            "algorithm: must be one of 'RS256', 'RS384', 'RS512', 'ES256' or 'ES384'",
+        ),
+        ("params = {client_assertion = 'a'}", PARAM),
         ("expires = 7", "expires: must be one of 'expires_in', 'expires_at', 'jwt' or 'never'"),
         ("expires = 'soon'", "expires: must be one of 'expires_in', 'expires_at', 'jwt' or 'never'"),
         ("refresh = 'always'", "refresh: must be one of 'rotating', 'reusable', 'extending' or 'none'"),
