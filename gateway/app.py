@@ -140,24 +140,27 @@ def _interfaces(settings: Settings, rest: Routes, gateway: Gateway) -> list[Rout
 
 
 def _openapi(rest: Routes, settings: Settings) -> Route:
-    return _constant("/openapi.json", answer(openapi_document(rest, client_keys=bool(settings.client_keys))))
+    response = answer(openapi_document(rest, client_keys=bool(settings.client_keys)))
+
+    async def openapi(_request: StarletteRequest) -> Response:
+        return response
+
+    return Route("/openapi.json", openapi)
 
 
 def _client_keys(settings: Settings) -> list[Route]:
     """The route of our public keys, if there are any."""
     if not settings.client_keys:
         return []
-    document = encode({"keys": [key.public for key in settings.client_keys]})
-    return [_constant(JWK_SET_PATH, Response(200, document, (JSON_TYPE, _FOR_MINUTES)))]
+    response = Response(200, encode({"keys": [key.public for key in settings.client_keys]}), (JSON_TYPE, _FOR_MINUTES))
 
-
-def _constant(path: str, response: Response) -> Route:
-    """It costs the same whoever asks, and however often."""
-
-    async def respond(_request: StarletteRequest) -> Response:
+    async def client_keys(request: StarletteRequest) -> Response:
+        # The edge's fields come before those of the app.
+        added: list[Field] = request.scope["state"]["headers"]
+        added[:] = [field for field in added if field[0] != _FOR_MINUTES[0]]
         return response
 
-    return Route(path, respond)
+    return [Route(JWK_SET_PATH, client_keys)]
 
 
 async def _fault(request: StarletteRequest, _fault: Exception) -> Response:

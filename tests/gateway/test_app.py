@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
@@ -21,6 +22,7 @@ from gateway.resources import configure
 from gateway.settings import Settings
 from gateway.settings.reading import settings_of
 from models.vault import new_key
+from tests.client_keys import as_pem, ec_key, rsa_key
 from tests.databases import SqliteFile, create_migrated_file
 from tests.gateway.bearer.authorization_server import AuthorizationServer, answer
 from tests.gateway.bearer.token_issuer import AUDIENCE, ISSUER, ecdsa
@@ -170,6 +172,40 @@ async def test_what_is_served(server: MemoryServer, method: str, path: str, stat
     assert found == status
     assert "location" not in headers
     assert status == 200 or json.loads(body)["error"] == "not_found"
+
+
+JWK_SET = "/.well-known/jwks.json"
+
+
+async def test_our_public_keys_are_published(database: SqliteFile, issuer: AuthorizationServer, tmp_path: Path) -> None:
+    """To anybody, for a while, and nothing that is secret."""
+    files = [tmp_path / "rsa.pem", tmp_path / "ec.pem"]
+    for file, key in zip(files, (rsa_key(), ec_key()), strict=True):
+        file.write_bytes(as_pem(key))
+        file.chmod(0o600)
+    ours = settings(database, issuer, client_keys=" ".join(map(str, files)))
+    async with serving(create_app(ours, {}, ORIGIN)) as server:
+        status, headers, body = await ask(server, "GET", JWK_SET)
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert headers["cache-control"] == "public, max-age=300"
+        found = json.loads(body)["keys"]
+        assert [each.keys() for each in found] == [
+            {"kty", "n", "e", "kid", "use"},
+            {"kty", "crv", "x", "y", "kid", "use", "alg"},
+        ]
+        assert [each["kid"] for each in found] == [key.public["kid"] for key in ours.client_keys]
+        assert (await ask(server, "HEAD", JWK_SET))[0] == 200
+        assert (await ask(server, "POST", JWK_SET))[0] == 405
+        document = json.loads((await ask(server, "GET", "/openapi.json"))[2])
+        assert document["paths"][JWK_SET]["get"]["security"] == []
+    described = document["paths"][JWK_SET]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert jsonschema_rs.is_valid(described, json.loads(body))
+
+
+async def test_without_keys_none_are_published(server: MemoryServer) -> None:
+    status, headers, body = await ask(server, "GET", JWK_SET)
+    assert (status, json.loads(body)["error"], headers["cache-control"]) == (404, "not_found", "no-store")
+    assert JWK_SET not in json.loads((await ask(server, "GET", "/openapi.json"))[2])["paths"]
 
 
 async def test_another_method(server: MemoryServer) -> None:

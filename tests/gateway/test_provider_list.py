@@ -10,7 +10,9 @@ import pytest
 from gateway.provider_list import ListedProvider, list_providers, list_unsupported
 from gateway.settings import CatalogueSettings
 from providers.catalogue import read_entry
-from tests.providers.entries import minimal
+from providers.client_keys import new_key
+from providers.entry.token import AssertionAlgorithm
+from tests.providers.entries import minimal, provider
 
 SITES = """
 [variables]
@@ -49,6 +51,25 @@ def test_why_a_provider_is_not_available(
 ) -> None:
     found = listed(tmp_path, "", environment)
     assert (found.reason, found.unset, found.sites) == (reason, unset, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "environment", "reason", "unset"),
+    [
+        (None, {}, "set ACME_CLIENT_ID and TENDON_CLIENT_KEYS", ("ACME_CLIENT_ID", "TENDON_CLIENT_KEYS")),
+        (None, {"ACME_CLIENT_ID": "x"}, "no key for ES256: set TENDON_CLIENT_KEYS", ("TENDON_CLIENT_KEYS",)),
+        ("RS256", {"ACME_CLIENT_ID": "x"}, "no key for ES256: set TENDON_CLIENT_KEYS", ("TENDON_CLIENT_KEYS",)),
+        ("ES256", {}, "set ACME_CLIENT_ID", ("ACME_CLIENT_ID",)),
+        ("ES256", {"ACME_CLIENT_ID": "x"}, None, ()),
+    ],
+)
+def test_a_provider_that_requires_a_signature(
+    key: AssertionAlgorithm | None, environment: dict[str, str], reason: str | None, unset: tuple[str, ...]
+) -> None:
+    entry = provider(token="auth = 'private_key_jwt'\nalgorithm = 'ES256'")
+    settings = CatalogueSettings(client_keys=(new_key(key),) if key else ())
+    (found,) = list_providers({"acme": entry}, settings, environment)
+    assert (found.reason, found.unset) == (reason, unset)
 
 
 def test_the_sites_of_a_provider(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from scripts.provider_docs import FOLDER, README, documents, with_names, write
 from scripts.provider_docs.overview import overview
 from scripts.provider_docs.page import page
 from scripts.provider_docs.words import lasting, listed
-from tests.providers.entries import provider
+from tests.providers.entries import minimal, provider
 from wire.tables import keys
 
 DOCUMENTS = documents()
@@ -157,6 +157,7 @@ NOT_SHOWN = {
     "open_sites",
     "authorize.scope_separator",
     "authorize.pkce_checked",
+    "token.algorithm",
     "token.refresh",
     "token.root",
     "token.success",
@@ -412,3 +413,15 @@ def test_a_time(seconds: int, text: str) -> None:
 
 def test_a_list() -> None:
     assert [listed("a"), listed("ab"), listed("abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_a_page_of_a_provider_that_requires_a_signature(tmp_path: Path) -> None:
+    file = tmp_path / "acme.toml"
+    signs = "[token]\nauth = 'private_key_jwt'\nalgorithm = 'RS512'"
+    revokes = "[revoke]\nurl = 'https://acme.example/bye'\nauth = 'private_key_jwt'\ntoken = 'refresh_token'\n"
+    file.write_text(f"{minimal('acme')}\n{revokes}".replace("[token]", signs), encoding="utf-8")
+    text = page(read_entry(file, variables={}), {})
+    assert "There is no client secret. `TENDON_CLIENT_KEYS` must name a file with a key for RS512" in text
+    assert "with an assertion in the form, which a key of the client signs. The assertion is signed by RS512" in text
+    assert "with an assertion, which a key of the client signs and the refresh token in the form" in text
+    assert "ACME_CLIENT_SECRET" not in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from providers.catalogue import read_entry
+from providers.client_keys import new_key
 from providers.credentials import Credentials, environment_name, missing_variables, read_credentials
 from providers.entry.provider import Provider
 from tests.providers.entries import WITH_SITES, provider
@@ -110,3 +111,19 @@ def test_what_a_site_lacks(tmp_path: Path) -> None:
         "ACME_EU_CLIENT_SECRET",
         "ACME_KEY",
     ]
+
+
+def test_a_client_that_signs_needs_its_id_and_the_first_key_that_fits() -> None:
+    entry = provider(token="auth = 'private_key_jwt'\nalgorithm = 'ES384'")
+    other, first, second = new_key("ES256"), new_key("ES384"), new_key("ES384")
+    assert missing_variables(entry, {}) == [ID]
+    assert read_credentials(entry, {ID: "id"}, (other, first, second)) == Credentials(
+        "id", None, key=first, algorithm="ES384"
+    )
+    assert read_credentials(entry, {}, (first,)) is None
+    assert read_credentials(entry, {ID: "id"}, (other,)) is None
+    assert read_credentials(entry, {ID: "id"}) is None
+
+
+def test_keys_are_only_for_providers_that_require_a_signature() -> None:
+    assert read_credentials(PUBLIC, {ID: "id"}, (new_key("ES384"),)) == Credentials("id", None)

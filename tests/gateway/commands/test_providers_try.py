@@ -84,6 +84,18 @@ async def test_without_credentials_the_sandbox_plays_the_provider(tmp_path: Path
     assert [error["name"] for error in errors] == ["a made-up code", "a made-up refresh token", "a revocation"]
 
 
+async def test_a_provider_that_requires_a_signature(tmp_path: Path) -> None:
+    """At the sandbox, which gets a key that is made up."""
+    text = minimal("acme").replace("[token]", "[token]\nauth = 'private_key_jwt'\nalgorithm = 'ES256'")
+    (tmp_path / "acme.toml").write_text(text, encoding="utf-8")
+    with trying(tmp_path, "--file", "acme.toml") as trial:
+        assert await trial.decide() == 0
+        said = trial.said
+    assert "set ACME_CLIENT_ID and TENDON_CLIENT_KEYS" in said
+    assert "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer" in said
+    assert "eyJ" not in said
+
+
 async def test_with_credentials_of_an_own_app(tmp_path: Path) -> None:
     """The provider is a sandbox of its own, and the entry a file."""
     port = free_port()

@@ -23,6 +23,11 @@ MAY_HAVE_EXPIRED = (
 )
 
 
+def signing(lines: str) -> str:
+    """For a provider that has no secret of ours."""
+    return revoke(lines).replace("[token]", "[token]\nauth = 'private_key_jwt'\nalgorithm = 'RS256'")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -33,6 +38,10 @@ MAY_HAVE_EXPIRED = (
         revoke("auth = 'bearer'\nends = 'account'\nerrors = [{status = 404, meaning = 'grant_over'}]"),
         revoke("token = 'access_token'\nerrors = [{status = 401, meaning = 'grant_over'}]"),
         revoke("auth = 'none'\ntoken = 'access_token'\nmethod = 'DELETE'"),
+        signing("auth = 'private_key_jwt'\ntoken = 'access_token'"),
+        signing("auth = 'none'\ntoken = 'access_token'"),
+        signing("auth = 'bearer'"),
+        signing("adapter = 'withings'"),
         revoke("auth = 'anonymous'\ntoken = 'refresh_token'"),
         revoke("auth = 'anonymous'\nheaders = {token = '{refresh_token}'}"),
         revoke("auth = 'client_secret_post'\nheaders = {token = '{access_token}'}"),
@@ -166,3 +175,25 @@ def test_defaults() -> None:
     found = rule_of(revoke("token = 'access_token'"))
     assert (found.method, found.auth, found.params, found.headers) == ("POST", "client_secret_basic", {}, {})
     assert (found.errors, found.success, found.adapter, found.ends) == ((), None, None, "grant")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            revoke("auth = 'private_key_jwt'\ntoken = 'access_token'"),
+            "revoke: can have auth = 'private_key_jwt' only if [token] has it, which names the algorithm",
+        ),
+        (
+            signing("token = 'access_token'"),
+            "revoke: can't have auth = 'client_secret_basic': by token.auth, there is no secret",
+        ),
+        (
+            signing("auth = 'client_secret_post'\ntoken = 'access_token'"),
+            "revoke: can't have auth = 'client_secret_post': by token.auth, there is no secret",
+        ),
+        (signing("auth = 'private_key_jwt'\nmethod = 'GET'\ntoken = 'access_token'"), f"revoke.auth: {NO_FORM}"),
+    ],
+)
+def test_a_signature_instead_of_a_secret(text: str, problem: str) -> None:
+    assert problem in problems(text)
