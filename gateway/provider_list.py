@@ -58,8 +58,14 @@ def _listed(entry: Provider, settings: CatalogueSettings, environment: Mapping[s
     return ListedProvider(entry, sites or tuple(offered), reason, tuple(missing))
 
 
+def needed_settings(entry: Provider) -> list[str]:
+    """The variables of what the provider needs of us."""
+    keys = [variable("client_keys")] if entry.token.algorithm else []
+    return [*(environment_name(entry.slug, name) for name in credential_names(entry)), *keys]
+
+
 def missing_settings(entry: Provider, settings: CatalogueSettings, environment: Mapping[str, str]) -> list[str]:
-    """The variables of what the provider needs of us, and lacks."""
+    """Those of them that are missing, or that have no key that fits."""
     keys = [variable("client_keys")] if lacks_key(entry, settings.client_keys) else []
     return [*missing_variables(entry, environment), *keys]
 

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from gateway import dev_sandbox
 from gateway.output import print_result
-from gateway.provider_list import ListedProvider, list_providers, list_unsupported
+from gateway.provider_list import ListedProvider, list_providers, list_unsupported, needed_settings
 from gateway.settings import CatalogueSettings, SettingsError, read_catalogue_settings, read_environment
 from gateway.settings.warnings import catalogue_warnings, unknown_settings
 from providers.catalogue import Catalogue, CatalogueError, read_catalogue
-from providers.credentials import credential_names, environment_name
 from providers.unsupported import Unsupported
 
 _HEADER: Final = ("slug", "category", "available", "sign-ups", "ends", "sites", "reason")
@@ -103,7 +102,7 @@ def _members(listed: ListedProvider) -> Iterator[tuple[str, Any]]:
     yield "docs", entry.docs
     yield "available", listed.reason is None
     yield "reason", listed.reason
-    yield "variables", [environment_name(entry.slug, name) for name in credential_names(entry)]
+    yield "variables", needed_settings(entry)
     yield "unset", list(listed.unset)
     yield "sign_ups", entry.lifecycle.sign_ups
     yield "ends", None if entry.lifecycle.ends is None else entry.lifecycle.ends.isoformat()

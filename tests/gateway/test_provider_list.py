@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.provider_list import ListedProvider, list_providers, list_unsupported
+from gateway.provider_list import ListedProvider, list_providers, list_unsupported, needed_settings
 from gateway.settings import CatalogueSettings
 from providers.catalogue import read_entry
 from providers.client_keys import new_key
@@ -70,6 +70,7 @@ def test_a_provider_that_requires_a_signature(
     settings = CatalogueSettings(client_keys=(new_key(key),) if key else ())
     (found,) = list_providers({"acme": entry}, settings, environment)
     assert (found.reason, found.unset) == (reason, unset)
+    assert needed_settings(entry) == ["ACME_CLIENT_ID", "TENDON_CLIENT_KEYS"]
 
 
 def test_the_sites_of_a_provider(tmp_path: Path) -> None:
