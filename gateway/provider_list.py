@@ -13,6 +13,7 @@ from providers.catalogue import SANDBOX, Catalogue, Provider
 from providers.credentials import (
     credential_names,
     credential_variables,
+    environment_name,
     lacks_key,
     missing_variables,
     own_variables,
