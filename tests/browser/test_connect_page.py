@@ -137,7 +137,11 @@ async def test_a_lost_response_can_be_retried(visit: Visit, url: str, sandbox: S
     visit.messages.clear()
 
 
-PROVIDERS = "{ providers { slug name available logo scopeDetails { description requested } } }"
+PROVIDERS = "{ providers { slug name available availability { reason } logo scopeDetails { description requested } } }"
+
+
+SAID = {"no_credentials": "No credentials configured", "no_sites": "No site offered"}
+"""What the page says of a provider that is not available, by the API's reasons."""
 
 
 async def test_only_a_provider_that_is_configured_can_be_chosen(
@@ -148,16 +152,18 @@ async def test_only_a_provider_that_is_configured_can_be_chosen(
     providers = visit.page.get_by_role("region", name="Providers")
     await expect(connect_button(visit.page)).to_be_visible()
     answer = await client.post(f"{gateway.origin}/graphql", json={"query": PROVIDERS})
-    available = {provider["slug"]: provider["available"] for provider in answer.json()["data"]["providers"]}
-    others = [*available.values()].count(False)
-    assert 0 < others < len(available)
+    found = answer.json()["data"]["providers"]
+    reasons = {provider["slug"]: provider["availability"]["reason"] for provider in found}
+    others = sum(reason is not None for reason in reasons.values())
+    assert 0 < others < len(reasons)
     await expect(providers.get_by_text("No credentials configured").first).to_be_hidden()
     await providers.get_by_text(f"Not available here: {others}").click()
-    for slug, can_be_chosen in available.items():
+    for slug, reason in reasons.items():
         row = providers.locator(f'[data-provider="{slug}"]')
         await expect(row).to_be_visible()
-        await expect(row.get_by_role("button")).to_have_count(int(can_be_chosen))
-        await expect(row.get_by_text("No credentials configured")).to_have_count(int(not can_be_chosen))
+        await expect(row.get_by_role("button")).to_have_count(int(reason is None))
+        for named, text in SAID.items():
+            await expect(row.get_by_text(text)).to_have_count(int(reason == named))
 
 
 async def test_the_logo_and_the_scopes_of_a_provider(
