@@ -13,8 +13,14 @@ from providers.authorization import authorization_url, challenge, new_state, new
 from resolvers import audit, inputs
 from resolvers.caller import WRITE, user_with_scope
 from resolvers.clearing import start_if_due
-from resolvers.context import Context, Registration
+from resolvers.context import NO_CREDENTIALS, Context, Registration
+from resolvers.directory import UnavailableReason, unavailable_because
 from resolvers.errors import Problem, ProviderNotFound, ValidationError
+
+_UNAVAILABLE: Final = {
+    UnavailableReason.NO_CREDENTIALS: NO_CREDENTIALS,
+    UnavailableReason.NO_SITES: "The provider is in the catalogue, but this service offers none of its sites.",
+}
 
 log = structlog.get_logger("tendon")
 
@@ -82,11 +88,10 @@ def _registration(context: Context, slug: str, site: str | None) -> Registration
         if site is not None:
             raise ValidationError("site must be left out: this provider has no sites.")
         return found
+    reason = unavailable_because(context, provider)
+    if reason is not None:
+        raise ProviderNotFound(_UNAVAILABLE[reason])
     ids = resources.connectable_sites(provider)
-    if not ids and any(offered.offered for offered in provider.sites.values()):
-        raise ProviderNotFound("The provider is in the catalogue, but this service has no credentials for it.")
-    if not ids:
-        raise ProviderNotFound("The provider is in the catalogue, but this service offers none of its sites.")
     if site is None and len(ids) > 1:
         raise ValidationError(f"site is required for this provider. It must be one of: {_listed(ids)}")
     if site is not None and site not in ids:

@@ -42,6 +42,8 @@ _ACCOUNT: Final = b"\xffaccount\n"
 # The same for an id that a provider gets.
 _AT_PROVIDER: Final = b"\xffat provider\n"
 
+NO_CREDENTIALS: Final = "The provider is in the catalogue, but this service has no credentials for it."
+
 log = structlog.get_logger("tendon")
 
 if TYPE_CHECKING:
@@ -170,7 +172,7 @@ class Resources:
         if found is not None:
             return found
         if self.entry(slug, site) is not None:
-            raise ProviderNotFound("The provider is in the catalogue, but this service has no credentials for it.")
+            raise ProviderNotFound(NO_CREDENTIALS)
         if slug in self.catalogue:
             raise ProviderNotFound("The provider is in the catalogue, but this site of it is not.")
         raise ProviderNotFound
@@ -184,7 +186,7 @@ class Resources:
         """Our client at the provider, and at the site that the state was made for. Raises ProviderNotFound, and
         InvalidState if there is no such site."""
         provider = self.catalogue.get(slug)
-        if provider is None or not (provider.sites or provider.open_sites):
+        if provider is None or not provider.has_sites:
             return self.registration(slug)
         site = site_of(provider, state)
         # One without a site is from before the provider had any, if it is ours at all.

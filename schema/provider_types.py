@@ -49,9 +49,9 @@ strawberry.enum(
 )
 strawberry.enum(
     ProviderSignUps,
-    description="Who may register an app with a provider. `open`: anybody. `review`: anybody, for few users until the"
-    " vendor has reviewed the app. `partners`: companies with a contract. `held`: nobody for now. `closed`: nobody any"
-    " more.",
+    description="Who may register an app with a provider. `open`: anybody. `review`: anybody, but only a few users can"
+    " connect until the vendor has reviewed the app. `partners`: only companies with a contract. `held`: nobody for"
+    " now. `closed`: nobody any more.",
     graphql_name_from="value",
 )
 strawberry.enum(

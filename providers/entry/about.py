@@ -74,7 +74,7 @@ class Registration(EntryTable, frozen=True, kw_only=True):
 
 
 class Lifecycle(EntryTable, frozen=True, kw_only=True):
-    """Who may register an app: anybody (`open`), anybody, for few users until the vendor has reviewed it (`review`),
+    """Who may register an app: anybody (`open`), anybody, for a few users until the vendor has reviewed it (`review`),
     those with a contract (`partners`), nobody for now (`held`), or nobody any more (`closed`). `ends` is when the
     vendor turns this API off."""
 

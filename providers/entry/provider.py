@@ -146,7 +146,7 @@ class Provider(EntryTable, frozen=True, kw_only=True, dict=True):
         """The name under which everything is kept that each site has of its own, such as a circuit breaker."""
         return site_key(self.slug, self.site)
 
-    @property
+    @cached_property
     def has_sites(self) -> bool:
         """Whether users connect at a site, even if there is none yet."""
         return self.open_sites or bool(self.sites)

@@ -19,8 +19,9 @@ _INTRODUCTION: Final = (
     " [docs/catalogue.md](../catalogue.md)."
 )
 _COLUMNS: Final = (
-    "- **sign-ups:** who may register an app: anybody (`open`); anybody, for few users until the vendor has reviewed it"
-    " (`review`); companies with a contract (`partners`); nobody for now (`held`); or nobody any more (`closed`).",
+    "- **sign-ups:** who may register an app. `open`: anybody. `review`: anybody, but only a few users can connect"
+    " until the vendor has reviewed the app. `partners`: only companies with a contract. `held`: nobody for now."
+    " `closed`: nobody any more.",
     "- **PKCE:** whether the provider is known to check it. If it doesn't, a stolen code can be used in another user's"
     " flow ([known limits](../security.md#known-limits)).",
     "- **refresh:** what happens to a refresh token when it is used; see [Refreshing](../catalogue.md#refreshing).",

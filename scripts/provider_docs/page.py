@@ -95,7 +95,7 @@ def _credentials(entry: Provider) -> Iterator[str]:
     where = f"Apps are {done} at <{registration.portal}>." if registration.portal else f"Start at {link(entry.docs)}."
     notes = [prose(note or "") for note in (lifecycle.note, registration.note)]
     if lifecycle.sign_ups == "review" and not lifecycle.note:
-        notes[0] = "It works for few users until then."
+        notes[0] = "Only a few users can connect until then."
     yield " ".join(filter(None, [_SIGN_UPS[lifecycle.sign_ups], notes[0], where, notes[1]]))
     yield f"{_REDIRECTS[registration.redirect]} Add it to `TENDON_REDIRECT_URIS`, too."
     yield "Then set these variables, in the environment or in `.env`:"

@@ -260,7 +260,7 @@ REVOKE = '[revoke]\nurl = "https://acme.example/revoke"\n'
         ({"authorize": 'scopes = ["a", "b", "c"]'}, "Tendon asks for `a`, `b` and `c`."),
         (
             {"rest": '[lifecycle]\nsign_ups = "review"'},
-            "Anybody may register an app, which the vendor reviews. It works for few users until then. Start",
+            "Anybody may register an app, which the vendor reviews. Only a few users can connect until then. Start",
         ),
         (
             {"rest": '[lifecycle]\nsign_ups = "review"\nnote = "Ten."\n[registration]\nportal = "https://a.example/b"'},
